@@ -1,0 +1,273 @@
+/**
+ * An event: what senders may POST, what the stream carries, and how one becomes the other. Pure and synchronous; this is
+ * the per-event path, so refusals are shared values where they can be and nothing is copied twice.
+ */
+import {
+  EVENT_TYPE,
+  MAX_AGE_MS,
+  MAX_AHEAD_MS,
+  MAX_EVENT_DATA_BYTES,
+  MAX_EVENT_DATA_DEPTH,
+  MAX_URL_LENGTH,
+  UUID,
+} from "./limits.ts"
+
+export type JsonObject = { readonly [key: string]: unknown }
+
+/** Why an event was not taken: the `code` of the answer, the `reason` of the metric and of the log. */
+export type RejectionCode =
+  | "INVALID_JSON"
+  | "INVALID_UTF8"
+  | "INVALID_BODY"
+  | "INVALID_EVENT_TYPE"
+  | "INVALID_EVENT_DATA"
+  | "EVENT_DATA_TOO_LARGE"
+  | "INVALID_PAGE_URL"
+  | "INVALID_REFERRER"
+  | "INVALID_ID"
+  | "INVALID_TIMESTAMP"
+  | "TIMESTAMP_OUT_OF_RANGE"
+  | "INVALID_VISITOR_ID"
+  | "MISSING_VISITOR"
+  | "INVALID_SITE"
+  | "UNKNOWN_SITE"
+
+/** A refusal: the code, and one sentence that names the field, what was wrong and what would be right. */
+export class Rejection {
+  readonly code: RejectionCode
+  readonly error: string
+  constructor(code: RejectionCode, error: string) {
+    this.code = code
+    this.error = error
+  }
+}
+
+/** An event as a sender described it, decoded; the visitor is still to be decided when it is `null`. */
+export interface EventInput {
+  readonly site: string
+  readonly id: string | null
+  readonly visitorId: string | null
+  readonly type: string
+  /** Unix milliseconds. */
+  readonly createdAt: number
+  readonly pageUrl: string | null
+  readonly referrer: string | null
+  /** Compact JSON of an object, or `null`. */
+  readonly data: string | null
+}
+
+/** What decoding needs to know of the request around the event. */
+export interface EventContext {
+  /** Receipt, unix milliseconds. */
+  readonly now: number
+  /** The declared sites. */
+  readonly sites: ReadonlySet<string>
+  /** The site of an event that names none (the query's, or the default one). */
+  readonly site: string
+  /** The Referer header, for an event without `referrer`. */
+  readonly referer: string | null
+}
+
+/** Names in the wild for the known types. */
+const TYPE_ALIASES = new Map([
+  ["cv_theme_view", "cv_theme_change"],
+  ["cv_theme_selected", "cv_theme_change"],
+  ["letter_generated", "letter_generate"],
+  ["pageview", "page_view"],
+  ["pdf_downloaded", "pdf_download"],
+])
+
+const INVALID_BODY = new Rejection("INVALID_BODY", "An event must be a JSON object.")
+const INVALID_TYPE = new Rejection(
+  "INVALID_EVENT_TYPE",
+  "event_type is required and must be 1 to 50 characters of a-z, 0-9, '_', '.', ':' and '-'.",
+)
+const INVALID_DATA = new Rejection("INVALID_EVENT_DATA", "event_data must be a JSON object.")
+const DATA_TOO_DEEP = new Rejection(
+  "INVALID_EVENT_DATA",
+  `event_data must not nest deeper than ${MAX_EVENT_DATA_DEPTH} levels.`,
+)
+const DATA_TEXT = new Rejection(
+  "INVALID_EVENT_DATA",
+  "event_data must not contain NUL characters, lone surrogates or a key named __proto__.",
+)
+const DATA_TOO_LARGE = new Rejection(
+  "EVENT_DATA_TOO_LARGE",
+  `event_data must be at most ${MAX_EVENT_DATA_BYTES} bytes of JSON.`,
+)
+const INVALID_PAGE_URL = new Rejection(
+  "INVALID_PAGE_URL",
+  "page_url must be a string without NUL characters or lone surrogates.",
+)
+const INVALID_REFERRER = new Rejection(
+  "INVALID_REFERRER",
+  "referrer must be a string without NUL characters or lone surrogates.",
+)
+const INVALID_ID = new Rejection("INVALID_ID", "id must be a UUID.")
+const INVALID_VISITOR_ID = new Rejection("INVALID_VISITOR_ID", "visitor_id must be a UUID.")
+const INVALID_TIMESTAMP = new Rejection(
+  "INVALID_TIMESTAMP",
+  "timestamp must be an ISO 8601 date and time or unix milliseconds.",
+)
+const TIMESTAMP_OUT_OF_RANGE = new Rejection(
+  "TIMESTAMP_OUT_OF_RANGE",
+  "timestamp must lie between 7 days ago and 5 minutes ahead.",
+)
+const INVALID_SITE = new Rejection("INVALID_SITE", "site must be a string: the slug of a declared site.")
+
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Postgres' text and jsonb take neither U+0000 nor half a surrogate pair, and one such value would fail its batch. */
+const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes("\u0000")
+
+const checkData = (value: unknown, depth: number): Rejection | null => {
+  if (typeof value === "string") return isStorable(value) ? null : DATA_TEXT
+  if (typeof value !== "object" || value === null) return null
+  if (depth > MAX_EVENT_DATA_DEPTH) return DATA_TOO_DEEP
+  if (Array.isArray(value)) {
+    for (const item of value) {
+      const problem = checkData(item, depth + 1)
+      if (problem !== null) return problem
+    }
+    return null
+  }
+  for (const [key, item] of Object.entries(value)) {
+    if (key === "__proto__" || !isStorable(key)) return DATA_TEXT
+    const problem = checkData(item, depth + 1)
+    if (problem !== null) return problem
+  }
+  return null
+}
+
+/** `type` stands for `letter_type` in some senders; the figures and the store know only the latter. */
+const normalizeData = (type: string, data: JsonObject): JsonObject => {
+  if (type !== "letter_generate" || data.letter_type !== undefined || typeof data.type !== "string")
+    return data
+  const { type: letterType, ...rest } = data
+  return { ...rest, letter_type: letterType }
+}
+
+const decodeData = (type: string, value: unknown): string | null | Rejection => {
+  if (value === undefined || value === null) return null
+  if (!isObject(value)) return INVALID_DATA
+  const problem = checkData(value, 1)
+  if (problem !== null) return problem
+  const json = JSON.stringify(normalizeData(type, value))
+  return Buffer.byteLength(json) > MAX_EVENT_DATA_BYTES ? DATA_TOO_LARGE : json
+}
+
+/** At most {@link MAX_URL_LENGTH} code units, never half a surrogate pair. */
+const cut = (text: string): string => {
+  if (text.length <= MAX_URL_LENGTH) return text
+  const part = text.slice(0, MAX_URL_LENGTH)
+  return part.isWellFormed() ? part : part.slice(0, -1)
+}
+
+const decodeUrl = (value: unknown, problem: Rejection): string | null | Rejection => {
+  if (value === undefined || value === null || value === "") return null
+  return typeof value === "string" && isStorable(value) ? cut(value) : problem
+}
+
+/** RFC 3339 with an offset or `Z`; `Date.parse` alone would also take "1" and local times. */
+const ISO_TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})$/i
+
+const decodeTimestamp = (value: unknown, now: number): number | Rejection => {
+  if (value === undefined || value === null) return now
+  let at: number
+  if (typeof value === "number") at = Math.trunc(value)
+  else if (typeof value === "string" && ISO_TIMESTAMP.test(value)) at = Date.parse(value)
+  else return INVALID_TIMESTAMP
+  if (!Number.isSafeInteger(at)) return INVALID_TIMESTAMP
+  return at < now - MAX_AGE_MS || at > now + MAX_AHEAD_MS ? TIMESTAMP_OUT_OF_RANGE : at
+}
+
+const decodeUuid = (value: unknown, problem: Rejection): string | null | Rejection => {
+  if (value === undefined || value === null) return null
+  return typeof value === "string" && UUID.test(value) ? value.toLowerCase() : problem
+}
+
+/** The declared site of a name, or why there is none. */
+export const decodeSite = (
+  value: unknown,
+  context: Pick<EventContext, "site" | "sites">,
+): string | Rejection => {
+  if (value === undefined || value === null) return context.site
+  if (typeof value !== "string") return INVALID_SITE
+  if (context.sites.has(value)) return value
+  const named = value.length <= 64 && isStorable(value) ? JSON.stringify(value) : "of that name"
+  return new Rejection("UNKNOWN_SITE", `site ${named} is not declared in SITES.`)
+}
+
+/** Decodes one parsed JSON value as an event. Never throws; a refusal says which field and why. */
+export const decodeEvent = (body: unknown, context: EventContext): EventInput | Rejection => {
+  if (!isObject(body)) return INVALID_BODY
+  const type = body.event_type
+  if (typeof type !== "string" || !EVENT_TYPE.test(type)) return INVALID_TYPE
+  const canonicalType = TYPE_ALIASES.get(type) ?? type
+  const site = decodeSite(body.site, context)
+  if (site instanceof Rejection) return site
+  const id = decodeUuid(body.id, INVALID_ID)
+  if (id instanceof Rejection) return id
+  const visitorId = decodeUuid(body.visitor_id, INVALID_VISITOR_ID)
+  if (visitorId instanceof Rejection) return visitorId
+  const createdAt = decodeTimestamp(body.timestamp, context.now)
+  if (createdAt instanceof Rejection) return createdAt
+  const pageUrl = decodeUrl(body.page_url, INVALID_PAGE_URL)
+  if (pageUrl instanceof Rejection) return pageUrl
+  const given = decodeUrl(body.referrer, INVALID_REFERRER)
+  if (given instanceof Rejection) return given
+  const referrer = given ?? (context.referer === null ? null : cut(context.referer))
+  const data = decodeData(canonicalType, body.event_data)
+  if (data instanceof Rejection) return data
+  return { site, id, visitorId, type: canonicalType, createdAt, pageUrl, referrer, data }
+}
+
+/** An event as the stream carries it: complete, with its visitor. */
+export interface StreamEvent {
+  readonly site: string
+  /** The sender's idempotency key. */
+  readonly id: string | null
+  readonly visitorId: string
+  readonly type: string
+  /** Unix milliseconds. */
+  readonly createdAt: number
+  readonly pageUrl: string | null
+  readonly referrer: string | null
+  readonly data: JsonObject | null
+}
+
+/** Version of the stream's payload; an actor dead-letters what it cannot read rather than guess. */
+const PAYLOAD_VERSION = 1
+
+const json = JSON.stringify
+
+/** The stream's payload of an event: a JSON array `[version, site, id, visitor, type, created_at, page_url, referrer, data]`. */
+export const encodePayload = (event: EventInput, visitorId: string): string =>
+  // Slugs, UUIDs and types contain nothing that JSON escapes, and `data` is JSON already.
+  `[${PAYLOAD_VERSION},"${event.site}",${event.id === null ? "null" : `"${event.id}"`},"${visitorId}","${event.type}",${event.createdAt},${event.pageUrl === null ? "null" : json(event.pageUrl)},${event.referrer === null ? "null" : json(event.referrer)},${event.data ?? "null"}]`
+
+const isText = (value: unknown): value is string | null => value === null || typeof value === "string"
+
+/** Reads a stream payload back, or says in a sentence why it cannot be read. */
+export const decodePayload = (payload: string): StreamEvent | string => {
+  let parts: unknown
+  try {
+    parts = JSON.parse(payload)
+  } catch {
+    return "The payload is not JSON."
+  }
+  if (!Array.isArray(parts) || parts.length !== 9) return "The payload is not an array of 9 values."
+  const [version, site, id, visitorId, type, createdAt, pageUrl, referrer, data] =
+    parts as ReadonlyArray<unknown>
+  if (version !== PAYLOAD_VERSION) return `The payload's version is not ${PAYLOAD_VERSION}.`
+  if (typeof site !== "string" || typeof type !== "string")
+    return "The payload's site or type is not a string."
+  if (!(id === null || (typeof id === "string" && UUID.test(id)))) return "The payload's id is not a UUID."
+  if (typeof visitorId !== "string" || !UUID.test(visitorId)) return "The payload's visitor is not a UUID."
+  if (typeof createdAt !== "number" || !Number.isSafeInteger(createdAt))
+    return "The payload's time is not an integer."
+  if (!isText(pageUrl) || !isText(referrer)) return "The payload's page_url or referrer is not a string."
+  if (data !== null && !isObject(data)) return "The payload's data is not an object."
+  return { site, id, visitorId, type, createdAt, pageUrl, referrer, data }
+}

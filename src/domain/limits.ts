@@ -1,0 +1,26 @@
+/** The limits of the public contract, in one place: decoding, error messages and docs all quote these. */
+
+/** Event types: 1–50 of `[a-z0-9_.:-]`. */
+export const EVENT_TYPE = /^[a-z0-9_.:-]{1,50}$/
+/** Bytes of `event_data`, serialised as compact JSON in UTF-8. */
+export const MAX_EVENT_DATA_BYTES = 8 * 1024
+/** Levels of objects and arrays within `event_data`. */
+export const MAX_EVENT_DATA_DEPTH = 32
+/** UTF-16 code units of `page_url` and `referrer`; longer ones are cut. */
+export const MAX_URL_LENGTH = 500
+/** UTF-16 code units of a theme's name in figures; longer ones are cut. */
+export const MAX_THEME_LENGTH = 100
+/** How far an event's own timestamp may lie in the past, milliseconds. */
+export const MAX_AGE_MS = 7 * 24 * 60 * 60 * 1000
+/** How far an event's own timestamp may lie ahead (senders' clocks differ), milliseconds. */
+export const MAX_AHEAD_MS = 5 * 60 * 1000
+/** Bytes of a `POST /event` body. */
+export const MAX_EVENT_BODY_BYTES = 64 * 1024
+/** Events of a `POST /events` body. */
+export const MAX_BATCH_EVENTS = 1000
+/** Bytes of a `POST /events` body. */
+export const MAX_BATCH_BODY_BYTES = 1024 * 1024
+/** A visitor counts as current for this long after its last event, milliseconds. */
+export const CURRENT_VISITOR_MS = 5 * 60 * 1000
+/** A UUID of any version, in any case. */
+export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i

@@ -1,0 +1,182 @@
+/**
+ * Every metric, once: its name, labels and meaning. `docs/metrics.md` lists the same and a test compares them.
+ * One registry a thread; a scrape merges them.
+ */
+import { Counter, Gauge, Histogram, Registry } from "prom-client"
+
+/** Distinct values kept for a label that visitors choose; what comes later is counted as `other`. */
+export const MAX_LABEL_VALUES = 200
+/** Longest label value, in UTF-16 code units; longer ones are counted as `other`. */
+const MAX_LABEL_LENGTH = 200
+
+/**
+ * Bounds a label whose values come from outside: the first {@link MAX_LABEL_VALUES} distinct ones are kept, later ones
+ * become `other`, so that nobody can grow the scrape without end.
+ */
+export class BoundedLabel {
+  readonly #values = new Set<string>()
+
+  value(text: string): string {
+    if (this.#values.has(text)) return text
+    if (this.#values.size >= MAX_LABEL_VALUES || text.length > MAX_LABEL_LENGTH) return "other"
+    this.#values.add(text)
+    return text
+  }
+}
+
+/** Seconds; from a fast Redis reply to a stuck store. */
+const STORE_BUCKETS = [0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5]
+/** Seconds; from a cached answer to a large export. */
+const REQUEST_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
+
+/** The metrics of one thread. Exact: a counter is raised at one point, after the thing has happened. */
+export class Metrics {
+  readonly registry = new Registry()
+  readonly eventTypeLabel = new BoundedLabel()
+  readonly pathLabel = new BoundedLabel()
+  readonly themeLabel = new BoundedLabel()
+
+  readonly visitors: Counter
+  readonly letters: Counter<"type">
+  readonly events: Counter<"event_type">
+  readonly pageViews: Counter<"path">
+  readonly eventsRejected: Counter<"reason">
+
+  readonly currentVisitors: Gauge
+  readonly websocketConnections: Gauge
+  readonly conversionRate: Gauge
+  readonly themeViews: Gauge<"theme">
+
+  readonly requestDuration: Histogram<"endpoint" | "method" | "status">
+  readonly redisDuration: Histogram<"operation">
+  readonly postgresDuration: Histogram<"query_type">
+
+  readonly eventsAccepted: Counter
+  readonly appendBatchSize: Histogram
+  readonly backlog: Gauge<"partition">
+  readonly oldestEventAge: Gauge<"partition">
+  readonly deadLetters: Gauge<"partition">
+  readonly batchSize: Histogram
+  readonly batchDuration: Histogram
+  readonly redeliveries: Counter
+  readonly duplicates: Counter
+  readonly deadLettered: Counter<"reason">
+  readonly batchRetries: Counter<"store">
+  readonly actorRestarts: Counter
+  readonly partitionsOwned: Gauge
+  readonly websocketMessages: Counter<"direction">
+  readonly websocketDropped: Counter<"reason">
+  readonly liveEventsOmitted: Counter
+  readonly retentionRows: Counter<"path">
+  readonly retentionDuration: Gauge
+  readonly retentionLastSuccess: Gauge
+
+  constructor(prefix: string) {
+    const registers = [this.registry]
+    const counter = <L extends string = never>(
+      name: string,
+      help: string,
+      labelNames: ReadonlyArray<L> = [],
+    ) => new Counter<L>({ name: prefix + name, help, labelNames: [...labelNames], registers })
+    const gauge = <L extends string = never>(name: string, help: string, labelNames: ReadonlyArray<L> = []) =>
+      new Gauge<L>({ name: prefix + name, help, labelNames: [...labelNames], registers })
+    const histogram = <L extends string = never>(
+      name: string,
+      help: string,
+      buckets: ReadonlyArray<number>,
+      labelNames: ReadonlyArray<L> = [],
+    ) =>
+      new Histogram<L>({
+        name: prefix + name,
+        help,
+        labelNames: [...labelNames],
+        buckets: [...buckets],
+        registers,
+      })
+
+    this.visitors = counter("visitors_total", "Unique visitors, counted once a site and day.")
+    this.letters = counter("letters_generated_total", "Letters generated.", ["type"])
+    this.events = counter("events_total", "Events counted, by the node that applied them.", ["event_type"])
+    this.pageViews = counter("page_views_total", "Page views counted.", ["path"])
+    this.eventsRejected = counter("events_rejected_total", "Events refused, by reason.", ["reason"])
+
+    this.currentVisitors = gauge("current_visitors", "Visitors seen in the last 5 minutes, all sites.")
+    this.websocketConnections = gauge("websocket_connections", "Open WebSocket connections of this node.")
+    this.conversionRate = gauge("conversion_rate", "Letters per unique visitor today, all sites.")
+    this.themeViews = gauge("cv_theme_views", "Views of the most viewed CV themes, all time and sites.", [
+      "theme",
+    ])
+
+    this.requestDuration = histogram(
+      "analytics_request_duration_seconds",
+      "Time from a request's headers to the end of its answer.",
+      REQUEST_BUCKETS,
+      ["endpoint", "method", "status"],
+    )
+    this.redisDuration = histogram(
+      "redis_operation_duration_seconds",
+      "Time of a Redis operation.",
+      STORE_BUCKETS,
+      ["operation"],
+    )
+    this.postgresDuration = histogram(
+      "database_query_duration_seconds",
+      "Time of a Postgres query or transaction.",
+      STORE_BUCKETS,
+      ["query_type"],
+    )
+
+    this.eventsAccepted = counter("events_accepted_total", "Events made durable in a stream by this node.")
+    this.appendBatchSize = histogram(
+      "append_batch_size",
+      "Events appended by one script call.",
+      [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+    )
+    this.backlog = gauge("stream_backlog", "Events waiting in a partition's stream.", ["partition"])
+    this.oldestEventAge = gauge(
+      "stream_oldest_event_age_seconds",
+      "Age of the oldest event that waits in a partition's stream; 0 when none does.",
+      ["partition"],
+    )
+    this.deadLetters = gauge("dead_letters", "Events in a partition's dead-letter stream.", ["partition"])
+    this.batchSize = histogram(
+      "batch_size",
+      "Events of one batch.",
+      [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+    )
+    this.batchDuration = histogram(
+      "batch_duration_seconds",
+      "Time of one batch, from read to applied.",
+      STORE_BUCKETS,
+    )
+    this.redeliveries = counter("redeliveries_total", "Events met again after a batch was interrupted.")
+    this.duplicates = counter(
+      "duplicates_total",
+      "Events not counted because their id had been counted before.",
+    )
+    this.deadLettered = counter("dead_lettered_total", "Events moved to a dead-letter stream.", ["reason"])
+    this.batchRetries = counter(
+      "batch_retries_total",
+      "Batches tried again because a store did not answer.",
+      ["store"],
+    )
+    this.actorRestarts = counter("actor_restarts_total", "Partition actors started again after a failure.")
+    this.partitionsOwned = gauge("partitions_owned", "Partitions this node processes.")
+    this.websocketMessages = counter("websocket_messages_total", "WebSocket messages.", ["direction"])
+    this.websocketDropped = counter("websocket_dropped_total", "WebSocket connections closed or refused.", [
+      "reason",
+    ])
+    this.liveEventsOmitted = counter(
+      "live_events_omitted_total",
+      "Events summed into a stats message because the live feed's budget was spent.",
+    )
+    this.retentionRows = counter("retention_rows_total", "Expired events deleted, by cursor or partition.", [
+      "path",
+    ])
+    this.retentionDuration = gauge("retention_duration_seconds", "Time the last retention run took.")
+    this.retentionLastSuccess = gauge(
+      "retention_last_success_timestamp_seconds",
+      "Unix time at which retention last ended well; 0 before the first.",
+    )
+  }
+}

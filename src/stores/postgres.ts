@@ -1,0 +1,155 @@
+/** The Postgres connection pool, its errors and its timing. */
+import { Effect, type Scope } from "effect"
+import pg from "pg"
+import type { Metrics } from "../metrics/metrics.ts"
+import { StoreError } from "./errors.ts"
+
+/**
+ * SQLSTATE classes and codes after which the same statement may succeed later
+ * (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+ */
+const UNAVAILABLE_CLASSES = new Set([
+  "08", // connection exception
+  "25", // invalid transaction state: read-only after a failover, or a transaction the server gave up
+  "40", // transaction rollback: serialization failure, deadlock
+  "53", // insufficient resources: disk full, out of memory, too many connections
+  "57", // operator intervention: shutdown, crash, statement timeout
+  "58", // system error: I/O
+])
+const UNAVAILABLE_CODES = new Set(["55P03", "55006", "XX000", "XX001", "XX002", "28P01", "28000", "3D000"])
+
+const SQLSTATE = /^[0-9A-Z]{5}$/
+
+const text = (value: unknown): string | null => (typeof value === "string" ? value : null)
+
+/** What the driver threw, as a {@link StoreError}. Errors without an SQLSTATE are the connection's. */
+export const postgresError = (operation: string, cause: unknown): StoreError => {
+  const error: { readonly code?: unknown; readonly message?: unknown } =
+    typeof cause === "object" && cause !== null ? cause : {}
+  const code = text(error.code) ?? "UNKNOWN"
+  const fromServer = cause instanceof pg.DatabaseError || SQLSTATE.test(code)
+  return new StoreError({
+    store: "postgres",
+    operation,
+    unavailable: !fromServer || UNAVAILABLE_CLASSES.has(code.slice(0, 2)) || UNAVAILABLE_CODES.has(code),
+    code,
+    message: `Postgres: ${text(error.message) || code}`,
+  })
+}
+
+/** Statements of one connection; a transaction's body gets one of these. */
+export interface Sql {
+  /** Rows are what the statement selects; decode them where their shape is not the statement's own. */
+  readonly query: <Row extends pg.QueryResultRow>(
+    statement: string | pg.QueryConfig,
+    values?: ReadonlyArray<unknown>,
+  ) => Promise<pg.QueryResult<Row>>
+}
+
+/** The pool with the ways the project uses it. Every call is timed under its `queryType`. */
+export interface Postgres {
+  readonly pool: pg.Pool
+  /** One statement. */
+  readonly query: <Row extends pg.QueryResultRow>(
+    queryType: string,
+    statement: string,
+    values?: ReadonlyArray<unknown>,
+  ) => Effect.Effect<ReadonlyArray<Row>, StoreError>
+  /**
+   * Runs `body` between BEGIN and COMMIT on one connection; rolls back when it throws. What it throws becomes a
+   * {@link StoreError} unless `rethrow` keeps it.
+   */
+  readonly transaction: <A, E = never>(
+    queryType: string,
+    body: (sql: Sql) => Promise<A>,
+    rethrow?: (cause: unknown) => E | null,
+  ) => Effect.Effect<A, StoreError | E>
+}
+
+export interface PostgresOptions {
+  readonly url: string
+  /** Connections of the pool. */
+  readonly max: number
+  /** Names the connections for the operator, in `pg_stat_activity`. */
+  readonly name: string
+  /** Ends a statement after so many milliseconds; 0 for none. */
+  readonly statementTimeoutMs: number
+}
+
+/** A pool that ends with its scope. Connecting happens at the first use, so a Postgres that is down fails calls, not the start. */
+export const makePostgres = (
+  options: PostgresOptions,
+  metrics: Metrics,
+): Effect.Effect<Postgres, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const pool = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const created = new pg.Pool({
+          connectionString: options.url,
+          max: options.max,
+          application_name: options.name,
+          connectionTimeoutMillis: 5000,
+          idleTimeoutMillis: 30_000,
+          keepAlive: true,
+          ...(options.statementTimeoutMs > 0 && { statement_timeout: options.statementTimeoutMs }),
+        })
+        // An idle connection that breaks is replaced at the next use; the use reports what is wrong then.
+        created.on("error", () => {})
+        return created
+      }),
+      (created) => Effect.promise(() => created.end()).pipe(Effect.timeout("3 seconds"), Effect.ignore),
+    )
+
+    const timed = <A>(queryType: string, run: () => Promise<A>): Promise<A> => {
+      const end = metrics.postgresDuration.startTimer({ query_type: queryType })
+      return run().finally(end)
+    }
+
+    return {
+      pool,
+      query: <Row extends pg.QueryResultRow>(
+        queryType: string,
+        statement: string,
+        values: ReadonlyArray<unknown> = [],
+      ) =>
+        Effect.tryPromise({
+          try: () => timed(queryType, async () => (await pool.query<Row>(statement, [...values])).rows),
+          catch: (cause) => postgresError(queryType, cause),
+        }),
+      transaction: <A, E = never>(
+        queryType: string,
+        body: (sql: Sql) => Promise<A>,
+        rethrow: (cause: unknown) => E | null = () => null,
+      ) =>
+        Effect.tryPromise({
+          try: () =>
+            timed(queryType, async () => {
+              const client = await pool.connect()
+              let broken: Error | undefined
+              // A connection that dies under a transaction must not end the process.
+              const onError = (error: Error) => {
+                broken = error
+              }
+              client.on("error", onError)
+              try {
+                await client.query("BEGIN")
+                const result = await body({
+                  query: (statement, values) =>
+                    client.query(statement, values === undefined ? undefined : [...values]),
+                })
+                await client.query("COMMIT")
+                return result
+              } catch (cause) {
+                await client.query("ROLLBACK").catch((error: Error) => {
+                  broken = error
+                })
+                throw cause
+              } finally {
+                client.off("error", onError)
+                client.release(broken)
+              }
+            }),
+          catch: (cause) => rethrow(cause) ?? postgresError(queryType, cause),
+        }),
+    }
+  })

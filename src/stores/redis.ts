@@ -1,0 +1,162 @@
+/** Redis connections (a single server or a cluster), scripts, errors and timing. */
+import { createHash } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { Effect, type Scope } from "effect"
+import { Cluster, Redis, type RedisOptions } from "ioredis"
+import type { Metrics } from "../metrics/metrics.ts"
+import { StoreError } from "./errors.ts"
+
+/** A connection to one server, or to a cluster. Both take every command the project sends. */
+export type RedisConnection = Redis | Cluster
+
+/** Redis' error words after which nothing is wrong with the request itself. */
+const NOT_UNAVAILABLE = /^(ERR|WRONGTYPE|NOSCRIPT|BACKLOG|FENCED|NOPERM|SYNTAX)\b/
+
+/** What a call threw, as a {@link StoreError}. The code is Redis' error word (`OOM`, `LOADING`, …) or `CONNECTION`. */
+export const redisError = (operation: string, cause: unknown): StoreError => {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  const word = /^([A-Z][A-Z0-9]+)\b/.exec(message)?.[1] ?? "CONNECTION"
+  return new StoreError({
+    store: "redis",
+    operation,
+    unavailable: !NOT_UNAVAILABLE.test(message),
+    code: word,
+    message: `Redis: ${message}`,
+  })
+}
+
+export interface RedisSettings {
+  readonly url: string
+  /** Whether the server at `url` is a cluster's node; see {@link isCluster}. */
+  readonly cluster: boolean
+}
+
+/** What a connection is for decides how it behaves when Redis is slow or away. */
+export type Purpose =
+  /** Appends: never queued while disconnected, never sent twice. */
+  | "append"
+  /** Blocking reads: a reply may take long. */
+  | "read"
+  /** Everything else. */
+  | "command"
+  | "subscribe"
+
+/** Milliseconds after which an append whose reply is missing is refused. */
+export const APPEND_TIMEOUT_MS = 3000
+const COMMAND_TIMEOUT_MS = 5000
+
+const optionsFor = (purpose: Purpose, name: string): RedisOptions => ({
+  protocol: 2,
+  connectionName: name,
+  enableReadyCheck: true,
+  enableOfflineQueue: purpose === "subscribe",
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: purpose === "subscribe" ? null : 0,
+  connectTimeout: 3000,
+  keepAlive: 10_000,
+  noDelay: true,
+  retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1000),
+  ...(purpose === "append" && { commandTimeout: APPEND_TIMEOUT_MS }),
+  ...(purpose === "command" && { commandTimeout: COMMAND_TIMEOUT_MS }),
+})
+
+const open = (settings: RedisSettings, purpose: Purpose, name: string): RedisConnection => {
+  const options = optionsFor(purpose, name)
+  if (!settings.cluster) return new Redis(settings.url, options)
+  const url = new URL(settings.url)
+  return new Cluster([{ host: url.hostname, port: Number(url.port || 6379) }], {
+    enableOfflineQueue: purpose === "subscribe",
+    redisOptions: {
+      ...options,
+      ...(url.username && { username: decodeURIComponent(url.username) }),
+      ...(url.password && { password: decodeURIComponent(url.password) }),
+      ...(url.protocol === "rediss:" && { tls: {} }),
+    },
+    clusterRetryStrategy: (times) => Math.min(100 * times, 1000),
+  })
+}
+
+/** A connection that closes with its scope. It connects, and reconnects, in the background: calls fail while it is away. */
+export const connectRedis = (
+  settings: RedisSettings,
+  purpose: Purpose,
+  name: string,
+): Effect.Effect<RedisConnection, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const connection = open(settings, purpose, `maicivy-${name}`)
+      // Without a listener a lost connection would end the process; every call reports its own failure.
+      connection.on("error", () => {})
+      return connection
+    }),
+    (connection) => Effect.sync(() => connection.disconnect()),
+  )
+
+/** Waits until a connection is ready for commands; fails when it is not within the time. */
+export const awaitReady = (
+  connection: RedisConnection,
+  milliseconds: number,
+): Effect.Effect<void, StoreError> =>
+  Effect.callback<void>((resume) => {
+    if (connection.status === "ready") return resume(Effect.void)
+    const onReady = () => resume(Effect.void)
+    connection.once("ready", onReady)
+    return Effect.sync(() => connection.off("ready", onReady))
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: milliseconds,
+      orElse: () =>
+        Effect.fail(
+          new StoreError({
+            store: "redis",
+            operation: "connect",
+            unavailable: true,
+            code: "CONNECTION",
+            message: `Redis: no connection within ${milliseconds} ms`,
+          }),
+        ),
+    }),
+  )
+
+/** Runs a Redis call, timed under its operation's name. */
+export const redisCall = <A>(
+  metrics: Metrics,
+  operation: string,
+  call: () => Promise<A>,
+): Effect.Effect<A, StoreError> =>
+  Effect.tryPromise({
+    try: () => {
+      const end = metrics.redisDuration.startTimer({ operation })
+      return call().finally(end)
+    },
+    catch: (cause) => redisError(operation, cause),
+  })
+
+/** A Lua script, sent by its hash; the text follows when the server does not know it (restarted, or a new node). */
+export class Script {
+  readonly #text: string
+  readonly #sha: string
+
+  constructor(text: string) {
+    this.#text = text
+    this.#sha = createHash("sha1").update(text).digest("hex")
+  }
+
+  /** The script in a file beside the caller: `Script.load(new URL("./lua/append.lua", import.meta.url))`. */
+  static load(url: URL): Script {
+    return new Script(readFileSync(url, "utf8"))
+  }
+
+  async run(
+    redis: RedisConnection,
+    keys: ReadonlyArray<string>,
+    args: ReadonlyArray<string | number>,
+  ): Promise<unknown> {
+    try {
+      return await redis.evalsha(this.#sha, keys.length, ...keys, ...args)
+    } catch (cause) {
+      if (!(cause instanceof Error && cause.message.startsWith("NOSCRIPT"))) throw cause
+      return await redis.eval(this.#text, keys.length, ...keys, ...args)
+    }
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Every Redis key, once: its type, its lifetime and its slot. `{p}` is a hash tag, so all keys of a partition share a
+ * slot and one script may touch them on a cluster.
+ *
+ * | key | type | lives | holds |
+ * |---|---|---|---|
+ * | `P:{p}:events` | stream | for ever | events that were acknowledged and are not applied yet |
+ * | `P:{p}:dead` | stream | for ever | poison events, with the reason |
+ * | `P:{p}:state` | hash | for ever | `epoch` and `applied` of the partition, `head` and `deliveries` of its first entry |
+ * | `P:{p}:lease` | string | 6 s, renewed | token of the actor that owns the partition |
+ * | `P:{p}:S:K` | hash | 90 days a day, 365 a week or month | totals of site S in period K |
+ * | `P:{p}:S:K:themes` | zset | the same | views of themes |
+ * | `P:{p}:S:K:hll` | HyperLogLog | the same | unique visitors |
+ * | `P:{p}:S:K:visitors:B` | set of integers | until the period is closed | exact unique visitors, bucket B |
+ * | `P:{p}:S:themes` | zset | for ever | views of themes, all time |
+ * | `P:{p}:S:active` | zset | 10 min, renewed | visitors by last-seen time |
+ * | `P:nodes` | zset | for ever | live nodes by the time their heartbeat ends |
+ * | `P:visitor-key:D` | string | 2 days | key of the cookieless visitor ids of day D |
+ */
+
+/** Consumer group of every partition's stream: its position says how far the actors are. */
+export const GROUP = "actors"
+
+/** Keys of one partition's stream. */
+export interface StreamKeys {
+  readonly events: string
+  readonly dead: string
+  readonly state: string
+  readonly lease: string
+}
+
+export const streamKeys = (prefix: string, partition: number): StreamKeys => {
+  const base = `${prefix}:{${partition}}`
+  return { events: `${base}:events`, dead: `${base}:dead`, state: `${base}:state`, lease: `${base}:lease` }
+}
+
+/** Keys of one site's figures in one partition. */
+export interface FigureKeys {
+  readonly active: string
+  readonly themes: string
+  readonly period: (periodKey: string) => PeriodKeys
+}
+
+/** Keys of one period's figures; visitor buckets are `visitors` followed by their number. */
+export interface PeriodKeys {
+  readonly totals: string
+  readonly themes: string
+  readonly hll: string
+  readonly visitors: string
+}
+
+export const figureKeys = (prefix: string, partition: number, site: string): FigureKeys => {
+  const base = `${prefix}:{${partition}}:${site}`
+  return {
+    active: `${base}:active`,
+    themes: `${base}:themes`,
+    period: (periodKey) => {
+      const period = `${base}:${periodKey}`
+      return {
+        totals: period,
+        themes: `${period}:themes`,
+        hll: `${period}:hll`,
+        visitors: `${period}:visitors:`,
+      }
+    },
+  }
+}
+
+export const nodesKey = (prefix: string): string => `${prefix}:nodes`
+export const visitorKeyKey = (prefix: string, day: string): string => `${prefix}:visitor-key:${day}`
+
+/** Pub/Sub channel on which nodes tell each other what was just counted. */
+export const liveChannel = (prefix: string): string =>
+  prefix === "maicivy" ? "analytics:realtime" : `${prefix}:analytics:realtime`

@@ -1,0 +1,55 @@
+#!lua flags=allow-oom
+-- Makes the holder of the lease the owner: from here on only its epoch may change the partition.
+-- KEYS  lease, state, events
+-- ARGV  lease token, epoch, group, last id that Postgres has applied
+-- Gives {applied id, deliveries of the first waiting entry, whether Redis had lost its state}, or an error.
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return redis.error_reply('FENCED the lease is held by another actor')
+end
+local epoch = redis.call('HGET', KEYS[2], 'epoch')
+if epoch and tonumber(epoch) > tonumber(ARGV[2]) then
+  return redis.error_reply('FENCED a later epoch owns the partition')
+end
+if redis.call('EXISTS', KEYS[3]) == 0 then
+  redis.call('XGROUP', 'CREATE', KEYS[3], ARGV[3], '0', 'MKSTREAM')
+else
+  local known = false
+  for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[3])) do
+    if group[2] == ARGV[3] then known = true end
+  end
+  if not known then redis.call('XGROUP', 'CREATE', KEYS[3], ARGV[3], '0') end
+end
+redis.call('HSET', KEYS[2], 'epoch', ARGV[2])
+local applied = redis.call('HGET', KEYS[2], 'applied')
+local lost = 0
+if not applied then
+  applied = '0-0'
+  redis.call('HSET', KEYS[2], 'applied', applied)
+  if ARGV[4] ~= '0-0' then lost = 1 end
+end
+local function parse(id)
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(ms), tonumber(seq)
+end
+-- A Redis that lost its streams, or whose clock went back, must not hand out ids that Postgres holds for applied.
+local generated
+local info = redis.call('XINFO', 'STREAM', KEYS[3])
+for i = 1, #info, 2 do
+  if info[i] == 'last-generated-id' then generated = info[i + 1] end
+end
+local gms, gseq = parse(generated)
+local pms, pseq = parse(ARGV[4])
+if gms < pms or (gms == pms and gseq < pseq) then
+  redis.call('XSETID', KEYS[3], ARGV[4])
+end
+local deliveries = 0
+local first = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
+if first then
+  if redis.call('HGET', KEYS[2], 'head') == first[1] then
+    deliveries = redis.call('HINCRBY', KEYS[2], 'deliveries', 1)
+  else
+    redis.call('HSET', KEYS[2], 'head', first[1], 'deliveries', 1)
+    deliveries = 1
+  end
+end
+return { applied, deliveries, lost }
