@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { Effect, type Scope } from "effect"
-import { Cluster, Redis, type RedisOptions } from "ioredis"
+import { Cluster, Redis } from "ioredis"
 import type { Metrics } from "../metrics/metrics.ts"
 import { StoreError } from "./errors.ts"
 
@@ -45,8 +45,8 @@ export type Purpose =
 export const APPEND_TIMEOUT_MS = 3000
 const COMMAND_TIMEOUT_MS = 5000
 
-const optionsFor = (purpose: Purpose, name: string): RedisOptions => ({
-  protocol: 2,
+const optionsFor = (purpose: Purpose, name: string) => ({
+  protocol: 2 as const,
   connectionName: name,
   enableReadyCheck: true,
   enableOfflineQueue: purpose === "subscribe",
@@ -55,7 +55,7 @@ const optionsFor = (purpose: Purpose, name: string): RedisOptions => ({
   connectTimeout: 3000,
   keepAlive: 10_000,
   noDelay: true,
-  retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1000),
+  retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 5), 1000),
   ...(purpose === "append" && { commandTimeout: APPEND_TIMEOUT_MS }),
   ...(purpose === "command" && { commandTimeout: COMMAND_TIMEOUT_MS }),
 })
