@@ -162,7 +162,8 @@ export const patchInstalledBinaries = (root) => {
 
 /** The version of the C library this process runs on; undefined on musl. @returns {string | undefined} */
 const runtimeGlibc = () => {
-  process.report.excludeNetwork = true
+  // Otherwise the report looks up the names of connected hosts.
+  Object.assign(process.report, { excludeNetwork: true })
   const report = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport())
   return report.header.glibcVersionRuntime
 }

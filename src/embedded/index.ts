@@ -1,0 +1,6 @@
+/** Redis and PostgreSQL for a machine that has none: started, adopted, kept alive and stopped with the scope that asked. */
+export { EmbeddedStoreError } from "./error.ts"
+export { DataDirInUse, lockDataDir } from "./lock.ts"
+export { embeddedPostgres, type PostgresOptions } from "./postgres.ts"
+export { embeddedRedis, type RedisOptions } from "./redis.ts"
+export type { RunningStore } from "./store.ts"

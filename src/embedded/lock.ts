@@ -1,0 +1,95 @@
+/** One process at a time works in a data directory. */
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Data, Effect, type Scope } from "effect"
+import { isAlive, startTimeOf } from "./process.ts"
+
+/** Another live process holds the data directory, or the directory cannot be written. */
+export class DataDirInUse extends Data.TaggedError("DataDirInUse")<{ readonly message: string }> {}
+
+interface Holder {
+  readonly pid: number
+  readonly startedAt: string | undefined
+}
+
+/**
+ * Holds `dataDir` (created if missing) until the scope closes. Fails when another live process holds it; the lock of a
+ * process that is gone is taken over. Only processes that see each other's ids are kept apart: do not share one directory
+ * between containers.
+ */
+export const lockDataDir = (dataDir: string): Effect.Effect<void, DataDirInUse, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => take(dataDir),
+      catch: (cause) =>
+        cause instanceof DataDirInUse
+          ? cause
+          : new DataDirInUse({
+              message: `DATA_DIR "${dataDir}" cannot be used: ${(cause as Error).message}`,
+            }),
+    }),
+    (path) => Effect.sync(() => rmSync(path, { force: true })),
+  ).pipe(Effect.asVoid)
+
+const take = (dataDir: string): string => {
+  mkdirSync(dataDir, { recursive: true })
+  const path = join(dataDir, "lock")
+  const mine = `${path}.${process.pid}`
+  writeFileSync(
+    mine,
+    JSON.stringify({ pid: process.pid, startedAt: startTimeOf(process.pid) } satisfies Holder),
+  )
+  try {
+    while (!linkIfFree(mine, path)) removeStale(dataDir, path)
+  } finally {
+    rmSync(mine, { force: true })
+  }
+  return path
+}
+
+/** A link appears whole or not at all, and never over an existing file. */
+const linkIfFree = (source: string, target: string): boolean => {
+  try {
+    linkSync(source, target)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false
+    throw error
+  }
+}
+
+const removeStale = (dataDir: string, path: string): void => {
+  const seen = readIfThere(path)
+  if (seen === undefined) return
+  const holder = parseHolder(seen)
+  if (holder !== undefined && isAlive(holder.pid) && startTimeOf(holder.pid) === holder.startedAt)
+    throw new DataDirInUse({
+      message: `DATA_DIR "${dataDir}" is in use by process ${holder.pid}; stop that one first, or give this one another DATA_DIR.`,
+    })
+  // Somebody else may have taken over in between: what was moved away is then not what was judged, and goes back.
+  const aside = `${path}.stale.${process.pid}`
+  try {
+    renameSync(path, aside)
+  } catch {
+    return
+  }
+  if (readIfThere(aside) !== seen) linkIfFree(aside, path)
+  rmSync(aside, { force: true })
+}
+
+const readIfThere = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, "utf8")
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined
+    throw error
+  }
+}
+
+const parseHolder = (text: string): Holder | undefined => {
+  try {
+    return JSON.parse(text) as Holder
+  } catch {
+    return undefined
+  }
+}

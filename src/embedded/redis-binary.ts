@@ -1,0 +1,130 @@
+/** Finds a Redis or Valkey that is new enough, or installs Debian's. */
+import { execFile } from "node:child_process"
+import { accessSync, constants } from "node:fs"
+import { delimiter, join } from "node:path"
+import { Effect } from "effect"
+import { EmbeddedStoreError } from "./error.ts"
+
+export interface RedisBinary {
+  readonly file: string
+  /** The name to call it by: one executable is server, checker and more, and goes by its name. */
+  readonly name: string
+}
+
+/** Functions, `FCALL` and stream consumer groups as used here came with Redis 7; Valkey 8 was forked from it. */
+const OLDEST_MAJOR = { "redis-server": 7, "valkey-server": 8 } as const
+
+/**
+ * Where to look, in this order. Debian's redis-tools package brings the whole server under the name of its checker, without
+ * the service, the user and the open port that the redis-server package would set up.
+ */
+const CANDIDATES = [
+  { name: "redis-server", file: "redis-server" },
+  { name: "valkey-server", file: "valkey-server" },
+  { name: "redis-server", file: "redis-check-rdb" },
+  { name: "valkey-server", file: "valkey-check-rdb" },
+] as const
+
+const DEBIAN_PACKAGES = ["redis-tools", "valkey-tools"]
+const INSTALL_WITHIN_MS = 300_000
+
+/** The newest enough Redis of this machine; as root on Debian and its kin, installed first if there is none. */
+export const findRedis: Effect.Effect<RedisBinary, EmbeddedStoreError> = Effect.suspend(() =>
+  Effect.gen(function* () {
+    const found = yield* Effect.promise(lookAround)
+    if (found.usable !== undefined) return found.usable
+    if (process.getuid?.() !== 0 || onPath("apt-get") === undefined)
+      return yield* unavailable(found.tooOld, undefined)
+    yield* Effect.logInfo("No Redis on this machine: installing Debian's package")
+    const failure = yield* Effect.promise(installFromDebian)
+    const installed = yield* Effect.promise(lookAround)
+    if (installed.usable !== undefined) return installed.usable
+    return yield* unavailable(installed.tooOld, failure)
+  }),
+)
+
+const unavailable = (
+  tooOld: ReadonlyArray<string>,
+  installFailure: string | undefined,
+): Effect.Effect<never, EmbeddedStoreError> => {
+  const why = tooOld.length > 0 ? `; too old: ${tooOld.join(", ")}` : ""
+  const tried = installFailure === undefined ? "" : ` Installing it failed: ${installFailure}`
+  return Effect.fail(
+    new EmbeddedStoreError({
+      store: "Redis",
+      message:
+        `No Redis 7 (or Valkey 8) or newer was found on the PATH${why}.${tried} Install one ` +
+        `(Debian, Ubuntu: "apt-get install redis-tools"; Fedora: "dnf install valkey"; macOS: "brew install redis"), or set REDIS_URL.`,
+    }),
+  )
+}
+
+const lookAround = async (): Promise<{
+  readonly usable: RedisBinary | undefined
+  readonly tooOld: ReadonlyArray<string>
+}> => {
+  const tooOld: Array<string> = []
+  for (const { name, file } of CANDIDATES) {
+    const path = onPath(file)
+    if (path === undefined) continue
+    const answer = await run(path, ["--version"], { argv0: name, timeout: 10_000 })
+    const version = /\bv=(\d+)(\.\d+)*/.exec(answer.output)
+    if (version !== null && Number(version[1]) >= OLDEST_MAJOR[name])
+      return { usable: { name, file: path }, tooOld }
+    if (version !== null) tooOld.push(`${path} ${version[0].slice(2)}`)
+  }
+  return { usable: undefined, tooOld }
+}
+
+const onPath = (file: string): string | undefined => {
+  // Homebrew's and a user's own builds are missing from the PATH of services.
+  const folders = [
+    ...(process.env.PATH ?? "").split(delimiter),
+    "/usr/bin",
+    "/usr/local/bin",
+    "/opt/homebrew/bin",
+  ]
+  return folders
+    .filter((folder) => folder !== "")
+    .map((folder) => join(folder, file))
+    .find(isExecutable)
+}
+
+const isExecutable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Returns why it failed. */
+const installFromDebian = async (): Promise<string | undefined> => {
+  const apt = (...args: ReadonlyArray<string>) =>
+    run("apt-get", ["-qq", "-o", "DPkg::Lock::Timeout=120", ...args], {
+      timeout: INSTALL_WITHIN_MS,
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    })
+  const updated = await apt("update")
+  let failed = updated
+  for (const name of DEBIAN_PACKAGES) {
+    failed = await apt("install", "-y", "--no-install-recommends", name)
+    if (failed.ok) return undefined
+  }
+  return [updated, failed]
+    .filter((step) => !step.ok)
+    .map((step) => step.output.trim().split("\n").slice(-3).join(" "))
+    .join(" / ")
+}
+
+const run = (
+  file: string,
+  args: ReadonlyArray<string>,
+  options: { readonly argv0?: string; readonly timeout: number; readonly env?: NodeJS.ProcessEnv },
+): Promise<{ readonly ok: boolean; readonly output: string }> =>
+  new Promise((resolve) => {
+    execFile(file, args, { ...options, encoding: "utf8" }, (error, stdout, stderr) =>
+      resolve({ ok: error === null, output: `${stdout}\n${stderr}\n${error?.message ?? ""}` }),
+    )
+  })

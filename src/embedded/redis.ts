@@ -1,0 +1,111 @@
+/** Redis or Valkey from this machine's packages, with the append-only file on. */
+import { randomBytes } from "node:crypto"
+import { mkdirSync, realpathSync, writeFileSync } from "node:fs"
+import { totalmem } from "node:os"
+import { join } from "node:path"
+import { Effect, type Scope } from "effect"
+import { Redis } from "ioredis"
+import type { EmbeddedStoreError } from "./error.ts"
+import { findRedis, type RedisBinary } from "./redis-binary.ts"
+import { passwordIn, type RunningStore, runStore, type StoreProgram } from "./store.ts"
+
+export interface RedisOptions {
+  readonly dataDir: string
+  /** How soon a write is safe from a power failure: before it is answered, or within a second. */
+  readonly fsync: "always" | "everysec"
+  /** Past this, writes are refused rather than anything evicted. Default: a quarter of the memory, at least 256 MiB. */
+  readonly maxMemoryBytes?: number
+}
+
+/**
+ * A Redis of this program's own on a free port of 127.0.0.1, its data in `<dataDir>/redis`. Run under `lockDataDir`.
+ * It fails when the machine has no Redis 7 / Valkey 8 and none can be installed, or when Redis does not start.
+ */
+export const embeddedRedis = (
+  options: RedisOptions,
+): Effect.Effect<RunningStore, EmbeddedStoreError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const binary = yield* findRedis
+    mkdirSync(options.dataDir, { recursive: true })
+    const dataDir = realpathSync(options.dataDir)
+    const password = passwordIn(join(dataDir, "redis.password"), () => randomBytes(24).toString("base64url"))
+    const running = yield* runStore(redisProgram(options, binary, dataDir, password))
+    return { ...running, url: `redis://:${password}@127.0.0.1:${running.port}/0` }
+  })
+
+const redisProgram = (
+  options: RedisOptions,
+  binary: RedisBinary,
+  dataDir: string,
+  password: string,
+): StoreProgram => {
+  const directory = join(dataDir, "redis")
+  const configFile = join(directory, "redis.conf")
+  const maxMemoryBytes = options.maxMemoryBytes ?? Math.max(256 * 1024 * 1024, Math.floor(totalmem() / 4))
+  return {
+    store: "Redis",
+    directory,
+    prepare: Effect.sync(() => {
+      mkdirSync(directory, { recursive: true })
+      writeFileSync(configFile, configuration(directory, password), { mode: 0o600 })
+    }),
+    command: (port) => ({
+      file: binary.file,
+      argv0: binary.name,
+      args: [
+        configFile,
+        ...["--port", String(port)],
+        ...["--appendfsync", options.fsync],
+        ...["--maxmemory", String(maxMemoryBytes)],
+      ],
+      cwd: directory,
+    }),
+    probe: (port) => probe(port, password, directory),
+    stopSignal: "SIGTERM",
+    haltSignal: "SIGKILL",
+  }
+}
+
+/** In a file, because a command line is everybody's to read. */
+const configuration = (directory: string, password: string): string => `bind 127.0.0.1
+requirepass ${password}
+dir "${directory}"
+daemonize no
+logfile ""
+# The command line has to keep naming this file: it tells this process from others.
+set-proc-title no
+appendonly yes
+# A kill can leave half a command at the end of the file; it was never answered.
+aof-load-truncated yes
+save ""
+maxmemory-policy noeviction
+`
+
+const probe = async (port: number, password: string, directory: string): Promise<void> => {
+  const client = new Redis({
+    host: "127.0.0.1",
+    port,
+    password,
+    lazyConnect: true,
+    connectTimeout: 2_000,
+    commandTimeout: 2_000,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    // The ready check waits through the loading of the data; this has to report it instead.
+    enableReadyCheck: false,
+  })
+  let refusal: Error | undefined
+  client.on("error", (error) => {
+    refusal = error
+  })
+  try {
+    await client.connect()
+    await client.ping()
+    const reply = (await client.config("GET", "dir")) as ReadonlyArray<string>
+    if (reply[1] !== directory) throw new Error(`another Redis answers on port ${port}`)
+  } catch (error) {
+    throw refusal ?? error
+  } finally {
+    client.disconnect()
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * The life of one store's process, the same for Redis and PostgreSQL.
+ *
+ *   start ──► adopt a process left by an earlier run, if it has the same settings and answers
+ *        └──► else stop what was left, prepare the directory, spawn, wait until it answers
+ *   watch ──► four times a second: a process that died is started again on the same port
+ *   stop  ──► ask it to end, then insist; wait until it is gone
+ *
+ * The process leads a session of its own, so that the terminal's Ctrl-C reaches only this program, which then stops the
+ * stores after it has finished with them. If this program is killed the stores live on, and the next start finds them by
+ * the file `<directory>.json`.
+ */
+import { spawn } from "node:child_process"
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { Effect, Schedule, type Scope } from "effect"
+import { EmbeddedStoreError } from "./error.ts"
+import { commandLineOf, isAlive, startTimeOf } from "./process.ts"
+
+/** What differs between the stores. */
+export interface StoreProgram {
+  readonly store: EmbeddedStoreError["store"]
+  /** Where its data are. The command line has to contain it: that tells our process from another with a reused id. */
+  readonly directory: string
+  /** Makes the directory and its files ready. Run before each start. */
+  readonly prepare: Effect.Effect<void, EmbeddedStoreError>
+  readonly command: (port: number) => Command
+  /** Resolves once the store on this port answers to our password with our data; rejects with the reason otherwise. */
+  readonly probe: (port: number) => Promise<void>
+  /** The signal that makes it write what it has and end, and the one that ends it at once without losing data. */
+  readonly stopSignal: NodeJS.Signals
+  readonly haltSignal: NodeJS.Signals
+}
+
+export interface Command {
+  readonly file: string
+  readonly args: ReadonlyArray<string>
+  /** The name it is called by, where that differs from the file's. */
+  readonly argv0?: string
+  readonly cwd?: string
+  readonly uid?: number
+  readonly gid?: number
+}
+
+/** A store that answers. `url` holds the password; `pid` changes when the process had to be started again. */
+export interface RunningStore {
+  readonly url: string
+  readonly pid: () => number
+  readonly port: number
+}
+
+const READY_WITHIN = "120 seconds"
+const ADOPTED_WITHIN = "10 seconds"
+/** Together below the ten seconds in which the whole program ends. */
+const STOPPED_WITHIN = "5 seconds"
+const HALTED_WITHIN = "3 seconds"
+const POLL_EVERY = "20 millis"
+const WATCH_EVERY = "250 millis"
+const LOG_BYTES = 10 * 1024 * 1024
+
+interface Handle {
+  pid: number
+  startedAt: string | undefined
+  port: number
+  /** The command that started it, by which a start with other settings is told from the same again. */
+  settings: string
+}
+
+/** Runs a store until the scope closes. The caller holds the lock of the data directory (`lockDataDir`). */
+export const runStore = (
+  program: StoreProgram,
+): Effect.Effect<Omit<RunningStore, "url">, EmbeddedStoreError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const handle: { current: Handle | undefined } = { current: undefined }
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => (handle.current === undefined ? Effect.void : stop(program, handle.current))),
+    )
+    handle.current = yield* adopt(program)
+    if (handle.current === undefined) yield* start(program, handle, undefined)
+    yield* watch(program, handle).pipe(Effect.forkScoped)
+    return {
+      port: current(handle).port,
+      pid: () => current(handle).pid,
+    }
+  })
+
+const current = (handle: { readonly current: Handle | undefined }): Handle => {
+  if (handle.current === undefined) throw new Error("the store has not been started")
+  return handle.current
+}
+
+/** The process an earlier run left behind, if it can be used as it is; else it is stopped. */
+const adopt = (program: StoreProgram): Effect.Effect<Handle | undefined, EmbeddedStoreError> =>
+  Effect.gen(function* () {
+    const left = readHandle(program)
+    if (left === undefined || !isOurs(program, left)) return undefined
+    const sameSettings = left.settings === settingsOf(program, left.port)
+    const usable =
+      sameSettings && (yield* answers(program, left, ADOPTED_WITHIN).pipe(Effect.result))._tag === "Success"
+    if (usable) {
+      yield* Effect.logDebug(`${program.store}: adopted process ${left.pid}, left by an earlier run`)
+      return left
+    }
+    yield* stop(program, left)
+    return undefined
+  })
+
+/** Starts the process on `port`, or on the port of the last run if that is free, or on any free one. */
+const start = (
+  program: StoreProgram,
+  handle: { current: Handle | undefined },
+  port: number | undefined,
+): Effect.Effect<void, EmbeddedStoreError> =>
+  Effect.gen(function* () {
+    yield* program.prepare
+    const chosen = port ?? (yield* Effect.promise(() => freePort(readHandle(program)?.port)))
+    const started = yield* launch(program, handle, chosen)
+    yield* answers(program, started, READY_WITHIN).pipe(Effect.tapError(() => stop(program, started)))
+  })
+
+const launch = (
+  program: StoreProgram,
+  handle: { current: Handle | undefined },
+  port: number,
+): Effect.Effect<Handle, EmbeddedStoreError> =>
+  Effect.callback((resume) => {
+    const { file, args, ...options } = program.command(port)
+    const log = openLog(logFileOf(program))
+    const child = spawn(file, args, {
+      ...options,
+      detached: true,
+      stdio: ["ignore", log, log],
+      env: environment(),
+    })
+    closeSync(log)
+    child.unref()
+    child.once("error", (cause) =>
+      resume(Effect.fail(failure(program, `${file} could not be run: ${cause.message}`))),
+    )
+    if (child.pid === undefined) return
+    const { pid } = child
+    // Noted before anything can interrupt, so that the process is stopped with the scope or found by the next start.
+    handle.current = { pid, startedAt: startTimeOf(pid), port, settings: settingsOf(program, port) }
+    writeFileSync(handleFileOf(program), JSON.stringify(handle.current), { mode: 0o600 })
+    resume(Effect.succeed(handle.current))
+  })
+
+/** Only what the stores need: settings of this program are none of their business, and PG* variables would change theirs. */
+const environment = (): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC" })
+
+/** Waits until the store answers, and fails as soon as its process has ended. */
+const answers = (
+  program: StoreProgram,
+  handle: Handle,
+  within: typeof READY_WITHIN | typeof ADOPTED_WITHIN,
+): Effect.Effect<void, EmbeddedStoreError> => {
+  let lastReason = "it did not answer"
+  const attempt = Effect.tryPromise({
+    try: () => program.probe(handle.port),
+    catch: (cause) => {
+      lastReason = cause instanceof Error ? cause.message : String(cause)
+      return isOurs(program, handle)
+        ? ("not yet" as const)
+        : failure(program, `its process ${handle.pid} ended during the start`)
+    },
+  })
+  return attempt.pipe(
+    Effect.retry({ schedule: Schedule.spaced(POLL_EVERY), while: (error) => error === "not yet" }),
+    Effect.catch((error) => (error === "not yet" ? Effect.never : Effect.fail(error))),
+    Effect.timeoutOrElse({
+      duration: within,
+      orElse: () => Effect.fail(failure(program, `it was not ready within ${within}: ${lastReason}`)),
+    }),
+  )
+}
+
+/** Starts a process that died again, on the port that everybody knows; tries for ever, less and less often. */
+const watch = (program: StoreProgram, handle: { current: Handle | undefined }): Effect.Effect<never> =>
+  Effect.gen(function* () {
+    if (isOurs(program, current(handle))) return
+    const { pid, port } = current(handle)
+    yield* Effect.logWarning(
+      `${program.store}: process ${pid} is gone, starting it again\n${logTail(program)}`,
+    )
+    yield* start(program, handle, port).pipe(
+      Effect.tapError((error) => Effect.logError(error.message)),
+      Effect.retry(Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("10 seconds")])),
+    )
+    yield* Effect.logInfo(`${program.store}: runs again as process ${current(handle).pid}`)
+  }).pipe(Effect.orDie, Effect.repeat(Schedule.spaced(WATCH_EVERY)), Effect.andThen(Effect.never))
+
+const stop = (program: StoreProgram, handle: Handle): Effect.Effect<void> => {
+  const signalAndWait = (signal: NodeJS.Signals, within: typeof STOPPED_WITHIN | typeof HALTED_WITHIN) =>
+    Effect.suspend(() => {
+      send(program, handle, signal)
+      return Effect.sync(() => isOurs(program, handle)).pipe(
+        Effect.repeat({ schedule: Schedule.spaced(POLL_EVERY), while: (running) => running }),
+        Effect.timeoutOption(within),
+      )
+    })
+  return signalAndWait(program.stopSignal, STOPPED_WITHIN).pipe(
+    Effect.andThen((ended) =>
+      ended._tag === "Some"
+        ? Effect.void
+        : Effect.logWarning(
+            `${program.store} did not stop within ${STOPPED_WITHIN}; its process is ended`,
+          ).pipe(Effect.andThen(signalAndWait(program.haltSignal, HALTED_WITHIN))),
+    ),
+    Effect.asVoid,
+  )
+}
+
+const send = (program: StoreProgram, handle: Handle, signal: NodeJS.Signals): void => {
+  try {
+    if (isOurs(program, handle)) process.kill(handle.pid, signal)
+  } catch {
+    // It ended in between.
+  }
+}
+
+const isOurs = (program: StoreProgram, { pid, startedAt }: Handle): boolean =>
+  isAlive(pid) && startTimeOf(pid) === startedAt && commandLineOf(pid)?.includes(program.directory) === true
+
+const logFileOf = (program: StoreProgram): string => `${program.directory}.log`
+const handleFileOf = (program: StoreProgram): string => `${program.directory}.json`
+
+const settingsOf = (program: StoreProgram, port: number): string => JSON.stringify(program.command(port))
+
+const readHandle = (program: StoreProgram): Handle | undefined => {
+  try {
+    return JSON.parse(readFileSync(handleFileOf(program), "utf8")) as Handle
+  } catch {
+    return undefined
+  }
+}
+
+const openLog = (path: string): number => {
+  try {
+    if (statSync(path).size > LOG_BYTES) renameSync(path, `${path}.1`)
+  } catch {
+    // The first start: there is none.
+  }
+  return openSync(path, "a", 0o600)
+}
+
+/** The failure of a store, with what it last wrote to its log. */
+export const failure = (
+  program: Pick<StoreProgram, "store" | "directory">,
+  what: string,
+): EmbeddedStoreError =>
+  new EmbeddedStoreError({
+    store: program.store,
+    message: `The embedded ${program.store} did not start: ${what}.\n${logTail(program)}`,
+  })
+
+const logTail = (program: Pick<StoreProgram, "directory">): string => {
+  const path = `${program.directory}.log`
+  try {
+    const lines = readFileSync(path, "utf8").trimEnd().split("\n").slice(-8)
+    return `Its log ${path} ends with:\n${lines.map((line) => `  ${line}`).join("\n")}`
+  } catch {
+    return `Its log would be ${path}.`
+  }
+}
+
+const freePort = async (preferred: number | undefined): Promise<number> => {
+  if (preferred === undefined) return await listenOnce(0)
+  return await listenOnce(preferred).catch(() => listenOnce(0))
+}
+
+const listenOnce = (port: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once("error", reject)
+    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => {
+      const address = server.address()
+      server.close(() =>
+        typeof address === "object" && address !== null
+          ? resolve(address.port)
+          : reject(new Error("no address")),
+      )
+    })
+  })
+
+/** The password of a store, made at its first start and readable by its owner only. */
+export const passwordIn = (path: string, generate: () => string): string => {
+  try {
+    return readFileSync(path, "utf8").trim()
+  } catch {
+    const password = generate()
+    writeFileSync(path, `${password}\n`, { mode: 0o600, flag: "wx" })
+    return password
+  }
+}
+
+/** Removes a file or folder that an interrupted start may have left. */
+export const discard = (path: string): void => rmSync(path, { recursive: true, force: true })

@@ -1,0 +1,20 @@
+/** A program to be killed: holds the data directory of its argument, runs both stores, says so, and goes on for ever. */
+import { Effect } from "effect"
+import { embeddedPostgres, embeddedRedis, lockDataDir } from "../../src/embedded/index.ts"
+
+const dataDir = process.argv[2] ?? ""
+
+await Effect.runPromise(
+  Effect.scoped(
+    Effect.gen(function* () {
+      yield* lockDataDir(dataDir)
+      const [redis, postgres] = yield* Effect.all(
+        [embeddedRedis({ dataDir, fsync: "everysec" }), embeddedPostgres({ dataDir })],
+        { concurrency: "unbounded" },
+      )
+      const pids = { redis: redis.pid(), postgres: postgres.pid() }
+      console.log(JSON.stringify({ redis: redis.url, postgres: postgres.url, pids }))
+      yield* Effect.never
+    }),
+  ),
+)

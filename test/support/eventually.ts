@@ -1,0 +1,22 @@
+/** Waits for what happens soon, in place of a sleep that is too long on a fast machine and too short on a slow one. */
+
+const POLL_EVERY_MS = 10
+
+/**
+ * Repeats `assertion` until it neither throws nor rejects, and resolves to what it gave. After `timeout` milliseconds it
+ * rejects with the last failure.
+ */
+export const eventually = async <A>(
+  assertion: () => A | Promise<A>,
+  { timeout = 10_000 }: { readonly timeout?: number } = {},
+): Promise<A> => {
+  const deadline = performance.now() + timeout
+  for (;;) {
+    try {
+      return await assertion()
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_EVERY_MS))
+  }
+}

@@ -1,0 +1,52 @@
+/** A Redis or PostgreSQL for one test alone, which may kill, stop or starve it. */
+import { Effect, Exit, Scope } from "effect"
+import { onTestFinished } from "vitest"
+import {
+  embeddedPostgres,
+  embeddedRedis,
+  type RedisOptions,
+  type RunningStore,
+} from "../../src/embedded/index.ts"
+import { temporaryFolder } from "./temporary-folder.ts"
+
+export interface PrivateStore {
+  readonly url: string
+  readonly port: number
+  readonly pid: () => number
+  /** Ends the process as a power failure would. It is started again on the same port, with its data, within a second or two. */
+  readonly kill: () => void
+  /** Makes it hang: connections stay open and nothing answers, until `resume`. */
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Ends it for good. */
+  readonly stop: () => Promise<void>
+}
+
+/** Started now, stopped after the test. */
+export const privateRedis = (options: Partial<RedisOptions> = {}): Promise<PrivateStore> =>
+  started(
+    embeddedRedis({
+      dataDir: temporaryFolder(),
+      fsync: "everysec",
+      maxMemoryBytes: 512 * 1024 * 1024,
+      ...options,
+    }),
+  )
+
+/** Started now, stopped after the test. */
+export const privatePostgres = (): Promise<PrivateStore> =>
+  started(embeddedPostgres({ dataDir: temporaryFolder() }))
+
+const started = async <E>(store: Effect.Effect<RunningStore, E, Scope.Scope>): Promise<PrivateStore> => {
+  const scope = Effect.runSync(Scope.make())
+  const stop = () => Effect.runPromise(Scope.close(scope, Exit.void))
+  onTestFinished(stop)
+  const running = await Effect.runPromise(Effect.provideService(store, Scope.Scope, scope))
+  return {
+    ...running,
+    kill: () => process.kill(running.pid(), "SIGKILL"),
+    pause: () => process.kill(running.pid(), "SIGSTOP"),
+    resume: () => process.kill(running.pid(), "SIGCONT"),
+    stop,
+  }
+}

@@ -1,0 +1,56 @@
+/** Vitest's global set-up: one Redis and one PostgreSQL for the whole run. */
+import { mkdtempSync, realpathSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Effect, Exit, Scope } from "effect"
+import type { TestProject } from "vitest/node"
+import { embeddedPostgres, embeddedRedis } from "../../src/embedded/index.ts"
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    redisUrl: string
+    databaseUrl: string
+  }
+}
+
+interface Stores {
+  readonly redisUrl: string
+  readonly databaseUrl: string
+  /** For the line that says what the tests run against. */
+  readonly from: string
+  readonly stop: () => Promise<void>
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const stores = given() ?? (await embedded())
+  project.provide("redisUrl", stores.redisUrl)
+  project.provide("databaseUrl", stores.databaseUrl)
+  console.log(`Tests run against ${stores.from}.`)
+  return stores.stop
+}
+
+const given = (): Stores | undefined => {
+  const { TEST_REDIS_URL: redisUrl, TEST_DATABASE_URL: databaseUrl } = process.env
+  if (redisUrl === undefined || databaseUrl === undefined) return undefined
+  return { redisUrl, databaseUrl, from: "TEST_REDIS_URL and TEST_DATABASE_URL", stop: async () => undefined }
+}
+
+const embedded = async (): Promise<Stores> => {
+  const dataDir = realpathSync(mkdtempSync(join(tmpdir(), "analytics-stores-")))
+  const scope = Effect.runSync(Scope.make())
+  const stop = async () => {
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+  const both = Effect.all(
+    [embeddedRedis({ dataDir, fsync: "everysec", maxMemoryBytes: 1024 ** 3 }), embeddedPostgres({ dataDir })],
+    { concurrency: "unbounded" },
+  )
+  try {
+    const [redis, postgres] = await Effect.runPromise(Effect.provideService(both, Scope.Scope, scope))
+    return { redisUrl: redis.url, databaseUrl: postgres.url, from: "embedded Redis and PostgreSQL", stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
