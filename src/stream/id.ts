@@ -31,3 +31,9 @@ export const eventIdOf = (partition: number, id: string): string => {
   const seq = sequence.toString(16).padStart(15, "0")
   return `${time.slice(0, 8)}-${time.slice(8)}-8${partition.toString(16).padStart(3, "0")}-8${seq.slice(0, 3)}-${seq.slice(3)}`
 }
+
+/** The smallest id after `id`. */
+export const nextId = (id: string): string => {
+  const [ms, sequence] = parts(id)
+  return `${ms}-${sequence + 1}`
+}

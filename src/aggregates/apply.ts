@@ -1,0 +1,112 @@
+/** Applies a batch's totals to the figures in Redis: one script call, fenced and exactly once. */
+import type { BatchTotals, DayTotals } from "../domain/aggregation.ts"
+import { CURRENT_VISITOR_MS, MAX_AGE_MS, MAX_AHEAD_MS } from "../domain/limits.ts"
+import { type Calendar, type Day, PERIODS, type Period, periodBounds, periodKey } from "../domain/period.ts"
+import { fingerprint } from "../domain/visitor.ts"
+import { type RedisConnection, Script } from "../stores/redis.ts"
+import { nextId } from "../stream/id.ts"
+import { figureKeys, GROUP, streamKeys } from "../stream/keys.ts"
+
+const applyScript = Script.load(new URL("./lua/apply.lua", import.meta.url))
+
+const DAY_SECONDS = 86_400
+/** Days for which a period's figures live after it has ended. */
+const LIFETIME_DAYS: { readonly [P in Period]: number } = { day: 90, week: 365, month: 365 }
+/** Late events may arrive for this long after a period has ended; a day on top lets a backlog drain. */
+const EXACT_SECONDS = (MAX_AGE_MS + MAX_AHEAD_MS) / 1000 + DAY_SECONDS
+
+/** Where a batch leads a partition: the compare-and-set that makes it apply once. */
+export interface Move {
+  /** The id that was applied before. */
+  readonly from: string
+  /** The id of the batch's last entry. */
+  readonly to: string
+}
+
+export interface ApplyRequest {
+  readonly prefix: string
+  readonly partition: number
+  readonly epoch: number
+  /** `null` adds figures without touching the stream. */
+  readonly move: Move | null
+  readonly totals: BatchTotals
+  readonly calendar: Calendar
+  /** Unix milliseconds. */
+  readonly now: number
+  /** First part of the figures' keys when they are built beside the live ones. */
+  readonly figurePrefix?: string
+}
+
+/** Unix seconds at which a period that contains `day` has ended, remembered since every batch asks for the same few. */
+class PeriodEnds {
+  readonly #known = new WeakMap<Calendar, Map<string, number>>()
+
+  of(calendar: Calendar, period: Period, day: Day): number {
+    let ends = this.#known.get(calendar)
+    if (ends === undefined || ends.size > 1000) {
+      ends = new Map()
+      this.#known.set(calendar, ends)
+    }
+    const key = `${period} ${day}`
+    let end = ends.get(key)
+    if (end === undefined) {
+      end = Math.floor(calendar.startOf(periodBounds(period, day).until) / 1000)
+      ends.set(key, end)
+    }
+    return end
+  }
+}
+
+const periodEnds = new PeriodEnds()
+
+const pushDay = (
+  keys: Array<string>,
+  args: Array<string | number>,
+  day: DayTotals,
+  request: ApplyRequest,
+): void => {
+  const { calendar, partition, now } = request
+  const site = figureKeys(request.figurePrefix ?? request.prefix, partition, day.site)
+  for (const period of PERIODS) keys.push(site.period(periodKey(period, day.day)).totals)
+  keys.push(site.themes)
+  args.push(day.events, day.pageViews, day.letters, day.motivation, day.antiMotivation)
+  for (const period of PERIODS) {
+    const end = periodEnds.of(calendar, period, day.day)
+    const exactUntil = end + EXACT_SECONDS
+    args.push(end + LIFETIME_DAYS[period] * DAY_SECONDS, exactUntil * 1000 > now ? exactUntil : 0)
+  }
+  args.push(day.themes.size)
+  for (const [theme, views] of day.themes) args.push(theme, views)
+  args.push(day.visitors.size)
+  for (const visitor of day.visitors) args.push(fingerprint(visitor))
+}
+
+/**
+ * Adds the totals, and moves the partition's position when there is a `move`; all or nothing. Resolves with the number of
+ * visitors new to their day, or `null` when this batch had been applied before. Rejects with Redis' error; one that
+ * begins with `FENCED` means that another actor owns the partition.
+ */
+export const applyTotals = async (redis: RedisConnection, request: ApplyRequest): Promise<number | null> => {
+  const { prefix, partition, epoch, move, totals, now } = request
+  const stream = streamKeys(prefix, partition)
+  const keys: Array<string> = [stream.state, stream.events]
+  const args: Array<string | number> = [
+    epoch,
+    move?.from ?? "",
+    move?.to ?? "",
+    move === null ? "" : nextId(move.to),
+    GROUP,
+  ]
+  args.push(totals.days.size)
+  for (const day of totals.days.values()) pushDay(keys, args, day, request)
+  args.push(totals.lastSeen.size, now - CURRENT_VISITOR_MS)
+  for (const [site, seen] of totals.lastSeen) {
+    keys.push(figureKeys(request.figurePrefix ?? prefix, partition, site).active)
+    args.push(seen.size)
+    // A sender's clock that is ahead must not keep a visitor for longer than one that is right.
+    for (const [visitor, at] of seen) args.push(Math.min(at, now), fingerprint(visitor))
+  }
+  const reply = await applyScript.run(redis, keys, args)
+  if (typeof reply !== "number") throw new Error(`unexpected reply of the apply script: ${String(reply)}`)
+  return reply < 0 ? null : reply
+}

@@ -1,0 +1,144 @@
+#!lua flags=allow-oom
+-- Adds a batch's totals to the figures of one partition and moves the partition on, in one step; or, without a move,
+-- adds totals only (the rebuild's way in).
+--
+-- KEYS  state, events, then per day group: totals of day, week and month, all-time themes; then per site: active visitors
+-- ARGV  epoch, applied id before, id of the batch's last entry ('' for no move), first id to keep, group, day groups,
+--       then per day group:
+--         events, page views, letters, motivation, anti_motivation,
+--         3 × (expiry of the figures, expiry of the exact visitors; unix seconds, 0 when they are closed),
+--         number of themes, (theme, views)…, number of visitors, fingerprint…
+--       then number of sites, time before which visitors are no longer current, and per site:
+--         number of visitors, (last seen, fingerprint)…
+-- Gives the number of visitors that are new to their day, or -1 when this batch has been applied before.
+
+-- A set of integers stays compact (8 bytes a visitor) up to 512 members, Redis' default set-max-intset-entries.
+local BUCKETS = 64
+-- Unique visitors of a partition and period are exact up to here, then estimated: 64 buckets of about 256.
+local MAX_EXACT = 16384
+-- Themes come from visitors: what exceeds this many in one sorted set is summed under one name.
+local MAX_THEMES = 10000
+local OTHER_THEME = '(other)'
+
+local state, events = KEYS[1], KEYS[2]
+if redis.call('HGET', state, 'epoch') ~= ARGV[1] then
+  return redis.error_reply('FENCED a later epoch owns the partition')
+end
+local moves = ARGV[3] ~= ''
+if moves then
+  local applied = redis.call('HGET', state, 'applied')
+  if applied == ARGV[3] then return -1 end
+  if applied ~= ARGV[2] then return redis.error_reply('FENCED the partition has moved on') end
+end
+
+local key, arg = 3, 6
+local function nextKey()
+  local value = KEYS[key]
+  key = key + 1
+  return value
+end
+local function next()
+  local value = ARGV[arg]
+  arg = arg + 1
+  return value
+end
+local function nextList(count)
+  local list = {}
+  for i = 1, count do list[i] = ARGV[arg + i - 1] end
+  arg = arg + count
+  return list
+end
+
+local function addThemes(set, themes, expiry)
+  local full = redis.call('ZCARD', set) >= MAX_THEMES
+  for i = 1, #themes, 2 do
+    local name = themes[i]
+    if full and not redis.call('ZSCORE', set, name) then name = OTHER_THEME end
+    redis.call('ZINCRBY', set, themes[i + 1], name)
+  end
+  if expiry then redis.call('EXPIREAT', set, expiry) end
+end
+
+-- Exact while a period is open and small: members of integer sets. After that the HyperLogLog's estimate.
+local function addVisitors(totals, visitors, buckets, expiry, exactExpiry)
+  local hll = totals .. ':hll'
+  local known = redis.call('HMGET', totals, 'unique_visitors', 'estimated')
+  local before = tonumber(known[1] or 0)
+  local after
+  if known[2] or exactExpiry == '0' then
+    local estimate = redis.call('PFCOUNT', hll)
+    redis.call('PFADD', hll, unpack(visitors))
+    -- A difference, so that a closed period's exact count stays the base of what comes late.
+    after = before + math.max(0, redis.call('PFCOUNT', hll) - estimate)
+  else
+    redis.call('PFADD', hll, unpack(visitors))
+    after = before
+    for bucket, members in pairs(buckets) do
+      local set = totals .. ':visitors:' .. bucket
+      local new = redis.call('SADD', set, unpack(members))
+      if new > 0 then
+        after = after + new
+        redis.call('EXPIREAT', set, exactExpiry)
+      end
+    end
+    if after > MAX_EXACT then
+      for bucket = 0, BUCKETS - 1 do redis.call('DEL', totals .. ':visitors:' .. bucket) end
+      redis.call('HSET', totals, 'estimated', 1)
+    end
+  end
+  if after ~= before then redis.call('HSET', totals, 'unique_visitors', after) end
+  if before == 0 then redis.call('EXPIREAT', hll, expiry) end
+  return after - before
+end
+
+local newVisitors = 0
+for _ = 1, tonumber(next()) do
+  local totals = { nextKey(), nextKey(), nextKey() }
+  local allThemes = nextKey()
+  local counts = nextList(5)
+  local expiries = nextList(6)
+  local themes = nextList(2 * tonumber(next()))
+  local visitors = nextList(tonumber(next()))
+  local buckets = {}
+  for _, visitor in ipairs(visitors) do
+    local bucket = tonumber(visitor) % BUCKETS
+    local members = buckets[bucket]
+    if not members then
+      members = {}
+      buckets[bucket] = members
+    end
+    members[#members + 1] = visitor
+  end
+  for i = 1, 3 do
+    local period, expiry = totals[i], expiries[2 * i - 1]
+    if counts[1] ~= '0' and redis.call('HINCRBY', period, 'events', counts[1]) == tonumber(counts[1]) then
+      redis.call('EXPIREAT', period, expiry)
+    end
+    if counts[2] ~= '0' then redis.call('HINCRBY', period, 'page_views', counts[2]) end
+    if counts[3] ~= '0' then redis.call('HINCRBY', period, 'letters', counts[3]) end
+    if counts[4] ~= '0' then redis.call('HINCRBY', period, 'letters_motivation', counts[4]) end
+    if counts[5] ~= '0' then redis.call('HINCRBY', period, 'letters_anti_motivation', counts[5]) end
+    if #themes > 0 then addThemes(period .. ':themes', themes, expiry) end
+    if #visitors > 0 then
+      local new = addVisitors(period, visitors, buckets, expiry, expiries[2 * i])
+      if i == 1 then newVisitors = newVisitors + new end
+    end
+  end
+  if #themes > 0 then addThemes(allThemes, themes) end
+end
+
+local sites, horizon = tonumber(next()), next()
+for _ = 1, sites do
+  local active = nextKey()
+  local seen = nextList(2 * tonumber(next()))
+  redis.call('ZADD', active, 'GT', unpack(seen))
+  redis.call('ZREMRANGEBYSCORE', active, '-inf', '(' .. horizon)
+  redis.call('EXPIRE', active, 600)
+end
+
+if moves then
+  redis.call('HSET', state, 'applied', ARGV[3])
+  redis.call('XTRIM', events, 'MINID', ARGV[4])
+  redis.call('XGROUP', 'SETID', events, ARGV[5], ARGV[3])
+end
+return newVisitors

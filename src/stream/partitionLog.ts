@@ -1,0 +1,153 @@
+/** One partition's stream, as its owner sees it: take over, read on, dead-letter. Every change is fenced by the epoch. */
+import { Effect } from "effect"
+import type { Metrics } from "../metrics/metrics.ts"
+import { Fenced, StoreError } from "../stores/errors.ts"
+import { type RedisConnection, redisCall, redisError, Script } from "../stores/redis.ts"
+import { GROUP, streamKeys } from "./keys.ts"
+
+/** A stream entry: its id and its payload. */
+export interface Entry {
+  readonly id: string
+  readonly payload: string
+}
+
+/** What a new owner finds. */
+export interface Takeover {
+  /** The last id whose effects are in Redis; reading goes on after it. */
+  readonly applied: string
+  /** How often the first waiting entry has been met by a new owner, this time included; 0 when none waits. */
+  readonly deliveries: number
+  /** Redis no longer knew the partition although Postgres has applied events of it. */
+  readonly lost: boolean
+}
+
+export interface PartitionLogOptions {
+  readonly prefix: string
+  readonly partition: number
+  /** For scripts. */
+  readonly redis: RedisConnection
+  /** For blocking reads, used by nothing else. */
+  readonly reader: RedisConnection
+  readonly metrics: Metrics
+}
+
+const takeOverScript = Script.load(new URL("./lua/take_over.lua", import.meta.url))
+const deliverAloneScript = Script.load(new URL("./lua/deliver_alone.lua", import.meta.url))
+const deadLetterScript = Script.load(new URL("./lua/dead_letter.lua", import.meta.url))
+
+/** Most time a read waits for an entry, milliseconds: short enough for a stop not to be felt. */
+const BLOCK_MS = 1000
+/** A reply that does not come within the wait and this is a lost connection. */
+const READ_GRACE_MS = 4000
+
+/** `Fenced` when Redis refused because another epoch owns the partition, else the store's error. */
+export const fencedOr = (partition: number, operation: string, cause: unknown): Fenced | StoreError => {
+  const error = redisError(operation, cause)
+  return error.code === "FENCED" ? new Fenced({ partition, message: error.message }) : error
+}
+
+/** Runs a fenced script, timed. */
+export const fencedCall = <A>(
+  metrics: Metrics,
+  partition: number,
+  operation: string,
+  call: () => Promise<A>,
+): Effect.Effect<A, Fenced | StoreError> =>
+  Effect.tryPromise({
+    try: () => {
+      const end = metrics.redisDuration.startTimer({ operation })
+      return call().finally(end)
+    },
+    catch: (cause) => fencedOr(partition, operation, cause),
+  })
+
+/** The entries of an XREAD reply for one stream; an entry without the payload's field has an empty payload. */
+const decodeEntries = (reply: unknown): ReadonlyArray<Entry> => {
+  if (reply === null || !Array.isArray(reply)) return []
+  const stream: unknown = reply[0]
+  const entries: unknown = Array.isArray(stream) ? stream[1] : []
+  if (!Array.isArray(entries)) return []
+  return entries.map((entry: unknown) => {
+    const [id, fields]: ReadonlyArray<unknown> = Array.isArray(entry) ? entry : []
+    const payload: unknown = Array.isArray(fields) && fields[0] === "e" ? fields[1] : ""
+    return { id: String(id), payload: String(payload) }
+  })
+}
+
+export interface PartitionLog {
+  /** Makes the holder of the lease `token` the owner in `epoch`. */
+  readonly takeOver: (
+    token: string,
+    epoch: number,
+    lastStreamId: string,
+  ) => Effect.Effect<Takeover, Fenced | StoreError>
+  /** Up to `count` entries after `after`, waiting about a second for the first. Reading changes nothing. */
+  readonly read: (after: string, count: number) => Effect.Effect<ReadonlyArray<Entry>, StoreError>
+  /** Notes an attempt at an entry alone (or takes one back) and gives how many there were. */
+  readonly deliverAlone: (
+    epoch: number,
+    id: string,
+    change: 1 | -1,
+  ) => Effect.Effect<number, Fenced | StoreError>
+  /** Moves the first waiting entry to the dead-letter stream, with a reason. */
+  readonly deadLetter: (
+    epoch: number,
+    applied: string,
+    entry: Entry,
+    reason: string,
+  ) => Effect.Effect<void, Fenced | StoreError>
+}
+
+export const makePartitionLog = (options: PartitionLogOptions): PartitionLog => {
+  const { prefix, partition, redis, reader, metrics } = options
+  const keys = streamKeys(prefix, partition)
+  return {
+    takeOver: (token, epoch, lastStreamId) =>
+      fencedCall(metrics, partition, "take_over", async () => {
+        const reply = await takeOverScript.run(
+          redis,
+          [keys.lease, keys.state, keys.events],
+          [token, epoch, GROUP, lastStreamId],
+        )
+        const [applied, deliveries, lost]: ReadonlyArray<unknown> = Array.isArray(reply) ? reply : []
+        return { applied: String(applied), deliveries: Number(deliveries), lost: lost === 1 }
+      }),
+
+    read: (after, count) =>
+      redisCall(metrics, "read", () =>
+        reader.xread("COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", keys.events, after),
+      ).pipe(
+        Effect.map(decodeEntries),
+        Effect.timeoutOrElse({
+          duration: BLOCK_MS + READ_GRACE_MS,
+          orElse: () => {
+            // The socket may be half open: nothing but a new connection helps.
+            reader.disconnect(true)
+            return Effect.fail(
+              new StoreError({
+                store: "redis",
+                operation: "read",
+                unavailable: true,
+                code: "CONNECTION",
+                message: "Redis: a blocking read got no reply",
+              }),
+            )
+          },
+        }),
+      ),
+
+    deliverAlone: (epoch, id, change) =>
+      fencedCall(metrics, partition, "deliver_alone", async () =>
+        Number(await deliverAloneScript.run(redis, [keys.state], [epoch, id, change])),
+      ),
+
+    deadLetter: (epoch, applied, entry, reason) =>
+      fencedCall(metrics, partition, "dead_letter", async () => {
+        await deadLetterScript.run(
+          redis,
+          [keys.state, keys.events, keys.dead],
+          [epoch, applied, entry.id, entry.payload, reason, GROUP],
+        )
+      }),
+  }
+}
