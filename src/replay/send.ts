@@ -1,0 +1,228 @@
+/** Sends events through the public API in batches, a few at a time, and keeps at it through overload and outages. */
+import { setTimeout as sleep } from "node:timers/promises"
+import { MAX_BATCH_BODY_BYTES, MAX_BATCH_EVENTS } from "../domain/limits.ts"
+import type { Answer, Poster } from "./http.ts"
+import type { PageViewEvent } from "./page-views.ts"
+
+const API = "/api/v1/analytics"
+/** Posts in flight: enough to hide the latency of a disk flush, too few to crowd out visitors. */
+export const IN_FLIGHT = 4
+/** At this rate and below every event is a post of its own, at its own time; above, batches go about ten times a second. */
+const SINGLE_EVENTS_RATE = 20
+/** First wait between attempts, milliseconds; it doubles up to the longest one. */
+const FIRST_WAIT = 250
+const LONGEST_WAIT = 10_000
+
+export interface SendOptions {
+  readonly poster: Poster
+  /** `null`: the server's default site. */
+  readonly site: string | null
+  /** Events a second, or `null` for as fast as the server takes them. */
+  readonly rate: number | null
+  /** How long one post is tried again before the replay gives up, milliseconds. */
+  readonly patience: number
+  /** Told once for each kind of trouble, in a sentence. */
+  readonly note: (sentence: string) => void
+  /** Stops the replay between posts. */
+  readonly signal: AbortSignal
+}
+
+/** What became of the events, updated as answers arrive. */
+export interface Tally {
+  /** Events that were answered for, whatever the answer. */
+  sent: number
+  accepted: number
+  /** Posts that were made again. */
+  retries: number
+  readonly rejected: Map<string, number>
+  /** Why the replay ended before its end, or `null`. */
+  stopped: string | null
+}
+
+export const emptyTally = (): Tally => ({
+  sent: 0,
+  accepted: 0,
+  retries: 0,
+  rejected: new Map(),
+  stopped: null,
+})
+
+const field = (value: unknown, name: string): unknown =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+    ? Object.entries(value).find(([key]) => key === name)?.[1]
+    : undefined
+
+const parse = (body: string): unknown => {
+  try {
+    return JSON.parse(body)
+  } catch {
+    return undefined
+  }
+}
+
+const codeOf = (value: unknown): string => {
+  const code = field(value, "code")
+  return typeof code === "string" ? code : "UNKNOWN"
+}
+
+const describe = (answer: Answer): string => {
+  const error = field(parse(answer.body), "error")
+  return `${answer.status}${typeof error === "string" ? `: ${error}` : ""}`
+}
+
+/** Answers that the same post may not get a second time. */
+const isTransient = (status: number): boolean => status === 429 || (status >= 502 && status <= 504)
+
+const KEY_HINT =
+  "The server limits events per address (429); waiting as it asks. A write key lifts the limit (--write-key, or " +
+  "WRITE_KEY), RATE_LIMIT_PER_MINUTE=0 on the server turns it off."
+
+/** Splits an array of events into request bodies within the API's limits of a batch. */
+const bodiesOf = (events: ReadonlyArray<PageViewEvent>): Array<{ body: string; count: number }> => {
+  const bodies: Array<{ body: string; count: number }> = []
+  let parts: Array<string> = []
+  let bytes = 2
+  const flush = () => {
+    if (parts.length > 0) bodies.push({ body: `[${parts.join(",")}]`, count: parts.length })
+    parts = []
+    bytes = 2
+  }
+  for (const event of events) {
+    const json = JSON.stringify(event)
+    const size = Buffer.byteLength(json) + 1
+    if (bytes + size > MAX_BATCH_BODY_BYTES) flush()
+    parts.push(json)
+    bytes += size
+  }
+  flush()
+  return bodies
+}
+
+class Sender {
+  readonly #options: SendOptions
+  readonly #tally: Tally
+  readonly #query: string
+  readonly #noted = new Set<string>()
+
+  constructor(options: SendOptions, tally: Tally) {
+    this.#options = options
+    this.#tally = tally
+    this.#query = options.site === null ? "" : `?site=${encodeURIComponent(options.site)}`
+  }
+
+  get stopped(): boolean {
+    if (this.#options.signal.aborted) this.#tally.stopped ??= "interrupted"
+    return this.#tally.stopped !== null
+  }
+
+  /** Posts events until they are answered for. Never rejects: what went wrong is in the tally. */
+  async deliver(events: ReadonlyArray<PageViewEvent>): Promise<void> {
+    if (this.#options.rate !== null && this.#options.rate <= SINGLE_EVENTS_RATE) {
+      for (const event of events) await this.#post("/event", JSON.stringify(event), 1)
+      return
+    }
+    for (const { body, count } of bodiesOf(events)) await this.#post("/events", body, count)
+  }
+
+  async #post(path: "/event" | "/events", body: string, count: number): Promise<void> {
+    const { poster, patience, signal } = this.#options
+    const giveUpAt = Date.now() + patience
+    for (let attempt = 0; !this.stopped; attempt++) {
+      let problem: string
+      let wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(attempt, 10))
+      try {
+        const answer = await poster.post(`${API}${path}${this.#query}`, "application/json", body)
+        if (!isTransient(answer.status)) return this.#settle(answer, count)
+        problem = `the server answered ${describe(answer)}`
+        if (answer.status === 429) this.#noteOnce("429", KEY_HINT)
+        else this.#noteOnce(String(answer.status), `The server answered ${describe(answer)} Trying again.`)
+        wait = Math.max(wait, (answer.retryAfter ?? 0) * 1000)
+      } catch (error) {
+        problem = error instanceof Error ? error.message || error.name : String(error)
+        this.#noteOnce("connection", `The connection failed (${problem}). Trying again.`)
+      }
+      if (Date.now() + wait > giveUpAt) {
+        this.#tally.stopped ??= `gave up after ${Math.round(patience / 1000)} s of attempts: ${problem}`
+        return
+      }
+      this.#tally.retries++
+      await sleep(wait, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  #noteOnce(kind: string, sentence: string): void {
+    if (this.#noted.has(kind)) return
+    this.#noted.add(kind)
+    this.#options.note(sentence)
+  }
+
+  #settle(answer: Answer, count: number): void {
+    const body = parse(answer.body)
+    const data = field(body, "data")
+    const rejected = field(data, "rejected")
+    if (answer.status === 201 && data === undefined && count === 1) {
+      this.#tally.sent++
+      this.#tally.accepted++
+    } else if (answer.status === 201 && Array.isArray(rejected)) {
+      this.#tally.sent += count
+      this.#tally.accepted += count - rejected.length
+      for (const each of rejected) this.#reject(codeOf(each), 1)
+    } else if (answer.status === 400) {
+      this.#tally.sent += count
+      this.#reject(codeOf(body), count)
+    } else {
+      // Neither this post nor any other will fare better: a wrong key, or something else than this API at that address.
+      this.#tally.stopped ??= `the server answered ${describe(answer)}`
+    }
+  }
+
+  #reject(code: string, count: number): void {
+    this.#tally.rejected.set(code, (this.#tally.rejected.get(code) ?? 0) + count)
+  }
+}
+
+/** Events of a post at a rate (a second). */
+export const batchSize = (rate: number | null): number => {
+  if (rate === null) return MAX_BATCH_EVENTS
+  return rate <= SINGLE_EVENTS_RATE ? 1 : Math.min(MAX_BATCH_EVENTS, Math.ceil(rate / 10))
+}
+
+/**
+ * Sends all events and updates the tally. Ends early, with `tally.stopped` set, when a post was refused for longer than
+ * the patience, or for good.
+ */
+export const sendEvents = async (
+  events: AsyncIterable<ReadonlyArray<PageViewEvent>>,
+  options: SendOptions,
+  tally: Tally,
+): Promise<void> => {
+  const sender = new Sender(options, tally)
+  const size = batchSize(options.rate)
+  const inFlight = new Set<Promise<void>>()
+  let dueAt = performance.now()
+  let waiting: Array<PageViewEvent> = []
+
+  const send = async (batch: ReadonlyArray<PageViewEvent>) => {
+    if (options.rate !== null) {
+      const early = dueAt - performance.now()
+      if (early > 1) await sleep(early, undefined, { signal: options.signal }).catch(() => {})
+      // After a stall the pace is kept from now on: catching up would exceed the rate.
+      dueAt = Math.max(dueAt, performance.now() - 1000) + (batch.length / options.rate) * 1000
+    }
+    while (inFlight.size >= IN_FLIGHT) await Promise.race(inFlight)
+    if (sender.stopped) return
+    const delivery: Promise<void> = sender.deliver(batch).finally(() => inFlight.delete(delivery))
+    inFlight.add(delivery)
+  }
+
+  for await (const some of events) {
+    waiting = waiting.concat(some)
+    let from = 0
+    for (; waiting.length - from >= size && !sender.stopped; from += size)
+      await send(waiting.slice(from, from + size))
+    waiting = waiting.slice(from)
+    if (sender.stopped) break
+  }
+  if (waiting.length > 0 && !sender.stopped) await send(waiting)
+  await Promise.all(inFlight)
+}

@@ -1,0 +1,181 @@
+/** The replay command as a whole, against a server that only records. */
+import { spawn } from "node:child_process"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { gzipSync } from "node:zlib"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { acceptAll, logLine, type Stub, startStub } from "./fixture.ts"
+
+interface Run {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+const command = new URL("../../src/replay/main.ts", import.meta.url).pathname
+let directory: string
+let stub: Stub | null
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "replay-"))
+  stub = null
+})
+afterEach(async () => {
+  await stub?.close()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+const run = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+  new Promise<Run>((resolve) => {
+    const child = spawn(process.execPath, [command, ...args], {
+      env: { PATH: process.env.PATH, DATA_DIR: join(directory, "data"), ...env },
+    })
+    let out = ""
+    let err = ""
+    child.stdout.on("data", (chunk: Buffer) => {
+      out += chunk.toString()
+    })
+    child.stderr.on("data", (chunk: Buffer) => {
+      err += chunk.toString()
+    })
+    child.on("close", (code) => resolve({ code, out, err }))
+  })
+
+const writeLog = (lines: ReadonlyArray<string>, name = "access"): string => {
+  const path = join(directory, name)
+  writeFileSync(path, name.endsWith(".gz") ? gzipSync(lines.join("\n")) : `${lines.join("\n")}\n`)
+  return path
+}
+
+const pages = (count: number) =>
+  Array.from({ length: count }, (_, i) => logLine({ request: `GET /p${i} HTTP/1.1` }))
+
+/** Ids posted to the stub, in the order of arrival. */
+const idsOf = (server: Stub): Array<unknown> =>
+  server.posts.flatMap(({ text }) => {
+    const parsed: unknown = JSON.parse(text)
+    return (Array.isArray(parsed) ? parsed : [parsed]).map((event) => event?.id)
+  })
+
+const figure = (out: string, label: string) =>
+  Number(new RegExp(`^\\s*${label} +(\\d+)$`, "m").exec(out)?.[1] ?? -1)
+
+describe("a replay", () => {
+  it("sends page views in batches of at most 1,000 and sums up what became of the lines", async () => {
+    stub = await startStub(acceptAll)
+    const path = writeLog([...pages(2100), logLine({ request: "GET /a.png HTTP/1.1" }), "nonsense"])
+    const { code, out } = await run([path, "--url", stub.url, "--site", "blog"])
+    expect(code).toBe(0)
+    expect(stub.posts.map(({ path }) => path)).toEqual(Array(3).fill("/api/v1/analytics/events?site=blog"))
+    expect(new Set(idsOf(stub)).size).toBe(2100)
+    expect(figure(out, "lines read")).toBe(2102)
+    expect(figure(out, "sent")).toBe(2100)
+    expect(figure(out, "accepted")).toBe(2100)
+    expect(figure(out, "skipped")).toBe(2)
+  })
+
+  it("reads gzip, whatever the file is called, and sends the same ids again", async () => {
+    stub = await startStub(acceptAll)
+    const plain = await run([writeLog(pages(5)), "--url", stub.url])
+    const packed = await run([writeLog(pages(5), "log.1.gz"), "--url", stub.url])
+    expect([plain.code, packed.code]).toEqual([0, 0])
+    const ids = idsOf(stub)
+    expect(ids.slice(5)).toEqual(ids.slice(0, 5))
+  })
+
+  it("tries again after 503 and a broken connection, with the same ids", async () => {
+    let turn = 0
+    stub = await startStub(() => {
+      turn++
+      if (turn === 1) return { status: 503, headers: { "retry-after": "0" } }
+      return turn === 2 ? "reset" : acceptAll()
+    })
+    const { code, out } = await run([writeLog(pages(3)), "--url", stub.url])
+    expect(code).toBe(0)
+    expect(new Set(stub.posts.map(({ text }) => text)).size).toBe(1)
+    expect(figure(out, "posts tried again")).toBe(2)
+  })
+
+  it("explains once how to lift the rate limit", async () => {
+    let turn = 0
+    stub = await startStub(() =>
+      ++turn <= 2 ? { status: 429, headers: { "retry-after": "0" } } : acceptAll(),
+    )
+    const { code, err } = await run([writeLog(pages(3)), "--url", stub.url])
+    expect(code).toBe(0)
+    expect(err.split("RATE_LIMIT_PER_MINUTE=0")).toHaveLength(2)
+  })
+
+  it("ends with 1 and counts by code when events are rejected", async () => {
+    stub = await startStub(() => ({
+      status: 201,
+      body: { success: true, data: { accepted: 2, rejected: [{ index: 0, code: "INVALID_ID", error: "" }] } },
+    }))
+    const { code, out } = await run([writeLog(pages(3)), "--url", stub.url])
+    expect(code).toBe(1)
+    expect(figure(out, "accepted")).toBe(2)
+    expect(figure(out, "INVALID_ID")).toBe(1)
+  })
+
+  it("ends with 1 at once when the key is wrong or the address is another service's", async () => {
+    stub = await startStub(() => ({ status: 401, body: { success: false, error: "No.", code: "X" } }))
+    const { code, out } = await run([writeLog(pages(3)), "--url", stub.url])
+    expect(code).toBe(1)
+    expect(out).toContain("401: No.")
+  })
+
+  it("sends single events at a low rate", async () => {
+    stub = await startStub(() => ({ status: 201, body: { success: true, message: "ok" } }))
+    const { code, out } = await run([writeLog(pages(4)), "--url", stub.url, "--rate", "20"])
+    expect(code).toBe(0)
+    expect(stub.posts.map(({ path }) => path)).toEqual(Array(4).fill("/api/v1/analytics/event"))
+    expect(figure(out, "accepted")).toBe(4)
+  })
+
+  it("takes the key from the option, the environment, then the local server's file", async () => {
+    stub = await startStub(acceptAll)
+    const log = writeLog(pages(1))
+    mkdirSync(join(directory, "data"), { recursive: true })
+    writeFileSync(join(directory, "data", "write-key"), "from-file\n")
+    await run([log, "--url", stub.url, "--write-key", "given"], { WRITE_KEY: "environment" })
+    await run([log, "--url", stub.url], { WRITE_KEY: "environment" })
+    await run([log, "--url", stub.url])
+    expect(stub.posts.map(({ headers }) => headers.authorization)).toEqual([
+      "Bearer given",
+      "Bearer environment",
+      "Bearer from-file",
+    ])
+  })
+
+  it("only tells what it would send with --dry-run", async () => {
+    stub = await startStub(acceptAll)
+    const other = logLine({ address: "192.0.2.9" })
+    const { code, out } = await run([writeLog([...pages(3), other]), "--url", stub.url, "--dry-run"])
+    expect(code).toBe(0)
+    expect(stub.posts).toEqual([])
+    expect(figure(out, "page views to send")).toBe(4)
+    expect(figure(out, "unique visitors")).toBe(2)
+  })
+
+  it.each([
+    [[], "Which access log"],
+    [["/nowhere/access"], "cannot be read"],
+    [["--nope"], "--nope"],
+  ])("ends with 2 for a wrong use: %j", async (args, said) => {
+    const { code, err } = await run(args)
+    expect(code).toBe(2)
+    expect(err).toContain(said)
+  })
+
+  it("ends with 2 for a bad rate or address, and with 0 for --help", async () => {
+    const path = writeLog(pages(1))
+    expect((await run([path, "--rate", "0"])).code).toBe(2)
+    expect((await run([path, "--url", "ftp://x"])).code).toBe(2)
+    expect((await run(["--help"])).code).toBe(0)
+  })
+
+  it("ends with 1 for a file that is no access log", async () => {
+    expect((await run([writeLog(["a", "b"])])).code).toBe(1)
+  })
+})
