@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { Effect, Exit, Scope } from "effect"
 import type { TestProject } from "vitest/node"
 import { embeddedPostgres, embeddedRedis } from "../../src/embedded/index.ts"
+import { hasDocker, startContainers } from "./containers.ts"
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -22,7 +23,7 @@ interface Stores {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const stores = given() ?? (await embedded())
+  const stores = given() ?? (await contained()) ?? (await embedded())
   project.provide("redisUrl", stores.redisUrl)
   project.provide("databaseUrl", stores.databaseUrl)
   console.log(`Tests run against ${stores.from}.`)
@@ -33,6 +34,18 @@ const given = (): Stores | undefined => {
   const { TEST_REDIS_URL: redisUrl, TEST_DATABASE_URL: databaseUrl } = process.env
   if (redisUrl === undefined || databaseUrl === undefined) return undefined
   return { redisUrl, databaseUrl, from: "TEST_REDIS_URL and TEST_DATABASE_URL", stop: async () => undefined }
+}
+
+/** A machine without Docker is nothing to speak of; one whose Docker cannot be used may want to know why. */
+const contained = async (): Promise<Stores | undefined> => {
+  if (!(await hasDocker())) return undefined
+  try {
+    const { images, ...stores } = await startContainers()
+    return { ...stores, from: `containers of ${images}` }
+  } catch (error) {
+    console.log(`Docker answers, but its containers cannot be used: ${(error as Error).message}`)
+    return undefined
+  }
 }
 
 const embedded = async (): Promise<Stores> => {
