@@ -20,6 +20,10 @@ const UNAVAILABLE_CODES = new Set(["55P03", "55006", "XX000", "XX001", "XX002", 
 
 const SQLSTATE = /^[0-9A-Z]{5}$/
 
+/** Our own mistakes, which no waiting mends. */
+const isDefect = (cause: unknown): boolean =>
+  cause instanceof TypeError || cause instanceof RangeError || cause instanceof SyntaxError
+
 const text = (value: unknown): string | null => (typeof value === "string" ? value : null)
 
 /** What the driver threw, as a {@link StoreError}. Errors without an SQLSTATE are the connection's. */
@@ -31,7 +35,10 @@ export const postgresError = (operation: string, cause: unknown): StoreError => 
   return new StoreError({
     store: "postgres",
     operation,
-    unavailable: !fromServer || UNAVAILABLE_CLASSES.has(code.slice(0, 2)) || UNAVAILABLE_CODES.has(code),
+    unavailable:
+      (!fromServer && !isDefect(cause)) ||
+      UNAVAILABLE_CLASSES.has(code.slice(0, 2)) ||
+      UNAVAILABLE_CODES.has(code),
     code,
     message: `Postgres: ${text(error.message) || code}`,
   })

@@ -1,0 +1,93 @@
+/** Keeps the actors' thread running: starts it, starts it again when it ends on its own, stops it with the scope. */
+import { Worker } from "node:worker_threads"
+import { Effect, Schedule, type Scope } from "effect"
+import type { AppConfig } from "../config.ts"
+import type { Metrics } from "../metrics/metrics.ts"
+import type { Stores } from "./node.ts"
+import type { FromThread, MetricsJson, ThreadData, ToThread } from "./protocol.ts"
+
+/** What a stop waits for running batches, milliseconds; then the thread is ended and the next owner goes on. */
+const STOP_MS = 6000
+/** What a scrape waits for the thread, milliseconds. */
+const METRICS_MS = 1000
+
+export interface ActorsThread {
+  /** The thread's metrics; an empty list when it does not answer in time. */
+  readonly metrics: Effect.Effect<MetricsJson>
+}
+
+const ask = (worker: Worker, message: ToThread) => worker.postMessage(message)
+
+/** Starts the thread in the background and supervises it until the scope ends. */
+export const startActorsThread = (
+  config: AppConfig,
+  stores: Stores,
+  node: string,
+  metrics: Metrics,
+): Effect.Effect<ActorsThread, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    let current: Worker | null = null
+    let requests = 0
+    const waiting = new Map<number, (json: MetricsJson) => void>()
+    const data: ThreadData = { config, stores, node }
+
+    /** Runs one thread to its end: succeeds when it was stopped, fails with the reason when it ended on its own. */
+    const runThread = Effect.callback<void, string>((resume) => {
+      const worker = new Worker(new URL("./thread.ts", import.meta.url), { workerData: data })
+      current = worker
+      let failure: string | null = "the thread ended without a word"
+      worker.on("message", (message: FromThread) => {
+        if (message.type === "ended") failure = message.failure
+        else {
+          waiting.get(message.request)?.(message.json)
+          waiting.delete(message.request)
+        }
+      })
+      worker.on("error", (error) => {
+        failure = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      })
+      worker.on("exit", () => {
+        current = null
+        resume(failure === null ? Effect.void : Effect.fail(failure))
+      })
+      return Effect.callback<void>((stopped) => {
+        if (current !== worker) return stopped(Effect.void)
+        worker.once("exit", () => stopped(Effect.void))
+        ask(worker, { type: "stop" })
+      }).pipe(
+        Effect.timeoutOrElse({
+          duration: STOP_MS,
+          orElse: () =>
+            Effect.logWarning("a batch did not end in time; its partition's next owner goes on with it").pipe(
+              Effect.andThen(Effect.promise(() => worker.terminate())),
+            ),
+        }),
+        Effect.asVoid,
+      )
+    })
+
+    yield* Effect.forkScoped(
+      runThread.pipe(
+        Effect.tapError((reason) =>
+          Effect.sync(() => metrics.actorRestarts.inc()).pipe(
+            Effect.andThen(Effect.logError("the actors' thread ended; it starts again")),
+            Effect.annotateLogs({ reason }),
+          ),
+        ),
+        Effect.retry(Schedule.spaced("1 second")),
+      ),
+    )
+
+    return {
+      metrics: Effect.suspend(() => {
+        const worker = current
+        if (worker === null) return Effect.succeed<MetricsJson>([])
+        return Effect.callback<MetricsJson>((resume) => {
+          const request = requests++
+          waiting.set(request, (json) => resume(Effect.succeed(json)))
+          ask(worker, { type: "metrics", request })
+          return Effect.sync(() => waiting.delete(request))
+        }).pipe(Effect.timeoutOrElse({ duration: METRICS_MS, orElse: () => Effect.succeed<MetricsJson>([]) }))
+      }),
+    }
+  })

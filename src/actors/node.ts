@@ -1,0 +1,68 @@
+/** All that a node with the role `actors` runs: the supervisor and the retention schedule, on connections of their own. */
+import { Effect, type Scope } from "effect"
+import { uniquesOf } from "../aggregates/figures.ts"
+import type { AppConfig } from "../config.ts"
+import { Calendar } from "../domain/period.ts"
+import { scheduleRetention } from "../events/retentionSchedule.ts"
+import { makeLivePublisher } from "../live/publisher.ts"
+import type { Metrics } from "../metrics/metrics.ts"
+import type { StoreError } from "../stores/errors.ts"
+import { makePostgres } from "../stores/postgres.ts"
+import { awaitReady, connectRedis, type RedisSettings } from "../stores/redis.ts"
+import { runSupervisor } from "./supervisor.ts"
+
+/** Where the stores are, however they came to be. */
+export interface Stores {
+  readonly redis: RedisSettings
+  readonly databaseUrl: string
+}
+
+/** A batch that Postgres has not finished by then is given up and tried again. */
+const STATEMENT_TIMEOUT_MS = 30_000
+
+/** Runs until interrupted; ends by finishing running batches and giving leases back. */
+export const runActors = (
+  config: AppConfig,
+  stores: Stores,
+  node: string,
+  metrics: Metrics,
+): Effect.Effect<never, StoreError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const calendar = new Calendar(config.timeZone)
+    const redis = yield* connectRedis(stores.redis, "command", "actors")
+    yield* awaitReady(redis, 10_000)
+    const postgres = yield* makePostgres(
+      {
+        url: stores.databaseUrl,
+        // One a partition, and some for retention.
+        max: config.partitions + 3,
+        name: "maicivy actors",
+        statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+      },
+      metrics,
+    )
+    yield* scheduleRetention({
+      postgres,
+      config,
+      metrics,
+      uniquesOf: (site, partition, key) =>
+        uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }, site, partition, key),
+    })
+    return yield* runSupervisor({
+      node,
+      prefix: config.redisKeyPrefix,
+      partitions: config.partitions,
+      redisSettings: stores.redis,
+      redis,
+      postgres,
+      calendar,
+      metrics,
+      live: makeLivePublisher({
+        redis,
+        prefix: config.redisKeyPrefix,
+        eventsPerSecond: config.liveEventsPerSecond,
+        now: Date.now,
+      }),
+      now: Date.now,
+    })
+  })

@@ -1,0 +1,84 @@
+/** Who owns which partition: live nodes by heartbeat, one preferred owner a partition, and a lease for the handover. */
+import type { Effect } from "effect"
+import type { Metrics } from "../metrics/metrics.ts"
+import type { StoreError } from "../stores/errors.ts"
+import { type RedisConnection, redisCall, Script } from "../stores/redis.ts"
+import { nodesKey, streamKeys } from "../stream/keys.ts"
+
+/** A lease and a heartbeat end this long after their last renewal, milliseconds: what a killed node's partitions wait. */
+export const LEASE_MS = 6000
+/** Between renewals; two may be missed. */
+export const RENEW_MS = LEASE_MS / 3
+
+const heartbeatScript = Script.load(new URL("../stream/lua/heartbeat.lua", import.meta.url))
+const leaseScript = Script.load(new URL("../stream/lua/lease.lua", import.meta.url))
+
+/** A 32-bit hash of a pair, FNV-1a with the finaliser of MurmurHash3. */
+const weight = (node: string, partition: number): number => {
+  let hash = 0x811c9dc5
+  for (const char of `${partition}:${node}`) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193)
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}
+
+/**
+ * The node that should own each partition: rendezvous hashing (Thaler & Ravishankar, 1996), so that most partitions stay
+ * where they are when a node comes or goes. No node is given more than its even share; what would exceed it goes to the
+ * partition's next choice.
+ */
+export const preferredOwners = (
+  nodes: ReadonlyArray<string>,
+  partitions: number,
+): ReadonlyArray<string | null> => {
+  if (nodes.length === 0) return Array.from({ length: partitions }, () => null)
+  const share = Math.ceil(partitions / nodes.length)
+  const load = new Map<string, number>()
+  return Array.from({ length: partitions }, (_, partition) => {
+    const owner = nodes
+      .filter((node) => (load.get(node) ?? 0) < share)
+      .reduce((best, node) => {
+        const difference = weight(node, partition) - weight(best, partition)
+        return difference > 0 || (difference === 0 && node < best) ? node : best
+      })
+    load.set(owner, (load.get(owner) ?? 0) + 1)
+    return owner
+  })
+}
+
+export interface Ownership {
+  /** Renews this node's heartbeat and gives all live nodes, sorted. */
+  readonly heartbeat: Effect.Effect<ReadonlyArray<string>, StoreError>
+  /** Ends this node's heartbeat. */
+  readonly leave: Effect.Effect<void, StoreError>
+  /** Takes or renews the lease of a partition; false when another token holds it. */
+  readonly hold: (partition: number, token: string) => Effect.Effect<boolean, StoreError>
+  /** Gives a lease back, if the token still holds it. */
+  readonly giveBack: (partition: number, token: string) => Effect.Effect<void, StoreError>
+}
+
+export const makeOwnership = (
+  redis: RedisConnection,
+  prefix: string,
+  node: string,
+  metrics: Metrics,
+): Ownership => ({
+  heartbeat: redisCall(metrics, "heartbeat", async () => {
+    const reply = await heartbeatScript.run(redis, [nodesKey(prefix)], [node, LEASE_MS])
+    return Array.isArray(reply) ? reply.map(String).sort() : []
+  }),
+  leave: redisCall(metrics, "heartbeat", async () => {
+    await heartbeatScript.run(redis, [nodesKey(prefix)], [node, 0])
+  }),
+  hold: (partition, token) =>
+    redisCall(
+      metrics,
+      "lease",
+      async () =>
+        (await leaseScript.run(redis, [streamKeys(prefix, partition).lease], [token, LEASE_MS])) === 1,
+    ),
+  giveBack: (partition, token) =>
+    redisCall(metrics, "lease", async () => {
+      await leaseScript.run(redis, [streamKeys(prefix, partition).lease], [token, 0])
+    }),
+})

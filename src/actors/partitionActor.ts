@@ -1,0 +1,279 @@
+/**
+ * The actor of one partition. It owns the partition's stream and figures while its epoch is the latest one.
+ *
+ * - **taking over**: Postgres hands out the next epoch, Redis notes it; from here on every earlier owner is fenced off.
+ * - **reading**: entries after the applied position, as many as there are up to a batch, waiting when there are none.
+ * - **committing** a batch, in stream order:
+ *   1. Postgres, one transaction: rows, idempotency keys, daily totals, the partition's position;
+ *   2. Redis, one script: figures, position, and the entries leave the stream;
+ *   3. one delta for the dashboards.
+ *   A crash between 1 and 2 leaves the entries in the stream; the next owner meets them again, Postgres tells which of
+ *   them counted, and only 2 and 3 happen.
+ * - **waiting** when a store is away: the same batch is tried again, for as long as it takes.
+ * - **isolating** when Postgres cannot take a batch: it is halved until the entry that is to blame stands alone, which is
+ *   tried a few times more and then dead-lettered. The others go on.
+ * - **one by one** when this partition's first entry has met several owners, so that an entry which ends its actor is
+ *   found, too.
+ * - **fenced**: a later epoch owns the partition; the actor ends and changes nothing more.
+ */
+import { Cause, Effect, Exit, Schedule } from "effect"
+import { applyTotals } from "../aggregates/apply.ts"
+import { aggregate, letterTypeOf } from "../domain/aggregation.ts"
+import { decodePayload } from "../domain/event.ts"
+import type { Calendar } from "../domain/period.ts"
+import { acquireEpoch, type BatchEntry, writeBatch } from "../events/batchWriter.ts"
+import type { LivePublisher } from "../live/publisher.ts"
+import type { Metrics } from "../metrics/metrics.ts"
+import { Fenced, StoreError } from "../stores/errors.ts"
+import type { Postgres } from "../stores/postgres.ts"
+import type { RedisConnection } from "../stores/redis.ts"
+import { type Entry, fencedCall, type PartitionLog } from "../stream/partitionLog.ts"
+
+/** Entries of one batch: beyond about a thousand, Postgres gains nothing and a stop takes longer. */
+const BATCH_ENTRIES = 1000
+/** Attempts at an entry alone before it is dead-lettered. */
+const MAX_ATTEMPTS = 3
+/** Owners that may meet the same first entry before the partition is processed one by one. */
+const CAREFUL_AFTER = 3
+
+/** Between two tries of a batch while a store is away. */
+const whileAway = Schedule.exponential("100 millis", 2).pipe(
+  Schedule.modifyDelay((delay) => Effect.succeed(Math.min(Number(delay), 3000))),
+  Schedule.jittered,
+)
+
+export interface PartitionActorOptions {
+  readonly partition: number
+  readonly prefix: string
+  readonly log: PartitionLog
+  readonly redis: RedisConnection
+  readonly postgres: Postgres
+  readonly calendar: Calendar
+  readonly metrics: Metrics
+  readonly live: LivePublisher
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+type Unreadable = { readonly entry: Entry; readonly reason: string }
+
+/** The readable entries up to the first unreadable one, and that one. */
+const decodeUpTo = (
+  entries: ReadonlyArray<Entry>,
+): { batch: Array<BatchEntry>; unreadable: Unreadable | null } => {
+  const batch: Array<BatchEntry> = []
+  for (const entry of entries) {
+    const event = decodePayload(entry.payload)
+    if (typeof event === "string") return { batch, unreadable: { entry, reason: event } }
+    batch.push({ streamId: entry.id, event })
+  }
+  return { batch, unreadable: null }
+}
+
+/**
+ * Owns the partition until fenced or interrupted. `token` is the lease's, which the caller holds and renews.
+ * An interruption waits for a running commit.
+ */
+export const runPartitionActor = (
+  options: PartitionActorOptions,
+  token: string,
+): Effect.Effect<never, Fenced | StoreError> =>
+  Effect.gen(function* () {
+    const { partition, prefix, log, redis, postgres, calendar, metrics, live, now } = options
+    const { epoch, lastStreamId } = yield* acquireEpoch(postgres, partition)
+    const takeover = yield* log.takeOver(token, epoch, lastStreamId)
+    let position = takeover.applied
+    yield* Effect.logInfo("partition taken over").pipe(
+      Effect.annotateLogs({ partition, epoch, position, deliveries: takeover.deliveries }),
+    )
+    if (takeover.lost) {
+      yield* Effect.logError(
+        "Redis has lost this partition's figures; run the rebuild command to restore them from Postgres",
+      ).pipe(Effect.annotateLogs({ partition }))
+    }
+
+    const count = (entries: ReadonlyArray<BatchEntry>, newVisitors: number) => {
+      for (const { event } of entries) {
+        metrics.events.inc({ event_type: metrics.eventTypeLabel.value(event.type) })
+        if (event.type === "page_view") {
+          metrics.pageViews.inc({ path: metrics.pathLabel.value(pathOf(event.pageUrl)) })
+        }
+        const letter = letterTypeOf(event)
+        if (letter !== null) metrics.letters.inc({ type: letter })
+      }
+      metrics.visitors.inc(newVisitors)
+    }
+
+    /** Steps 1 to 3 for entries that follow the position. */
+    const commit = (entries: ReadonlyArray<BatchEntry>) =>
+      Effect.gen(function* () {
+        const last = entries[entries.length - 1]
+        if (last === undefined) return
+        const end = metrics.batchDuration.startTimer()
+        const written = yield* writeBatch(postgres, { partition, epoch, entries, calendar })
+        const totals = aggregate(
+          written.counted.map((each) => each.event),
+          calendar,
+        )
+        const newVisitors = yield* fencedCall(metrics, partition, "apply", () =>
+          applyTotals(redis, {
+            prefix,
+            partition,
+            epoch,
+            move: { from: position, to: last.streamId },
+            totals,
+            calendar,
+            now: now(),
+          }),
+        )
+        position = last.streamId
+        end()
+        metrics.batchSize.observe(entries.length)
+        metrics.redeliveries.inc(written.redelivered)
+        metrics.duplicates.inc(written.duplicates)
+        // `null`: a try whose reply was lost had applied it; what was new to the day is not known any more.
+        count(written.counted, newVisitors ?? 0)
+        live.publish(written.counted)
+      }).pipe(Effect.uninterruptible)
+
+    /** Tries until no store is away any more; `blameless` hears of every try that a store spoiled. */
+    const persist = (
+      entries: ReadonlyArray<BatchEntry>,
+      blameless: Effect.Effect<unknown, Fenced | StoreError> = Effect.void,
+    ) =>
+      commit(entries).pipe(
+        Effect.tapError((error) =>
+          error._tag === "StoreError" && error.unavailable
+            ? blameless.pipe(
+                Effect.andThen(Effect.sync(() => metrics.batchRetries.inc({ store: error.store }))),
+                Effect.andThen(Effect.logWarning("a store is away; the batch waits")),
+                Effect.annotateLogs({ partition, store: error.store, code: error.code }),
+              )
+            : Effect.void,
+        ),
+        Effect.retry({
+          schedule: whileAway,
+          // Redis never refuses a batch because of its events: whatever is wrong there is waited out, too.
+          while: (error) => error._tag === "StoreError" && (error.unavailable || error.store === "redis"),
+        }),
+      )
+
+    const deadLetter = (entry: Entry, reason: string, kind: "unreadable" | "rejected" | "fatal") =>
+      Effect.gen(function* () {
+        yield* log
+          .deadLetter(epoch, position, entry, reason)
+          .pipe(Effect.retry({ schedule: whileAway, while: (error) => error._tag === "StoreError" }))
+        position = entry.id
+        metrics.deadLettered.inc({ reason: kind })
+        yield* Effect.logError("event dead-lettered").pipe(
+          Effect.annotateLogs({ partition, entry: entry.id, kind }),
+        )
+      })
+
+    /** Commits entries, setting aside those that Postgres cannot take. */
+    const commitOrIsolate = (
+      entries: ReadonlyArray<BatchEntry>,
+      payloads: ReadonlyMap<string, string>,
+    ): Effect.Effect<void, Fenced | StoreError> =>
+      Effect.gen(function* () {
+        const exit = yield* Effect.exit(persist(entries))
+        if (Exit.isSuccess(exit)) return
+        const blame = blameOf(exit.cause)
+        if (blame === null) return yield* Effect.failCause(exit.cause)
+        const [only] = entries
+        if (entries.length > 1 || only === undefined) {
+          const half = entries.length >> 1
+          yield* commitOrIsolate(entries.slice(0, half), payloads)
+          return yield* commitOrIsolate(entries.slice(half), payloads)
+        }
+        let reason = blame
+        for (let attempt = 2; attempt <= MAX_ATTEMPTS; attempt++) {
+          const again = yield* Effect.exit(persist(entries))
+          if (Exit.isSuccess(again)) return
+          const still = blameOf(again.cause)
+          if (still === null) return yield* Effect.failCause(again.cause)
+          reason = still
+        }
+        yield* deadLetter(
+          { id: only.streamId, payload: payloads.get(only.streamId) ?? "" },
+          reason,
+          "rejected",
+        )
+      })
+
+    const processBatch = (entries: ReadonlyArray<Entry>): Effect.Effect<void, Fenced | StoreError> =>
+      Effect.gen(function* () {
+        let rest = entries
+        while (rest.length > 0) {
+          const { batch, unreadable } = decodeUpTo(rest)
+          if (batch.length > 0) {
+            yield* commitOrIsolate(batch, new Map(rest.map((entry) => [entry.id, entry.payload])))
+          }
+          if (unreadable !== null) yield* deadLetter(unreadable.entry, unreadable.reason, "unreadable")
+          rest = rest.slice(batch.length + (unreadable === null ? 0 : 1))
+        }
+      })
+
+    /** Like {@link processBatch} for entries of which one may end the process. */
+    const processOneByOne = (entries: ReadonlyArray<Entry>): Effect.Effect<void, Fenced | StoreError> =>
+      Effect.forEach(
+        entries,
+        (entry) =>
+          Effect.gen(function* () {
+            const attempts = yield* log.deliverAlone(epoch, entry.id, 1)
+            if (attempts > MAX_ATTEMPTS) {
+              return yield* deadLetter(
+                entry,
+                `Its actor ended ${MAX_ATTEMPTS} times while processing it.`,
+                "fatal",
+              )
+            }
+            const { batch } = decodeUpTo([entry])
+            // Waiting for a store must not look like the entry's doing should this process be stopped meanwhile.
+            if (batch.length > 0) {
+              yield* log
+                .deliverAlone(epoch, entry.id, -1)
+                .pipe(
+                  Effect.andThen(awaitPostgres(postgres)),
+                  Effect.andThen(log.deliverAlone(epoch, entry.id, 1)),
+                )
+            }
+            yield* processBatch([entry])
+          }),
+        { discard: true },
+      )
+
+    let careful = takeover.deliveries >= CAREFUL_AFTER
+    while (true) {
+      const entries = yield* log
+        .read(position, BATCH_ENTRIES)
+        .pipe(Effect.retry({ schedule: whileAway, while: (error) => error.unavailable }))
+      if (entries.length > 0) yield* careful ? processOneByOne(entries) : processBatch(entries)
+      careful = false
+    }
+  })
+
+/** Waits until Postgres answers. */
+const awaitPostgres = (postgres: Postgres) =>
+  postgres
+    .query("ping", "SELECT 1")
+    .pipe(Effect.retry({ schedule: whileAway, while: (error) => error.unavailable }))
+
+/** Why the events of a batch are to blame for its failure, or `null` when they are not. */
+const blameOf = (cause: Cause.Cause<Fenced | StoreError>): string | null => {
+  if (Cause.hasInterrupts(cause)) return null
+  const error = Cause.squash(cause)
+  if (error instanceof Fenced) return null
+  if (error instanceof StoreError)
+    return error.unavailable || error.store === "redis" ? null : `${error.code}: ${error.message}`
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+}
+
+/** The path of a page for a label: without scheme, host, query and fragment, which have no bounds. */
+const pathOf = (pageUrl: string | null): string => {
+  if (pageUrl === null) return ""
+  const start = pageUrl.startsWith("/") ? 0 : pageUrl.indexOf("/", pageUrl.indexOf("//") + 2)
+  if (start < 0) return "/"
+  const end = pageUrl.slice(start).search(/[?#]/)
+  return end < 0 ? pageUrl.slice(start) : pageUrl.slice(start, start + end)
+}

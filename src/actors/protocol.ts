@@ -1,0 +1,19 @@
+/** What the main thread and the actors' thread say to each other. Both are this program, so shapes are types, not decoded. */
+import type { MetricObjectWithValues, MetricValue } from "prom-client"
+import type { AppConfig } from "../config.ts"
+import type { Stores } from "./node.ts"
+
+/** Given to the thread at its start. */
+export interface ThreadData {
+  readonly config: AppConfig
+  readonly stores: Stores
+  readonly node: string
+}
+
+export type MetricsJson = ReadonlyArray<MetricObjectWithValues<MetricValue<string>>>
+
+export type ToThread = { readonly type: "stop" } | { readonly type: "metrics"; readonly request: number }
+
+export type FromThread =
+  | { readonly type: "metrics"; readonly request: number; readonly json: MetricsJson }
+  | { readonly type: "ended"; readonly failure: string | null }

@@ -1,0 +1,114 @@
+/**
+ * The supervisor: every second it says that this node lives, sees which others do, starts actors for the partitions that
+ * are this node's and stops those that are not any more. An actor that fails is started again at the next turn.
+ */
+import { randomUUID } from "node:crypto"
+import { Cause, Effect, FiberMap, type Scope } from "effect"
+import { Fenced } from "../stores/errors.ts"
+import { connectRedis, type RedisConnection, type RedisSettings } from "../stores/redis.ts"
+import { makePartitionLog } from "../stream/partitionLog.ts"
+import { LEASE_MS, makeOwnership, type Ownership, preferredOwners, RENEW_MS } from "./ownership.ts"
+import { type PartitionActorOptions, runPartitionActor } from "./partitionActor.ts"
+
+/** Between two looks at who owns what, milliseconds. */
+const TICK_MS = 1000
+
+export interface SupervisorOptions extends Omit<PartitionActorOptions, "partition" | "log"> {
+  /** Names this node to the others; different for every process. */
+  readonly node: string
+  readonly partitions: number
+  readonly redisSettings: RedisSettings
+  /** For scripts of all partitions of this node. */
+  readonly redis: RedisConnection
+}
+
+/** Renews the lease until it is lost; a Redis that is away longer than the lease counts as losing it. */
+const keepLease = (ownership: Ownership, partition: number, token: string) =>
+  Effect.gen(function* () {
+    // Monotonic: a wall clock that is set must not end a lease.
+    let heldAt = performance.now()
+    while (true) {
+      yield* Effect.sleep(RENEW_MS)
+      const held = yield* ownership
+        .hold(partition, token)
+        .pipe(
+          Effect.catch((error) =>
+            Effect.logWarning("the lease could not be renewed").pipe(
+              Effect.annotateLogs({ partition, code: error.code }),
+              Effect.as(null),
+            ),
+          ),
+        )
+      if (held === true) heldAt = performance.now()
+      if (held === false || performance.now() - heldAt > LEASE_MS) {
+        return yield* new Fenced({ partition, message: "the lease was lost" })
+      }
+    }
+  })
+
+/** Owns one partition while its lease can be held; ends when it cannot, or when the actor fails. */
+const ownPartition = (options: SupervisorOptions, ownership: Ownership, partition: number) =>
+  Effect.gen(function* () {
+    const token = `${options.node}/${randomUUID()}`
+    const held = yield* Effect.acquireRelease(ownership.hold(partition, token), (taken) =>
+      taken ? ownership.giveBack(partition, token).pipe(Effect.ignore) : Effect.void,
+    )
+    if (!held) return
+    const reader = yield* connectRedis(options.redisSettings, "read", `read-${partition}`)
+    const log = makePartitionLog({
+      prefix: options.prefix,
+      partition,
+      redis: options.redis,
+      reader,
+      metrics: options.metrics,
+    })
+    options.metrics.partitionsOwned.inc()
+    yield* Effect.addFinalizer(() => Effect.sync(() => options.metrics.partitionsOwned.dec()))
+    yield* Effect.raceFirst(
+      runPartitionActor({ ...options, partition, log }, token),
+      keepLease(ownership, partition, token),
+    )
+  }).pipe(
+    Effect.scoped,
+    Effect.catchCause((cause) => {
+      if (Cause.hasInterruptsOnly(cause)) return Effect.void
+      const error = Cause.squash(cause)
+      const fenced = error instanceof Fenced
+      if (!fenced) options.metrics.actorRestarts.inc()
+      const reason = error instanceof Error ? error.message : String(error)
+      return (
+        fenced ? Effect.logWarning("actor fenced off") : Effect.logError("actor failed; it starts again")
+      ).pipe(Effect.annotateLogs({ partition, reason }))
+    }),
+  )
+
+/** Runs until interrupted; then every actor ends its batch, leases go back and the node leaves. */
+export const runSupervisor = (options: SupervisorOptions): Effect.Effect<never, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const ownership = makeOwnership(options.redis, options.prefix, options.node, options.metrics)
+    yield* Effect.addFinalizer(() => ownership.leave.pipe(Effect.ignore))
+    const actors = yield* FiberMap.make<number>()
+    while (true) {
+      const nodes = yield* ownership.heartbeat.pipe(
+        Effect.catch((error) =>
+          Effect.logWarning("no heartbeat: Redis is away").pipe(
+            Effect.annotateLogs({ code: error.code }),
+            Effect.as(null),
+          ),
+        ),
+      )
+      if (nodes !== null) {
+        const owners = preferredOwners(nodes, options.partitions)
+        for (const [partition, owner] of owners.entries()) {
+          const running = yield* FiberMap.has(actors, partition)
+          if (owner === options.node && !running) {
+            yield* FiberMap.run(actors, partition, ownPartition(options, ownership, partition))
+          } else if (owner !== options.node && running) {
+            // Not awaited: the others must not wait for this one's last batch.
+            yield* Effect.forkChild(FiberMap.remove(actors, partition))
+          }
+        }
+      }
+      yield* Effect.sleep(TICK_MS)
+    }
+  })

@@ -1,0 +1,32 @@
+/** The actors' thread: decoding, aggregation and the stores' replies of batches do not delay the answers of the main one. */
+import { parentPort, workerData } from "node:worker_threads"
+import { Cause, Effect, Exit, Fiber } from "effect"
+import { loggingLayer } from "../logging.ts"
+import { Metrics } from "../metrics/metrics.ts"
+import { runActors } from "./node.ts"
+import type { FromThread, ThreadData, ToThread } from "./protocol.ts"
+
+if (parentPort === null) throw new Error("src/actors/thread.ts runs as a worker thread only")
+const port = parentPort
+const { config, stores, node }: ThreadData = workerData
+const metrics = new Metrics(config.metricsPrefix)
+const send = (message: FromThread) => port.postMessage(message)
+
+const fiber = Effect.runFork(
+  runActors(config, stores, node, metrics).pipe(Effect.scoped, Effect.provide(loggingLayer(config.logLevel))),
+)
+
+port.on("message", (message: ToThread) => {
+  if (message.type === "stop") Effect.runFork(Fiber.interrupt(fiber))
+  else {
+    metrics.registry
+      .getMetricsAsJSON()
+      .then((json) => send({ type: "metrics", request: message.request, json }))
+  }
+})
+
+fiber.addObserver((exit) => {
+  const failed = Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)
+  send({ type: "ended", failure: failed ? Cause.pretty(exit.cause) : null })
+  port.close()
+})

@@ -1,0 +1,55 @@
+/** Tells every node's dashboards what an actor has just counted: one message a batch, bounded by the live feed's budget. */
+import type { BatchEntry } from "../events/batchWriter.ts"
+import type { RedisConnection } from "../stores/redis.ts"
+import { liveChannel } from "../stream/keys.ts"
+import { TokenBucket } from "./budget.ts"
+import { encodeDelta, type LiveEvent } from "./delta.ts"
+
+export interface LivePublisher {
+  /**
+   * Publishes counted events. Not awaited and not tried again: a lost message costs dashboards a frame, never a figure,
+   * since the figures are read from the stores.
+   */
+  readonly publish: (counted: ReadonlyArray<BatchEntry>) => void
+}
+
+export interface LivePublisherOptions {
+  readonly redis: RedisConnection
+  readonly prefix: string
+  /** Single events a second this node puts into its messages; the rest are summed by type. */
+  readonly eventsPerSecond: number
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+export const makeLivePublisher = (options: LivePublisherOptions): LivePublisher => {
+  const { redis, prefix, eventsPerSecond, now } = options
+  const channel = liveChannel(prefix)
+  const budget = new TokenBucket(eventsPerSecond, now)
+  return {
+    publish: (counted) => {
+      if (counted.length === 0) return
+      const events: Array<LiveEvent> = []
+      const omitted: Record<string, Record<string, number>> = {}
+      const totals: Record<string, number> = {}
+      for (const { event } of counted) {
+        totals[event.site] = (totals[event.site] ?? 0) + 1
+        if (budget.take()) {
+          events.push({
+            site: event.site,
+            type: event.type,
+            visitor_id: event.visitorId,
+            timestamp: new Date(event.createdAt).toISOString(),
+            page_url: event.pageUrl,
+            data: event.data,
+          })
+        } else {
+          omitted[event.site] ??= {}
+          const byType = omitted[event.site] ?? {}
+          byType[event.type] = (byType[event.type] ?? 0) + 1
+        }
+      }
+      redis.publish(channel, encodeDelta({ events, omitted, counted: totals })).catch(() => {})
+    },
+  }
+}

@@ -1,0 +1,92 @@
+/** One scrape: the gauges are read from the stores, and the threads' registries become one text. */
+import { Effect } from "effect"
+import {
+  AggregatorRegistry,
+  collectDefaultMetrics,
+  type MetricObjectWithValues,
+  type MetricValue,
+} from "prom-client"
+import type { Figures } from "../aggregates/figures.ts"
+import { conversionRate } from "../domain/aggregation.ts"
+import type { StoreError } from "../stores/errors.ts"
+import type { PartitionBacklog } from "../stream/backlog.ts"
+import type { Metrics } from "./metrics.ts"
+
+/** Themes that have a gauge of their own. */
+const TOP_THEMES = 20
+
+export interface ScrapeOptions {
+  readonly metrics: Metrics
+  readonly sites: ReadonlyArray<string>
+  readonly figures: Figures
+  readonly backlog: Effect.Effect<ReadonlyArray<PartitionBacklog>, StoreError>
+  /** The registries of this process' other threads. */
+  readonly otherThreads: Effect.Effect<ReadonlyArray<MetricObjectWithValues<MetricValue<string>>>>
+}
+
+export interface Scrape {
+  readonly contentType: string
+  readonly body: string
+}
+
+/** Node's default metrics, of the process and the main thread's event loop. Called once a process. */
+export const collectProcessMetrics = (metrics: Metrics): void =>
+  collectDefaultMetrics({ register: metrics.registry })
+
+const refreshGauges = ({
+  metrics,
+  sites,
+  figures,
+  backlog,
+}: ScrapeOptions): Effect.Effect<void, StoreError> =>
+  Effect.gen(function* () {
+    const [realtime, themes, partitions] = yield* Effect.all(
+      [
+        Effect.forEach(sites, figures.realtime, { concurrency: "unbounded" }),
+        Effect.forEach(sites, (site) => figures.themes(site, TOP_THEMES, null), { concurrency: "unbounded" }),
+        backlog,
+      ],
+      { concurrency: "unbounded" },
+    )
+    const sum = (of: (site: (typeof realtime)[number]) => number) =>
+      realtime.reduce((total, site) => total + of(site), 0)
+    metrics.currentVisitors.set(sum((site) => site.current_visitors))
+    metrics.conversionRate.set(
+      conversionRate(
+        sum((site) => site.letters_today),
+        sum((site) => site.unique_today),
+      ),
+    )
+    const views = new Map<string, number>()
+    for (const { theme, views: count } of themes.flat()) {
+      const label = metrics.themeLabel.value(theme)
+      views.set(label, (views.get(label) ?? 0) + count)
+    }
+    metrics.themeViews.reset()
+    for (const [theme, count] of views) metrics.themeViews.set({ theme }, count)
+    for (const { partition, waiting, oldestAgeMs, deadLetters } of partitions) {
+      metrics.backlog.set({ partition }, waiting)
+      metrics.oldestEventAge.set({ partition }, oldestAgeMs / 1000)
+      metrics.deadLetters.set({ partition }, deadLetters)
+    }
+  })
+
+/**
+ * The text of `GET /metrics`. While a store is away the gauges that come from it keep their last values, so that the
+ * rest, which says what is wrong, is still scraped.
+ */
+export const scrape = (options: ScrapeOptions): Effect.Effect<Scrape> =>
+  Effect.gen(function* () {
+    yield* refreshGauges(options).pipe(
+      Effect.timeout("2 seconds"),
+      Effect.catch((error) =>
+        Effect.logWarning("gauges keep their last values: a store is away").pipe(
+          Effect.annotateLogs({ reason: error.message }),
+        ),
+      ),
+    )
+    const others = yield* options.otherThreads
+    const own = yield* Effect.promise(() => options.metrics.registry.getMetricsAsJSON())
+    const merged = AggregatorRegistry.aggregate([own, [...others]])
+    return { contentType: merged.contentType, body: yield* Effect.promise(() => merged.metrics()) }
+  })

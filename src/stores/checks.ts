@@ -1,0 +1,132 @@
+/** Looks at the stores before anything runs: versions that cannot work stop the start, settings that endanger data warn. */
+import { Effect, Schema } from "effect"
+import { Redis } from "ioredis"
+import type { StoreError } from "./errors.ts"
+import type { Postgres } from "./postgres.ts"
+import { redisError } from "./redis.ts"
+
+/** A store that cannot be used, in one sentence that says what to do. */
+export class UnusableStore extends Schema.TaggedError<UnusableStore>()("UnusableStore", {
+  message: Schema.String,
+}) {}
+
+/** What was found out about a Redis. */
+export interface RedisFacts {
+  readonly cluster: boolean
+  /** `redis 8.0.2`, `valkey 8.1.1`. */
+  readonly server: string
+  /** Sentences for the operator. */
+  readonly warnings: ReadonlyArray<string>
+}
+
+const infoField = (info: string, name: string): string | null =>
+  new RegExp(`^${name}:(.*)$`, "m").exec(info)?.[1]?.trim() ?? null
+
+const atLeast = (version: string, major: number): boolean => Number(version.split(".")[0]) >= major
+
+/** Judges a server by its INFO. */
+export const judgeRedis = (info: string, clusterInfo: string): RedisFacts | UnusableStore => {
+  const valkey = infoField(info, "valkey_version")
+  const redis = infoField(info, "redis_version") ?? "0"
+  const server = valkey === null ? `redis ${redis}` : `valkey ${valkey}`
+  if (valkey === null ? !atLeast(redis, 7) : !atLeast(valkey, 8)) {
+    return new UnusableStore({
+      message: `REDIS_URL is a ${server}: Redis 7.0 or Valkey 8 is needed, or newer.`,
+    })
+  }
+  const warnings: Array<string> = []
+  const policy = infoField(info, "maxmemory_policy")
+  if (policy !== null && policy !== "noeviction") {
+    warnings.push(
+      `Redis may evict keys (maxmemory-policy is ${policy}) and with them events that were acknowledged: set maxmemory-policy noeviction.`,
+    )
+  }
+  if (infoField(info, "aof_enabled") !== "1") {
+    warnings.push(
+      "Redis keeps no append-only file, so a restart loses events that were acknowledged: set appendonly yes.",
+    )
+  }
+  return { cluster: infoField(clusterInfo, "cluster_enabled") === "1", server, warnings }
+}
+
+/**
+ * Connects once and judges the server. Fails when it cannot be reached, since a server's URL that is wrong is told best
+ * at the start.
+ */
+export const checkRedis = (url: string): Effect.Effect<RedisFacts, StoreError | UnusableStore> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      const redis = new Redis(url, {
+        protocol: 2,
+        lazyConnect: true,
+        connectTimeout: 5000,
+        retryStrategy: () => null,
+        maxRetriesPerRequest: 0,
+      })
+      redis.on("error", () => {})
+      return redis
+    }),
+    (redis) =>
+      Effect.tryPromise({
+        try: async () => {
+          await redis.connect()
+          const fsync = await redis.config("GET", "appendfsync").catch(() => [])
+          return {
+            info: await redis.info(),
+            cluster: await redis.info("cluster"),
+            fsync: Array.isArray(fsync) ? String(fsync[1] ?? "") : "",
+          }
+        },
+        catch: (cause) => redisError("connect", cause),
+      }).pipe(
+        Effect.flatMap(({ info, cluster, fsync }) => {
+          const facts = judgeRedis(info, cluster)
+          if (facts instanceof UnusableStore) return Effect.fail(facts)
+          return Effect.succeed(
+            fsync === "always" || fsync === ""
+              ? facts
+              : { ...facts, warnings: [...facts.warnings, fsyncWarning(fsync)] },
+          )
+        }),
+      ),
+    (redis) => Effect.sync(() => redis.disconnect()),
+  )
+
+const fsyncWarning = (fsync: string): string =>
+  fsync === "everysec"
+    ? "Redis flushes its append-only file once a second (appendfsync everysec): a power failure may take up to two seconds of acknowledged events; appendfsync always takes none."
+    : `Redis leaves flushing its append-only file to the system (appendfsync ${fsync}): a power failure may take half a minute of acknowledged events; appendfsync always takes none.`
+
+/** Checks the version of Postgres and the settings that decide whether a commit is durable; gives sentences for the operator. */
+export const checkPostgres = (
+  postgres: Postgres,
+): Effect.Effect<
+  { readonly server: string; readonly warnings: ReadonlyArray<string> },
+  StoreError | UnusableStore
+> =>
+  Effect.gen(function* () {
+    const [row] = yield* postgres.query<{
+      version: string
+      version_num: number
+      fsync: string
+      synchronous_commit: string
+    }>(
+      "check",
+      `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS version_num,
+              current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit`,
+    )
+    if (row === undefined || row.version_num < 150000) {
+      return yield* new UnusableStore({
+        message: `DATABASE_URL is a PostgreSQL ${row?.version ?? "of unknown version"}: PostgreSQL 15 or newer is needed.`,
+      })
+    }
+    const warnings: Array<string> = []
+    for (const setting of ["fsync", "synchronous_commit"] as const) {
+      if (row[setting] === "off") {
+        warnings.push(
+          `PostgreSQL's ${setting} is off, so a crash may lose events that were applied: set ${setting} on.`,
+        )
+      }
+    }
+    return { server: `postgres ${row.version}`, warnings }
+  })

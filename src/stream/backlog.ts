@@ -1,0 +1,44 @@
+/** How much waits in the streams, and for how long: for readiness, metrics and the operator. */
+import type { Effect } from "effect"
+import type { Metrics } from "../metrics/metrics.ts"
+import type { StoreError } from "../stores/errors.ts"
+import { type RedisConnection, redisCall } from "../stores/redis.ts"
+import { timeOf } from "./id.ts"
+import { streamKeys } from "./keys.ts"
+
+/** One partition's stream. */
+export interface PartitionBacklog {
+  readonly partition: number
+  /** Events that wait. */
+  readonly waiting: number
+  /** Age of the oldest one, milliseconds; 0 when none waits. */
+  readonly oldestAgeMs: number
+  readonly deadLetters: number
+}
+
+export const readBacklog = (
+  redis: RedisConnection,
+  prefix: string,
+  partitions: number,
+  metrics: Metrics,
+  now: () => number,
+): Effect.Effect<ReadonlyArray<PartitionBacklog>, StoreError> =>
+  redisCall(metrics, "backlog", () =>
+    Promise.all(
+      Array.from({ length: partitions }, async (_, partition) => {
+        const keys = streamKeys(prefix, partition)
+        const [waiting, first, deadLetters] = await Promise.all([
+          redis.xlen(keys.events),
+          redis.xrange(keys.events, "-", "+", "COUNT", 1),
+          redis.xlen(keys.dead),
+        ])
+        const oldest = first[0]?.[0]
+        return {
+          partition,
+          waiting,
+          oldestAgeMs: oldest === undefined ? 0 : Math.max(0, now() - timeOf(oldest)),
+          deadLetters,
+        }
+      }),
+    ),
+  )

@@ -1,0 +1,72 @@
+/**
+ * The keys of cookieless visitor ids: one random key a day, shared by all nodes through Redis and forgotten soon after
+ * the day, so that nobody can find out afterwards which address an id came from.
+ */
+import { randomBytes } from "node:crypto"
+import { Effect, type Scope } from "effect"
+import { addDays, type Calendar, type Day } from "../domain/period.ts"
+import type { Metrics } from "../metrics/metrics.ts"
+import type { StoreError } from "../stores/errors.ts"
+import { type RedisConnection, redisCall } from "../stores/redis.ts"
+import { visitorKeyKey } from "../stream/keys.ts"
+
+/** A key outlives its day by this much: nodes' clocks differ. Seconds. */
+const GRACE_SECONDS = 600
+/** Between two looks at whether the next day's key is needed. */
+const REFRESH = "20 seconds"
+/** The next day's key is fetched this long before the day begins, milliseconds. */
+const AHEAD_MS = 3600_000
+
+export interface VisitorKeys {
+  /** The key of the day of `now` (unix milliseconds), or `null` while Redis has not given it yet. */
+  readonly current: (now: number) => Buffer | null
+}
+
+export interface DayKeysOptions {
+  readonly redis: RedisConnection
+  readonly prefix: string
+  readonly calendar: Calendar
+  readonly metrics: Metrics
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+/** Keeps today's key, and tomorrow's shortly before midnight, until the scope ends. */
+export const makeVisitorKeys = (options: DayKeysOptions): Effect.Effect<VisitorKeys, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { redis, prefix, calendar, metrics, now } = options
+    const known = new Map<Day, Buffer>()
+
+    const fetchKey = (day: Day): Effect.Effect<void, StoreError> =>
+      redisCall(metrics, "visitor_key", async () => {
+        const key = visitorKeyKey(prefix, day)
+        const expiry = Math.floor(calendar.startOf(addDays(day, 1)) / 1000) + GRACE_SECONDS
+        await redis.set(key, randomBytes(32).toString("base64"), "EXAT", expiry, "NX")
+        const agreed = await redis.get(key)
+        if (agreed !== null) known.set(day, Buffer.from(agreed, "base64"))
+      })
+
+    const refresh = Effect.gen(function* () {
+      const at = now()
+      const wanted = new Set([calendar.dayOf(at), calendar.dayOf(at + AHEAD_MS)])
+      for (const day of known.keys()) if (!wanted.has(day)) known.delete(day)
+      for (const day of wanted) if (!known.has(day)) yield* fetchKey(day)
+    }).pipe(
+      Effect.catch((error) =>
+        Effect.logWarning("the day's visitor key cannot be had: Redis is away").pipe(
+          Effect.annotateLogs({ code: error.code }),
+        ),
+      ),
+    )
+
+    yield* refresh
+    yield* Effect.forkScoped(
+      Effect.forever(
+        // Soon again while today's key is missing: events without a visitor id are refused meanwhile.
+        Effect.suspend(() => Effect.sleep(known.has(calendar.dayOf(now())) ? REFRESH : "500 millis")).pipe(
+          Effect.andThen(refresh),
+        ),
+      ),
+    )
+    return { current: (at) => known.get(calendar.dayOf(at)) ?? null }
+  })
