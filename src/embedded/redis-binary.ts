@@ -1,5 +1,5 @@
 /** Finds a Redis or Valkey that is new enough, or installs Debian's. */
-import { execFile } from "node:child_process"
+import { spawn } from "node:child_process"
 import { accessSync, constants } from "node:fs"
 import { delimiter, join } from "node:path"
 import { Effect } from "effect"
@@ -124,7 +124,14 @@ const run = (
   options: { readonly argv0?: string; readonly timeout: number; readonly env?: NodeJS.ProcessEnv },
 ): Promise<{ readonly ok: boolean; readonly output: string }> =>
   new Promise((resolve) => {
-    execFile(file, args, { ...options, encoding: "utf8" }, (error, stdout, stderr) =>
-      resolve({ ok: error === null, output: `${stdout}\n${stderr}\n${error?.message ?? ""}` }),
+    let output = ""
+    const child = spawn(file, args, { ...options, stdio: ["ignore", "pipe", "pipe"] })
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        output += text
+      })
+    child.once("error", (error) => resolve({ ok: false, output: error.message }))
+    child.once("close", (code, signal) =>
+      resolve({ ok: code === 0, output: signal === null ? output : `${output}\nended by ${signal}` }),
     )
   })

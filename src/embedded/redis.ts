@@ -77,6 +77,8 @@ set-proc-title no
 appendonly yes
 # A kill can leave half a command at the end of the file; it was never answered.
 aof-load-truncated yes
+# Most of what is appended is deleted again soon. At the default of 64 MB a busy log would be rewritten every few seconds.
+auto-aof-rewrite-min-size 512mb
 save ""
 maxmemory-policy noeviction
 `

@@ -11,6 +11,7 @@
  * the file `<directory>.json`.
  */
 import { spawn } from "node:child_process"
+import { randomInt } from "node:crypto"
 import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { Effect, Schedule, type Scope } from "effect"
@@ -105,18 +106,37 @@ const adopt = (program: StoreProgram): Effect.Effect<Handle | undefined, Embedde
     return undefined
   })
 
-/** Starts the process on `port`, or on the port of the last run if that is free, or on any free one. */
+/**
+ * Starts the process on `port`, or else on the port of the last run if that is free, or on any free one. Such a port may be
+ * taken by another program between the choice and the start, so a start that failed is tried once more on another.
+ */
 const start = (
   program: StoreProgram,
   handle: { current: Handle | undefined },
   port: number | undefined,
-): Effect.Effect<void, EmbeddedStoreError> =>
-  Effect.gen(function* () {
-    yield* program.prepare
-    const chosen = port ?? (yield* Effect.promise(() => freePort(readHandle(program)?.port)))
-    const started = yield* launch(program, handle, chosen)
-    yield* answers(program, started, READY_WITHIN).pipe(Effect.tapError(() => stop(program, started)))
-  })
+): Effect.Effect<void, EmbeddedStoreError> => {
+  const startOn = (chosen: number) =>
+    Effect.gen(function* () {
+      yield* program.prepare
+      const started = yield* launch(program, handle, chosen)
+      yield* answers(program, started, READY_WITHIN).pipe(Effect.tapError(() => stop(program, started)))
+    }).pipe(
+      // A folder that cannot be written, a full disk.
+      Effect.catchDefect((defect) =>
+        Effect.fail(failure(program, defect instanceof Error ? defect.message : String(defect))),
+      ),
+    )
+  if (port !== undefined) return startOn(port)
+  return Effect.promise(() => freePort(readHandle(program)?.port)).pipe(
+    Effect.flatMap(startOn),
+    Effect.catch(() =>
+      Effect.flatMap(
+        Effect.promise(() => freePort(undefined)),
+        startOn,
+      ),
+    ),
+  )
+}
 
 const launch = (
   program: StoreProgram,
@@ -263,23 +283,26 @@ const logTail = (program: Pick<StoreProgram, "directory">): string => {
   }
 }
 
+/**
+ * Below the ports that systems give to outgoing connections (32768 on Linux, 49152 elsewhere): a client that reconnects to a
+ * store that is down can be given the very port it is calling, talk to itself, and keep the store from coming back.
+ */
+const PORTS = { from: 16_000, to: 32_000 }
+const PORT_ATTEMPTS = 50
+
 const freePort = async (preferred: number | undefined): Promise<number> => {
-  if (preferred === undefined) return await listenOnce(0)
-  return await listenOnce(preferred).catch(() => listenOnce(0))
+  for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+    const port = attempt === 0 && preferred !== undefined ? preferred : randomInt(PORTS.from, PORTS.to)
+    if (await isFree(port)) return port
+  }
+  throw new Error(`no free port was found between ${PORTS.from} and ${PORTS.to}`)
 }
 
-const listenOnce = (port: number): Promise<number> =>
-  new Promise((resolve, reject) => {
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
     const server = createServer()
-    server.once("error", reject)
-    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => {
-      const address = server.address()
-      server.close(() =>
-        typeof address === "object" && address !== null
-          ? resolve(address.port)
-          : reject(new Error("no address")),
-      )
-    })
+    server.once("error", () => resolve(false))
+    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => server.close(() => resolve(true)))
   })
 
 /** The password of a store, made at its first start and readable by its owner only. */
