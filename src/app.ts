@@ -1,11 +1,11 @@
 /** A node, whole: finds or starts its stores, prepares them, and runs its roles until the scope ends. */
 import { randomBytes } from "node:crypto"
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { hostname } from "node:os"
 import { join } from "node:path"
-import { Effect, type Scope } from "effect"
-import { runActors, type Stores } from "./actors/node.ts"
+import { Effect } from "effect"
 import { type ActorsThread, startActorsThread } from "./actors/actorsThread.ts"
+import { runActors, type Stores } from "./actors/node.ts"
 import { makeFigures } from "./aggregates/figures.ts"
 import type { AppConfig } from "./config.ts"
 import { Calendar } from "./domain/period.ts"
@@ -55,6 +55,34 @@ export interface OpenStores {
   readonly description: string
 }
 
+/** Where a running node notes its embedded stores' URLs, for commands that work beside it. */
+const storeUrlsPath = (dataDir: string) => join(dataDir, "stores.json")
+
+interface StoreUrls {
+  readonly redisUrl: string
+  readonly databaseUrl: string
+}
+
+const noteStoreUrls = (dataDir: string, urls: StoreUrls) =>
+  Effect.acquireRelease(
+    Effect.sync(() => writeFileSync(storeUrlsPath(dataDir), JSON.stringify(urls), { mode: 0o600 })),
+    () => Effect.sync(() => rmSync(storeUrlsPath(dataDir), { force: true })),
+  )
+
+/** The URLs that the node which holds the data folder has noted; `null` when it has not come so far. */
+const notedStoreUrls = (dataDir: string): StoreUrls | null => {
+  if (!existsSync(storeUrlsPath(dataDir))) return null
+  const noted: unknown = JSON.parse(readFileSync(storeUrlsPath(dataDir), "utf8"))
+  return typeof noted === "object" &&
+    noted !== null &&
+    "redisUrl" in noted &&
+    "databaseUrl" in noted &&
+    typeof noted.redisUrl === "string" &&
+    typeof noted.databaseUrl === "string"
+    ? { redisUrl: noted.redisUrl, databaseUrl: noted.databaseUrl }
+    : null
+}
+
 /** Starts the embedded stores for those that no URL names, checks all of them, and says what endangers data. */
 export const openStores = (config: AppConfig, metrics: Metrics) =>
   Effect.gen(function* () {
@@ -64,18 +92,29 @@ export const openStores = (config: AppConfig, metrics: Metrics) =>
       [
         config.redisUrl !== null
           ? Effect.succeed(config.redisUrl)
-          : embeddedRedis({ dataDir: config.dataDir, fsync: config.embeddedRedisFsync }).pipe(Effect.map(({ url }) => url)),
+          : embeddedRedis({ dataDir: config.dataDir, fsync: config.embeddedRedisFsync }).pipe(
+              Effect.map(({ url }) => url),
+            ),
         config.databaseUrl !== null
           ? Effect.succeed(config.databaseUrl)
           : embeddedPostgres({ dataDir: config.dataDir }).pipe(Effect.map(({ url }) => url)),
       ],
       { concurrency: 2 },
     )
+    if (embedded) yield* noteStoreUrls(config.dataDir, { redisUrl, databaseUrl })
+    return yield* checkStores(config, metrics, { redisUrl, databaseUrl })
+  })
+
+/** Checks stores that run, and says what endangers data. */
+const checkStores = (config: AppConfig, metrics: Metrics, { redisUrl, databaseUrl }: StoreUrls) =>
+  Effect.gen(function* () {
+    const embedded = config.redisUrl === null || config.databaseUrl === null
     const redis = yield* checkRedis(redisUrl)
     const postgres = yield* Effect.scoped(
-      makePostgres({ url: databaseUrl, max: 1, name: "maicivy check", statementTimeoutMs: CONNECT_MS }, metrics).pipe(
-        Effect.flatMap(checkPostgres),
-      ),
+      makePostgres(
+        { url: databaseUrl, max: 1, name: "maicivy check", statementTimeoutMs: CONNECT_MS },
+        metrics,
+      ).pipe(Effect.flatMap(checkPostgres)),
     )
     for (const warning of [...redis.warnings, ...postgres.warnings]) yield* Effect.logWarning(warning)
     const opened: OpenStores = {
@@ -92,7 +131,9 @@ export const prepareStores = (config: AppConfig, postgres: Postgres) =>
   Effect.gen(function* () {
     const applied = yield* migrate(postgres)
     if (applied.length > 0) {
-      yield* Effect.logInfo("migrations applied").pipe(Effect.annotateLogs({ migrations: applied.join(", ") }))
+      yield* Effect.logInfo("migrations applied").pipe(
+        Effect.annotateLogs({ migrations: applied.join(", ") }),
+      )
     }
     yield* ensureDeployment(postgres, config)
   })
@@ -156,7 +197,14 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
     const logAppendFailure = atMostOnceASecond((reason: string) =>
       syncLog(config.logLevel)("events refused: the stream does not take them", { reason }),
     )
-    const figures = makeFigures({ redis, prefix, partitions: config.partitions, calendar, metrics, now: Date.now })
+    const figures = makeFigures({
+      redis,
+      prefix,
+      partitions: config.partitions,
+      calendar,
+      metrics,
+      now: Date.now,
+    })
     const backlog = readBacklog(redis, prefix, config.partitions, metrics, Date.now)
     const server = yield* startServer(
       config,
@@ -178,7 +226,9 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
       if (delta !== null) server.hub.receive(delta)
     })
     yield* Effect.tryPromise(() => subscriber.subscribe(liveChannel(prefix))).pipe(
-      Effect.catch(() => Effect.logWarning("not subscribed to live events yet; it is tried again on connecting")),
+      Effect.catch(() =>
+        Effect.logWarning("not subscribed to live events yet; it is tried again on connecting"),
+      ),
     )
     const running: RunningNode = { port: server.port, stores: opened }
     return running
@@ -189,7 +239,13 @@ const readiness = (
   config: AppConfig,
   postgres: Postgres,
   backlog: ReturnType<typeof readBacklog>,
-): Effect.Effect<{ ready: boolean; redis: string; postgres: string; backlog: number | null; oldest_event_age_seconds: number | null }> =>
+): Effect.Effect<{
+  ready: boolean
+  redis: string
+  postgres: string
+  backlog: number | null
+  oldest_event_age_seconds: number | null
+}> =>
   Effect.gen(function* () {
     const limit = Effect.timeout("2 seconds")
     const [partitions, database] = yield* Effect.all(
@@ -223,7 +279,13 @@ const atMostOnceASecond = (log: (reason: string) => void) => {
 export const withStores = (config: AppConfig) =>
   Effect.gen(function* () {
     const metrics = new Metrics(config.metricsPrefix)
-    const opened = yield* openStores(config, metrics)
+    const opened = yield* openStores(config, metrics).pipe(
+      Effect.catchTag("DataDirInUse", (inUse) => {
+        // A running node holds the folder: its stores are what the command is about.
+        const urls = notedStoreUrls(config.dataDir)
+        return urls === null ? Effect.fail(inUse) : checkStores(config, metrics, urls)
+      }),
+    )
     const postgres = yield* makePostgres(
       { url: opened.stores.databaseUrl, max: 4, name: "maicivy command", statementTimeoutMs: 0 },
       metrics,
@@ -234,4 +296,3 @@ export const withStores = (config: AppConfig) =>
   })
 
 export type CommandStores = Effect.Success<ReturnType<typeof withStores>>
-export type { Scope }

@@ -1,0 +1,211 @@
+/** The commands beside `serve`, each with its own `--help`. */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Console, Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { prepareStores, withStores } from "../app.ts"
+import { loadConfig } from "../config.ts"
+import { runRetention } from "../events/retention.ts"
+import { loggingLayer } from "../logging.ts"
+import { dropDeadLetter, listDeadLetters, replayDeadLetter } from "../stream/deadLetters.ts"
+import { CommandError } from "./error.ts"
+import { checkHealth } from "./health.ts"
+import { rebuild } from "./rebuild.ts"
+import { retentionOptions } from "./retention.ts"
+import { serveUntilStopped } from "./serve.ts"
+
+/** A command's body with the configuration, its logger and a scope. */
+const withConfig = <A, E, R>(body: (config: Effect.Success<typeof loadConfig>) => Effect.Effect<A, E, R>) =>
+  loadConfig.pipe(
+    Effect.flatMap((config) =>
+      Effect.scoped(body(config)).pipe(Effect.provide(loggingLayer(config.logLevel))),
+    ),
+  )
+
+const serve = Command.make("serve", {}, () => withConfig(serveUntilStopped)).pipe(
+  Command.withDescription("Serve HTTP and WebSocket and process events (the default command)"),
+)
+
+const migrate = Command.make("migrate", {}, () =>
+  withConfig((config) =>
+    Effect.gen(function* () {
+      const { postgres } = yield* withStores(config)
+      yield* prepareStores(config, postgres)
+      yield* Console.log("The schema is up to date.")
+    }),
+  ),
+).pipe(Command.withDescription("Bring the Postgres schema up to date"))
+
+const retention = Command.make(
+  "retention",
+  {
+    dryRun: Flag.Boolean("dry-run").pipe(
+      Flag.withDescription("Say what would go and delete nothing"),
+      Flag.withDefault(false),
+    ),
+    days: Flag.Int("days").pipe(
+      Flag.withDescription("Days to keep, instead of RETENTION_DAYS"),
+      Flag.optional,
+    ),
+    cursor: Flag.Boolean("cursor").pipe(
+      Flag.withDescription("Delete in cursor batches even where a whole table partition could be dropped"),
+      Flag.withDefault(false),
+    ),
+  },
+  ({ dryRun, days, cursor }) =>
+    withConfig((config) =>
+      Effect.gen(function* () {
+        const stores = yield* withStores(config)
+        yield* prepareStores(config, stores.postgres)
+        const report = yield* runRetention(
+          stores.postgres,
+          retentionOptions(config, stores, {
+            dryRun,
+            dropPartitions: !cursor,
+            retentionDays: Option.getOrElse(days, () => config.retentionDays),
+          }),
+        )
+        yield* Console.log(JSON.stringify(report, null, 2))
+      }),
+    ),
+).pipe(Command.withDescription("Delete raw events older than the retention now, as the schedule does"))
+
+const rebuildCommand = Command.make(
+  "rebuild",
+  {
+    partitions: Flag.Int("partitions").pipe(
+      Flag.withDescription(
+        "Change the number of partitions; every node must be stopped and the streams empty",
+      ),
+      Flag.optional,
+    ),
+    timeZone: Flag.String("time-zone").pipe(
+      Flag.withDescription(
+        "Change the time zone of days, weeks and months; every node must be stopped and the streams empty",
+      ),
+      Flag.optional,
+    ),
+  },
+  ({ partitions, timeZone }) =>
+    withConfig((config) =>
+      Effect.gen(function* () {
+        const stores = yield* withStores(config)
+        yield* rebuild(config, stores, {
+          partitions: Option.getOrNull(partitions),
+          timeZone: Option.getOrNull(timeZone),
+        })
+      }),
+    ),
+).pipe(Command.withDescription("Recompute every figure in Redis from Postgres, while events keep arriving"))
+
+const letterId = Argument.String("id").pipe(
+  Argument.withDescription("Partition and id as `list` shows them, such as 0/1733650000000-0"),
+)
+
+const parseLetterId = (text: string): { partition: number; id: string } | null => {
+  const match = /^(\d{1,3})\/(\d+-\d+)$/.exec(text)
+  return match === null ? null : { partition: Number(match[1]), id: match[2] ?? "" }
+}
+
+const letterOptions = (
+  config: Effect.Success<typeof loadConfig>,
+  stores: Effect.Success<ReturnType<typeof withStores>>,
+) => ({
+  redis: stores.redis,
+  prefix: config.redisKeyPrefix,
+  partitions: config.partitions,
+  metrics: stores.metrics,
+})
+
+const oneLetter = (text: string, act: typeof replayDeadLetter, done: string) =>
+  withConfig((config) =>
+    Effect.gen(function* () {
+      const letter = parseLetterId(text)
+      if (letter === null || letter.partition >= config.partitions) {
+        return yield* new CommandError({
+          message: `${text} is not a dead letter's id: it should look like 0/1733650000000-0.`,
+        })
+      }
+      const stores = yield* withStores(config)
+      if (!(yield* act(letterOptions(config, stores), letter.partition, letter.id))) {
+        return yield* new CommandError({ message: `There is no dead letter ${text}.` })
+      }
+      yield* Console.log(`${text}: ${done}.`)
+    }),
+  )
+
+const listLetters = Command.make(
+  "list",
+  {
+    limit: Flag.Int("limit").pipe(Flag.withDescription("Most to show"), Flag.withDefault(100)),
+    json: Flag.Boolean("json").pipe(Flag.withDescription("One JSON object a line"), Flag.withDefault(false)),
+  },
+  ({ limit, json }) =>
+    withConfig((config) =>
+      Effect.gen(function* () {
+        const stores = yield* withStores(config)
+        const letters = yield* listDeadLetters(letterOptions(config, stores), limit)
+        for (const letter of letters) {
+          yield* Console.log(
+            json
+              ? JSON.stringify(letter)
+              : `${letter.partition}/${letter.id}  ${letter.reason}\n  ${letter.payload}`,
+          )
+        }
+        if (!json)
+          yield* Console.log(letters.length === 0 ? "There are no dead letters." : `${letters.length} shown.`)
+      }),
+    ),
+).pipe(Command.withDescription("List dead letters with their reasons"))
+
+const replayLetters = Command.make(
+  "replay",
+  {
+    id: Argument.String("id").pipe(
+      Argument.withDescription("Partition and id as `list` shows them, or `all`"),
+    ),
+  },
+  ({ id }) =>
+    id !== "all"
+      ? oneLetter(id, replayDeadLetter, "sent through again")
+      : withConfig((config) =>
+          Effect.gen(function* () {
+            const stores = yield* withStores(config)
+            const options = letterOptions(config, stores)
+            let replayed = 0
+            for (const letter of yield* listDeadLetters(options, Number.MAX_SAFE_INTEGER)) {
+              if (yield* replayDeadLetter(options, letter.partition, letter.id)) replayed++
+            }
+            yield* Console.log(`${replayed} sent through again.`)
+          }),
+        ),
+).pipe(Command.withDescription("Send dead letters through their partition again"))
+
+const dropLetter = Command.make("drop", { id: letterId }, ({ id }) =>
+  oneLetter(id, dropDeadLetter, "dropped"),
+).pipe(Command.withDescription("Drop a dead letter for good"))
+
+const deadLetters = Command.make("dead-letters").pipe(
+  Command.withDescription("Events that could not be processed: list, replay, drop"),
+  Command.withSubcommands([listLetters, replayLetters, dropLetter]),
+)
+
+const health = Command.make(
+  "health",
+  {
+    url: Flag.String("url").pipe(
+      Flag.withDescription("Where the node answers; by default HOST and PORT"),
+      Flag.optional,
+    ),
+  },
+  ({ url }) =>
+    withConfig((config) => checkHealth(Option.getOrElse(url, () => `http://${config.host}:${config.port}`))),
+).pipe(Command.withDescription("Ask a running node whether it is ready; exit code 0 when it is"))
+
+const root = Command.make("maicivy-analytics").pipe(
+  Command.withDescription("Real-time analytics: durable events in, exact live figures out"),
+  Command.withSubcommands([serve, migrate, retention, rebuildCommand, deadLetters, health]),
+)
+
+/** Runs the command that the arguments name. */
+export const runCommandLine = (args: ReadonlyArray<string>) =>
+  Command.runWith(root, { version: "0.1.0" })(args).pipe(Effect.provide(NodeServices.layer))

@@ -1,0 +1,48 @@
+/** `serve`: runs a node until it is told to stop, and says where it is. */
+import { Effect } from "effect"
+import { startNode } from "../app.ts"
+import type { AppConfig } from "../config.ts"
+
+/** A stop that has not ended by then is cut short; what was acknowledged is in the stores already. Milliseconds. */
+const STOP_DEADLINE_MS = 9500
+
+/** Runs until interrupted (SIGTERM, SIGINT). Prints a banner to stdout once the node answers. */
+export const serveUntilStopped = (config: AppConfig) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          // Registered first, it runs last: nothing is left to wait for.
+          clearTimeout(deadline)
+        }),
+      )
+      let deadline: NodeJS.Timeout | undefined
+      const node = yield* startNode(config, { actorsIn: "thread" })
+      const host = config.host.includes(":") ? `[${config.host}]` : config.host
+      const url = `http://${host}:${node.port}`
+      process.stdout.write(
+        [
+          `maicivy-analytics is ready (${node.stores.description})`,
+          `  dashboard  ${url}/`,
+          `  API        ${url}/api/v1/analytics`,
+          `  WebSocket  ${url.replace("http", "ws")}/ws/analytics`,
+          `  metrics    ${url}/metrics`,
+          "",
+        ].join("\n"),
+      )
+      yield* Effect.addFinalizer(() =>
+        Effect.logInfo("stopping").pipe(
+          Effect.andThen(
+            Effect.sync(() => {
+              deadline = setTimeout(() => {
+                process.stderr.write("the stop took too long and is cut short\n")
+                process.exit(1)
+              }, STOP_DEADLINE_MS)
+              deadline.unref()
+            }),
+          ),
+        ),
+      )
+      return yield* Effect.never
+    }),
+  )

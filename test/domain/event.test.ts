@@ -1,0 +1,194 @@
+import fc from "fast-check"
+import { describe, expect, test } from "vitest"
+import {
+  decodeEvent,
+  decodePayload,
+  type EventContext,
+  type EventInput,
+  encodePayload,
+  Rejection,
+} from "../../src/domain/event.ts"
+import { MAX_AGE_MS, MAX_AHEAD_MS } from "../../src/domain/limits.ts"
+
+const NOW = Date.parse("2025-12-08T12:00:00Z")
+const VISITOR = "0b8a4c1e-8d0a-4a4f-9a53-2f8f3a3b1c22"
+const context: EventContext = { now: NOW, sites: new Set(["main", "blog"]), site: "main", referer: null }
+
+const accepted = (body: unknown, given: Partial<EventContext> = {}): EventInput => {
+  const result = decodeEvent(body, { ...context, ...given })
+  if (result instanceof Rejection) throw new Error(`refused: ${result.code} ${result.error}`)
+  return result
+}
+
+const refused = (body: unknown): Rejection => {
+  const result = decodeEvent(body, context)
+  if (!(result instanceof Rejection)) throw new Error("the event was accepted")
+  return result
+}
+
+describe("an event that is accepted", () => {
+  test("keeps what the sender said", () => {
+    expect(
+      accepted({
+        event_type: "button_click",
+        event_data: { x: 1, y: 2 },
+        page_url: "/cv",
+        referrer: "https://example.com/",
+        id: VISITOR.toUpperCase(),
+        visitor_id: VISITOR,
+        timestamp: "2025-12-08T11:59:59.5+00:00",
+        site: "blog",
+      }),
+    ).toEqual({
+      site: "blog",
+      id: VISITOR,
+      visitorId: VISITOR,
+      type: "button_click",
+      createdAt: NOW - 500,
+      pageUrl: "/cv",
+      referrer: "https://example.com/",
+      data: '{"x":1,"y":2}',
+    })
+  })
+
+  test.each([
+    ["cv_theme_view", "cv_theme_change"],
+    ["cv_theme_selected", "cv_theme_change"],
+    ["letter_generated", "letter_generate"],
+    ["pageview", "page_view"],
+    ["pdf_downloaded", "pdf_download"],
+    ["page_view", "page_view"],
+    ["my.own:event-1", "my.own:event-1"],
+  ])("of type %s is a %s", (type, known) => {
+    expect(accepted({ event_type: type }).type).toBe(known)
+  })
+
+  test("of a letter may say its type as `type`", () => {
+    expect(accepted({ event_type: "letter_generated", event_data: { type: "motivation", a: 1 } }).data).toBe(
+      '{"a":1,"letter_type":"motivation"}',
+    )
+    expect(
+      accepted({ event_type: "letter_generate", event_data: { type: "x", letter_type: "motivation" } }).data,
+    ).toBe('{"type":"x","letter_type":"motivation"}')
+  })
+
+  test("has its URLs cut at 500, never within a surrogate pair", () => {
+    expect(accepted({ event_type: "page_view", page_url: "a".repeat(501) }).pageUrl).toBe("a".repeat(500))
+    expect(accepted({ event_type: "page_view", page_url: `${"a".repeat(499)}😀` }).pageUrl).toBe(
+      "a".repeat(499),
+    )
+  })
+
+  test("has the Referer header when it names no referrer", () => {
+    expect(accepted({ event_type: "page_view" }, { referer: "https://a/" }).referrer).toBe("https://a/")
+    expect(
+      accepted({ event_type: "page_view", referrer: "https://b/" }, { referer: "https://a/" }).referrer,
+    ).toBe("https://b/")
+  })
+
+  test("may lie between 7 days ago and 5 minutes ahead, as ISO 8601 or unix milliseconds", () => {
+    for (const at of [NOW - MAX_AGE_MS, NOW, NOW + MAX_AHEAD_MS]) {
+      expect(accepted({ event_type: "page_view", timestamp: at }).createdAt).toBe(at)
+      expect(accepted({ event_type: "page_view", timestamp: new Date(at).toISOString() }).createdAt).toBe(at)
+    }
+  })
+})
+
+describe("an event that is refused", () => {
+  const page = { event_type: "page_view" }
+  const deep = (levels: number): unknown => (levels === 0 ? {} : { a: deep(levels - 1) })
+
+  test.each<[string, unknown, string]>([
+    ["no object", [], "INVALID_BODY"],
+    ["null", null, "INVALID_BODY"],
+    ["no type", {}, "INVALID_EVENT_TYPE"],
+    ["an empty type", { event_type: "" }, "INVALID_EVENT_TYPE"],
+    ["capitals in the type", { event_type: "Page" }, "INVALID_EVENT_TYPE"],
+    ["a long type", { event_type: "a".repeat(51) }, "INVALID_EVENT_TYPE"],
+    ["a type that is no string", { event_type: 1 }, "INVALID_EVENT_TYPE"],
+    ["an array as data", { ...page, event_data: [] }, "INVALID_EVENT_DATA"],
+    ["a string as data", { ...page, event_data: "x" }, "INVALID_EVENT_DATA"],
+    ["too much data", { ...page, event_data: { a: "x".repeat(8192) } }, "EVENT_DATA_TOO_LARGE"],
+    ["data that nests too deep", { ...page, event_data: deep(32) }, "INVALID_EVENT_DATA"],
+    ["NUL in data", { ...page, event_data: { a: ["\u0000"] } }, "INVALID_EVENT_DATA"],
+    ["a lone surrogate in data", { ...page, event_data: { a: "\ud800" } }, "INVALID_EVENT_DATA"],
+    ["a lone surrogate in a key", { ...page, event_data: { "\udc00": 1 } }, "INVALID_EVENT_DATA"],
+    [
+      "__proto__ in data",
+      JSON.parse('{"event_type":"page_view","event_data":{"__proto__":{}}}'),
+      "INVALID_EVENT_DATA",
+    ],
+    ["a number as page", { ...page, page_url: 1 }, "INVALID_PAGE_URL"],
+    ["NUL in the page", { ...page, page_url: "/\u0000" }, "INVALID_PAGE_URL"],
+    ["an object as referrer", { ...page, referrer: {} }, "INVALID_REFERRER"],
+    ["an id that is no UUID", { ...page, id: "1" }, "INVALID_ID"],
+    ["a visitor that is no UUID", { ...page, visitor_id: "me" }, "INVALID_VISITOR_ID"],
+    ["a time in words", { ...page, timestamp: "yesterday" }, "INVALID_TIMESTAMP"],
+    ["a local time", { ...page, timestamp: "2025-12-08T12:00:00" }, "INVALID_TIMESTAMP"],
+    ["an impossible date", { ...page, timestamp: "2025-13-08T12:00:00Z" }, "INVALID_TIMESTAMP"],
+    ["an infinite time", { ...page, timestamp: Number.POSITIVE_INFINITY }, "INVALID_TIMESTAMP"],
+    ["a time too far back", { ...page, timestamp: NOW - MAX_AGE_MS - 1 }, "TIMESTAMP_OUT_OF_RANGE"],
+    ["a time too far ahead", { ...page, timestamp: NOW + MAX_AHEAD_MS + 1 }, "TIMESTAMP_OUT_OF_RANGE"],
+    ["a site that is no string", { ...page, site: 1 }, "INVALID_SITE"],
+    ["an undeclared site", { ...page, site: "shop" }, "UNKNOWN_SITE"],
+  ])("because of %s says so", (_, body, code) => {
+    const rejection = refused(body)
+    expect(rejection.code).toBe(code)
+    expect(rejection.error).toMatch(/\.$/)
+  })
+
+  test("never throws, whatever JSON it is", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (body) => {
+        const result = decodeEvent(body, context)
+        return result instanceof Rejection || typeof result.type === "string"
+      }),
+    )
+  })
+})
+
+describe("the stream's payload", () => {
+  test("brings back every event that was accepted", () => {
+    const text = fc.string({ unit: "grapheme", maxLength: 600 })
+    fc.assert(
+      fc.property(
+        fc.record(
+          {
+            event_type: fc.constantFrom("page_view", "letter_generate", "custom"),
+            event_data: fc.dictionary(fc.string(), fc.jsonValue(), { maxKeys: 5 }),
+            page_url: text,
+            referrer: text,
+            id: fc.uuid(),
+            timestamp: fc.integer({ min: NOW - MAX_AGE_MS, max: NOW }),
+          },
+          { requiredKeys: ["event_type"] },
+        ),
+        (body) => {
+          const event = decodeEvent(body, context)
+          fc.pre(!(event instanceof Rejection))
+          const back = decodePayload(encodePayload(event, VISITOR))
+          expect(back).toEqual({
+            ...event,
+            visitorId: VISITOR,
+            data: event.data === null ? null : JSON.parse(event.data),
+          })
+        },
+      ),
+    )
+  })
+
+  test.each([
+    ["", "JSON"],
+    ["{}", "array"],
+    ["[1,2]", "array"],
+    [`[9,"main",null,"${VISITOR}","page_view",1,null,null,null]`, "version"],
+    [`[1,"main","x","${VISITOR}","page_view",1,null,null,null]`, "id"],
+    [`[1,"main",null,"x","page_view",1,null,null,null]`, "visitor"],
+    [`[1,"main",null,"${VISITOR}",2,1,null,null,null]`, "type"],
+    [`[1,"main",null,"${VISITOR}","page_view","1",null,null,null]`, "time"],
+    [`[1,"main",null,"${VISITOR}","page_view",1,2,null,null]`, "page_url"],
+    [`[1,"main",null,"${VISITOR}","page_view",1,null,null,[]]`, "data"],
+  ])("%s says what is wrong with it", (payload, word) => {
+    expect(decodePayload(payload)).toEqual(expect.stringContaining(word))
+  })
+})
