@@ -4,14 +4,19 @@ import { Agent as HttpsAgent, request as httpsRequest } from "node:https"
 
 export interface Answer {
   readonly status: number
-  /** Seconds, when the server named them. */
+  /** Seconds after which the server would take more, when it named them. */
   readonly retryAfter: number | null
   readonly body: string
 }
 
 export interface Poster {
   /** Sends a body. Rejects when the connection fails or is silent for too long: then it is unknown whether it was taken. */
-  readonly post: (path: string, contentType: string, body: string) => Promise<Answer>
+  readonly post: (
+    path: string,
+    contentType: string,
+    body: string,
+    headers?: Readonly<Record<string, string>>,
+  ) => Promise<Answer>
   readonly close: () => void
 }
 
@@ -24,12 +29,19 @@ export interface PosterOptions {
   readonly timeout: number
 }
 
-/** `Retry-After` in seconds: a number, or a date (RFC 9110, 10.2.3). */
-const retryAfterOf = (header: string | undefined): number | null => {
-  if (header === undefined) return null
-  if (/^\d+$/.test(header)) return Number(header)
-  const at = Date.parse(header)
-  return Number.isNaN(at) ? null : Math.max(0, (at - Date.now()) / 1000)
+/**
+ * `Retry-After` in seconds: a number, or a date (RFC 9110, 10.2.3). An answer without one may still say that the sender's
+ * budget is used up, and until when.
+ */
+const retryAfterOf = (headers: IncomingMessage["headers"]): number | null => {
+  const after = headers["retry-after"]
+  if (after !== undefined && /^\d+$/.test(after)) return Number(after)
+  if (after !== undefined && !Number.isNaN(Date.parse(after)))
+    return Math.max(0, (Date.parse(after) - Date.now()) / 1000)
+  const reset = headers["ratelimit-reset"]
+  return headers["ratelimit-remaining"] === "0" && typeof reset === "string" && /^\d+$/.test(reset)
+    ? Number(reset)
+    : null
 }
 
 /** Opens a client for one server. */
@@ -40,7 +52,7 @@ export const openPoster = ({ url, connections, writeKey, timeout }: PosterOption
   const base = url.pathname.replace(/\/+$/, "")
   const authorization = writeKey === null ? {} : { authorization: `Bearer ${writeKey}` }
 
-  const post = (path: string, contentType: string, body: string) =>
+  const post: Poster["post"] = (path, contentType, body, headers = {}) =>
     new Promise<Answer>((resolve, reject) => {
       const answered = (response: IncomingMessage) => {
         const chunks: Array<Buffer> = []
@@ -49,7 +61,7 @@ export const openPoster = ({ url, connections, writeKey, timeout }: PosterOption
         response.on("end", () =>
           resolve({
             status: response.statusCode ?? 0,
-            retryAfter: retryAfterOf(response.headers["retry-after"]),
+            retryAfter: retryAfterOf(response.headers),
             body: Buffer.concat(chunks).toString("utf8"),
           }),
         )
@@ -65,6 +77,7 @@ export const openPoster = ({ url, connections, writeKey, timeout }: PosterOption
           "content-type": contentType,
           "content-length": Buffer.byteLength(body),
           ...authorization,
+          ...headers,
         },
       }
       const sending = secure ? httpsRequest(options, answered) : httpRequest(options, answered)

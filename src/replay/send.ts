@@ -73,30 +73,41 @@ const describe = (answer: Answer): string => {
 /** Answers that the same post may not get a second time. */
 const isTransient = (status: number): boolean => status === 429 || (status >= 502 && status <= 504)
 
+/** The same for single events of a batch of which others were taken. */
+const TRANSIENT_CODES: ReadonlySet<string> = new Set(["RATE_LIMITED", "BACKLOG_FULL", "STREAM_UNAVAILABLE"])
+
 const KEY_HINT =
   "The server limits events per address (429); waiting as it asks. A write key lifts the limit (--write-key, or " +
   "WRITE_KEY), RATE_LIMIT_PER_MINUTE=0 on the server turns it off."
 
-/** Splits an array of events into request bodies within the API's limits of a batch. */
-const bodiesOf = (events: ReadonlyArray<PageViewEvent>): Array<{ body: string; count: number }> => {
-  const bodies: Array<{ body: string; count: number }> = []
-  let parts: Array<string> = []
+/** Splits events into groups whose bodies keep within the API's limit of bytes. */
+const groupsOf = (events: ReadonlyArray<PageViewEvent>): ReadonlyArray<ReadonlyArray<PageViewEvent>> => {
+  const groups: Array<Array<PageViewEvent>> = []
+  let group: Array<PageViewEvent> = []
   let bytes = 2
-  const flush = () => {
-    if (parts.length > 0) bodies.push({ body: `[${parts.join(",")}]`, count: parts.length })
-    parts = []
-    bytes = 2
-  }
   for (const event of events) {
-    const json = JSON.stringify(event)
-    const size = Buffer.byteLength(json) + 1
-    if (bytes + size > MAX_BATCH_BODY_BYTES) flush()
-    parts.push(json)
+    const size = Buffer.byteLength(JSON.stringify(event)) + 1
+    if (group.length === 0 || bytes + size > MAX_BATCH_BODY_BYTES) {
+      group = []
+      bytes = 2
+      groups.push(group)
+    }
+    group.push(event)
     bytes += size
   }
-  flush()
-  return bodies
+  return groups
 }
+
+/** What one attempt left to be done. */
+interface Attempt {
+  readonly left: ReadonlyArray<PageViewEvent>
+  /** Why, in words. */
+  readonly problem: string
+  /** Seconds, when the server named them. */
+  readonly retryAfter: number | null
+}
+
+const DONE: Attempt = { left: [], problem: "", retryAfter: null }
 
 class Sender {
   readonly #options: SendOptions
@@ -117,37 +128,53 @@ class Sender {
 
   /** Posts events until they are answered for. Never rejects: what went wrong is in the tally. */
   async deliver(events: ReadonlyArray<PageViewEvent>): Promise<void> {
-    if (this.#options.rate !== null && this.#options.rate <= SINGLE_EVENTS_RATE) {
-      for (const event of events) await this.#post("/event", JSON.stringify(event), 1)
-      return
-    }
-    for (const { body, count } of bodiesOf(events)) await this.#post("/events", body, count)
+    const { rate } = this.#options
+    const single = rate !== null && rate <= SINGLE_EVENTS_RATE
+    for (const group of single ? events.map((event) => [event]) : groupsOf(events))
+      await this.#keepPosting(group, single)
   }
 
-  async #post(path: "/event" | "/events", body: string, count: number): Promise<void> {
-    const { poster, patience, signal } = this.#options
-    const giveUpAt = Date.now() + patience
-    for (let attempt = 0; !this.stopped; attempt++) {
-      let problem: string
-      let wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(attempt, 10))
-      try {
-        const answer = await poster.post(`${API}${path}${this.#query}`, "application/json", body)
-        if (!isTransient(answer.status)) return this.#settle(answer, count)
-        problem = `the server answered ${describe(answer)}`
-        if (answer.status === 429) this.#noteOnce("429", KEY_HINT)
-        else this.#noteOnce(String(answer.status), `The server answered ${describe(answer)} Trying again.`)
-        wait = Math.max(wait, (answer.retryAfter ?? 0) * 1000)
-      } catch (error) {
-        problem = error instanceof Error ? error.message || error.name : String(error)
-        this.#noteOnce("connection", `The connection failed (${problem}). Trying again.`)
+  async #keepPosting(events: ReadonlyArray<PageViewEvent>, single: boolean): Promise<void> {
+    const { patience, signal } = this.#options
+    let left = events
+    let giveUpAt = Date.now() + patience
+    for (let failures = 0; !this.stopped; failures++) {
+      const attempt = await this.#post(left, single)
+      if (attempt.left.length === 0) return
+      if (attempt.left.length < left.length) {
+        failures = 0
+        giveUpAt = Date.now() + patience
       }
+      left = attempt.left
+      const backOff = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(failures, 10))
+      const wait = Math.max(backOff, (attempt.retryAfter ?? 0) * 1000)
       if (Date.now() + wait > giveUpAt) {
-        this.#tally.stopped ??= `gave up after ${Math.round(patience / 1000)} s of attempts: ${problem}`
+        this.#tally.stopped ??= `gave up after ${Math.round(patience / 1000)} s without progress: ${attempt.problem}`
         return
       }
       this.#tally.retries++
       await sleep(wait, undefined, { signal }).catch(() => {})
     }
+  }
+
+  async #post(events: ReadonlyArray<PageViewEvent>, single: boolean): Promise<Attempt> {
+    const path = `${API}/${single ? "event" : "events"}${this.#query}`
+    let answer: Answer
+    try {
+      answer = await this.#options.poster.post(
+        path,
+        "application/json",
+        JSON.stringify(single ? events[0] : events),
+      )
+    } catch (error) {
+      const problem = error instanceof Error ? error.message || error.name : String(error)
+      this.#noteOnce("connection", `The connection failed (${problem}). Trying again.`)
+      return { left: events, problem, retryAfter: null }
+    }
+    if (!isTransient(answer.status)) return this.#settle(answer, events)
+    const problem = `the server answered ${describe(answer)}`
+    this.#noteOnce(String(answer.status), answer.status === 429 ? KEY_HINT : `Trying again, for ${problem}`)
+    return { left: events, problem, retryAfter: answer.retryAfter }
   }
 
   #noteOnce(kind: string, sentence: string): void {
@@ -156,24 +183,49 @@ class Sender {
     this.#options.note(sentence)
   }
 
-  #settle(answer: Answer, count: number): void {
+  #settle(answer: Answer, events: ReadonlyArray<PageViewEvent>): Attempt {
     const body = parse(answer.body)
     const data = field(body, "data")
     const rejected = field(data, "rejected")
-    if (answer.status === 201 && data === undefined && count === 1) {
+    if (answer.status === 201 && data === undefined && events.length === 1) {
       this.#tally.sent++
       this.#tally.accepted++
-    } else if (answer.status === 201 && Array.isArray(rejected)) {
-      this.#tally.sent += count
-      this.#tally.accepted += count - rejected.length
-      for (const each of rejected) this.#reject(codeOf(each), 1)
-    } else if (answer.status === 400) {
-      this.#tally.sent += count
-      this.#reject(codeOf(body), count)
-    } else {
-      // Neither this post nor any other will fare better: a wrong key, or something else than this API at that address.
-      this.#tally.stopped ??= `the server answered ${describe(answer)}`
+      return DONE
     }
+    if (answer.status === 201 && Array.isArray(rejected)) return this.#settleBatch(answer, events, rejected)
+    if (answer.status === 400) {
+      this.#tally.sent += events.length
+      this.#reject(codeOf(body), events.length)
+      return DONE
+    }
+    // Neither this post nor any other will fare better: a wrong key, or something else than this API at that address.
+    this.#tally.stopped ??= `the server answered ${describe(answer)}`
+    return DONE
+  }
+
+  /** A batch is taken in part: some events may be refused for good, and some for now. */
+  #settleBatch(
+    answer: Answer,
+    events: ReadonlyArray<PageViewEvent>,
+    rejected: ReadonlyArray<unknown>,
+  ): Attempt {
+    const left: Array<PageViewEvent> = []
+    let problem = ""
+    for (const each of rejected) {
+      const code = codeOf(each)
+      const index = field(each, "index")
+      const event = typeof index === "number" ? events[index] : undefined
+      if (event === undefined || !TRANSIENT_CODES.has(code)) {
+        this.#reject(code, 1)
+        continue
+      }
+      left.push(event)
+      problem = `the server answered ${code} for some events`
+      if (code === "RATE_LIMITED") this.#noteOnce("429", KEY_HINT)
+    }
+    this.#tally.sent += events.length - left.length
+    this.#tally.accepted += events.length - rejected.length
+    return { left, problem, retryAfter: answer.retryAfter }
   }
 
   #reject(code: string, count: number): void {

@@ -107,6 +107,26 @@ describe("a replay", () => {
     expect(err.split("RATE_LIMIT_PER_MINUTE=0")).toHaveLength(2)
   })
 
+  it("sends the events of a batch again that were refused for now, and only those", async () => {
+    let turn = 0
+    stub = await startStub(() => {
+      const rejected = [
+        { index: 1, code: "RATE_LIMITED", error: "" },
+        { index: 2, code: "STREAM_UNAVAILABLE", error: "" },
+      ]
+      const headers = { "ratelimit-remaining": "0", "ratelimit-reset": "0" }
+      return ++turn === 1
+        ? { status: 201, headers, body: { success: true, data: { accepted: 1, rejected } } }
+        : acceptAll()
+    })
+    const { code, out, err } = await run([writeLog(pages(3)), "--url", stub.url])
+    expect(code).toBe(0)
+    const ids = idsOf(stub)
+    expect(ids.slice(3)).toEqual(ids.slice(1, 3))
+    expect(figure(out, "accepted")).toBe(3)
+    expect(err).toContain("--write-key")
+  })
+
   it("ends with 1 and counts by code when events are rejected", async () => {
     stub = await startStub(() => ({
       status: 201,
