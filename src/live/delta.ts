@@ -1,7 +1,7 @@
-/** What nodes tell each other's dashboards after a batch: some single events, and sums of the rest. */
+/** What nodes tell each other after a batch was counted: enough for dashboards, bounded however large the batch. */
 import type { JsonObject } from "../domain/event.ts"
 
-/** One event as the live feed shows it. */
+/** An event just counted, as dashboards see it. */
 export interface LiveEvent {
   readonly site: string
   readonly type: string
@@ -12,11 +12,15 @@ export interface LiveEvent {
   readonly data: JsonObject | null
 }
 
+/** Events by type. */
+export type TypeCounts = { readonly [eventType: string]: number }
+
 export interface LiveDelta {
+  /** The events that are shown one by one. */
   readonly events: ReadonlyArray<LiveEvent>
-  /** site → event type → events beyond the sender's budget. */
-  readonly omitted: { readonly [site: string]: { readonly [type: string]: number } }
-  /** site → events counted. */
+  /** Those that are not, summed by site and type. */
+  readonly omitted: { readonly [site: string]: TypeCounts }
+  /** All that were counted, by site. */
   readonly counted: { readonly [site: string]: number }
 }
 
@@ -25,16 +29,25 @@ export const encodeDelta = (delta: LiveDelta): string => JSON.stringify(delta)
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
+const isCount = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0
+
 const isCounts = (value: unknown): value is { readonly [key: string]: number } =>
-  isObject(value) && Object.values(value).every((count) => typeof count === "number" && count >= 0)
+  isObject(value) && Object.values(value).every(isCount)
 
 const isLiveEvent = (value: unknown): value is LiveEvent =>
   isObject(value) &&
-  ["site", "type", "visitor_id", "timestamp"].every((key) => typeof value[key] === "string") &&
+  typeof value.site === "string" &&
+  typeof value.type === "string" &&
+  typeof value.visitor_id === "string" &&
+  typeof value.timestamp === "string" &&
   (value.page_url === null || typeof value.page_url === "string") &&
   (value.data === null || isObject(value.data))
 
-/** Reads a message back; `null` when it is not a delta, for the channel may carry other versions' messages. */
+const isOmitted = (value: unknown): value is { readonly [site: string]: TypeCounts } =>
+  isObject(value) && Object.values(value).every(isCounts)
+
+/** Reads a message of the channel; `null` for what no node of this version sent. */
 export const decodeDelta = (message: string): LiveDelta | null => {
   let value: unknown
   try {
@@ -42,8 +55,9 @@ export const decodeDelta = (message: string): LiveDelta | null => {
   } catch {
     return null
   }
-  if (!isObject(value) || !Array.isArray(value.events) || !isObject(value.omitted)) return null
+  if (!isObject(value)) return null
   const { events, omitted, counted } = value
-  if (!events.every(isLiveEvent) || !Object.values(omitted).every(isCounts) || !isCounts(counted)) return null
-  return { events, omitted: omitted as LiveDelta["omitted"], counted }
+  return Array.isArray(events) && events.every(isLiveEvent) && isOmitted(omitted) && isCounts(counted)
+    ? { events, omitted, counted }
+    : null
 }

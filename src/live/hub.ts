@@ -1,0 +1,225 @@
+/**
+ * What dashboards are told, and when. Deltas of every node come in through {@link Hub.receive}; frames go out to topics,
+ * each serialised once however many listen:
+ *
+ * - `site/events`: one frame an event, within the node's budget; what exceeds it is summed into the next stats message
+ * - `site/stats`: `stats_update` at most once a second while the figures change
+ * - `site/themes`, `site/letters`: the same for the most viewed themes and today's letters
+ * - `site/all`: a heartbeat, to everybody of the site
+ *
+ * Nothing is read from the stores for a site that nobody watches.
+ */
+import { Effect, Exit } from "effect"
+import type { Metrics } from "../metrics/metrics.ts"
+import { ReadCache, type Runner } from "../server/cache.ts"
+import type { Figures } from "../server/services.ts"
+import type { StoreError } from "../stores/errors.ts"
+import type { LiveDelta, LiveEvent } from "./delta.ts"
+import { Throttle } from "./throttle.ts"
+import { TokenBucket } from "./token_bucket.ts"
+
+/** What a client may subscribe to. */
+export const TOPICS = ["stats", "events", "themes", "letters"] as const
+export type Topic = (typeof TOPICS)[number]
+
+/** Most viewed themes in a frame. */
+const TOP_THEMES = 5
+/** Event types named in one sum of omitted events; further ones are summed as `other`. */
+const MAX_OMITTED_TYPES = 50
+
+export interface HubOptions {
+  readonly sites: ReadonlyArray<string>
+  readonly figures: Figures
+  readonly metrics: Metrics
+  readonly run: Runner
+  /** Sends a text to all subscribers of a topic. */
+  readonly publish: (topic: string, text: string) => void
+  /** How many subscribe to a topic. */
+  readonly listeners: (topic: string) => number
+  readonly eventsPerSecond: number
+  /** Milliseconds, unix or not: only differences count. */
+  readonly now: () => number
+  /** Milliseconds between heartbeats. */
+  readonly heartbeatMs: number
+  /** Least milliseconds between two figures frames of one kind and site. */
+  readonly updateMs: number
+}
+
+interface Watched {
+  readonly stats: Throttle
+  readonly themes: Throttle
+  readonly letters: Throttle
+  /** Events that were not shown since the last stats message, by type. */
+  omitted: Map<string, number>
+}
+
+export const topicOf = (site: string, topic: Topic | "all"): string => `${site}/${topic}`
+
+const eventFrame = (event: LiveEvent): string =>
+  JSON.stringify({
+    type: event.type,
+    site: event.site,
+    visitor_id: event.visitor_id,
+    timestamp: event.timestamp,
+    page_url: event.page_url,
+    data: event.data,
+  })
+
+/** A frame around figures that are JSON already. */
+const frame = (type: string, site: string, data: string, more = ""): string =>
+  `{"type":"${type}","site":"${site}","data":${data}${more}}`
+
+export const STORE_ERROR_FRAME = JSON.stringify({
+  type: "error",
+  code: "STORE_UNAVAILABLE",
+  error: "The figures cannot be read now.",
+})
+
+export class Hub {
+  readonly #options: HubOptions
+  readonly #bucket: TokenBucket
+  readonly #sites = new Map<string, Watched>()
+  /** JSON of figures: only joins reads that are under way, and none that began before a change. */
+  readonly #reads: ReadCache<string>
+  readonly #heartbeat: NodeJS.Timeout
+
+  constructor(options: HubOptions) {
+    this.#options = options
+    this.#bucket = new TokenBucket(options.eventsPerSecond, options.now)
+    this.#reads = new ReadCache({ run: options.run, ttlMs: 0, maxEntries: 4 * options.sites.length + 4 })
+    for (const site of options.sites)
+      this.#sites.set(site, {
+        stats: new Throttle(options.updateMs, () => this.#sendStats(site)),
+        themes: new Throttle(options.updateMs, () => this.#sendFigures(site, "themes")),
+        letters: new Throttle(options.updateMs, () => this.#sendFigures(site, "letters")),
+        omitted: new Map(),
+      })
+    this.#heartbeat = setInterval(() => this.#beat(), options.heartbeatMs)
+    this.#heartbeat.unref()
+  }
+
+  /** Takes what a node, this one or another, has just counted. */
+  receive(delta: LiveDelta): void {
+    for (const [site, types] of Object.entries(delta.omitted))
+      for (const [type, count] of Object.entries(types)) {
+        this.#omit(site, type, count)
+        this.#changed(site, type)
+      }
+    for (const event of delta.events) {
+      this.#show(event)
+      this.#changed(event.site, event.type)
+    }
+    for (const [site, count] of Object.entries(delta.counted)) {
+      if (count === 0) continue
+      this.#reads.forget(`realtime ${site}`)
+      this.#sites.get(site)?.stats.trigger()
+    }
+  }
+
+  #show(event: LiveEvent): void {
+    const topic = topicOf(event.site, "events")
+    if (this.#options.listeners(topic) === 0) return
+    if (this.#bucket.take()) this.#publish(topic, eventFrame(event))
+    else this.#omit(event.site, event.type, 1)
+  }
+
+  #omit(site: string, type: string, count: number): void {
+    const watched = this.#sites.get(site)
+    if (watched === undefined || count === 0 || this.#options.listeners(topicOf(site, "events")) === 0) return
+    const known = watched.omitted.has(type) || watched.omitted.size < MAX_OMITTED_TYPES
+    const key = known ? type : "other"
+    watched.omitted.set(key, (watched.omitted.get(key) ?? 0) + count)
+    this.#options.metrics.liveEventsOmitted.inc(count)
+  }
+
+  #changed(site: string, type: string): void {
+    const topic = type === "cv_theme_change" ? "themes" : type === "letter_generate" ? "letters" : null
+    if (topic === null) return
+    this.#reads.forget(`${topic} ${site}`)
+    this.#sites.get(site)?.[topic].trigger()
+  }
+
+  #publish(topic: string, text: string): void {
+    this.#options.metrics.websocketMessages.inc({ direction: "out" }, this.#options.listeners(topic))
+    this.#options.publish(topic, text)
+  }
+
+  /** JSON of a site's figures, or `null` when they cannot be read now. */
+  #read(site: string, what: "realtime" | "themes" | "letters"): Promise<string | null> {
+    const { figures } = this.#options
+    const load = (): Effect.Effect<unknown, StoreError> =>
+      what === "realtime"
+        ? figures.realtime(site)
+        : what === "themes"
+          ? figures.themes(site, TOP_THEMES, null)
+          : figures.letters(site, "day")
+    return new Promise((resolve) => {
+      this.#reads.get(
+        `${what} ${site}`,
+        () => Effect.map(load(), (value) => JSON.stringify(value)),
+        (result) => resolve(Exit.isSuccess(result) ? result.value : null),
+      )
+    })
+  }
+
+  async #sendStats(site: string): Promise<void> {
+    const watched = this.#sites.get(site)
+    const topic = topicOf(site, "stats")
+    if (watched === undefined) return
+    if (this.#options.listeners(topic) === 0) {
+      watched.omitted.clear()
+      return
+    }
+    const data = await this.#read(site, "realtime")
+    if (data === null) return watched.stats.trigger()
+    const { omitted } = watched
+    watched.omitted = new Map()
+    this.#publish(topic, frame("stats_update", site, data, omittedPart(omitted)))
+  }
+
+  async #sendFigures(site: string, topic: "themes" | "letters"): Promise<void> {
+    if (this.#options.listeners(topicOf(site, topic)) === 0) return
+    const data = await this.#read(site, topic)
+    if (data !== null) this.#publish(topicOf(site, topic), frame(topic, site, data))
+  }
+
+  /** The frame that a client is sent on connecting and on `refresh_stats`. */
+  async initialStats(site: string): Promise<string> {
+    const data = await this.#read(site, "realtime")
+    return data === null ? STORE_ERROR_FRAME : frame("initial_stats", site, data)
+  }
+
+  /** The frame that a client is sent on subscribing to a topic, or `null` for topics that begin with the next event. */
+  async firstFrame(site: string, topic: Topic): Promise<string | null> {
+    if (topic !== "themes" && topic !== "letters") return null
+    const data = await this.#read(site, topic)
+    return data === null ? STORE_ERROR_FRAME : frame(topic, site, data)
+  }
+
+  #beat(): void {
+    for (const site of this.#options.sites) {
+      const topic = topicOf(site, "all")
+      if (this.#options.listeners(topic) === 0) continue
+      void this.#read(site, "realtime").then((data) => {
+        this.#publish(topic, data === null ? STORE_ERROR_FRAME : frame("heartbeat", site, data))
+      })
+    }
+  }
+
+  /** Sends nothing more. */
+  stop(): void {
+    clearInterval(this.#heartbeat)
+    for (const { stats, themes, letters } of this.#sites.values()) {
+      stats.stop()
+      themes.stop()
+      letters.stop()
+    }
+  }
+}
+
+const omittedPart = (omitted: ReadonlyMap<string, number>): string => {
+  if (omitted.size === 0) return ""
+  let events = 0
+  for (const count of omitted.values()) events += count
+  return `,"omitted":${JSON.stringify({ events, by_type: Object.fromEntries(omitted) })}`
+}

@@ -1,0 +1,90 @@
+/** Whose request it is: the socket's address, or what a trusted proxy says of it. */
+import { BlockList, isIP, isIPv4 } from "node:net"
+
+const MAPPED_IPV4 = /^(?:0{0,4}:){0,5}:?ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i
+
+/** The eight groups of an IPv6 address, in hexadecimal without leading zeros. */
+const groups = (address: string): ReadonlyArray<string> => {
+  const [head = "", tail] = address.split("::")
+  const before = head === "" ? [] : head.split(":")
+  const after = tail === undefined || tail === "" ? [] : tail.split(":")
+  const zeros = tail === undefined ? 0 : 8 - before.length - after.length
+  return [...before, ...Array<string>(Math.max(zeros, 0)).fill("0"), ...after].map((group) =>
+    Number.parseInt(group, 16).toString(16),
+  )
+}
+
+/** An address in one spelling: IPv4-mapped IPv6 becomes IPv4, zones go; `null` for what is no address. */
+export const normalizeAddress = (text: string): string | null => {
+  if (isIPv4(text)) return text
+  const [address = ""] = text.split("%")
+  if (isIP(address) !== 6) return null
+  const mapped = MAPPED_IPV4.exec(address)?.[1]
+  if (mapped !== undefined && isIPv4(mapped)) return mapped
+  if (address.includes(".")) return address.toLowerCase()
+  const parts = groups(address)
+  if (parts.slice(0, 5).every((part) => part === "0") && parts[5] === "ffff") {
+    const [high = 0, low = 0] = parts.slice(6).map((part) => Number.parseInt(part, 16))
+    return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`
+  }
+  return parts.join(":")
+}
+
+/** What is limited as one: an IPv4 address, or the /64 that one IPv6 subscriber has (RFC 6177). */
+export const limitKey = (address: string): string =>
+  address.includes(":") ? `${groups(address).slice(0, 4).join(":")}::/64` : address
+
+/** Binary address of a socket as text, in the spelling of {@link normalizeAddress}. */
+export const socketAddress = (binary: ArrayBuffer): string => {
+  const bytes = new Uint8Array(binary)
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`
+  if (bytes.length !== 16) return "unknown"
+  if (bytes[10] === 255 && bytes[11] === 255 && bytes.subarray(0, 10).every((byte) => byte === 0))
+    return `${bytes[12]}.${bytes[13]}.${bytes[14]}.${bytes[15]}`
+  const view = new DataView(binary)
+  return Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2).toString(16)).join(":")
+}
+
+/** Entries of `X-Forwarded-For` may carry a port: `1.2.3.4:5`, `[2001:db8::1]:5`. */
+const withoutPort = (entry: string): string => {
+  const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(entry)?.[1]
+  if (bracketed !== undefined) return bracketed
+  return /^\d{1,3}(?:\.\d{1,3}){3}:\d+$/.test(entry) ? entry.slice(0, entry.indexOf(":")) : entry
+}
+
+/** The proxies whose `X-Forwarded-For` is believed. */
+export class TrustedProxies {
+  readonly #list = new BlockList()
+  readonly any: boolean
+
+  /** @param ranges addresses and CIDRs, already checked */
+  constructor(ranges: ReadonlyArray<string>) {
+    this.any = ranges.length > 0
+    for (const range of ranges) {
+      const [address = "", bits] = range.split("/")
+      const family = isIPv4(address) ? "ipv4" : "ipv6"
+      if (bits === undefined) this.#list.addAddress(address, family)
+      else this.#list.addSubnet(address, Number(bits), family)
+    }
+  }
+
+  #trusts(address: string): boolean {
+    return this.#list.check(address, isIPv4(address) ? "ipv4" : "ipv6")
+  }
+
+  /**
+   * The client's address: the socket's, unless that is a trusted proxy; then the right-most entry that is none, for
+   * whatever stands left of it was written by the client. An entry that is no address ends the search at the hop before.
+   */
+  client(socket: string, forwardedFor: string): string {
+    if (!this.any || forwardedFor === "" || !this.#trusts(socket)) return socket
+    let client = socket
+    for (const entry of forwardedFor.split(",").reverse()) {
+      const address = normalizeAddress(withoutPort(entry.trim()))
+      if (address === null) return client
+      client = address
+      if (!this.#trusts(address)) return address
+    }
+    return client
+  }
+}

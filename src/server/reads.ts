@@ -1,0 +1,148 @@
+/** The statistics endpoints: parameters, the figures they ask for, and answers kept ready for a moment. */
+
+import type { HttpRequest } from "uWebSockets.js"
+import { gzip } from "node:zlib"
+import { Cause, Effect, Exit } from "effect"
+import { decodeSite, Rejection } from "../domain/event.ts"
+import { PERIODS } from "../domain/period.ts"
+import type { StoreError } from "../stores/errors.ts"
+import { ReadCache, type Runner } from "./cache.ts"
+import { type Exchange, JSON_TYPE } from "./exchange.ts"
+import { failureProblem, Problem } from "./problem.ts"
+import { Parameters } from "./query.ts"
+import type { EventQueries, Figures } from "./services.ts"
+
+/** For how long one answer serves all who ask the same. */
+const FRESH_MS = 200
+const MAX_ANSWERS = 256
+/** Bytes; larger answers are shared by those who wait for them and not kept. */
+const MAX_KEPT_BYTES = 64 * 1024
+/** Bytes from which gzip saves a packet. */
+const MIN_GZIP_BYTES = 1024
+
+export interface Sites {
+  readonly declared: ReadonlySet<string>
+  readonly default: string
+}
+
+/** The site a read asks for. */
+export const readSite = (parameters: Parameters, sites: Sites): string => {
+  const site = decodeSite(parameters.text("site"), { site: sites.default, sites: sites.declared })
+  if (!(site instanceof Rejection)) return site
+  parameters.problem ??= new Problem(site.code, site.error)
+  return sites.default
+}
+
+/** The reason of a failed effect, as an answer. A defect is an internal error. */
+export const exitProblem = (cause: Cause.Cause<unknown>): Problem => failureProblem(Cause.squash(cause))
+
+/** A read as its parameters describe it: the key under which equal ones are shared, and the answer's body. */
+interface Read {
+  readonly key: string
+  readonly load: () => Effect.Effect<unknown, StoreError>
+}
+
+type Endpoint = (parameters: Parameters, site: string) => Read
+
+const data = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<unknown, StoreError> =>
+  Effect.map(effect, (value) => ({ success: true, data: value }))
+
+const compress = (body: Buffer): Effect.Effect<Buffer> =>
+  Effect.callback<Buffer>((resume) => {
+    gzip(body, (failure, compressed) => resume(Effect.succeed(failure === null ? compressed : body)))
+  })
+
+/** The endpoints by their names in the contract. */
+const endpoints = (figures: Figures, queries: EventQueries) => ({
+  realtime: ((_, site) => ({ key: "", load: () => data(figures.realtime(site)) })) satisfies Endpoint,
+
+  stats: ((parameters, site) => {
+    const period = parameters.oneOf("period", PERIODS, "day")
+    return { key: period, load: () => data(figures.stats(site, period)) }
+  }) satisfies Endpoint,
+
+  themes: ((parameters, site) => {
+    const limit = parameters.integer("limit", 1, 20, 5)
+    const period = parameters.oneOf("period", PERIODS, null)
+    return { key: `${limit} ${period}`, load: () => data(figures.themes(site, limit, period)) }
+  }) satisfies Endpoint,
+
+  letters: ((parameters, site) => {
+    const period = parameters.oneOf("period", PERIODS, "day")
+    return { key: period, load: () => data(figures.letters(site, period)) }
+  }) satisfies Endpoint,
+
+  timeline: ((parameters, site) => {
+    const limit = parameters.integer("limit", 1, 100, 50)
+    const offset = parameters.integer("offset", 0, Number.MAX_SAFE_INTEGER, 0)
+    const cursor = parameters.text("cursor")
+    if (cursor !== null && !queries.isCursor(cursor))
+      parameters.refuse("cursor", cursor, "a next_cursor of an earlier answer")
+    const load = () =>
+      Effect.map(queries.timeline({ site, limit, offset, cursor }), ({ rows, nextCursor }) => ({
+        success: true,
+        data: rows,
+        meta: { limit, offset, count: rows.length, next_cursor: nextCursor },
+      }))
+    return { key: `${limit} ${offset} ${cursor}`, load }
+  }) satisfies Endpoint,
+
+  heatmap: ((parameters, site) => {
+    const pageUrl = parameters.text("page_url") ?? parameters.text("page")
+    const hours = parameters.integer("hours", 1, 168, 24)
+    const load = () =>
+      Effect.map(queries.heatmap({ site, pageUrl: pageUrl || null, hours }), (points) => ({
+        success: true,
+        data: points,
+        meta: { page_url: pageUrl || null, hours, count: points.length },
+      }))
+    return { key: `${hours} ${pageUrl}`, load }
+  }) satisfies Endpoint,
+})
+
+export type ReadEndpoint = keyof ReturnType<typeof endpoints>
+
+export class Reads {
+  readonly #endpoints: ReturnType<typeof endpoints>
+  readonly #sites: Sites
+  readonly #answers: ReadCache<Buffer>
+
+  constructor(figures: Figures, queries: EventQueries, sites: Sites, run: Runner) {
+    this.#endpoints = endpoints(figures, queries)
+    this.#sites = sites
+    this.#answers = new ReadCache({
+      run,
+      ttlMs: FRESH_MS,
+      maxEntries: MAX_ANSWERS,
+      keeps: (body) => body.length <= MAX_KEPT_BYTES,
+    })
+  }
+
+  /** Answers one of the statistics endpoints. */
+  answer(endpoint: ReadEndpoint, exchange: Exchange, req: HttpRequest) {
+    const parameters = new Parameters(req.getQuery() ?? "")
+    const site = readSite(parameters, this.#sites)
+    const read = this.#endpoints[endpoint](parameters, site)
+    if (parameters.problem !== null) return exchange.refuse(parameters.problem)
+    const load = () => Effect.map(read.load(), (value) => Buffer.from(JSON.stringify(value)))
+    const key = `${endpoint} ${site} ${read.key}`
+    this.#answers.get(key, load, (plain) => {
+      if (Exit.isFailure(plain)) return exchange.refuse(exitProblem(plain.cause))
+      if (!exchange.gzip || plain.value.length < MIN_GZIP_BYTES)
+        return exchange.answer("200 OK", JSON_TYPE, plain.value, PLAIN)
+      this.#answers.get(
+        `gzip ${key}`,
+        () => compress(plain.value),
+        (compressed) => {
+          if (Exit.isFailure(compressed) || compressed.value === plain.value)
+            return exchange.answer("200 OK", JSON_TYPE, plain.value, PLAIN)
+          exchange.answer("200 OK", JSON_TYPE, compressed.value, GZIPPED)
+        },
+      )
+    })
+  }
+}
+
+/** Shared here for a moment only: browsers and proxies keep nothing. */
+const PLAIN = { lines: "Cache-Control: no-store\r\nVary: Accept-Encoding\r\n" }
+const GZIPPED = { lines: `${PLAIN.lines}Content-Encoding: gzip\r\n` }

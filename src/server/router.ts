@@ -1,0 +1,113 @@
+/** From method and path to a handler, and what every request has in common before that. */
+import type { HttpRequest, HttpResponse } from "uWebSockets.js"
+import { framingProblem } from "./body.ts"
+import type { Cors } from "./cors.ts"
+import { Exchange, type Traffic } from "./exchange.ts"
+import { Problem, SHUTTING_DOWN } from "./problem.ts"
+
+/** `req` is valid only during the call. */
+export type Handler = (exchange: Exchange, req: HttpRequest, path: string) => void
+
+export type Method = "GET" | "POST" | "DELETE"
+
+export interface Route {
+  /** A label of the request metric. */
+  readonly name: string
+  /** Whether pages of other origins may read the answers. */
+  readonly cors: boolean
+  readonly handlers: { readonly [method in Method]?: Handler }
+}
+
+/** Routes by exact path, and by prefix for those that end in an id. */
+export interface Routes {
+  readonly exact: ReadonlyMap<string, Route>
+  readonly prefixes: ReadonlyArray<readonly [prefix: string, route: Route]>
+}
+
+/** Whether `Accept-Encoding` takes gzip: named or `*`, and not refused by `q=0`. */
+export const acceptsGzip = (header: string): boolean => {
+  if (header === "") return false
+  let any = false
+  for (const part of header.toLowerCase().split(",")) {
+    const [coding = "", ...parameters] = part.split(";").map((each) => each.trim())
+    const refused = parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
+    if (coding === "gzip" || coding === "x-gzip") return !refused
+    if (coding === "*") any = !refused
+  }
+  return any
+}
+
+const isHandled = (method: string): method is Method => ["GET", "POST", "DELETE"].includes(method)
+
+const NOT_FOUND = new Problem("NOT_FOUND", "There is nothing at this path.")
+
+export class Router {
+  readonly #routes: Routes
+  readonly #traffic: Traffic
+  readonly #cors: Cors
+
+  constructor(routes: Routes, traffic: Traffic, cors: Cors) {
+    this.#routes = routes
+    this.#traffic = traffic
+    this.#cors = cors
+  }
+
+  #find(path: string): Route | undefined {
+    const exact = this.#routes.exact.get(path)
+    if (exact !== undefined) return exact
+    return this.#routes.prefixes.find(([prefix]) => path.startsWith(prefix))?.[1]
+  }
+
+  /** Answers any request. */
+  readonly dispatch = (res: HttpResponse, req: HttpRequest): void => {
+    const path = req.getUrl()
+    this.handle(res, req, this.#find(path), path)
+  }
+
+  /** Answers a request whose route is known. */
+  handle(res: HttpResponse, req: HttpRequest, route: Route | undefined, path: string) {
+    // The method as it was sent: methods are case-sensitive (RFC 9110 §9.1).
+    const method = req.getCaseSensitiveMethod()
+    const origin = route?.cors === true ? req.getHeader("origin") : ""
+    const exchange = new Exchange(
+      this.#traffic,
+      res,
+      route?.name ?? "other",
+      method,
+      acceptsGzip(req.getHeader("accept-encoding")),
+      route?.cors === true ? this.#cors.lines(origin) : "",
+    )
+    try {
+      if (this.#traffic.closing) return exchange.refuse(SHUTTING_DOWN)
+      const framing = framingProblem(req)
+      if (framing !== null) return exchange.refuse(framing, { close: true })
+      if (route === undefined) return exchange.refuse(NOT_FOUND)
+      this.#invoke(exchange, req, route, method, origin, path)
+    } catch (cause) {
+      this.#fault(exchange, cause)
+    }
+  }
+
+  #invoke(exchange: Exchange, req: HttpRequest, route: Route, method: string, origin: string, path: string) {
+    const asked = method === "HEAD" ? "GET" : method
+    const handler = isHandled(asked) ? route.handlers[asked] : undefined
+    if (handler !== undefined) return handler(exchange, req, path)
+    const methods = Object.keys(route.handlers).flatMap((each) => (each === "GET" ? ["GET", "HEAD"] : [each]))
+    const allow = [...methods, "OPTIONS"].join(", ")
+    if (method !== "OPTIONS")
+      return exchange.refuse(
+        new Problem("METHOD_NOT_ALLOWED", `This path answers ${allow}.`, `Allow: ${allow}\r\n`),
+      )
+    const preflight =
+      route.cors && req.getHeader("access-control-request-method") !== ""
+        ? this.#cors.preflightLines(origin, allow)
+        : ""
+    exchange.empty("204 No Content", `Allow: ${allow}\r\n${preflight}`)
+  }
+
+  /** A fault of ours must not leave the client waiting, nor end the process. */
+  #fault(exchange: Exchange, cause: unknown) {
+    exchange.refuse(new Problem("INTERNAL_ERROR", "The request failed for a reason of the server's own."))
+    this.#traffic.onFault(cause)
+  }
+}

@@ -1,0 +1,28 @@
+/** Comparing secrets that requests carry, in time that says nothing of them. */
+import { createHash, timingSafeEqual } from "node:crypto"
+
+const digest = (secret: string): Buffer => createHash("sha256").update(secret).digest()
+
+/** A set of accepted secrets. Digests have one length, so that comparing them takes one time. */
+export class Secrets {
+  readonly #digests: ReadonlyArray<Buffer>
+
+  constructor(secrets: ReadonlyArray<string>) {
+    this.#digests = secrets.map(digest)
+  }
+
+  get any(): boolean {
+    return this.#digests.length > 0
+  }
+
+  accepts(given: string): boolean {
+    const candidate = digest(given)
+    let found = false
+    for (const each of this.#digests) found = timingSafeEqual(each, candidate) || found
+    return found
+  }
+}
+
+/** The token of an `Authorization: Bearer` header, or `null` for any other. */
+export const bearerToken = (authorization: string): string | null =>
+  /^bearer +(\S+) *$/i.exec(authorization)?.[1] ?? null

@@ -1,0 +1,219 @@
+/**
+ * The HTTP and WebSocket server: its routes, and its life from listening to the last answer.
+ *
+ * A stop goes through these steps, all within {@link STOP_MS}: the port is closed; requests that still come on kept-alive
+ * connections get 503 and `Connection: close`; bodies that are still arriving are refused, everything else is answered;
+ * appends drain; dashboards are closed with 1001; what is left is cut off.
+ */
+
+import type { HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js"
+import { createServer } from "node:net"
+import { Effect, FiberSet, Schema, type Scope } from "effect"
+import type { AppConfig } from "../config.ts"
+import { Hub } from "../live/hub.ts"
+import { Connections, WEBSOCKET_PATH } from "../live/websocket.ts"
+import type { Metrics } from "../metrics/metrics.ts"
+import { TrustedProxies } from "./address.ts"
+import { Bodies } from "./body.ts"
+import { Cors } from "./cors.ts"
+import { Exchange, Traffic } from "./exchange.ts"
+import { Ingest } from "./ingest.ts"
+import { RateLimit } from "./rate_limit.ts"
+import { Router } from "./router.ts"
+import { apiRoutes, EVENT_PATH } from "./routes.ts"
+import { Secrets } from "./secrets.ts"
+import type { Services } from "./services.ts"
+import { uws } from "./uws.ts"
+import { Visitors } from "./visitors.ts"
+
+/** The server could not start. The message is one sentence: the setting, its value and what it should be. */
+export class ServerError extends Schema.TaggedError<ServerError>()("ServerError", {
+  message: Schema.String,
+}) {}
+
+/** `LIBUS_LISTEN_EXCLUSIVE_PORT`: without it a second server on the same port starts, and takes half of the connections. */
+const EXCLUSIVE_PORT = 1
+/** Milliseconds that a stop may take. */
+const STOP_MS = 8000
+/** Milliseconds in which close frames reach their clients before connections are cut. */
+const LINGER_MS = 100
+
+/** What tests and the embedded set-up change. */
+export interface ServerOptions {
+  /** A further write key, of this machine only. */
+  readonly localWriteKey?: string | null
+  /** Unix milliseconds. */
+  readonly now?: () => number
+  /** Milliseconds from a body's first part to its last. */
+  readonly bodyTimeoutMs?: number
+  /** Milliseconds between heartbeats. */
+  readonly heartbeatMs?: number
+  /** Least milliseconds between two figures frames of one kind and site. */
+  readonly updateMs?: number
+  /** Bytes that may wait for a slow dashboard. */
+  readonly maxBackpressure?: number
+  /** Told about errors that should not happen, for the log. */
+  readonly onFault?: (cause: unknown) => void
+}
+
+/** The settings that the server reads. */
+export type ServerConfig = Pick<
+  AppConfig,
+  | "port"
+  | "host"
+  | "sites"
+  | "partitions"
+  | "rateLimitPerMinute"
+  | "writeKeys"
+  | "adminToken"
+  | "trustedProxies"
+  | "corsOrigins"
+  | "requireVisitor"
+  | "respectDnt"
+  | "wsMaxConnections"
+  | "wsMaxConnectionsPerIp"
+  | "liveEventsPerSecond"
+>
+
+export interface Server {
+  /** The port it listens on; the system's choice when 0 was asked for. */
+  readonly port: number
+  /** Takes what a node has just counted, for the dashboards. */
+  readonly hub: Pick<Hub, "receive">
+}
+
+/** Why a port cannot be listened on, which uWebSockets.js does not say. */
+const listenFailure = (host: string, port: number): Promise<string> =>
+  new Promise((resolve) => {
+    const probe = createServer()
+    probe.once("error", (cause) => {
+      const code = "code" in cause ? String(cause.code) : cause.message
+      resolve(
+        code === "EADDRINUSE"
+          ? `PORT is ${port}: it should be a port that nothing else listens on at ${host}.`
+          : code === "EACCES"
+            ? `PORT is ${port}: it should be a port that this user may listen on.`
+            : `HOST is ${JSON.stringify(host)}: it should be an address of this machine (${code}).`,
+      )
+    })
+    probe.listen({ host, port, exclusive: true }, () =>
+      probe.close(() =>
+        resolve(`PORT is ${port}: it should be a port that nothing else listens on at ${host}.`),
+      ),
+    )
+  })
+
+const listen = (
+  app: TemplatedApp,
+  host: string,
+  port: number,
+): Effect.Effect<us_listen_socket, ServerError> =>
+  Effect.callback<us_listen_socket | null>((resume) => {
+    const listening = (socket: us_listen_socket | false) => resume(Effect.succeed(socket || null))
+    // The library takes host and option together; its types know no such overload.
+    Reflect.apply(app.listen, app, [host, port, EXCLUSIVE_PORT, listening])
+  }).pipe(
+    Effect.flatMap((socket) =>
+      socket === null
+        ? Effect.flatMap(
+            Effect.promise(() => listenFailure(host, port)),
+            (message) => new ServerError({ message }),
+          )
+        : Effect.succeed(socket),
+    ),
+  )
+
+/** Listens and serves until the scope closes; see the file's head for how that ends. */
+export const startServer = (
+  config: ServerConfig,
+  services: Services,
+  metrics: Metrics,
+  options: ServerOptions = {},
+): Effect.Effect<Server, ServerError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const run = yield* FiberSet.makeRuntime<never, unknown, unknown>()
+    const now = options.now ?? Date.now
+    const traffic = new Traffic(metrics, options.onFault ?? (() => {}))
+    const cors = new Cors(config.corsOrigins)
+    const proxies = new TrustedProxies(config.trustedProxies)
+    const sites = new Set(config.sites)
+    const defaultSite = config.sites[0] ?? "main"
+    const bodies = new Bodies(options.bodyTimeoutMs ?? 15_000)
+    const ingest = new Ingest({
+      appender: services.appender,
+      visitors: new Visitors(services.visitorKeys, config.requireVisitor),
+      bodies,
+      proxies,
+      rateLimit: config.rateLimitPerMinute === 0 ? null : new RateLimit(config.rateLimitPerMinute),
+      writeKeys: new Secrets([
+        ...config.writeKeys,
+        ...(options.localWriteKey ? [options.localWriteKey] : []),
+      ]),
+      sites,
+      defaultSite,
+      partitions: config.partitions,
+      respectDnt: config.respectDnt,
+      metrics,
+      now,
+    })
+    const app = uws.App()
+    const hub = new Hub({
+      sites: config.sites,
+      figures: services.figures,
+      metrics,
+      run,
+      publish: (topic, text) => app.publish(topic, text),
+      listeners: (topic) => app.numSubscribers(topic),
+      eventsPerSecond: config.liveEventsPerSecond,
+      now,
+      heartbeatMs: options.heartbeatMs ?? 5000,
+      updateMs: options.updateMs ?? 1000,
+    })
+    const connections = new Connections({
+      hub,
+      metrics,
+      cors,
+      proxies,
+      sites,
+      defaultSite,
+      maxConnections: config.wsMaxConnections,
+      maxConnectionsPerAddress: config.wsMaxConnectionsPerIp,
+      refuse: (res: HttpResponse, problem) =>
+        new Exchange(traffic, res, "websocket", "GET", false, "").refuse(problem),
+      now,
+      ...(options.maxBackpressure !== undefined && { maxBackpressure: options.maxBackpressure }),
+    })
+    const routes = apiRoutes({
+      ingest,
+      services,
+      sites: { declared: sites, default: defaultSite },
+      adminToken: config.adminToken,
+      run,
+    })
+    const router = new Router(routes, traffic, cors)
+    const eventRoute = routes.exact.get(EVENT_PATH)
+    connections.attach(app)
+    // The hot route goes past the router's lookups.
+    app.post(EVENT_PATH, (res, req) => router.handle(res, req, eventRoute, EVENT_PATH))
+    app.any("/*", router.dispatch)
+
+    const stop = async (socket: us_listen_socket): Promise<void> => {
+      traffic.closing = true
+      uws.us_listen_socket_close(socket)
+      hub.stop()
+      bodies.stop()
+      await traffic.whenIdle()
+      await services.appender.drain()
+    }
+    const socket = yield* Effect.acquireRelease(listen(app, config.host, config.port), (listening) =>
+      Effect.promise(() => stop(listening)).pipe(
+        Effect.timeoutOption(STOP_MS - 2 * LINGER_MS),
+        Effect.andThen(Effect.sync(() => connections.close())),
+        Effect.andThen(Effect.sleep(LINGER_MS)),
+        Effect.andThen(Effect.sync(() => app.close())),
+      ),
+    )
+    return { port: uws.us_socket_local_port(socket), hub }
+  })
+
+export { WEBSOCKET_PATH }
