@@ -1,0 +1,154 @@
+/** What the pipeline's tests share: stores of one's own, a producer, and nodes of actors that can be stopped and killed. */
+import { randomUUID } from "node:crypto"
+import { Effect, Exit, Fiber, Logger, Scope } from "effect"
+import { onTestFinished } from "vitest"
+import { runSupervisor } from "../../src/actors/supervisor.ts"
+import { makeFigures } from "../../src/aggregates/figures.ts"
+import { decodeEvent, encodePayload, Rejection } from "../../src/domain/event.ts"
+import { Calendar } from "../../src/domain/period.ts"
+import { partitionOf } from "../../src/domain/visitor.ts"
+import { ensureDeployment } from "../../src/events/deployment.ts"
+import { migrate } from "../../src/events/migrate.ts"
+import { makeLivePublisher } from "../../src/live/publisher.ts"
+import { Metrics } from "../../src/metrics/metrics.ts"
+import { makePostgres } from "../../src/stores/postgres.ts"
+import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
+import { streamKeys } from "../../src/stream/keys.ts"
+import { type AppendFailure, Producer } from "../../src/stream/producer.ts"
+import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
+
+export const PARTITIONS = 2
+export const run = Effect.runPromise
+
+/** A scope that closes after the test. */
+const testScope = () => {
+  const scope = Effect.runSync(Scope.make())
+  onTestFinished(() => run(Scope.close(scope, Exit.void)))
+  return <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) =>
+    run(Effect.provideService(effect, Scope.Scope, scope))
+}
+
+export interface PipelineOptions {
+  readonly redisUrl?: string
+  readonly databaseUrl?: string
+  readonly timeZone?: string
+  readonly maxBacklog?: number
+}
+
+/** Prepared stores and all that works on them; nothing runs yet. */
+export const pipeline = async (options: PipelineOptions = {}) => {
+  const scoped = testScope()
+  const metrics = new Metrics("test_")
+  const calendar = new Calendar(options.timeZone ?? "UTC")
+  const prefix = freshKeyPrefix()
+  const redisSettings = { url: options.redisUrl ?? redisUrl(), cluster: false }
+  const url = options.databaseUrl ?? (await freshDatabase())
+  const postgres = await scoped(
+    makePostgres({ url, max: 8, name: "test", statementTimeoutMs: 10_000 }, metrics),
+  )
+  await run(migrate(postgres))
+  await run(
+    ensureDeployment(postgres, {
+      partitions: PARTITIONS,
+      timeZone: calendar.timeZone,
+      sites: ["main", "blog"],
+    }),
+  )
+  const redis = await scoped(connectRedis(redisSettings, "command", "test"))
+  const appends = await scoped(connectRedis(redisSettings, "append", "test"))
+  await run(Effect.all([awaitReady(redis, 5000), awaitReady(appends, 5000)]))
+  const failures: Array<string> = []
+  const producer = new Producer({
+    redis: appends,
+    prefix,
+    partitions: PARTITIONS,
+    maxBacklog: options.maxBacklog ?? 1_000_000,
+    metrics,
+    onFailure: (message) => failures.push(message),
+  })
+  const figures = makeFigures({ redis, prefix, partitions: PARTITIONS, calendar, metrics, now: Date.now })
+
+  const appendPayload = (partition: number, payload: string) =>
+    new Promise<AppendFailure | null>((resolve) => producer.append(partition, payload, resolve))
+
+  /** Sends a body as the server would; resolves when it is durable, with the reason when it is not. */
+  const send = (body: { readonly [key: string]: unknown }) => {
+    const event = decodeEvent(body, {
+      now: Date.now(),
+      sites: new Set(["main", "blog"]),
+      site: "main",
+      referer: null,
+    })
+    if (event instanceof Rejection) throw new Error(event.error)
+    const visitorId = event.visitorId ?? randomUUID()
+    return appendPayload(partitionOf(visitorId, PARTITIONS), encodePayload(event, visitorId))
+  }
+
+  /** Starts a node's actors. */
+  const startNode = (name: string = randomUUID()) => {
+    const fiber = Effect.runFork(
+      Effect.scoped(
+        runSupervisor({
+          node: name,
+          prefix,
+          partitions: PARTITIONS,
+          redisSettings,
+          redis,
+          postgres,
+          calendar,
+          metrics,
+          live: makeLivePublisher({ redis, prefix, eventsPerSecond: 50, now: Date.now }),
+          now: Date.now,
+        }),
+      ).pipe(Effect.provide(Logger.layer([]))),
+    )
+    const stop = () => run(Fiber.interrupt(fiber)).then(() => {})
+    onTestFinished(stop)
+    return { stop }
+  }
+
+  const backlog = async () => {
+    const lengths = await Promise.all(
+      Array.from({ length: PARTITIONS }, (_, partition) => redis.xlen(streamKeys(prefix, partition).events)),
+    )
+    return lengths.reduce((sum, length) => sum + length, 0)
+  }
+
+  const rowCount = async () => {
+    const [row] = await run(
+      postgres.query<{ count: number }>("test", "SELECT count(*)::int AS count FROM analytics_events"),
+    )
+    return row?.count
+  }
+
+  /** Waits until nothing waits in the streams. */
+  const drained = () =>
+    eventually(
+      async () => {
+        const waiting = await backlog()
+        if (waiting > 0) throw new Error(`${waiting} events wait`)
+      },
+      { timeout: 20_000 },
+    )
+
+  return {
+    scoped,
+    metrics,
+    calendar,
+    prefix,
+    redisSettings,
+    postgres,
+    redis,
+    producer,
+    failures,
+    figures,
+    appendPayload,
+    send,
+    startNode,
+    backlog,
+    drained,
+    rowCount,
+  }
+}
+
+export type Pipeline = Awaited<ReturnType<typeof pipeline>>
