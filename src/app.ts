@@ -280,11 +280,14 @@ export const withStores = (config: AppConfig) =>
   Effect.gen(function* () {
     const metrics = new Metrics(config.metricsPrefix)
     const opened = yield* openStores(config, metrics).pipe(
-      Effect.catchTag("DataDirInUse", (inUse) => {
-        // A running node holds the folder: its stores are what the command is about.
-        const urls = notedStoreUrls(config.dataDir)
-        return urls === null ? Effect.fail(inUse) : checkStores(config, metrics, urls)
-      }),
+      Effect.catchTag("DataDirInUse", (inUse) =>
+        Effect.gen(function* () {
+          // A running node holds the folder: its stores are what the command is about.
+          const urls = notedStoreUrls(config.dataDir)
+          if (urls === null) return yield* Effect.fail(inUse)
+          return yield* checkStores(config, metrics, urls)
+        }),
+      ),
     )
     const postgres = yield* makePostgres(
       { url: opened.stores.databaseUrl, max: 4, name: "maicivy command", statementTimeoutMs: 0 },

@@ -2,8 +2,8 @@
 import type { BatchEntry } from "../events/batchWriter.ts"
 import type { RedisConnection } from "../stores/redis.ts"
 import { liveChannel } from "../stream/keys.ts"
-import { TokenBucket } from "./budget.ts"
 import { encodeDelta, type LiveEvent } from "./delta.ts"
+import { TokenBucket } from "./token_bucket.ts"
 
 export interface LivePublisher {
   /**
