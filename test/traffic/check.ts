@@ -1,0 +1,185 @@
+/** Compares every endpoint's answer with the independent count. */
+import { setTimeout as sleep } from "node:timers/promises"
+import { type Counted, countedEvents, type PeriodName, SiteCount } from "./count.ts"
+import { checkExports } from "./exports.ts"
+import { attempt, type Figure, figure } from "./figure.ts"
+import { HEATMAP_HOURS } from "./generate.ts"
+import { type Parameters, Reader } from "./read.ts"
+import { checkTimeline } from "./timeline.ts"
+import type { Body, JournalEntry } from "./traffic.ts"
+import { PAGES } from "./visitors.ts"
+
+export interface CheckOptions {
+  readonly url: URL
+  readonly sites: readonly [string, ...Array<string>]
+  readonly timeZone: string
+  /** How long figures may stand still before they are taken for final, milliseconds. */
+  readonly patience: number
+  readonly log: (line: string) => void
+}
+
+export interface CheckResult {
+  readonly figures: ReadonlyArray<Figure>
+  /** Single events that differ. */
+  readonly examples: ReadonlyArray<string>
+  readonly events: number
+}
+
+const PERIODS: ReadonlyArray<PeriodName> = ["day", "week", "month"]
+/** Milliseconds between two looks at figures that are still moving. */
+const BETWEEN = 300
+
+/** Rates may be rounded to four decimals. */
+const roundedRate = (value: unknown): unknown =>
+  typeof value === "number" ? Math.round(value * 1e4) / 1e4 : value
+const withRoundedRate = (body: Body): Body =>
+  "conversion_rate" in body ? { ...body, conversion_rate: roundedRate(body.conversion_rate) } : body
+const withRoundedShare = (theme: Body): Body => ({
+  ...theme,
+  percentage:
+    typeof theme.percentage === "number" ? Math.round(theme.percentage * 10) / 10 : theme.percentage,
+})
+
+const checkRealtime = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> => {
+  const of = (name: string, expected: (now: number) => number) =>
+    attempt(async () => {
+      const actual = await reader.object("realtime")
+      return figure(reader.site, `realtime: ${name}`, expected(Date.now()), actual[name])
+    })
+  return [
+    // Visitors leave one by one: all that is known of the second is its beginning and its end.
+    attempt(async () => {
+      const { current_visitors: actual, timestamp } = await reader.object("realtime")
+      const second = Number(timestamp) * 1000
+      const [most, least] = [count.current(second), count.current(second + 1000)]
+      const fits = typeof actual === "number" && actual >= least && actual <= most
+      return figure(reader.site, "realtime: current_visitors", fits ? actual : `${least}–${most}`, actual)
+    }),
+    of("unique_today", (now) => count.stats("day", now).unique_visitors),
+    of("total_events", (now) => count.stats("day", now).total_events),
+    of("letters_today", (now) => count.stats("day", now).letters_generated),
+  ]
+}
+
+const checkStats = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> =>
+  PERIODS.flatMap((period) =>
+    Object.keys(count.stats(period, 0)).map((name) =>
+      attempt(async () => {
+        const expected: Body = withRoundedRate(count.stats(period, Date.now()))
+        const actual = withRoundedRate(await reader.object("stats", { period }))
+        return figure(reader.site, `stats ${period}: ${name}`, expected[name], actual[name])
+      }),
+    ),
+  )
+
+const checkThemes = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> =>
+  [null, ...PERIODS].flatMap((period) =>
+    [null, 1, 5, 20].map((limit) =>
+      attempt(async () => {
+        const expected = count.themes(period, Date.now()).slice(0, limit ?? 5)
+        const actual = await reader.list("themes", { period, limit })
+        const name = `themes ${period ?? "all time"}, limit ${limit ?? "default"}`
+        return figure(reader.site, name, expected.map(withRoundedShare), actual.map(withRoundedShare))
+      }),
+    ),
+  )
+
+const checkLetters = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> =>
+  PERIODS.flatMap((period) =>
+    Object.keys(count.letters(period, 0)).map((name) =>
+      attempt(async () => {
+        const expected: Body = withRoundedRate(count.letters(period, Date.now()))
+        const actual = withRoundedRate(await reader.object("letters", { period }))
+        return figure(reader.site, `letters ${period}: ${name}`, expected[name], actual[name])
+      }),
+    ),
+  )
+
+const byPosition = (a: Body, b: Body): number => Number(a.x) - Number(b.x) || Number(a.y) - Number(b.y)
+
+const checkHeatmaps = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> => {
+  const of = (url: string | null, hours: number, parameters: Parameters) =>
+    attempt(async () => {
+      const actual = await reader.list("heatmap", parameters)
+      const sorted = actual.every(
+        (point, index) => index === 0 || Number(actual[index - 1]?.count) >= Number(point.count),
+      )
+      const expected: Array<Body> = count.heatmap(url, hours, Date.now())
+      const name = `heatmap ${hours} h, ${url ?? "all pages"}`
+      return figure(
+        reader.site,
+        name,
+        { sorted: true, points: expected.sort(byPosition) },
+        { sorted, points: [...actual].sort(byPosition) },
+      )
+    })
+  const page = (path: string) => `https://example.org${path}`
+  return [
+    of(null, 24, {}),
+    ...HEATMAP_HOURS.map((hours) => of(null, hours, { hours })),
+    ...PAGES.slice(0, 4).map((path) => of(page(path), 24, { page_url: page(path) })),
+    of(page(PAGES[7]), 168, { page: page(PAGES[7]), hours: 168 }),
+  ]
+}
+
+/** Waits until the periods' totals are as expected, or stand still for longer than the patience. */
+const settle = async (options: CheckOptions, counts: ReadonlyMap<string, SiteCount>): Promise<void> => {
+  let seen = ""
+  let stillSince = Date.now()
+  for (;;) {
+    const wanted: Array<unknown> = []
+    const got: Array<unknown> = []
+    for (const [site, count] of counts) {
+      for (const period of PERIODS) {
+        wanted.push(count.stats(period, Date.now()).total_events)
+        got.push((await new Reader(options.url, site).object("stats", { period })).total_events)
+      }
+    }
+    if (JSON.stringify(wanted) === JSON.stringify(got)) return
+    if (JSON.stringify(got) !== seen) {
+      seen = JSON.stringify(got)
+      stillSince = Date.now()
+    }
+    if (Date.now() - stillSince > options.patience) {
+      options.log(`No progress for ${options.patience / 1000} s: expected ${wanted}, counted ${got}.`)
+      return
+    }
+    await sleep(BETWEEN)
+  }
+}
+
+/** Refuses a store in which a site has events already: its figures would not be this run's. */
+export const assertFresh = async (url: URL, sites: ReadonlyArray<string>): Promise<void> => {
+  for (const site of sites) {
+    const rows = await new Reader(url, site).list("timeline", { limit: 1 })
+    if (rows.length > 0) throw new Error(`Site ${site} has events already: the check needs fresh stores.`)
+  }
+}
+
+/** Compares all figures of all sites with the journal. */
+export const checkFigures = async (
+  entries: ReadonlyArray<JournalEntry>,
+  options: CheckOptions,
+): Promise<CheckResult> => {
+  const { sites, url, timeZone } = options
+  const events = countedEvents(entries, sites[0])
+  const bySite = new Map<string, Array<Counted>>(sites.map((site) => [site, []]))
+  for (const event of events) bySite.get(event.site)?.push(event)
+  const countsOf = () => new Map([...bySite].map(([site, own]) => [site, new SiteCount(own, timeZone)]))
+  await settle(options, countsOf())
+
+  const figures: Array<Figure> = []
+  const examples: Array<string> = []
+  for (const [site, own] of bySite) {
+    const reader = new Reader(url, site)
+    options.log(`Comparing ${own.length} events of ${site}.`)
+    const timeline = await checkTimeline(reader, own)
+    figures.push(...timeline.figures)
+    examples.push(...timeline.examples)
+    // Anew, for the timeline told when those events happened that did not say so.
+    const count = new SiteCount(own, timeZone)
+    for (const group of [checkRealtime, checkStats, checkThemes, checkLetters, checkHeatmaps, checkExports])
+      figures.push(...(await Promise.all(group(reader, count))))
+  }
+  return { figures, examples, events: events.length }
+}

@@ -1,0 +1,274 @@
+/**
+ * What the figures must be, counted from the journal by the words of the contract. Nothing of the project's own code is
+ * used here, so that an error of its would not be repeated.
+ */
+import { type Body, isBody, type JournalEntry } from "./traffic.ts"
+
+/** An accepted event, counted once however often it was sent. */
+export interface Counted {
+  readonly site: string
+  /** Lower case. */
+  readonly id: string | null
+  /** A UUID in lower case; that of a cookieless visitor is learnt from the timeline, and until then it is its label. */
+  visitor: string
+  /** Address and agent stand for the visitor; `null` for visitors that named themselves. */
+  readonly cookieless: string | null
+  readonly type: string
+  readonly url: string | null
+  readonly referrer: string | null
+  readonly data: Body | null
+  /** When it happened, unix milliseconds: between these; the same when the event said it. */
+  earliest: number
+  latest: number
+  /** `latest` until the timeline tells. */
+  at: number
+}
+
+const ALIASES: Readonly<Record<string, string>> = {
+  cv_theme_view: "cv_theme_change",
+  cv_theme_selected: "cv_theme_change",
+  letter_generated: "letter_generate",
+  pageview: "page_view",
+  pdf_downloaded: "pdf_download",
+}
+
+const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value.slice(0, 500) : null)
+
+const dataOf = (type: string, body: Body): Body | null => {
+  if (!isBody(body.event_data)) return null
+  if (type !== "letter_generate" || body.event_data.letter_type !== undefined) return body.event_data
+  const { type: letterType, ...others } = body.event_data
+  return letterType === undefined ? body.event_data : { ...others, letter_type: letterType }
+}
+
+const timeOf = (value: unknown): number | null => {
+  if (typeof value === "number") return value
+  return typeof value === "string" ? Date.parse(value) : null
+}
+
+const interpret = (entry: JournalEntry, body: Body, defaultSite: string): Counted => {
+  const named = String(body.event_type)
+  const type = ALIASES[named] ?? named
+  const own = body.visitor_id ?? entry.sender.visitorHeader ?? entry.sender.cookie
+  const cookieless = typeof own === "string" ? null : entry.sender.userAgent
+  const at = timeOf(body.timestamp)
+  return {
+    site: typeof body.site === "string" ? body.site : (entry.site ?? defaultSite),
+    id: typeof body.id === "string" ? body.id.toLowerCase() : null,
+    visitor: typeof own === "string" ? own.toLowerCase() : `cookieless ${cookieless}`,
+    cookieless,
+    type,
+    url: textOrNull(body.page_url),
+    referrer: textOrNull(body.referrer) ?? textOrNull(entry.sender.referer),
+    data: dataOf(type, body),
+    earliest: at ?? entry.sentAt,
+    latest: at ?? entry.answeredAt,
+    at: at ?? entry.answeredAt,
+  }
+}
+
+/** The accepted events of a journal, each once. */
+export const countedEvents = (
+  entries: ReadonlyArray<JournalEntry>,
+  defaultSite: string,
+): ReadonlyArray<Counted> => {
+  const byId = new Map<string, Counted>()
+  const all: Array<Counted> = []
+  for (const entry of entries) {
+    if (entry.outcome !== "accepted" || !isBody(entry.event.body)) continue
+    const event = interpret(entry, entry.event.body, defaultSite)
+    const key = `${event.site} ${event.id}`
+    const first = event.id === null ? undefined : byId.get(key)
+    if (first === undefined) {
+      all.push(event)
+      if (event.id !== null) byId.set(key, event)
+      continue
+    }
+    // Any of the equal ones may have been the first to arrive.
+    first.earliest = Math.min(first.earliest, event.earliest)
+    first.latest = Math.max(first.latest, event.latest)
+  }
+  return all
+}
+
+/** The letter type of an event: `null` when it is no letter. */
+const letterOf = (event: Counted): string | null =>
+  event.type === "letter_generate" ? String(event.data?.letter_type ?? "none") : null
+
+const themeOf = ({ type, data }: Counted): string | null =>
+  type === "cv_theme_change" && typeof data?.theme === "string" && data.theme !== "" ? data.theme : null
+
+const isClick = ({ type }: Counted): boolean => type === "button_click" || type === "link_click"
+
+export type PeriodName = "day" | "week" | "month"
+
+/** Days of instants, by their text in a time zone. */
+const dayFormats = new Map<string, Intl.DateTimeFormat>()
+const dayOf = (at: number, timeZone: string): string => {
+  if (timeZone === "UTC") return new Date(at).toISOString().slice(0, 10)
+  let format = dayFormats.get(timeZone)
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short" })
+    dayFormats.set(timeZone, format)
+  }
+  return format.format(at)
+}
+
+const shiftDay = (day: string, by: number): string => {
+  const date = new Date(`${day}T12:00:00Z`)
+  date.setUTCDate(date.getUTCDate() + by)
+  return date.toISOString().slice(0, 10)
+}
+
+/** Every day of the period around a day. */
+export const daysOf = (period: PeriodName, day: string): ReadonlyArray<string> => {
+  if (period === "day") return [day]
+  if (period === "month") {
+    const days: Array<string> = []
+    for (let n = 1; n <= 31; n++) {
+      const candidate = `${day.slice(0, 7)}-${String(n).padStart(2, "0")}`
+      const date = new Date(`${candidate}T12:00:00Z`)
+      if (!Number.isNaN(date.getTime()) && date.getUTCDate() === n) days.push(candidate)
+    }
+    return days
+  }
+  const sunday0 = new Date(`${day}T12:00:00Z`).getUTCDay()
+  const monday = shiftDay(day, sunday0 === 0 ? -6 : 1 - sunday0)
+  return [0, 1, 2, 3, 4, 5, 6].map((n) => shiftDay(monday, n))
+}
+
+/** `2025-12-08`, `2025-W50` (the first week has the year's first Thursday), `2025-12`. */
+const keyOf = (period: PeriodName, day: string): string => {
+  if (period === "day") return day
+  if (period === "month") return day.slice(0, 7)
+  const thursday = daysOf("week", day)[3] ?? day
+  const year = thursday.slice(0, 4)
+  let week = 1
+  for (let other = shiftDay(thursday, -7); other.startsWith(year); other = shiftDay(other, -7)) week++
+  return `${year}-W${String(week).padStart(2, "0")}`
+}
+
+const rate = (letters: number, visitors: number): number => (visitors === 0 ? 0 : letters / visitors)
+
+/** The figures of one site. */
+export class SiteCount {
+  readonly events: ReadonlyArray<Counted>
+  readonly #timeZone: string
+  readonly #days = new Map<string, Array<Counted>>()
+
+  constructor(events: ReadonlyArray<Counted>, timeZone: string) {
+    this.events = events
+    this.#timeZone = timeZone
+    for (const event of events) {
+      const day = dayOf(event.at, timeZone)
+      const others = this.#days.get(day)
+      if (others === undefined) this.#days.set(day, [event])
+      else others.push(event)
+    }
+  }
+
+  #during(period: PeriodName, now: number): ReadonlyArray<Counted> {
+    return daysOf(period, dayOf(now, this.#timeZone)).flatMap((day) => this.#days.get(day) ?? [])
+  }
+
+  /** Visitors seen within five minutes before an instant. */
+  current(at: number): number {
+    const seen = new Set<string>()
+    for (const event of this.events) if (event.at > at - 5 * 60_000) seen.add(event.visitor)
+    return seen.size
+  }
+
+  stats(period: PeriodName, now: number) {
+    const events = this.#during(period, now)
+    const letters = events.filter((event) => letterOf(event) !== null).length
+    const visitors = new Set(events.map(({ visitor }) => visitor)).size
+    return {
+      period,
+      period_key: keyOf(period, dayOf(now, this.#timeZone)),
+      total_events: events.length,
+      page_views: events.filter(({ type }) => type === "page_view").length,
+      letters_generated: letters,
+      unique_visitors: visitors,
+      conversion_rate: rate(letters, visitors),
+    }
+  }
+
+  themes(period: PeriodName | null, now: number) {
+    const views = new Map<string, number>()
+    let total = 0
+    for (const event of period === null ? this.events : this.#during(period, now)) {
+      const theme = themeOf(event)
+      if (theme === null) continue
+      views.set(theme, (views.get(theme) ?? 0) + 1)
+      total++
+    }
+    return [...views]
+      .map(([theme, count]) => ({ theme, views: count, percentage: (100 * count) / total }))
+      .sort((a, b) => b.views - a.views || (a.theme < b.theme ? -1 : 1))
+  }
+
+  letters(period: PeriodName, now: number) {
+    const events = this.#during(period, now)
+    const types = events.map(letterOf).filter((type) => type !== null)
+    const visitors = new Set(events.map(({ visitor }) => visitor)).size
+    return {
+      period,
+      total: types.length,
+      motivation: types.filter((type) => type === "motivation").length,
+      anti_motivation: types.filter((type) => type === "anti_motivation").length,
+      unique_visitors: visitors,
+      conversion_rate: rate(types.length, visitors),
+      history: this.lettersByDay(period, now).map(({ date, total }) => ({ date, count: total })),
+    }
+  }
+
+  /** Letters of each day of a period, by type. */
+  lettersByDay(period: PeriodName, now: number) {
+    return daysOf(period, dayOf(now, this.#timeZone)).map((date) => {
+      const types = (this.#days.get(date) ?? []).map(letterOf).filter((type) => type !== null)
+      const motivation = types.filter((type) => type === "motivation").length
+      const anti_motivation = types.filter((type) => type === "anti_motivation").length
+      const other = types.length - motivation - anti_motivation
+      return { date, motivation, anti_motivation, other, total: types.length }
+    })
+  }
+
+  /** Clicks by position, in the order of positions. */
+  heatmap(url: string | null, hours: number, now: number) {
+    const points = new Map<string, { x: number; y: number; count: number }>()
+    for (const event of this.events) {
+      if (!isClick(event) || event.at <= now - hours * 3_600_000) continue
+      if (url !== null && event.url !== url) continue
+      const { x, y } = event.data ?? {}
+      if (typeof x !== "number" || typeof y !== "number") continue
+      const point = points.get(`${x},${y}`) ?? { x, y, count: 0 }
+      point.count++
+      points.set(`${x},${y}`, point)
+    }
+    return [...points.values()]
+  }
+
+  /** The visitors of a period, by their ids. */
+  visitors(period: PeriodName, now: number) {
+    const visitors = new Map<
+      string,
+      { first: number; last: number; events: number; page_views: number; letters: number }
+    >()
+    for (const event of this.#during(period, now)) {
+      const visitor = visitors.get(event.visitor) ?? {
+        first: event.at,
+        last: event.at,
+        events: 0,
+        page_views: 0,
+        letters: 0,
+      }
+      visitors.set(event.visitor, visitor)
+      visitor.first = Math.min(visitor.first, event.at)
+      visitor.last = Math.max(visitor.last, event.at)
+      visitor.events++
+      if (event.type === "page_view") visitor.page_views++
+      if (letterOf(event) !== null) visitor.letters++
+    }
+    return visitors
+  }
+}

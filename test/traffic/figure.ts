@@ -1,0 +1,56 @@
+/** One compared figure, and the table of them. */
+import { setTimeout as sleep } from "node:timers/promises"
+import { canonical } from "./read.ts"
+
+export interface Figure {
+  readonly site: string
+  readonly name: string
+  readonly expected: string
+  readonly actual: string
+  readonly equal: boolean
+}
+
+/** Compares two values as JSON. */
+export const figure = (site: string, name: string, expected: unknown, actual: unknown): Figure => {
+  const [wanted, got] = [canonical(expected), canonical(actual)]
+  return { site, name, expected: wanted, actual: got, equal: wanted === got }
+}
+
+/** Answers may be cached for a moment, and midnight may pass: a figure is asked for so often before it differs. */
+const ATTEMPTS = 8
+const BETWEEN = 300
+
+/** Compares until it is equal, a few times at most. */
+export const attempt = async (compare: () => Promise<Figure>): Promise<Figure> => {
+  let result = await compare()
+  for (let tries = 1; !result.equal && tries < ATTEMPTS; tries++) {
+    await sleep(BETWEEN)
+    result = await compare()
+  }
+  return result
+}
+
+const WIDTH = 34
+/** Where two long texts differ is what matters of them. */
+const shorten = (text: string, other: string): string => {
+  if (text.length <= WIDTH) return text
+  let from = 0
+  while (from < text.length && text[from] === other[from]) from++
+  if (from === text.length && text.length === other.length) from = 0
+  const start = Math.max(0, from - 6)
+  return `${start > 0 ? "…" : ""}${text.slice(start, start + WIDTH - 2)}…`
+}
+
+/** The figures as a table; of lists and objects only the part that differs. */
+export const table = (figures: ReadonlyArray<Figure>): string => {
+  const nameWidth = Math.max(6, ...figures.map(({ name }) => name.length))
+  const siteWidth = Math.max(4, ...figures.map(({ site }) => site.length))
+  const row = (site: string, name: string, expected: string, actual: string, mark: string) =>
+    `${site.padEnd(siteWidth)}  ${name.padEnd(nameWidth)}  ${expected.padEnd(WIDTH)}  ${actual.padEnd(WIDTH)}  ${mark}`
+  return [
+    row("site", "figure", "expected", "actual", ""),
+    ...figures.map(({ site, name, expected, actual, equal }) =>
+      row(site, name, shorten(expected, actual), shorten(actual, expected), equal ? "ok" : "DIFFERS"),
+    ),
+  ].join("\n")
+}

@@ -1,0 +1,141 @@
+/** The proof that figures are exact: `npm run traffic` sends mixed traffic and compares every endpoint with its own count. */
+import { parseArgs } from "node:util"
+import { assertFresh, checkFigures } from "./check.ts"
+import { table } from "./figure.ts"
+import { generateTraffic } from "./generate.ts"
+import { Journal } from "./journal.ts"
+import { sendTraffic } from "./send.ts"
+import { checkRows, checkStreams } from "./stores.ts"
+
+const HELP = `Usage: npm run traffic -- [options]
+
+Sends realistic mixed traffic from a seed (every event type and alias, retries, late events, batches, events that must
+be refused), counts by itself what was accepted, and compares that with every endpoint. Needs fresh stores.
+
+  --url <url>           the server (default http://127.0.0.1:8080)
+  --events <N>          events to send (default 300000)
+  --seed <N>            the same seed gives the same visitors and events (default: drawn, and printed)
+  --sites <slugs>       the server's SITES, its default one first (default main)
+  --time-zone <zone>    the server's TIME_ZONE (default UTC)
+  --write-key <key>     lifts the rate limit (default: WRITE_KEY)
+  --concurrency <N>     connections (default 64)
+  --batch <N>           most events of a batch; 0 sends all singly (default 100)
+  --journal <file>      keeps what was sent and what became of it, as NDJSON
+  --crash-safe          every event has an id and is sent again until it is acknowledged, for up to 60 s: the server may
+                        be killed and started again meanwhile
+  --redis-url <url>     also checks that no event waits and none was given up
+  --database-url <url>  also counts the rows
+  --help                this text
+
+Exit code: 0 when all figures are equal, 1 when any differs, 2 for a wrong use.`
+
+const PATIENCE = 60_000
+const STANDSTILL = 20_000
+
+const OPTIONS = {
+  url: { type: "string", default: "http://127.0.0.1:8080" },
+  events: { type: "string", default: "300000" },
+  seed: { type: "string" },
+  sites: { type: "string", default: "main" },
+  "time-zone": { type: "string", default: "UTC" },
+  "write-key": { type: "string" },
+  concurrency: { type: "string", default: "64" },
+  batch: { type: "string", default: "100" },
+  journal: { type: "string" },
+  "crash-safe": { type: "boolean", default: false },
+  "redis-url": { type: "string" },
+  "database-url": { type: "string" },
+  help: { type: "boolean", short: "h", default: false },
+} as const
+
+class UsageError extends Error {}
+
+const integer = (name: string, text: string, min: number, max: number): number => {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < min || value > max)
+    throw new UsageError(`--${name} is ${text}: it should be a whole number from ${min} to ${max}.`)
+  return value
+}
+
+const readArguments = () => {
+  try {
+    return parseArgs({ options: OPTIONS }).values
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+const run = async (values: ReturnType<typeof readArguments>): Promise<number> => {
+  if (!URL.canParse(values.url)) throw new UsageError(`--url is ${values.url}: it should be a URL.`)
+  const url = new URL(values.url)
+  const [site, ...otherSites] = values.sites.split(",").filter((slug) => slug !== "")
+  if (site === undefined) throw new UsageError("--sites is empty.")
+  const sites: [string, ...Array<string>] = [site, ...otherSites]
+  const seed =
+    values.seed === undefined
+      ? Math.floor(Math.random() * 2 ** 32)
+      : integer("seed", values.seed, 0, 2 ** 32 - 1)
+  const traffic = {
+    seed,
+    sites,
+    events: integer("events", values.events, 1, 10_000_000),
+    batch: integer("batch", values.batch, 0, 1000),
+    crashSafe: values["crash-safe"],
+    now: Date.now,
+  }
+  const concurrency = integer("concurrency", values.concurrency, 1, 1000)
+  const writeKey = values["write-key"] ?? process.env.WRITE_KEY ?? null
+
+  await assertFresh(url, sites)
+  console.log(`Sending ${traffic.events} events with seed ${seed}.`)
+  const journal = new Journal(values.journal ?? null)
+  const began = performance.now()
+  const progress = setInterval(() => console.log(`${journal.entries.length} events answered`), 10_000)
+  const options = { url, concurrency, writeKey, patience: PATIENCE }
+  const report = await sendTraffic(generateTraffic(traffic), options, journal).finally(() =>
+    clearInterval(progress),
+  )
+  const seconds = (performance.now() - began) / 1000
+  const [accepted, rejected, unknown] = [
+    journal.count("accepted"),
+    journal.count("rejected"),
+    journal.count("unknown"),
+  ]
+  console.log(
+    `${accepted} accepted, ${rejected} rejected, ${unknown} unknown, in ${report.requests} requests ` +
+      `(${report.retries} again), ${seconds.toFixed(1)} s, ${Math.round(accepted / seconds)} events/s`,
+  )
+  for (const [code, count] of [...journal.rejections()].sort()) console.log(`  rejected ${code}: ${count}`)
+
+  const { figures, examples, events } = await checkFigures(journal.entries, {
+    url,
+    sites,
+    timeZone: values["time-zone"],
+    patience: STANDSTILL,
+    log: console.log,
+  })
+  const all = [
+    ...figures,
+    ...(values["database-url"] === undefined ? [] : await checkRows(values["database-url"], events)),
+    ...(values["redis-url"] === undefined ? [] : await checkStreams(values["redis-url"])),
+  ]
+  console.log(table(all))
+  for (const problem of report.problems) console.log(`Answer: ${problem}`)
+  for (const example of examples) console.log(`Event: ${example}`)
+  if (unknown > 0) console.log(`${unknown} events without an id had no answer: they may count, or not.`)
+  const differing = all.filter(({ equal }) => !equal).length
+  console.log(
+    `${events} different events accepted; ${all.length - differing} figures equal, ${differing} differ, ` +
+      `${report.problems.length} wrong answers`,
+  )
+  return differing === 0 && report.problems.length === 0 ? 0 : 1
+}
+
+try {
+  const values = readArguments()
+  if (values.help) console.log(HELP)
+  else process.exitCode = await run(values)
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = error instanceof UsageError ? 2 : 1
+}

@@ -1,0 +1,40 @@
+/** Looks behind the API: rows in Postgres, and what is left in Redis' streams. */
+import { Redis } from "ioredis"
+import pg from "pg"
+import { type Figure, figure } from "./figure.ts"
+
+/** Every accepted event is one row, and there is no other. */
+export const checkRows = async (databaseUrl: string, events: number): Promise<ReadonlyArray<Figure>> => {
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  try {
+    const result = await client.query<{ rows: string; ids: string }>(
+      "SELECT count(*) AS rows, count(DISTINCT (site_id, id)) AS ids FROM analytics_events",
+    )
+    const { rows = "none", ids = "none" } = result.rows[0] ?? {}
+    return [
+      figure("(all)", "analytics_events: rows", events, Number(rows)),
+      figure("(all)", "analytics_events: different events", events, Number(ids)),
+    ]
+  } finally {
+    await client.end()
+  }
+}
+
+/** Nothing waits, and nothing was given up. */
+export const checkStreams = async (redisUrl: string): Promise<ReadonlyArray<Figure>> => {
+  const redis = new Redis(redisUrl)
+  try {
+    const lengths = async (pattern: string) => {
+      let sum = 0
+      for (const key of await redis.keys(pattern)) sum += await redis.xlen(key)
+      return sum
+    }
+    return [
+      figure("(all)", "streams: events that wait", 0, await lengths("*}:events")),
+      figure("(all)", "streams: dead letters", 0, await lengths("*}:dead")),
+    ]
+  } finally {
+    redis.disconnect()
+  }
+}
