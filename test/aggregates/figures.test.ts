@@ -1,0 +1,182 @@
+import { randomUUID } from "node:crypto"
+import { describe, expect, test } from "vitest"
+import { applyTotals } from "../../src/aggregates/apply.ts"
+import { aggregate } from "../../src/domain/aggregation.ts"
+import type { StreamEvent } from "../../src/domain/event.ts"
+import { monthOf, weekOf } from "../../src/domain/period.ts"
+import { figureKeys, streamKeys } from "../../src/stream/keys.ts"
+import { type Pipeline, pipeline, run } from "../actors/support.ts"
+
+const event = (given: Partial<StreamEvent> = {}): StreamEvent => ({
+  site: "main",
+  id: null,
+  visitorId: randomUUID(),
+  type: "page_view",
+  createdAt: Date.now(),
+  pageUrl: "/",
+  referrer: null,
+  data: null,
+  ...given,
+})
+
+/** Adds events to the figures as the owner of partition 0 would. */
+const add = async (each: Pipeline, events: ReadonlyArray<StreamEvent>, now = Date.now()) => {
+  await each.redis.hset(streamKeys(each.prefix, 0).state, "epoch", 1)
+  return applyTotals(each.redis, {
+    prefix: each.prefix,
+    partition: 0,
+    epoch: 1,
+    move: null,
+    totals: aggregate(events, each.calendar),
+    calendar: each.calendar,
+    now,
+  })
+}
+
+describe("unique visitors", () => {
+  test("are exact, whatever the order and the repetitions", async () => {
+    const each = await pipeline()
+    const visitors = Array.from({ length: 3000 }, () => randomUUID())
+    for (let i = 0; i < 6; i++) {
+      await add(
+        each,
+        visitors.slice(i * 400, i * 400 + 1000).map((visitorId) => event({ visitorId })),
+      )
+    }
+    for (const period of ["day", "week", "month"] as const) {
+      expect(await run(each.figures.stats("main", period))).toMatchObject({
+        unique_visitors: 3000,
+        total_events: 6000,
+      })
+    }
+  })
+
+  test("beyond 16,384 in a partition and period are estimated to within 2 %, in little memory", async () => {
+    const each = await pipeline()
+    const visitors = Array.from({ length: 40_000 }, () => randomUUID())
+    for (let i = 0; i < visitors.length; i += 1000) {
+      await add(
+        each,
+        visitors.slice(i, i + 1000).map((visitorId) => event({ visitorId })),
+      )
+    }
+    const { unique_visitors } = await run(each.figures.stats("main", "day"))
+    expect(Math.abs(unique_visitors - 40_000)).toBeLessThan(800)
+    const exact = await each.redis.keys(`${each.prefix}:{0}:main:*:visitors:*`)
+    expect(exact).toEqual([])
+    await add(
+      each,
+      visitors.slice(0, 1000).map((visitorId) => event({ visitorId })),
+    )
+    expect((await run(each.figures.stats("main", "day"))).unique_visitors).toBe(unique_visitors)
+  })
+
+  test("that come after their period has closed are added to its count", async () => {
+    const each = await pipeline()
+    const createdAt = Date.now() - 30 * 86_400_000
+    const visitors = [randomUUID(), randomUUID(), randomUUID()]
+    const day = each.calendar.dayOf(createdAt)
+    const keys = figureKeys(each.prefix, 0, "main").period(day)
+    await add(
+      each,
+      visitors.map((visitorId) => event({ visitorId, createdAt })),
+    )
+    await add(each, [event({ visitorId: visitors[0] ?? "", createdAt })])
+    expect(await each.redis.hget(keys.totals, "unique_visitors")).toBe("3")
+    expect(await each.redis.keys(`${keys.visitors}*`)).toEqual([])
+  })
+})
+
+test("day figures live 90 days after their day, week and month figures 365 days after theirs", async () => {
+  const each = await pipeline({ timeZone: "Europe/Paris" })
+  const now = Date.now()
+  await add(each, [event({ createdAt: now }), event({ type: "cv_theme_change", data: { theme: "dark" } })])
+  const day = each.calendar.dayOf(now)
+  const keys = figureKeys(each.prefix, 0, "main")
+  const dayEnd = each.calendar.startOf(nextDay(day)) / 1000
+  for (const key of [keys.period(day).totals, keys.period(day).hll, keys.period(day).themes]) {
+    expect(await each.redis.expiretime(key)).toBe(dayEnd + 90 * 86_400)
+  }
+  for (const period of [weekOf(day), monthOf(day)]) {
+    const expiry = await each.redis.expiretime(keys.period(period).totals)
+    expect(expiry).toBeGreaterThanOrEqual(dayEnd + 365 * 86_400)
+    expect(expiry).toBeLessThanOrEqual(dayEnd + 396 * 86_400)
+  }
+  expect(await each.redis.expiretime(keys.themes)).toBe(-1)
+})
+
+const nextDay = (day: string) => new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10)
+
+test("current visitors expire one by one, five minutes after each was seen", async () => {
+  const each = await pipeline()
+  const now = Date.now()
+  await add(each, [
+    event({ createdAt: now - 301_000 }),
+    event({ createdAt: now - 200_000 }),
+    event({ createdAt: now + 250_000 }),
+  ])
+  expect((await run(each.figures.realtime("main"))).current_visitors).toBe(2)
+  const active = figureKeys(each.prefix, 0, "main").active
+  const latest = (await each.redis.zrange(active, 0, "-1", "WITHSCORES")).at(-1)
+  expect(Number(latest)).toBeLessThanOrEqual(Date.now())
+})
+
+test("themes come most viewed first, ties by name, with their share of all views", async () => {
+  const each = await pipeline()
+  const views = (theme: unknown, times: number) =>
+    Array.from({ length: times }, () => event({ type: "cv_theme_change", data: { theme } }))
+  await add(each, [
+    ...views("b", 2),
+    ...views("a", 2),
+    ...views("dark", 3),
+    ...views("z", 1),
+    ...views(7, 5),
+    ...views("", 1),
+  ])
+  expect(await run(each.figures.themes("main", 3, "week"))).toEqual([
+    { theme: "dark", views: 3, percentage: 37.5 },
+    { theme: "a", views: 2, percentage: 25 },
+    { theme: "b", views: 2, percentage: 25 },
+  ])
+  expect(await run(each.figures.themes("main", 20, null))).toHaveLength(4)
+})
+
+test("more than 10,000 themes in a partition are summed under one name", async () => {
+  const each = await pipeline()
+  for (let i = 0; i < 10; i++) {
+    await add(
+      each,
+      Array.from({ length: 1001 }, (_, n) =>
+        event({ type: "cv_theme_change", data: { theme: `t${i}-${n}` } }),
+      ),
+    )
+  }
+  await add(each, [event({ type: "cv_theme_change", data: { theme: "one too many" } })])
+  await add(each, [event({ type: "cv_theme_change", data: { theme: "t0-0" } })])
+  const themes = figureKeys(each.prefix, 0, "main").themes
+  expect(await each.redis.zscore(themes, "one too many")).toBeNull()
+  expect(await each.redis.zscore(themes, "(other)")).toBe("1")
+  expect(await each.redis.zscore(themes, "t0-0")).toBe("2")
+})
+
+test("a batch that was applied is not applied again, and one that skips another is refused", async () => {
+  const each = await pipeline()
+  const keys = streamKeys(each.prefix, 0)
+  await each.redis.xgroup("CREATE", keys.events, "actors", "0", "MKSTREAM")
+  await each.redis.hset(keys.state, "epoch", 1, "applied", "0-0")
+  const apply = (from: string, to: string, epoch = 1) =>
+    applyTotals(each.redis, {
+      prefix: each.prefix,
+      partition: 0,
+      epoch,
+      move: { from, to },
+      totals: aggregate([event()], each.calendar),
+      calendar: each.calendar,
+      now: Date.now(),
+    })
+  expect(await apply("0-0", "5-0")).toBe(1)
+  expect(await apply("0-0", "5-0")).toBeNull()
+  await expect(apply("4-0", "9-0")).rejects.toThrow(/FENCED/)
+  await expect(apply("5-0", "9-0", 2)).rejects.toThrow(/FENCED/)
+  expect((await run(each.figures.stats("main", "day"))).total_events).toBe(1)
+})

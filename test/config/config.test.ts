@@ -1,0 +1,107 @@
+import { ConfigProvider, Effect } from "effect"
+import { describe, expect, test } from "vitest"
+import { loadConfig, SETTINGS } from "../../src/config.ts"
+
+const load = (env: Record<string, string>) =>
+  Effect.runPromise(
+    Effect.flip(loadConfig).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env)))),
+  )
+const loaded = (env: Record<string, string>) =>
+  Effect.runPromise(loadConfig.pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env)))))
+
+test("without any variable the defaults hold", async () => {
+  expect(await loaded({})).toMatchObject({
+    port: 8080,
+    host: "127.0.0.1",
+    redisUrl: null,
+    databaseUrl: null,
+    sites: ["main"],
+    timeZone: "UTC",
+    partitions: 4,
+    rateLimitPerMinute: 100,
+    writeKeys: [],
+    adminToken: null,
+    trustedProxies: [],
+    corsOrigins: "*",
+    requireVisitor: false,
+    respectDnt: false,
+    retentionDays: 90,
+    retentionCron: "0 2 * * *",
+    retentionArchiveDir: null,
+    wsMaxConnections: 10000,
+    wsMaxConnectionsPerIp: 50,
+    liveEventsPerSecond: 50,
+    maxBacklog: 1000000,
+    metricsPrefix: "maicivy_",
+    roles: ["http", "actors"],
+    logLevel: "info",
+  })
+})
+
+test("variables are decoded", async () => {
+  expect(
+    await loaded({
+      SITES: "main, blog",
+      TIME_ZONE: "Europe/Paris",
+      ROLES: "actors",
+      TRUSTED_PROXIES: "10.0.0.0/8,::1",
+      CORS_ORIGINS: "https://a.example,http://localhost:3000",
+      REQUIRE_VISITOR: "TRUE",
+      WRITE_KEYS: "0123456789abcdef,fedcba9876543210",
+      ADMIN_TOKEN: "0123456789abcdef",
+      RETENTION_DAYS: " 30 ",
+      HOST: "",
+    }),
+  ).toMatchObject({
+    sites: ["main", "blog"],
+    timeZone: "Europe/Paris",
+    roles: ["actors"],
+    trustedProxies: ["10.0.0.0/8", "::1"],
+    corsOrigins: ["https://a.example", "http://localhost:3000"],
+    requireVisitor: true,
+    writeKeys: ["0123456789abcdef", "fedcba9876543210"],
+    adminToken: "0123456789abcdef",
+    retentionDays: 30,
+    host: "127.0.0.1",
+  })
+})
+
+describe("a wrong value stops the start with a sentence that names setting, value and what it should be", () => {
+  test.each([
+    ["PORT", "http", "whole number"],
+    ["PORT", "70000", "65535"],
+    ["REDIS_URL", "http://localhost", "redis://"],
+    ["DATABASE_URL", "localhost", "postgres://"],
+    ["SITES", "Main", "slugs"],
+    ["SITES", "a,a", "different"],
+    ["TIME_ZONE", "Mars/Olympus", "Europe/Paris"],
+    ["PARTITIONS", "0", "1 to 64"],
+    ["WRITE_KEYS", "short", "16 to 256"],
+    ["ADMIN_TOKEN", "short", "16 to 256"],
+    ["TRUSTED_PROXIES", "10.0.0.0/33", "CIDRs"],
+    ["TRUSTED_PROXIES", "proxy", "CIDRs"],
+    ["CORS_ORIGINS", "example.com", "https://example.com"],
+    ["CORS_ORIGINS", "https://example.com/", "https://example.com"],
+    ["REQUIRE_VISITOR", "perhaps", "true or false"],
+    ["RETENTION_CRON", "daily", "0 2 * * *"],
+    ["ROLES", "http,cook", "actors"],
+    ["LOG_LEVEL", "loud", "debug, info, warn, error"],
+    ["METRICS_PREFIX", "9", "letters"],
+    ["REDIS_KEY_PREFIX", "a b", "letters"],
+    ["EMBEDDED_REDIS_FSYNC", "never", "always, everysec"],
+  ])("%s=%s", async (name, value, words) => {
+    const { message } = await load({ [name]: value })
+    expect(message).toContain(name)
+    expect(message).toContain(words)
+    expect(message).toMatch(/it should be .*\.$/)
+    const secret = ["WRITE_KEYS", "ADMIN_TOKEN", "REDIS_URL", "DATABASE_URL"].includes(name)
+    expect(message.includes(`"${value}"`)).toBe(!secret)
+  })
+})
+
+test("every setting has a doc and a default that is a valid value", async () => {
+  for (const setting of Object.values(SETTINGS)) {
+    expect(setting.doc).toMatch(/\S.*\.$|`$/)
+    await loaded({ [setting.name]: setting.default })
+  }
+})
