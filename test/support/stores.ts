@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Exit, Scope } from "effect"
 import type { TestProject } from "vitest/node"
-import { embeddedPostgres, embeddedRedis } from "../../src/embedded/index.ts"
+import { embeddedPostgres, embeddedRedis, findRedis } from "../../src/embedded/index.ts"
 import { hasDocker, startContainers } from "./containers.ts"
 
 declare module "vitest" {
@@ -23,6 +23,8 @@ interface Stores {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  // Tests with a Redis of their own run at once in several processes; installing it is for one.
+  await Effect.runPromise(Effect.ignore(findRedis))
   const stores = given() ?? (await contained()) ?? (await embedded())
   project.provide("redisUrl", stores.redisUrl)
   project.provide("databaseUrl", stores.databaseUrl)
@@ -32,7 +34,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 const given = (): Stores | undefined => {
   const { TEST_REDIS_URL: redisUrl, TEST_DATABASE_URL: databaseUrl } = process.env
-  if (redisUrl === undefined || databaseUrl === undefined) return undefined
+  if (redisUrl === undefined && databaseUrl === undefined) return undefined
+  if (redisUrl === undefined || databaseUrl === undefined)
+    throw new Error("Set both TEST_REDIS_URL and TEST_DATABASE_URL, or neither.")
   return { redisUrl, databaseUrl, from: "TEST_REDIS_URL and TEST_DATABASE_URL", stop: async () => undefined }
 }
 
