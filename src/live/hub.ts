@@ -55,6 +55,18 @@ interface Watched {
 
 export const topicOf = (site: string, topic: Topic | "all"): string => `${site}/${topic}`
 
+/** Frames of ours; an event whose type is one of them is summed rather than shown, lest a client take it for figures. */
+const RESERVED_TYPES: ReadonlySet<string> = new Set([
+  "initial_stats",
+  "heartbeat",
+  "stats_update",
+  "themes",
+  "letters",
+  "pong",
+  "subscribed",
+  "error",
+])
+
 const eventFrame = (event: LiveEvent): string =>
   JSON.stringify({
     type: event.type,
@@ -119,7 +131,7 @@ export class Hub {
   #show(event: LiveEvent): void {
     const topic = topicOf(event.site, "events")
     if (this.#options.listeners(topic) === 0) return
-    if (this.#bucket.take()) this.#publish(topic, eventFrame(event))
+    if (!RESERVED_TYPES.has(event.type) && this.#bucket.take()) this.#publish(topic, eventFrame(event))
     else this.#omit(event.site, event.type, 1)
   }
 

@@ -240,10 +240,12 @@ export class Connections {
     return this.#sockets.size
   }
 
-  /** Closes every connection with 1001 and refuses new ones. */
-  close() {
+  /** Closes every connection with 1001 and refuses new ones. Gives how many there were. */
+  close(): number {
     this.#closing = true
-    for (const ws of [...this.#sockets]) ws.end(GOING_AWAY, "server is stopping")
+    const sockets = [...this.#sockets]
+    for (const ws of sockets) ws.end(GOING_AWAY, "server is stopping")
+    return sockets.length
   }
 }
 

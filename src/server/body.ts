@@ -172,18 +172,20 @@ export interface Parsed {
   readonly value: unknown
 }
 
-/** Parses JSON; the problem tells where it stopped being JSON, and repeats nothing of it. */
+/** Parses JSON; the problem tells where it stopped being JSON, when the parser says so, and repeats nothing of it. */
 export const parseJson = (text: string): Parsed | Problem => {
   try {
     return { value: JSON.parse(text) }
   } catch (cause) {
     if (text.trim() === "") return EMPTY
-    const position = cause instanceof Error ? /at position (\d+)/.exec(cause.message)?.[1] : undefined
+    const message = cause instanceof Error ? cause.message : ""
+    const position = /at position (\d+)/.exec(message)?.[1]
+    if (position !== undefined)
+      return new Problem("INVALID_JSON", `The body is not JSON from position ${position} on.`)
+    const early = message.startsWith("Unexpected end")
     return new Problem(
       "INVALID_JSON",
-      position === undefined
-        ? "The body is not JSON: it ends too early."
-        : `The body is not JSON from position ${position} on.`,
+      early ? "The body is not JSON: it ends too early." : "The body is not JSON.",
     )
   }
 }

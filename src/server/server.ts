@@ -209,7 +209,7 @@ export const startServer = (
       Effect.promise(() => stop(listening)).pipe(
         Effect.timeoutOption(STOP_MS - 2 * LINGER_MS),
         Effect.andThen(Effect.sync(() => connections.close())),
-        Effect.andThen(Effect.sleep(LINGER_MS)),
+        Effect.andThen((closed) => (closed > 0 ? Effect.sleep(LINGER_MS) : Effect.void)),
         Effect.andThen(Effect.sync(() => app.close())),
       ),
     )

@@ -1,0 +1,249 @@
+/** A real server on a free port over services that live in memory, for the semantics of HTTP and WebSocket. */
+import { Effect, Exit, Scope } from "effect"
+import { decodePayload, type StreamEvent } from "../../src/domain/event.ts"
+import { Metrics } from "../../src/metrics/metrics.ts"
+import { type Server, type ServerConfig, type ServerOptions, startServer } from "../../src/server/server.ts"
+import type { AppendFailure, Realtime, Services } from "../../src/server/services.ts"
+import { StoreError } from "../../src/stores/errors.ts"
+
+export const API = "/api/v1/analytics"
+export const VISITOR = "3f0d9a52-7a3c-4c58-9b1e-0a4e6d1f2b3c"
+export const WRITE_KEY = "write-key-0123456789"
+export const ADMIN_TOKEN = "admin-token-0123456789"
+
+export const DEFAULTS: ServerConfig = {
+  port: 0,
+  host: "127.0.0.1",
+  sites: ["main", "blog"],
+  partitions: 4,
+  rateLimitPerMinute: 0,
+  writeKeys: [],
+  adminToken: null,
+  trustedProxies: [],
+  corsOrigins: "*",
+  requireVisitor: false,
+  respectDnt: false,
+  wsMaxConnections: 10_000,
+  wsMaxConnectionsPerIp: 50,
+  liveEventsPerSecond: 50,
+}
+
+const away = (store: "redis" | "postgres") =>
+  new StoreError({ store, operation: "read", unavailable: true, code: "CONNECTION", message: "away" })
+
+/** The world behind the server: what it was given, and what it is told to answer. */
+export class World {
+  readonly accepted: Array<StreamEvent> = []
+  /** What the next appends end with. */
+  failure: AppendFailure | null = null
+  /** While set, appends are kept without an answer, until {@link release}. */
+  held: Array<() => void> | null = null
+  dayKey: Buffer | null = Buffer.alloc(32, 1)
+  storesAway = false
+  ready = true
+  /** Reads of figures so far. */
+  reads = 0
+  /** While set, reads wait for it. */
+  gate: Promise<void> | null = null
+  realtime: Realtime = {
+    current_visitors: 1,
+    unique_today: 2,
+    total_events: 3,
+    letters_today: 4,
+    timestamp: 1_765_000_000,
+  }
+  timelineRows = 3
+  exportRows = 2
+  exportFailsAfter = Number.POSITIVE_INFINITY
+  /** How export iterations ended so far. */
+  exportsEnded = 0
+  readonly erased: Array<string> = []
+
+  release(): void {
+    const { held } = this
+    this.held = null
+    for (const done of held ?? []) done()
+  }
+
+  #read<A>(value: () => A): Effect.Effect<A, StoreError> {
+    return Effect.gen({ self: this }, function* () {
+      this.reads++
+      const { gate } = this
+      if (gate !== null) yield* Effect.promise(() => gate)
+      if (this.storesAway) return yield* away("redis")
+      return value()
+    })
+  }
+
+  async *#rows(row: (i: number) => object) {
+    try {
+      if (this.storesAway) throw away("postgres")
+      for (let i = 0; i < this.exportRows; i++) {
+        if (i === this.exportFailsAfter) throw away("postgres")
+        yield row(i)
+      }
+    } finally {
+      this.exportsEnded++
+    }
+  }
+
+  readonly services: Services = {
+    appender: {
+      append: (_partition, payload, done) => {
+        const { failure } = this
+        const settle = () => {
+          if (failure !== null) return done(failure)
+          const event = decodePayload(payload)
+          if (typeof event === "string") throw new Error(event)
+          this.accepted.push(event)
+          done(null)
+        }
+        if (this.held !== null) this.held.push(settle)
+        else setImmediate(settle)
+      },
+      drain: () => Promise.resolve(),
+    },
+    visitorKeys: { current: () => this.dayKey },
+    figures: {
+      realtime: () => this.#read(() => this.realtime),
+      stats: (_site, period) =>
+        this.#read(() => ({
+          period,
+          period_key: "2025-12-08",
+          total_events: 10,
+          page_views: 5,
+          letters_generated: 1,
+          unique_visitors: 2,
+          conversion_rate: 0.5,
+        })),
+      themes: (_site, limit) =>
+        this.#read(() =>
+          ["=SUM(A1)", 'quoted "theme", really', "plain"]
+            .slice(0, limit)
+            .map((theme, i) => ({ theme, views: 3 - i, percentage: 33.3 })),
+        ),
+      letters: (_site, period) =>
+        this.#read(() => ({
+          period,
+          total: 1,
+          motivation: 1,
+          anti_motivation: 0,
+          unique_visitors: 2,
+          conversion_rate: 0.5,
+          history: [{ date: "2025-12-08", count: 1 }],
+        })),
+      lettersByType: () =>
+        this.#read(() => [{ date: "2025-12-08", motivation: 1, anti_motivation: 0, other: 0, total: 1 }]),
+    },
+    queries: {
+      timeline: ({ limit }) =>
+        this.#read(() => ({
+          rows: Array.from({ length: Math.min(limit, this.timelineRows) }, (_, i) => ({
+            id: `00000000-0000-4000-8000-${String(i).padStart(12, "0")}`,
+            visitor_id: VISITOR,
+            event_type: "page_view",
+            event_data: null,
+            page_url: "/cv",
+            referrer: null,
+            created_at: "2025-12-08T10:00:00.000Z",
+          })),
+          nextCursor: "next",
+        })),
+      isCursor: (text) => text === "next",
+      heatmap: () => this.#read(() => [{ x: 1, y: 2, count: 3 }]),
+      exportVisitors: () =>
+        this.#rows((i) => ({
+          visitor_id: `00000000-0000-4000-8000-${String(i).padStart(12, "0")}`,
+          first_seen: "2025-12-08T10:00:00.000Z",
+          last_seen: "2025-12-08T11:00:00.000Z",
+          events: 3,
+          page_views: 2,
+          letters: 1,
+        })),
+      exportVisitor: (visitor_id) => this.#rows((i) => ({ id: i, visitor_id, event_type: "page_view" })),
+      eraseVisitor: (id) =>
+        this.#read(() => {
+          this.erased.push(id)
+          return { deleted: 7 }
+        }),
+    },
+    readiness: { check: Effect.sync(() => ({ ready: this.ready, redis: this.ready ? "up" : "down" })) },
+    metricsText: {
+      scrape: Effect.succeed({ contentType: "text/plain; version=0.0.4", body: "maicivy_up 1\n" }),
+    },
+  }
+}
+
+export interface Running extends AsyncDisposable {
+  readonly server: Server
+  readonly world: World
+  readonly metrics: Metrics
+  readonly url: string
+  /** Stops the server as SIGTERM would; resolves when it has. */
+  stop(): Promise<void>
+}
+
+/** Starts a server; `await using` stops it. */
+export const serve = async (
+  config: Partial<ServerConfig> = {},
+  options: ServerOptions = {},
+  world = new World(),
+): Promise<Running> => {
+  const scope = Scope.makeUnsafe()
+  const metrics = new Metrics("test_")
+  const server = await Effect.runPromise(
+    startServer({ ...DEFAULTS, ...config }, world.services, metrics, options).pipe(Scope.provide(scope)),
+  )
+  let stopped: Promise<void> | null = null
+  const stop = () => {
+    stopped ??= Effect.runPromise(Scope.close(scope, Exit.void))
+    return stopped
+  }
+  return {
+    server,
+    world,
+    metrics,
+    url: `http://127.0.0.1:${server.port}`,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+/** POSTs JSON; `body` is sent as it is when it is text or bytes. */
+export const post = (
+  url: string,
+  body: unknown,
+  headers: { readonly [name: string]: string } = {},
+): Promise<Response> =>
+  fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body),
+  })
+
+/** Requests that were answered with these labels. */
+export const requestCount = async (
+  metrics: Metrics,
+  labels: { readonly [label: string]: string },
+): Promise<number> => {
+  const { values } = await metrics.requestDuration.get()
+  const counts = values.filter(
+    (each) =>
+      each.metricName?.endsWith("_count") === true &&
+      Object.entries(labels).every(([label, wanted]) => Reflect.get(each.labels, label) === wanted),
+  )
+  return counts.reduce((sum, each) => sum + each.value, 0)
+}
+
+/** The value of one labelled counter or gauge; 0 when it was never touched. */
+export const metricValue = async (
+  metrics: Metrics,
+  name: string,
+  labels: { readonly [label: string]: string } = {},
+): Promise<number> => {
+  const metric = await metrics.registry.getSingleMetric(`test_${name}`)?.get()
+  const value = metric?.values.find((each) =>
+    Object.entries(labels).every(([label, wanted]) => Reflect.get(each.labels, label) === wanted),
+  )
+  return value?.value ?? 0
+}
