@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { type Counted, countedEvents, type PeriodName, SiteCount } from "./count.ts"
 import { checkExports } from "./exports.ts"
-import { attempt, type Figure, figure } from "./figure.ts"
+import { attempt, type Figure } from "./figure.ts"
 import { HEATMAP_HOURS } from "./generate.ts"
 import { type Parameters, Reader } from "./read.ts"
 import { checkTimeline } from "./timeline.ts"
@@ -29,31 +29,34 @@ const PERIODS: ReadonlyArray<PeriodName> = ["day", "week", "month"]
 /** Milliseconds between two looks at figures that are still moving. */
 const BETWEEN = 300
 
-/** Rates may be rounded to four decimals. */
-const roundedRate = (value: unknown): unknown =>
-  typeof value === "number" ? Math.round(value * 1e4) / 1e4 : value
-const withRoundedRate = (body: Body): Body =>
-  "conversion_rate" in body ? { ...body, conversion_rate: roundedRate(body.conversion_rate) } : body
-const withRoundedShare = (theme: Body): Body => ({
-  ...theme,
-  percentage:
-    typeof theme.percentage === "number" ? Math.round(theme.percentage * 10) / 10 : theme.percentage,
-})
+/** Ratios may be rounded, to these decimals at least: rates to four, percentages to one. */
+const ROUNDING = { conversion_rate: 0.000_051, percentage: 0.051 } as const
+
+/** What was got, with those ratios replaced by the expected ones that these are when rounded. */
+const unrounded = (actual: Body, expected: Body | undefined): Body => {
+  const result: { [key: string]: unknown } = { ...actual }
+  for (const [name, tolerance] of Object.entries(ROUNDING)) {
+    const [got, wanted] = [actual[name], expected?.[name]]
+    if (typeof got === "number" && typeof wanted === "number" && Math.abs(got - wanted) <= tolerance)
+      result[name] = wanted
+  }
+  return result
+}
 
 const checkRealtime = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> => {
   const of = (name: string, expected: (now: number) => number) =>
-    attempt(async () => {
+    attempt(reader.site, `realtime: ${name}`, async () => {
       const actual = await reader.object("realtime")
-      return figure(reader.site, `realtime: ${name}`, expected(Date.now()), actual[name])
+      return [expected(Date.now()), actual[name]]
     })
   return [
     // Visitors leave one by one: all that is known of the second is its beginning and its end.
-    attempt(async () => {
+    attempt(reader.site, "realtime: current_visitors", async () => {
       const { current_visitors: actual, timestamp } = await reader.object("realtime")
       const second = Number(timestamp) * 1000
       const [most, least] = [count.current(second), count.current(second + 1000)]
       const fits = typeof actual === "number" && actual >= least && actual <= most
-      return figure(reader.site, "realtime: current_visitors", fits ? actual : `${least}–${most}`, actual)
+      return [fits ? actual : `${least}–${most}`, actual]
     }),
     of("unique_today", (now) => count.stats("day", now).unique_visitors),
     of("total_events", (now) => count.stats("day", now).total_events),
@@ -61,36 +64,34 @@ const checkRealtime = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<
   ]
 }
 
-const checkStats = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> =>
+const checkPeriods = (
+  reader: Reader,
+  endpoint: string,
+  expected: (period: PeriodName, now: number) => Body,
+): ReadonlyArray<Promise<Figure>> =>
   PERIODS.flatMap((period) =>
-    Object.keys(count.stats(period, 0)).map((name) =>
-      attempt(async () => {
-        const expected: Body = withRoundedRate(count.stats(period, Date.now()))
-        const actual = withRoundedRate(await reader.object("stats", { period }))
-        return figure(reader.site, `stats ${period}: ${name}`, expected[name], actual[name])
+    Object.keys(expected(period, 0)).map((name) =>
+      attempt(reader.site, `${endpoint} ${period}: ${name}`, async () => {
+        const actual = await reader.object(endpoint, { period })
+        const wanted = expected(period, Date.now())
+        return [wanted[name], unrounded(actual, wanted)[name]]
       }),
     ),
   )
+
+const checkStats = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> =>
+  checkPeriods(reader, "stats", (period, now) => count.stats(period, now))
+
+const checkLetters = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> =>
+  checkPeriods(reader, "letters", (period, now) => count.letters(period, now))
 
 const checkThemes = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> =>
   [null, ...PERIODS].flatMap((period) =>
     [null, 1, 5, 20].map((limit) =>
-      attempt(async () => {
-        const expected = count.themes(period, Date.now()).slice(0, limit ?? 5)
+      attempt(reader.site, `themes ${period ?? "all time"}, limit ${limit ?? "default"}`, async () => {
         const actual = await reader.list("themes", { period, limit })
-        const name = `themes ${period ?? "all time"}, limit ${limit ?? "default"}`
-        return figure(reader.site, name, expected.map(withRoundedShare), actual.map(withRoundedShare))
-      }),
-    ),
-  )
-
-const checkLetters = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> =>
-  PERIODS.flatMap((period) =>
-    Object.keys(count.letters(period, 0)).map((name) =>
-      attempt(async () => {
-        const expected: Body = withRoundedRate(count.letters(period, Date.now()))
-        const actual = withRoundedRate(await reader.object("letters", { period }))
-        return figure(reader.site, `letters ${period}: ${name}`, expected[name], actual[name])
+        const expected = count.themes(period, Date.now()).slice(0, limit ?? 5)
+        return [expected, actual.map((theme, index) => unrounded(theme, expected[index]))]
       }),
     ),
   )
@@ -99,19 +100,16 @@ const byPosition = (a: Body, b: Body): number => Number(a.x) - Number(b.x) || Nu
 
 const checkHeatmaps = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> => {
   const of = (url: string | null, hours: number, parameters: Parameters) =>
-    attempt(async () => {
+    attempt(reader.site, `heatmap ${hours} h, ${url ?? "all pages"}`, async () => {
       const actual = await reader.list("heatmap", parameters)
       const sorted = actual.every(
         (point, index) => index === 0 || Number(actual[index - 1]?.count) >= Number(point.count),
       )
       const expected: Array<Body> = count.heatmap(url, hours, Date.now())
-      const name = `heatmap ${hours} h, ${url ?? "all pages"}`
-      return figure(
-        reader.site,
-        name,
+      return [
         { sorted: true, points: expected.sort(byPosition) },
         { sorted, points: [...actual].sort(byPosition) },
-      )
+      ]
     })
   const page = (path: string) => `https://example.org${path}`
   return [

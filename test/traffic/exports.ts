@@ -1,6 +1,6 @@
 /** Compares the downloads, in both formats, with the independent count. */
 import type { PeriodName, SiteCount } from "./count.ts"
-import { attempt, type Figure, figure } from "./figure.ts"
+import { attempt, type Figure } from "./figure.ts"
 import type { Parameters, Reader } from "./read.ts"
 import { isBody } from "./traffic.ts"
 
@@ -83,16 +83,15 @@ export const checkExports = (reader: Reader, count: SiteCount): ReadonlyArray<Pr
     expected: () => Expected,
     order: string | null,
   ): Promise<Figure> =>
-    attempt(async () => {
-      const wanted = expected()
-      const got = pick(await download(reader, kind, format, { period }), Object.keys(wanted[0] ?? {}))
-      return figure(
-        reader.site,
-        `export ${kind}, ${period ?? "default period"}, ${format ?? "default format"}`,
-        order === null ? wanted : sortedBy(wanted, order),
-        order === null ? got : sortedBy(got, order),
-      )
-    })
+    attempt(
+      reader.site,
+      `export ${kind}, ${period ?? "default period"}, ${format ?? "default format"}`,
+      async () => {
+        const wanted = expected()
+        const got = pick(await download(reader, kind, format, { period }), Object.keys(wanted[0] ?? {}))
+        return order === null ? [wanted, got] : [sortedBy(wanted, order), sortedBy(got, order)]
+      },
+    )
   const formats = ["csv", "json"] as const
   return [
     ...PERIODS.flatMap((period) =>

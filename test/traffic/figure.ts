@@ -20,14 +20,24 @@ export const figure = (site: string, name: string, expected: unknown, actual: un
 const ATTEMPTS = 8
 const BETWEEN = 300
 
-/** Compares until it is equal, a few times at most. */
-export const attempt = async (compare: () => Promise<Figure>): Promise<Figure> => {
-  let result = await compare()
-  for (let tries = 1; !result.equal && tries < ATTEMPTS; tries++) {
+/** Compares what `ask` expects and gets until it is equal, a few times at most. A failed question is a difference, too. */
+export const attempt = async (
+  site: string,
+  name: string,
+  ask: () => Promise<readonly [expected: unknown, actual: unknown]>,
+): Promise<Figure> => {
+  for (let tries = 1; ; tries++) {
+    let result: Figure
+    try {
+      const [expected, actual] = await ask()
+      result = figure(site, name, expected, actual)
+    } catch (error) {
+      const said = error instanceof Error ? error.message : String(error)
+      result = { site, name, expected: "an answer", actual: said, equal: false }
+    }
+    if (result.equal || tries === ATTEMPTS) return result
     await sleep(BETWEEN)
-    result = await compare()
   }
-  return result
 }
 
 const WIDTH = 34
