@@ -25,6 +25,7 @@ import { readBacklog } from "./stream/backlog.ts"
 import { liveChannel } from "./stream/keys.ts"
 import { Producer } from "./stream/producer.ts"
 import { makeVisitorKeys } from "./visitors/dayKeys.ts"
+import { eraseVisitor } from "./visitors/erase.ts"
 
 /** The statements that answer requests end after this, milliseconds. */
 const QUERY_TIMEOUT_MS = 15_000
@@ -186,17 +187,18 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
     const subscriber = yield* connectRedis(stores.redis, "subscribe", "subscribe")
     yield* Effect.all([awaitReady(redis, CONNECT_MS), awaitReady(appends, CONNECT_MS)])
 
+    const log = syncLog(config.logLevel)
+    const logAppendFailure = atMostOnceASecond((reason: string) =>
+      log("events refused: the stream does not take them", { reason }),
+    )
     const producer = new Producer({
       redis: appends,
       prefix,
       partitions: config.partitions,
       maxBacklog: config.maxBacklog,
       metrics,
-      onFailure: (reason) => logAppendFailure(reason),
+      onFailure: logAppendFailure,
     })
-    const logAppendFailure = atMostOnceASecond((reason: string) =>
-      syncLog(config.logLevel)("events refused: the stream does not take them", { reason }),
-    )
     const figures = makeFigures({
       redis,
       prefix,
@@ -212,14 +214,27 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
         appender: producer,
         visitorKeys: yield* makeVisitorKeys({ redis, prefix, calendar, metrics, now: Date.now }),
         figures,
-        queries: makeEventQueries({ postgres, calendar, now: Date.now }),
+        queries: {
+          ...makeEventQueries({ postgres, calendar, now: Date.now }),
+          eraseVisitor: (visitorId) =>
+            eraseVisitor(
+              { redis, postgres, prefix, partitions: config.partitions, sites: config.sites, metrics },
+              visitorId,
+            ),
+        },
         readiness: { check: readiness(config, postgres, backlog) },
         metricsText: {
           scrape: scrape({ metrics, sites: config.sites, figures, backlog, otherThreads: actors.metrics }),
         },
       },
       metrics,
-      { localWriteKey: opened.localWriteKey },
+      {
+        localWriteKey: opened.localWriteKey,
+        onFault: (cause) =>
+          log("a request failed for a reason that is not the client's", {
+            error: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause),
+          }),
+      },
     )
     subscriber.on("message", (_channel: string, message: string) => {
       const delta = decodeDelta(message)

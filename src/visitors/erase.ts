@@ -1,0 +1,82 @@
+/** Erasure of a visitor wherever it may be: waiting in a stream, dead-lettered, in Postgres, among the current visitors. */
+import { Effect } from "effect"
+import { decodePayload } from "../domain/event.ts"
+import { fingerprint, partitionOf } from "../domain/visitor.ts"
+import { eraseVisitor as eraseRows } from "../events/queries.ts"
+import type { Metrics } from "../metrics/metrics.ts"
+import { StoreError } from "../stores/errors.ts"
+import type { Postgres } from "../stores/postgres.ts"
+import { type RedisConnection, redisCall } from "../stores/redis.ts"
+import { dropDeadLetter, listDeadLetters } from "../stream/deadLetters.ts"
+import { compareIds, ZERO_ID } from "../stream/id.ts"
+import { figureKeys, streamKeys } from "../stream/keys.ts"
+
+/** What an erasure waits for the actors to finish with the visitor's waiting events, milliseconds. */
+const DRAIN_MS = 8000
+
+export interface EraseOptions {
+  readonly redis: RedisConnection
+  readonly postgres: Postgres
+  readonly prefix: string
+  readonly partitions: number
+  readonly sites: ReadonlyArray<string>
+  readonly metrics: Metrics
+}
+
+/** Waits until the actors have passed everything that was acknowledged for the partition up to now. */
+const awaitProcessed = ({ redis, prefix, metrics }: EraseOptions, partition: number) =>
+  Effect.gen(function* () {
+    const keys = streamKeys(prefix, partition)
+    const last = yield* redisCall(metrics, "erase", async () => {
+      const entries = await redis.xrevrange(keys.events, "+", "-", "COUNT", 1)
+      return entries[0]?.[0] ?? ZERO_ID
+    })
+    while (true) {
+      const applied = yield* redisCall(metrics, "erase", () => redis.hget(keys.state, "applied"))
+      if (compareIds(applied ?? ZERO_ID, last) >= 0) return
+      yield* Effect.sleep("25 millis")
+    }
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: DRAIN_MS,
+      orElse: () =>
+        Effect.fail(
+          new StoreError({
+            store: "postgres",
+            operation: "erase_visitor",
+            unavailable: true,
+            code: "BACKLOG",
+            message: "events of the visitor may still wait to be stored",
+          }),
+        ),
+    }),
+  )
+
+/**
+ * Erases every raw event of a visitor, of all sites; counts stay, they name nobody. Fails (try again) while events of the
+ * visitor's partition wait that were acknowledged before.
+ */
+export const eraseVisitor = (
+  options: EraseOptions,
+  visitorId: string,
+): Effect.Effect<{ readonly deleted: number }, StoreError> =>
+  Effect.gen(function* () {
+    const { redis, postgres, prefix, partitions, sites, metrics } = options
+    const partition = partitionOf(visitorId, partitions)
+    yield* awaitProcessed(options, partition)
+    const { deleted } = yield* eraseRows(postgres, visitorId)
+    const letters = yield* listDeadLetters(options, Number.MAX_SAFE_INTEGER)
+    let dropped = 0
+    for (const letter of letters) {
+      const event = decodePayload(letter.payload)
+      if (typeof event !== "string" && event.visitorId === visitorId) {
+        if (yield* dropDeadLetter(options, letter.partition, letter.id)) dropped++
+      }
+    }
+    yield* redisCall(metrics, "erase", () =>
+      Promise.all(
+        sites.map((site) => redis.zrem(figureKeys(prefix, partition, site).active, fingerprint(visitorId))),
+      ),
+    )
+    return { deleted: deleted + dropped }
+  })
