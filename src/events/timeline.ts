@@ -1,0 +1,132 @@
+/** A site's events, newest first, page by page. */
+import { Effect } from "effect"
+import type { StoreError } from "../stores/errors.ts"
+import type { Postgres } from "../stores/postgres.ts"
+
+const DAY_MS = 86_400_000
+
+/** A raw event as the API shows it. */
+export interface TimelineEvent {
+  readonly id: string
+  readonly visitor_id: string
+  readonly event_type: string
+  readonly event_data: unknown
+  readonly page_url: string | null
+  readonly referrer: string | null
+  /** ISO 8601 in UTC, with milliseconds. */
+  readonly created_at: string
+}
+
+/** The last event of a page: the next one begins after it. */
+export interface Cursor {
+  /** Unix milliseconds. */
+  readonly createdAt: number
+  readonly id: string
+}
+
+export interface TimelinePage {
+  readonly rows: ReadonlyArray<TimelineEvent>
+  /** For {@link decodeCursor}; `null` when there is nothing after this page. */
+  readonly nextCursor: string | null
+}
+
+/** A cursor in bytes: unix milliseconds as a big-endian double, and the UUID. */
+const CURSOR_BYTES = 8 + 16
+
+/** A cursor as an opaque text, 32 characters of base64url. */
+export const encodeCursor = (cursor: Cursor): string => {
+  const bytes = Buffer.alloc(CURSOR_BYTES)
+  bytes.writeDoubleBE(cursor.createdAt, 0)
+  bytes.write(cursor.id.replaceAll("-", ""), 8, "hex")
+  return bytes.toString("base64url")
+}
+
+/** Reads a cursor back; `null` for a text that {@link encodeCursor} did not make. */
+export const decodeCursor = (text: string): Cursor | null => {
+  if (!/^[A-Za-z0-9_-]{32}$/.test(text)) return null
+  const bytes = Buffer.from(text, "base64url")
+  const createdAt = bytes.readDoubleBE(0)
+  if (!Number.isSafeInteger(createdAt) || createdAt < 0 || createdAt > 8.64e15) return null
+  const hex = bytes.toString("hex", 8)
+  const id = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  return { createdAt, id }
+}
+
+export interface TimelineQuery {
+  /** A site's slug. */
+  readonly site: string
+  readonly limit: number
+  /** Events to skip, after the cursor where there is one. */
+  readonly offset: number
+  readonly cursor: Cursor | null
+  /** Unix milliseconds. */
+  readonly now: number
+}
+
+export interface EventRow {
+  readonly id: string
+  readonly visitor_id: string
+  readonly event_type: string
+  readonly event_data: unknown
+  readonly page_url: string | null
+  readonly referrer: string | null
+  readonly created_at: Date
+}
+
+/** `created_at` in terms of its own, too, so that tables of other days are left out. */
+const SELECT_PAGE = `
+  SELECT id, visitor_id, event_type, event_data, page_url, referrer, created_at
+  FROM analytics_events
+  WHERE site_id = (SELECT id FROM sites WHERE slug = $1)
+    AND created_at >= $2 AND created_at <= $3 AND (created_at, id) < ($3, $4)
+  ORDER BY created_at DESC, id DESC
+  LIMIT $5 OFFSET $6`
+
+const FIRST_INSTANT = new Date(0)
+const LAST_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+export const toTimelineEvent = (row: EventRow): TimelineEvent => ({
+  id: row.id,
+  visitor_id: row.visitor_id,
+  event_type: row.event_type,
+  event_data: row.event_data,
+  page_url: row.page_url,
+  referrer: row.referrer,
+  created_at: row.created_at.toISOString(),
+})
+
+/**
+ * A page of a site's events, newest first; events of the same millisecond in the order of their ids. Following
+ * `nextCursor` shows every event that was there at the beginning exactly once, whatever arrives meanwhile.
+ */
+export const timeline = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  { site, limit, offset, cursor, now }: TimelineQuery,
+): Effect.fn.Return<TimelinePage, StoreError> {
+  // Nothing is newer than tomorrow: senders' clocks may be ahead by minutes only.
+  const until = cursor ?? { createdAt: now + DAY_MS, id: LAST_UUID }
+  // One more than asked for tells whether there is a next page.
+  const select = (from: Date) =>
+    postgres.query<EventRow>("timeline", SELECT_PAGE, [
+      site,
+      from,
+      new Date(until.createdAt),
+      until.id,
+      limit + 1,
+      offset,
+    ])
+
+  // Most pages lie within a day, and planning a query over a day's tables takes a tenth of planning it over all.
+  const recent = yield* select(new Date(Math.max(0, Math.min(until.createdAt, now) - DAY_MS)))
+  const found = recent.length > limit ? recent : yield* select(FIRST_INSTANT)
+
+  const page = found.slice(0, limit)
+  const last = page.at(-1)
+  return {
+    rows: page.map(toTimelineEvent),
+    nextCursor:
+      last !== undefined && found.length > limit
+        ? encodeCursor({ createdAt: last.created_at.getTime(), id: last.id })
+        : null,
+  }
+})
