@@ -16,7 +16,7 @@ import type { Figures } from "../server/services.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { LiveDelta, LiveEvent } from "./delta.ts"
 import { Throttle } from "./throttle.ts"
-import { TokenBucket } from "./token_bucket.ts"
+import { TokenBucket } from "./tokenBucket.ts"
 
 /** What a client may subscribe to. */
 export const TOPICS = ["stats", "events", "themes", "letters"] as const

@@ -3,7 +3,7 @@ import type { BatchEntry } from "../events/batchWriter.ts"
 import type { RedisConnection } from "../stores/redis.ts"
 import { liveChannel } from "../stream/keys.ts"
 import { encodeDelta, type LiveEvent } from "./delta.ts"
-import { TokenBucket } from "./token_bucket.ts"
+import { TokenBucket } from "./tokenBucket.ts"
 
 export interface LivePublisher {
   /**

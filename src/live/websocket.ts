@@ -9,7 +9,7 @@ import type {
 } from "uWebSockets.js"
 import { decodeSite, Rejection } from "../domain/event.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import { limitKey, socketAddress, type TrustedProxies } from "../server/address.ts"
+import { forwardedFor, limitKey, socketAddress, type TrustedProxies } from "../server/address.ts"
 import type { Cors } from "../server/cors.ts"
 import { Problem, SHUTTING_DOWN } from "../server/problem.ts"
 import { Parameters } from "../server/query.ts"
@@ -133,8 +133,9 @@ export class Connections {
   }
 
   #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t) {
+    const { proxies } = this.#options
     const socket = socketAddress(res.getRemoteAddress())
-    const address = limitKey(this.#options.proxies.client(socket, req.getHeader("x-forwarded-for")))
+    const address = limitKey(proxies.client(socket, proxies.any ? forwardedFor(req) : ""))
     const site = this.#admission(req, address)
     if (site instanceof Problem) {
       this.#options.metrics.websocketDropped.inc({ reason: site.code.toLowerCase() })

@@ -1,13 +1,12 @@
 /** What only the bearer of `ADMIN_TOKEN` may do: hand out or erase what is known of a visitor. */
 
 import type { HttpRequest } from "uWebSockets.js"
-import { Exit } from "effect"
+import { Cause, Exit } from "effect"
 import { UUID } from "../domain/limits.ts"
 import type { Runner } from "./cache.ts"
 import type { Exchange } from "./exchange.ts"
 import type { Exports } from "./export.ts"
 import { Problem } from "./problem.ts"
-import { exitProblem } from "./reads.ts"
 import { bearerToken, Secrets } from "./secrets.ts"
 import type { EventQueries } from "./services.ts"
 
@@ -50,7 +49,7 @@ export class Administration {
     const visitor = this.#visitor(req, id)
     if (visitor instanceof Problem) return exchange.refuse(visitor)
     this.#run(this.#queries.eraseVisitor(visitor)).addObserver((exit) => {
-      if (Exit.isFailure(exit)) exchange.refuse(exitProblem(exit.cause))
+      if (Exit.isFailure(exit)) exchange.fail(Cause.squash(exit.cause))
       else exchange.json({ success: true, data: { deleted: exit.value.deleted } })
     })
   }

@@ -138,7 +138,12 @@ export class Bodies {
       if (isLast) {
         if (pending !== null) this.#pending.delete(pending)
         const last = Buffer.from(chunk)
-        return done(parts === null ? last : Buffer.concat([...parts, last]))
+        try {
+          done(parts === null ? last : Buffer.concat([...parts, last]))
+        } catch (cause) {
+          exchange.fail(cause)
+        }
+        return
       }
       if (pending === null) {
         pending = {

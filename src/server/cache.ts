@@ -1,5 +1,5 @@
 /** Reads that many ask at once: one question to the store, one answer for all. */
-import { type Effect, Exit, type Fiber } from "effect"
+import { Effect, Exit, type Fiber } from "effect"
 import type { StoreError } from "../stores/errors.ts"
 
 /** Runs an effect in the server's scope. */
@@ -50,7 +50,7 @@ export class ReadCache<A> {
     const entry: Entry<A> = { waiting: [done], result: null, until: 0 }
     if (this.#entries.size >= this.#options.maxEntries) this.#evict()
     this.#entries.set(key, entry)
-    this.#options.run(load()).addObserver((result) => this.#settle(key, entry, result))
+    this.#options.run(Effect.suspend(load)).addObserver((result) => this.#settle(key, entry, result))
   }
 
   /** Makes the next `get` of a key ask anew. Those who wait keep waiting for the read that is under way. */

@@ -1,8 +1,7 @@
 /** One request and its answer: safe to use after the client has gone, and counted once whatever happens. */
 import type { HttpResponse } from "uWebSockets.js"
 import type { Metrics } from "../metrics/metrics.ts"
-import type { Problem } from "./problem.ts"
-import { STATUS } from "./problem.ts"
+import { failureProblem, type Problem, STATUS } from "./problem.ts"
 
 const COMMON =
   "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\nContent-Security-Policy: "
@@ -165,6 +164,13 @@ export class Exchange {
       lines: `${problem.headers}Cache-Control: no-store\r\n`,
       ...options,
     })
+  }
+
+  /** Refuses what failed for `cause`, a store's error or a fault of ours; the latter is reported for the log. */
+  fail(cause: unknown): void {
+    const problem = failureProblem(cause)
+    if (problem.code === "INTERNAL_ERROR") this.#traffic.onFault(cause)
+    this.refuse(problem)
   }
 
   /** Begins a body of unknown length; {@link write} and {@link end} follow. A HEAD is answered at once. */

@@ -2,7 +2,6 @@
 import { Effect } from "effect"
 import { PERIODS, type Period } from "../domain/period.ts"
 import type { Exchange } from "./exchange.ts"
-import { failureProblem } from "./problem.ts"
 import type { Parameters } from "./query.ts"
 import type { EventQueries, ExportRow, Figures } from "./services.ts"
 
@@ -78,7 +77,7 @@ const send = async (
     exchange.end()
   } catch (cause) {
     if (begun) exchange.abandon()
-    else exchange.refuse(failureProblem(cause))
+    else exchange.fail(cause)
   }
 }
 

@@ -11,15 +11,16 @@
  */
 import type { HttpRequest, HttpResponse } from "uWebSockets.js"
 import { decodeEvent, decodeSite, type EventContext, encodePayload, Rejection } from "../domain/event.ts"
-import { MAX_BATCH_BODY_BYTES, MAX_BATCH_EVENTS, MAX_EVENT_BODY_BYTES } from "../domain/limits.ts"
+import { MAX_BATCH_BODY_BYTES, MAX_EVENT_BODY_BYTES } from "../domain/limits.ts"
 import { partitionOf } from "../domain/visitor.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import { limitKey, socketAddress, type TrustedProxies } from "./address.ts"
+import { forwardedFor, limitKey, socketAddress, type TrustedProxies } from "./address.ts"
+import { type BatchItem, batchItems } from "./batch.ts"
 import { type Bodies, type BodyFormat, bodyFormat, bodyText, parseJson } from "./body.ts"
 import { type Exchange, JSON_TYPE } from "./exchange.ts"
 import { appendProblem, Problem, type ProblemCode } from "./problem.ts"
 import { Parameters } from "./query.ts"
-import type { RateLimit } from "./rate_limit.ts"
+import type { RateLimit } from "./rateLimit.ts"
 import { bearerToken, type Secrets } from "./secrets.ts"
 import type { Appender, AppendFailure } from "./services.ts"
 import type { VisitorHints, Visitors } from "./visitors.ts"
@@ -32,7 +33,6 @@ const WRONG_KEY = new Problem(
   "The write key is not one of WRITE_KEYS.",
   "WWW-Authenticate: Bearer\r\n",
 )
-const TOO_MANY = new Problem("TOO_MANY_EVENTS", `A batch holds at most ${MAX_BATCH_EVENTS} events.`)
 const NO_DERIVED_VISITOR: AppendFailure = "STREAM_UNAVAILABLE"
 
 /** What a refused event of a batch is listed as. */
@@ -129,7 +129,7 @@ export class Ingest {
       site = named
     }
     const referer = req.getHeader("referer")
-    const forwarded = proxies.any ? req.getHeader("x-forwarded-for") : ""
+    const forwarded = proxies.any ? forwardedFor(req) : ""
     let address: string | null = null
     return {
       context: {
@@ -273,39 +273,4 @@ export class Ingest {
     }
     if (items.length === 0) close()
   }
-}
-
-/** One event of a batch: a parsed value, or a line that is still to be parsed. */
-interface BatchItem {
-  readonly value: unknown
-  readonly line?: string
-}
-
-/**
- * The events of a batch. A JSON array, or NDJSON: told by the content type, else by the first character, since an array
- * begins with `[` and the first of several lines with `{`.
- */
-const batchItems = (text: string, format: BodyFormat): ReadonlyArray<BatchItem> | Problem => {
-  const first = text.trimStart().charAt(0)
-  if (format === "json" && first !== "{") {
-    const parsed = parseJson(text)
-    if (parsed instanceof Problem) return parsed
-    if (!Array.isArray(parsed.value))
-      return new Problem(
-        "INVALID_BODY",
-        "The body must be a JSON array of events, or one event a line (NDJSON).",
-      )
-    return parsed.value.length > MAX_BATCH_EVENTS
-      ? TOO_MANY
-      : parsed.value.map((value: unknown) => ({ value }))
-  }
-  const items: Array<BatchItem> = []
-  for (const line of text.split("\n")) {
-    if (line.trim() === "") continue
-    if (items.length === MAX_BATCH_EVENTS) return TOO_MANY
-    items.push({ value: undefined, line })
-  }
-  return items.length === 0
-    ? new Problem("INVALID_JSON", "The body is empty: it must be JSON or NDJSON.")
-    : items
 }

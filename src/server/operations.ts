@@ -1,9 +1,8 @@
 /** What operators ask: liveness, readiness, metrics. */
-import { Exit } from "effect"
+import { Cause, Exit } from "effect"
 import type { Runner } from "./cache.ts"
 import { type Exchange, JSON_TYPE } from "./exchange.ts"
 import { RETRY_AFTER_S } from "./problem.ts"
-import { exitProblem } from "./reads.ts"
 import type { MetricsText, Readiness } from "./services.ts"
 
 const NO_STORE = "Cache-Control: no-store\r\n"
@@ -27,7 +26,7 @@ export class Operations {
   /** `GET /ready`: the process can do its work; 503 with the same report when it cannot. */
   ready(exchange: Exchange): void {
     this.#run(this.#readiness.check).addObserver((exit) => {
-      if (Exit.isFailure(exit)) return exchange.refuse(exitProblem(exit.cause))
+      if (Exit.isFailure(exit)) return exchange.fail(Cause.squash(exit.cause))
       const data = exit.value
       if (data.ready) return exchange.json({ success: true, data })
       const error = "Not ready: see data for the part that is missing."
@@ -43,7 +42,7 @@ export class Operations {
   /** `GET /metrics`: the Prometheus text format. */
   metrics(exchange: Exchange): void {
     this.#run(this.#metricsText.scrape).addObserver((exit) => {
-      if (Exit.isFailure(exit)) exchange.refuse(exitProblem(exit.cause))
+      if (Exit.isFailure(exit)) exchange.fail(Cause.squash(exit.cause))
       else exchange.answer("200 OK", exit.value.contentType, exit.value.body, { lines: NO_STORE })
     })
   }

@@ -8,7 +8,7 @@ import { PERIODS } from "../domain/period.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { ReadCache, type Runner } from "./cache.ts"
 import { type Exchange, JSON_TYPE } from "./exchange.ts"
-import { failureProblem, Problem } from "./problem.ts"
+import { Problem } from "./problem.ts"
 import { Parameters } from "./query.ts"
 import type { EventQueries, Figures } from "./services.ts"
 
@@ -32,9 +32,6 @@ export const readSite = (parameters: Parameters, sites: Sites): string => {
   parameters.problem ??= new Problem(site.code, site.error)
   return sites.default
 }
-
-/** The reason of a failed effect, as an answer. A defect is an internal error. */
-export const exitProblem = (cause: Cause.Cause<unknown>): Problem => failureProblem(Cause.squash(cause))
 
 /** A read as its parameters describe it: the key under which equal ones are shared, and the answer's body. */
 interface Read {
@@ -127,7 +124,7 @@ export class Reads {
     const load = () => Effect.map(read.load(), (value) => Buffer.from(JSON.stringify(value)))
     const key = `${endpoint} ${site} ${read.key}`
     this.#answers.get(key, load, (plain) => {
-      if (Exit.isFailure(plain)) return exchange.refuse(exitProblem(plain.cause))
+      if (Exit.isFailure(plain)) return exchange.fail(Cause.squash(plain.cause))
       if (!exchange.gzip || plain.value.length < MIN_GZIP_BYTES)
         return exchange.answer("200 OK", JSON_TYPE, plain.value, PLAIN)
       this.#answers.get(

@@ -84,7 +84,8 @@ export class Router {
       if (route === undefined) return exchange.refuse(NOT_FOUND)
       this.#invoke(exchange, req, route, method, origin, path)
     } catch (cause) {
-      this.#fault(exchange, cause)
+      // A fault of ours must not leave the client waiting, nor end the process.
+      exchange.fail(cause)
     }
   }
 
@@ -103,11 +104,5 @@ export class Router {
         ? this.#cors.preflightLines(origin, allow)
         : ""
     exchange.empty("204 No Content", `Allow: ${allow}\r\n${preflight}`)
-  }
-
-  /** A fault of ours must not leave the client waiting, nor end the process. */
-  #fault(exchange: Exchange, cause: unknown) {
-    exchange.refuse(new Problem("INTERNAL_ERROR", "The request failed for a reason of the server's own."))
-    this.#traffic.onFault(cause)
   }
 }

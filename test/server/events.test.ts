@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest"
 import { deriveVisitorId } from "../../src/domain/visitor.ts"
 import { eventually } from "../support/eventually.ts"
-import { API, metricValue, post, requestCount, serve, VISITOR, WRITE_KEY } from "./server_fixture.ts"
+import { raw, rawEvent } from "./rawClient.ts"
+import { API, metricValue, post, requestCount, serve, VISITOR, WRITE_KEY } from "./serverFixture.ts"
 
 const EVENT = { event_type: "page_view", visitor_id: VISITOR, page_url: "/cv" }
 const OTHER = "11111111-2222-4333-8444-555555555555"
@@ -302,6 +303,8 @@ describe("the rate limit", () => {
     expect(await send(proxied.url, "1.1.1.1")).toBe(201)
     expect(await send(proxied.url, "2.2.2.2")).toBe(201)
     expect(await send(proxied.url, "9.9.9.9, 1.1.1.1")).toBe(429)
+    const forged = ["X-Forwarded-For: 7.7.7.7", "X-Forwarded-For: 1.1.1.1", "Content-Length: 2"]
+    expect((await raw(proxied.server.port, rawEvent(forged, "{}"))).status).toBe(429)
     expect(await send(proxied.url, "2001:db8:1:2::1")).toBe(201)
     expect(await send(proxied.url, "2001:db8:1:2::2")).toBe(429)
     expect(await send(proxied.url, "2001:db8:1:3::2")).toBe(201)

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest"
 import { csvField } from "../../src/server/export.ts"
 import { eventually } from "../support/eventually.ts"
-import { RawConnection } from "./raw_client.ts"
-import { API, serve } from "./server_fixture.ts"
+import { RawConnection } from "./rawClient.ts"
+import { API, serve } from "./serverFixture.ts"
 
 describe("an export", () => {
   it("is a CSV download by default, and JSON when asked", async () => {

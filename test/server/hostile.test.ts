@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { RawConnection, raw, rawEvent } from "./raw_client.ts"
-import { API, post, serve, VISITOR } from "./server_fixture.ts"
+import { RawConnection, raw, rawEvent } from "./rawClient.ts"
+import { API, post, serve, VISITOR } from "./serverFixture.ts"
 
 const EVENT = JSON.stringify({ event_type: "page_view", visitor_id: VISITOR })
 const LENGTH = `Content-Length: ${EVENT.length}`

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest"
 import { decodeDelta, encodeDelta, type LiveDelta, type LiveEvent } from "../../src/live/delta.ts"
 import { eventually } from "../support/eventually.ts"
-import { RawConnection, raw } from "./raw_client.ts"
-import { metricValue, type Running, serve, VISITOR } from "./server_fixture.ts"
+import { RawConnection, raw } from "./rawClient.ts"
+import { metricValue, type Running, serve, VISITOR } from "./serverFixture.ts"
 
 type Frame = { readonly type: string; readonly [key: string]: unknown }
 

@@ -1,7 +1,7 @@
 import { gunzipSync } from "node:zlib"
 import { describe, expect, it } from "vitest"
-import { RawConnection, raw } from "./raw_client.ts"
-import { ADMIN_TOKEN, API, requestCount, serve, VISITOR, World } from "./server_fixture.ts"
+import { RawConnection, raw } from "./rawClient.ts"
+import { ADMIN_TOKEN, API, requestCount, serve, VISITOR, World } from "./serverFixture.ts"
 
 const READS = ["realtime", "stats", "themes", "letters", "timeline", "heatmap"]
 

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { startServer } from "../../src/server/server.ts"
 import { eventually } from "../support/eventually.ts"
-import { RawConnection, rawEvent } from "./raw_client.ts"
-import { API, DEFAULTS, serve, VISITOR, World } from "./server_fixture.ts"
+import { RawConnection, rawEvent } from "./rawClient.ts"
+import { API, DEFAULTS, serve, VISITOR, World } from "./serverFixture.ts"
 
 const EVENT = JSON.stringify({ event_type: "page_view", visitor_id: VISITOR })
 const REQUEST = rawEvent([`Content-Length: ${EVENT.length}`], EVENT)
