@@ -52,9 +52,9 @@ export interface RunningStore {
 
 const READY_WITHIN = "120 seconds"
 const ADOPTED_WITHIN = "10 seconds"
-/** Together below the ten seconds in which the whole program ends. */
-const STOPPED_WITHIN = "5 seconds"
-const HALTED_WITHIN = "3 seconds"
+/** For both stores, one after the other, within the ten seconds in which the whole program ends. Halting loses nothing either. */
+const STOPPED_WITHIN = "4 seconds"
+const HALTED_WITHIN = "500 millis"
 const POLL_EVERY = "20 millis"
 const WATCH_EVERY = "250 millis"
 const LOG_BYTES = 10 * 1024 * 1024

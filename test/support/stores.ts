@@ -1,11 +1,9 @@
 /** Vitest's global set-up: one Redis and one PostgreSQL for the whole run. */
-import { mkdtempSync, realpathSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { Effect, Exit, Scope } from "effect"
 import type { TestProject } from "vitest/node"
 import { embeddedPostgres, embeddedRedis, findRedis } from "../../src/embedded/index.ts"
 import { hasDocker, startContainers } from "./containers.ts"
+import { newFolder, removeFolder, removeFoldersOfKilledRuns } from "./temporary-folder.ts"
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -23,6 +21,7 @@ interface Stores {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  removeFoldersOfKilledRuns()
   // Tests with a Redis of their own run at once in several processes; installing it is for one.
   await Effect.runPromise(Effect.ignore(findRedis))
   const stores = given() ?? (await contained()) ?? (await embedded())
@@ -53,11 +52,11 @@ const contained = async (): Promise<Stores | undefined> => {
 }
 
 const embedded = async (): Promise<Stores> => {
-  const dataDir = realpathSync(mkdtempSync(join(tmpdir(), "analytics-stores-")))
+  const dataDir = newFolder()
   const scope = Effect.runSync(Scope.make())
   const stop = async () => {
     await Effect.runPromise(Scope.close(scope, Exit.void))
-    rmSync(dataDir, { recursive: true, force: true })
+    removeFolder(dataDir)
   }
   const both = Effect.all(
     [embeddedRedis({ dataDir, fsync: "everysec", maxMemoryBytes: 1024 ** 3 }), embeddedPostgres({ dataDir })],

@@ -1,11 +1,40 @@
-import { mkdtempSync, realpathSync, rmSync } from "node:fs"
+/** Folders for a test or a run, which say whose they are, so that what a killed run left behind can be found. */
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { onTestFinished } from "vitest"
+import { commandLineOf, isAlive } from "../../src/embedded/process.ts"
+
+const PREFIX = "analytics-test-"
 
 /** An empty folder, removed after the test. */
 export const temporaryFolder = (): string => {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), "analytics-test-")))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = newFolder()
+  onTestFinished(() => removeFolder(folder))
   return folder
+}
+
+export const newFolder = (): string => realpathSync(mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`)))
+
+export const removeFolder = (folder: string): void =>
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+
+/** Ends the stores and removes the folders of test runs that were killed: their stores outlive them by design. */
+export const removeFoldersOfKilledRuns = (): void => {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = name.startsWith(PREFIX) ? Number(name.slice(PREFIX.length).split("-")[0]) : Number.NaN
+    if (Number.isNaN(owner) || isAlive(owner)) continue
+    const folder = join(tmpdir(), name)
+    for (const store of ["redis.json", "postgres.json"]) endStore(folder, join(folder, store))
+    removeFolder(folder)
+  }
+}
+
+const endStore = (folder: string, handleFile: string): void => {
+  try {
+    const { pid } = JSON.parse(readFileSync(handleFile, "utf8")) as { readonly pid: number }
+    if (commandLineOf(pid)?.includes(folder)) process.kill(pid, "SIGKILL")
+  } catch {
+    // There is none, or it is somebody else's.
+  }
 }
