@@ -31,7 +31,7 @@ const readingRows = (reading: Reading): Array<string> => {
 /** What was read and what the server made of it. */
 export const replaySummary = (reading: Reading, tally: Tally, seconds: number): string => {
   const rows = readingRows(reading)
-  rows.push(row("sent", tally.sent), row("accepted", tally.accepted))
+  rows.push(row("page views", reading.pageViews), row("sent", tally.sent), row("accepted", tally.accepted))
   const rejected = [...tally.rejected.values()].reduce((sum, count) => sum + count, 0)
   rows.push(row("rejected", rejected))
   for (const [code, count] of tally.rejected) rows.push(row(`  ${code}`, count))

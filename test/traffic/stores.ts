@@ -21,8 +21,8 @@ export const checkRows = async (databaseUrl: string, events: number): Promise<Re
   }
 }
 
-/** Nothing waits, and nothing was given up. */
-export const checkStreams = async (redisUrl: string): Promise<ReadonlyArray<Figure>> => {
+/** Nothing waits, and nothing was given up, in the streams under a key prefix (by default any). */
+export const checkStreams = async (redisUrl: string, prefix = "*"): Promise<ReadonlyArray<Figure>> => {
   const redis = new Redis(redisUrl)
   try {
     const lengths = async (pattern: string) => {
@@ -31,8 +31,8 @@ export const checkStreams = async (redisUrl: string): Promise<ReadonlyArray<Figu
       return sum
     }
     return [
-      figure("(all)", "streams: events that wait", 0, await lengths("*}:events")),
-      figure("(all)", "streams: dead letters", 0, await lengths("*}:dead")),
+      figure("(all)", "streams: events that wait", 0, await lengths(`${prefix}:{*}:events`)),
+      figure("(all)", "streams: dead letters", 0, await lengths(`${prefix}:{*}:dead`)),
     ]
   } finally {
     redis.disconnect()
