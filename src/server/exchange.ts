@@ -13,6 +13,17 @@ const COMMON =
 const API_SECURITY = `${COMMON}default-src 'none'; frame-ancestors 'none'`
 const PAGE_SECURITY = `${COMMON}default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 
+let last = { type: "", shared: "", own: "", page: false, bytes: Buffer.alloc(0) }
+
+/** The bytes of an answer's header lines. One answer after the other has the same ones, and bytes are handed over faster than text. */
+const headBytes = (type: string, shared: string, own: string, page: boolean): Buffer => {
+  if (last.type !== type || last.shared !== shared || last.own !== own || last.page !== page) {
+    const bytes = Buffer.from(`${type}\r\n${shared}${own}${page ? PAGE_SECURITY : API_SECURITY}`)
+    last = { type, shared, own, page, bytes }
+  }
+  return last.bytes
+}
+
 export const JSON_TYPE = "application/json; charset=utf-8"
 
 /** Status that metrics show for a request whose client left before the answer (nginx's convention). */
@@ -118,10 +129,7 @@ export class Exchange {
 
   #writeHead(status: string, type: string, lines: string, page: boolean): void {
     this.res.writeStatus(status)
-    this.res.writeHeader(
-      "Content-Type",
-      `${type}\r\n${this.lines}${lines}${page ? PAGE_SECURITY : API_SECURITY}`,
-    )
+    this.res.writeHeader("Content-Type", headBytes(type, this.lines, lines, page))
   }
 
   /**

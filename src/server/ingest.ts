@@ -25,7 +25,7 @@ import { bearerToken, type Secrets } from "./secrets.ts"
 import type { Appender, AppendFailure } from "./services.ts"
 import type { VisitorHints, Visitors } from "./visitors.ts"
 
-const TRACKED = '{"success":true,"message":"Event tracked successfully"}'
+const TRACKED = Buffer.from('{"success":true,"message":"Event tracked successfully"}')
 const NO_STORE = { lines: "Cache-Control: no-store\r\n" }
 
 const WRONG_KEY = new Problem(

@@ -1,7 +1,7 @@
 /** Comparing secrets that requests carry, in time that says nothing of them. */
-import { createHash, timingSafeEqual } from "node:crypto"
+import { hash, timingSafeEqual } from "node:crypto"
 
-const digest = (secret: string): Buffer => createHash("sha256").update(secret).digest()
+const digest = (secret: string): Buffer => hash("sha256", secret, "buffer")
 
 /** A set of accepted secrets. Digests have one length, so that comparing them takes one time. */
 export class Secrets {
