@@ -20,8 +20,10 @@ export interface Session {
     values: ReadonlyArray<unknown>,
     size: number,
   ) => Effect.Effect<Effect.Effect<ReadonlyArray<Row>, StoreError>, never, Scope.Scope>
-  /** From here to the end of the scope everything is one transaction, rolled back unless `COMMIT` was sent. */
-  readonly begin: (mode: string) => Effect.Effect<void, StoreError, Scope.Scope>
+  /** From here on everything is one transaction, rolled back at the end of the scope unless the result was run. */
+  readonly begin: (
+    mode?: string,
+  ) => Effect.Effect<{ readonly commit: Effect.Effect<void, StoreError> }, StoreError, Scope.Scope>
 }
 
 const BACKEND = "SELECT pg_backend_pid() AS pid"
@@ -99,11 +101,22 @@ export const openSession = (
           Effect.sync(() => client.query(new Cursor<Row>(statement, [...values]))),
           (cursor) => orGiveUp(() => cursor.close()),
         ).pipe(Effect.map((cursor) => call(() => cursor.read(size)))),
-      begin: (mode) =>
-        Effect.acquireRelease(
-          call(() => client.query(`BEGIN ${mode}`)),
-          () => orGiveUp(() => client.query("ROLLBACK")),
-        ).pipe(Effect.asVoid),
+      begin: (mode = "") =>
+        Effect.gen(function* () {
+          let open = true
+          yield* Effect.acquireRelease(
+            call(() => client.query(`BEGIN ${mode}`)),
+            () => Effect.suspend(() => (open ? orGiveUp(() => client.query("ROLLBACK")) : Effect.void)),
+          )
+          return {
+            commit: Effect.andThen(
+              call(() => client.query("COMMIT")),
+              Effect.sync(() => {
+                open = false
+              }),
+            ),
+          }
+        }),
     }
   })
 

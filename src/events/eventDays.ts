@@ -15,6 +15,13 @@ const NO_PARTITION = "23514"
 /** Name of a UTC day, `2025-12-08`, by its number since 1970-01-01. */
 const nameOf = (dayNumber: number): string => new Date(dayNumber * DAY_MS).toISOString().slice(0, 10)
 
+/** Days whose tables are made ahead. */
+const DAYS_AHEAD = 3
+
+/** The UTC day of an instant (unix milliseconds) and the next ones. */
+export const upcomingDays = (now: number): ReadonlyArray<string> =>
+  Array.from({ length: DAYS_AHEAD + 1 }, (_, i) => nameOf(Math.floor(now / DAY_MS) + i))
+
 /** Creates the tables of UTC days (`2025-12-08`) that have none. */
 export const ensureEventDays = (
   postgres: Postgres,

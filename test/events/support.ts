@@ -1,6 +1,6 @@
 /** What the tests of this folder share: a migrated database of one's own, and events to put in it. */
 import { randomUUID } from "node:crypto"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Logger, Scope } from "effect"
 import { onTestFinished } from "vitest"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
@@ -13,7 +13,9 @@ import { freshDatabase } from "../support/index.ts"
 
 export const UTC = new Calendar("UTC")
 
-export const run = Effect.runPromise
+/** Runs an effect without its log. */
+export const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
+  Effect.runPromise(Effect.provide(effect, Logger.layer([])))
 
 /** A pool of a few connections, ended after the test. */
 export const connect = async (url: string): Promise<Postgres> => {

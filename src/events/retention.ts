@@ -1,0 +1,192 @@
+/**
+ * Deletes what is older than the retention: raw events, and the ids that no sender may retry any more. One node of a
+ * cluster at a time. It may be interrupted at any moment; the next run continues where it was.
+ */
+import { Clock, Effect } from "effect"
+import type { Calendar } from "../domain/period.ts"
+import type { Metrics } from "../metrics/metrics.ts"
+import type { StoreError } from "../stores/errors.ts"
+import type { Postgres } from "../stores/postgres.ts"
+import { Archive } from "./archive.ts"
+import { openSession } from "./cursor.ts"
+import { ensureEventDays, upcomingDays } from "./eventDays.ts"
+import {
+  deleteFromDay,
+  dropDay,
+  type ExpiredDay,
+  expiredDays,
+  type Removal,
+  type RetentionPath,
+} from "./expiredDays.ts"
+import { DEFAULT_PACE, type Pace } from "./expiredRows.ts"
+import { deleteExpiredKeys } from "./idempotencyKeys.ts"
+import { LOCKS } from "./locks.ts"
+import { snapshotUniques, type UniquesOf } from "./periodUniques.ts"
+
+export type { RetentionPath } from "./expiredDays.ts"
+export type { Pace } from "./expiredRows.ts"
+export type { UniquesOf } from "./periodUniques.ts"
+
+const DAY_MS = 86_400_000
+
+export interface RetentionOptions {
+  /** Events older than this many days of 24 hours go. */
+  readonly retentionDays: number
+  /** Where events are archived before they go; `null` for nowhere. */
+  readonly archiveDir: string | null
+  /** Only says what would go. */
+  readonly dryRun: boolean
+  /** `false` deletes row by row even where a whole table has expired; the default is to drop it. */
+  readonly dropPartitions?: boolean
+  /** Unix milliseconds. */
+  readonly now: number
+  readonly metrics: Metrics
+  /** In the deployment's time zone. */
+  readonly calendar: Calendar
+  readonly partitions: number
+  /** The unique visitors of a site's period in a partition, asked before their events go. */
+  readonly uniquesOf: UniquesOf
+  /** Default: {@link DEFAULT_PACE}. */
+  readonly pace?: Pace
+  /** Runs after each committed step, with what it removed of which day. */
+  readonly onProgress?: (progress: RetainedDay) => Effect.Effect<void>
+}
+
+/** Events of a UTC day that went, or would go. */
+export interface RetainedDay {
+  /** `2025-12-08`. */
+  readonly day: string
+  readonly path: RetentionPath
+  readonly rows: number
+}
+
+export type RetentionReport =
+  /** Another node is at it. */
+  | { readonly skipped: true }
+  | {
+      readonly skipped: false
+      readonly dryRun: boolean
+      /** ISO 8601: events before this went. */
+      readonly cutoff: string
+      readonly days: ReadonlyArray<RetainedDay>
+      /** Sum over the days. */
+      readonly rows: number
+      /** Idempotency keys deleted; a dry run does not count them. */
+      readonly keys: number
+      readonly milliseconds: number
+    }
+
+const TRY_LOCK = `SELECT pg_try_advisory_xact_lock(${LOCKS.retention}) AS locked`
+
+/**
+ * Runs retention once. Before events go, the unique visitors of their days, weeks and months are kept in period_uniques
+ * (daily_totals holds the rest), so that every figure outlives its events. Fails with the first {@link StoreError}; what
+ * was done until then stays done.
+ */
+export const runRetention = (
+  postgres: Postgres,
+  options: RetentionOptions,
+): Effect.Effect<RetentionReport, StoreError> =>
+  Effect.gen(function* () {
+    // The lock lives in a transaction that does nothing else: it ends with its connection, however that ends, and being
+    // idle it keeps vacuum from nothing.
+    const session = yield* openSession(postgres, "retention")
+    yield* session.begin()
+    yield* session.query("SET LOCAL idle_in_transaction_session_timeout = 0")
+    const { rows } = yield* session.query<{ locked: boolean }>(TRY_LOCK)
+    if (rows[0]?.locked !== true) {
+      yield* Effect.logInfo("retention skipped: another node is at it")
+      return { skipped: true } as const
+    }
+    const holdsLock = Effect.asVoid(session.query("SELECT 1"))
+    return yield* locked(postgres, options, holdsLock)
+  }).pipe(Effect.scoped)
+
+const locked = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  options: RetentionOptions,
+  holdsLock: Effect.Effect<void, StoreError>,
+): Effect.fn.Return<RetentionReport, StoreError> {
+  const { dryRun, metrics, now } = options
+  const startedAt = yield* Clock.currentTimeMillis
+  const cutoff = now - options.retentionDays * DAY_MS
+  const days = yield* expiredDays(postgres, cutoff)
+
+  const removed: Array<RetainedDay> = []
+  let keys = 0
+  if (dryRun) {
+    for (const day of days) removed.push(yield* wouldGo(postgres, day, cutoff, options))
+  } else {
+    yield* ensureEventDays(postgres, upcomingDays(now))
+    yield* snapshotUniques(postgres, { ...options, cutoff, days: days.map(({ day }) => day) })
+    for (const day of days) {
+      // A connection lost meanwhile has freed the lock, and another node may be at it.
+      yield* holdsLock
+      removed.push(yield* remove(postgres, day, cutoff, options))
+    }
+    keys = yield* deleteExpiredKeys(postgres, now, options.pace ?? DEFAULT_PACE)
+  }
+
+  const milliseconds = (yield* Clock.currentTimeMillis) - startedAt
+  const report = {
+    skipped: false,
+    dryRun,
+    cutoff: new Date(cutoff).toISOString(),
+    days: removed,
+    rows: removed.reduce((sum, each) => sum + each.rows, 0),
+    keys,
+    milliseconds,
+  } as const
+  if (!dryRun) {
+    metrics.retentionDuration.set(milliseconds / 1000)
+    metrics.retentionLastSuccess.set(now / 1000)
+  }
+  yield* Effect.logInfo(dryRun ? "retention would delete" : "retention has ended").pipe(
+    Effect.annotateLogs({ cutoff: report.cutoff, rows: report.rows, days: days.length, keys, milliseconds }),
+  )
+  return report
+})
+
+const pathOf = (day: ExpiredDay, options: RetentionOptions): RetentionPath =>
+  day.whole && options.dropPartitions !== false ? "partition" : "cursor"
+
+const wouldGo = (
+  postgres: Postgres,
+  day: ExpiredDay,
+  cutoff: number,
+  options: RetentionOptions,
+): Effect.Effect<RetainedDay, StoreError> =>
+  postgres
+    .query<{ rows: string }>("retention", `SELECT count(*) AS rows FROM ${day.table} WHERE created_at < $1`, [
+      new Date(cutoff),
+    ])
+    .pipe(Effect.map(([row]) => ({ day: day.day, path: pathOf(day, options), rows: Number(row?.rows) })))
+
+const remove = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  day: ExpiredDay,
+  cutoff: number,
+  options: RetentionOptions,
+): Effect.fn.Return<RetainedDay, StoreError> {
+  const { archiveDir, metrics, onProgress } = options
+  const removal: Removal = {
+    cutoff,
+    archive: archiveDir === null ? null : new Archive(archiveDir),
+    pace: options.pace ?? DEFAULT_PACE,
+    removed: (path, rows) => {
+      metrics.retentionRows.inc({ path }, rows)
+      return onProgress?.({ day: day.day, path, rows }) ?? Effect.void
+    },
+  }
+  const startedAt = yield* Clock.currentTimeMillis
+  const gone: Omit<RetainedDay, "day"> =
+    pathOf(day, options) === "partition"
+      ? yield* dropDay(postgres, day, removal)
+      : { path: "cursor", rows: yield* deleteFromDay(postgres, day, removal) }
+  const milliseconds = (yield* Clock.currentTimeMillis) - startedAt
+  if (gone.rows > 0 || gone.path === "partition")
+    yield* Effect.logInfo("expired events deleted").pipe(
+      Effect.annotateLogs({ day: day.day, path: gone.path, rows: gone.rows, milliseconds }),
+    )
+  return { day: day.day, ...gone }
+})
