@@ -82,7 +82,7 @@ export interface ConnectionOptions {
   readonly maxBackpressure?: number
   /** Answers an upgrade that is refused. */
   readonly refuse: (res: HttpResponse, problem: Problem) => void
-  /** Milliseconds, for the message limit. */
+  /** Unix milliseconds. */
   readonly now: () => number
 }
 
@@ -145,7 +145,7 @@ export class Connections {
     res.upgrade(
       client,
       req.getHeader("sec-websocket-key"),
-      req.getHeader("sec-websocket-protocol"),
+      firstOf(req.getHeader("sec-websocket-protocol")),
       req.getHeader("sec-websocket-extensions"),
       context,
     )
@@ -215,7 +215,7 @@ export class Connections {
     const message = decodeMessage(text, sites)
     if (message instanceof MessageError) return message
     if (message.type === "ping")
-      this.#send(ws, client, `{"type":"pong","time":${Math.floor(Date.now() / 1000)}}`)
+      this.#send(ws, client, `{"type":"pong","time":${Math.floor(this.#options.now() / 1000)}}`)
     else if (message.type === "refresh_stats")
       void hub.initialStats(client.site).then((frame) => this.#send(ws, client, frame))
     else {
@@ -249,6 +249,9 @@ export class Connections {
     return sockets.length
   }
 }
+
+/** A client that offers subprotocols expects one of them back, though none means anything here. */
+const firstOf = (protocols: string): string => protocols.split(",", 1)[0]?.trim() ?? ""
 
 /** The dashboard of this very server is always welcome. */
 const isOwnOrigin = (origin: string, host: string): boolean =>

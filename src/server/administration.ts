@@ -10,7 +10,6 @@ import { Problem } from "./problem.ts"
 import { bearerToken, Secrets } from "./secrets.ts"
 import type { EventQueries } from "./services.ts"
 
-const NOT_FOUND = new Problem("NOT_FOUND", "There is nothing at this path.")
 const UNAUTHORIZED = new Problem(
   "UNAUTHORIZED",
   "Administration needs Authorization: Bearer with the value of ADMIN_TOKEN.",
@@ -24,16 +23,15 @@ export class Administration {
   readonly #exports: Exports
   readonly #run: Runner
 
-  constructor(token: string | null, queries: EventQueries, exports: Exports, run: Runner) {
-    this.#token = new Secrets(token === null ? [] : [token])
+  constructor(token: string, queries: EventQueries, exports: Exports, run: Runner) {
+    this.#token = new Secrets([token])
     this.#queries = queries
     this.#exports = exports
     this.#run = run
   }
 
-  /** The visitor of the path, for the bearer of the token. Without a token configured there is no such path. */
+  /** The visitor of the path, for the bearer of the token. */
   #visitor(req: HttpRequest, id: string): string | Problem {
-    if (!this.#token.any) return NOT_FOUND
     const given = bearerToken(req.getHeader("authorization"))
     if (given === null || !this.#token.accepts(given)) return UNAUTHORIZED
     return UUID.test(id) ? id.toLowerCase() : NOT_UUID

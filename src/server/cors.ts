@@ -1,6 +1,7 @@
 /** Which pages of other origins may read the answers (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol). */
 
-const EXPOSED = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Retry-After"
+const EXPOSED =
+  "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Retry-After, Content-Disposition"
 const ALLOWED_HEADERS = "Content-Type, X-Visitor-Id, X-Write-Key, Authorization"
 /** Seconds; Chrome keeps a preflight for two hours at most. */
 const PREFLIGHT_MAX_AGE_S = 7200

@@ -37,7 +37,6 @@ export const apiRoutes = ({ ingest, services, sites, adminToken, run }: RouteOpt
   const { figures, queries, readiness, metricsText } = services
   const reads = new Reads(figures, queries, sites, run)
   const exports = new Exports(figures, queries)
-  const administration = new Administration(adminToken, queries, exports, run)
   const operations = new Operations(readiness, metricsText, run)
   const assets = new Assets()
 
@@ -68,6 +67,9 @@ export const apiRoutes = ({ ingest, services, sites, adminToken, run }: RouteOpt
       GET: (exchange, req) => assets.answer(path, exchange, req),
     })
 
+  // Without a token there is no such path.
+  if (adminToken === null) return { exact, prefixes: [] }
+  const administration = new Administration(adminToken, queries, exports, run)
   const visitors: Route = {
     name: "visitors",
     cors: false,

@@ -43,11 +43,11 @@
     }, again)
   }
 
+  // Without a timestamp: the server's clock is right, visitors' clocks often are not.
   const track = (type, data) => {
     const event = {
       event_type: type,
       id: uuid(),
-      timestamp: Date.now(),
       page_url: location.href,
       referrer: previous || undefined,
       event_data: data,

@@ -148,7 +148,7 @@ describe("HTTP", () => {
     ["PATCH", `${API}/visitors/${VISITOR}`, "GET, HEAD, DELETE, OPTIONS"],
     ["get", `${API}/stats`, "GET, HEAD, OPTIONS"],
   ])("%s %s is 405 and says what is allowed", async (method, path, allow) => {
-    await using running = await serve()
+    await using running = await serve({ adminToken: ADMIN_TOKEN })
     const answer = await raw(
       running.server.port,
       `${method} ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n`,
@@ -290,7 +290,7 @@ describe("administration", () => {
 
   it("does not exist without a token", async () => {
     await using running = await serve()
-    for (const method of ["GET", "DELETE"]) {
+    for (const method of ["GET", "DELETE", "PATCH", "OPTIONS"]) {
       const answer = await fetch(running.url + path, { method, headers: bearer })
       expect(answer.status).toBe(404)
     }
