@@ -1,0 +1,114 @@
+/** Nodes as processes of their own, started as users start them, and clients that keep a journal of what was acknowledged. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
+import { onTestFinished } from "vitest"
+import { eventually } from "../support/index.ts"
+
+export interface NodeProcess {
+  readonly url: string
+  readonly pid: number
+  readonly stdout: () => string
+  readonly stderr: () => string
+  /** Sends a signal and gives the exit code, `null` when the signal ended it. */
+  readonly end: (signal: NodeJS.Signals) => Promise<number | null>
+}
+
+/** The processes below a process, itself included, so that a test leaves nothing behind. */
+const killGroup = (child: ChildProcess) => {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  try {
+    process.kill(-child.pid, "SIGKILL")
+  } catch {
+    // The group has ended by itself.
+  }
+}
+
+/** Starts a command that becomes a node and waits for its banner. */
+export const startProcess = async (
+  command: ReadonlyArray<string>,
+  options: { readonly cwd: string; readonly env: Record<string, string>; readonly timeout?: number },
+): Promise<NodeProcess> => {
+  const [file = "", ...args] = command
+  const child = spawn(file, args, {
+    cwd: options.cwd,
+    env: { ...process.env, PORT: "0", ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  })
+  onTestFinished(() => killGroup(child))
+  let stdout = ""
+  let stderr = ""
+  child.stdout?.on("data", (chunk: Buffer) => {
+    stdout += chunk.toString()
+  })
+  child.stderr?.on("data", (chunk: Buffer) => {
+    stderr += chunk.toString()
+  })
+  const exited = new Promise<number | null>((resolve) => child.once("close", (code) => resolve(code)))
+  const url = await eventually(
+    () => {
+      const found = /dashboard\s+(http:\S+?)\/\n/.exec(stdout)?.[1]
+      if (found !== undefined) return found
+      throw new Error(`no banner yet (exit code ${child.exitCode}):\n${stdout}\n${stderr}`)
+    },
+    { timeout: options.timeout ?? 60_000 },
+  )
+  return {
+    url,
+    pid: child.pid ?? 0,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    end: (signal) => {
+      process.kill(child.pid ?? 0, signal)
+      return exited
+    },
+  }
+}
+
+export const api = (url: string, path: string): string => `${url}/api/v1/analytics/${path}`
+
+/** `data` of a GET. */
+export const read = async (url: string, path: string): Promise<Record<string, unknown>> => {
+  const response = await fetch(api(url, path))
+  const body: unknown = await response.json()
+  if (typeof body !== "object" || body === null || !("data" in body)) throw new Error(JSON.stringify(body))
+  const { data } = body
+  if (typeof data !== "object" || data === null) throw new Error(JSON.stringify(body))
+  return { ...data }
+}
+
+/** POSTs events one by one, each with its id until it is acknowledged, to whichever of the urls answers. */
+export const send = async (urls: () => ReadonlyArray<string>, count: number, concurrency: number) => {
+  const acknowledged = new Set<string>()
+  let next = 0
+  const sender = async () => {
+    while (next < count) {
+      const turn = next++
+      const id = randomUUID()
+      const body = JSON.stringify({
+        event_type: turn % 10 === 0 ? "letter_generate" : "page_view",
+        ...(turn % 10 === 0 && { event_data: { letter_type: "motivation" } }),
+        id,
+        visitor_id: `00000000-0000-4000-8000-${(turn % 500).toString(16).padStart(12, "0")}`,
+        page_url: `/page/${turn % 20}`,
+      })
+      await eventually(
+        async () => {
+          const choice = urls()
+          const url = choice[(turn + Math.floor(Math.random() * choice.length)) % choice.length] ?? ""
+          const response = await fetch(api(url, "event"), {
+            method: "POST",
+            body,
+            signal: AbortSignal.timeout(5000),
+          })
+          await response.arrayBuffer()
+          if (response.status !== 201) throw new Error(`answered ${response.status}`)
+        },
+        { timeout: 60_000 },
+      )
+      acknowledged.add(id)
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, sender))
+  return acknowledged
+}
