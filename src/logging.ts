@@ -1,5 +1,5 @@
 /** Structured logs: one JSON object a line, on stderr. No line carries an address or a visitor's data. */
-import { Effect, Layer, Logger, References } from "effect"
+import { Cause, Effect, Layer, Logger, References } from "effect"
 import type { AppConfig } from "./config.ts"
 
 const LEVELS = { debug: "Debug", info: "Info", warn: "Warn", error: "Error" } as const
@@ -13,6 +13,7 @@ const jsonLogger = Logger.make((entry) => {
     level: entry.logLevel.toLowerCase(),
     message: parts.map((part) => (typeof part === "string" ? part : String(part))).join(" "),
     ...annotations,
+    ...(entry.cause.reasons.length > 0 && { cause: Cause.pretty(entry.cause) }),
   }
   process.stderr.write(`${JSON.stringify(line)}\n`)
 })

@@ -1,7 +1,9 @@
 /** All that a node with the role `actors` runs: the supervisor and the retention schedule, on connections of their own. */
 import { Effect, type Scope } from "effect"
+import { uniquesOf } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config.ts"
 import { Calendar } from "../domain/period.ts"
+import { scheduleRetention } from "../events/retentionSchedule.ts"
 import { makeLivePublisher } from "../live/publisher.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
@@ -39,6 +41,13 @@ export const runActors = (
       },
       metrics,
     )
+    yield* scheduleRetention({
+      postgres,
+      config,
+      metrics,
+      uniquesOf: (site, partition, key) =>
+        uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }, site, partition, key),
+    })
     return yield* runSupervisor({
       node,
       prefix: config.redisKeyPrefix,

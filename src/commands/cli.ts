@@ -4,13 +4,12 @@ import { Console, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { prepareStores, withStores } from "../app.ts"
 import { loadConfig } from "../config.ts"
-import { runRetention } from "../events/retention.ts"
 import { loggingLayer } from "../logging.ts"
 import { dropDeadLetter, listDeadLetters, replayDeadLetter } from "../stream/deadLetters.ts"
 import { CommandError } from "./error.ts"
 import { checkHealth } from "./health.ts"
 import { rebuild } from "./rebuild.ts"
-import { retentionOptions } from "./retention.ts"
+import { describeRetention, retain } from "./retention.ts"
 import { serveUntilStopped } from "./serve.ts"
 
 /** A command's body with the configuration, its logger and a scope. */
@@ -56,15 +55,12 @@ const retention = Command.make(
       Effect.gen(function* () {
         const stores = yield* withStores(config)
         yield* prepareStores(config, stores.postgres)
-        const report = yield* runRetention(
-          stores.postgres,
-          retentionOptions(config, stores, {
-            dryRun,
-            dropPartitions: !cursor,
-            retentionDays: Option.getOrElse(days, () => config.retentionDays),
-          }),
-        )
-        yield* Console.log(JSON.stringify(report, null, 2))
+        const report = yield* retain(config, stores, {
+          dryRun,
+          dropPartitions: !cursor,
+          retentionDays: Option.getOrElse(days, () => config.retentionDays),
+        })
+        yield* Console.log(describeRetention(report))
       }),
     ),
 ).pipe(Command.withDescription("Delete raw events older than the retention now, as the schedule does"))

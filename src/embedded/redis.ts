@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { Effect, type Scope } from "effect"
 import { Redis } from "ioredis"
 import type { EmbeddedStoreError } from "./error.ts"
-import { findRedis, type RedisBinary } from "./redis-binary.ts"
+import { findRedis, type RedisBinary } from "./redisBinary.ts"
 import { passwordIn, type RunningStore, runStore, type StoreProgram } from "./store.ts"
 
 export interface RedisOptions {

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util"
 import { openPoster } from "./http.ts"
 import { findWriteKey, visitorKey } from "./keys.ts"
 import { readLines } from "./lines.ts"
-import { latestTime, type PageViewEvent, PageViews } from "./page-views.ts"
+import { latestTime, type PageViewEvent, PageViews } from "./pageViews.ts"
 import { emptyTally, IN_FLIGHT, sendEvents } from "./send.ts"
 import { countLine, emptyReading, Preview, replaySummary, withProgress } from "./summary.ts"
 

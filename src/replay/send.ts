@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { MAX_BATCH_BODY_BYTES, MAX_BATCH_EVENTS } from "../domain/limits.ts"
 import type { Answer, Poster } from "./http.ts"
-import type { PageViewEvent } from "./page-views.ts"
+import type { PageViewEvent } from "./pageViews.ts"
 
 const API = "/api/v1/analytics"
 /** Posts in flight: enough to hide the latency of a disk flush, too few to crowd out visitors. */

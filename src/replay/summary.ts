@@ -1,5 +1,5 @@
 /** What a replay tells its user: the tallies of lines and events, as text. */
-import { type PageViewEvent, SKIP_REASONS, type SkipReason } from "./page-views.ts"
+import { type PageViewEvent, SKIP_REASONS, type SkipReason } from "./pageViews.ts"
 import type { Tally } from "./send.ts"
 
 /** How the lines of a file were read. */

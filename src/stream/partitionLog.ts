@@ -31,9 +31,9 @@ export interface PartitionLogOptions {
   readonly metrics: Metrics
 }
 
-const takeOverScript = Script.load(new URL("./lua/take_over.lua", import.meta.url))
-const deliverAloneScript = Script.load(new URL("./lua/deliver_alone.lua", import.meta.url))
-const deadLetterScript = Script.load(new URL("./lua/dead_letter.lua", import.meta.url))
+const takeOverScript = Script.load(new URL("./lua/takeOver.lua", import.meta.url))
+const deliverAloneScript = Script.load(new URL("./lua/deliverAlone.lua", import.meta.url))
+const deadLetterScript = Script.load(new URL("./lua/deadLetter.lua", import.meta.url))
 
 /** Most time a read waits for an entry, milliseconds: short enough for a stop not to be felt. */
 const BLOCK_MS = 1000

@@ -1,5 +1,5 @@
 /** What tests share: real stores, a part of them for each test, and waiting for a condition. */
 export { eventually } from "./eventually.ts"
 export { freshDatabase, freshKeyPrefix, redisUrl } from "./isolation.ts"
-export { type PrivateStore, privatePostgres, privateRedis } from "./private-stores.ts"
-export { temporaryFolder } from "./temporary-folder.ts"
+export { type PrivateStore, privatePostgres, privateRedis } from "./privateStores.ts"
+export { temporaryFolder } from "./temporaryFolder.ts"

@@ -3,7 +3,7 @@ import { Effect, Exit, Scope } from "effect"
 import type { TestProject } from "vitest/node"
 import { embeddedPostgres, embeddedRedis, findRedis } from "../../src/embedded/index.ts"
 import { hasDocker, startContainers } from "./containers.ts"
-import { newFolder, removeFolder, removeFoldersOfKilledRuns } from "./temporary-folder.ts"
+import { newFolder, removeFolder, removeFoldersOfKilledRuns } from "./temporaryFolder.ts"
 
 declare module "vitest" {
   export interface ProvidedContext {

@@ -7,7 +7,7 @@ import {
   type RedisOptions,
   type RunningStore,
 } from "../../src/embedded/index.ts"
-import { temporaryFolder } from "./temporary-folder.ts"
+import { temporaryFolder } from "./temporaryFolder.ts"
 
 export interface PrivateStore {
   readonly url: string

@@ -3,7 +3,7 @@ import { createRequire } from "node:module"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { expect, test } from "vitest"
-import { OLDEST_GLIBC_VERSION, patchElf, patchInstalledBinaries, planFor } from "../../scripts/patch-uws.mjs"
+import { OLDEST_GLIBC_VERSION, patchElf, patchInstalledBinaries, planFor } from "../../scripts/patchUws.mjs"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const folder = join(root, "node_modules/uWebSockets.js")

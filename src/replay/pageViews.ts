@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto"
 import { MAX_AGE_MS, MAX_URL_LENGTH } from "../domain/limits.ts"
 import { deriveVisitorId } from "../domain/visitor.ts"
-import { type AccessLine, parseAccessLine } from "./access-log.ts"
+import { type AccessLine, parseAccessLine } from "./accessLog.ts"
 
 /** Why a line is no event, in the words of the summary. */
 export const SKIP_REASONS = {

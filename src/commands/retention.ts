@@ -1,0 +1,46 @@
+/** `retention`: the options of a run by hand. */
+import { Console, Effect } from "effect"
+import { uniquesOf } from "../aggregates/figures.ts"
+import type { CommandStores } from "../app.ts"
+import type { AppConfig } from "../config.ts"
+import { Calendar } from "../domain/period.ts"
+import { type RetentionReport, runRetention } from "../events/retention.ts"
+
+export interface RetentionCommand {
+  readonly dryRun: boolean
+  readonly dropPartitions: boolean
+  readonly retentionDays: number
+}
+
+/** Runs retention now; says on stderr what went while it runs, and gives the report. */
+export const retain = (
+  config: AppConfig,
+  { postgres, redis, metrics }: CommandStores,
+  command: RetentionCommand,
+) => {
+  const rows = new Map<string, number>()
+  return runRetention(postgres, {
+    ...command,
+    archiveDir: config.retentionArchiveDir,
+    now: Date.now(),
+    metrics,
+    calendar: new Calendar(config.timeZone),
+    partitions: config.partitions,
+    uniquesOf: (site, partition, key) =>
+      uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }, site, partition, key),
+    onProgress: ({ day, path, rows: more }) =>
+      Effect.suspend(() => {
+        rows.set(day, (rows.get(day) ?? 0) + more)
+        return Console.error(`${day}  ${rows.get(day)} rows, by ${path}`)
+      }),
+  })
+}
+
+/** The report in words. */
+export const describeRetention = (report: RetentionReport): string => {
+  if (report.skipped) return "Another node is at it; nothing was done."
+  const verb = report.dryRun ? "would go" : "went"
+  const lines = report.days.map(({ day, path, rows }) => `${day}  ${rows} rows ${verb}, by ${path}`)
+  const sum = `${report.rows} events before ${report.cutoff} ${verb}${report.dryRun ? "" : `, in ${report.milliseconds} ms`}.`
+  return [...lines, sum].join("\n")
+}
