@@ -1,20 +1,12 @@
 /** The SQL of a batch's transaction. Prepared once a connection (named), so that Postgres does not plan them again. */
 import type { JsonObject } from "../domain/event.ts"
+import { addTotals, type TotalRow } from "./dailyTotals.ts"
 
 /** Rows of stream_partitions as the driver gives them: a bigint is text. */
 export interface PartitionRow {
   readonly epoch: string
   readonly last_stream_id: string
 }
-
-/** What is counted a day; `theme` once a theme's name. */
-export type DailyMetric =
-  | "events"
-  | "page_views"
-  | "letters"
-  | "letters_motivation"
-  | "letters_anti_motivation"
-  | "theme"
 
 export interface EventRow {
   readonly id: string
@@ -26,15 +18,6 @@ export interface EventRow {
   readonly page_url: string | null
   readonly referrer: string | null
   readonly event_data: JsonObject | null
-}
-
-export interface TotalRow {
-  readonly site_id: number
-  /** Calendar day in the deployment's zone. */
-  readonly day: string
-  readonly metric: DailyMetric
-  readonly name: string
-  readonly count: number
 }
 
 /** An event's own id, and the stream entry that brings it. */
@@ -109,12 +92,7 @@ export const applyBatch = (batch: {
         event_type text, page_url text, referrer text, event_data jsonb
       )
     ), totals AS (
-      INSERT INTO daily_totals AS kept (partition, site_id, day, metric, name, count)
-      SELECT $1, site_id, day, metric, name, count
-      FROM json_to_recordset($4::json) AS total (
-        site_id smallint, day date, metric text, name text, count bigint
-      )
-      ON CONFLICT (partition, site_id, day, metric, name) DO UPDATE SET count = kept.count + excluded.count
+      ${addTotals("$1", "$4")}
     )
     UPDATE stream_partitions SET last_stream_id = $2 WHERE partition = $1`,
   values: [batch.partition, batch.lastStreamId, JSON.stringify(batch.events), JSON.stringify(batch.totals)],

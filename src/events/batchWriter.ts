@@ -1,12 +1,13 @@
 /** Writes a partition's events to Postgres, one transaction a batch, each event once whatever happens around it. */
 import { Effect } from "effect"
-import { aggregate, type DayTotals } from "../domain/aggregation.ts"
+import { aggregate } from "../domain/aggregation.ts"
 import type { StreamEvent } from "../domain/event.ts"
 import type { Calendar } from "../domain/period.ts"
 import { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres, Sql } from "../stores/postgres.ts"
 import { compareIds, eventIdOf, sequenceOf, timeOf } from "../stream/id.ts"
 import * as statements from "./batchStatements.ts"
+import { toTotalRows } from "./dailyTotals.ts"
 import { KnownEventDays } from "./eventDays.ts"
 import { ensureSites } from "./sites.ts"
 
@@ -137,7 +138,7 @@ const write = async (sql: Sql, batch: Batch, siteIds: ReadonlyMap<string, number
       partition,
       lastStreamId: last.streamId,
       events: written.map((entry) => eventRow(partition, entry, siteIds)),
-      totals: [...days.values()].flatMap((totals) => totalRows(totals, siteIds)),
+      totals: [...days.values()].flatMap((totals) => toTotalRows(siteIdOf(siteIds, totals.site), totals)),
     }),
   )
   return {
@@ -193,21 +194,3 @@ const eventRow = (
   referrer: event.referrer,
   event_data: event.data,
 })
-
-const totalRows = (
-  totals: DayTotals,
-  siteIds: ReadonlyMap<string, number>,
-): ReadonlyArray<statements.TotalRow> => {
-  const key = { site_id: siteIdOf(siteIds, totals.site), day: totals.day }
-  const rows: Array<statements.TotalRow> = []
-  const add = (metric: statements.DailyMetric, name: string, count: number) => {
-    if (count > 0) rows.push({ ...key, metric, name, count })
-  }
-  add("events", "", totals.events)
-  add("page_views", "", totals.pageViews)
-  add("letters", "", totals.letters)
-  add("letters_motivation", "", totals.motivation)
-  add("letters_anti_motivation", "", totals.antiMotivation)
-  for (const [theme, count] of totals.themes) add("theme", theme, count)
-  return rows
-}

@@ -80,7 +80,7 @@ export const deleteFromDay = (
  * A drop excludes all readers and writers of every day for its moment, so it must not make them queue behind one that
  * takes long: it gives up after this.
  */
-const DROP_LOCK_TIMEOUT = "1s"
+const DROP_LOCK_TIMEOUT = "250ms"
 /** Tries at a drop, before the day's events are deleted row by row instead, which waits for nobody. */
 const DROP_ATTEMPTS = 3
 /** SQLSTATE lock_not_available and deadlock_detected. */

@@ -76,6 +76,9 @@ export type RetentionReport =
       readonly milliseconds: number
     }
 
+/** Before anything goes: what is complete must never be overstated. */
+const NOTE_CUTOFF = "UPDATE deployment SET raw_since = greatest(raw_since, $1)"
+
 const TRY_LOCK = `SELECT pg_try_advisory_xact_lock(${LOCKS.retention}) AS locked`
 
 /**
@@ -119,6 +122,7 @@ const locked = Effect.fnUntraced(function* (
   } else {
     yield* ensureEventDays(postgres, upcomingDays(now))
     yield* snapshotUniques(postgres, { ...options, cutoff, days: days.map(({ day }) => day) })
+    if (days.length > 0) yield* postgres.query("retention", NOTE_CUTOFF, [new Date(cutoff)])
     for (const day of days) {
       // A connection lost meanwhile has freed the lock, and another node may be at it.
       yield* holdsLock
