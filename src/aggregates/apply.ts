@@ -33,8 +33,11 @@ export interface ApplyRequest {
   readonly calendar: Calendar
   /** Unix milliseconds. */
   readonly now: number
-  /** First part of the figures' keys when they are built beside the live ones. */
-  readonly figurePrefix?: string
+  /**
+   * Builds figures beside the live ones, below this first part of their keys. Visitors of closed periods are told apart
+   * exactly meanwhile, too.
+   */
+  readonly rebuildPrefix?: string
 }
 
 /** Unix seconds at which a period that contains `day` has ended, remembered since every batch asks for the same few. */
@@ -66,14 +69,19 @@ const pushDay = (
   request: ApplyRequest,
 ): void => {
   const { calendar, partition, now } = request
-  const site = figureKeys(request.figurePrefix ?? request.prefix, partition, day.site)
+  const site = figureKeys(request.rebuildPrefix ?? request.prefix, partition, day.site)
   for (const period of PERIODS) keys.push(site.period(periodKey(period, day.day)).totals)
   keys.push(site.themes)
+  const nowSeconds = Math.floor(now / 1000)
   args.push(day.events, day.pageViews, day.letters, day.motivation, day.antiMotivation)
   for (const period of PERIODS) {
     const end = periodEnds.of(calendar, period, day.day)
-    const exactUntil = end + EXACT_SECONDS
-    args.push(end + LIFETIME_DAYS[period] * DAY_SECONDS, exactUntil * 1000 > now ? exactUntil : 0)
+    const expiry = end + LIFETIME_DAYS[period] * DAY_SECONDS
+    const exactUntil = Math.max(
+      end + EXACT_SECONDS,
+      request.rebuildPrefix === undefined ? 0 : nowSeconds + DAY_SECONDS,
+    )
+    args.push(expiry > nowSeconds ? expiry : 0, exactUntil > nowSeconds ? exactUntil : 0)
   }
   args.push(day.themes.size)
   for (const [theme, views] of day.themes) args.push(theme, views)
@@ -101,7 +109,7 @@ export const applyTotals = async (redis: RedisConnection, request: ApplyRequest)
   for (const day of totals.days.values()) pushDay(keys, args, day, request)
   args.push(totals.lastSeen.size, now - CURRENT_VISITOR_MS)
   for (const [site, seen] of totals.lastSeen) {
-    keys.push(figureKeys(request.figurePrefix ?? prefix, partition, site).active)
+    keys.push(figureKeys(request.rebuildPrefix ?? prefix, partition, site).active)
     args.push(seen.size)
     // A sender's clock that is ahead must not keep a visitor for longer than one that is right.
     for (const [visitor, at] of seen) args.push(Math.min(at, now), fingerprint(visitor))

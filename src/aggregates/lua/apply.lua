@@ -6,7 +6,8 @@
 -- ARGV  epoch, applied id before, id of the batch's last entry ('' for no move), first id to keep, group, day groups,
 --       then per day group:
 --         events, page views, letters, motivation, anti_motivation,
---         3 × (expiry of the figures, expiry of the exact visitors; unix seconds, 0 when they are closed),
+--         3 × (expiry of the figures, 0 when that has passed; expiry of the exact visitors, 0 when they are closed; unix
+--         seconds),
 --         number of themes, (theme, views)…, number of visitors, fingerprint…
 --       then number of sites, time before which visitors are no longer current, and per site:
 --         number of visitors, (last seen, fingerprint)…
@@ -47,6 +48,15 @@ local function nextList(count)
   for i = 1, count do list[i] = ARGV[arg + i - 1] end
   arg = arg + count
   return list
+end
+
+local COUNTS = { 'events', 'page_views', 'letters', 'letters_motivation', 'letters_anti_motivation' }
+local function addCounts(totals, counts, expiry)
+  for i, field in ipairs(COUNTS) do
+    if counts[i] ~= '0' and redis.call('HINCRBY', totals, field, counts[i]) == tonumber(counts[i]) and i == 1 then
+      redis.call('EXPIREAT', totals, expiry)
+    end
+  end
 end
 
 local function addThemes(set, themes, expiry)
@@ -111,17 +121,14 @@ for _ = 1, tonumber(next()) do
   end
   for i = 1, 3 do
     local period, expiry = totals[i], expiries[2 * i - 1]
-    if counts[1] ~= '0' and redis.call('HINCRBY', period, 'events', counts[1]) == tonumber(counts[1]) then
-      redis.call('EXPIREAT', period, expiry)
-    end
-    if counts[2] ~= '0' then redis.call('HINCRBY', period, 'page_views', counts[2]) end
-    if counts[3] ~= '0' then redis.call('HINCRBY', period, 'letters', counts[3]) end
-    if counts[4] ~= '0' then redis.call('HINCRBY', period, 'letters_motivation', counts[4]) end
-    if counts[5] ~= '0' then redis.call('HINCRBY', period, 'letters_anti_motivation', counts[5]) end
-    if #themes > 0 then addThemes(period .. ':themes', themes, expiry) end
-    if #visitors > 0 then
-      local new = addVisitors(period, visitors, buckets, expiry, expiries[2 * i])
-      if i == 1 then newVisitors = newVisitors + new end
+    -- What has expired stays away: written to again, it would come back with a part of its figures and no end.
+    if expiry ~= '0' then
+      addCounts(period, counts, expiry)
+      if #themes > 0 then addThemes(period .. ':themes', themes, expiry) end
+      if #visitors > 0 then
+        local new = addVisitors(period, visitors, buckets, expiry, expiries[2 * i])
+        if i == 1 then newVisitors = newVisitors + new end
+      end
     end
   end
   if #themes > 0 then addThemes(allThemes, themes) end

@@ -1,0 +1,223 @@
+/**
+ * Rebuilds a partition's figures from Postgres while events keep arriving.
+ *
+ * The rebuild becomes the partition's owner, so that nothing else changes it: events wait in the stream meanwhile, and
+ * dashboards go on showing the old figures. It builds new figures beside the live ones, then one script swaps them and
+ * sets the partition to where Postgres is. The actors then go on with what waits.
+ *
+ * Unique visitors of a period whose raw events are partly gone cannot be counted again: the greatest of what Redis has,
+ * what was kept when the events went, and what is left is taken.
+ */
+import { randomUUID } from "node:crypto"
+import { Effect, Stream } from "effect"
+import type { Cluster } from "ioredis"
+import { type DayTotals, emptyDay } from "../domain/aggregation.ts"
+import { type Calendar, type Day, PERIODS, periodBounds, periodKey } from "../domain/period.ts"
+import { acquireEpoch } from "../events/batchWriter.ts"
+import { openRebuildSource, type RebuildSource } from "../events/rebuildSource.ts"
+import type { Metrics } from "../metrics/metrics.ts"
+import type { Fenced, StoreError } from "../stores/errors.ts"
+import type { Postgres } from "../stores/postgres.ts"
+import { type RedisConnection, redisCall, Script } from "../stores/redis.ts"
+import { nextId } from "../stream/id.ts"
+import { figureKeys, GROUP, streamKeys } from "../stream/keys.ts"
+import { fencedCall, type PartitionLog } from "../stream/partitionLog.ts"
+import { applyTotals } from "./apply.ts"
+
+const swapScript = Script.load(new URL("./lua/swap.lua", import.meta.url))
+
+/** Visitors of one script call; Lua's stack takes about 7,000. */
+const CALL_VISITORS = 5000
+/** Days of one script call. */
+const CALL_DAYS = 30
+/** What the lease is held for at a time, milliseconds. A rebuild that dies leaves the partition waiting no longer. */
+const LEASE_MS = 30_000
+
+export interface RebuildOptions {
+  readonly redis: RedisConnection
+  readonly postgres: Postgres
+  readonly prefix: string
+  readonly partition: number
+  readonly partitions: number
+  readonly calendar: Calendar
+  readonly metrics: Metrics
+  readonly log: PartitionLog
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+/** Every key that a pattern matches, on every node of a cluster. */
+const scan = async (redis: RedisConnection, pattern: string): Promise<ReadonlyArray<string>> => {
+  const isCluster = (connection: RedisConnection): connection is Cluster => connection.isCluster
+  const keys: Array<string> = []
+  for (const node of isCluster(redis) ? redis.nodes("master") : [redis]) {
+    for await (const page of node.scanStream({ match: pattern, count: 1000 })) {
+      if (Array.isArray(page)) keys.push(...page.map(String))
+    }
+  }
+  return [...new Set(keys)]
+}
+
+/** The live figures' keys of a partition: all of its keys but the stream's. */
+const figureKeysOf = async (redis: RedisConnection, prefix: string, partition: number) => {
+  const stream: ReadonlyArray<string> = Object.values(streamKeys(prefix, partition))
+  return (await scan(redis, `${prefix}:{${partition}}:*`)).filter((key) => !stream.includes(key))
+}
+
+/** Deletes every figure of a partition. */
+export const dropFigures = (
+  { redis, metrics, prefix }: Pick<RebuildOptions, "redis" | "metrics" | "prefix">,
+  partition: number,
+): Effect.Effect<void, StoreError> =>
+  redisCall(metrics, "rebuild", async () => {
+    for (const key of await figureKeysOf(redis, prefix, partition)) await redis.unlink(key)
+  })
+
+/** Takes the lease from whoever has it, which the epoch makes safe, and keeps it until the scope ends. */
+const seizeLease = ({ redis, prefix, partition, metrics }: RebuildOptions, token: string) => {
+  const { lease } = streamKeys(prefix, partition)
+  const hold = redisCall(metrics, "lease", () => redis.set(lease, token, "PX", LEASE_MS))
+  return Effect.acquireRelease(hold, () =>
+    redisCall(metrics, "lease", async () => {
+      if ((await redis.get(lease)) === token) await redis.del(lease)
+    }).pipe(Effect.ignore),
+  ).pipe(
+    Effect.andThen(Effect.forkScoped(Effect.forever(Effect.sleep(LEASE_MS / 3).pipe(Effect.andThen(hold))))),
+  )
+}
+
+const chunks = <A>(items: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyArray<A>> =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
+
+/** Builds the figures below `rebuildPrefix`. */
+const build = (options: RebuildOptions, source: RebuildSource, epoch: number, rebuildPrefix: string) =>
+  Effect.gen(function* () {
+    const { redis, prefix, partition, calendar, metrics, now } = options
+    const add = (
+      days: ReadonlyArray<DayTotals>,
+      lastSeen: ReadonlyMap<string, ReadonlyMap<string, number>> = new Map(),
+    ) =>
+      fencedCall(metrics, partition, "rebuild", () =>
+        applyTotals(redis, {
+          prefix,
+          partition,
+          epoch,
+          move: null,
+          totals: { days: new Map(days.map((day, index) => [String(index), day])), lastSeen },
+          calendar,
+          now: now(),
+          rebuildPrefix,
+        }),
+      )
+    for (const days of chunks(source.totals, CALL_DAYS)) yield* add(days)
+    yield* Stream.runForEach(source.visitors, (rows) =>
+      Effect.forEach(
+        chunks(rows, CALL_VISITORS),
+        (part) => {
+          const days = new Map<string, DayTotals>()
+          for (const { site, day, visitorId } of part) {
+            const key = `${site} ${day}`
+            const totals = days.get(key) ?? emptyDay(site, day)
+            totals.visitors.add(visitorId)
+            days.set(key, totals)
+          }
+          return add([...days.values()])
+        },
+        { discard: true },
+      ),
+    )
+    const lastSeen = new Map<string, Map<string, number>>()
+    for (const { site, visitorId, lastSeen: at } of source.lastSeen) {
+      const seen = lastSeen.get(site) ?? new Map<string, number>()
+      seen.set(visitorId, at)
+      lastSeen.set(site, seen)
+    }
+    if (lastSeen.size > 0) yield* add([], lastSeen)
+  })
+
+/** The periods of a site that are older than the raw events, wholly or in part. */
+const incompletePeriods = (source: RebuildSource) => {
+  const found = new Map<string, { readonly site: string; readonly key: string }>()
+  const since = source.completeSince
+  if (since === null) return []
+  const note = (site: string, day: Day) => {
+    for (const period of PERIODS) {
+      if (periodBounds(period, day).from >= since) continue
+      const key = periodKey(period, day)
+      found.set(`${site} ${key}`, { site, key })
+    }
+  }
+  for (const { site, day } of source.totals) note(site, day)
+  return [...found.values()]
+}
+
+/**
+ * Carries over what cannot be counted again, and gives the live keys to keep because their visitors are the only record.
+ */
+const carryUniques = (options: RebuildOptions, source: RebuildSource, rebuildPrefix: string) =>
+  Effect.gen(function* () {
+    const { redis, prefix, partition, metrics } = options
+    const kept: Array<string> = []
+    const snapshots = new Map(
+      source.periodUniques.map((each) => [`${each.site} ${each.periodKey}`, each.uniques]),
+    )
+    for (const { site, key } of incompletePeriods(source)) {
+      const live = figureKeys(prefix, partition, site).period(key)
+      const rebuilt = figureKeys(rebuildPrefix, partition, site).period(key)
+      yield* redisCall(metrics, "rebuild", async () => {
+        const [[before, estimated], counted] = await Promise.all([
+          redis.hmget(live.totals, "unique_visitors", "estimated"),
+          redis.hget(rebuilt.totals, "unique_visitors"),
+        ])
+        // Figures that have expired are not there to be added to.
+        if ((await redis.exists(rebuilt.totals)) === 0) return
+        const uniques = Math.max(
+          Number(before ?? 0),
+          Number(counted ?? 0),
+          snapshots.get(`${site} ${key}`) ?? 0,
+        )
+        await redis.hset(rebuilt.totals, "unique_visitors", uniques)
+        if (before !== null && before !== undefined) {
+          // Live sets know every visitor of the period so far, the rebuilt ones only those whose events are left.
+          if (estimated !== null && estimated !== undefined)
+            await redis.hset(rebuilt.totals, "estimated", estimated)
+          kept.push(live.hll, ...Array.from({ length: 64 }, (_, bucket) => `${live.visitors}${bucket}`))
+        }
+      })
+    }
+    return new Set(kept)
+  })
+
+/**
+ * Rebuilds one partition. Gives the number of days counted. Fails with `Fenced` when another actor or rebuild takes the
+ * partition over meanwhile; nothing has changed then.
+ */
+export const rebuildPartition = (options: RebuildOptions): Effect.Effect<number, StoreError | Fenced> =>
+  Effect.gen(function* () {
+    const { redis, postgres, prefix, partition, partitions, calendar, metrics, log, now } = options
+    const token = `rebuild/${randomUUID()}`
+    yield* seizeLease(options, token)
+    const { epoch, lastStreamId } = yield* acquireEpoch(postgres, partition)
+    yield* log.takeOver(token, epoch, lastStreamId)
+    const source = yield* openRebuildSource(postgres, { partition, partitions, calendar, now: now() })
+    const rebuildPrefix = `${prefix}-rebuild`
+    yield* dropFigures({ redis, metrics, prefix: rebuildPrefix }, partition)
+    yield* build(options, source, epoch, rebuildPrefix)
+    const kept = yield* carryUniques(options, source, rebuildPrefix)
+    yield* fencedCall(metrics, partition, "rebuild", async () => {
+      const stream = streamKeys(prefix, partition)
+      const live = (await figureKeysOf(redis, prefix, partition)).filter((key) => !kept.has(key))
+      const rebuilt = await figureKeysOf(redis, rebuildPrefix, partition)
+      const renames = rebuilt.flatMap((key) => {
+        const target = `${prefix}${key.slice(rebuildPrefix.length)}`
+        return kept.has(target) ? [] : [key, target]
+      })
+      await swapScript.run(
+        redis,
+        [stream.state, stream.events],
+        [epoch, source.lastStreamId, nextId(source.lastStreamId), GROUP, live.length, ...live, ...renames],
+      )
+    })
+    yield* dropFigures({ redis, metrics, prefix: rebuildPrefix }, partition)
+    return source.totals.length
+  }).pipe(Effect.scoped)

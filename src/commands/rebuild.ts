@@ -1,0 +1,113 @@
+/** `rebuild`: every figure in Redis anew from Postgres, partition by partition. */
+import { Console, Effect } from "effect"
+import { dropFigures, rebuildPartition } from "../aggregates/rebuild.ts"
+import type { CommandStores } from "../app.ts"
+import type { AppConfig } from "../config.ts"
+import { Calendar } from "../domain/period.ts"
+import { ensureDeployment } from "../events/deployment.ts"
+import { migrate } from "../events/migrate.ts"
+import { recomputeDailyTotals } from "../events/recompute.ts"
+import { connectRedis, redisCall } from "../stores/redis.ts"
+import { readBacklog } from "../stream/backlog.ts"
+import { nodesKey } from "../stream/keys.ts"
+import { makePartitionLog } from "../stream/partitionLog.ts"
+import { CommandError } from "./error.ts"
+
+export interface RebuildCommand {
+  /** The new number of partitions; `null` leaves it. */
+  readonly partitions: number | null
+  /** The new time zone; `null` leaves it. */
+  readonly timeZone: string | null
+}
+
+const SELECT_DEPLOYMENT = "SELECT partitions, time_zone FROM deployment"
+
+/** Another number of partitions or another zone: only while nobody works and nothing waits. */
+const change = (config: AppConfig, stores: CommandStores, command: RebuildCommand) =>
+  Effect.gen(function* () {
+    const { postgres, redis, metrics } = stores
+    const prefix = config.redisKeyPrefix
+    const [stored] = yield* postgres.query<{ partitions: number; time_zone: string }>(
+      "rebuild",
+      SELECT_DEPLOYMENT,
+    )
+    const before = {
+      partitions: stored?.partitions ?? config.partitions,
+      timeZone: stored?.time_zone ?? config.timeZone,
+    }
+    const after = {
+      partitions: command.partitions ?? before.partitions,
+      timeZone: command.timeZone ?? before.timeZone,
+    }
+    if (after.partitions === before.partitions && after.timeZone === before.timeZone) return after
+    if (after.partitions < 1 || after.partitions > 64) {
+      return yield* new CommandError({
+        message: `--partitions is ${after.partitions}: it should be 1 to 64.`,
+      })
+    }
+    const nodes = yield* redisCall(metrics, "rebuild", () =>
+      redis.zrangebyscore(nodesKey(prefix), Date.now(), "+inf"),
+    )
+    if (nodes.length > 0) {
+      return yield* new CommandError({
+        message: `${nodes.length} node(s) with actors run: stop every node first, then run this again.`,
+      })
+    }
+    const backlog = yield* readBacklog(redis, prefix, before.partitions, metrics, Date.now)
+    const waiting = backlog.reduce((sum, each) => sum + each.waiting, 0)
+    if (waiting > 0) {
+      return yield* new CommandError({
+        message: `${waiting} events wait in the streams: start a node with PARTITIONS=${before.partitions} and TIME_ZONE=${before.timeZone} until none does, stop it, then run this again.`,
+      })
+    }
+    const { events } = yield* recomputeDailyTotals(postgres, after)
+    yield* Console.log(
+      `${events} events counted again for ${after.partitions} partitions and ${after.timeZone}.`,
+    )
+    for (let partition = 0; partition < Math.max(before.partitions, after.partitions); partition++) {
+      yield* dropFigures({ redis, metrics, prefix }, partition)
+    }
+    return after
+  })
+
+/** Rebuilds all partitions, one after the other; says so on stdout. */
+export const rebuild = (config: AppConfig, stores: CommandStores, command: RebuildCommand) =>
+  Effect.gen(function* () {
+    const { postgres, redis, metrics, opened } = stores
+    const calendarOf = (timeZone: string) =>
+      Effect.try({
+        try: () => new Calendar(timeZone),
+        catch: () =>
+          new CommandError({
+            message: `--time-zone is ${timeZone}: it should be an IANA time zone such as Europe/Paris.`,
+          }),
+      })
+    if (command.timeZone !== null) yield* calendarOf(command.timeZone)
+    yield* migrate(postgres)
+    const deployment = yield* change(config, stores, command)
+    yield* ensureDeployment(postgres, { ...deployment, sites: config.sites })
+    const calendar = yield* calendarOf(deployment.timeZone)
+    const reader = yield* connectRedis(opened.stores.redis, "read", "rebuild")
+    for (let partition = 0; partition < deployment.partitions; partition++) {
+      const started = performance.now()
+      const days = yield* rebuildPartition({
+        redis,
+        postgres,
+        prefix: config.redisKeyPrefix,
+        partition,
+        partitions: deployment.partitions,
+        calendar,
+        metrics,
+        log: makePartitionLog({ prefix: config.redisKeyPrefix, partition, redis, reader, metrics }),
+        now: Date.now,
+      })
+      yield* Console.log(
+        `Partition ${partition}: ${days} days of sites rebuilt in ${Math.round(performance.now() - started)} ms.`,
+      )
+    }
+    if (deployment.partitions !== config.partitions || deployment.timeZone !== config.timeZone) {
+      yield* Console.log(
+        `Start the nodes with PARTITIONS=${deployment.partitions} and TIME_ZONE=${deployment.timeZone} from now on.`,
+      )
+    }
+  })
