@@ -1,0 +1,111 @@
+import { randomUUID } from "node:crypto"
+import { expect, test } from "vitest"
+import { rebuildPartition } from "../../src/aggregates/rebuild.ts"
+import { connectRedis } from "../../src/stores/redis.ts"
+import { figureKeys } from "../../src/stream/keys.ts"
+import { makePartitionLog } from "../../src/stream/partitionLog.ts"
+import { PARTITIONS, type Pipeline, pipeline, run } from "../actors/support.ts"
+
+const rebuild = async (each: Pipeline) => {
+  const reader = await each.scoped(connectRedis(each.redisSettings, "read", "test"))
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    const log = makePartitionLog({ ...each, partition, reader })
+    await run(rebuildPartition({ ...each, partition, partitions: PARTITIONS, log, now: Date.now }))
+  }
+}
+
+/** Every figure of both sites. */
+const allFigures = async (each: Pipeline) =>
+  Promise.all(
+    ["main", "blog"].flatMap((site) => [
+      run(each.figures.realtime(site)).then(({ timestamp: _, ...rest }) => rest),
+      ...(["day", "week", "month"] as const).flatMap((period) => [
+        run(each.figures.stats(site, period)),
+        run(each.figures.themes(site, 20, period)),
+        run(each.figures.letters(site, period)),
+      ]),
+      run(each.figures.themes(site, 20, null)),
+    ]),
+  )
+
+const sendMixed = async (each: Pipeline, count: number) => {
+  const visitors = Array.from({ length: 40 }, () => randomUUID())
+  await Promise.all(
+    Array.from({ length: count }, (_, i) =>
+      each.send({
+        event_type: ["page_view", "cv_theme_change", "letter_generate", "button_click"][i % 4],
+        event_data: { theme: `theme-${i % 7}`, letter_type: i % 3 === 0 ? "motivation" : "anti_motivation" },
+        visitor_id: visitors[(i * 7) % 40],
+        site: i % 5 === 0 ? "blog" : "main",
+        timestamp: Date.now() - (i % 6) * 86_400_000 - (i % 2) * 100_000,
+      }),
+    ),
+  )
+}
+
+test("rebuilt figures equal the ones that were, keys and lifetimes included", async () => {
+  const each = await pipeline({ timeZone: "Asia/Kolkata" })
+  const node = each.startNode()
+  await sendMixed(each, 400)
+  await each.drained()
+  await node.stop()
+  const before = await allFigures(each)
+  const keys = async () => {
+    const found = (await each.redis.keys(`${each.prefix}:{*}:*`)).sort()
+    return Promise.all(found.map(async (key) => [key, await each.redis.type(key)]))
+  }
+  const keysBefore = (await keys()).filter(([key]) => !key?.endsWith(":lease"))
+  await rebuild(each)
+  expect(await allFigures(each)).toEqual(before)
+  expect(await keys()).toEqual(keysBefore)
+})
+
+test("figures that Redis lost come back, and wrong ones are righted", async () => {
+  const each = await pipeline()
+  const node = each.startNode()
+  await sendMixed(each, 300)
+  await each.drained()
+  await node.stop()
+  const before = await allFigures(each)
+  const day = each.calendar.dayOf(Date.now())
+  await each.redis.del(figureKeys(each.prefix, 0, "main").period(day).totals)
+  await each.redis.hincrby(figureKeys(each.prefix, 1, "main").period(day).totals, "events", 5)
+  await each.redis.zincrby(figureKeys(each.prefix, 1, "blog").themes, 3, "made up")
+  expect(await allFigures(each)).not.toEqual(before)
+  await rebuild(each)
+  expect(await allFigures(each)).toEqual(before)
+})
+
+test("events that arrive during a rebuild are counted once", async () => {
+  const each = await pipeline()
+  each.startNode()
+  await sendMixed(each, 200)
+  const sending = (async () => {
+    for (let i = 0; i < 30; i++) await sendMixed(each, 20)
+  })()
+  await rebuild(each)
+  await rebuild(each)
+  await sending
+  await each.drained()
+  const [today] = await Promise.all([allFigures(each)])
+  await rebuild(each)
+  await each.drained()
+  expect(await allFigures(each)).toEqual(today)
+  expect(await each.rowCount()).toBe(800)
+})
+
+test("visitors of a period whose raw events are partly gone keep their number", async () => {
+  const each = await pipeline()
+  const node = each.startNode()
+  await sendMixed(each, 200)
+  await each.drained()
+  await node.stop()
+  const before = await run(each.figures.stats("main", "month"))
+  const gone = each.calendar.startOf(each.calendar.dayOf(Date.now() - 2 * 86_400_000))
+  await run(
+    each.postgres.query("test", "DELETE FROM analytics_events WHERE created_at < $1", [new Date(gone)]),
+  )
+  await run(each.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(gone)]))
+  await rebuild(each)
+  expect(await run(each.figures.stats("main", "month"))).toEqual(before)
+})
