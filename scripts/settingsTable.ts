@@ -1,5 +1,5 @@
 /**
- * The README's table of settings, made from the settings themselves: `node scripts/settings-table.ts` prints it,
+ * The README's table of settings, made from the settings themselves: `node scripts/settingsTable.ts` prints it,
  * `--write` puts it between the README's markers.
  */
 import { readFileSync, writeFileSync } from "node:fs"

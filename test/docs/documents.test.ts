@@ -1,0 +1,193 @@
+import { describe, expect, it } from "vitest"
+import { BEGIN, END, markedTable, settingsTable } from "../../scripts/settingsTable.ts"
+import { WEBSOCKET_PATH } from "../../src/live/websocket.ts"
+import { Metrics } from "../../src/metrics/metrics.ts"
+import type { Ingest } from "../../src/server/ingest.ts"
+import { STATUS } from "../../src/server/problem.ts"
+import { apiRoutes } from "../../src/server/routes.ts"
+import { figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stream/keys.ts"
+import { World } from "../server/serverFixture.ts"
+import { brokenLinks, codes, documents, filesIn, read, section, tableRows } from "./documents.ts"
+
+const sorted = (texts: Iterable<string>): ReadonlyArray<string> => [...texts].sort()
+
+/** The first cell of each row, without its backticks. */
+const firstCells = (text: string): ReadonlyArray<string> =>
+  tableRows(text).flatMap(([first = ""]) => codes(first).slice(0, 1))
+
+const BASE = "/api/v1/analytics"
+
+describe("the README", () => {
+  it("shows the settings that there are", () => {
+    const readme = read("README.md")
+    expect(readme, `README.md needs the markers ${BEGIN} and ${END}.`).toContain(BEGIN)
+    expect(readme, `README.md needs the markers ${BEGIN} and ${END}.`).toContain(END)
+    expect(markedTable(readme), "Run `node scripts/settingsTable.ts --write`.").toBe(settingsTable())
+  })
+})
+
+describe("docs/metrics.md", () => {
+  it("lists every metric with its type and labels, and no other", () => {
+    const documented = tableRows(read("docs/metrics.md")).map(
+      ([name = "", type, labels = ""]) => `${codes(name)[0]} ${type} {${sorted(codes(labels))}}`,
+    )
+    const registered = new Metrics("maicivy_").registry
+      .getMetricsAsArray()
+      .map((metric) => `${metric.name} ${metric.type} {${sorted(Reflect.get(metric, "labelNames"))}}`)
+    expect(sorted(documented)).toEqual(sorted(registered))
+  })
+
+  it("alerts on metrics that there are", () => {
+    const names = new Set(new Metrics("maicivy_").registry.getMetricsAsArray().map(({ name }) => name))
+    const used = section(read("docs/metrics.md"), "Alerts").match(/\bmaicivy_\w+/g) ?? []
+    expect(used.length).toBeGreaterThan(10)
+    expect(used.filter((name) => !names.has(name.replace(/_(bucket|sum|count)$/, "")))).toEqual([])
+  })
+
+  it("names every endpoint label", () => {
+    const { exact, prefixes } = routes()
+    const labels = [...exact.values(), ...prefixes.map(([, route]) => route)].map(({ name }) => name)
+    const documented = codes(
+      section(read("docs/metrics.md"), "HTTP and WebSocket").split("\n\n").at(-1) ?? "",
+    )
+    expect(sorted(documented)).toEqual(sorted(new Set(["endpoint", "other", ...labels])))
+  })
+})
+
+describe("error codes", () => {
+  it("of HTTP are those of docs/api.md, with their statuses", () => {
+    const documented = tableRows(section(read("docs/api.md"), "Errors")).map(
+      ([code = "", status]) => `${codes(code)[0]} ${status}`,
+    )
+    const known = Object.entries(STATUS).map(([code, status]) => `${code} ${status.slice(0, 3)}`)
+    expect(sorted(documented)).toEqual(sorted(known))
+  })
+
+  it("of the WebSocket are those of docs/websocket.md", () => {
+    const union = /export type MessageCode =([\s\S]*?)\n\n/.exec(read("src/live/messages.ts"))?.[1] ?? ""
+    const known = [...union.matchAll(/"([A-Z_0-9]+)"/g)].map((match) => match[1] ?? "")
+    expect(known.length).toBeGreaterThan(5)
+    const frames = [...read("src/live/hub.ts").matchAll(/code: "([A-Z_]+)"/g)].map((match) => match[1] ?? "")
+    const documented = firstCells(section(read("docs/websocket.md"), "From the client")).filter((code) =>
+      /^[A-Z_]+$/.test(code),
+    )
+    expect(sorted(documented)).toEqual(sorted(new Set([...known, ...frames])))
+  })
+
+  it("in the documents are codes that there are", () => {
+    const union = read("src/live/messages.ts").match(/"[A-Z_]+"/g) ?? []
+    const known = new Set([...Object.keys(STATUS), ...union.map((text) => text.slice(1, -1))])
+    const api = section(read("docs/api.md"), "Sending events")
+    const quoted = [...api.matchAll(/"code":"([A-Z_]+)"/g)].map((match) => match[1] ?? "")
+    const ends = /_(TYPE|DATA|URL|ID|RANGE|VISITOR|SITE|UNAVAILABLE|FULL|LIMITED|KEY)$/
+    const named = codes(api).filter((code) => ends.test(code) && /^[A-Z_]+$/.test(code))
+    expect([...quoted, ...named].filter((code) => !known.has(code) && !/^REQUIRE_/.test(code))).toEqual([])
+  })
+})
+
+/** The router's routes; nothing of what they would call runs. */
+const routes = () =>
+  apiRoutes({
+    ingest: {} as Ingest,
+    services: new World().services,
+    sites: { declared: new Set(["main"]), default: "main" },
+    adminToken: "token-0123456789",
+    run: () => {
+      throw new Error("no route is called here")
+    },
+  })
+
+describe("docs/api.md", () => {
+  const text = read("docs/api.md")
+  const documented = new Set(
+    [...text.matchAll(/`(GET|POST|DELETE) (\/[^\s`?]*)`/g)].map((match) => `${match[1]} ${match[2]}`),
+  )
+  const { exact, prefixes } = routes()
+  const served = [
+    ...[...exact].map(([path, route]) => ({ path, methods: Object.keys(route.handlers) })),
+    ...prefixes.map(([prefix, route]) => ({ path: `${prefix}{id}`, methods: Object.keys(route.handlers) })),
+  ].flatMap(({ path, methods }) => methods.map((method) => `${method} ${path.replace(BASE, "")}`))
+
+  it("has every route with its methods", () => {
+    expect(served).toContain(`GET ${WEBSOCKET_PATH}`)
+    expect(served.filter((route) => !documented.has(route))).toEqual([])
+  })
+
+  it("has no route that is not served", () => {
+    expect([...documented].filter((route) => !served.includes(route))).toEqual([])
+  })
+
+  it("shows JSON that is JSON", () => {
+    for (const document of ["docs/api.md", "docs/websocket.md"])
+      for (const [, example = ""] of read(document).matchAll(/^```json\n([\s\S]*?)^```/gm))
+        expect(() => JSON.parse(example), `${document}: ${example}`).not.toThrow()
+  })
+})
+
+describe("links", () => {
+  it.each(documents().filter((document) => document !== "README.md"))("of %s resolve", (document) => {
+    expect(brokenLinks(document)).toEqual([])
+  })
+  it("of README.md resolve", () => {
+    expect(brokenLinks("README.md")).toEqual([])
+  })
+})
+
+describe("the table of Redis keys", () => {
+  const source = read("src/stream/keys.ts")
+  const table = source
+    .slice(0, source.indexOf("*/"))
+    .split("\n")
+    .map((line) => line.replace(/^ \* /, ""))
+    .join("\n")
+
+  it("in src/stream/keys.ts has every key that is built, and no other", () => {
+    const site = figureKeys("P", 0, "S")
+    const period = site.period("K")
+    const built = [
+      ...Object.values(streamKeys("P", 0)),
+      site.active,
+      site.themes,
+      ...Object.values({ ...period, visitors: `${period.visitors}B` }),
+      nodesKey("P"),
+      visitorKeyKey("P", "D"),
+    ].map((key) => key.replace("{0}", "{p}"))
+    expect(sorted(firstCells(table))).toEqual(sorted(built))
+  })
+
+  it("covers the keys that scripts derive from those they are given", () => {
+    const suffixes = filesIn("src", ".lua").flatMap((path) =>
+      [...read(path).matchAll(/\.\. '(:[a-z:]+)'/g)].map((match) => match[1] ?? ""),
+    )
+    expect(suffixes.length).toBeGreaterThan(0)
+    const known = firstCells(table)
+    expect(suffixes.filter((suffix) => !known.some((key) => key.includes(suffix)))).toEqual([])
+  })
+})
+
+describe("docs/architecture.md", () => {
+  it("has every table of the schema", () => {
+    const created = filesIn("src/events", ".sql").flatMap((path) =>
+      [...read(path).matchAll(/^CREATE TABLE (\w+)/gm)].map((match) => match[1] ?? ""),
+    )
+    const documented = firstCells(section(read("docs/architecture.md"), "Postgres tables"))
+    expect(sorted(documented)).toEqual(sorted([...created, "schema_migrations"]))
+  })
+
+  it("names files that there are", () => {
+    const named = documents()
+      .filter((document) => document !== "README.md")
+      .flatMap((document) => codes(read(document)))
+      .flatMap((code) => /^(src|scripts)\/[\w/.-]*$/.exec(code)?.[0] ?? [])
+    expect(named.length).toBeGreaterThan(10)
+    expect(named.filter((path) => !/NNN/.test(path) && !exists(path))).toEqual([])
+  })
+})
+
+const exists = (path: string): boolean => {
+  try {
+    return path.endsWith("/") ? filesIn(path.slice(0, -1), "").length > 0 : read(path) !== ""
+  } catch {
+    return false
+  }
+}
