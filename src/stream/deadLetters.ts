@@ -22,7 +22,7 @@ export interface DeadLettersOptions {
   readonly metrics: Metrics
 }
 
-const replayScript = Script.load(new URL("./lua/replay_deadLetter.lua", import.meta.url))
+const replayScript = Script.load(new URL("./lua/replayDeadLetter.lua", import.meta.url))
 
 /** Letters read at a time. */
 const PAGE = 100
