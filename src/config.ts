@@ -4,12 +4,14 @@
  */
 import { isIP } from "node:net"
 import { resolve } from "node:path"
-import { Config, Cron, Effect, Option, Schema } from "effect"
+import * as Config from "effect/Config"
+import * as Cron from "effect/Cron"
+import { TaggedError } from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 
 /** A setting whose value cannot be used. The message is one sentence: the setting, its value and what it should be. */
-export class InvalidSetting extends Schema.TaggedError<InvalidSetting>()("InvalidSetting", {
-  message: Schema.String,
-}) {}
+export class InvalidSetting extends TaggedError("InvalidSetting")<{ readonly message: string }> {}
 
 /** What the process does: `http` answers and serves dashboards, `actors` process the streams. */
 export type Role = "http" | "actors"

@@ -1,5 +1,9 @@
 /** Structured logs: one JSON object a line, on stderr. No line carries an address or a visitor's data. */
-import { Cause, Effect, Layer, Logger, References } from "effect"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as References from "effect/References"
 import type { AppConfig } from "./config.ts"
 
 const LEVELS = { debug: "Debug", info: "Info", warn: "Warn", error: "Error" } as const

@@ -1,6 +1,8 @@
 /** Keeps the actors' thread running: starts it, starts it again when it ends on its own, stops it with the scope. */
 import { Worker } from "node:worker_threads"
-import { Effect, Schedule, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import type { AppConfig } from "../config.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { Stores } from "./node.ts"

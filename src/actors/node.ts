@@ -1,5 +1,6 @@
 /** All that a node with the role `actors` runs: the supervisor and the retention schedule, on connections of their own. */
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { uniquesOf } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config.ts"
 import { Calendar } from "../domain/period.ts"

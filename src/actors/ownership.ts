@@ -1,5 +1,5 @@
 /** Who owns which partition: live nodes by heartbeat, one preferred owner a partition, and a lease for the handover. */
-import type { Effect } from "effect"
+import type * as Effect from "effect/Effect"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall, Script } from "../stores/redis.ts"

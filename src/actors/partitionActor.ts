@@ -16,7 +16,10 @@
  *   found, too.
  * - **fenced**: a later epoch owns the partition; the actor ends and changes nothing more.
  */
-import { Cause, Effect, Exit, Schedule } from "effect"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schedule from "effect/Schedule"
 import { applyTotals } from "../aggregates/apply.ts"
 import { aggregate, letterTypeOf } from "../domain/aggregation.ts"
 import { decodePayload } from "../domain/event.ts"

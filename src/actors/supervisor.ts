@@ -3,7 +3,10 @@
  * are this node's and stops those that are not any more. An actor that fails is started again at the next turn.
  */
 import { randomUUID } from "node:crypto"
-import { Cause, Effect, FiberMap, type Scope } from "effect"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import type * as Scope from "effect/Scope"
 import { Fenced } from "../stores/errors.ts"
 import { connectRedis, type RedisConnection, type RedisSettings } from "../stores/redis.ts"
 import { makePartitionLog } from "../stream/partitionLog.ts"

@@ -1,6 +1,9 @@
 /** The actors' thread: decoding, aggregation and the stores' replies of batches do not delay the answers of the main one. */
 import { parentPort, workerData } from "node:worker_threads"
-import { Cause, Effect, Exit, Fiber } from "effect"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { loggingLayer } from "../logging.ts"
 import { Metrics } from "../metrics/metrics.ts"
 import { runActors } from "./node.ts"

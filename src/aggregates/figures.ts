@@ -1,5 +1,5 @@
 /** Reads figures from Redis: each is the sum over the partitions, since a visitor lives in one of them. */
-import type { Effect } from "effect"
+import type * as Effect from "effect/Effect"
 import { conversionRate } from "../domain/aggregation.ts"
 import { CURRENT_VISITOR_MS } from "../domain/limits.ts"
 import { type Calendar, type Day, type Period, periodDays, periodKey } from "../domain/period.ts"

@@ -9,7 +9,8 @@
  * what was kept when the events went, and what is left is taken.
  */
 import { randomUUID } from "node:crypto"
-import { Effect, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { Cluster } from "ioredis"
 import { type DayTotals, emptyDay } from "../domain/aggregation.ts"
 import { type Calendar, type Day, PERIODS, periodBounds, periodKey } from "../domain/period.ts"

@@ -1,7 +1,9 @@
 /** The commands beside `serve`, each with its own `--help`. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Console, Effect, Option } from "effect"
+import * as Console from "effect/Console"
 import { Argument, Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { prepareStores, withStores } from "../app.ts"
 import { loadConfig } from "../config.ts"
 import { loggingLayer } from "../logging.ts"

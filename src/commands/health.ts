@@ -1,5 +1,6 @@
 /** `health`: asks a node over HTTP, as a container's health check does. */
-import { Console, Effect } from "effect"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
 import { CommandError } from "./error.ts"
 
 /** Prints what `/ready` says; fails unless the node is ready. */

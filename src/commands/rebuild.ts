@@ -1,5 +1,6 @@
 /** `rebuild`: every figure in Redis anew from Postgres, partition by partition. */
-import { Console, Effect } from "effect"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
 import { dropFigures, rebuildPartition } from "../aggregates/rebuild.ts"
 import type { CommandStores } from "../app.ts"
 import type { AppConfig } from "../config.ts"

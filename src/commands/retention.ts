@@ -1,5 +1,6 @@
 /** `retention`: the options of a run by hand. */
-import { Console, Effect } from "effect"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
 import { uniquesOf } from "../aggregates/figures.ts"
 import type { CommandStores } from "../app.ts"
 import type { AppConfig } from "../config.ts"

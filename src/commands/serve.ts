@@ -1,5 +1,5 @@
 /** `serve`: runs a node until it is told to stop, and says where it is. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { startNode } from "../app.ts"
 import type { AppConfig } from "../config.ts"
 

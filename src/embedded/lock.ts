@@ -1,7 +1,9 @@
 /** One process at a time works in a data directory. */
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Data, Effect, type Scope } from "effect"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { isAlive, startTimeOf } from "./process.ts"
 
 /** Another live process holds the data directory, or the directory cannot be written. */

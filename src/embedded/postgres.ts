@@ -13,7 +13,8 @@ import {
 } from "node:fs"
 import { arch, platform } from "node:os"
 import { dirname, join } from "node:path"
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import pg from "pg"
 import { EmbeddedStoreError } from "./error.ts"
 import {

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process"
 import { accessSync, constants } from "node:fs"
 import { delimiter, join } from "node:path"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { EmbeddedStoreError } from "./error.ts"
 
 export interface RedisBinary {

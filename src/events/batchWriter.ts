@@ -1,5 +1,5 @@
 /** Writes a partition's events to Postgres, one transaction a batch, each event once whatever happens around it. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { aggregate } from "../domain/aggregation.ts"
 import type { StreamEvent } from "../domain/event.ts"
 import type { Calendar } from "../domain/period.ts"

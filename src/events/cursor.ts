@@ -1,5 +1,7 @@
 /** Reads results of any size through a Postgres cursor, a batch of rows at a time, on a connection of its own. */
-import { Effect, type Scope, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { PoolClient, QueryResultRow } from "pg"
 import Cursor from "pg-cursor"
 import type { StoreError } from "../stores/errors.ts"

@@ -1,14 +1,16 @@
 /** What a deployment decides at its first start and keeps: the number of partitions and the time zone. */
-import { Effect, Schema } from "effect"
+
+import { TaggedError } from "effect/Data"
+import * as Effect from "effect/Effect"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { ensureSites } from "./sites.ts"
 
 /** The settings differ from those the stored figures were made with. The message is one sentence with the way out. */
-export class DeploymentMismatch extends Schema.TaggedError<DeploymentMismatch>()("DeploymentMismatch", {
-  setting: Schema.Literals(["PARTITIONS", "TIME_ZONE"]),
-  message: Schema.String,
-}) {}
+export class DeploymentMismatch extends TaggedError("DeploymentMismatch")<{
+  readonly setting: "PARTITIONS" | "TIME_ZONE"
+  readonly message: string
+}> {}
 
 export interface DeploymentSettings {
   readonly partitions: number

@@ -1,5 +1,5 @@
 /** Raw events lie in one table a UTC day; this makes sure that the tables of a batch's days are there. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 

@@ -1,5 +1,5 @@
 /** Removes a day's expired events: by dropping its table where all of it has expired, else row by row through a cursor. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { type Archive, type ArchiveRow, archiveError } from "./archive.ts"

@@ -1,5 +1,5 @@
 /** Deletes rows of one table through a cursor, in batches, each a short transaction of its own. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { openSession } from "./cursor.ts"

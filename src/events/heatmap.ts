@@ -1,5 +1,5 @@
 /** Where visitors of a site clicked. */
-import type { Effect } from "effect"
+import type * as Effect from "effect/Effect"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 

@@ -1,5 +1,5 @@
 /** Ids that senders gave their events: which of them no retry can bring again. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { deleteExpiredRows, type Pace } from "./expiredRows.ts"

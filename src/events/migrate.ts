@@ -1,6 +1,6 @@
 /** Versioned SQL migrations, `migrations/NNN_name.sql`, applied in order by one node at a time. */
 import { readdirSync, readFileSync } from "node:fs"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { LOCKS } from "./locks.ts"

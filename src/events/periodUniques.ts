@@ -1,5 +1,5 @@
 /** Keeps the unique visitors of days, weeks and months whose raw events are about to go. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { type Calendar, PERIODS, periodKey } from "../domain/period.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"

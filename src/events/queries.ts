@@ -1,5 +1,6 @@
 /** Answers from raw events: the timeline, the heatmap, and what is held of visitors. */
-import { type Effect, Stream } from "effect"
+import type * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { type Calendar, type Period, periodBounds } from "../domain/period.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"

@@ -1,5 +1,7 @@
 /** What Postgres knows of one partition's figures, as of one moment: all that Redis' are rebuilt from. */
-import { Effect, type Scope, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { DayTotals } from "../domain/aggregation.ts"
 import { CURRENT_VISITOR_MS } from "../domain/limits.ts"
 import { addDays, type Calendar, type Day } from "../domain/period.ts"

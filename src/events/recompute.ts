@@ -1,5 +1,6 @@
 /** Gives a deployment another time zone or number of partitions: counts its days anew from raw events. */
-import { Effect, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { aggregate } from "../domain/aggregation.ts"
 import type { JsonObject, StreamEvent } from "../domain/event.ts"
 import { Calendar, type Day } from "../domain/period.ts"

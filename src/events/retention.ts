@@ -2,7 +2,8 @@
  * Deletes what is older than the retention: raw events, and the ids that no sender may retry any more. One node of a
  * cluster at a time. It may be interrupted at any moment; the next run continues where it was.
  */
-import { Clock, Effect } from "effect"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
 import type { Calendar } from "../domain/period.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"

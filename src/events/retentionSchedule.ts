@@ -1,5 +1,8 @@
 /** Runs retention when its cron expression says so, for as long as the node runs. */
-import { Cron, Effect, Schedule, type Scope } from "effect"
+import * as Cron from "effect/Cron"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import type { AppConfig } from "../config.ts"
 import { Calendar } from "../domain/period.ts"
 import type { Metrics } from "../metrics/metrics.ts"

@@ -1,5 +1,5 @@
 /** Sites are slugs outside and small numbers in Postgres; this is where one becomes the other. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 

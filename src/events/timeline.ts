@@ -1,5 +1,5 @@
 /** A site's events, newest first, page by page. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 

@@ -1,5 +1,6 @@
 /** What Postgres holds of visitors: one list for a period's export, everything of one visitor, and its erasure. */
-import { type Effect, Stream } from "effect"
+import type * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { streamRows } from "./cursor.ts"

@@ -9,7 +9,8 @@
  *
  * Nothing is read from the stores for a site that nobody watches.
  */
-import { Effect, Exit } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Metrics } from "../metrics/metrics.ts"
 import { ReadCache, type Runner } from "../server/cache.ts"
 import type { Figures } from "../server/services.ts"

@@ -1,5 +1,5 @@
 /** One scrape: the gauges are read from the stores, and the threads' registries become one text. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import {
   AggregatorRegistry,
   collectDefaultMetrics,

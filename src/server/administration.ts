@@ -1,7 +1,8 @@
 /** What only the bearer of `ADMIN_TOKEN` may do: hand out or erase what is known of a visitor. */
 
 import type { HttpRequest } from "uWebSockets.js"
-import { Cause, Exit } from "effect"
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
 import { UUID } from "../domain/limits.ts"
 import type { Runner } from "./cache.ts"
 import type { Exchange } from "./exchange.ts"

@@ -1,5 +1,7 @@
 /** Reads that many ask at once: one question to the store, one answer for all. */
-import { Effect, Exit, type Fiber } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type { StoreError } from "../stores/errors.ts"
 
 /** Runs an effect in the server's scope. */

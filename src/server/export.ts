@@ -1,5 +1,5 @@
 /** Downloads: rows streamed as CSV or JSON, no faster than the client takes them. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { PERIODS, type Period } from "../domain/period.ts"
 import type { Exchange } from "./exchange.ts"
 import type { Parameters } from "./query.ts"

@@ -1,5 +1,6 @@
 /** What operators ask: liveness, readiness, metrics. */
-import { Cause, Exit } from "effect"
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
 import type { Runner } from "./cache.ts"
 import { type Exchange, JSON_TYPE } from "./exchange.ts"
 import { RETRY_AFTER_S } from "./problem.ts"

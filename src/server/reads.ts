@@ -2,7 +2,9 @@
 
 import type { HttpRequest } from "uWebSockets.js"
 import { gzip } from "node:zlib"
-import { Cause, Effect, Exit } from "effect"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { decodeSite, Rejection } from "../domain/event.ts"
 import { PERIODS } from "../domain/period.ts"
 import type { StoreError } from "../stores/errors.ts"

@@ -8,7 +8,10 @@
 
 import type { HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js"
 import { createServer } from "node:net"
-import { Effect, FiberSet, Schema, type Scope } from "effect"
+import { TaggedError } from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import type * as Scope from "effect/Scope"
 import type { AppConfig } from "../config.ts"
 import { Hub } from "../live/hub.ts"
 import { Connections, WEBSOCKET_PATH } from "../live/websocket.ts"
@@ -27,9 +30,7 @@ import { uws } from "./uws.ts"
 import { Visitors } from "./visitors.ts"
 
 /** The server could not start. The message is one sentence: the setting, its value and what it should be. */
-export class ServerError extends Schema.TaggedError<ServerError>()("ServerError", {
-  message: Schema.String,
-}) {}
+export class ServerError extends TaggedError("ServerError")<{ readonly message: string }> {}
 
 /** `LIBUS_LISTEN_EXCLUSIVE_PORT`: without it a second server on the same port starts, and takes half of the connections. */
 const EXCLUSIVE_PORT = 1

@@ -1,5 +1,5 @@
 /** What the server needs of the rest of the system: interfaces only, so that its tests need no store. */
-import type { Effect } from "effect"
+import type * as Effect from "effect/Effect"
 import type { Period } from "../domain/period.ts"
 import type { StoreError } from "../stores/errors.ts"
 

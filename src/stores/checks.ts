@@ -1,14 +1,14 @@
 /** Looks at the stores before anything runs: versions that cannot work stop the start, settings that endanger data warn. */
-import { Effect, Schema } from "effect"
+
+import { TaggedError } from "effect/Data"
+import * as Effect from "effect/Effect"
 import { Redis } from "ioredis"
 import type { StoreError } from "./errors.ts"
 import type { Postgres } from "./postgres.ts"
 import { redisError } from "./redis.ts"
 
 /** A store that cannot be used, in one sentence that says what to do. */
-export class UnusableStore extends Schema.TaggedError<UnusableStore>()("UnusableStore", {
-  message: Schema.String,
-}) {}
+export class UnusableStore extends TaggedError("UnusableStore")<{ readonly message: string }> {}
 
 /** What was found out about a Redis. */
 export interface RedisFacts {

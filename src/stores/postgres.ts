@@ -1,5 +1,6 @@
 /** The Postgres connection pool, its errors and its timing. */
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import pg from "pg"
 import type { Metrics } from "../metrics/metrics.ts"
 import { StoreError } from "./errors.ts"

@@ -1,7 +1,8 @@
 /** Redis connections (a single server or a cluster), scripts, errors and timing. */
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { Cluster, Redis } from "ioredis"
 import type { Metrics } from "../metrics/metrics.ts"
 import { StoreError } from "./errors.ts"

@@ -1,5 +1,5 @@
 /** How much waits in the streams, and for how long: for readiness, metrics and the operator. */
-import type { Effect } from "effect"
+import type * as Effect from "effect/Effect"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"

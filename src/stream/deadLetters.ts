@@ -1,5 +1,5 @@
 /** Dead letters: events that could not be processed, with the reason; listed, sent through again, or dropped by command. */
-import type { Effect } from "effect"
+import type * as Effect from "effect/Effect"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall, Script } from "../stores/redis.ts"

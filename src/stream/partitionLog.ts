@@ -1,5 +1,5 @@
 /** One partition's stream, as its owner sees it: take over, read on, dead-letter. Every change is fenced by the epoch. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { Metrics } from "../metrics/metrics.ts"
 import { Fenced, StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall, redisError, Script } from "../stores/redis.ts"

@@ -3,7 +3,8 @@
  * the day, so that nobody can find out afterwards which address an id came from.
  */
 import { randomBytes } from "node:crypto"
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { addDays, type Calendar, type Day } from "../domain/period.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"

@@ -1,5 +1,5 @@
 /** Erasure of a visitor wherever it may be: waiting in a stream, dead-lettered, in Postgres, among the current visitors. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { decodePayload } from "../domain/event.ts"
 import { fingerprint, partitionOf } from "../domain/visitor.ts"
 import { eraseVisitor as eraseRows } from "../events/queries.ts"
