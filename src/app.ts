@@ -6,6 +6,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { type ActorsThread, startActorsThread } from "./actors/actorsThread.ts"
 import { runActors, type Stores } from "./actors/node.ts"
+import { announceHttpNode } from "./actors/ownership.ts"
 import { makeFigures } from "./aggregates/figures.ts"
 import type { AppConfig } from "./config.ts"
 import { Calendar } from "./domain/period.ts"
@@ -21,7 +22,7 @@ import { startServer } from "./server/server.ts"
 import { checkPostgres, checkRedis } from "./stores/checks.ts"
 import { makePostgres, type Postgres } from "./stores/postgres.ts"
 import { awaitReady, connectRedis } from "./stores/redis.ts"
-import { readBacklog } from "./stream/backlog.ts"
+import { type PartitionBacklog, readBacklog } from "./stream/backlog.ts"
 import { liveChannel } from "./stream/keys.ts"
 import { Producer } from "./stream/producer.ts"
 import { makeVisitorKeys } from "./visitors/dayKeys.ts"
@@ -208,6 +209,7 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
       now: Date.now,
     })
     const backlog = readBacklog(redis, prefix, config.partitions, metrics, Date.now)
+    if (!config.roles.includes("actors")) yield* announceHttpNode(redis, prefix, node, metrics)
     const server = yield* startServer(
       config,
       {
@@ -218,7 +220,16 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
           ...makeEventQueries({ postgres, calendar, now: Date.now }),
           eraseVisitor: (visitorId) =>
             eraseVisitor(
-              { redis, postgres, prefix, partitions: config.partitions, sites: config.sites, metrics },
+              {
+                redis,
+                postgres,
+                prefix,
+                partitions: config.partitions,
+                sites: config.sites,
+                metrics,
+                calendar,
+                now: Date.now,
+              },
               visitorId,
             ),
         },
@@ -269,9 +280,12 @@ const readiness = (
     )
     const streams = partitions._tag === "Some" ? partitions.value : null
     const waiting = streams?.reduce((sum, each) => sum + each.waiting, 0) ?? null
+    // As the append script sees it: a partition has its share, and dead letters take room, too.
+    const share = Math.ceil(config.maxBacklog / config.partitions)
+    const hasRoom = (each: PartitionBacklog) => each.waiting + each.deadLetters < share
     const oldest = streams === null ? null : Math.max(...streams.map((each) => each.oldestAgeMs)) / 1000
     return {
-      ready: waiting !== null && waiting < config.maxBacklog && database._tag === "Some",
+      ready: (streams?.every(hasRoom) ?? false) && database._tag === "Some",
       redis: streams === null ? "down" : "up",
       postgres: database._tag === "Some" ? "up" : "down",
       backlog: waiting,

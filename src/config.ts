@@ -16,7 +16,7 @@ export class InvalidSetting extends TaggedError("InvalidSetting")<{ readonly mes
 /** What the process does: `http` answers and serves dashboards, `actors` process the streams. */
 export type Role = "http" | "actors"
 
-/** How much a power failure may take from the embedded Redis: nothing (`always`), or a second (`everysec`). */
+/** What the embedded Redis may lose: nothing (`always`), or up to two seconds when it or the power fails (`everysec`). */
 export type Fsync = "always" | "everysec"
 
 export type LogLevel = "debug" | "info" | "warn" | "error"
@@ -132,12 +132,14 @@ const cron = (text: string) => {
 }
 
 const metricsPrefix = (text: string) =>
-  /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(text) ? text : new Expected("letters, digits and '_', not first a digit")
+  /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(text)
+    ? text
+    : new Expected("letters, digits, '_' and ':', not first a digit")
 
 const keyPrefix = (text: string) =>
   /^[a-zA-Z0-9_.-]{1,64}$/.test(text) ? text : new Expected("1 to 64 letters, digits, '.', '_' or '-'")
 
-const optionalText = (text: string) => (text === "" ? null : text)
+const optionalPath = (text: string) => (text === "" ? null : resolve(text))
 
 const setting = <A>(
   name: string,
@@ -283,7 +285,7 @@ export const SETTINGS = {
     "RETENTION_ARCHIVE_DIR",
     "path",
     "",
-    optionalText,
+    optionalPath,
     "Where expired events are archived as gzip NDJSON before they are deleted; empty: not archived.",
   ),
   wsMaxConnections: setting(
@@ -312,7 +314,7 @@ export const SETTINGS = {
     "integer",
     "1000000",
     integer(1, 1_000_000_000),
-    "Unprocessed events after which POSTs answer 503.",
+    "Unprocessed events, dead letters included, after which POSTs answer 503; each partition has its even share.",
   ),
   metricsPrefix: setting(
     "METRICS_PREFIX",
@@ -369,3 +371,7 @@ export const loadConfig: Effect.Effect<AppConfig, InvalidSetting> = Effect.gen(f
   for (const [key, of] of Object.entries(SETTINGS)) values[key] = yield* read<unknown>(of)
   return values as AppConfig
 })
+
+/** Where a node that listens on a host and port is reached from its own machine. */
+export const nodeUrl = (host: string, port: number): string =>
+  `http://${host.includes(":") ? `[${host}]` : host}:${port}`

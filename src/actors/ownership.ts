@@ -1,5 +1,6 @@
 /** Who owns which partition: live nodes by heartbeat, one preferred owner a partition, and a lease for the handover. */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall, Script } from "../stores/redis.ts"
@@ -9,6 +10,12 @@ import { nodesKey, streamKeys } from "../stream/keys.ts"
 export const LEASE_MS = 6000
 /** Between renewals; two may be missed. */
 export const RENEW_MS = LEASE_MS / 3
+
+/** First part of the name of a node without actors. It says that it lives, too: some commands must not run beside any node. */
+const HTTP_ONLY = "http/"
+
+/** Whether a node takes partitions. */
+export const hasActors = (node: string): boolean => !node.startsWith(HTTP_ONLY)
 
 const heartbeatScript = Script.load(new URL("../stream/lua/heartbeat.lua", import.meta.url))
 const leaseScript = Script.load(new URL("../stream/lua/lease.lua", import.meta.url))
@@ -82,3 +89,16 @@ export const makeOwnership = (
       await leaseScript.run(redis, [streamKeys(prefix, partition).lease], [token, 0])
     }),
 })
+
+/** Says that a node without actors lives, until the scope ends. */
+export const announceHttpNode = (
+  redis: RedisConnection,
+  prefix: string,
+  node: string,
+  metrics: Metrics,
+): Effect.Effect<void, never, Scope.Scope> => {
+  const { heartbeat, leave } = makeOwnership(redis, prefix, HTTP_ONLY + node, metrics)
+  return Effect.forkScoped(
+    Effect.forever(Effect.ignore(heartbeat).pipe(Effect.andThen(Effect.sleep(RENEW_MS)))),
+  ).pipe(Effect.andThen(Effect.addFinalizer(() => Effect.ignore(leave))))
+}

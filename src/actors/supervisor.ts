@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope"
 import { Fenced } from "../stores/errors.ts"
 import { connectRedis, type RedisConnection, type RedisSettings } from "../stores/redis.ts"
 import { makePartitionLog } from "../stream/partitionLog.ts"
-import { LEASE_MS, makeOwnership, type Ownership, preferredOwners, RENEW_MS } from "./ownership.ts"
+import { hasActors, LEASE_MS, makeOwnership, type Ownership, preferredOwners, RENEW_MS } from "./ownership.ts"
 import { type PartitionActorOptions, runPartitionActor } from "./partitionActor.ts"
 
 /** Between two looks at who owns what, milliseconds. */
@@ -101,7 +101,7 @@ export const runSupervisor = (options: SupervisorOptions): Effect.Effect<never, 
         ),
       )
       if (nodes !== null) {
-        const owners = preferredOwners(nodes, options.partitions)
+        const owners = preferredOwners(nodes.filter(hasActors), options.partitions)
         for (const [partition, owner] of owners.entries()) {
           const running = yield* FiberMap.has(actors, partition)
           if (owner === options.node && !running) {

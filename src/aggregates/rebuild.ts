@@ -21,7 +21,7 @@ import type { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall, Script } from "../stores/redis.ts"
 import { nextId } from "../stream/id.ts"
-import { figureKeys, GROUP, streamKeys } from "../stream/keys.ts"
+import { figureKeys, GROUP, streamKeys, VISITOR_BUCKETS } from "../stream/keys.ts"
 import { fencedCall, type PartitionLog } from "../stream/partitionLog.ts"
 import { applyTotals } from "./apply.ts"
 
@@ -182,7 +182,10 @@ const carryUniques = (options: RebuildOptions, source: RebuildSource, rebuildPre
           // Live sets know every visitor of the period so far, the rebuilt ones only those whose events are left.
           if (estimated !== null && estimated !== undefined)
             await redis.hset(rebuilt.totals, "estimated", estimated)
-          kept.push(live.hll, ...Array.from({ length: 64 }, (_, bucket) => `${live.visitors}${bucket}`))
+          kept.push(
+            live.hll,
+            ...Array.from({ length: VISITOR_BUCKETS }, (_, bucket) => `${live.visitors}${bucket}`),
+          )
         }
       })
     }
@@ -201,7 +204,7 @@ export const rebuildPartition = (options: RebuildOptions): Effect.Effect<number,
     const { epoch, lastStreamId } = yield* acquireEpoch(postgres, partition)
     yield* log.takeOver(token, epoch, lastStreamId)
     const source = yield* openRebuildSource(postgres, { partition, partitions, calendar, now: now() })
-    const rebuildPrefix = `${prefix}-rebuild`
+    const rebuildPrefix = `${prefix}~rebuild`
     yield* dropFigures({ redis, metrics, prefix: rebuildPrefix }, partition)
     yield* build(options, source, epoch, rebuildPrefix)
     const kept = yield* carryUniques(options, source, rebuildPrefix)

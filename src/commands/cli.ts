@@ -5,7 +5,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { prepareStores, withStores } from "../app.ts"
-import { loadConfig } from "../config.ts"
+import { loadConfig, nodeUrl } from "../config.ts"
 import { loggingLayer } from "../logging.ts"
 import { dropDeadLetter, listDeadLetters, replayDeadLetter } from "../stream/deadLetters.ts"
 import { CommandError } from "./error.ts"
@@ -196,7 +196,7 @@ const health = Command.make(
     ),
   },
   ({ url }) =>
-    withConfig((config) => checkHealth(Option.getOrElse(url, () => `http://${config.host}:${config.port}`))),
+    withConfig((config) => checkHealth(Option.getOrElse(url, () => nodeUrl(config.host, config.port)))),
 ).pipe(Command.withDescription("Ask a running node whether it is ready; exit code 0 when it is"))
 
 const root = Command.make("maicivy-analytics").pipe(

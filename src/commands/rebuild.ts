@@ -51,11 +51,17 @@ const change = (config: AppConfig, stores: CommandStores, command: RebuildComman
     )
     if (nodes.length > 0) {
       return yield* new CommandError({
-        message: `${nodes.length} node(s) with actors run: stop every node first, then run this again.`,
+        message: `${nodes.length} node(s) run: stop every node first, then run this again.`,
       })
     }
     const backlog = yield* readBacklog(redis, prefix, before.partitions, metrics, Date.now)
     const waiting = backlog.reduce((sum, each) => sum + each.waiting, 0)
+    const letters = backlog.reduce((sum, each) => sum + each.deadLetters, 0)
+    if (letters > 0) {
+      return yield* new CommandError({
+        message: `${letters} dead letters belong to the partitions as they are: replay or drop them (dead-letters --help), then run this again.`,
+      })
+    }
     if (waiting > 0) {
       return yield* new CommandError({
         message: `${waiting} events wait in the streams: start a node with PARTITIONS=${before.partitions} and TIME_ZONE=${before.timeZone} until none does, stop it, then run this again.`,

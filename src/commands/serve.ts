@@ -1,7 +1,7 @@
 /** `serve`: runs a node until it is told to stop, and says where it is. */
 import * as Effect from "effect/Effect"
 import { startNode } from "../app.ts"
-import type { AppConfig } from "../config.ts"
+import { type AppConfig, nodeUrl } from "../config.ts"
 
 /** A stop that has not ended by then is cut short; what was acknowledged is in the stores already. Milliseconds. */
 const STOP_DEADLINE_MS = 9500
@@ -18,8 +18,7 @@ export const serveUntilStopped = (config: AppConfig) =>
       )
       let deadline: NodeJS.Timeout | undefined
       const node = yield* startNode(config, { actorsIn: "thread" })
-      const host = config.host.includes(":") ? `[${config.host}]` : config.host
-      const url = `http://${host}:${node.port}`
+      const url = nodeUrl(config.host, node.port)
       process.stdout.write(
         [
           `maicivy-analytics is ready (${node.stores.description})`,

@@ -12,7 +12,7 @@ import { passwordIn, type RunningStore, runStore, type StoreProgram } from "./st
 
 export interface RedisOptions {
   readonly dataDir: string
-  /** How soon a write is safe from a power failure: before it is answered, or within a second. */
+  /** When a write is flushed to disk: before it is answered, or once a second, which may cost two when Redis is killed. */
   readonly fsync: "always" | "everysec"
   /** Past this, writes are refused rather than anything evicted. Default: a quarter of the memory, at least 256 MiB. */
   readonly maxMemoryBytes?: number

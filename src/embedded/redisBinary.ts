@@ -11,7 +11,7 @@ export interface RedisBinary {
   readonly name: string
 }
 
-/** Functions, `FCALL` and stream consumer groups as used here came with Redis 7; Valkey 8 was forked from it. */
+/** Script flags and multi-part append-only files came with Redis 7; Valkey was forked from it, 8 is its second release. */
 const OLDEST_MAJOR = { "redis-server": 7, "valkey-server": 8 } as const
 
 /**

@@ -95,6 +95,7 @@ export class Hub {
   /** JSON of figures: only joins reads that are under way, and none that began before a change. */
   readonly #reads: ReadCache<string>
   readonly #heartbeat: NodeJS.Timeout
+  #stopped = false
 
   constructor(options: HubOptions) {
     this.#options = options
@@ -131,14 +132,14 @@ export class Hub {
 
   #show(event: LiveEvent): void {
     const topic = topicOf(event.site, "events")
-    if (this.#options.listeners(topic) === 0) return
+    if (this.#listeners(topic) === 0) return
     if (!RESERVED_TYPES.has(event.type) && this.#bucket.take()) this.#publish(topic, eventFrame(event))
     else this.#omit(event.site, event.type, 1)
   }
 
   #omit(site: string, type: string, count: number): void {
     const watched = this.#sites.get(site)
-    if (watched === undefined || count === 0 || this.#options.listeners(topicOf(site, "events")) === 0) return
+    if (watched === undefined || count === 0 || this.#listeners(topicOf(site, "events")) === 0) return
     const known = watched.omitted.has(type) || watched.omitted.size < MAX_OMITTED_TYPES
     const key = known ? type : "other"
     watched.omitted.set(key, (watched.omitted.get(key) ?? 0) + count)
@@ -152,8 +153,14 @@ export class Hub {
     this.#sites.get(site)?.[topic].trigger()
   }
 
+  /** The library's app must not be asked any more once it is closed, and deltas and replies may still come then. */
+  #listeners(topic: string): number {
+    return this.#stopped ? 0 : this.#options.listeners(topic)
+  }
+
   #publish(topic: string, text: string): void {
-    this.#options.metrics.websocketMessages.inc({ direction: "out" }, this.#options.listeners(topic))
+    if (this.#stopped) return
+    this.#options.metrics.websocketMessages.inc({ direction: "out" }, this.#listeners(topic))
     this.#options.publish(topic, text)
   }
 
@@ -179,7 +186,7 @@ export class Hub {
     const watched = this.#sites.get(site)
     const topic = topicOf(site, "stats")
     if (watched === undefined) return
-    if (this.#options.listeners(topic) === 0) {
+    if (this.#listeners(topic) === 0) {
       watched.omitted.clear()
       return
     }
@@ -191,7 +198,7 @@ export class Hub {
   }
 
   async #sendFigures(site: string, topic: "themes" | "letters"): Promise<void> {
-    if (this.#options.listeners(topicOf(site, topic)) === 0) return
+    if (this.#listeners(topicOf(site, topic)) === 0) return
     const data = await this.#read(site, topic)
     if (data !== null) this.#publish(topicOf(site, topic), frame(topic, site, data))
   }
@@ -212,7 +219,7 @@ export class Hub {
   #beat(): void {
     for (const site of this.#options.sites) {
       const topic = topicOf(site, "all")
-      if (this.#options.listeners(topic) === 0) continue
+      if (this.#listeners(topic) === 0) continue
       void this.#read(site, "realtime").then((data) => {
         this.#publish(topic, data === null ? STORE_ERROR_FRAME : frame("heartbeat", site, data))
       })
@@ -221,6 +228,7 @@ export class Hub {
 
   /** Sends nothing more. */
   stop(): void {
+    this.#stopped = true
     clearInterval(this.#heartbeat)
     for (const { stats, themes, letters } of this.#sites.values()) {
       stats.stop()

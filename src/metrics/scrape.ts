@@ -87,6 +87,10 @@ export const scrape = (options: ScrapeOptions): Effect.Effect<Scrape> =>
     )
     const others = yield* options.otherThreads
     const own = yield* Effect.promise(() => options.metrics.registry.getMetricsAsJSON())
-    const merged = AggregatorRegistry.aggregate([own, [...others]])
+    // The start time is one of a process: its aggregator would leave it out rather than add it up.
+    const all = [...own, ...others].map((metric) =>
+      metric.name === "process_start_time_seconds" ? { ...metric, aggregator: "first" } : metric,
+    )
+    const merged = AggregatorRegistry.aggregate([all])
     return { contentType: merged.contentType, body: yield* Effect.promise(() => merged.metrics()) }
   })

@@ -106,7 +106,7 @@ export const appendProblem = (failure: AppendFailure): Problem => APPEND_PROBLEM
 
 const STORE_UNAVAILABLE = new Problem(
   "STORE_UNAVAILABLE",
-  "The figures cannot be read now; try again shortly.",
+  "A store does not answer now; try again shortly.",
 )
 const INTERNAL_ERROR = new Problem("INTERNAL_ERROR", "The request failed for a reason of the server's own.")
 

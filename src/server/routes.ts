@@ -29,11 +29,13 @@ export interface RouteOptions {
   readonly services: Services
   readonly sites: Sites
   readonly adminToken: string | null
+  /** `false` leaves what an operator asks of any node: health, readiness, metrics. */
+  readonly serving: boolean
   readonly run: Runner
 }
 
 /** The routes of a server. */
-export const apiRoutes = ({ ingest, services, sites, adminToken, run }: RouteOptions): Routes => {
+export const apiRoutes = ({ ingest, services, sites, adminToken, serving, run }: RouteOptions): Routes => {
   const { figures, queries, readiness, metricsText } = services
   const reads = new Reads(figures, queries, sites, run)
   const exports = new Exports(figures, queries)
@@ -44,6 +46,11 @@ export const apiRoutes = ({ ingest, services, sites, adminToken, run }: RouteOpt
   const add = (path: string, name: string, cors: boolean, handlers: { [method in Method]?: Handler }) => {
     exact.set(path, { name, cors, handlers })
   }
+
+  add("/health", "health", true, { GET: (exchange) => operations.health(exchange) })
+  add("/ready", "ready", true, { GET: (exchange) => operations.ready(exchange) })
+  add("/metrics", "metrics", false, { GET: (exchange) => operations.metrics(exchange) })
+  if (!serving) return { exact, prefixes: [] }
 
   add(EVENT_PATH, "event", true, { POST: (exchange, req) => ingest.event(exchange, req) })
   add(`${BASE}/events`, "events", true, { POST: (exchange, req) => ingest.events(exchange, req) })
@@ -58,9 +65,6 @@ export const apiRoutes = ({ ingest, services, sites, adminToken, run }: RouteOpt
         exports.download(kind, exchange, parameters, readSite(parameters, sites))
       },
     })
-  add("/health", "health", true, { GET: (exchange) => operations.health(exchange) })
-  add("/ready", "ready", true, { GET: (exchange) => operations.ready(exchange) })
-  add("/metrics", "metrics", false, { GET: (exchange) => operations.metrics(exchange) })
   add(WEBSOCKET_PATH, "websocket", false, { GET: (exchange) => exchange.refuse(UPGRADE_REQUIRED) })
   for (const [path, name] of ASSET_PATHS)
     add(path, name, path === "/tracker.js", {

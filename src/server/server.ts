@@ -74,6 +74,7 @@ export type ServerConfig = Pick<
   | "wsMaxConnections"
   | "wsMaxConnectionsPerIp"
   | "liveEventsPerSecond"
+  | "roles"
 >
 
 export interface Server {
@@ -157,6 +158,7 @@ export const startServer = (
       metrics,
       now,
     })
+    const serving = config.roles.includes("http")
     const app = uws.App()
     const hub = new Hub({
       sites: config.sites,
@@ -164,7 +166,8 @@ export const startServer = (
       metrics,
       run,
       publish: (topic, text) => app.publish(topic, text),
-      listeners: (topic) => app.numSubscribers(topic),
+      // Without a WebSocket route the library has no topics, and asking for one ends the process.
+      listeners: (topic) => (serving ? app.numSubscribers(topic) : 0),
       eventsPerSecond: config.liveEventsPerSecond,
       now,
       heartbeatMs: options.heartbeatMs ?? 5000,
@@ -189,11 +192,12 @@ export const startServer = (
       services,
       sites: { declared: sites, default: defaultSite },
       adminToken: config.adminToken,
+      serving,
       run,
     })
     const router = new Router(routes, traffic, cors)
     const eventRoute = routes.exact.get(EVENT_PATH)
-    connections.attach(app)
+    if (serving) connections.attach(app)
     // The hot route goes past the router's lookups.
     app.post(EVENT_PATH, (res, req) => router.handle(res, req, eventRoute, EVENT_PATH))
     app.any("/*", router.dispatch)

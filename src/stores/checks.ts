@@ -49,11 +49,19 @@ export const judgeRedis = (info: string, clusterInfo: string): RedisFacts | Unus
   return { cluster: infoField(clusterInfo, "cluster_enabled") === "1", server, warnings }
 }
 
+/** Says which server it is that does not answer, without the password. */
+const unreachable = (url: string, error: StoreError): UnusableStore => {
+  const { protocol, host } = new URL(url)
+  return new UnusableStore({
+    message: `REDIS_URL ${protocol}//${host} cannot be used: ${error.message.replace(/^Redis: /, "")}`,
+  })
+}
+
 /**
  * Connects once and judges the server. Fails when it cannot be reached, since a server's URL that is wrong is told best
  * at the start.
  */
-export const checkRedis = (url: string): Effect.Effect<RedisFacts, StoreError | UnusableStore> =>
+export const checkRedis = (url: string): Effect.Effect<RedisFacts, UnusableStore> =>
   Effect.acquireUseRelease(
     Effect.sync(() => {
       const redis = new Redis(url, {
@@ -77,7 +85,7 @@ export const checkRedis = (url: string): Effect.Effect<RedisFacts, StoreError | 
             fsync: Array.isArray(fsync) ? String(fsync[1] ?? "") : "",
           }
         },
-        catch: (cause) => redisError("connect", cause),
+        catch: (cause) => unreachable(url, redisError("connect", cause)),
       }).pipe(
         Effect.flatMap(({ info, cluster, fsync }) => {
           const facts = judgeRedis(info, cluster)
@@ -94,7 +102,7 @@ export const checkRedis = (url: string): Effect.Effect<RedisFacts, StoreError | 
 
 const fsyncWarning = (fsync: string): string =>
   fsync === "everysec"
-    ? "Redis flushes its append-only file once a second (appendfsync everysec): a power failure may take up to two seconds of acknowledged events; appendfsync always takes none."
+    ? "Redis flushes its append-only file once a second (appendfsync everysec): a Redis that is killed, or a power failure, may take up to two seconds of acknowledged events; appendfsync always takes none."
     : `Redis leaves flushing its append-only file to the system (appendfsync ${fsync}): a power failure may take half a minute of acknowledged events; appendfsync always takes none.`
 
 /** Checks the version of Postgres and the settings that decide whether a commit is durable; gives sentences for the operator. */

@@ -6,7 +6,7 @@
  * |---|---|---|---|
  * | `P:{p}:events` | stream | for ever | events that were acknowledged and are not applied yet |
  * | `P:{p}:dead` | stream | for ever | poison events, with the reason |
- * | `P:{p}:state` | hash | for ever | `epoch` and `applied` of the partition, `head` and `deliveries` of its first entry |
+ * | `P:{p}:state` | hash | for ever | `epoch`, `applied`; `head`, `deliveries` of the first entry; `alone`, `attempts` of one tried alone |
  * | `P:{p}:lease` | string | 6 s, renewed | token of the actor that owns the partition |
  * | `P:{p}:S:K` | hash | 90 days a day, 365 a week or month | totals of site S in period K |
  * | `P:{p}:S:K:themes` | zset | the same | views of themes |
@@ -14,8 +14,10 @@
  * | `P:{p}:S:K:visitors:B` | set of integers | until the period is closed | exact unique visitors, bucket B |
  * | `P:{p}:S:themes` | zset | for ever | views of themes, all time |
  * | `P:{p}:S:active` | zset | 10 min, renewed | visitors by last-seen time |
- * | `P:nodes` | zset | for ever | live nodes by the time their heartbeat ends |
- * | `P:visitor-key:D` | string | 2 days | key of the cookieless visitor ids of day D |
+ * | `P:nodes` | zset | for ever | live nodes by the time their heartbeat ends; `http/…` ones have no actors |
+ * | `P:visitor-key:D` | string | until 10 min after day D | key of the cookieless visitor ids of day D |
+ *
+ * A rebuild makes figures under `P~rebuild` in place of `P` and renames them; `~` is in no prefix that a setting allows.
  */
 
 /** Consumer group of every partition's stream: its position says how far the actors are. */
@@ -33,6 +35,9 @@ export const streamKeys = (prefix: string, partition: number): StreamKeys => {
   const base = `${prefix}:{${partition}}`
   return { events: `${base}:events`, dead: `${base}:dead`, state: `${base}:state`, lease: `${base}:lease` }
 }
+
+/** Sets that a period's exact visitors are spread over, by their fingerprint modulo this; apply.lua knows it, too. */
+export const VISITOR_BUCKETS = 64
 
 /** Keys of one site's figures in one partition. */
 export interface FigureKeys {

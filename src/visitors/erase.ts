@@ -1,6 +1,7 @@
 /** Erasure of a visitor wherever it may be: waiting in a stream, dead-lettered, in Postgres, among the current visitors. */
 import * as Effect from "effect/Effect"
 import { decodePayload } from "../domain/event.ts"
+import { type Calendar, PERIODS, periodKey } from "../domain/period.ts"
 import { fingerprint, partitionOf } from "../domain/visitor.ts"
 import { eraseVisitor as eraseRows } from "../events/queries.ts"
 import type { Metrics } from "../metrics/metrics.ts"
@@ -9,10 +10,14 @@ import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { dropDeadLetter, listDeadLetters } from "../stream/deadLetters.ts"
 import { compareIds, ZERO_ID } from "../stream/id.ts"
-import { figureKeys, streamKeys } from "../stream/keys.ts"
+import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stream/keys.ts"
 
 /** What an erasure waits for the actors to finish with the visitor's waiting events, milliseconds. */
 const DRAIN_MS = 8000
+
+const DAY_MS = 86_400_000
+/** Days back to which a period may still have its sets: a week of late events, and a day each for backlog and zone. */
+const OPEN_DAYS = 10
 
 export interface EraseOptions {
   readonly redis: RedisConnection
@@ -21,6 +26,9 @@ export interface EraseOptions {
   readonly partitions: number
   readonly sites: ReadonlyArray<string>
   readonly metrics: Metrics
+  readonly calendar: Calendar
+  /** Unix milliseconds. */
+  readonly now: () => number
 }
 
 /** Waits until the actors have passed everything that was acknowledged for the partition up to now. */
@@ -52,6 +60,28 @@ const awaitProcessed = ({ redis, prefix, metrics }: EraseOptions, partition: num
     }),
   )
 
+/** Takes a visitor out of every set that could be asked for it; the counts that it went into stay. */
+const forget = async (
+  { redis, prefix, sites, calendar, now }: EraseOptions,
+  partition: number,
+  visitor: number,
+): Promise<void> => {
+  // Sets of exact visitors are kept for periods that a late event may still belong to.
+  const days = Array.from({ length: OPEN_DAYS }, (_, ago) => calendar.dayOf(now() - ago * DAY_MS))
+  const periods = new Set(days.flatMap((day) => PERIODS.map((period) => periodKey(period, day))))
+  await Promise.all(
+    sites.flatMap((site) => {
+      const keys = figureKeys(prefix, partition, site)
+      return [
+        redis.zrem(keys.active, visitor),
+        ...[...periods].map((period) =>
+          redis.srem(keys.period(period).visitors + (visitor % VISITOR_BUCKETS), visitor),
+        ),
+      ]
+    }),
+  )
+}
+
 /**
  * Erases every raw event of a visitor, of all sites; counts stay, they name nobody. Fails (try again) while events of the
  * visitor's partition wait that were acknowledged before.
@@ -61,7 +91,7 @@ export const eraseVisitor = (
   visitorId: string,
 ): Effect.Effect<{ readonly deleted: number }, StoreError> =>
   Effect.gen(function* () {
-    const { redis, postgres, prefix, partitions, sites, metrics } = options
+    const { postgres, partitions, metrics } = options
     const partition = partitionOf(visitorId, partitions)
     yield* awaitProcessed(options, partition)
     const { deleted } = yield* eraseRows(postgres, visitorId)
@@ -73,10 +103,6 @@ export const eraseVisitor = (
         if (yield* dropDeadLetter(options, letter.partition, letter.id)) dropped++
       }
     }
-    yield* redisCall(metrics, "erase", () =>
-      Promise.all(
-        sites.map((site) => redis.zrem(figureKeys(prefix, partition, site).active, fingerprint(visitorId))),
-      ),
-    )
+    yield* redisCall(metrics, "erase", () => forget(options, partition, fingerprint(visitorId)))
     return { deleted: deleted + dropped }
   })

@@ -92,6 +92,7 @@ const routes = () =>
     services: new World().services,
     sites: { declared: new Set(["main"]), default: "main" },
     adminToken: "token-0123456789",
+    serving: true,
     run: () => {
       throw new Error("no route is called here")
     },

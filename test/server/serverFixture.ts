@@ -26,6 +26,7 @@ export const DEFAULTS: ServerConfig = {
   wsMaxConnections: 10_000,
   wsMaxConnectionsPerIp: 50,
   liveEventsPerSecond: 50,
+  roles: ["http", "actors"],
 }
 
 const away = (store: "redis" | "postgres") =>

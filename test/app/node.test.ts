@@ -1,0 +1,199 @@
+import { randomUUID } from "node:crypto"
+import { Effect, Exit, Logger, Scope } from "effect"
+import { expect, onTestFinished, test } from "vitest"
+import { type CommandStores, type RunningNode, startNode, withStores } from "../../src/app.ts"
+import { rebuild } from "../../src/commands/rebuild.ts"
+import { describeRetention, retain } from "../../src/commands/retention.ts"
+import { type AppConfig, loadConfig, nodeUrl } from "../../src/config.ts"
+import { fingerprint, partitionOf } from "../../src/domain/visitor.ts"
+import { figureKeys } from "../../src/stream/keys.ts"
+import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
+
+const TOKEN = "0123456789abcdef"
+
+/** The settings of a node of this test's own. */
+const settings = async (given: Partial<AppConfig> = {}): Promise<AppConfig> => ({
+  ...(await Effect.runPromise(loadConfig)),
+  port: 0,
+  redisUrl: redisUrl(),
+  databaseUrl: await freshDatabase(),
+  redisKeyPrefix: freshKeyPrefix().replace(":", ""),
+  sites: ["main", "blog"],
+  partitions: 2,
+  rateLimitPerMinute: 0,
+  adminToken: TOKEN,
+  logLevel: "error",
+  ...given,
+})
+
+const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) => effect.pipe(Effect.provide(Logger.layer([])))
+
+/** A node within this process, stopped after the test. */
+const node = async (config: AppConfig) => {
+  const scope = Effect.runSync(Scope.make())
+  let stopped: Promise<void> | null = null
+  const stop = () => {
+    stopped ??= Effect.runPromise(quietly(Scope.close(scope, Exit.void)))
+    return stopped
+  }
+  onTestFinished(stop)
+  const running: RunningNode = await Effect.runPromise(
+    quietly(startNode(config, { actorsIn: "main" })).pipe(Effect.provideService(Scope.Scope, scope)),
+  )
+  const base = nodeUrl(config.host, running.port)
+  const get = async (path: string) => {
+    const response = await fetch(`${base}${path}`)
+    return { status: response.status, text: await response.text() }
+  }
+  return {
+    base,
+    stop,
+    get,
+    data: async (path: string) => JSON.parse((await get(`/api/v1/analytics/${path}`)).text).data,
+    post: async (body: unknown) =>
+      (await fetch(`${base}/api/v1/analytics/event`, { method: "POST", body: JSON.stringify(body) })).status,
+    admin: async (method: string, visitor: string) => {
+      const response = await fetch(`${base}/api/v1/analytics/visitors/${visitor}`, {
+        method,
+        headers: { Authorization: `Bearer ${TOKEN}` },
+      })
+      const body: { data: ReadonlyArray<unknown> } = JSON.parse(await response.text())
+      return { status: response.status, body }
+    },
+  }
+}
+
+const command = <A, E>(
+  config: AppConfig,
+  body: (stores: CommandStores) => Effect.Effect<A, E, Scope.Scope>,
+) => Effect.runPromise(quietly(Effect.scoped(Effect.flatMap(withStores(config), body))))
+
+test("an event goes the whole way: figures, rows, metrics, dashboards", async () => {
+  const each = await node(await settings())
+  const frames: Array<{ type: string; site?: string; page_url?: string }> = []
+  const socket = new WebSocket(`${each.base.replace("http", "ws")}/ws/analytics`)
+  socket.onmessage = ({ data }) => frames.push(JSON.parse(String(data)))
+  onTestFinished(() => socket.close())
+  await eventually(() => expect(frames[0]?.type).toBe("initial_stats"))
+  expect(await each.post({ event_type: "page_view", page_url: "/cv?x=1", visitor_id: randomUUID() })).toBe(
+    201,
+  )
+  expect(await each.post({ event_type: "letter_generate", event_data: { letter_type: "motivation" } })).toBe(
+    201,
+  )
+  await eventually(() =>
+    expect(frames).toContainEqual(expect.objectContaining({ type: "page_view", page_url: "/cv?x=1" })),
+  )
+  await eventually(async () =>
+    expect(await each.data("stats")).toMatchObject({ total_events: 2, letters_generated: 1 }),
+  )
+  expect(await each.data("timeline")).toHaveLength(2)
+  const { text } = await each.get("/metrics")
+  for (const line of [
+    'maicivy_events_total{event_type="page_view"} 1',
+    'maicivy_page_views_total{path="/cv"} 1',
+    'maicivy_letters_generated_total{type="motivation"} 1',
+    "maicivy_visitors_total 2",
+    "maicivy_current_visitors 2",
+    "maicivy_conversion_rate 0.5",
+    "maicivy_websocket_connections 1",
+    'maicivy_stream_backlog{partition="0"} 0',
+  ]) {
+    expect(text).toContain(line)
+  }
+  expect(text).toMatch(/^process_start_time_seconds \d/m)
+  expect((await each.get("/ready")).status).toBe(200)
+})
+
+test("a node without http answers only what operators ask; one without actors leaves events to others", async () => {
+  const config = await settings()
+  const front = await node({ ...config, roles: ["http"] })
+  expect(await front.post({ event_type: "page_view" })).toBe(201)
+  expect(await front.data("stats")).toMatchObject({ total_events: 0 })
+  await expect(
+    command(config, (stores) => rebuild(config, stores, { partitions: 3, timeZone: null })),
+  ).rejects.toThrow(/1 node\(s\) run/)
+  const back = await node({ ...config, roles: ["actors"] })
+  await eventually(async () => expect(await front.data("stats")).toMatchObject({ total_events: 1 }))
+  expect(await back.post({ event_type: "page_view" })).toBe(404)
+  for (const path of ["/health", "/ready", "/metrics"]) expect((await back.get(path)).status).toBe(200)
+  for (const path of ["/", "/tracker.js", "/api/v1/analytics/stats"])
+    expect((await back.get(path)).status).toBe(404)
+})
+
+test("a visitor is exported and erased wherever it is known", async () => {
+  const config = await settings()
+  const each = await node(config)
+  const visitor = randomUUID()
+  for (const site of ["main", "blog"]) {
+    expect(await each.post({ event_type: "page_view", visitor_id: visitor, site })).toBe(201)
+    expect(await each.post({ event_type: "page_view", site })).toBe(201)
+  }
+  await eventually(async () => expect((await each.admin("GET", visitor)).body.data).toHaveLength(2))
+  expect(await each.admin("DELETE", visitor)).toMatchObject({ status: 200, body: { data: { deleted: 2 } } })
+  expect((await each.admin("GET", visitor)).body.data).toEqual([])
+  expect(await each.data("timeline")).toHaveLength(1)
+  await eventually(async () =>
+    expect(await each.data("realtime")).toMatchObject({ current_visitors: 1, unique_today: 2 }),
+  )
+  await command(config, ({ redis }) =>
+    Effect.promise(async () => {
+      const keys = await redis.keys(`${config.redisKeyPrefix}:{*}:*:visitors:${fingerprint(visitor) % 64}`)
+      for (const key of keys) expect(await redis.sismember(key, fingerprint(visitor))).toBe(0)
+      const active = figureKeys(config.redisKeyPrefix, partitionOf(visitor, 2), "main").active
+      expect(await redis.zscore(active, String(fingerprint(visitor)))).toBeNull()
+    }),
+  )
+})
+
+test("the number of partitions and the time zone are changed by a rebuild, with equal figures", async () => {
+  const config = await settings()
+  const before = await node(config)
+  const visitors = Array.from({ length: 20 }, () => randomUUID())
+  for (const [i, visitor_id] of [...visitors, ...visitors].entries()) {
+    expect(await before.post({ event_type: i % 4 === 0 ? "letter_generate" : "page_view", visitor_id })).toBe(
+      201,
+    )
+  }
+  await eventually(async () =>
+    expect(await before.data("stats?period=month")).toMatchObject({ total_events: 40 }),
+  )
+  const figures = await before.data("stats?period=month")
+  await expect(
+    command(config, (stores) => rebuild(config, stores, { partitions: 5, timeZone: null })),
+  ).rejects.toThrow(/stop every node/)
+  await before.stop()
+  await command(config, (stores) => rebuild(config, stores, { partitions: 5, timeZone: "Europe/Paris" }))
+  await expect(node(config)).rejects.toThrow(/PARTITIONS is 2/)
+  const after = await node({ ...config, partitions: 5, timeZone: "Europe/Paris" })
+  expect(await after.data("stats?period=month")).toEqual(figures)
+  expect(await after.post({ event_type: "page_view", visitor_id: visitors[0] })).toBe(201)
+  await eventually(async () =>
+    expect(await after.data("stats?period=month")).toMatchObject({ total_events: 41, unique_visitors: 20 }),
+  )
+})
+
+test("a rebuild and a retention by command run beside a node", async () => {
+  const config = await settings()
+  const each = await node(config)
+  for (const days of [0, 1, 5, 6]) {
+    expect(await each.post({ event_type: "page_view", timestamp: Date.now() - days * 86_400_000 })).toBe(201)
+  }
+  await eventually(async () => expect(await each.data("timeline")).toHaveLength(4))
+  await command(config, (stores) => rebuild(config, stores, { partitions: null, timeZone: null }))
+  expect(await each.data("stats")).toMatchObject({ total_events: 1, unique_visitors: 1 })
+  const run = (dryRun: boolean) =>
+    command(config, (stores) => retain(config, stores, { dryRun, dropPartitions: true, retentionDays: 3 }))
+  const plan = await run(true)
+  expect(plan).toMatchObject({ skipped: false, rows: 2 })
+  expect(describeRetention(plan)).toMatch(/2 events before .* would go\.$/)
+  expect(await run(false)).toMatchObject({ rows: 2 })
+  await eventually(async () => expect(await each.data("timeline")).toHaveLength(2))
+})
+
+test("a Redis that does not answer is named, without its password", async () => {
+  const config = await settings({ redisUrl: "redis://:secret@127.0.0.1:1" })
+  const failure = await node(config).catch((error: unknown) => String(error))
+  expect(failure).toContain("REDIS_URL redis://127.0.0.1:1 cannot be used")
+  expect(failure).not.toContain("secret")
+})
