@@ -104,10 +104,7 @@ const APPEND_PROBLEMS: { readonly [failure in AppendFailure]: Problem } = {
 /** The answer to an event that could not be made durable. */
 export const appendProblem = (failure: AppendFailure): Problem => APPEND_PROBLEMS[failure]
 
-const STORE_UNAVAILABLE = new Problem(
-  "STORE_UNAVAILABLE",
-  "A store does not answer now; try again shortly.",
-)
+const STORE_UNAVAILABLE = new Problem("STORE_UNAVAILABLE", "A store does not answer now; try again shortly.")
 const INTERNAL_ERROR = new Problem("INTERNAL_ERROR", "The request failed for a reason of the server's own.")
 
 /** The answer to any failure of a read: a store that is away may be asked again, anything else is a fault of ours. */
