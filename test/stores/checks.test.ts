@@ -1,0 +1,115 @@
+import { Effect, Exit, Scope } from "effect"
+import { describe, expect, onTestFinished, test } from "vitest"
+import { Metrics } from "../../src/metrics/metrics.ts"
+import { checkPostgres, checkRedis, judgeRedis, UnusableStore } from "../../src/stores/checks.ts"
+import { StoreError } from "../../src/stores/errors.ts"
+import { makePostgres, postgresError } from "../../src/stores/postgres.ts"
+import { awaitReady, connectRedis, redisError } from "../../src/stores/redis.ts"
+import { freshDatabase, privateRedis } from "../support/index.ts"
+
+const info = (fields: Record<string, string>) =>
+  Object.entries(fields)
+    .map(([name, value]) => `${name}:${value}\r\n`)
+    .join("")
+
+const good = { redis_version: "7.4.1", maxmemory_policy: "noeviction", aof_enabled: "1" }
+
+describe("a Redis", () => {
+  test.each([
+    [{ ...good, redis_version: "6.2.14" }, "redis 6.2.14"],
+    [{ ...good, redis_version: "7.2.4", valkey_version: "7.2.9" }, "valkey 7.2.9"],
+  ])("that is too old is refused: %o", (fields, named) => {
+    const judged = judgeRedis(info(fields), "")
+    expect(judged).toBeInstanceOf(UnusableStore)
+    expect(judged).toMatchObject({ message: expect.stringContaining(named) })
+  })
+
+  test.each([
+    [good, "redis 7.4.1"],
+    [{ ...good, redis_version: "7.2.4", valkey_version: "8.1.1" }, "valkey 8.1.1"],
+  ])("that will do is named: %o", (fields, server) => {
+    expect(judgeRedis(info(fields), "cluster_enabled:1\r\n")).toEqual({ cluster: true, server, warnings: [] })
+  })
+
+  test("that evicts or keeps nothing is warned of", () => {
+    const judged = judgeRedis(info({ ...good, maxmemory_policy: "allkeys-lru", aof_enabled: "0" }), "")
+    expect(judged).toMatchObject({
+      warnings: [expect.stringContaining("allkeys-lru"), expect.stringContaining("appendonly yes")],
+    })
+  })
+
+  test.each(["always", "everysec"] as const)("that flushes %s is judged by that", async (fsync) => {
+    const redis = await privateRedis({ fsync })
+    const { warnings } = await Effect.runPromise(checkRedis(redis.url))
+    expect(warnings.some((warning) => warning.includes("everysec"))).toBe(fsync === "everysec")
+  })
+})
+
+test("a Postgres that does not keep its commits is warned of", async () => {
+  const scope = Effect.runSync(Scope.make())
+  onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  const connect = async (options: string) => {
+    const url = new URL(await freshDatabase())
+    url.searchParams.set("options", options)
+    return Effect.runPromise(
+      makePostgres({ url: url.href, max: 1, name: "test", statementTimeoutMs: 0 }, new Metrics("t_")).pipe(
+        Effect.provideService(Scope.Scope, scope),
+      ),
+    )
+  }
+  const careless = await Effect.runPromise(checkPostgres(await connect("-c synchronous_commit=off")))
+  expect(careless.warnings).toEqual([expect.stringContaining("synchronous_commit")])
+  expect(careless.server).toMatch(/^postgres \d/)
+  const careful = await Effect.runPromise(checkPostgres(await connect("-c synchronous_commit=on")))
+  expect(careful.warnings).toEqual([])
+})
+
+test("a Redis that is away fails calls at once and is waited for no longer than asked", async () => {
+  const failure = await Effect.runPromise(
+    Effect.scoped(
+      Effect.gen(function* () {
+        const redis = yield* connectRedis({ url: "redis://127.0.0.1:1", cluster: false }, "command", "test")
+        return yield* Effect.flip(awaitReady(redis, 50))
+      }),
+    ),
+  )
+  expect(failure).toBeInstanceOf(StoreError)
+  expect(failure.unavailable).toBe(true)
+})
+
+describe("what a store threw", () => {
+  test.each([
+    ["OOM command not allowed", "OOM", true],
+    ["LOADING Redis is loading", "LOADING", true],
+    ["READONLY You can't write", "READONLY", true],
+    ["MISCONF Errors writing to the AOF file", "MISCONF", true],
+    ["Connection is closed.", "CONNECTION", true],
+    ["Command timed out", "CONNECTION", true],
+    ["ERR unknown command", "ERR", false],
+    ["WRONGTYPE Operation", "WRONGTYPE", false],
+  ])("by Redis: %s", (message, code, unavailable) => {
+    expect(redisError("test", new Error(message))).toMatchObject({ code, unavailable, store: "redis" })
+  })
+
+  test.each([
+    ["57P01", true],
+    ["53100", true],
+    ["40P01", true],
+    ["08006", true],
+    ["25006", true],
+    ["22P02", false],
+    ["23505", false],
+    ["42601", false],
+  ])("by Postgres: SQLSTATE %s", (code, unavailable) => {
+    const thrown = Object.assign(new Error("failed"), { code })
+    expect(postgresError("test", thrown)).toMatchObject({ code, unavailable, store: "postgres" })
+  })
+
+  test("by the connection is worth another try, by our own mistake is not", () => {
+    expect(
+      postgresError("test", Object.assign(new Error("refused"), { code: "ECONNREFUSED" })).unavailable,
+    ).toBe(true)
+    expect(postgresError("test", new Error("Connection terminated unexpectedly")).unavailable).toBe(true)
+    expect(postgresError("test", new TypeError("x is not a function")).unavailable).toBe(false)
+  })
+})
