@@ -27,6 +27,9 @@ const isDefect = (cause: unknown): boolean =>
 
 const text = (value: unknown): string | null => (typeof value === "string" ? value : null)
 
+/** What a statement's reply may take beyond the time after which the server ends the statement, milliseconds. */
+const QUERY_GRACE_MS = 2000
+
 /** What the driver threw, as a {@link StoreError}. Errors without an SQLSTATE are the connection's. */
 export const postgresError = (operation: string, cause: unknown): StoreError => {
   const error: { readonly code?: unknown; readonly message?: unknown } =
@@ -99,7 +102,11 @@ export const makePostgres = (
           connectionTimeoutMillis: 5000,
           idleTimeoutMillis: 30_000,
           keepAlive: true,
-          ...(options.statementTimeoutMs > 0 && { statement_timeout: options.statementTimeoutMs }),
+          ...(options.statementTimeoutMs > 0 && {
+            statement_timeout: options.statementTimeoutMs,
+            // For a server that is cut off and cannot end the statement itself.
+            query_timeout: options.statementTimeoutMs + QUERY_GRACE_MS,
+          }),
         })
         // An idle connection that breaks is replaced at the next use; the use reports what is wrong then.
         created.on("error", () => {})
