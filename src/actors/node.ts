@@ -39,6 +39,7 @@ export const runActors = (
         max: config.partitions + 3,
         name: "maicivy actors",
         statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+        transactionDeadlineMs: STATEMENT_TIMEOUT_MS + 5000,
       },
       metrics,
     )

@@ -27,8 +27,8 @@ const isDefect = (cause: unknown): boolean =>
 
 const text = (value: unknown): string | null => (typeof value === "string" ? value : null)
 
-/** What a statement's reply may take beyond the time after which the server ends the statement, milliseconds. */
-const QUERY_GRACE_MS = 2000
+/** What a reply may take beyond the time after which the server itself ends the statement, milliseconds. */
+const REPLY_GRACE_MS = 2000
 
 /** What the driver threw, as a {@link StoreError}. Errors without an SQLSTATE are the connection's. */
 export const postgresError = (operation: string, cause: unknown): StoreError => {
@@ -85,7 +85,20 @@ export interface PostgresOptions {
   readonly name: string
   /** Ends a statement after so many milliseconds; 0 for none. */
   readonly statementTimeoutMs: number
+  /**
+   * Breaks the connection of a transaction that has not ended after so many milliseconds: a server that is cut off ends
+   * nothing itself, and the system would wait for it for a quarter of an hour. None by default.
+   */
+  readonly transactionDeadlineMs?: number
 }
+
+/** Ends a connection after a time, in the middle of what it does; its calls fail then. */
+const breakAfter = (client: pg.PoolClient, milliseconds: number | undefined): NodeJS.Timeout | undefined =>
+  milliseconds === undefined
+    ? undefined
+    : setTimeout(() => {
+        if (client instanceof pg.Client) client.end().catch(() => {})
+      }, milliseconds)
 
 /** A pool that ends with its scope. Connecting happens at the first use, so a Postgres that is down fails calls, not the start. */
 export const makePostgres = (
@@ -102,11 +115,7 @@ export const makePostgres = (
           connectionTimeoutMillis: 5000,
           idleTimeoutMillis: 30_000,
           keepAlive: true,
-          ...(options.statementTimeoutMs > 0 && {
-            statement_timeout: options.statementTimeoutMs,
-            // For a server that is cut off and cannot end the statement itself.
-            query_timeout: options.statementTimeoutMs + QUERY_GRACE_MS,
-          }),
+          ...(options.statementTimeoutMs > 0 && { statement_timeout: options.statementTimeoutMs }),
         })
         // An idle connection that breaks is replaced at the next use; the use reports what is wrong then.
         created.on("error", () => {})
@@ -114,6 +123,9 @@ export const makePostgres = (
       }),
       (created) => Effect.promise(() => created.end()).pipe(Effect.timeout("3 seconds"), Effect.ignore),
     )
+
+    const replyLimit =
+      options.statementTimeoutMs > 0 ? { query_timeout: options.statementTimeoutMs + REPLY_GRACE_MS } : {}
 
     const timed = <A>(queryType: string, run: () => Promise<A>): Promise<A> => {
       const end = metrics.postgresDuration.startTimer({ query_type: queryType })
@@ -128,7 +140,11 @@ export const makePostgres = (
         values: ReadonlyArray<unknown> = [],
       ) =>
         Effect.tryPromise({
-          try: () => timed(queryType, async () => (await pool.query<Row>(statement, [...values])).rows),
+          try: () =>
+            timed(queryType, async () => {
+              const query = { text: statement, values: [...values], ...replyLimit }
+              return (await pool.query<Row>(query)).rows
+            }),
           catch: (cause) => postgresError(queryType, cause),
         }),
       transaction: <A, E = never>(
@@ -146,6 +162,7 @@ export const makePostgres = (
                 broken = error
               }
               client.on("error", onError)
+              const deadline = breakAfter(client, options.transactionDeadlineMs)
               try {
                 await client.query("BEGIN")
                 const result = await body({
@@ -160,6 +177,7 @@ export const makePostgres = (
                 })
                 throw cause
               } finally {
+                clearTimeout(deadline)
                 client.off("error", onError)
                 client.release(broken)
               }

@@ -77,6 +77,21 @@ test("a Redis that is away fails calls at once and is waited for no longer than 
   expect(failure.unavailable).toBe(true)
 })
 
+test("a transaction whose answer does not come is given up, and the next one works", async () => {
+  const scope = Effect.runSync(Scope.make())
+  onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  const postgres = await Effect.runPromise(
+    makePostgres(
+      { url: await freshDatabase(), max: 1, name: "test", statementTimeoutMs: 0, transactionDeadlineMs: 200 },
+      new Metrics("t_"),
+    ).pipe(Effect.provideService(Scope.Scope, scope)),
+  )
+  const wait = postgres.transaction("test", (sql) => sql.query("SELECT pg_sleep(20)"))
+  expect(await Effect.runPromise(Effect.flip(wait))).toMatchObject({ unavailable: true })
+  const one = postgres.transaction("test", async (sql) => (await sql.query("SELECT 1 AS one")).rows)
+  expect(await Effect.runPromise(one)).toEqual([{ one: 1 }])
+})
+
 describe("what a store threw", () => {
   test.each([
     ["OOM command not allowed", "OOM", true],
