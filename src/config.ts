@@ -2,13 +2,28 @@
  * Every setting of a deployment, once: its name, type, default and meaning. The README's table is generated from
  * {@link SETTINGS}, so a setting that is not here does not exist.
  */
-import { isIP } from "node:net"
 import { resolve } from "node:path"
 import * as Config from "effect/Config"
-import * as Cron from "effect/Cron"
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import {
+  cidrs,
+  cron,
+  Expected,
+  flag,
+  integer,
+  keyPrefix,
+  metricsPrefix,
+  oneOf,
+  optionalPath,
+  origins,
+  roles,
+  secrets,
+  sites,
+  storeUrl,
+  timeZone,
+} from "./configValues.ts"
 
 /** A setting whose value cannot be used. The message is one sentence: the setting, its value and what it should be. */
 export class InvalidSetting extends TaggedError("InvalidSetting")<{ readonly message: string }> {}
@@ -31,115 +46,6 @@ interface Setting<A> {
   /** The value of a text, or what the text should have been. */
   readonly parse: (text: string) => A | Expected
 }
-
-class Expected {
-  readonly what: string
-  constructor(what: string) {
-    this.what = what
-  }
-}
-
-const integer = (min: number, max: number) => (text: string) => {
-  const value = Number(text)
-  return /^\d+$/.test(text) && value >= min && value <= max
-    ? value
-    : new Expected(`a whole number from ${min} to ${max}`)
-}
-
-const flag = (text: string): boolean | Expected => {
-  const value = text.toLowerCase()
-  if (["true", "1", "yes", "on"].includes(value)) return true
-  if (["false", "0", "no", "off", ""].includes(value)) return false
-  return new Expected("true or false")
-}
-
-const oneOf =
-  <const A extends string>(...values: ReadonlyArray<A>) =>
-  (text: string): A | Expected =>
-    values.find((value) => value === text) ?? new Expected(`one of ${values.join(", ")}`)
-
-const list = (text: string) =>
-  text
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "")
-
-const storeUrl = (protocols: ReadonlyArray<string>) => (text: string) => {
-  if (text === "") return null
-  const url = URL.canParse(text) ? new URL(text) : null
-  return url !== null && protocols.includes(url.protocol)
-    ? text
-    : new Expected(`a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`)
-}
-
-/** A site's slug, also the name of its figures' keys: at most 64 of `a-z 0-9 - _ .`, first a letter or digit. */
-export const SITE_SLUG = /^[a-z0-9][a-z0-9._-]{0,63}$/
-
-const sites = (text: string) => {
-  const slugs = list(text)
-  return slugs.length > 0 &&
-    slugs.every((slug) => SITE_SLUG.test(slug)) &&
-    new Set(slugs).size === slugs.length
-    ? slugs
-    : new Expected("a comma-separated list of different slugs of at most 64 of a-z, 0-9, '.', '_' and '-'")
-}
-
-const timeZone = (text: string) => {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: text }).resolvedOptions().timeZone
-  } catch {
-    return new Expected("an IANA time zone such as UTC or Europe/Paris")
-  }
-}
-
-const roles = (text: string): ReadonlyArray<Role> | Expected => {
-  const chosen = list(text).filter((role) => role === "http" || role === "actors")
-  return chosen.length > 0 && chosen.length === list(text).length
-    ? [...new Set(chosen)]
-    : new Expected("http, actors, or both separated by a comma")
-}
-
-const secrets = (what: string) => (text: string) => {
-  const values = list(text)
-  return values.every((value) => value.length >= 16 && value.length <= 256)
-    ? values
-    : new Expected(`${what} of 16 to 256 characters each (the value is not shown)`)
-}
-
-const isCidr = (text: string) => {
-  const [address = "", bits, ...rest] = text.split("/")
-  const family = isIP(address)
-  if (family === 0 || rest.length > 0) return false
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
-}
-
-const cidrs = (text: string) =>
-  list(text).every(isCidr)
-    ? list(text)
-    : new Expected("a comma-separated list of addresses or CIDRs such as 10.0.0.0/8")
-
-const origins = (text: string) => {
-  if (text === "*") return "*" as const
-  const values = list(text)
-  return values.every((value) => URL.canParse(value) && new URL(value).origin === value)
-    ? values
-    : new Expected("* or a comma-separated list of origins such as https://example.com")
-}
-
-const cron = (text: string) => {
-  const parsed = Cron.parse(text)
-  return parsed._tag === "Success" ? text : new Expected("a cron expression such as 0 2 * * *")
-}
-
-const metricsPrefix = (text: string) =>
-  /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(text)
-    ? text
-    : new Expected("letters, digits, '_' and ':', not first a digit")
-
-const keyPrefix = (text: string) =>
-  /^[a-zA-Z0-9_.-]{1,64}$/.test(text) ? text : new Expected("1 to 64 letters, digits, '.', '_' or '-'")
-
-const optionalPath = (text: string) => (text === "" ? null : resolve(text))
 
 const setting = <A>(
   name: string,

@@ -1,5 +1,5 @@
 /** Every path of the HTTP API, once. */
-import { WEBSOCKET_PATH } from "../live/websocket.ts"
+
 import { Administration } from "./administration.ts"
 import { ASSET_PATHS, Assets } from "./assets.ts"
 import type { Runner } from "./cache.ts"
@@ -11,6 +11,7 @@ import { Parameters } from "./query.ts"
 import { type ReadEndpoint, Reads, readSite, type Sites } from "./reads.ts"
 import type { Handler, Method, Route, Routes } from "./router.ts"
 import type { Services } from "./services.ts"
+import { WEBSOCKET_PATH } from "./websocket.ts"
 
 const BASE = "/api/v1/analytics"
 export const EVENT_PATH = `${BASE}/event`

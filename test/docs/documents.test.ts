@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest"
 import { BEGIN, END, markedTable, settingsTable } from "../../scripts/settingsTable.ts"
-import { WEBSOCKET_PATH } from "../../src/live/websocket.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import type { Ingest } from "../../src/server/ingest.ts"
 import { STATUS } from "../../src/server/problem.ts"
 import { apiRoutes } from "../../src/server/routes.ts"
+import { WEBSOCKET_PATH } from "../../src/server/websocket.ts"
 import { figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stream/keys.ts"
 import { World } from "../server/serverFixture.ts"
 import { brokenLinks, codes, documents, filesIn, read, section, tableRows } from "./documents.ts"
@@ -64,10 +64,12 @@ describe("error codes", () => {
   })
 
   it("of the WebSocket are those of docs/websocket.md", () => {
-    const union = /export type MessageCode =([\s\S]*?)\n\n/.exec(read("src/live/messages.ts"))?.[1] ?? ""
+    const union = /export type MessageCode =([\s\S]*?)\n\n/.exec(read("src/server/messages.ts"))?.[1] ?? ""
     const known = [...union.matchAll(/"([A-Z_0-9]+)"/g)].map((match) => match[1] ?? "")
     expect(known.length).toBeGreaterThan(5)
-    const frames = [...read("src/live/hub.ts").matchAll(/code: "([A-Z_]+)"/g)].map((match) => match[1] ?? "")
+    const frames = [...read("src/server/hub.ts").matchAll(/code: "([A-Z_]+)"/g)].map(
+      (match) => match[1] ?? "",
+    )
     const documented = firstCells(section(read("docs/websocket.md"), "From the client")).filter((code) =>
       /^[A-Z_]+$/.test(code),
     )
@@ -75,7 +77,7 @@ describe("error codes", () => {
   })
 
   it("in the documents are codes that there are", () => {
-    const union = read("src/live/messages.ts").match(/"[A-Z_]+"/g) ?? []
+    const union = read("src/server/messages.ts").match(/"[A-Z_]+"/g) ?? []
     const known = new Set([...Object.keys(STATUS), ...union.map((text) => text.slice(1, -1))])
     const api = section(read("docs/api.md"), "Sending events")
     const quoted = [...api.matchAll(/"code":"([A-Z_]+)"/g)].map((match) => match[1] ?? "")

@@ -11,13 +11,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type { LiveDelta, LiveEvent } from "../live/delta.ts"
+import { TokenBucket } from "../live/tokenBucket.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import { ReadCache, type Runner } from "../server/cache.ts"
-import type { Figures } from "../server/services.ts"
 import type { StoreError } from "../stores/errors.ts"
-import type { LiveDelta, LiveEvent } from "./delta.ts"
+import { ReadCache, type Runner } from "./cache.ts"
+import type { Figures } from "./services.ts"
 import { Throttle } from "./throttle.ts"
-import { TokenBucket } from "./tokenBucket.ts"
 
 /** What a client may subscribe to. */
 export const TOPICS = ["stats", "events", "themes", "letters"] as const

@@ -9,12 +9,12 @@ import type {
 } from "uWebSockets.js"
 import { decodeSite, Rejection } from "../domain/event.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import { forwardedFor, limitKey, socketAddress, type TrustedProxies } from "../server/address.ts"
-import type { Cors } from "../server/cors.ts"
-import { Problem, SHUTTING_DOWN } from "../server/problem.ts"
-import { Parameters } from "../server/query.ts"
+import { forwardedFor, limitKey, socketAddress, type TrustedProxies } from "./address.ts"
+import type { Cors } from "./cors.ts"
 import { type Hub, TOPICS, type Topic, topicOf } from "./hub.ts"
 import { decodeMessage, MessageError } from "./messages.ts"
+import { Problem, SHUTTING_DOWN } from "./problem.ts"
+import { Parameters } from "./query.ts"
 
 export const WEBSOCKET_PATH = "/ws/analytics"
 

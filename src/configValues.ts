@@ -1,0 +1,115 @@
+/** What the text of a setting means, or what it should have been: one parser a kind of value. */
+import { isIP } from "node:net"
+import { resolve } from "node:path"
+import * as Cron from "effect/Cron"
+import type { Role } from "./config.ts"
+
+/** What a value should have been, to end the sentence that refuses it. */
+export class Expected {
+  readonly what: string
+  constructor(what: string) {
+    this.what = what
+  }
+}
+
+export const integer = (min: number, max: number) => (text: string) => {
+  const value = Number(text)
+  return /^\d+$/.test(text) && value >= min && value <= max
+    ? value
+    : new Expected(`a whole number from ${min} to ${max}`)
+}
+
+export const flag = (text: string): boolean | Expected => {
+  const value = text.toLowerCase()
+  if (["true", "1", "yes", "on"].includes(value)) return true
+  if (["false", "0", "no", "off", ""].includes(value)) return false
+  return new Expected("true or false")
+}
+
+export const oneOf =
+  <const A extends string>(...values: ReadonlyArray<A>) =>
+  (text: string): A | Expected =>
+    values.find((value) => value === text) ?? new Expected(`one of ${values.join(", ")}`)
+
+const list = (text: string) =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "")
+
+export const storeUrl = (protocols: ReadonlyArray<string>) => (text: string) => {
+  if (text === "") return null
+  const url = URL.canParse(text) ? new URL(text) : null
+  return url !== null && protocols.includes(url.protocol)
+    ? text
+    : new Expected(`a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`)
+}
+
+/** A site's slug, also the name of its figures' keys: at most 64 of `a-z 0-9 - _ .`, first a letter or digit. */
+export const SITE_SLUG = /^[a-z0-9][a-z0-9._-]{0,63}$/
+
+export const sites = (text: string) => {
+  const slugs = list(text)
+  return slugs.length > 0 &&
+    slugs.every((slug) => SITE_SLUG.test(slug)) &&
+    new Set(slugs).size === slugs.length
+    ? slugs
+    : new Expected("a comma-separated list of different slugs of at most 64 of a-z, 0-9, '.', '_' and '-'")
+}
+
+export const timeZone = (text: string) => {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: text }).resolvedOptions().timeZone
+  } catch {
+    return new Expected("an IANA time zone such as UTC or Europe/Paris")
+  }
+}
+
+export const roles = (text: string): ReadonlyArray<Role> | Expected => {
+  const chosen = list(text).filter((role) => role === "http" || role === "actors")
+  return chosen.length > 0 && chosen.length === list(text).length
+    ? [...new Set(chosen)]
+    : new Expected("http, actors, or both separated by a comma")
+}
+
+export const secrets = (what: string) => (text: string) => {
+  const values = list(text)
+  return values.every((value) => value.length >= 16 && value.length <= 256)
+    ? values
+    : new Expected(`${what} of 16 to 256 characters each (the value is not shown)`)
+}
+
+const isCidr = (text: string) => {
+  const [address = "", bits, ...rest] = text.split("/")
+  const family = isIP(address)
+  if (family === 0 || rest.length > 0) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+}
+
+export const cidrs = (text: string) =>
+  list(text).every(isCidr)
+    ? list(text)
+    : new Expected("a comma-separated list of addresses or CIDRs such as 10.0.0.0/8")
+
+export const origins = (text: string) => {
+  if (text === "*") return "*" as const
+  const values = list(text)
+  return values.every((value) => URL.canParse(value) && new URL(value).origin === value)
+    ? values
+    : new Expected("* or a comma-separated list of origins such as https://example.com")
+}
+
+export const cron = (text: string) => {
+  const parsed = Cron.parse(text)
+  return parsed._tag === "Success" ? text : new Expected("a cron expression such as 0 2 * * *")
+}
+
+export const metricsPrefix = (text: string) =>
+  /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(text)
+    ? text
+    : new Expected("letters, digits, '_' and ':', not first a digit")
+
+export const keyPrefix = (text: string) =>
+  /^[a-zA-Z0-9_.-]{1,64}$/.test(text) ? text : new Expected("1 to 64 letters, digits, '.', '_' or '-'")
+
+export const optionalPath = (text: string) => (text === "" ? null : resolve(text))
