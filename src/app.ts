@@ -116,7 +116,7 @@ const checkStores = (config: AppConfig, metrics: Metrics, { redisUrl, databaseUr
       makePostgres(
         { url: databaseUrl, max: 1, name: "maicivy check", statementTimeoutMs: CONNECT_MS },
         metrics,
-      ).pipe(Effect.flatMap(checkPostgres)),
+      ).pipe(Effect.flatMap((pool) => checkPostgres(pool, databaseUrl))),
     )
     for (const warning of [...redis.warnings, ...postgres.warnings]) yield* Effect.logWarning(warning)
     const opened: OpenStores = {

@@ -3,9 +3,7 @@
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import { Redis } from "ioredis"
-import type { StoreError } from "./errors.ts"
 import type { Postgres } from "./postgres.ts"
-import { redisError } from "./redis.ts"
 
 /** A store that cannot be used, in one sentence that says what to do. */
 export class UnusableStore extends TaggedError("UnusableStore")<{ readonly message: string }> {}
@@ -49,11 +47,11 @@ export const judgeRedis = (info: string, clusterInfo: string): RedisFacts | Unus
   return { cluster: infoField(clusterInfo, "cluster_enabled") === "1", server, warnings }
 }
 
-/** Says which server it is that does not answer, without the password. */
-const unreachable = (url: string, error: StoreError): UnusableStore => {
-  const { protocol, host } = new URL(url)
+/** Says which server it is that cannot be used and why, without user and password. */
+const unusable = (setting: string, url: string, reason: string): UnusableStore => {
+  const { protocol, host, pathname } = new URL(url)
   return new UnusableStore({
-    message: `REDIS_URL ${protocol}//${host} cannot be used: ${error.message.replace(/^Redis: /, "")}`,
+    message: `${setting} ${protocol}//${host}${pathname} cannot be used: ${reason.replace(/\.$/, "")}.`,
   })
 }
 
@@ -61,8 +59,10 @@ const unreachable = (url: string, error: StoreError): UnusableStore => {
  * Connects once and judges the server. Fails when it cannot be reached, since a server's URL that is wrong is told best
  * at the start.
  */
-export const checkRedis = (url: string): Effect.Effect<RedisFacts, UnusableStore> =>
-  Effect.acquireUseRelease(
+export const checkRedis = (url: string): Effect.Effect<RedisFacts, UnusableStore> => {
+  // Calls only hear that the connection is closed; why is told to this listener.
+  let refusal: Error | null = null
+  return Effect.acquireUseRelease(
     Effect.sync(() => {
       const redis = new Redis(url, {
         protocol: 2,
@@ -71,7 +71,9 @@ export const checkRedis = (url: string): Effect.Effect<RedisFacts, UnusableStore
         retryStrategy: () => null,
         maxRetriesPerRequest: 0,
       })
-      redis.on("error", () => {})
+      redis.on("error", (error: Error) => {
+        refusal ??= error
+      })
       return redis
     }),
     (redis) =>
@@ -85,7 +87,10 @@ export const checkRedis = (url: string): Effect.Effect<RedisFacts, UnusableStore
             fsync: Array.isArray(fsync) ? String(fsync[1] ?? "") : "",
           }
         },
-        catch: (cause) => unreachable(url, redisError("connect", cause)),
+        catch: (cause) => {
+          const { message } = refusal ?? (cause instanceof Error ? cause : new Error(String(cause)))
+          return unusable("REDIS_URL", url, message)
+        },
       }).pipe(
         Effect.flatMap(({ info, cluster, fsync }) => {
           const facts = judgeRedis(info, cluster)
@@ -99,6 +104,7 @@ export const checkRedis = (url: string): Effect.Effect<RedisFacts, UnusableStore
       ),
     (redis) => Effect.sync(() => redis.disconnect()),
   )
+}
 
 const fsyncWarning = (fsync: string): string =>
   fsync === "everysec"
@@ -108,21 +114,23 @@ const fsyncWarning = (fsync: string): string =>
 /** Checks the version of Postgres and the settings that decide whether a commit is durable; gives sentences for the operator. */
 export const checkPostgres = (
   postgres: Postgres,
-): Effect.Effect<
-  { readonly server: string; readonly warnings: ReadonlyArray<string> },
-  StoreError | UnusableStore
-> =>
+  url: string,
+): Effect.Effect<{ readonly server: string; readonly warnings: ReadonlyArray<string> }, UnusableStore> =>
   Effect.gen(function* () {
-    const [row] = yield* postgres.query<{
-      version: string
-      version_num: number
-      fsync: string
-      synchronous_commit: string
-    }>(
-      "check",
-      `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS version_num,
+    const [row] = yield* postgres
+      .query<{
+        version: string
+        version_num: number
+        fsync: string
+        synchronous_commit: string
+      }>(
+        "check",
+        `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS version_num,
               current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit`,
-    )
+      )
+      .pipe(
+        Effect.mapError((error) => unusable("DATABASE_URL", url, error.message.replace(/^Postgres: /, ""))),
+      )
     if (row === undefined || row.version_num < 150000) {
       return yield* new UnusableStore({
         message: `DATABASE_URL is a PostgreSQL ${row?.version ?? "of unknown version"}: PostgreSQL 15 or newer is needed.`,

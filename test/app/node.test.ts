@@ -191,9 +191,14 @@ test("a rebuild and a retention by command run beside a node", async () => {
   await eventually(async () => expect(await each.data("timeline")).toHaveLength(2))
 })
 
-test("a Redis that does not answer is named, without its password", async () => {
-  const config = await settings({ redisUrl: "redis://:secret@127.0.0.1:1" })
-  const failure = await node(config).catch((error: unknown) => String(error))
-  expect(failure).toContain("REDIS_URL redis://127.0.0.1:1 cannot be used")
-  expect(failure).not.toContain("secret")
+test("a store that does not answer is named with the reason, without its password", async () => {
+  const redis = await settings({ redisUrl: "redis://:secret@127.0.0.1:1" })
+  const first = await node(redis).catch((error: unknown) => String(error))
+  expect(first).toMatch(/REDIS_URL redis:\/\/127\.0\.0\.1:1 cannot be used: .*ECONNREFUSED.*\.$/)
+  const database = await settings({ databaseUrl: "postgres://user:secret@127.0.0.1:1/events" })
+  const second = await node(database).catch((error: unknown) => String(error))
+  expect(second).toMatch(
+    /DATABASE_URL postgres:\/\/127\.0\.0\.1:1\/events cannot be used: .*ECONNREFUSED.*\.$/,
+  )
+  expect(`${first} ${second}`).not.toContain("secret")
 })

@@ -48,19 +48,20 @@ describe("a Redis", () => {
 test("a Postgres that does not keep its commits is warned of", async () => {
   const scope = Effect.runSync(Scope.make())
   onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
-  const connect = async (options: string) => {
+  const check = async (options: string) => {
     const url = new URL(await freshDatabase())
     url.searchParams.set("options", options)
     return Effect.runPromise(
       makePostgres({ url: url.href, max: 1, name: "test", statementTimeoutMs: 0 }, new Metrics("t_")).pipe(
+        Effect.flatMap((postgres) => checkPostgres(postgres, url.href)),
         Effect.provideService(Scope.Scope, scope),
       ),
     )
   }
-  const careless = await Effect.runPromise(checkPostgres(await connect("-c synchronous_commit=off")))
+  const careless = await check("-c synchronous_commit=off")
   expect(careless.warnings).toEqual([expect.stringContaining("synchronous_commit")])
   expect(careless.server).toMatch(/^postgres \d/)
-  const careful = await Effect.runPromise(checkPostgres(await connect("-c synchronous_commit=on")))
+  const careful = await check("-c synchronous_commit=on")
   expect(careful.warnings).toEqual([])
 })
 
