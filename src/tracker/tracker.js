@@ -1,79 +1,121 @@
-// Sends a page_view for every page a visitor sees: on loading, and on navigation within the page.
-//
-//   <script async src="https://analytics.example/tracker.js" data-site="main"></script>
-//
-// `data-site` names the site (the default one otherwise), `data-credentials="omit"` leaves the session cookie at home.
-// Pages may send events of their own: maicivy.track("pdf_download", { file: "cv" }).
+// Sends page views, clicks and own events: docs/integration.md
 ;(() => {
   const script = document.currentScript
   if (!script || window.maicivy) return
-  const endpoint = new URL("/api/v1/analytics/event", script.src).href
-  const site = script.dataset.site
-  const credentials = script.dataset.credentials || "include"
-  const RETRIES = 2
-  const RETRY_MS = 2000
+  const options = script.dataset
+  const api = new URL(options.endpoint || "/api/v1/analytics", script.src)
+  const off = "respectDnt" in options && (navigator.doNotTrack === "1" || navigator.globalPrivacyControl)
+  // Without TLS there is no randomUUID, but blobs have one.
+  const uuid = () => crypto.randomUUID?.() || URL.createObjectURL(new Blob()).slice(-36)
+  const now = () => performance.now()
 
-  // randomUUID exists on secure pages only.
-  const uuid = () =>
-    crypto.randomUUID
-      ? crypto.randomUUID()
-      : "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (digit) =>
-          (digit ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (digit / 4)))).toString(16),
-        )
-
-  // The id makes sending again safe: an event that did arrive is counted once.
-  const send = (body, retries) => {
-    // text/plain needs no CORS preflight.
-    const options = {
-      method: "POST",
-      body,
-      keepalive: true,
-      credentials,
-      headers: { "Content-Type": "text/plain" },
-    }
-    if (!window.fetch) {
-      navigator.sendBeacon?.(endpoint, body)
-      return
-    }
-    const again = () => {
-      if (retries > 0) setTimeout(() => send(body, retries - 1), RETRY_MS * (1 + Math.random()))
-    }
-    fetch(endpoint, options).then((answer) => {
-      if (answer.status === 503) again()
-    }, again)
+  let visitor
+  if (!off && "cookie" in options) {
+    visitor = /maicivy_session=([\da-f-]{36})/.exec(document.cookie)?.[1] || uuid()
+    Object.assign(document, { cookie: `maicivy_session=${visitor};path=/;max-age=2592000;samesite=lax` })
   }
 
-  // Without a timestamp: the server's clock is right, visitors' clocks often are not.
-  const track = (type, data) => {
-    const event = {
-      event_type: type,
-      id: uuid(),
-      page_url: location.href,
-      referrer: previous || undefined,
-      event_data: data,
-      site,
-    }
-    send(JSON.stringify(event), RETRIES)
+  let waiting = []
+  let pause // After a failure.
+  let failures = 0
+
+  const send = async (leaving) => {
+    clearTimeout(pause)
+    pause = 0
+    const sent = waiting
+    if (!sent[0]) return
+    waiting = []
+    let again = sent
+    let wait = Math.min(2 ** ++failures, 60)
+    try {
+      // Visitors' clocks may be wrong: what had to wait has its age before the server's time.
+      let time
+      if (!leaving && now() - sent[0].at > 2000)
+        time = (await (await fetch(`${api}/realtime`)).json()).data.timestamp * 1000 - now()
+      const body = JSON.stringify(
+        sent.map(({ at, ...event }) => ({ ...event, timestamp: time && Math.round(time + at) })),
+      )
+      const answer = await fetch(`${api}/events`, {
+        method: "POST",
+        body,
+        keepalive: body.length < 6e4, // Outlives the page
+        credentials: options.credentials || "include",
+        headers: { "Content-Type": "text/plain" }, // No preflight.
+      })
+      wait = +answer.headers.get("Retry-After") || wait
+      if (answer.status < 500 && answer.status !== 429) again = []
+      for (const { index, code } of (await answer.json()).data.rejected)
+        if (/LIMITED|UNAVAILABLE|FULL/.test(code)) again.push(sent[index])
+    } catch {}
+    waiting = [...again, ...waiting].slice(-100)
+    if (again[0]) {
+      clearTimeout(pause)
+      pause = setTimeout(send, wait * 1000 * (1 + Math.random() / 4))
+    } else failures = 0
   }
 
-  let current = ""
-  let previous = document.referrer
-  const view = () => {
-    if (location.href === current) return
-    if (current) previous = current
-    current = location.href
+  let page
+  let theme
+  let referrer = document.referrer || undefined
+
+  const track = (event_type, event_data) => {
+    if (off) return
+    waiting.push({
+      event_type,
+      event_data,
+      id: uuid(), // Sending again is safe.
+      page_url: page,
+      referrer,
+      site: options.site,
+      visitor_id: visitor,
+      at: now(),
+    })
+    if (!pause) queueMicrotask(send)
+  }
+
+  const view = (known) => {
+    const [url] = location.href.split("#")
+    const last = theme
+    theme = new URL(url).searchParams.get("theme")
+    if (url === page) return
+    referrer = page || referrer
+    page = url
+    if (known) return
     track("page_view")
+    if (theme && theme !== last) track("cv_theme_change", { theme })
   }
+  for (const name of ["pushState", "replaceState"]) {
+    const change = history[name]
+    history[name] = (...args) => {
+      change.apply(history, args)
+      view()
+    }
+  }
+  addEventListener("popstate", () => view())
+  addEventListener("online", () => send())
+  addEventListener("pagehide", () => send(true))
+  // Rendered ahead of time: seen when activated.
+  if (document.prerendering) document.addEventListener("prerenderingchange", () => view())
+  else view(options.firstView === "server")
 
-  const pushState = history.pushState
-  history.pushState = function (...args) {
-    pushState.apply(this, args)
-    view()
+  const act = ({ type, isTrusted, target, detail, pageX, pageY }) => {
+    if (!isTrusted) return
+    const submit = type === "submit"
+    const own = target.closest("[data-maicivy-event]")
+    if (own && submit === (own.tagName === "FORM"))
+      track(own.dataset.maicivyEvent, JSON.parse(own.dataset.maicivyData || "{}"))
+    const clicked = target.closest("a[href],button,summary,[role=button],[type=submit]")
+    if (submit || !clicked) return
+    // The keyboard clicks nowhere.
+    const { x, y, width, height } = clicked.getBoundingClientRect()
+    const { scrollWidth, scrollHeight } = document.documentElement
+    track(clicked.href ? "link_click" : "button_click", {
+      x: Math.round((100 * (detail ? pageX : x + width / 2 + scrollX)) / scrollWidth),
+      y: Math.round((100 * (detail ? pageY : y + height / 2 + scrollY)) / scrollHeight),
+    })
   }
-  addEventListener("popstate", view)
-  // A page that is rendered ahead of time is seen when it is activated.
-  if (document.prerendering) document.addEventListener("prerenderingchange", view, { once: true })
-  else view()
+  document.addEventListener("click", act, true)
+  document.addEventListener("submit", act, true)
 
   window.maicivy = { track }
 })()

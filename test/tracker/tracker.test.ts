@@ -1,104 +1,281 @@
 import { readFileSync } from "node:fs"
 import { createContext, runInContext } from "node:vm"
+import { gzipSync } from "node:zlib"
 import { describe, expect, it } from "vitest"
 import { UUID } from "../../src/domain/limits.ts"
+import { eventually } from "../support/index.ts"
 
 const SOURCE = readFileSync(new URL("../../src/tracker/tracker.js", import.meta.url), "utf8")
 
 interface Sent {
   readonly url: string
-  readonly event: { readonly [key: string]: unknown }
+  readonly events: ReadonlyArray<{ readonly [key: string]: unknown }>
   readonly options: { readonly [key: string]: unknown }
 }
 
+interface Given {
+  readonly attributes?: { readonly [name: string]: string }
+  readonly navigator?: { readonly [name: string]: unknown }
+  readonly prerendering?: boolean
+  /** The answer to a batch. */
+  readonly answer?: (batch: number) => {
+    readonly status: number
+    readonly rejected?: ReadonlyArray<object>
+    readonly retryAfter?: string
+  }
+}
+
 /** A page that has loaded the tracker, as far as the tracker sees it. */
-const page = (options: { readonly site?: string; readonly status?: () => number } = {}) => {
+const page = (given: Given = {}) => {
   const sent: Array<Sent> = []
-  const listeners = new Map<string, () => void>()
-  const timers: Array<() => void> = []
+  const asked: Array<string> = []
+  const listeners = new Map<string, (event: unknown) => void>()
+  const timers: Array<{ readonly action: () => void; readonly ms: number }> = []
+  const clock = { now: 0 }
   const location = { href: "https://cv.example/" }
-  const history = {
-    pushState: (_state: unknown, _title: string, url: string) => {
-      location.href = new URL(url, location.href).href
-    },
+  const move = (_state: unknown, _title: string, url: string) => {
+    location.href = new URL(url, location.href).href
   }
+  const history = { pushState: move, replaceState: move }
   const window: { [name: string]: unknown } = {}
-  const fetch = (url: string, request: { body: string; [key: string]: unknown }) => {
-    sent.push({ url, event: JSON.parse(request.body), options: request })
-    return Promise.resolve({ status: options.status?.() ?? 201 })
+  const fetch = async (url: string, request?: { body: string; [key: string]: unknown }) => {
+    if (request === undefined) {
+      asked.push(url)
+      return { json: async () => ({ data: { timestamp: 1_765_000_000 } }) }
+    }
+    sent.push({ url, events: JSON.parse(request.body), options: request })
+    const { status, rejected = [], retryAfter } = given.answer?.(sent.length) ?? { status: 201 }
+    return {
+      status,
+      headers: new Headers(retryAfter === undefined ? {} : { "Retry-After": retryAfter }),
+      json: async () => ({ data: { rejected } }),
+    }
   }
-  window.fetch = fetch
+  const listen = (name: string, action: (event: unknown) => void) => listeners.set(name, action)
+  const document = {
+    currentScript: { src: "https://stats.example/tracker.js", dataset: given.attributes ?? {} },
+    referrer: "https://search.example/",
+    prerendering: given.prerendering ?? false,
+    cookie: "",
+    documentElement: { scrollWidth: 1000, scrollHeight: 2000 },
+    addEventListener: listen,
+  }
   const context = createContext({
-    window,
-    fetch,
-    location,
-    history,
-    URL,
-    crypto,
-    Math,
-    navigator: {},
-    setTimeout: (action: () => void) => timers.push(action),
-    addEventListener: (name: string, action: () => void) => listeners.set(name, action),
-    document: {
-      currentScript: {
-        src: "https://stats.example/tracker.js",
-        dataset: options.site === undefined ? {} : { site: options.site },
-      },
-      referrer: "https://search.example/",
-    },
+    ...{ window, fetch, location, history, URL, crypto, Math, queueMicrotask, document },
+    navigator: given.navigator ?? {},
+    performance: { now: () => clock.now },
+    clearTimeout: () => {},
+    setTimeout: (action: () => void, ms: number) => timers.push({ action, ms }),
+    addEventListener: listen,
+    scrollX: 0,
+    scrollY: 500,
   })
   const load = () => runInContext(SOURCE, context)
   load()
-  return { sent, listeners, timers, location, history, window, load }
+  const track = (type: string, data?: object) => {
+    const api: unknown = window.maicivy
+    if (typeof api !== "object" || api === null) throw new Error("no window.maicivy")
+    Reflect.get(api, "track")(type, data)
+  }
+  const events = () => sent.flatMap((each) => each.events)
+  const settled = () => new Promise((resolve) => setImmediate(resolve))
+  return { sent, asked, events, listeners, timers, clock, location, history, document, load, track, settled }
 }
 
+/** An element of the page, where attributes are selectors that it matches. */
+const element = (matches: string, more: object) => ({
+  closest: (selector: string) => (selector.includes(matches) ? { tagName: "A", ...more } : null),
+})
+
+const BOX = { getBoundingClientRect: () => ({ x: 400, y: 480, width: 200, height: 40 }) }
+
 describe("the tracker", () => {
-  it("sends a page view on loading, without a preflight, to where it came from", () => {
-    const { sent } = page({ site: "blog" })
-    expect(sent).toHaveLength(1)
-    expect(sent[0]).toMatchObject({
-      url: "https://stats.example/api/v1/analytics/event",
-      event: {
-        event_type: "page_view",
-        page_url: "https://cv.example/",
-        referrer: "https://search.example/",
-        site: "blog",
-        id: expect.stringMatching(UUID),
-      },
-      options: { method: "POST", keepalive: true, headers: { "Content-Type": "text/plain" } },
-    })
+  it("is below 2 KB compressed", () => {
+    expect(gzipSync(SOURCE, { level: 9 }).length).toBeLessThan(2048)
   })
 
-  it("follows navigation within the page, each page once", () => {
-    const { sent, history, listeners, location } = page()
+  it("sends a page view on loading, without a preflight or a time, to where it came from", async () => {
+    const { sent, settled } = page({ attributes: { site: "blog" } })
+    await settled()
+    expect(sent).toHaveLength(1)
+    expect(sent[0]).toMatchObject({
+      url: "https://stats.example/api/v1/analytics/events",
+      events: [
+        {
+          event_type: "page_view",
+          page_url: "https://cv.example/",
+          referrer: "https://search.example/",
+          site: "blog",
+          id: expect.stringMatching(UUID),
+        },
+      ],
+      options: { method: "POST", keepalive: true, headers: { "Content-Type": "text/plain" } },
+    })
+    expect(sent[0]?.events[0]).not.toHaveProperty("timestamp")
+  })
+
+  it("sends to another endpoint when one is named", async () => {
+    const { sent, settled } = page({ attributes: { endpoint: "https://cv.example/stats" } })
+    await settled()
+    expect(sent[0]?.url).toBe("https://cv.example/stats/events")
+  })
+
+  it("follows navigation within the page, each page once, and not to a place in it", async () => {
+    const { events, history, listeners, location, settled } = page()
     history.pushState(null, "", "/letters")
-    history.pushState(null, "", "/letters")
+    history.pushState(null, "", "/letters#first")
+    history.replaceState(null, "", "/letters")
     location.href = "https://cv.example/"
-    listeners.get("popstate")?.()
-    expect(sent.map(({ event }) => [event.page_url, event.referrer])).toEqual([
+    listeners.get("popstate")?.({})
+    await settled()
+    expect(events().map((event) => [event.page_url, event.referrer])).toEqual([
       ["https://cv.example/", "https://search.example/"],
       ["https://cv.example/letters", "https://cv.example/"],
       ["https://cv.example/", "https://cv.example/letters"],
     ])
   })
 
-  it("sends an event again with the same id when the server cannot take it, and gives up", async () => {
-    const { sent, timers } = page({ status: () => 503 })
-    for (let i = 0; i < 5; i++) {
-      await new Promise((resolve) => setImmediate(resolve))
-      timers.shift()?.()
-    }
-    expect(sent).toHaveLength(3)
-    expect(new Set(sent.map(({ event }) => event.id)).size).toBe(1)
+  it("takes a theme from the address, once as long as it stays", async () => {
+    const { events, history, settled } = page()
+    history.pushState(null, "", "/?theme=dark")
+    history.pushState(null, "", "/letters?theme=dark")
+    history.pushState(null, "", "/?theme=light")
+    await settled()
+    expect(
+      events()
+        .filter((event) => event.event_type === "cv_theme_change")
+        .map((event) => event.event_data),
+    ).toEqual([{ theme: "dark" }, { theme: "light" }])
   })
 
-  it("loaded twice counts once, and sends events of the page's own", () => {
-    const { sent, window, load } = page()
+  it("leaves the first view to a server that counts it", async () => {
+    const { events, history, settled } = page({ attributes: { firstView: "server" } })
+    history.pushState(null, "", "/letters")
+    await settled()
+    expect(events().map((event) => event.page_url)).toEqual(["https://cv.example/letters"])
+  })
+
+  it("counts a page that was rendered ahead of time when it is seen", async () => {
+    const { events, listeners, settled } = page({ prerendering: true, attributes: { firstView: "server" } })
+    await settled()
+    expect(events()).toEqual([])
+    listeners.get("prerenderingchange")?.({})
+    await settled()
+    expect(events()).toHaveLength(1)
+  })
+
+  it("sends clicks with their place in percent of the document, by pointer and by keyboard", async () => {
+    const { events, listeners, settled } = page()
+    const click = { type: "click", isTrusted: true, detail: 1, pageX: 250, pageY: 1500 }
+    const link = element("a[href]", { href: "https://cv.example/letters", ...BOX })
+    listeners.get("click")?.({ ...click, target: link })
+    listeners.get("click")?.({ ...click, detail: 0, pageX: 0, pageY: 0, target: element("button", BOX) })
+    listeners.get("click")?.({ ...click, isTrusted: false, target: link })
+    listeners.get("click")?.({ ...click, target: { closest: () => null } })
+    await settled()
+    expect(events().slice(1)).toMatchObject([
+      { event_type: "link_click", event_data: { x: 25, y: 75 } },
+      { event_type: "button_click", event_data: { x: 50, y: 50 } },
+    ])
+  })
+
+  it("sends what elements are marked with, forms when they are submitted", async () => {
+    const { events, listeners, settled } = page()
+    const marked = element("data-maicivy-event", {
+      dataset: { maicivyEvent: "pdf_download", maicivyData: '{"file":"cv"}' },
+    })
+    const form = element("data-maicivy-event", { tagName: "FORM", dataset: { maicivyEvent: "form_submit" } })
+    for (const type of ["click", "submit"])
+      for (const target of [marked, form]) listeners.get(type)?.({ type, isTrusted: true, target })
+    await settled()
+    expect(events().slice(1)).toMatchObject([
+      { event_type: "pdf_download", event_data: { file: "cv" } },
+      { event_type: "form_submit", event_data: {} },
+    ])
+  })
+
+  it("sends again with the same id after the pause that was asked for, at the server's time less the age", async () => {
+    const { sent, asked, timers, clock, settled } = page({
+      answer: (batch) => (batch === 1 ? { status: 503, retryAfter: "7" } : { status: 201 }),
+    })
+    await settled()
+    expect(timers).toHaveLength(1)
+    expect(timers[0]?.ms).toBeGreaterThanOrEqual(7000)
+    expect(timers[0]?.ms).toBeLessThan(9000)
+    clock.now = 9000
+    timers[0]?.action()
+    await eventually(() => expect(sent).toHaveLength(2))
+    expect(asked).toEqual(["https://stats.example/api/v1/analytics/realtime"])
+    expect(sent[1]?.events).toEqual([{ ...sent[0]?.events[0], timestamp: 1_765_000_000_000 - 9000 }])
+    expect(timers).toHaveLength(1)
+  })
+
+  it("sends again only what may be, and nothing that was refused", async () => {
+    const { sent, timers, track, settled } = page({
+      answer: (batch) =>
+        batch === 1
+          ? {
+              status: 201,
+              rejected: [
+                { index: 0, code: "STREAM_UNAVAILABLE" },
+                { index: 1, code: "INVALID_EVENT_TYPE" },
+              ],
+            }
+          : { status: 400 },
+    })
+    track("Bad!")
+    await settled()
+    timers[0]?.action()
+    await settled()
+    expect(sent.map(({ events }) => events.length)).toEqual([2, 1])
+    expect(timers).toHaveLength(1)
+  })
+
+  it("keeps at most a hundred events, the latest, and sends them when the page is left", async () => {
+    const { sent, listeners, track, settled } = page({ answer: () => ({ status: 503 }) })
+    await settled()
+    for (let i = 0; i < 150; i++) track("custom", { i })
+    listeners.get("online")?.({})
+    await settled()
+    listeners.get("pagehide")?.({})
+    await settled()
+    expect(sent.at(-1)?.events.map((event) => event.event_data)).toEqual(
+      Array.from({ length: 100 }, (_, i) => ({ i: i + 50 })),
+    )
+  })
+
+  it.each([{ doNotTrack: "1" }, { globalPrivacyControl: true }])(
+    "obeys %j when told to",
+    async (navigator) => {
+      const obeying = page({ navigator, attributes: { respectDnt: "", cookie: "" } })
+      obeying.track("custom")
+      const other = page({ navigator })
+      await obeying.settled()
+      expect(obeying.sent).toEqual([])
+      expect(obeying.document.cookie).toBe("")
+      expect(other.sent).toHaveLength(1)
+    },
+  )
+
+  it("sets a cookie when asked to only, and names the visitor by it", async () => {
+    const without = page()
+    const asked = page({ attributes: { cookie: "" } })
+    await asked.settled()
+    expect(without.document.cookie).toBe("")
+    expect(without.events()[0]).not.toHaveProperty("visitor_id")
+    const [, visitor] = /^maicivy_session=([^;]+);path=\/;max-age=2592000;/.exec(asked.document.cookie) ?? []
+    expect(visitor).toMatch(UUID)
+    expect(asked.events()[0]?.visitor_id).toBe(visitor)
+  })
+
+  it("loaded twice counts once, and sends events of the page's own", async () => {
+    const { events, track, load, settled } = page()
     load()
-    expect(sent).toHaveLength(1)
-    const api: unknown = window.maicivy
-    if (typeof api !== "object" || api === null) throw new Error("no window.maicivy")
-    Reflect.get(api, "track")("pdf_download", { file: "cv" })
-    expect(sent[1]?.event).toMatchObject({ event_type: "pdf_download", event_data: { file: "cv" } })
+    track("pdf_download", { file: "cv" })
+    await settled()
+    expect(events()).toMatchObject([
+      { event_type: "page_view" },
+      { event_type: "pdf_download", event_data: { file: "cv" } },
+    ])
   })
 })
