@@ -1,0 +1,170 @@
+/** One experiment: a world, senders, dashboards, a fault; then the faults end, the streams drain, and everything is compared. */
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { Random } from "../traffic/random.ts"
+import { check, isClean, type Verdict } from "./checker.ts"
+import { Dashboards } from "./dashboards.ts"
+import type { Fault } from "./faults.ts"
+import { Journal } from "./journal.ts"
+import { Senders, type SendersOptions } from "./senders.ts"
+import { onRedis } from "./stores.ts"
+import { PARTITIONS, PREFIX, type Strike, startWorld, TIME_ZONE, type World } from "./world.ts"
+
+export interface ExperimentOptions {
+  readonly fault: Fault
+  readonly seed: number
+  readonly nodes: number
+  /** Whose `src` runs. */
+  readonly root: string
+  readonly folder: string
+  readonly fsync: "always" | "everysec"
+  /** How long the fault strikes, milliseconds; the fault's own time by default. */
+  readonly milliseconds: number | null
+  readonly print: (line: string) => void
+  /** How long the streams may take to drain, milliseconds. */
+  readonly drainWithin?: number
+}
+
+export interface Outcome {
+  readonly fault: string
+  readonly nodes: number
+  readonly seed: number
+  readonly fsync: string
+  readonly verdict: Verdict
+  /** Promises beside the figures that were not kept. */
+  readonly broken: ReadonlyArray<string>
+  /** From the end of the faults until everything acknowledged was applied and every node was ready; `null`: never. */
+  readonly secondsToWhole: number | null
+  readonly answers: Readonly<Record<string, number>>
+  /** The greatest resident memory of a node, MiB. */
+  readonly peakMemory: number
+  readonly frames: number
+  readonly notes: ReadonlyArray<string>
+  readonly ok: boolean
+}
+
+const LOAD: SendersOptions = {
+  urls: [],
+  senders: 8,
+  pause: 40,
+  batch: 25,
+  patience: 60_000,
+  daysAgo: 6,
+  atLeastAgo: 0,
+}
+const DEFAULT_MS = 14_000
+const DRAIN_MS = 90_000
+
+const isReady = async (url: string): Promise<boolean> => {
+  try {
+    const response = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(3000) })
+    await response.arrayBuffer()
+    return response.ok
+  } catch {
+    return false
+  }
+}
+
+/** Waits until nothing waits in the streams and every node is ready; false when that takes too long. */
+const becomesWhole = (world: World, within: number): Promise<boolean> =>
+  onRedis(world.stores.redis.url, async (redis) => {
+    const deadline = performance.now() + within
+    while (performance.now() < deadline) {
+      let waiting = 0
+      for (let p = 0; p < PARTITIONS; p++) waiting += await redis.xlen(`${PREFIX}:{${p}}:events`)
+      const ready = await Promise.all(world.seats.map(({ node }) => isReady(node.url)))
+      if (waiting === 0 && ready.every(Boolean)) return true
+      await sleep(100)
+    }
+    return false
+  })
+
+/** Runs one. Everything it started is ended when it resolves or rejects. */
+export const runExperiment = async (options: ExperimentOptions): Promise<Outcome> => {
+  const { fault, print } = options
+  const dice = new Random(options.seed)
+  const world = await startWorld(
+    {
+      folder: options.folder,
+      root: options.root,
+      nodes: options.nodes,
+      random: new Random(dice.integer(0, 2 ** 32 - 1)),
+      env: fault.env?.(options.folder) ?? {},
+      proxied: fault.proxied ?? false,
+      fsync: options.fsync,
+      postgresMegabytes: fault.postgresMegabytes ?? null,
+    },
+    print,
+  )
+  const urls = world.seats.map(({ node }) => node.url)
+  const journal = new Journal()
+  let peakMemory = 0
+  const watch = setInterval(() => {
+    for (const { node } of world.seats) peakMemory = Math.max(peakMemory, node.memory() ?? 0)
+  }, 250)
+  const dashboards = new Dashboards(urls, 3)
+  try {
+    const broken: Array<string> = []
+    const notes: Array<string> = []
+    const load = { ...LOAD, ...fault.load, urls }
+    const senders = new Senders(load, journal, new Random(dice.integer(0, 2 ** 32 - 1)))
+    await sleep(1500)
+    const strike: Strike = {
+      world,
+      journal,
+      milliseconds: options.milliseconds ?? fault.milliseconds ?? DEFAULT_MS,
+      poison: new Set(),
+      broken: (sentence) => broken.push(sentence),
+      note: (text) => notes.push(text),
+      otherDeadLetters: 0,
+    }
+    await fault.strike(strike)
+    const mended = performance.now()
+    world.log("the faults have ended")
+    await senders.stop()
+    const whole = await becomesWhole(world, options.drainWithin ?? DRAIN_MS)
+    const seconds = whole ? (performance.now() - mended) / 1000 : null
+    if (seconds === null) broken.push("it did not become whole again")
+    world.log(`whole after ${seconds?.toFixed(1)} s; ${journal.acknowledged} acknowledged, comparing`)
+    for (const { node } of world.seats)
+      if (node.crashes > 0) broken.push(`${node.name} ended ${node.crashes} times on its own`)
+    if (fault.memoryLimit !== undefined && peakMemory > fault.memoryLimit)
+      broken.push(`a node took ${peakMemory.toFixed(0)} MiB`)
+    broken.push(...new Set(journal.wrongAnswers))
+    if (dashboards.frames === 0) broken.push("dashboards saw nothing")
+    const verdict = await check(journal, {
+      redisUrl: world.stores.redis.url,
+      databaseUrl: world.stores.postgres.url,
+      prefix: PREFIX,
+      partitions: PARTITIONS,
+      timeZone: TIME_ZONE,
+      nodeUrls: urls,
+      counters: fault.counters ?? false,
+      poison: strike.poison,
+      otherDeadLetters: strike.otherDeadLetters,
+      keptSince: fault.retentionDays === undefined ? null : Date.now() - fault.retentionDays * 86_400_000,
+    })
+    return {
+      fault: fault.name,
+      nodes: options.nodes,
+      seed: options.seed,
+      fsync: options.fsync,
+      verdict,
+      broken,
+      secondsToWhole: seconds,
+      answers: Object.fromEntries(journal.answers),
+      peakMemory: Math.round(peakMemory),
+      frames: dashboards.frames,
+      notes,
+      ok: isClean(verdict) && broken.length === 0,
+    }
+  } finally {
+    clearInterval(watch)
+    dashboards.stop()
+    await world.stop()
+  }
+}
+
+/** Where an experiment keeps its logs and data. */
+export const experimentFolder = (base: string, fault: string, nodes: number, seed: number): string =>
+  join(base, `${fault}-${nodes}-${seed}`)

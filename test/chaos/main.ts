@@ -1,0 +1,126 @@
+/** `npm run chaos`: the promises as experiments that anyone can repeat. */
+import { appendFileSync, rmSync } from "node:fs"
+import { parseArgs } from "node:util"
+import { newFolder, removeFoldersOfKilledRuns } from "../support/temporaryFolder.ts"
+import { experimentFolder, type Outcome, runExperiment } from "./experiment.ts"
+import { FAULTS, type Fault } from "./faults.ts"
+
+const HELP = `Usage: npm run chaos -- [fault …] [options]
+
+Starts nodes on a Redis and a PostgreSQL of their own, sends events to them, and lets faults strike at moments drawn
+from a seed. Then the faults end, the streams drain, and everything that was acknowledged is compared with the rows,
+every figure, the REST answers and the counters. Without a fault: all of them, on one node and on two, in half an hour.
+
+  --seed <N>        the same seed gives the same dice (default: drawn, and printed)
+  --nodes <N>       nodes (default: one, then two)
+  --seconds <N>     how long each fault strikes (default: what the fault needs)
+  --minutes <N>     no further experiment begins after so many (default 40)
+  --fsync <mode>    Redis' appendfsync: always (default) or everysec, under which a killed Redis may lose events
+  --json <file>     appends each outcome as a line
+  --keep            keeps logs and data, and says where
+  --quiet           prints outcomes only
+  --help            this text
+
+Faults:
+${FAULTS.map((fault) => `  ${fault.name.padEnd(22)}${fault.what}`).join("\n")}
+
+Exit code: 0 when every promise was kept, 1 when any was not, 2 for a wrong use.`
+
+class UsageError extends Error {}
+
+const integer = (name: string, text: string, min: number, max: number): number => {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < min || value > max)
+    throw new UsageError(`--${name} is ${text}: it should be a whole number from ${min} to ${max}.`)
+  return value
+}
+
+const readArguments = () => {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        seed: { type: "string" },
+        nodes: { type: "string" },
+        seconds: { type: "string" },
+        minutes: { type: "string", default: "40" },
+        fsync: { type: "string", default: "always" },
+        json: { type: "string" },
+        keep: { type: "boolean", default: false },
+        quiet: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+const faultOf = (name: string): Fault => {
+  const fault = FAULTS.find((each) => each.name === name)
+  if (fault === undefined) throw new UsageError(`There is no fault ${name}; see --help.`)
+  return fault
+}
+
+const describe = ({ fault, nodes, seed, verdict, ...outcome }: Outcome): string =>
+  [
+    `${outcome.ok ? "kept  " : "BROKEN"} ${fault.padEnd(22)} nodes ${nodes} seed ${seed}: ${verdict.acknowledged} acknowledged, ` +
+      `${verdict.lost} lost, ${verdict.doubled} doubled, ${verdict.phantom} phantom, ${verdict.altered} altered, ` +
+      `${verdict.wrongFigures.length} of ${verdict.figures} figures wrong, whole after ${outcome.secondsToWhole?.toFixed(1) ?? "∞"} s, ` +
+      `${outcome.peakMemory} MiB, answers ${JSON.stringify(outcome.answers)} ${outcome.notes.join(", ")}`,
+    ...outcome.broken.slice(0, 8).map((sentence) => `       ${sentence}`),
+    ...verdict.wrongFigures.slice(0, 8).map((sentence) => `       ${sentence}`),
+  ].join("\n")
+
+const run = async (): Promise<number> => {
+  const { values, positionals } = readArguments()
+  if (values.help) {
+    console.log(HELP)
+    return 0
+  }
+  const seed =
+    values.seed === undefined
+      ? Math.floor(Math.random() * 2 ** 32)
+      : integer("seed", values.seed, 0, 2 ** 32 - 1)
+  const nodes = values.nodes === undefined ? [1, 2] : [integer("nodes", values.nodes, 1, 4)]
+  const fsync = values.fsync === "always" || values.fsync === "everysec" ? values.fsync : null
+  if (fsync === null) throw new UsageError(`--fsync is ${values.fsync}: it should be always or everysec.`)
+  const milliseconds =
+    values.seconds === undefined ? null : integer("seconds", values.seconds, 1, 3600) * 1000
+  const until = performance.now() + integer("minutes", values.minutes, 1, 10_000) * 60_000
+  const faults = positionals.length === 0 ? FAULTS : positionals.map(faultOf)
+  removeFoldersOfKilledRuns()
+  const base = newFolder()
+  const outcomes: Array<Outcome> = []
+  console.log(`seed ${seed}`)
+  for (const fault of faults) {
+    for (const count of nodes) {
+      if (performance.now() > until) {
+        console.log("The time is over; what is left was not run.")
+        return 1
+      }
+      const folder = experimentFolder(base, fault.name, count, seed)
+      const outcome = await runExperiment({
+        ...{ fault, seed, nodes: count, folder, fsync, milliseconds },
+        root: process.cwd(),
+        print: (line) => values.quiet || console.log(`  ${line}`),
+      })
+      outcomes.push(outcome)
+      console.log(describe(outcome))
+      if (values.json !== undefined) appendFileSync(values.json, `${JSON.stringify(outcome)}\n`)
+      if (!values.keep) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    }
+  }
+  if (values.keep) console.log(`Logs and data: ${base}`)
+  else rmSync(base, { recursive: true, force: true, maxRetries: 5 })
+  const kept = outcomes.filter(({ ok }) => ok).length
+  console.log(`${kept} kept, ${outcomes.length - kept} broken`)
+  return kept === outcomes.length ? 0 : 1
+}
+
+try {
+  process.exitCode = await run()
+} catch (error) {
+  console.error(error instanceof Error ? (error instanceof UsageError ? error.message : error.stack) : error)
+  process.exitCode = error instanceof UsageError ? 2 : 1
+}

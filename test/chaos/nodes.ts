@@ -1,0 +1,141 @@
+/** Nodes as processes of their own, each on a port that it keeps when it is started again. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { randomInt } from "node:crypto"
+import { appendFileSync, readFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { setTimeout as sleep } from "node:timers/promises"
+
+export interface NodeOptions {
+  readonly name: string
+  /** The folder whose `src/main.ts` runs. */
+  readonly root: string
+  readonly env: Readonly<Record<string, string>>
+  /** Everything it wrote to stderr. */
+  readonly logFile: string
+}
+
+const READY_MS = 40_000
+/** Below the ports that systems give to outgoing connections. */
+const PORTS = { from: 20_000, to: 32_000 }
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer()
+    server.once("error", () => resolve(false))
+    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => server.close(() => resolve(true)))
+  })
+
+const freePort = async (): Promise<number> => {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const port = randomInt(PORTS.from, PORTS.to)
+    if (await isFree(port)) return port
+  }
+  throw new Error("no free port was found")
+}
+
+export class ChaosNode {
+  readonly #options: NodeOptions
+  readonly port: number
+  #child: ChildProcess | null = null
+  #exited: Promise<number | null> = Promise.resolve(null)
+  /** Times it was started. */
+  starts = 0
+  /** Ends that nobody had asked for. */
+  crashes = 0
+  #expected = false
+
+  private constructor(options: NodeOptions, port: number) {
+    this.#options = options
+    this.port = port
+  }
+
+  static async make(options: NodeOptions): Promise<ChaosNode> {
+    return new ChaosNode(options, await freePort())
+  }
+
+  get name(): string {
+    return this.#options.name
+  }
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+  get pid(): number | null {
+    return this.#child?.pid ?? null
+  }
+
+  /** Starts it and waits until it answers. A start that fails because a store is away is tried again, as supervisors do. */
+  async start(): Promise<void> {
+    const deadline = performance.now() + READY_MS
+    while (true) {
+      this.#launch()
+      while (this.#child !== null) {
+        if (await this.#answers()) return
+        if (performance.now() > deadline)
+          throw new Error(`node ${this.name} did not start; see ${this.#options.logFile}`)
+        await sleep(50)
+      }
+      if (performance.now() > deadline)
+        throw new Error(`node ${this.name} did not start; see ${this.#options.logFile}`)
+      await sleep(300)
+    }
+  }
+
+  #launch(): void {
+    const { root, env, logFile } = this.#options
+    const child = spawn(process.execPath, ["src/main.ts"], {
+      cwd: root,
+      env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: String(this.port), ...env },
+      stdio: ["ignore", "ignore", "pipe"],
+    })
+    this.#child = child
+    this.#expected = false
+    this.starts++
+    let ready = false
+    child.stderr?.on("data", (chunk: Buffer) => appendFileSync(logFile, chunk))
+    this.#exited = new Promise((resolve) =>
+      child.once("exit", (code) => {
+        if (this.#child === child) this.#child = null
+        if (ready && !this.#expected) this.crashes++
+        resolve(code)
+      }),
+    )
+    this.#markReady = () => {
+      ready = true
+    }
+  }
+  #markReady: () => void = () => {}
+
+  async #answers(): Promise<boolean> {
+    try {
+      const response = await fetch(`${this.url}/health`, { signal: AbortSignal.timeout(1000) })
+      await response.arrayBuffer()
+      if (response.ok) this.#markReady()
+      return response.ok
+    } catch {
+      return false
+    }
+  }
+
+  /** Sends a signal to the process, if there is one. */
+  signal(signal: NodeJS.Signals): void {
+    if (signal === "SIGKILL" || signal === "SIGTERM") this.#expected = true
+    this.#child?.kill(signal)
+  }
+
+  /** Ends it and waits for that; the exit code, `null` when the signal ended it. */
+  async end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
+    if (this.#child === null) return null
+    this.signal(signal)
+    return await this.#exited
+  }
+
+  /** Resident memory in MiB. */
+  memory(): number | null {
+    try {
+      const pages = Number(readFileSync(`/proc/${this.pid}/statm`, "utf8").split(" ")[1])
+      return (pages * 4096) / 1024 ** 2
+    } catch {
+      return null
+    }
+  }
+}

@@ -1,0 +1,121 @@
+/** A Redis and a PostgreSQL of one experiment's own, which it may kill, stop, starve and fill. */
+import { spawnSync } from "node:child_process"
+import { mkdirSync, statfsSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Effect, Exit, Logger, Scope } from "effect"
+import { Redis } from "ioredis"
+import pg from "pg"
+import { embeddedPostgres, embeddedRedis, type RunningStore } from "../../src/embedded/index.ts"
+
+export interface ChaosStore {
+  readonly url: string
+  readonly port: number
+  /** Of the server's first process; another one after each restart. */
+  readonly pid: () => number
+  /** Ends it at once. It is started again on the same port with its data, as a supervisor would. */
+  readonly kill: () => void
+  /** Makes it hang with its connections open, until `resume`. */
+  readonly pause: () => void
+  readonly resume: () => void
+}
+
+export interface ChaosStores {
+  readonly redis: ChaosStore
+  readonly postgres: ChaosStore
+  /** Where Postgres has its data: a small file system of its own where one was asked for. */
+  readonly postgresFolder: string
+  readonly stop: () => Promise<void>
+}
+
+export interface StoresOptions {
+  readonly folder: string
+  /** `always` is what the promises need; `everysec` shows what it costs to choose otherwise. */
+  readonly fsync: "always" | "everysec"
+  /** Puts Postgres on a tmpfs of this size; needs root. */
+  readonly postgresMegabytes: number | null
+}
+
+const signals = (running: RunningStore): ChaosStore => {
+  const send = (signal: NodeJS.Signals) => {
+    try {
+      process.kill(running.pid(), signal)
+    } catch {
+      // It is being started again.
+    }
+  }
+  return {
+    ...running,
+    kill: () => send("SIGKILL"),
+    pause: () => send("SIGSTOP"),
+    resume: () => send("SIGCONT"),
+  }
+}
+
+const mountTmpfs = (folder: string, megabytes: number) => {
+  const done = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${megabytes}m`, "tmpfs", folder])
+  if (done.status !== 0) throw new Error(`no tmpfs on ${folder}: ${done.stderr}`)
+}
+
+/** Starts both; `stop` ends them and gives a small file system back. */
+export const startStores = async (options: StoresOptions): Promise<ChaosStores> => {
+  const redisFolder = join(options.folder, "redis-data")
+  const postgresFolder = join(options.folder, "postgres-data")
+  for (const folder of [redisFolder, postgresFolder]) mkdirSync(folder, { recursive: true })
+  if (options.postgresMegabytes !== null) mountTmpfs(postgresFolder, options.postgresMegabytes)
+  const scope = Effect.runSync(Scope.make())
+  const stop = async () => {
+    await Effect.runPromise(Scope.close(scope, Exit.void).pipe(Effect.provide(Logger.layer([]))))
+    if (options.postgresMegabytes !== null) spawnSync("umount", ["-l", postgresFolder])
+  }
+  const both = Effect.all(
+    [
+      embeddedRedis({ dataDir: redisFolder, fsync: options.fsync, maxMemoryBytes: 1024 ** 3 }),
+      embeddedPostgres({ dataDir: postgresFolder }),
+    ],
+    { concurrency: "unbounded" },
+  )
+  try {
+    const [redis, postgres] = await Effect.runPromise(
+      both.pipe(Effect.provideService(Scope.Scope, scope), Effect.provide(Logger.layer([]))),
+    )
+    return { redis: signals(redis), postgres: signals(postgres), postgresFolder, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** Fills what is left of a file system, all but `keep` bytes, with one file. */
+export const fillDisk = (folder: string, keep: number): string => {
+  const { bavail, bsize } = statfsSync(folder)
+  const ballast = join(folder, "ballast")
+  writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - keep)))
+  return ballast
+}
+
+/** One connection to Redis for one use; it waits for a server that is just being started. */
+export const onRedis = async <A>(url: string, use: (redis: Redis) => Promise<A>): Promise<A> => {
+  const redis = new Redis(url, { maxRetriesPerRequest: null, connectTimeout: 2000 })
+  redis.on("error", () => {})
+  try {
+    return await use(redis)
+  } finally {
+    redis.disconnect()
+  }
+}
+
+/** One connection to Postgres for one use. */
+export const onPostgres = async <A>(url: string, use: (client: pg.Client) => Promise<A>): Promise<A> => {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: 5000,
+    query_timeout: 30_000,
+  })
+  client.on("error", () => {})
+  await client.connect()
+  try {
+    return await use(client)
+  } finally {
+    client.end().catch(() => {})
+  }
+}

@@ -1,0 +1,104 @@
+/** A TCP proxy between a node and a store: it cuts, delays, and strikes at a moment that the bytes themselves give away. */
+import { createServer, type Server, Socket } from "node:net"
+
+/** One connection through the proxy. */
+export interface Link {
+  /** The first bytes the client sent, as Latin-1: they name the connection (`application_name`, `CLIENT SETNAME`). */
+  readonly hello: string
+  /** Breaks it on both sides; what was on its way is lost. */
+  readonly cut: () => void
+}
+
+export interface Watcher {
+  /** Sees what the client sends, before the store does. */
+  readonly request?: (link: Link, chunk: Buffer) => void
+  /** Sees what the store answers. True keeps the answer from the client for good. */
+  readonly reply?: (link: Link, chunk: Buffer) => boolean
+}
+
+const HELLO_BYTES = 2048
+
+export class TcpProxy {
+  readonly #server: Server
+  readonly #links = new Set<Link>()
+  #isCut = false
+  #delay = 0
+  watcher: Watcher = {}
+
+  private constructor(target: () => number) {
+    this.#server = createServer((client) => this.#join(client, target()))
+  }
+
+  /** Listens on a free port of 127.0.0.1. */
+  static async start(target: () => number): Promise<TcpProxy> {
+    const proxy = new TcpProxy(target)
+    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve))
+    return proxy
+  }
+
+  get port(): number {
+    const address = this.#server.address()
+    return typeof address === "object" && address !== null ? address.port : 0
+  }
+
+  /** Milliseconds that every chunk takes more, each way. */
+  set delay(milliseconds: number) {
+    this.#delay = milliseconds
+  }
+
+  /** Cut: connections stand and carry nothing, as through a network that drops packets; new ones hang, too. */
+  set cut(cut: boolean) {
+    this.#isCut = cut
+    // What stood through the cut is not mended, as after a firewall that has forgotten it.
+    if (!cut) this.breakAll()
+  }
+
+  /** Breaks every connection at once. */
+  breakAll(): void {
+    for (const link of [...this.#links]) link.cut()
+  }
+
+  async stop(): Promise<void> {
+    this.breakAll()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+
+  #join(client: Socket, port: number): void {
+    const store = new Socket()
+    let hello = ""
+    const cut = () => {
+      client.destroy()
+      store.destroy()
+    }
+    const link: Link = {
+      get hello() {
+        return hello
+      },
+      cut,
+    }
+    this.#links.add(link)
+    const end = () => {
+      cut()
+      this.#links.delete(link)
+    }
+    for (const socket of [client, store]) {
+      socket.setNoDelay(true)
+      socket.on("error", end)
+      socket.on("close", end)
+    }
+    const pass = (to: Socket, chunk: Buffer) => {
+      if (this.#isCut) return
+      if (this.#delay === 0) to.write(chunk)
+      else setTimeout(() => !to.destroyed && to.write(chunk), this.#delay)
+    }
+    client.on("data", (chunk) => {
+      if (hello.length < HELLO_BYTES) hello += chunk.toString("latin1")
+      this.watcher.request?.(link, chunk)
+      pass(store, chunk)
+    })
+    store.on("data", (chunk) => {
+      if (this.watcher.reply?.(link, chunk) !== true) pass(client, chunk)
+    })
+    store.connect(port, "127.0.0.1")
+  }
+}
