@@ -17,6 +17,7 @@
  * - **fenced**: a later epoch owns the partition; the actor ends and changes nothing more.
  */
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
@@ -28,7 +29,7 @@ import { acquireEpoch, type BatchEntry, writeBatch } from "../events/batchWriter
 import type { LivePublisher } from "../live/publisher.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { Fenced, StoreError } from "../stores/errors.ts"
-import type { Postgres } from "../stores/postgres.ts"
+import { NO_CODE, type Postgres } from "../stores/postgres.ts"
 import type { RedisConnection } from "../stores/redis.ts"
 import { type Entry, fencedCall, type PartitionLog } from "../stream/partitionLog.ts"
 
@@ -41,7 +42,7 @@ const CAREFUL_AFTER = 3
 
 /** Between two tries of a batch while a store is away. */
 const whileAway = Schedule.exponential("100 millis", 2).pipe(
-  Schedule.modifyDelay((delay) => Effect.succeed(Math.min(Number(delay), 3000))),
+  Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(3)))),
   Schedule.jittered,
 )
 
@@ -139,25 +140,28 @@ export const runPartitionActor = (
         live.publish(written.counted)
       }).pipe(Effect.uninterruptible)
 
-    /** Tries until no store is away any more; `blameless` hears of every try that a store spoiled. */
+    /** Tries until no store is away any more; `blameless` runs whenever a store has spoiled a try. */
     const persist = (
       entries: ReadonlyArray<BatchEntry>,
-      blameless: Effect.Effect<unknown, Fenced | StoreError> = Effect.void,
+      blameless: Effect.Effect<unknown, Fenced | StoreError>,
     ) =>
       commit(entries).pipe(
         Effect.tapError((error) =>
-          error._tag === "StoreError" && error.unavailable
+          error._tag === "StoreError" && !isEventsFault(error)
             ? blameless.pipe(
                 Effect.andThen(Effect.sync(() => metrics.batchRetries.inc({ store: error.store }))),
-                Effect.andThen(Effect.logWarning("a store is away; the batch waits")),
+                Effect.andThen(
+                  error.unavailable
+                    ? Effect.logWarning("a store is away; the batch waits")
+                    : Effect.logError("a store refuses every batch; it waits until that is mended"),
+                ),
                 Effect.annotateLogs({ partition, store: error.store, code: error.code }),
               )
             : Effect.void,
         ),
         Effect.retry({
           schedule: whileAway,
-          // Redis never refuses a batch because of its events: whatever is wrong there is waited out, too.
-          while: (error) => error._tag === "StoreError" && (error.unavailable || error.store === "redis"),
+          while: (error) => error._tag === "StoreError" && !isEventsFault(error),
         }),
       )
 
@@ -177,21 +181,22 @@ export const runPartitionActor = (
     const commitOrIsolate = (
       entries: ReadonlyArray<BatchEntry>,
       payloads: ReadonlyMap<string, string>,
+      excuse: Effect.Effect<unknown, Fenced | StoreError>,
     ): Effect.Effect<void, Fenced | StoreError> =>
       Effect.gen(function* () {
-        const exit = yield* Effect.exit(persist(entries))
+        const exit = yield* Effect.exit(persist(entries, excuse))
         if (Exit.isSuccess(exit)) return
         const blame = blameOf(exit.cause)
         if (blame === null) return yield* Effect.failCause(exit.cause)
         const [only] = entries
         if (entries.length > 1 || only === undefined) {
           const half = entries.length >> 1
-          yield* commitOrIsolate(entries.slice(0, half), payloads)
-          return yield* commitOrIsolate(entries.slice(half), payloads)
+          yield* commitOrIsolate(entries.slice(0, half), payloads, excuse)
+          return yield* commitOrIsolate(entries.slice(half), payloads, excuse)
         }
         let reason = blame
         for (let attempt = 2; attempt <= MAX_ATTEMPTS; attempt++) {
-          const again = yield* Effect.exit(persist(entries))
+          const again = yield* Effect.exit(persist(entries, excuse))
           if (Exit.isSuccess(again)) return
           const still = blameOf(again.cause)
           if (still === null) return yield* Effect.failCause(again.cause)
@@ -204,13 +209,16 @@ export const runPartitionActor = (
         )
       })
 
-    const processBatch = (entries: ReadonlyArray<Entry>): Effect.Effect<void, Fenced | StoreError> =>
+    const processBatch = (
+      entries: ReadonlyArray<Entry>,
+      excuse: Effect.Effect<unknown, Fenced | StoreError> = Effect.void,
+    ): Effect.Effect<void, Fenced | StoreError> =>
       Effect.gen(function* () {
         let rest = entries
         while (rest.length > 0) {
           const { batch, unreadable } = decodeUpTo(rest)
           if (batch.length > 0) {
-            yield* commitOrIsolate(batch, new Map(rest.map((entry) => [entry.id, entry.payload])))
+            yield* commitOrIsolate(batch, new Map(rest.map((entry) => [entry.id, entry.payload])), excuse)
           }
           if (unreadable !== null) yield* deadLetter(unreadable.entry, unreadable.reason, "unreadable")
           rest = rest.slice(batch.length + (unreadable === null ? 0 : 1))
@@ -231,17 +239,14 @@ export const runPartitionActor = (
                 "fatal",
               )
             }
-            const { batch } = decodeUpTo([entry])
             // Waiting for a store must not look like the entry's doing should this process be stopped meanwhile.
-            if (batch.length > 0) {
-              yield* log
-                .deliverAlone(epoch, entry.id, -1)
-                .pipe(
-                  Effect.andThen(awaitPostgres(postgres)),
-                  Effect.andThen(log.deliverAlone(epoch, entry.id, 1)),
-                )
-            }
-            yield* processBatch([entry])
+            let excused = false
+            const excuse = Effect.suspend(() => {
+              if (excused) return Effect.void
+              excused = true
+              return log.deliverAlone(epoch, entry.id, -1)
+            })
+            yield* processBatch([entry], excuse)
           }),
         { discard: true },
       )
@@ -256,19 +261,21 @@ export const runPartitionActor = (
     }
   })
 
-/** Waits until Postgres answers. */
-const awaitPostgres = (postgres: Postgres) =>
-  postgres
-    .query("ping", "SELECT 1")
-    .pipe(Effect.retry({ schedule: whileAway, while: (error) => error.unavailable }))
+/**
+ * Whether Postgres could not take a batch because of what is in it: data exceptions (class 22), constraints (23), limits
+ * (54), or our own code stumbling over an event. Anything else, be it a missing grant or table, is no event's fault.
+ */
+const isEventsFault = (error: StoreError): boolean =>
+  error.store === "postgres" &&
+  !error.unavailable &&
+  (/^(22|23|54)/.test(error.code) || error.code === NO_CODE)
 
 /** Why the events of a batch are to blame for its failure, or `null` when they are not. */
 const blameOf = (cause: Cause.Cause<Fenced | StoreError>): string | null => {
   if (Cause.hasInterrupts(cause)) return null
   const error = Cause.squash(cause)
   if (error instanceof Fenced) return null
-  if (error instanceof StoreError)
-    return error.unavailable || error.store === "redis" ? null : `${error.code}: ${error.message}`
+  if (error instanceof StoreError) return isEventsFault(error) ? `${error.code}: ${error.message}` : null
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
 }
 

@@ -127,13 +127,15 @@ const build = (options: RebuildOptions, source: RebuildSource, epoch: number, re
         { discard: true },
       ),
     )
-    const lastSeen = new Map<string, Map<string, number>>()
-    for (const { site, visitorId, lastSeen: at } of source.lastSeen) {
-      const seen = lastSeen.get(site) ?? new Map<string, number>()
-      seen.set(visitorId, at)
-      lastSeen.set(site, seen)
+    for (const part of chunks(source.lastSeen, CALL_VISITORS / 2)) {
+      const lastSeen = new Map<string, Map<string, number>>()
+      for (const { site, visitorId, lastSeen: at } of part) {
+        const seen = lastSeen.get(site) ?? new Map<string, number>()
+        seen.set(visitorId, at)
+        lastSeen.set(site, seen)
+      }
+      yield* add([], lastSeen)
     }
-    if (lastSeen.size > 0) yield* add([], lastSeen)
   })
 
 /** The periods of a site that are older than the raw events, wholly or in part. */

@@ -30,8 +30,9 @@ export const makeLivePublisher = (options: LivePublisherOptions): LivePublisher 
     publish: (counted) => {
       if (counted.length === 0) return
       const events: Array<LiveEvent> = []
-      const omitted: Record<string, Record<string, number>> = {}
-      const totals: Record<string, number> = {}
+      // Without a prototype: senders choose the types, and `constructor` is one.
+      const omitted: Record<string, Record<string, number>> = Object.create(null)
+      const totals: Record<string, number> = Object.create(null)
       for (const { event } of counted) {
         totals[event.site] = (totals[event.site] ?? 0) + 1
         if (budget.take()) {
@@ -44,8 +45,8 @@ export const makeLivePublisher = (options: LivePublisherOptions): LivePublisher 
             data: event.data,
           })
         } else {
-          omitted[event.site] ??= {}
-          const byType = omitted[event.site] ?? {}
+          const byType: Record<string, number> = omitted[event.site] ?? Object.create(null)
+          omitted[event.site] = byType
           byType[event.type] = (byType[event.type] ?? 0) + 1
         }
       }

@@ -21,6 +21,9 @@ const UNAVAILABLE_CODES = new Set(["55P03", "55006", "XX000", "XX001", "XX002", 
 
 const SQLSTATE = /^[0-9A-Z]{5}$/
 
+/** Stands for the SQLSTATE of what was thrown on our side. */
+export const NO_CODE = "UNKNOWN"
+
 /** Our own mistakes, which no waiting mends. */
 const isDefect = (cause: unknown): boolean =>
   cause instanceof TypeError || cause instanceof RangeError || cause instanceof SyntaxError
@@ -34,7 +37,7 @@ const REPLY_GRACE_MS = 2000
 export const postgresError = (operation: string, cause: unknown): StoreError => {
   const error: { readonly code?: unknown; readonly message?: unknown } =
     typeof cause === "object" && cause !== null ? cause : {}
-  const code = text(error.code) ?? "UNKNOWN"
+  const code = text(error.code) ?? NO_CODE
   const fromServer = cause instanceof pg.DatabaseError || SQLSTATE.test(code)
   return new StoreError({
     store: "postgres",

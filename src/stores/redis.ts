@@ -67,6 +67,8 @@ const open = (settings: RedisSettings, purpose: Purpose, name: string): RedisCon
   const url = new URL(settings.url)
   return new Cluster([{ host: url.hostname, port: Number(url.port || 6379) }], {
     enableOfflineQueue: purpose === "subscribe",
+    // Or the client would send a call again whose reply was lost, and an append twice is an event twice.
+    retryDelayOnFailover: 0,
     redisOptions: {
       ...options,
       ...(url.username && { username: decodeURIComponent(url.username) }),
@@ -153,11 +155,14 @@ export class Script {
     keys: ReadonlyArray<string>,
     args: ReadonlyArray<string | number>,
   ): Promise<unknown> {
+    // One array: arguments of a call live on the stack, and a rebuild has more of them than it holds.
+    const values = [...keys]
+    for (const arg of args) values.push(String(arg))
     try {
-      return await redis.evalsha(this.#sha, keys.length, ...keys, ...args)
+      return await redis.evalsha(this.#sha, keys.length, values)
     } catch (cause) {
       if (!(cause instanceof Error && cause.message.startsWith("NOSCRIPT"))) throw cause
-      return await redis.eval(this.#text, keys.length, ...keys, ...args)
+      return await redis.eval(this.#text, keys.length, values)
     }
   }
 }

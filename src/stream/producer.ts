@@ -36,6 +36,9 @@ const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024
 /** Events of one script call; Lua's stack takes about 7,000 arguments, and a long script delays everybody. */
 const MAX_CALL_EVENTS = 1000
 
+/** What ioredis says of a reply that is late. */
+const TIMED_OUT = "Command timed out"
+
 const appendScript = Script.load(new URL("./lua/append.lua", import.meta.url))
 
 interface Turn {
@@ -132,6 +135,9 @@ export class Producer {
   #failure(cause: unknown): AppendFailure {
     const error = redisError("append", cause)
     if (error.code === "BACKLOG") return "BACKLOG_FULL"
+    // What a Redis that hangs has not read yet would be appended when it goes on, long after it was refused, and would
+    // fill the memory until then: with its connection it is gone.
+    if (error.message.includes(TIMED_OUT)) this.#options.redis.disconnect(true)
     this.#options.onFailure(error.message)
     return "STREAM_UNAVAILABLE"
   }

@@ -319,3 +319,17 @@ const sumOfDays = async (each: Pipeline) => {
   }
   return sum
 }
+
+test("a Postgres that refuses everything is waited for, and nothing is dead-lettered", async () => {
+  const each = await pipeline()
+  for (let i = 0; i < 20; i++) await each.send({ event_type: "page_view" })
+  await run(each.postgres.query("test", "ALTER TABLE daily_totals RENAME TO gone"))
+  each.startNode()
+  const retries = async () =>
+    (await each.metrics.batchRetries.get()).values.reduce((sum, { value }) => sum + value, 0)
+  await eventually(async () => expect(await retries()).toBeGreaterThan(PARTITIONS))
+  expect(await run(listDeadLetters({ ...each, partitions: PARTITIONS }, 10))).toEqual([])
+  await run(each.postgres.query("test", "ALTER TABLE gone RENAME TO daily_totals"))
+  await each.drained()
+  expect(await each.rowCount()).toBe(20)
+})

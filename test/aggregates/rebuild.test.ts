@@ -109,3 +109,26 @@ test("visitors of a period whose raw events are partly gone keep their number", 
   await rebuild(each)
   expect(await run(each.figures.stats("main", "month"))).toEqual(before)
 })
+
+test("a partition with thousands of current visitors and themes is rebuilt", async () => {
+  const each = await pipeline()
+  const node = each.startNode()
+  await Promise.all(
+    Array.from({ length: 10_000 }, (_, i) =>
+      each.send({
+        event_type: "cv_theme_change",
+        event_data: { theme: `theme ${i}` },
+        visitor_id: randomUUID(),
+        timestamp: Date.now() - (i % 3 === 0 ? (i % 6) * 86_400_000 : 0),
+      }),
+    ),
+  )
+  await each.drained()
+  await node.stop()
+  const before = await run(each.figures.stats("main", "month"))
+  const current = (await run(each.figures.realtime("main"))).current_visitors
+  expect(current).toBeGreaterThan(6000)
+  await rebuild(each)
+  expect(await run(each.figures.stats("main", "month"))).toEqual(before)
+  expect((await run(each.figures.realtime("main"))).current_visitors).toBe(current)
+})
