@@ -1,5 +1,7 @@
 /** All that a node with the role `actors` runs: the supervisor and the retention schedule, on connections of their own. */
+import * as Cron from "effect/Cron"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { uniquesOf } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config.ts"
@@ -9,7 +11,7 @@ import { makeLivePublisher } from "../live/publisher.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { makePostgres } from "../stores/postgres.ts"
-import { awaitReady, connectRedis, type RedisSettings } from "../stores/redis.ts"
+import { awaitReady, connectRedis, type RedisSettings, rewriteAppendOnlyFile } from "../stores/redis.ts"
 import { runSupervisor } from "./supervisor.ts"
 
 /** Where the stores are, however they came to be. */
@@ -50,6 +52,12 @@ export const runActors = (
       uniquesOf: (site, partition, key) =>
         uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }, site, partition, key),
     })
+    // Payloads that were applied and day keys that have ended leave the disk, too.
+    yield* Effect.forkScoped(
+      rewriteAppendOnlyFile(redis, metrics).pipe(
+        Effect.schedule(Schedule.cron(Cron.parseUnsafe("30 0 * * *", config.timeZone))),
+      ),
+    )
     return yield* runSupervisor({
       node,
       prefix: config.redisKeyPrefix,

@@ -56,6 +56,8 @@ const optionsFor = (purpose: Purpose, name: string) => ({
   connectTimeout: 3000,
   keepAlive: 10_000,
   noDelay: true,
+  // A master that has become a replica keeps its connections; only a new one finds the new master.
+  reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
   retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 5), 1000),
   ...(purpose === "append" && { commandTimeout: APPEND_TIMEOUT_MS }),
   ...(purpose === "command" && { commandTimeout: COMMAND_TIMEOUT_MS }),
@@ -134,6 +136,22 @@ export const redisCall = <A>(
     },
     catch: (cause) => redisError(operation, cause),
   })
+
+/**
+ * Has Redis write its append-only file anew, so that what was deleted or has expired is not in it any longer. A server that
+ * does not allow it, or is at it already, is asked in vain: the operator sees to the file then.
+ */
+export const rewriteAppendOnlyFile = (redis: RedisConnection, metrics: Metrics): Effect.Effect<void> =>
+  redisCall(metrics, "rewrite_aof", async () => {
+    for (const node of "nodes" in redis ? redis.nodes("master") : [redis]) await node.bgrewriteaof()
+  }).pipe(
+    Effect.catch((error) =>
+      Effect.logInfo("Redis was not made to rewrite its append-only file").pipe(
+        Effect.annotateLogs({ reason: error.message }),
+      ),
+    ),
+    Effect.asVoid,
+  )
 
 /** A Lua script, sent by its hash; the text follows when the server does not know it (restarted, or a new node). */
 export class Script {

@@ -7,7 +7,7 @@ import { eraseVisitor as eraseRows } from "../events/queries.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
-import { type RedisConnection, redisCall } from "../stores/redis.ts"
+import { type RedisConnection, redisCall, rewriteAppendOnlyFile } from "../stores/redis.ts"
 import { dropDeadLetter, listDeadLetters } from "../stream/deadLetters.ts"
 import { compareIds, ZERO_ID } from "../stream/id.ts"
 import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stream/keys.ts"
@@ -91,7 +91,7 @@ export const eraseVisitor = (
   visitorId: string,
 ): Effect.Effect<{ readonly deleted: number }, StoreError> =>
   Effect.gen(function* () {
-    const { postgres, partitions, metrics } = options
+    const { redis, postgres, partitions, metrics } = options
     const partition = partitionOf(visitorId, partitions)
     yield* awaitProcessed(options, partition)
     const { deleted } = yield* eraseRows(postgres, visitorId)
@@ -104,5 +104,6 @@ export const eraseVisitor = (
       }
     }
     yield* redisCall(metrics, "erase", () => forget(options, partition, fingerprint(visitorId)))
+    yield* rewriteAppendOnlyFile(redis, metrics)
     return { deleted: deleted + dropped }
   })
