@@ -18,7 +18,8 @@ export interface PageRequest {
   /** Express: `https` behind a trusted proxy too. */
   readonly protocol?: string | undefined
   readonly headers: { readonly [name: string]: string | ReadonlyArray<string> | undefined }
-  readonly socket?: { readonly encrypted?: boolean | undefined } | undefined
+  /** Of TLS when it has `encrypted`. */
+  readonly socket?: object | undefined
 }
 
 /** An answer, likewise. */
@@ -72,10 +73,7 @@ const PROBE = "X-Maicivy-Analytics"
 
 const visitors = new WeakMap<object, string>()
 
-/** The visitor of a request that {@link pageViews} has seen, for events of your own; `undefined` for one it passed over. */
-export const visitorOf = (request: object): string | undefined => visitors.get(request)
-
-const header = (request: PageRequest, name: string): string => {
+const header = (request: Pick<PageRequest, "headers">, name: string): string => {
   const value = request.headers[name]
   return typeof value === "string" ? value : (value?.[0] ?? "")
 }
@@ -88,10 +86,27 @@ const cookieVisitor = (cookies: string): string | undefined => {
   return undefined
 }
 
+/**
+ * The visitor of a request, for events of your own: that of its cookie, or the one that {@link pageViews} has just given it.
+ * `undefined` for a request that it passed over and that brings no cookie.
+ */
+export const visitorOf = (request: Pick<PageRequest, "headers">): string | undefined =>
+  visitors.get(request) ?? cookieVisitor(header(request, "cookie"))
+
 const matches = (path: string, pattern: string | RegExp): boolean => {
   if (typeof pattern !== "string") return pattern.test(path)
   const prefix = pattern.replace(/\/$/, "")
   return path === prefix || path.startsWith(`${prefix}/`)
+}
+
+/**
+ * A request that cannot even be read as one is the handler's to refuse, and nobody's visit must fail because it could not
+ * be counted.
+ */
+const harmlessly = (action: () => void): void => {
+  try {
+    action()
+  } catch {}
 }
 
 /** A page as it may be shown: HTML, or the browser's own copy of it. */
@@ -140,7 +155,7 @@ export const pageViews = (
 
   const originOf = (request: PageRequest): string => {
     if (options.origin !== undefined) return options.origin
-    const protocol = request.protocol ?? (request.socket?.encrypted === true ? "https" : "http")
+    const protocol = request.protocol ?? (request.socket && "encrypted" in request.socket ? "https" : "http")
     return `${protocol}://${header(request, "host") || "localhost"}`
   }
 
@@ -156,21 +171,18 @@ export const pageViews = (
     }
     const referrer = header(request, "referer") || undefined
     const at = new Date()
-    response.once("finish", () => {
+    const sent = () => {
       if (!isPage(response)) return
       const fields = { visitorId, pageUrl: url.href, referrer, at }
       analytics.track("page_view", undefined, fields)
       const theme = url.searchParams.get("theme")
       if (theme) analytics.track("cv_theme_change", { theme }, fields)
-    })
+    }
+    response.once("finish", () => harmlessly(sent))
   }
 
   return (request, response, next) => {
-    try {
-      observe(request, response)
-    } catch {
-      // A request that cannot even be read as one is the handler's to refuse, not ours.
-    }
+    harmlessly(() => observe(request, response))
     next?.()
   }
 }

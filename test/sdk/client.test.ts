@@ -1,0 +1,274 @@
+import { spawn } from "node:child_process"
+import { join } from "node:path"
+import { describe, expect, it, onTestFinished } from "vitest"
+import { UUID } from "../../src/domain/limits.ts"
+import { Analytics, type AnalyticsOptions, type Loss, type Pause } from "../../src/sdk/index.ts"
+import { eventually } from "../support/index.ts"
+import { type Reply, recordingServer } from "./support.ts"
+
+const setUp = async (reply?: (batch: number) => Reply, options: Partial<AnalyticsOptions> = {}) => {
+  const server = await recordingServer(reply)
+  const losses: Array<Loss> = []
+  const pauses: Array<Pause> = []
+  const analytics = new Analytics({
+    url: server.url,
+    flushIntervalMs: 5,
+    flushOnShutdown: false,
+    onError: (loss) => losses.push(loss),
+    onRetry: (pause) => pauses.push(pause),
+    ...options,
+  })
+  onTestFinished(async () => {
+    await analytics.close(0)
+  })
+  return { ...server, analytics, losses, pauses }
+}
+
+describe("the client", () => {
+  it("sends events that happen together in one request, as the API wants them", async () => {
+    const { analytics, received } = await setUp(undefined, { site: "blog", writeKey: "key-0123456789abcdef" })
+    const before = Date.now()
+    const id = analytics.track(
+      "letter_generate",
+      { letter_type: "motivation" },
+      {
+        visitorId: "7d2f6c1e-2a55-4c4b-8a0d-6f6f0f7c1f11",
+        pageUrl: "https://cv.example/letters",
+        referrer: "https://cv.example/",
+      },
+    )
+    analytics.track("page_view", undefined, { site: "main", at: new Date(1_765_000_000_000) })
+    await analytics.flush()
+    expect(id).toMatch(UUID)
+    expect(received).toMatchObject([
+      {
+        path: "/api/v1/analytics/events",
+        headers: { "content-type": "application/json", "x-write-key": "key-0123456789abcdef" },
+        events: [
+          {
+            event_type: "letter_generate",
+            id,
+            event_data: { letter_type: "motivation" },
+            visitor_id: "7d2f6c1e-2a55-4c4b-8a0d-6f6f0f7c1f11",
+            page_url: "https://cv.example/letters",
+            referrer: "https://cv.example/",
+            site: "blog",
+          },
+          { event_type: "page_view", site: "main", timestamp: 1_765_000_000_000 },
+        ],
+      },
+    ])
+    const timestamp = received[0]?.events[0]?.timestamp ?? 0
+    expect(timestamp).toBeGreaterThanOrEqual(before - 1)
+    expect(timestamp).toBeLessThanOrEqual(Date.now() + 1)
+  })
+
+  it("sends without being asked, and at once when a batch is full", async () => {
+    const { analytics, received } = await setUp(undefined, { batchSize: 3, flushIntervalMs: 20 })
+    for (let i = 0; i < 7; i++) analytics.track("custom", { i })
+    await eventually(() => expect(received.map(({ events }) => events.length)).toEqual([3, 3, 1]))
+    await eventually(() => expect(analytics.waiting).toBe(0))
+  })
+
+  it("keeps a batch below the size that the server takes", async () => {
+    const { analytics, received, ids } = await setUp()
+    for (let i = 0; i < 300; i++) analytics.track("custom", { text: "é".repeat(4000) })
+    await analytics.flush()
+    expect(ids()).toHaveLength(300)
+    for (const { headers } of received) expect(Number(headers["content-length"])).toBeLessThan(1024 * 1024)
+  })
+
+  it.each([
+    ["503 with Retry-After", { status: 503, headers: { "Retry-After": "1" } }, 1000],
+    ["429 with Retry-After", { status: 429, headers: { "Retry-After": "1" } }, 1000],
+    ["a bad gateway", { status: 502, body: "<html>" }, 1000],
+    ["a lost answer", { hangUp: true }, 1000],
+    ["a portal's page", { status: 201, body: "<html>" }, 1000],
+  ] as const)(
+    "after %s sends the same events with the same ids, and later",
+    async (_name, reply, pauseMs) => {
+      const { analytics, received, losses, pauses } = await setUp((batch) => (batch === 0 ? reply : {}))
+      analytics.track("page_view")
+      analytics.track("page_view")
+      await analytics.flush()
+      const [first, second] = received
+      expect(received).toHaveLength(2)
+      expect(second?.events.map(({ id }) => id)).toEqual(first?.events.map(({ id }) => id))
+      // Timers may fire a millisecond early.
+      expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThan(pauseMs - 5)
+      expect(pauses).toMatchObject([{ waiting: 2 }])
+      expect(losses).toEqual([])
+    },
+  )
+
+  it("does not send while it was asked to wait, whatever is tracked and flushed", async () => {
+    const { analytics, received } = await setUp(() => ({ status: 503, headers: { "Retry-After": "600" } }))
+    analytics.track("page_view")
+    await eventually(() => expect(received).toHaveLength(1))
+    for (let i = 0; i < 2000; i++) analytics.track("page_view")
+    void analytics.flush()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(received).toHaveLength(1)
+    // A last attempt, since there will be no other.
+    expect(await analytics.close(200)).toBe(2001)
+    expect(received).toHaveLength(2)
+  })
+
+  it("sends again those of a batch that may be, and tells of the others", async () => {
+    const codes = ["RATE_LIMITED", "INVALID_EVENT_TYPE", "STREAM_UNAVAILABLE", "BACKLOG_FULL"]
+    const { analytics, received, losses } = await setUp((batch) =>
+      batch === 0
+        ? {
+            headers: { "RateLimit-Reset": "1" },
+            rejected: codes.map((code, i) => ({ index: i + 1, code, error: `${code}.` })),
+          }
+        : {},
+    )
+    const [, limited, bad, unavailable, full] = ["a", "b", "c", "d", "e"].map((type) => analytics.track(type))
+    await analytics.flush()
+    expect(received[1]?.events.map(({ id }) => id)).toEqual([limited, unavailable, full])
+    expect(losses).toEqual([
+      { code: "INVALID_EVENT_TYPE", message: "INVALID_EVENT_TYPE.", id: bad, eventType: "c" },
+    ])
+  })
+
+  it("tells of every event of a batch that was refused for good", async () => {
+    const { analytics, received, losses } = await setUp(() => ({
+      status: 401,
+      body: '{"success":false,"error":"Wrong key.","code":"INVALID_WRITE_KEY"}',
+    }))
+    const id = analytics.track("page_view")
+    await analytics.flush()
+    expect(losses).toEqual([{ code: "INVALID_WRITE_KEY", message: "Wrong key.", id, eventType: "page_view" }])
+    expect(received).toHaveLength(1)
+  })
+
+  it("holds a bounded number of events", async () => {
+    const { analytics, losses } = await setUp(() => ({ status: 503 }), { maxQueue: 10 })
+    for (let i = 0; i < 15; i++) analytics.track("page_view")
+    expect(analytics.waiting).toBe(10)
+    expect(losses.map(({ code }) => code)).toEqual(Array.from({ length: 5 }, () => "QUEUE_FULL"))
+  })
+
+  it("gives up on an answer that does not come", async () => {
+    const { analytics, received, pauses } = await setUp(
+      (batch) => (batch === 0 ? { after: new Promise(() => {}) } : {}),
+      { timeoutMs: 50 },
+    )
+    analytics.track("page_view")
+    await analytics.flush()
+    expect(received).toHaveLength(2)
+    expect(pauses[0]?.reason).toBe("The server did not answer in time.")
+  })
+
+  it("never throws into its host", async () => {
+    const { analytics, losses } = await setUp(undefined, {
+      fetch: () => {
+        throw new Error("no network")
+      },
+    })
+    const circular: Record<string, unknown> = {}
+    circular.self = circular
+    expect(() => analytics.track("custom", circular)).not.toThrow()
+    expect(() => analytics.track("custom", { big: 1n })).not.toThrow()
+    expect(() => analytics.track("custom", { text: "x".repeat(70_000) })).not.toThrow()
+    expect(() => analytics.track("custom", {}, { id: "mine" })).not.toThrow()
+    expect(losses.map(({ code }) => code)).toEqual(Array.from({ length: 4 }, () => "INVALID_EVENT"))
+    analytics.track("custom")
+    expect(await analytics.close(20)).toBe(1)
+    analytics.track("custom")
+    expect(losses.slice(4).map(({ code }) => code)).toEqual(["CLOSED", "CLOSED"])
+    const throwing = new Analytics({
+      url: "http://127.0.0.1:9",
+      flushOnShutdown: false,
+      maxQueue: 0,
+      onError: () => {
+        throw new Error("the host's own")
+      },
+    })
+    const { error } = console
+    console.error = () => {}
+    expect(() => throwing.track("custom")).not.toThrow()
+    console.error = error
+  })
+
+  it("takes data as it is when it is tracked", async () => {
+    const { analytics, received } = await setUp()
+    const data = { step: 1 }
+    analytics.track("custom", data)
+    data.step = 2
+    await analytics.flush()
+    expect(received[0]?.events[0]?.event_data).toEqual({ step: 1 })
+  })
+
+  it("on close sends what waits, and what is tracked while it does", async () => {
+    let answer = () => {}
+    const held = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const { analytics, received, ids } = await setUp((batch) => (batch === 0 ? { after: held } : {}), {
+      flushIntervalMs: 60_000,
+    })
+    const first = analytics.track("page_view")
+    const closing = analytics.close()
+    await eventually(() => expect(received).toHaveLength(1))
+    const second = analytics.track("page_view")
+    answer()
+    expect(await closing).toBe(0)
+    expect(ids()).toEqual([first, second])
+  })
+})
+
+describe("at the end of a process", () => {
+  const MODULE = join(import.meta.dirname, "../../src/sdk/index.ts")
+  const host = (url: string, more: string) => {
+    const source = `
+      import { Analytics } from ${JSON.stringify(MODULE)}
+      const analytics = new Analytics({ url: ${JSON.stringify(url)}, flushIntervalMs: 60_000 })
+      const other = new Analytics({ url: ${JSON.stringify(url)}, flushIntervalMs: 60_000 })
+      analytics.track("one"); other.track("two")
+      ${more}
+      console.log("ready")`
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", source], {
+      stdio: ["ignore", "pipe", "inherit"],
+    })
+    onTestFinished(() => {
+      child.kill("SIGKILL")
+    })
+    const ready = new Promise((resolve) => child.stdout.once("data", resolve))
+    const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
+      child.once("close", (code, signal) => resolve({ code, signal })),
+    )
+    return { child, ready, ended }
+  }
+  const types = (received: ReadonlyArray<{ events: ReadonlyArray<{ event_type: string }> }>) =>
+    received.flatMap(({ events }) => events.map(({ event_type }) => event_type)).sort()
+
+  it("sends what waits when nothing is left to do", async () => {
+    const { url, received } = await recordingServer()
+    expect(await host(url, "").ended).toEqual({ code: 0, signal: null })
+    expect(types(received)).toEqual(["one", "two"])
+  })
+
+  it.each(["SIGTERM", "SIGINT"] as const)("sends what waits on %s, which then ends it", async (signal) => {
+    const { url, received } = await recordingServer()
+    const { child, ready, ended } = host(url, "setInterval(() => {}, 1000)")
+    await ready
+    child.kill(signal)
+    expect(await ended).toEqual({ code: null, signal })
+    expect(types(received)).toEqual(["one", "two"])
+  })
+
+  it("leaves a signal to the host that handles it", async () => {
+    const { url, received } = await recordingServer()
+    const { child, ready, ended } = host(
+      url,
+      `process.on("SIGTERM", async () => { await analytics.close(); await other.close(); process.exit(7) })
+       setInterval(() => {}, 1000)`,
+    )
+    await ready
+    child.kill("SIGTERM")
+    expect(await ended).toEqual({ code: 7, signal: null })
+    expect(types(received)).toEqual(["one", "two"])
+  })
+})

@@ -1,0 +1,146 @@
+/** The client against nodes of its own, with real stores, that are killed and cut off. */
+import { join } from "node:path"
+import pg from "pg"
+import { expect, test } from "vitest"
+import { Analytics, type Loss } from "../../src/sdk/index.ts"
+import { read, startProcess } from "../process/support.ts"
+import { eventually, freshDatabase, freshKeyPrefix, privateRedis, redisUrl } from "../support/index.ts"
+
+const ROOT = join(import.meta.dirname, "..", "..")
+const NODE = ["node", "src/main.ts"]
+
+const rowIds = async (databaseUrl: string): Promise<ReadonlyArray<string>> => {
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  try {
+    const { rows } = await client.query<{ id: string }>("SELECT id FROM analytics_events")
+    return rows.map((row) => row.id)
+  } finally {
+    await client.end()
+  }
+}
+
+/** Every tracked event is counted once, and nothing else. */
+const expectExactly = async (url: string, databaseUrl: string, ids: ReadonlySet<string>) => {
+  await eventually(async () => expect(await read(url, "stats")).toMatchObject({ total_events: ids.size }), {
+    timeout: 40_000,
+  })
+  const rows = await rowIds(databaseUrl)
+  expect(rows).toHaveLength(ids.size)
+  expect(rows.filter((id) => !ids.has(id))).toEqual([])
+}
+
+/** Tracks events for as long as `busy` does not resolve, and some more. */
+const trackDuring = async (analytics: Analytics, busy: Promise<unknown>): Promise<ReadonlySet<string>> => {
+  const ids = new Set<string>()
+  let going = true
+  const ended = busy.finally(() => {
+    going = false
+  })
+  for (let turn = 0; going || turn % 100 !== 0; turn++) {
+    const visitorId = `00000000-0000-4000-8000-${(turn % 50).toString(16).padStart(12, "0")}`
+    ids.add(analytics.track("page_view", undefined, { visitorId, pageUrl: `/page/${turn % 5}` }))
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  await ended
+  return ids
+}
+
+test("a node that is killed and started again has every event of the SDK once", async () => {
+  const databaseUrl = await freshDatabase()
+  const env = {
+    REDIS_URL: redisUrl(),
+    DATABASE_URL: databaseUrl,
+    REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
+    RATE_LIMIT_PER_MINUTE: "0",
+  }
+  let node = await startProcess(NODE, { cwd: ROOT, env })
+  const address = node.url
+  const losses: Array<Loss> = []
+  const analytics = new Analytics({
+    url: address,
+    // A fixed address in front, since a port that was free once may be taken at the next start.
+    fetch: (url, request) => fetch(String(url).replace(address, node.url), request),
+    flushIntervalMs: 10,
+    batchSize: 50,
+    flushOnShutdown: false,
+    onError: (loss) => losses.push(loss),
+  })
+  const killing = async () => {
+    for (let kill = 1; kill <= 2; kill++) {
+      await eventually(async () =>
+        expect(Number((await read(node.url, "stats")).total_events)).toBeGreaterThan(kill * 300),
+      )
+      await node.end("SIGKILL")
+      node = await startProcess(NODE, { cwd: ROOT, env })
+    }
+  }
+  const ids = await trackDuring(analytics, killing())
+  await analytics.flush()
+  expect(losses).toEqual([])
+  expect(analytics.waiting).toBe(0)
+  await expectExactly(node.url, databaseUrl, ids)
+}, 120_000)
+
+test("events wait while Redis hangs and is killed, and count once when it is back", async () => {
+  const redis = await privateRedis({ fsync: "always" })
+  const databaseUrl = await freshDatabase()
+  const node = await startProcess(NODE, {
+    cwd: ROOT,
+    env: { REDIS_URL: redis.url, DATABASE_URL: databaseUrl, RATE_LIMIT_PER_MINUTE: "0" },
+  })
+  const reasons = new Set<string>()
+  const losses: Array<Loss> = []
+  const analytics = new Analytics({
+    url: node.url,
+    flushIntervalMs: 10,
+    flushOnShutdown: false,
+    onError: (loss) => losses.push(loss),
+    onRetry: ({ reason }) => reasons.add(reason),
+  })
+  const outage = async () => {
+    await eventually(async () =>
+      expect(Number((await read(node.url, "stats")).total_events)).toBeGreaterThan(50),
+    )
+    // Hanging, it may still carry out what was given up meanwhile; killed, it has what it acknowledged.
+    redis.pause()
+    await eventually(() => expect(reasons).toContain("STREAM_UNAVAILABLE"), { timeout: 20_000 })
+    redis.resume()
+    redis.kill()
+  }
+  const ids = await trackDuring(analytics, outage())
+  await analytics.flush()
+  expect(losses).toEqual([])
+  await expectExactly(node.url, databaseUrl, ids)
+}, 120_000)
+
+test("what exceeds the rate limit is kept, what is no event is told of, and a write key lifts the limit", async () => {
+  const databaseUrl = await freshDatabase()
+  const node = await startProcess(NODE, {
+    cwd: ROOT,
+    env: {
+      REDIS_URL: redisUrl(),
+      DATABASE_URL: databaseUrl,
+      REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
+      RATE_LIMIT_PER_MINUTE: "10",
+      WRITE_KEYS: "key-0123456789abcdef",
+    },
+  })
+  const losses: Array<Loss> = []
+  const onError = (loss: Loss) => losses.push(loss)
+  const limited = new Analytics({ url: node.url, flushIntervalMs: 5, flushOnShutdown: false, onError })
+  limited.track("Bad!")
+  for (let i = 0; i < 14; i++) limited.track("custom")
+  await eventually(() => expect(limited.waiting).toBe(5))
+  await eventually(() => expect(losses.map(({ code }) => code)).toEqual(["INVALID_EVENT_TYPE"]))
+  expect(await limited.close(0)).toBe(5)
+  const keyed = new Analytics({
+    url: node.url,
+    writeKey: "key-0123456789abcdef",
+    flushOnShutdown: false,
+    onError,
+  })
+  for (let i = 0; i < 50; i++) keyed.track("custom")
+  expect(await keyed.close()).toBe(0)
+  await eventually(async () => expect(await read(node.url, "stats")).toMatchObject({ total_events: 59 }))
+}, 60_000)
