@@ -92,6 +92,7 @@ const run = async (): Promise<number> => {
   removeFoldersOfKilledRuns()
   const base = newFolder()
   const outcomes: Array<Outcome> = []
+  let failed = 0
   console.log(`seed ${seed}`)
   for (const fault of faults) {
     for (const count of nodes) {
@@ -104,7 +105,12 @@ const run = async (): Promise<number> => {
         ...{ fault, seed, nodes: count, folder, fsync, milliseconds },
         root: process.cwd(),
         print: (line) => values.quiet || console.log(`  ${line}`),
+      }).catch((error: unknown) => {
+        failed++
+        console.log(`FAILED ${fault.name}: ${error instanceof Error ? error.stack : error}`)
+        return null
       })
+      if (outcome === null) continue
       outcomes.push(outcome)
       console.log(describe(outcome))
       if (values.json !== undefined) appendFileSync(values.json, `${JSON.stringify(outcome)}\n`)
@@ -114,8 +120,8 @@ const run = async (): Promise<number> => {
   if (values.keep) console.log(`Logs and data: ${base}`)
   else rmSync(base, { recursive: true, force: true, maxRetries: 5 })
   const kept = outcomes.filter(({ ok }) => ok).length
-  console.log(`${kept} kept, ${outcomes.length - kept} broken`)
-  return kept === outcomes.length ? 0 : 1
+  console.log(`${kept} kept, ${outcomes.length - kept} broken, ${failed} could not be run`)
+  return failed === 0 && kept === outcomes.length ? 0 : 1
 }
 
 try {

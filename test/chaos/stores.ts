@@ -89,7 +89,12 @@ export const startStores = async (options: StoresOptions): Promise<ChaosStores> 
 export const fillDisk = (folder: string, keep: number): string => {
   const { bavail, bsize } = statfsSync(folder)
   const ballast = join(folder, "ballast")
-  writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - keep)))
+  try {
+    writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - keep)))
+  } catch (error) {
+    // Postgres took the last bytes in between: full is full.
+    if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error
+  }
   return ballast
 }
 

@@ -1,0 +1,176 @@
+/** The ownership protocol, step by step: two actors, each of which may stop at any step for as long as it likes. */
+import { randomUUID } from "node:crypto"
+import { Effect } from "effect"
+import fc from "fast-check"
+import { expect, test } from "vitest"
+import { applyTotals } from "../../src/aggregates/apply.ts"
+import { aggregate } from "../../src/domain/aggregation.ts"
+import { decodePayload } from "../../src/domain/event.ts"
+import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/batchWriter.ts"
+import { figureKeys, streamKeys } from "../../src/stream/keys.ts"
+import { makePartitionLog } from "../../src/stream/partitionLog.ts"
+import { PARTITIONS, type Pipeline, pipeline, run } from "../actors/support.ts"
+
+const entriesAfter = async (each: Pipeline, partition: number, after: string, most: number) => {
+  const { events } = streamKeys(each.prefix, partition)
+  const found = await each.redis.xrange(events, after === "0-0" ? "-" : `(${after}`, "+", "COUNT", most)
+  return found.map(([streamId, fields]): BatchEntry => {
+    const event = decodePayload(fields[1] ?? "")
+    if (typeof event === "string") throw new Error(event)
+    return { streamId, event }
+  })
+}
+
+test("an entry whose owners were killed after its commit, however often, gets its figures and is no dead letter", async () => {
+  const each = await pipeline()
+  for (let i = 0; i < 10; i++) await each.send({ event_type: "page_view", visitor_id: randomUUID() })
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    const { epoch } = await run(acquireEpoch(each.postgres, partition))
+    const entries = await entriesAfter(each, partition, "0-0", 100)
+    await run(writeBatch(each.postgres, { partition, epoch, entries, calendar: each.calendar }))
+    const first = entries[0]?.streamId ?? ""
+    // What several owners leave that were killed while they processed the first entry alone.
+    const { state } = streamKeys(each.prefix, partition)
+    await each.redis.hset(state, { head: first, deliveries: 6, alone: first, attempts: 3 })
+  }
+  each.startNode()
+  await each.drained()
+  expect(await each.rowCount()).toBe(10)
+  expect(await run(each.figures.stats("main", "day"))).toMatchObject({
+    total_events: 10,
+    unique_visitors: 10,
+  })
+})
+
+type Step = "own" | "take over" | "read" | "write" | "apply"
+
+/** An actor as a list of steps: what it holds between them is all that a crash can take. */
+class SteppedActor {
+  readonly #each: Pipeline
+  #epoch = 0
+  #position = ""
+  #batch: ReadonlyArray<BatchEntry> = []
+  #counted: ReadonlyArray<BatchEntry> = []
+  #next: Step = "own"
+  #stored = "0-0"
+  #moved: string | null = null
+
+  constructor(each: Pipeline) {
+    this.#each = each
+  }
+
+  /** Forgets everything, as a process that died. */
+  crash(): void {
+    this.#next = "own"
+  }
+
+  /** One step; `again` repeats its store call, as after a reply that was lost. A refusal ends the ownership. */
+  async step(again: boolean): Promise<void> {
+    for (let call = 0; call < (again ? 2 : 1); call++) {
+      const before = this.#next
+      const exit = await Effect.runPromiseExit(Effect.tryPromise(() => this.#do(before)))
+      if (exit._tag === "Failure") {
+        this.crash()
+        return
+      }
+      if (call === 1 || !again) this.#next = exit.value
+    }
+    // A repeated apply needs the old position, so it moves on once the step is over.
+    if (this.#moved !== null) this.#position = this.#moved
+    this.#moved = null
+  }
+
+  async #do(step: Step): Promise<Step> {
+    const each = this.#each
+    const { prefix, redis, metrics, postgres, calendar } = each
+    switch (step) {
+      case "own": {
+        const acquired = await run(acquireEpoch(postgres, 0))
+        this.#epoch = acquired.epoch
+        this.#stored = acquired.lastStreamId
+        return "take over"
+      }
+      case "take over": {
+        // The lease only spares work; safety must not need it. Each takes it as if the other's had ended.
+        const token = `token-${this.#epoch}`
+        await redis.set(streamKeys(prefix, 0).lease, token)
+        const log = makePartitionLog({ prefix, partition: 0, redis, reader: redis, metrics })
+        this.#position = (await run(log.takeOver(token, this.#epoch, this.#stored))).applied
+        return "read"
+      }
+      case "read": {
+        this.#batch = await entriesAfter(each, 0, this.#position, 7)
+        return this.#batch.length > 0 ? "write" : "read"
+      }
+      case "write": {
+        const batch = { partition: 0, epoch: this.#epoch, entries: this.#batch, calendar }
+        this.#counted = (await run(writeBatch(postgres, batch))).counted
+        return "apply"
+      }
+      case "apply": {
+        const to = this.#batch.at(-1)?.streamId ?? ""
+        const totals = aggregate(
+          this.#counted.map(({ event }) => event),
+          calendar,
+        )
+        const move = { from: this.#position, to }
+        const request = { prefix, partition: 0, epoch: this.#epoch, move, totals, calendar, now: Date.now() }
+        await applyTotals(redis, request)
+        this.#moved = to
+        return "read"
+      }
+    }
+  }
+}
+
+test("two actors, stepped, stopped and crashed in any order, count each event once", async () => {
+  const action = fc.oneof(
+    {
+      weight: 10,
+      arbitrary: fc.record({
+        kind: fc.constant("step" as const),
+        actor: fc.nat({ max: 1 }),
+        again: fc.boolean(),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("crash" as const), actor: fc.nat({ max: 1 }) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant("send" as const),
+        keys: fc.array(fc.option(fc.nat({ max: 15 })), { minLength: 1, maxLength: 6 }),
+      }),
+    },
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { minLength: 10, maxLength: 60 }), async (actions) => {
+      const each = await pipeline()
+      const actors = [new SteppedActor(each), new SteppedActor(each)] as const
+      const ids = Array.from({ length: 16 }, () => randomUUID())
+      const brought = new Set<number>()
+      let expected = 0
+      for (const done of actions) {
+        if (done.kind === "step") await actors[done.actor === 0 ? 0 : 1].step(done.again)
+        else if (done.kind === "crash") actors[done.actor === 0 ? 0 : 1].crash()
+        else {
+          for (const key of done.keys) {
+            const id = key === null ? "null" : `"${ids[key]}"`
+            await each.appendPayload(
+              0,
+              `[1,"main",${id},"${randomUUID()}","page_view",${Date.now()},null,null,null]`,
+            )
+            if (key === null || !brought.has(key)) expected++
+            if (key !== null) brought.add(key)
+          }
+        }
+      }
+      for (let i = 0; i < 400 && (await each.backlog()) > 0; i++) await actors[0].step(false)
+      expect(await each.backlog()).toBe(0)
+      expect(await each.rowCount()).toBe(expected)
+      const day = each.calendar.dayOf(Date.now())
+      const { totals } = figureKeys(each.prefix, 0, "main").period(day)
+      expect(Number((await each.redis.hget(totals, "events")) ?? 0)).toBe(expected)
+    }),
+    { numRuns: 25, endOnFailure: true },
+  )
+}, 120_000)

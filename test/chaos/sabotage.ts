@@ -1,0 +1,100 @@
+/** Deliberate mistakes in a copy of the sources: a checker that does not cry for each of them proves nothing. */
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+
+export interface Sabotage {
+  readonly name: string
+  /** The fault under which the mistake must show. */
+  readonly fault: string
+  readonly edits: ReadonlyArray<{ readonly file: string; readonly from: string; readonly to: string }>
+}
+
+export const SABOTAGES: ReadonlyArray<Sabotage> = [
+  {
+    name: "skips the fence: figures are applied whatever the epoch and the position are",
+    fault: "lost-replies",
+    edits: [
+      {
+        file: "src/aggregates/lua/apply.lua",
+        from: "if redis.call('HGET', state, 'epoch') ~= ARGV[1] then",
+        to: "if false then",
+      },
+      {
+        file: "src/aggregates/lua/apply.lua",
+        from: "  if applied == ARGV[3] then return -1 end\n  if applied ~= ARGV[2] then return",
+        to: "  if false then return",
+      },
+    ],
+  },
+  {
+    name: "acknowledges before the append",
+    fault: "lost-replies",
+    edits: [
+      {
+        file: "src/stream/producer.ts",
+        from: "    turn.done.push(done)\n",
+        to: "    queueMicrotask(() => done(null))\n",
+      },
+      // What the connection breaks under, or what is never sent, is then lost without a word.
+      {
+        file: "src/stream/producer.ts",
+        from: "    appendScript\n      .run(redis, keys,",
+        to: "    ;(redis.status === 'ready' && Math.random() < 0.999 ? appendScript : { run: () => Promise.reject(new Error('away')) })\n      .run(redis, keys,",
+      },
+    ],
+  },
+  {
+    name: "applies twice",
+    fault: "none",
+    edits: [
+      {
+        file: "src/actors/partitionActor.ts",
+        from: "        position = last.streamId\n        end()",
+        to: "        yield* Effect.promise(() => applyTotals(redis, { prefix, partition, epoch, move: null, totals, calendar, now: now() }))\n        position = last.streamId\n        end()",
+      },
+    ],
+  },
+  {
+    name: "drops the idempotency check",
+    fault: "none",
+    edits: [
+      {
+        file: "src/events/batchWriter.ts",
+        from: "return entries.filter(({ streamId, event }) => event.id === null || first.has(streamId))",
+        to: "return first.size < 0 ? [] : entries",
+      },
+    ],
+  },
+  {
+    name: "forgets what an earlier try had written",
+    fault: "lost-replies",
+    edits: [
+      {
+        file: "src/events/batchWriter.ts",
+        from: "counted: counted.concat(written)",
+        to: "counted: written",
+      },
+      {
+        file: "src/events/batchWriter.ts",
+        from: "if (last === undefined) return { counted, duplicates",
+        to: "if (last === undefined) return { counted: [], duplicates",
+      },
+    ],
+  },
+]
+
+/** A copy of the project in `folder` with the mistake in it. An edit that finds nothing to change is an error. */
+export const sabotaged = (root: string, folder: string, { name, edits }: Sabotage): string => {
+  mkdirSync(folder, { recursive: true })
+  for (const each of ["src", "package.json"])
+    cpSync(join(root, each), join(folder, each), { recursive: true })
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"))
+  for (const { file, from, to } of edits) {
+    const path = join(folder, file)
+    const before = readFileSync(path, "utf8")
+    if (!before.includes(from))
+      throw new Error(`"${name}": ${file} holds no ${JSON.stringify(from)} any more`)
+    writeFileSync(path, before.replace(from, to))
+  }
+  return folder
+}
