@@ -4,6 +4,7 @@
  */
 import {
   EVENT_TYPE,
+  ISO_TIMESTAMP,
   MAX_AGE_MS,
   MAX_AHEAD_MS,
   MAX_EVENT_DATA_BYTES,
@@ -168,9 +169,6 @@ const decodeUrl = (value: unknown, problem: Rejection): string | null | Rejectio
   if (value === undefined || value === null || value === "") return null
   return typeof value === "string" && isStorable(value) ? cut(value) : problem
 }
-
-/** RFC 3339 with an offset or `Z`; `Date.parse` alone would also take "1" and local times. */
-const ISO_TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})$/i
 
 const decodeTimestamp = (value: unknown, now: number): number | Rejection => {
   if (value === undefined || value === null) return now

@@ -5,10 +5,12 @@ import { type Calendar, type Period, periodBounds } from "../domain/period.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { type HeatmapPoint, heatmap } from "./heatmap.ts"
+import { type DayCourse, type History, history, yesterday } from "./history.ts"
 import { decodeCursor, type TimelineEvent, type TimelinePage, timeline } from "./timeline.ts"
 import { eraseVisitor, exportVisitor, exportVisitors, type VisitorSummary } from "./visitors.ts"
 
 export { type HeatmapPoint, type HeatmapQuery, heatmap, MAX_HEATMAP_POINTS } from "./heatmap.ts"
+export { type DayCourse, type History, history, type MinuteOfHistory, yesterday } from "./history.ts"
 export {
   type Cursor,
   decodeCursor,
@@ -46,6 +48,10 @@ export interface EventQueries {
     readonly pageUrl: string | null
     readonly hours: number
   }): Effect.Effect<ReadonlyArray<HeatmapPoint>, StoreError>
+  /** See {@link history}; the window ends now. */
+  history(query: { readonly site: string; readonly minutes: number }): Effect.Effect<History, StoreError>
+  /** See {@link yesterday}. */
+  yesterday(site: string): Effect.Effect<DayCourse, StoreError>
   /** The visitors of the current period. Rejects with a {@link StoreError}; ending it early frees the connection. */
   exportVisitors(site: string, period: Period): AsyncIterable<VisitorSummary>
   /** Every raw event of a visitor, of all sites; rejects and ends as `exportVisitors` does. */
@@ -61,6 +67,8 @@ export const makeEventQueries = ({ postgres, calendar, now }: EventQueriesOption
   },
   isCursor: (text) => decodeCursor(text) !== null,
   heatmap: (query) => heatmap(postgres, { ...query, now: now() }),
+  history: (query) => history(postgres, { ...query, now: now() }),
+  yesterday: (site) => yesterday(postgres, { site, calendar, now: now() }),
   exportVisitors: (site, period) => {
     const { from, until } = periodBounds(period, calendar.dayOf(now()))
     return rowsOf(

@@ -33,6 +33,9 @@ export interface TimelinePage {
 /** A cursor in bytes: unix milliseconds as a big-endian double, and the UUID. */
 const CURSOR_BYTES = 8 + 16
 
+/** What a cursor looks like. */
+export const CURSOR = /^[A-Za-z0-9_-]{32}$/
+
 /** A cursor as an opaque text, 32 characters of base64url. */
 export const encodeCursor = (cursor: Cursor): string => {
   const bytes = Buffer.alloc(CURSOR_BYTES)
@@ -43,7 +46,7 @@ export const encodeCursor = (cursor: Cursor): string => {
 
 /** Reads a cursor back; `null` for a text that {@link encodeCursor} did not make. */
 export const decodeCursor = (text: string): Cursor | null => {
-  if (!/^[A-Za-z0-9_-]{32}$/.test(text)) return null
+  if (!CURSOR.test(text)) return null
   const bytes = Buffer.from(text, "base64url")
   const createdAt = bytes.readDoubleBE(0)
   if (!Number.isSafeInteger(createdAt) || createdAt < 0 || createdAt > 8.64e15) return null

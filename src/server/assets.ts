@@ -28,9 +28,12 @@ const JAVASCRIPT = "text/javascript; charset=utf-8"
 /** Answers for the paths of {@link ASSET_PATHS}. */
 export class Assets {
   readonly #assets = new Map<string, Asset>([
-    ["/", asset("../dashboard/index.html", "text/html; charset=utf-8", "no-cache")],
-    ["/assets/dashboard.js", asset("../dashboard/dashboard.js", JAVASCRIPT, "no-cache")],
-    ["/assets/dashboard.css", asset("../dashboard/dashboard.css", "text/css; charset=utf-8", "no-cache")],
+    ["/", asset("../dashboard/built/index.html", "text/html; charset=utf-8", "no-cache")],
+    ["/assets/dashboard.js", asset("../dashboard/built/assets/dashboard.js", JAVASCRIPT, "no-cache")],
+    [
+      "/assets/dashboard.css",
+      asset("../dashboard/built/assets/dashboard.css", "text/css; charset=utf-8", "no-cache"),
+    ],
     ["/tracker.js", asset("../tracker/tracker.js", JAVASCRIPT, `public, max-age=${TRACKER_MAX_AGE_S}`)],
   ])
 

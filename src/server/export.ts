@@ -2,12 +2,13 @@
 import * as Effect from "effect/Effect"
 import { PERIODS, type Period } from "../domain/period.ts"
 import type { Exchange } from "./exchange.ts"
+import { EXPORT_FORMATS } from "./parameters.ts"
 import type { Parameters } from "./query.ts"
 import type { EventQueries, ExportRow, Figures } from "./services.ts"
 
 export const EXPORT_KINDS = ["visitors", "themes", "letters"] as const
 export type ExportKind = (typeof EXPORT_KINDS)[number]
-export type ExportFormat = "csv" | "json"
+export type ExportFormat = (typeof EXPORT_FORMATS)[number]
 
 /** Characters gathered before they are written. */
 const PART_LENGTH = 16 * 1024
@@ -88,7 +89,8 @@ async function* rowsOf<A extends object>(
   for (const row of rows) yield row
 }
 
-const COLUMNS: { readonly [kind in ExportKind]: ReadonlyArray<string> } = {
+/** Columns of the exports, in their order. */
+export const COLUMNS: { readonly [kind in ExportKind]: ReadonlyArray<string> } = {
   visitors: ["visitor_id", "first_seen", "last_seen", "events", "page_views", "letters"],
   themes: ["theme", "views", "percentage"],
   letters: ["date", "motivation", "anti_motivation", "other", "total"],
@@ -112,7 +114,7 @@ export class Exports {
   /** `GET /export/{kind}`: `period` as the figures of that kind have it, `format` CSV by default. */
   download(kind: ExportKind, exchange: Exchange, parameters: Parameters, site: string) {
     const period = parameters.oneOf("period", PERIODS, null)
-    const format: ExportFormat = parameters.oneOf("format", ["csv", "json"], "csv")
+    const format: ExportFormat = parameters.oneOf("format", EXPORT_FORMATS, "csv")
     if (parameters.problem !== null) return exchange.refuse(parameters.problem)
     const name = `${site}-${kind}-${period ?? (kind === "themes" ? "all" : "day")}.${format}`
     const lines = `Content-Disposition: attachment; filename="${name}"\r\n`

@@ -1,4 +1,5 @@
 /** Query strings: decoding, and parameters whose bad values are refused rather than replaced. */
+import { type IntegerRange, TIMELINE_OFFSET } from "./parameters.ts"
 import { Problem } from "./problem.ts"
 
 /** `undefined` for malformed percent-encoding or UTF-8. */
@@ -63,13 +64,13 @@ export class Parameters {
     return fallback
   }
 
-  integer(name: string, min: number, max: number, fallback: number): number {
+  integer(name: string, { min, max, fallback }: IntegerRange): number {
     const text = this.text(name)
     if (text === null) return fallback
     const value = Number(text)
     if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value
     const range =
-      max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`
+      max === TIMELINE_OFFSET.max ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`
     this.refuse(name, text, range)
     return fallback
   }

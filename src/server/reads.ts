@@ -10,12 +10,21 @@ import { PERIODS } from "../domain/period.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { ReadCache, type Runner } from "./cache.ts"
 import { type Exchange, JSON_TYPE } from "./exchange.ts"
+import {
+  HEATMAP_HOURS,
+  HISTORY_MINUTES,
+  THEMES_LIMIT,
+  TIMELINE_LIMIT,
+  TIMELINE_OFFSET,
+} from "./parameters.ts"
 import { Problem } from "./problem.ts"
 import { Parameters } from "./query.ts"
 import type { EventQueries, Figures } from "./services.ts"
 
 /** For how long one answer serves all who ask the same. */
 const FRESH_MS = 200
+/** The same for answers that read every event of an hour or a day; those who watch are told of later events anyway. */
+const COURSE_FRESH_MS = 5000
 const MAX_ANSWERS = 256
 /** Bytes; larger answers are shared by those who wait for them and not kept. */
 const MAX_KEPT_BYTES = 64 * 1024
@@ -52,7 +61,13 @@ const compress = (body: Buffer): Effect.Effect<Buffer> =>
   })
 
 /** The endpoints by their names in the contract. */
-const endpoints = (figures: Figures, queries: EventQueries) => ({
+const endpoints = (figures: Figures, queries: EventQueries, sites: Sites) => ({
+  sites: (() => ({
+    key: "",
+    load: () =>
+      Effect.succeed({ success: true, data: { sites: [...sites.declared], default: sites.default } }),
+  })) satisfies Endpoint,
+
   realtime: ((_, site) => ({ key: "", load: () => data(figures.realtime(site)) })) satisfies Endpoint,
 
   stats: ((parameters, site) => {
@@ -61,7 +76,7 @@ const endpoints = (figures: Figures, queries: EventQueries) => ({
   }) satisfies Endpoint,
 
   themes: ((parameters, site) => {
-    const limit = parameters.integer("limit", 1, 20, 5)
+    const limit = parameters.integer("limit", THEMES_LIMIT)
     const period = parameters.oneOf("period", PERIODS, null)
     return { key: `${limit} ${period}`, load: () => data(figures.themes(site, limit, period)) }
   }) satisfies Endpoint,
@@ -72,8 +87,8 @@ const endpoints = (figures: Figures, queries: EventQueries) => ({
   }) satisfies Endpoint,
 
   timeline: ((parameters, site) => {
-    const limit = parameters.integer("limit", 1, 100, 50)
-    const offset = parameters.integer("offset", 0, Number.MAX_SAFE_INTEGER, 0)
+    const limit = parameters.integer("limit", TIMELINE_LIMIT)
+    const offset = parameters.integer("offset", TIMELINE_OFFSET)
     const cursor = parameters.text("cursor")
     if (cursor !== null && !queries.isCursor(cursor))
       parameters.refuse("cursor", cursor, "a next_cursor of an earlier answer")
@@ -88,7 +103,7 @@ const endpoints = (figures: Figures, queries: EventQueries) => ({
 
   heatmap: ((parameters, site) => {
     const pageUrl = parameters.text("page_url") ?? parameters.text("page")
-    const hours = parameters.integer("hours", 1, 168, 24)
+    const hours = parameters.integer("hours", HEATMAP_HOURS)
     const load = () =>
       Effect.map(queries.heatmap({ site, pageUrl: pageUrl || null, hours }), (points) => ({
         success: true,
@@ -97,24 +112,44 @@ const endpoints = (figures: Figures, queries: EventQueries) => ({
       }))
     return { key: `${hours} ${pageUrl}`, load }
   }) satisfies Endpoint,
+
+  history: ((parameters, site) => {
+    const minutes = parameters.integer("minutes", HISTORY_MINUTES)
+    const load = () =>
+      Effect.map(queries.history({ site, minutes }), ({ minutes: rows, until }) => ({
+        success: true,
+        data: rows,
+        meta: { minutes, until: new Date(until).toISOString() },
+      }))
+    return { key: `${minutes}`, load }
+  }) satisfies Endpoint,
+
+  yesterday: ((_, site) => ({ key: "", load: () => data(queries.yesterday(site)) })) satisfies Endpoint,
 })
 
 export type ReadEndpoint = keyof ReturnType<typeof endpoints>
+
+/** Endpoints whose answers are kept for longer. */
+const COURSES: ReadonlySet<ReadEndpoint> = new Set(["history", "yesterday"])
 
 export class Reads {
   readonly #endpoints: ReturnType<typeof endpoints>
   readonly #sites: Sites
   readonly #answers: ReadCache<Buffer>
+  readonly #courses: ReadCache<Buffer>
 
   constructor(figures: Figures, queries: EventQueries, sites: Sites, run: Runner) {
-    this.#endpoints = endpoints(figures, queries)
+    this.#endpoints = endpoints(figures, queries, sites)
     this.#sites = sites
-    this.#answers = new ReadCache({
-      run,
-      ttlMs: FRESH_MS,
-      maxEntries: MAX_ANSWERS,
-      keeps: (body) => body.length <= MAX_KEPT_BYTES,
-    })
+    const cache = (ttlMs: number) =>
+      new ReadCache<Buffer>({
+        run,
+        ttlMs,
+        maxEntries: MAX_ANSWERS,
+        keeps: (body) => body.length <= MAX_KEPT_BYTES,
+      })
+    this.#answers = cache(FRESH_MS)
+    this.#courses = cache(COURSE_FRESH_MS)
   }
 
   /** Answers one of the statistics endpoints. */
@@ -125,11 +160,12 @@ export class Reads {
     if (parameters.problem !== null) return exchange.refuse(parameters.problem)
     const load = () => Effect.map(read.load(), (value) => Buffer.from(JSON.stringify(value)))
     const key = `${endpoint} ${site} ${read.key}`
-    this.#answers.get(key, load, (plain) => {
+    const answers = COURSES.has(endpoint) ? this.#courses : this.#answers
+    answers.get(key, load, (plain) => {
       if (Exit.isFailure(plain)) return exchange.fail(Cause.squash(plain.cause))
       if (!exchange.gzip || plain.value.length < MIN_GZIP_BYTES)
         return exchange.answer("200 OK", JSON_TYPE, plain.value, PLAIN)
-      this.#answers.get(
+      answers.get(
         `gzip ${key}`,
         () => compress(plain.value),
         (compressed) => {

@@ -5,6 +5,7 @@ import { ASSET_PATHS, Assets } from "./assets.ts"
 import type { Runner } from "./cache.ts"
 import { EXPORT_KINDS, Exports } from "./export.ts"
 import type { Ingest } from "./ingest.ts"
+import { OpenApi } from "./openapi/answer.ts"
 import { Operations } from "./operations.ts"
 import { Problem } from "./problem.ts"
 import { Parameters } from "./query.ts"
@@ -17,7 +18,17 @@ const BASE = "/api/v1/analytics"
 export const EVENT_PATH = `${BASE}/event`
 const VISITORS_PREFIX = `${BASE}/visitors/`
 
-const READS: ReadonlyArray<ReadEndpoint> = ["realtime", "stats", "themes", "letters", "timeline", "heatmap"]
+const READS: ReadonlyArray<ReadEndpoint> = [
+  "sites",
+  "realtime",
+  "stats",
+  "themes",
+  "letters",
+  "timeline",
+  "heatmap",
+  "history",
+  "yesterday",
+]
 
 const UPGRADE_REQUIRED = new Problem(
   "UPGRADE_REQUIRED",
@@ -52,6 +63,9 @@ export const apiRoutes = ({ ingest, services, sites, adminToken, serving, run }:
   add("/ready", "ready", true, { GET: (exchange) => operations.ready(exchange) })
   add("/metrics", "metrics", false, { GET: (exchange) => operations.metrics(exchange) })
   if (!serving) return { exact, prefixes: [] }
+
+  const openApi = new OpenApi({ sites: [...sites.declared], administration: adminToken !== null })
+  add("/openapi.json", "openapi", true, { GET: (exchange) => openApi.answer(exchange) })
 
   add(EVENT_PATH, "event", true, { POST: (exchange, req) => ingest.event(exchange, req) })
   add(`${BASE}/events`, "events", true, { POST: (exchange, req) => ingest.events(exchange, req) })

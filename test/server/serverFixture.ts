@@ -152,6 +152,25 @@ export class World {
         })),
       isCursor: (text) => text === "next",
       heatmap: () => this.#read(() => [{ x: 1, y: 2, count: 3 }]),
+      history: ({ minutes }) =>
+        this.#read(() => ({
+          minutes: Array.from({ length: minutes }, (_, i) => ({
+            time: new Date(i * 60_000).toISOString(),
+            events: i,
+            visitors: 1,
+          })),
+          until: minutes * 60_000,
+        })),
+      yesterday: () =>
+        this.#read(() => ({
+          date: "2025-12-07",
+          from: "2025-12-07T00:00:00.000Z",
+          until: "2025-12-08T00:00:00.000Z",
+          total_events: [1],
+          page_views: [1],
+          letters: [0],
+          unique_visitors: [1],
+        })),
       exportVisitors: () =>
         this.#rows((i) => ({
           visitor_id: `00000000-0000-4000-8000-${String(i).padStart(12, "0")}`,

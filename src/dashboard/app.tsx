@@ -1,0 +1,137 @@
+/** The page: settings, the store of the chosen site, and the panels. */
+import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
+import { read } from "./figures.ts"
+import { FeedPanel } from "./panels/feed.tsx"
+import { Header } from "./panels/header.tsx"
+import { HeatmapPanel } from "./panels/heatmap.tsx"
+import { HourPanel } from "./panels/hour.tsx"
+import { LettersPanel } from "./panels/letters.tsx"
+import { Now } from "./panels/now.tsx"
+import { PeriodPanel } from "./panels/period.tsx"
+import { ThemesPanel } from "./panels/themes.tsx"
+import { TimelinePanel } from "./panels/timeline.tsx"
+import { Today } from "./panels/today.tsx"
+import { useWording, WordingContext } from "./parts.tsx"
+import { applySettings, keepSettings, readSettings, type Settings } from "./settings.ts"
+import { type Part, type State, Store } from "./store.ts"
+import { wordingOf } from "./text.ts"
+
+export const App = () => {
+  const [settings, setSettings] = useState(readSettings)
+  const choose = useCallback((change: Partial<Settings>) => {
+    // A page of one site is none of another.
+    setSettings((before) => ({
+      ...before,
+      ...(change.site !== undefined && change.site !== before.site && { page: "" }),
+      ...change,
+    }))
+  }, [])
+  const wording = useMemo(() => wordingOf(settings.language), [settings.language])
+  const dark = useDark()
+  const scheme = settings.scheme === "auto" ? (dark ? "dark" : "light") : settings.scheme
+  const sites = useSites()
+  // Before the panels draw, for they read colours from the document.
+  useMemo(() => applySettings(settings.language, scheme, wording.t.title), [scheme, settings, wording])
+  useEffect(() => keepSettings(settings), [settings])
+  return (
+    <WordingContext.Provider value={wording}>
+      <Site key={settings.site ?? ""} {...{ settings, choose, sites, scheme }} />
+    </WordingContext.Provider>
+  )
+}
+
+interface SiteProps {
+  readonly settings: Settings
+  readonly choose: (change: Partial<Settings>) => void
+  readonly sites: ReadonlyArray<string>
+  readonly scheme: string
+}
+
+/** Everything of one site; another one is another instance. */
+const Site = ({ settings, choose, sites, scheme }: SiteProps) => {
+  const store = useStore(settings)
+  const { t } = useWording()
+  useEffect(() => store?.choosePeriod(settings.period), [store, settings.period])
+  useEffect(() => store?.choosePage(settings.page), [store, settings.page])
+  if (store === null) return null
+  const state: State = store.state
+  const again = (part: Part) => () => void store.load(part)
+  return (
+    <>
+      <a class="skip" href="#figures">
+        {t.skip}
+      </a>
+      <Header {...{ state, settings, sites, choose }} />
+      <main
+        id="figures"
+        tabIndex={-1}
+        class={state.connection.is === "waiting" || state.storeAway ? "stale" : ""}
+      >
+        <Now state={state} />
+        <HourPanel hour={state.hour} scheme={scheme} onAgain={again("hour")} />
+        <Today state={state} />
+        <PeriodPanel
+          period={settings.period}
+          stats={state.stats}
+          onChoose={(period) => choose({ period })}
+          onAgain={again("stats")}
+        />
+        <LettersPanel period={settings.period} letters={state.letters} onAgain={again("letters")} />
+        <ThemesPanel themes={state.themes} onAgain={again("themes")} />
+        <HeatmapPanel
+          clicks={state.clicks}
+          page={settings.page}
+          pages={state.pages}
+          scheme={scheme}
+          onChoose={(page) => choose({ page })}
+          onAgain={again("clicks")}
+        />
+        <FeedPanel state={state} />
+        <TimelinePanel
+          timeline={state.timeline}
+          newEvents={state.newEvents}
+          onAgain={again("timeline")}
+          onOlder={() => void store.loadOlder()}
+        />
+      </main>
+    </>
+  )
+}
+
+/** The store of a site while its panels are on the page. */
+const useStore = ({ site, period, page }: Settings): Store | null => {
+  const [, draw] = useReducer((count: number) => count + 1, 0)
+  const store = useRef<Store | null>(null)
+  useEffect(() => {
+    const made = new Store(site, period, page, () => draw(undefined))
+    store.current = made
+    draw(undefined)
+    return () => made.close()
+  }, [site])
+  return store.current
+}
+
+const useSites = (): ReadonlyArray<string> => {
+  const [sites, setSites] = useState<ReadonlyArray<string>>([])
+  useEffect(() => {
+    const reading = new AbortController()
+    read<{ data: { sites: ReadonlyArray<string> } }>("sites", {}, reading.signal).then(
+      ({ data }) => setSites(data.sites),
+      // Without the list there is no switch; the panels tell what is wrong.
+      () => undefined,
+    )
+    return () => reading.abort()
+  }, [])
+  return sites
+}
+
+const useDark = (): boolean => {
+  const query = useMemo(() => matchMedia("(prefers-color-scheme: dark)"), [])
+  const [dark, setDark] = useState(query.matches)
+  useEffect(() => {
+    const listen = () => setDark(query.matches)
+    query.addEventListener("change", listen)
+    return () => query.removeEventListener("change", listen)
+  }, [query])
+  return dark
+}

@@ -1,0 +1,104 @@
+/**
+ * The WebSocket, kept open:
+ *
+ * - `connecting`: the first try, or one after a loss
+ * - `open`: frames arrive; the server sends one every 5 seconds at least
+ * - `waiting`: lost; tried again after a pause that doubles each time, spread at random so that a restarted server is not
+ *   met by everybody at once. Coming back online or into view tries at once.
+ *
+ * A connection that has been silent for {@link SILENCE_MS} is taken for lost: after a sleep or a change of networks a
+ * socket can stay open to nobody.
+ */
+import { decodeFrame, type Frame } from "./figures.ts"
+
+const FIRST_PAUSE_MS = 400
+const LONGEST_PAUSE_MS = 15_000
+const SILENCE_MS = 16_000
+
+export type ConnectionState =
+  | { readonly is: "connecting" }
+  | { readonly is: "open" }
+  /** `until`: unix milliseconds of the next try. */
+  | { readonly is: "waiting"; readonly until: number }
+
+export interface ConnectionOptions {
+  readonly site: string | null
+  readonly onState: (state: ConnectionState) => void
+  readonly onFrame: (frame: Frame) => void
+}
+
+/** The pause before the n-th try in a row (from 0), milliseconds. */
+export const pauseMs = (tries: number, random: number): number =>
+  Math.min(FIRST_PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS) * (0.5 + random)
+
+/** Connects and stays connected; gives what ends it. */
+export const connect = ({ site, onState, onFrame }: ConnectionOptions): (() => void) => {
+  let socket: WebSocket | null = null
+  let timer = 0
+  let silence = 0
+  let tries = 0
+  let ended = false
+
+  const heard = () => {
+    clearTimeout(silence)
+    silence = window.setTimeout(lost, SILENCE_MS)
+  }
+
+  const drop = () => {
+    clearTimeout(silence)
+    clearTimeout(timer)
+    const old = socket
+    socket = null
+    old?.close()
+  }
+
+  const lost = () => {
+    drop()
+    if (ended) return
+    const pause = pauseMs(tries++, Math.random())
+    onState({ is: "waiting", until: Date.now() + pause })
+    timer = window.setTimeout(open, pause)
+  }
+
+  const open = () => {
+    drop()
+    onState({ is: "connecting" })
+    const url = new URL("/ws/analytics", location.href)
+    url.protocol = location.protocol === "https:" ? "wss:" : "ws:"
+    if (site !== null) url.searchParams.set("site", site)
+    const opened = new WebSocket(url)
+    socket = opened
+    heard()
+    opened.addEventListener("open", () => {
+      if (socket !== opened) return
+      tries = 0
+      opened.send(JSON.stringify({ type: "subscribe", topics: ["stats", "events", "themes", "letters"] }))
+      onState({ is: "open" })
+    })
+    opened.addEventListener("message", ({ data }) => {
+      if (socket !== opened) return
+      heard()
+      const frame = decodeFrame(String(data))
+      if (frame !== null) onFrame(frame)
+    })
+    opened.addEventListener("close", () => {
+      if (socket === opened) lost()
+    })
+  }
+
+  const nudge = () => {
+    if (socket === null && document.visibilityState === "visible") {
+      tries = 0
+      open()
+    }
+  }
+  window.addEventListener("online", nudge)
+  document.addEventListener("visibilitychange", nudge)
+  open()
+  return () => {
+    ended = true
+    drop()
+    window.removeEventListener("online", nudge)
+    document.removeEventListener("visibilitychange", nudge)
+  }
+}

@@ -1,0 +1,62 @@
+/** The last hour by minute: read once, then carried on with every frame. */
+import type { History, LiveEvent, Omitted } from "./figures.ts"
+
+const MINUTE_MS = 60_000
+export const MINUTES = 60
+
+export interface LastHour {
+  /** Number of the first minute since 1970. */
+  readonly first: number
+  /** One entry a minute. */
+  readonly events: ReadonlyArray<number>
+  readonly visitors: ReadonlyArray<number>
+  /** Events after this instant (unix milliseconds) are not in what was read. */
+  readonly until: number
+}
+
+export const fromHistory = ({ data, meta }: History): LastHour => ({
+  first: Date.parse(data[0]?.time ?? meta.until) / MINUTE_MS,
+  events: data.map(({ events }) => events),
+  visitors: data.map(({ visitors }) => visitors),
+  until: Date.parse(meta.until),
+})
+
+/** Moves the window so that it ends with the minute of `now`; minutes without news keep their last visitors. */
+export const upTo = (hour: LastHour, now: number): LastHour => {
+  const gone = Math.floor(now / MINUTE_MS) - (hour.first + MINUTES - 1)
+  if (gone <= 0) return hour
+  const shift = (list: ReadonlyArray<number>, fill: number) => [
+    ...list.slice(gone),
+    ...Array<number>(Math.min(gone, MINUTES)).fill(fill),
+  ]
+  return {
+    ...hour,
+    first: hour.first + gone,
+    events: shift(hour.events, 0),
+    visitors: shift(hour.visitors, gone > 5 ? 0 : (hour.visitors.at(-1) ?? 0)),
+  }
+}
+
+const addAt = (hour: LastHour, minute: number, count: number): LastHour => {
+  const index = minute - hour.first
+  if (index < 0 || index >= MINUTES) return hour
+  return { ...hour, events: hour.events.with(index, (hour.events[index] ?? 0) + count) }
+}
+
+/** Counts an event in the minute of its own time, unless it was in what was read. */
+export const withEvent = (hour: LastHour, event: LiveEvent, now: number): LastHour => {
+  const at = Date.parse(event.timestamp)
+  return at <= hour.until ? hour : addAt(upTo(hour, now), Math.floor(at / MINUTE_MS), 1)
+}
+
+/** Counts events that came without their times: they are from the last second. */
+export const withOmitted = (hour: LastHour, omitted: Omitted, now: number): LastHour =>
+  addAt(upTo(hour, now), Math.floor(now / MINUTE_MS), omitted.events)
+
+/** Notes who is there now. */
+export const withVisitors = (hour: LastHour, current: number, now: number): LastHour => {
+  const moved = upTo(hour, now)
+  return moved.visitors.at(-1) === current
+    ? moved
+    : { ...moved, visitors: moved.visitors.with(MINUTES - 1, current) }
+}

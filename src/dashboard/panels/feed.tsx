@@ -1,0 +1,53 @@
+import { useState } from "preact/hooks"
+import { detailOf, kindOf, shortPage } from "../events.ts"
+import { Panel, useWording } from "../parts.tsx"
+import type { FeedEvent, State } from "../store.ts"
+
+/** Events as they are counted. */
+export const FeedPanel = ({ state }: { readonly state: State }) => {
+  const { t, number, clock, typeName } = useWording()
+  const [held, setHeld] = useState<ReadonlyArray<FeedEvent> | null>(null)
+  const events = held ?? state.feed
+  const since = held === null ? 0 : (state.feed[0]?.number ?? 0) - (held[0]?.number ?? 0)
+  return (
+    <Panel
+      name="feed"
+      title={t.feed}
+      aside={
+        <button
+          type="button"
+          class="quiet"
+          aria-pressed={held !== null}
+          onClick={() => setHeld(held === null ? state.feed : null)}
+        >
+          {held === null ? t.pause : t.resume}
+        </button>
+      }
+    >
+      {held !== null && <p class="note">{t.paused(number(since))}</p>}
+      {held === null && state.omitted !== null && (
+        <p class="note" data-omitted={state.omitted.events}>
+          {t.omitted(number(state.omitted.events))}
+        </p>
+      )}
+      {events.length === 0 ? (
+        <p class="empty tall">{t.feedEmpty}</p>
+      ) : (
+        // Reached by the keyboard to be scrolled; not read aloud by itself, for it would never end.
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
+        <ol class="events" tabIndex={0} aria-label={t.feed}>
+          {events.map((event) => (
+            <li key={event.number} class={kindOf(event.type)} data-event={event.type}>
+              <time dateTime={event.timestamp}>{clock(event.timestamp)}</time>
+              <span class="type">{typeName(event.type)}</span>
+              <span class="detail">{detailOf(event.data)}</span>
+              <span class="page" title={event.page_url ?? ""}>
+                {shortPage(event.page_url)}
+              </span>
+            </li>
+          ))}
+        </ol>
+      )}
+    </Panel>
+  )
+}

@@ -1,0 +1,108 @@
+import { useEffect, useState } from "preact/hooks"
+import { PERIODS, type Period } from "../figures.ts"
+import { Choice, useWording } from "../parts.tsx"
+import { SCHEMES, type Settings } from "../settings.ts"
+import type { State } from "../store.ts"
+import { LANGUAGES } from "../text.ts"
+
+export interface HeaderProps {
+  readonly state: State
+  readonly settings: Settings
+  readonly sites: ReadonlyArray<string>
+  readonly choose: (change: Partial<Settings>) => void
+}
+
+export const Header = ({ state, settings, sites, choose }: HeaderProps) => {
+  const { t } = useWording()
+  return (
+    <header class="top">
+      <h1>
+        <svg viewBox="0 0 16 16" aria-hidden="true">
+          <rect x="1" y="9" width="3.4" height="6" rx="1" />
+          <rect x="6.3" y="5" width="3.4" height="10" rx="1" />
+          <rect x="11.6" y="1" width="3.4" height="14" rx="1" />
+        </svg>
+        {t.title}
+      </h1>
+      {sites.length > 1 && (
+        <label class="site">
+          <span class="unseen">{t.site}</span>
+          <select value={settings.site ?? sites[0]} onChange={(e) => choose({ site: e.currentTarget.value })}>
+            {sites.map((site) => (
+              <option key={site} value={site}>
+                {site}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      <ConnectionView state={state} />
+      <div class="controls">
+        <Choice
+          name="scheme"
+          label={t.scheme}
+          options={SCHEMES.map((each) => [each, t.schemes[each]])}
+          value={settings.scheme}
+          onChoose={(scheme) => choose({ scheme })}
+        />
+        <Choice
+          name="language"
+          label={t.language}
+          options={LANGUAGES.map((each) => [each, each.toUpperCase()])}
+          value={settings.language}
+          onChoose={(language) => choose({ language })}
+        />
+      </div>
+    </header>
+  )
+}
+
+const ConnectionView = ({ state }: { readonly state: State }) => {
+  const { t, number, clock } = useWording()
+  const { connection, realtime, storeAway } = state
+  const seconds = useSecondsUntil(connection.is === "waiting" ? connection.until : null)
+  const stale = realtime !== null && connection.is !== "open"
+  const is = connection.is === "open" && storeAway ? "store" : connection.is
+  return (
+    <p class={`connection ${is}`}>
+      <span class="dot" aria-hidden="true" />
+      {/* Told once when it changes; the seconds would be read aloud each. */}
+      <span class="unseen" role="status">
+        {is === "open" ? t.connection.open : is === "store" ? t.connection.store : t.connection.connecting}
+      </span>
+      <span aria-hidden="true" data-connection={is}>
+        {is === "waiting" ? t.connection.waiting(number(seconds)) : t.connection[is]}
+        {stale && <em> · {t.connection.stale(clock(realtime.timestamp * 1000))}</em>}
+      </span>
+    </p>
+  )
+}
+
+const useSecondsUntil = (until: number | null): number => {
+  const [now, setNow] = useState(Date.now())
+  useEffect(() => {
+    if (until === null) return
+    setNow(Date.now())
+    const timer = setInterval(() => setNow(Date.now()), 250)
+    return () => clearInterval(timer)
+  }, [until])
+  return until === null ? 0 : Math.max(0, Math.ceil((until - now) / 1000))
+}
+
+export interface PeriodChoiceProps {
+  readonly period: Period
+  readonly onChoose: (period: Period) => void
+}
+
+export const PeriodChoice = ({ period, onChoose }: PeriodChoiceProps) => {
+  const { t } = useWording()
+  return (
+    <Choice
+      name="period"
+      label={t.period}
+      options={PERIODS.map((each) => [each, t.periods[each]])}
+      value={period}
+      onChoose={onChoose}
+    />
+  )
+}

@@ -1,0 +1,15 @@
+import { Panel, useWording } from "../parts.tsx"
+import type { State } from "../store.ts"
+
+/** Visitors now, and the last hour's as a line of sight beneath. */
+export const Now = ({ state }: { readonly state: State }) => {
+  const { t, number } = useWording()
+  const { realtime } = state
+  return (
+    <Panel name="now" title={t.now} hint={t.nowHint}>
+      <p class="figure huge" data-figure="current_visitors">
+        {realtime === null ? "–" : number(realtime.current_visitors)}
+      </p>
+    </Panel>
+  )
+}

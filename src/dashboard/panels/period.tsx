@@ -1,0 +1,44 @@
+import type { Period, PeriodStats } from "../figures.ts"
+import { Panel, PartView, useWording } from "../parts.tsx"
+import type { Loaded } from "../store.ts"
+import { PeriodChoice } from "./header.tsx"
+
+export interface PeriodPanelProps {
+  readonly period: Period
+  readonly stats: Loaded<PeriodStats>
+  readonly onChoose: (period: Period) => void
+  readonly onAgain: () => void
+}
+
+export const PeriodPanel = ({ period, stats, onChoose, onAgain }: PeriodPanelProps) => {
+  const { t, number, percent } = useWording()
+  return (
+    <Panel
+      name="period"
+      title={t.figuresOf[period]}
+      {...(stats.data !== null && { hint: stats.data.period_key })}
+      aside={<PeriodChoice period={period} onChoose={onChoose} />}
+    >
+      <PartView part={stats} onAgain={onAgain}>
+        {(data) => (
+          <dl class="rows">
+            {(
+              [
+                ["unique_visitors", t.visitors, number(data.unique_visitors)],
+                ["page_views", t.pageViews, number(data.page_views)],
+                ["total_events", t.events, number(data.total_events)],
+                ["letters_generated", t.letters, number(data.letters_generated)],
+                ["conversion_rate", `${t.conversion}, ${t.conversionHint}`, percent(data.conversion_rate)],
+              ] as const
+            ).map(([name, label, value]) => (
+              <div key={name}>
+                <dt>{label}</dt>
+                <dd data-stat={name}>{value}</dd>
+              </div>
+            ))}
+          </dl>
+        )}
+      </PartView>
+    </Panel>
+  )
+}

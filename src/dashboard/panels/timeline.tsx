@@ -1,0 +1,70 @@
+import { detailOf, kindOf, shortPage } from "../events.ts"
+import { Panel, PartView, useWording } from "../parts.tsx"
+import type { Loaded, Timeline } from "../store.ts"
+
+export interface TimelinePanelProps {
+  readonly timeline: Loaded<Timeline>
+  readonly newEvents: number
+  readonly onAgain: () => void
+  readonly onOlder: () => void
+}
+
+/** What is stored, page by page. */
+export const TimelinePanel = ({ timeline, newEvents, onAgain, onOlder }: TimelinePanelProps) => {
+  const { t, number, moment, typeName } = useWording()
+  return (
+    <Panel
+      name="timeline"
+      title={t.timeline}
+      hint={t.timelineHint}
+      aside={
+        newEvents > 0 && timeline.data !== null ? (
+          <button type="button" class="quiet" onClick={onAgain}>
+            {t.newer(number(newEvents))}
+          </button>
+        ) : undefined
+      }
+    >
+      <PartView part={timeline} onAgain={onAgain} size="tall">
+        {({ rows, next }) =>
+          rows.length === 0 ? (
+            <p class="empty">{t.timelineEmpty}</p>
+          ) : (
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
+            <section class="scroller" tabIndex={0} aria-label={t.timeline}>
+              <table>
+                <thead>
+                  <tr>
+                    <th scope="col">{t.time}</th>
+                    <th scope="col">{t.event}</th>
+                    <th scope="col">{t.detail}</th>
+                    <th scope="col">{t.page}</th>
+                    <th scope="col">{t.visitor}</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {rows.map((row) => (
+                    <tr key={row.id} class={kindOf(row.event_type)}>
+                      <td>
+                        <time dateTime={row.created_at}>{moment(row.created_at)}</time>
+                      </td>
+                      <td class="type">{typeName(row.event_type)}</td>
+                      <td>{detailOf(row.event_data)}</td>
+                      <td title={row.page_url ?? ""}>{shortPage(row.page_url)}</td>
+                      <td class="visitor">{row.visitor_id.slice(0, 8)}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+              {next !== null && (
+                <button type="button" class="quiet older" onClick={onOlder} disabled={timeline.loading}>
+                  {t.older}
+                </button>
+              )}
+            </section>
+          )
+        }
+      </PartView>
+    </Panel>
+  )
+}

@@ -1,0 +1,77 @@
+import type { Yesterday } from "../figures.ts"
+import { useWording } from "../parts.tsx"
+import type { State } from "../store.ts"
+
+const MINUTE_MS = 60_000
+
+/** Yesterday's total as far into the day as `now`. */
+const pastOf = (list: ReadonlyArray<number>, yesterday: Yesterday, now: number): number => {
+  const minute = Math.floor((now - Date.parse(yesterday.until)) / MINUTE_MS)
+  return list[Math.max(0, Math.min(list.length - 1, minute))] ?? 0
+}
+
+/** Today's figures, each with yesterday's at the same hour. */
+export const Today = ({ state }: { readonly state: State }) => {
+  const { t, number, percent, shortClock } = useWording()
+  const { realtime, yesterday } = state
+  const now = realtime === null ? null : realtime.timestamp * 1000
+  const before = (list: (day: Yesterday) => ReadonlyArray<number>): number | null =>
+    yesterday.data === null || now === null ? null : pastOf(list(yesterday.data), yesterday.data, now)
+
+  const visitors = before((day) => day.unique_visitors)
+  const letters = before((day) => day.letters)
+  const rate = (of: number, by: number) => (by === 0 ? 0 : of / by)
+  const figures = [
+    { name: "unique_today", label: t.visitors, value: realtime?.unique_today, past: visitors, show: number },
+    {
+      name: "total_events",
+      label: t.events,
+      value: realtime?.total_events,
+      past: before((day) => day.total_events),
+      show: number,
+    },
+    { name: "letters_today", label: t.letters, value: realtime?.letters_today, past: letters, show: number },
+    {
+      name: "conversion",
+      label: t.conversion,
+      value: realtime === null ? undefined : rate(realtime.letters_today, realtime.unique_today),
+      past: visitors === null || letters === null ? null : rate(letters, visitors),
+      show: percent,
+    },
+  ]
+  return (
+    <section class="today" aria-label={t.today}>
+      <dl>
+        {figures.map(({ name, label, value, past, show }) => (
+          <div key={name} class="panel">
+            <dt>{label}</dt>
+            <dd class="figure" data-figure={name}>
+              {value === undefined ? "–" : show(value)}
+            </dd>
+            <dd class="past">
+              {past === null || now === null || value === undefined ? (
+                t.yesterdayNone
+              ) : (
+                <>
+                  <span data-past={name}>{show(past)}</span> {t.yesterdayAt(shortClock(now))}
+                  <Change from={past} to={value} />
+                </>
+              )}
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  )
+}
+
+const Change = ({ from, to }: { readonly from: number; readonly to: number }) => {
+  const { change, t } = useWording()
+  if (from === 0) return null
+  const share = to / from - 1
+  return (
+    <span class={`change ${share > 0 ? "more" : share < 0 ? "less" : ""}`} title={t.versus}>
+      {change(share)}
+    </span>
+  )
+}

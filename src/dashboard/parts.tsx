@@ -1,0 +1,90 @@
+/** Pieces that every panel is made of. */
+import type { ComponentChildren } from "preact"
+import { createContext } from "preact"
+import { useContext } from "preact/hooks"
+import type { Loaded } from "./store.ts"
+import { type Wording, wordingOf } from "./text.ts"
+
+export const WordingContext = createContext<Wording>(wordingOf("en"))
+export const useWording = (): Wording => useContext(WordingContext)
+
+export interface PanelProps {
+  readonly name: string
+  readonly title: string
+  readonly hint?: string
+  /** Beside the title. */
+  readonly aside?: ComponentChildren
+  readonly children: ComponentChildren
+}
+
+export const Panel = ({ name, title, hint, aside, children }: PanelProps) => (
+  <section class={`panel ${name}`} aria-labelledby={`${name}-title`}>
+    <header>
+      <h2 id={`${name}-title`}>{title}</h2>
+      {hint !== undefined && <p class="hint">{hint}</p>}
+      {aside !== undefined && <div class="aside">{aside}</div>}
+    </header>
+    {children}
+  </section>
+)
+
+export interface PartProps<A> {
+  readonly part: Loaded<A>
+  readonly onAgain: () => void
+  /** Height of the panel while nothing is known, as a class. */
+  readonly size?: "short" | "tall"
+  readonly children: (data: A) => ComponentChildren
+}
+
+/** What is known of a part; else that it is on its way, or why it is not there and a way to try again. */
+export const PartView = <A,>({ part, onAgain, size = "short", children }: PartProps<A>) => {
+  const { t } = useWording()
+  return (
+    <>
+      {part.failure !== null && (
+        <p class="failure" role="alert">
+          <span>
+            {t.failed} {t.failures[part.failure] ?? part.failure}
+          </span>
+          <button type="button" class="quiet" onClick={onAgain} disabled={part.loading}>
+            {t.again}
+          </button>
+        </p>
+      )}
+      {part.data !== null ? (
+        children(part.data)
+      ) : part.failure === null ? (
+        <div class={`loading ${size}`}>
+          <span class="unseen">{t.loading}</span>
+        </div>
+      ) : null}
+    </>
+  )
+}
+
+export interface ChoiceProps<A extends string> {
+  readonly name: string
+  readonly label: string
+  readonly options: ReadonlyArray<readonly [value: A, text: string]>
+  readonly value: A
+  readonly onChoose: (value: A) => void
+}
+
+/** One of a few, side by side: arrow keys move within. */
+export const Choice = <A extends string>({ name, label, options, value, onChoose }: ChoiceProps<A>) => (
+  <fieldset class="choice">
+    <legend class="unseen">{label}</legend>
+    {options.map(([each, text]) => (
+      <label key={each}>
+        <input
+          type="radio"
+          name={name}
+          value={each}
+          checked={each === value}
+          onChange={() => onChoose(each)}
+        />
+        <span>{text}</span>
+      </label>
+    ))}
+  </fieldset>
+)

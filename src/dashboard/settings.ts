@@ -1,0 +1,73 @@
+/** What the reader has chosen: site, period and page in the address, so that it can be shared; the rest on this machine. */
+import { PERIODS, type Period } from "./figures.ts"
+import { LANGUAGES, type Language } from "./text.ts"
+
+export const SCHEMES = ["auto", "light", "dark"] as const
+export type Scheme = (typeof SCHEMES)[number]
+
+export interface Settings {
+  /** `null`: the default one. */
+  readonly site: string | null
+  readonly period: Period
+  /** Of the heatmap; empty for all. */
+  readonly page: string
+  readonly language: Language
+  readonly scheme: Scheme
+}
+
+const among = <A extends string>(values: ReadonlyArray<A>, text: string | null): A | undefined =>
+  values.find((each) => each === text)
+
+/** Storage that a browser may refuse. */
+const stored = (name: string): string | null => {
+  try {
+    return localStorage.getItem(name)
+  } catch {
+    return null
+  }
+}
+
+const store = (name: string, value: string): void => {
+  try {
+    localStorage.setItem(name, value)
+  } catch {
+    // It is chosen for this visit only.
+  }
+}
+
+export const readSettings = (): Settings => {
+  const asked = new URLSearchParams(location.search)
+  const preferred = navigator.languages.map((each) => among(LANGUAGES, each.slice(0, 2))).find(Boolean)
+  return {
+    site: asked.get("site"),
+    period: among(PERIODS, asked.get("period")) ?? "day",
+    page: asked.get("page") ?? "",
+    language:
+      among(LANGUAGES, asked.get("lang")) ?? among(LANGUAGES, stored("language")) ?? preferred ?? "en",
+    scheme: among(SCHEMES, stored("scheme")) ?? "auto",
+  }
+}
+
+export const keepSettings = (settings: Settings): void => {
+  const url = new URL(location.href)
+  const parameters = {
+    site: settings.site,
+    period: settings.period === "day" ? null : settings.period,
+    page: settings.page === "" ? null : settings.page,
+  }
+  for (const [name, value] of Object.entries(parameters))
+    if (value === null) url.searchParams.delete(name)
+    else url.searchParams.set(name, value)
+  if (url.searchParams.has("lang")) url.searchParams.set("lang", settings.language)
+  if (url.href !== location.href) history.replaceState(null, "", url)
+  store("language", settings.language)
+  store("scheme", settings.scheme)
+}
+
+/** Puts language and colours on the document. */
+export const applySettings = (language: Language, scheme: "light" | "dark", title: string): void => {
+  const { documentElement: root } = document
+  root.lang = language
+  root.dataset.scheme = scheme
+  document.title = title
+}

@@ -1,0 +1,350 @@
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import type { Browser, Page } from "playwright-core"
+import { build } from "vite"
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest"
+import { filesIn, ROOT, read } from "../docs/documents.ts"
+import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
+import { Random } from "../traffic/random.ts"
+import {
+  bytesOf,
+  chromiumPath,
+  type DashboardNode,
+  launch,
+  openDashboard,
+  startDashboardNode,
+} from "./dashboardPage.ts"
+import { someEvent, twoDaysOfVisits } from "./dashboardTraffic.ts"
+
+/** Pictures are written into docs/images when this is set. */
+const PICTURES = process.env.SCREENSHOTS !== undefined
+const MAX_BYTES = 120 * 1024
+
+describe("the built page", () => {
+  it("is what its sources say", async () => {
+    const outDir = temporaryFolder()
+    await build({ root: join(ROOT, "src/dashboard"), build: { outDir }, logLevel: "silent" })
+    for (const path of filesIn("src/dashboard/built", "").filter((each) => /\.\w+$/.test(each))) {
+      const made = readFileSync(join(outDir, path.replace("src/dashboard/built/", "")), "utf8")
+      expect(made === read(path), `${path} is out of date: run npm run build:dashboard.`).toBe(true)
+    }
+  })
+})
+
+if (chromiumPath === undefined)
+  console.log(
+    "The dashboard's browser tests are skipped: there is no Chromium (Debian: apt install chromium).",
+  )
+
+/** The number that an element shows, whatever its language's separators. */
+const shown = async (page: Page, selector: string): Promise<number> =>
+  Number((await page.locator(selector).first().innerText()).replace(/[^\d.]/g, ""))
+
+/** Every figure of an answer below the API. */
+const figures = async (node: DashboardNode, path: string): Promise<Record<string, number>> => {
+  const { data } = await node.get(path)
+  if (typeof data !== "object" || data === null) throw new Error(JSON.stringify(data))
+  return Object.fromEntries(Object.entries(data))
+}
+
+describe.skipIf(chromiumPath === undefined)("the dashboard", { timeout: 60_000 }, () => {
+  let browser: Browser
+  let node: DashboardNode
+
+  const newNode = async () =>
+    startDashboardNode({
+      redisUrl: redisUrl(),
+      databaseUrl: await freshDatabase(),
+      redisKeyPrefix: freshKeyPrefix().replace(":", ""),
+    })
+
+  beforeAll(async () => {
+    browser = await launch()
+  })
+  afterAll(() => browser?.close())
+
+  /** A node with two days of visits, all of them counted. */
+  const visited = async (perMinute = 0.4) => {
+    const started = await newNode()
+    onTestFinished(() => started.stop())
+    const events = twoDaysOfVisits(Date.now(), perMinute)
+    await started.send(events)
+    await eventually(
+      async () => {
+        const { data } = await started.get("timeline?limit=1&offset=" + (events.length - 1))
+        expect(data).toHaveLength(1)
+      },
+      { timeout: 30_000 },
+    )
+    return started
+  }
+
+  it("shows what the API says while events stream in", async () => {
+    node = await visited()
+    const { page, complaints } = await openDashboard(browser, node.url)
+    const asked: Array<string> = []
+    await page.locator("[data-connection=open]").waitFor()
+    await page.locator("[data-stat=page_views]").waitFor()
+    page.on("request", (request) => asked.push(new URL(request.url()).pathname))
+
+    const source = new Random(11)
+    for (let second = 0; second < 6; second++) {
+      const batch = Array.from({ length: 40 }, () => ({
+        ...someEvent(() => source.next()),
+        visitor_id: `00000000-0000-4000-8000-${String(source.integer(0, 60)).padStart(12, "0")}`,
+        page_url: "https://cv.example/cv",
+      }))
+      await node.send(batch)
+      const realtime = await figures(node, "realtime")
+      expect(realtime.total_events).toBeGreaterThan(0)
+      await page.waitForTimeout(400)
+    }
+    await node.send([{ event_type: "newsletter.joined", page_url: "https://cv.example/last" }])
+    await eventually(
+      async () => {
+        const realtime = await figures(node, "realtime")
+        for (const name of ["current_visitors", "unique_today", "total_events", "letters_today"])
+          expect(await shown(page, `[data-figure=${name}]`), name).toBe(realtime[name])
+        const stats = await figures(node, "stats")
+        for (const name of ["unique_visitors", "page_views", "total_events", "letters_generated"])
+          expect(await shown(page, `[data-stat=${name}]`), name).toBe(stats[name])
+        const letters = await figures(node, "letters")
+        expect(await shown(page, "[data-letters=motivation]")).toBe(letters.motivation)
+        expect(await shown(page, "[data-letters=anti]")).toBe(letters.anti_motivation)
+        const { data: themes } = await node.get("themes")
+        for (const { theme, views } of themes as ReadonlyArray<{ theme: string; views: number }>)
+          expect(await shown(page, `[data-theme="${theme}"]`), theme).toBe(views)
+        const { data: minutes } = await node.get("history")
+        const inHour = (minutes as ReadonlyArray<{ events: number }>).reduce(
+          (sum, each) => sum + each.events,
+          0,
+        )
+        expect(Number(await page.locator(".chart").getAttribute("data-total")), "the last hour").toBe(inHour)
+        const { data: clicks } = await node.get("heatmap")
+        const clicked = (clicks as ReadonlyArray<{ count: number }>).reduce(
+          (sum, each) => sum + each.count,
+          0,
+        )
+        expect(Number(await page.locator("[data-clicks]").getAttribute("data-clicks")), "clicks").toBe(
+          clicked,
+        )
+        const first = page.locator(".events li").first()
+        expect(await first.getAttribute("data-event")).toBe("newsletter.joined")
+      },
+      { timeout: 20_000 },
+    )
+    // Figures came by themselves; only what no frame has was read, and less often than changes came.
+    expect(asked.filter((path) => /realtime|themes|history|yesterday|timeline/.test(path))).toEqual([])
+    expect(complaints).toEqual([])
+  })
+
+  it("compares with yesterday at the same hour", async () => {
+    node = await visited()
+    const { page } = await openDashboard(browser, node.url)
+    await page.locator("[data-past=total_events]").waitFor()
+    const { data } = await node.get("yesterday")
+    const day = data as {
+      until: string
+      total_events: ReadonlyArray<number>
+      unique_visitors: ReadonlyArray<number>
+    }
+    const at = (list: ReadonlyArray<number>) => {
+      const minute = Math.floor((Date.now() - Date.parse(day.until)) / 60_000)
+      return [list[Math.max(0, minute - 1)], list[minute]]
+    }
+    expect(at(day.total_events)).toContain(await shown(page, "[data-past=total_events]"))
+    expect(at(day.unique_visitors)).toContain(await shown(page, "[data-past=unique_today]"))
+  })
+
+  it("connects again by itself after a restart of the server, and has everything that happened", async () => {
+    node = await visited()
+    const { page } = await openDashboard(browser, node.url)
+    await page.locator("[data-connection=open]").waitFor()
+    await page.locator("[data-stat=page_views]").waitFor()
+    const restarted = node.restart()
+    await page.locator("[data-connection=waiting]").waitFor()
+    await restarted
+    await node.send([{ event_type: "page_view", page_url: "/after" }])
+    await page.locator("[data-connection=open]").waitFor({ timeout: 30_000 })
+    await eventually(async () => {
+      const realtime = await figures(node, "realtime")
+      expect(await shown(page, "[data-figure=total_events]")).toBe(realtime.total_events)
+    })
+    await node.send([{ event_type: "page_view", page_url: "/live-again" }])
+    await page.locator(".events .page", { hasText: "/live-again" }).waitFor()
+    // Nothing that failed meanwhile is left on the page.
+    await eventually(async () => expect(await page.locator(".failure").count()).toBe(0))
+  })
+
+  it("says what is empty, what is loading and what failed, and offers to try again", async () => {
+    node = await newNode()
+    onTestFinished(() => node.stop())
+    const { page, complaints } = await openDashboard(browser, `${node.url}/?site=blog`)
+    await page.getByText("No theme has been chosen yet.").waitFor()
+    await page.getByText("No letter today.").waitFor()
+    await page.getByText("Quiet. Events appear here").waitFor()
+    await page.getByText("No event has been stored yet.").waitFor()
+    await page.getByText("No click on this page").waitFor()
+    expect(complaints).toEqual([])
+
+    let answer = () => undefined as void
+    const held = new Promise<void>((resolve) => {
+      answer = () => resolve()
+    })
+    await page.route("**/analytics/stats?*", async (route) => {
+      await held
+      const code = "STORE_UNAVAILABLE"
+      await route.fulfill({ status: 503, json: { success: false, error: "A store does not answer.", code } })
+    })
+    await page.getByRole("radio", { name: "Week" }).check({ force: true })
+    await page.locator(".period .loading").waitFor()
+    answer()
+    await page.locator(".period .failure", { hasText: "A store does not answer now." }).waitFor()
+    await page.unroute("**/analytics/stats?*")
+    await page.locator(".period").getByRole("button", { name: "Try again" }).click()
+    await page.locator("[data-stat=page_views]").waitFor()
+    expect(await page.locator(".period .failure").count()).toBe(0)
+  })
+
+  it("switches site, period and page, and keeps them in its address", async () => {
+    node = await visited()
+    await node.send([
+      {
+        site: "blog",
+        event_type: "page_view",
+        page_url: "/post",
+        visitor_id: "00000000-0000-4000-8000-000000000001",
+      },
+    ])
+    const { page, complaints } = await openDashboard(browser, node.url)
+    await page.getByLabel("Site").selectOption("blog")
+    await eventually(async () => expect(await shown(page, "[data-figure=total_events]")).toBe(1))
+    await page.getByLabel("Site").selectOption("main")
+    await page.getByRole("radio", { name: "Month" }).check({ force: true })
+    await eventually(async () => {
+      const stats = await figures(node, "stats?period=month")
+      expect(await shown(page, "[data-stat=total_events]")).toBe(stats.total_events)
+      expect(await page.locator(".columns li").count()).toBeGreaterThanOrEqual(28)
+    })
+    const clicks = async (path: string) => {
+      const { data } = await node.get(path)
+      return (data as ReadonlyArray<{ count: number }>).reduce((sum, each) => sum + each.count, 0)
+    }
+    await page.getByLabel("Page").fill("https://cv.example/cv")
+    await page.getByLabel("Page").press("Enter")
+    await eventually(async () =>
+      expect(Number(await page.locator("[data-clicks]").getAttribute("data-clicks"))).toBe(
+        await clicks(`heatmap?page_url=${encodeURIComponent("https://cv.example/cv")}`),
+      ),
+    )
+    expect(Object.fromEntries(new URL(page.url()).searchParams)).toEqual({
+      site: "main",
+      period: "month",
+      page: "https://cv.example/cv",
+    })
+    expect(complaints).toEqual([])
+  })
+
+  it.each([
+    ["light", "en-GB", "Visitors now"],
+    ["dark", "fr-FR", "Visiteurs en ce moment"],
+  ] as const)("is accessible in %s colours and %s", async (colorScheme, locale, title) => {
+    node = await visited()
+    const { page, complaints } = await openDashboard(browser, node.url, { colorScheme, locale })
+    await page.getByRole("heading", { name: title }).waitFor()
+    await page.locator("[data-clicks]").waitFor()
+    await page.locator("[data-stat=page_views]").waitFor()
+    expect(await page.locator("html").getAttribute("lang")).toBe(locale.slice(0, 2))
+    expect(await page.locator("html").getAttribute("data-scheme")).toBe(colorScheme)
+    await page.evaluate(readFileSync(join(ROOT, "node_modules/axe-core/axe.min.js"), "utf8"))
+    const violations = await page.evaluate(async () => {
+      const { violations: found } = await Reflect.get(window, "axe").run()
+      return found.map((each: { id: string; impact: string; nodes: ReadonlyArray<{ html: string }> }) => ({
+        id: each.id,
+        impact: each.impact,
+        nodes: each.nodes.map(({ html }) => html.slice(0, 120)),
+      }))
+    })
+    expect(violations).toEqual([])
+    expect(complaints).toEqual([])
+  })
+
+  it("is reached by the keyboard alone", async () => {
+    node = await visited()
+    const { page } = await openDashboard(browser, node.url)
+    await page.locator("[data-stat=page_views]").waitFor()
+    await page.keyboard.press("Tab")
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Skip to the figures")
+    const reached = new Set<string>()
+    for (let i = 0; i < 25; i++) {
+      await page.keyboard.press("Tab")
+      reached.add(
+        await page.evaluate(() => {
+          const at = document.activeElement
+          return at?.getAttribute("name") ?? at?.getAttribute("aria-label") ?? at?.tagName.toLowerCase() ?? ""
+        }),
+      )
+    }
+    for (const stop of ["select", "scheme", "language", "period", "input", "button", "Timeline"])
+      expect([...reached]).toContain(stop)
+    await page.locator("input[name=period]:checked").focus()
+    await page.keyboard.press("ArrowRight")
+    await page.getByRole("heading", { name: "This week" }).waitFor()
+    await page.locator("input[name=scheme]:checked").focus()
+    await page.keyboard.press("ArrowRight")
+    await page.keyboard.press("ArrowRight")
+    expect(await page.locator("html").getAttribute("data-scheme")).toBe("dark")
+    await page.locator("input[name=language]:checked").focus()
+    await page.keyboard.press("ArrowRight")
+    await page.getByRole("heading", { name: "Cette semaine" }).waitFor()
+    // Chosen colours and language are there after a reload.
+    await page.reload()
+    await page.getByRole("heading", { name: "Cette semaine" }).waitFor()
+    expect(await page.locator("html").getAttribute("data-scheme")).toBe("dark")
+  })
+
+  it.each([320, 390, 820, 1280, 1920, 2560])("fits a screen %i pixels wide", async (width) => {
+    node = await visited()
+    const { page } = await openDashboard(browser, node.url, { viewport: { width, height: 900 } })
+    await page.locator("[data-clicks]").waitFor()
+    await page.locator(".chart canvas").waitFor()
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width)
+  })
+
+  it("takes less than 120 KB", async () => {
+    node = await newNode()
+    onTestFinished(() => node.stop())
+    const sizes = await Promise.all(
+      ["/", "/assets/dashboard.js", "/assets/dashboard.css"].map((path) => bytesOf(`${node.url}${path}`)),
+    )
+    const total = sizes.reduce((sum, bytes) => sum + bytes, 0)
+    expect(total).toBeLessThan(MAX_BYTES)
+  })
+
+  it.runIf(PICTURES).each([
+    ["dashboard-wide-light", "light", 1920, 1080, ""],
+    ["dashboard-wide-dark", "dark", 1920, 1080, "?period=week"],
+    ["dashboard-phone", "light", 390, 844, "?lang=fr"],
+  ] as const)("has its picture taken: %s", async (name, colorScheme, width, height, query) => {
+    node = await visited(3)
+    const { page } = await openDashboard(browser, `${node.url}/${query}`, {
+      colorScheme,
+      viewport: { width, height },
+      deviceScaleFactor: width < 500 ? 2 : 1,
+    })
+    await page.locator("[data-clicks]").waitFor()
+    const source = new Random(5)
+    for (let i = 0; i < 26; i++) {
+      await node.send([
+        {
+          ...someEvent(() => source.next()),
+          visitor_id: `00000000-0000-4000-8000-${String(source.integer(0, 9)).padStart(12, "0")}`,
+          page_url: `https://cv.example/${["", "cv", "letters"][i % 3]}`,
+        },
+      ])
+      await page.waitForTimeout(70)
+    }
+    await page.waitForTimeout(1500)
+    await page.screenshot({ path: join(ROOT, `docs/images/${name}.png`), fullPage: width < 500 })
+  })
+})

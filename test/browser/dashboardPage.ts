@@ -1,0 +1,126 @@
+/** The dashboard in a real browser: a node of the test's own, a page on it, and what went wrong on the page. */
+import { existsSync } from "node:fs"
+import { request } from "node:http"
+import { Effect, Exit, Logger, Scope } from "effect"
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
+import { startNode } from "../../src/app.ts"
+import { type AppConfig, loadConfig } from "../../src/config.ts"
+
+/** Debian's Chromium, or what stands in for it; `undefined` where there is none. */
+export const chromiumPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
+  existsSync,
+)
+
+export const launch = (): Promise<Browser> => {
+  if (chromiumPath === undefined) throw new Error("There is no Chromium on this machine.")
+  return chromium.launch({
+    executablePath: chromiumPath,
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--font-render-hinting=none",
+    ],
+  })
+}
+
+export interface DashboardNode {
+  readonly url: string
+  readonly stop: () => Promise<void>
+  /** Stops the node and starts another one on the same port, over the same stores. */
+  readonly restart: () => Promise<void>
+  /** The whole answer of a GET below the API. */
+  readonly get: (path: string) => Promise<{ readonly data: unknown; readonly meta?: unknown }>
+  /** Sends events and waits until they are in the figures of their sites. */
+  readonly send: (events: ReadonlyArray<object>) => Promise<void>
+}
+
+const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) => effect.pipe(Effect.provide(Logger.layer([])))
+
+/** A node with the sites main and blog, over the given stores. */
+export const startDashboardNode = async (
+  stores: Pick<AppConfig, "redisUrl" | "databaseUrl" | "redisKeyPrefix">,
+): Promise<DashboardNode> => {
+  const config: AppConfig = {
+    ...(await Effect.runPromise(loadConfig)),
+    ...stores,
+    port: 0,
+    sites: ["main", "blog"],
+    partitions: 2,
+    rateLimitPerMinute: 0,
+    logLevel: "error",
+  }
+  const begin = async (port: number) => {
+    const scope = Effect.runSync(Scope.make())
+    const running = await Effect.runPromise(
+      quietly(startNode({ ...config, port }, { actorsIn: "main" })).pipe(
+        Effect.provideService(Scope.Scope, scope),
+      ),
+    )
+    return { port: running.port, stop: () => Effect.runPromise(quietly(Scope.close(scope, Exit.void))) }
+  }
+  let node = await begin(0)
+  const url = `http://127.0.0.1:${node.port}`
+  const get = async (path: string) => (await fetch(`${url}/api/v1/analytics/${path}`)).json()
+  return {
+    url,
+    stop: () => node.stop(),
+    restart: async () => {
+      await node.stop()
+      node = await begin(node.port)
+    },
+    get,
+    send: async (events) => {
+      for (let i = 0; i < events.length; i += 500) {
+        const body = JSON.stringify(events.slice(i, i + 500))
+        const answer = await fetch(`${url}/api/v1/analytics/events`, { method: "POST", body })
+        const { data } = await answer.json()
+        if (data?.rejected?.length !== 0) throw new Error(JSON.stringify(data))
+      }
+    },
+  }
+}
+
+/** A page on the dashboard, and what its console, its scripts and its policy complained of. */
+export const openDashboard = async (
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<{ readonly page: Page; readonly complaints: Array<string> }> => {
+  const context = await browser.newContext({ locale: "en-GB", timezoneId: "UTC", ...options })
+  const page = await context.newPage()
+  const complaints: Array<string> = []
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text())
+  })
+  page.on("pageerror", (error) => complaints.push(String(error)))
+  page.on("response", (answer) => {
+    if (answer.status() >= 400) complaints.push(`${answer.status()} ${answer.url()}`)
+  })
+  await page.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (violation) => {
+      console.error(`policy: ${violation.violatedDirective} ${violation.blockedURI}`)
+    })
+  })
+  await page.goto(url)
+  return { page, complaints }
+}
+
+/** Bytes that a path takes on the wire to a browser. */
+export const bytesOf = (url: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    request(url, { headers: { "accept-encoding": "gzip" } }, (answer) => {
+      let bytes = 0
+      answer.on("data", (part: Buffer) => {
+        bytes += part.length
+      })
+      answer.on("end", () => resolve(bytes))
+    })
+      .on("error", reject)
+      .end()
+  })

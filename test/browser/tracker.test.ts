@@ -1,0 +1,238 @@
+import { spawn } from "node:child_process"
+import { join } from "node:path"
+import type { Browser, Page } from "playwright-core"
+import { describe, expect, it, onTestFinished } from "vitest"
+import { startProcess } from "../process/support.ts"
+import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
+import { CHROMIUM, gate, launch, pages } from "./trackerPage.ts"
+
+const ROOT = join(import.meta.dirname, "..", "..")
+
+const startNode = async () =>
+  startProcess(["node", "src/main.ts"], {
+    cwd: ROOT,
+    env: {
+      REDIS_URL: redisUrl(),
+      DATABASE_URL: await freshDatabase(),
+      REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
+      RATE_LIMIT_PER_MINUTE: "0",
+    },
+  })
+
+interface Row {
+  readonly event_type: string
+  readonly event_data: unknown
+  readonly page_url: string
+  readonly visitor_id: string
+  readonly created_at: string
+}
+
+/** What the node has counted, oldest first. */
+const timeline = async (node: string): Promise<ReadonlyArray<Row>> => {
+  const answer = await fetch(`${node}/api/v1/analytics/timeline?limit=100`)
+  const body: { data: ReadonlyArray<Row> } = JSON.parse(await answer.text())
+  return body.data.toReversed()
+}
+
+const types = async (node: string) => (await timeline(node)).map(({ event_type }) => event_type)
+
+/** Everything that a test of one site needs. */
+const setUp = async (attributes = "") => {
+  const [node, browser] = await Promise.all([startNode(), launch()])
+  const between = await gate(node.url)
+  const site = await pages(between.url, attributes)
+  const context = await browser.newContext({ viewport: { width: 1000, height: 800 } })
+  const page = await context.newPage()
+  const errors: Array<string> = []
+  page.on("pageerror", (error) => errors.push(error.message))
+  return { node: node.url, browser, between, site, context, page, errors }
+}
+
+if (CHROMIUM === undefined)
+  console.log(
+    "There is no Chromium here (apt-get install chromium): tests of the tracker in a browser are skipped.",
+  )
+
+describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 60_000 }, () => {
+  it("counts views, navigation within the page, themes, clicks where they were, and marked elements", async () => {
+    const { node, site, context, page, errors } = await setUp()
+    await page.goto(`${site}/?theme=dark`)
+    await page.evaluate('history.pushState(null, "", "/inside")')
+    await page.goBack()
+    await page.locator("#middle").click()
+    await page.locator("#middle").press("Enter")
+    await page.locator("#pdf").click()
+    const expected = [
+      ["page_view", "/?theme=dark", null],
+      ["cv_theme_change", "/?theme=dark", { theme: "dark" }],
+      ["page_view", "/inside", null],
+      ["page_view", "/?theme=dark", null],
+      ["cv_theme_change", "/?theme=dark", { theme: "dark" }],
+      ["button_click", "/?theme=dark", { x: 50, y: 50 }],
+      ["button_click", "/?theme=dark", { x: 50, y: 50 }],
+      ["button_click", "/?theme=dark", { x: expect.any(Number), y: 1 }],
+      ["pdf_download", "/?theme=dark", { file: "cv" }],
+    ]
+    const counted = async () =>
+      (await timeline(node)).map((row) => [row.event_type, row.page_url.replace(site, ""), row.event_data])
+    // Events of one request have one time, and no order.
+    await eventually(async () => {
+      const rows = await counted()
+      expect(rows).toHaveLength(expected.length)
+      expect(rows).toEqual(expect.arrayContaining(expected))
+    })
+    expect(await context.cookies()).toEqual([])
+    expect(await page.evaluate("localStorage.length + sessionStorage.length")).toBe(0)
+    expect(errors).toEqual([])
+  })
+
+  it("loses nothing when the page is left in mid-send", async () => {
+    const { node, between, site, page, errors } = await setUp()
+    await page.goto(site)
+    await eventually(async () => expect(await types(node)).toEqual(["page_view"]))
+    between.mode = "hold"
+    await page.evaluate('maicivy.track("custom")')
+    await page.locator("#next").click()
+    await page.waitForURL(`${site}/next`)
+    await page.goto("about:blank")
+    await eventually(async () =>
+      expect([...(await types(node))].sort()).toEqual(["custom", "link_click", "page_view", "page_view"]),
+    )
+    between.release()
+    expect(errors).toEqual([])
+  })
+
+  it("sends what waited when the page is left, and once", async () => {
+    const { node, between, site, page } = await setUp()
+    await page.goto(site)
+    await eventually(async () => expect(await types(node)).toEqual(["page_view"]))
+    between.mode = "refuse"
+    const before = between.batches()
+    await page.evaluate('maicivy.track("custom")')
+    await eventually(() => expect(between.batches()).toBeGreaterThan(before))
+    between.mode = "pass"
+    await page.goto("about:blank")
+    await eventually(async () => expect(await types(node)).toEqual(["page_view", "custom"]))
+  })
+
+  it("offline keeps events, and online counts them once, at the time they happened", async () => {
+    const { node, site, context, page, errors } = await setUp()
+    await page.goto(site)
+    await eventually(async () => expect(await types(node)).toEqual(["page_view"]))
+    // A visitor's clock that is a year behind.
+    await page.evaluate(() => {
+      Date.now = () => 1_700_000_000_000
+    })
+    await context.setOffline(true)
+    await page.locator("#middle").click()
+    const clickedAt = Date.now()
+    await eventually(() => expect(Date.now() - clickedAt).toBeGreaterThan(2500))
+    await context.setOffline(false)
+    await eventually(async () => expect(await types(node)).toEqual(["page_view", "button_click"]), {
+      timeout: 20_000,
+    })
+    const click = (await timeline(node))[1]
+    // The server's time is told in whole seconds.
+    expect(Math.abs(Date.parse(click?.created_at ?? "") - clickedAt)).toBeLessThan(1500)
+    expect(errors).toEqual([])
+  })
+
+  it("sends again what was refused, with the same ids", async () => {
+    const { node, between, site, page } = await setUp()
+    between.mode = "refuse"
+    await page.goto(site)
+    await page.locator("#middle").click()
+    await eventually(() => expect(between.batches()).toBeGreaterThan(1))
+    between.mode = "pass"
+    await eventually(async () => expect(await types(node)).toEqual(["page_view", "button_click"]), {
+      timeout: 20_000,
+    })
+  })
+
+  it("sets the visitor's cookie when asked to, and tells visits apart by it", async () => {
+    const { node, site, context, page } = await setUp("data-cookie")
+    await page.goto(site)
+    const [cookie] = await context.cookies()
+    expect(cookie).toMatchObject({ name: "maicivy_session", sameSite: "Lax" })
+    await page.goto(`${site}/next`)
+    await eventually(async () =>
+      expect((await timeline(node)).map(({ visitor_id }) => visitor_id)).toEqual([
+        cookie?.value,
+        cookie?.value,
+      ]),
+    )
+  })
+
+  it("obeys a browser that says no, when told to", async () => {
+    const { node, browser, site } = await setUp("data-respect-dnt data-cookie")
+    const open = async (init: () => void): Promise<Page> => {
+      const page = await (await browser.newContext()).newPage()
+      await page.addInitScript(init)
+      await page.goto(site)
+      return page
+    }
+    const refusing = await open(() =>
+      Object.defineProperty(navigator, "globalPrivacyControl", { value: true }),
+    )
+    await refusing.locator("#pdf").click()
+    expect(await refusing.context().cookies()).toEqual([])
+    await open(() => undefined)
+    await eventually(async () => expect(await types(node)).toEqual(["page_view"]))
+  })
+})
+
+describe.skipIf(CHROMIUM === undefined)("the example site in a browser", { timeout: 60_000 }, () => {
+  const startExample = async (analytics: string): Promise<string> => {
+    const child = spawn("node", ["infra/example/main.ts"], {
+      cwd: ROOT,
+      env: { ...process.env, PORT: "0", ANALYTICS_URL: analytics },
+      stdio: ["ignore", "pipe", "inherit"],
+    })
+    onTestFinished(() => {
+      child.kill("SIGKILL")
+    })
+    let stdout = ""
+    child.stdout.on("data", (chunk: Buffer) => {
+      stdout += chunk.toString()
+    })
+    return eventually(() => {
+      const url = /example\s+(http:\S+?)\/\n/.exec(stdout)?.[1]
+      if (url === undefined) throw new Error(`no banner yet: ${stdout}`)
+      return url
+    })
+  }
+
+  it("counts each view once, between server and tracker, for one visitor, and letters of the server's", async () => {
+    const node = await startNode()
+    const [site, browser]: [string, Browser] = await Promise.all([startExample(node.url), launch()])
+    const page = await (await browser.newContext()).newPage()
+    await page.goto(`${site}/?theme=sepia`)
+    await page.getByRole("link", { name: "Dark" }).click()
+    await page.getByRole("button", { name: "Download" }).click()
+    await page.getByRole("link", { name: "Letters" }).click()
+    await page.getByRole("button", { name: "against" }).click()
+    await page.getByText("the anti_motivation letter").waitFor()
+    await page.getByRole("button", { name: "Send" }).click()
+    const expected = [
+      ...["button_click", "button_click", "button_click"],
+      ...["cv_theme_change dark", "cv_theme_change sepia", "form_submit", "letter_generate"],
+      ...[
+        "link_click",
+        "link_click",
+        "page_view /",
+        "page_view /",
+        "page_view /letters",
+        "page_view /letters",
+      ],
+      "pdf_download",
+    ]
+    const short = ({ event_type, page_url, event_data }: Row) =>
+      event_type === "page_view"
+        ? `page_view ${new URL(page_url).pathname}`
+        : event_type === "cv_theme_change"
+          ? `${event_type} ${Reflect.get(Object(event_data), "theme")}`
+          : event_type
+    await eventually(async () => expect((await timeline(node.url)).map(short).sort()).toEqual(expected))
+    expect(new Set((await timeline(node.url)).map(({ visitor_id }) => visitor_id)).size).toBe(1)
+  })
+})

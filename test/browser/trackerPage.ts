@@ -1,0 +1,102 @@
+/** Chromium with the tracker in it, the example site, and a node that can be taken away and brought back. */
+import { existsSync } from "node:fs"
+import { createServer, request } from "node:http"
+import type { AddressInfo } from "node:net"
+import { type Browser, chromium } from "playwright-core"
+import { onTestFinished } from "vitest"
+
+/** Debian's, or what `CHROMIUM` names. */
+export const CHROMIUM = [process.env.CHROMIUM ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(
+  (path) => path !== "" && existsSync(path),
+)
+
+const ARGUMENTS = [
+  ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
+  ...["--disable-background-networking", "--disable-component-update"],
+]
+
+export const launch = async (): Promise<Browser> => {
+  if (CHROMIUM === undefined) throw new Error("There is no Chromium.")
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS })
+  onTestFinished(() => browser.close())
+  return browser
+}
+
+/** What stands between the pages and the node, so that answers can be held, refused or lost. */
+export interface Gate {
+  readonly url: string
+  /** Batches that have arrived. */
+  readonly batches: () => number
+  /** What happens to batches: passed on, refused with 503, or passed on with the answer held until {@link release}. */
+  mode: "pass" | "refuse" | "hold"
+  readonly release: () => void
+}
+
+export const gate = async (node: string): Promise<Gate> => {
+  let batches = 0
+  let held: Array<() => void> = []
+  const server = createServer((incoming, outgoing) => {
+    const isBatch = incoming.url?.includes("/events") === true && incoming.method === "POST"
+    if (isBatch) batches++
+    const { mode } = state
+    if (isBatch && mode === "refuse") {
+      incoming.resume()
+      const origin = incoming.headers.origin ?? "*"
+      outgoing.writeHead(503, {
+        "Retry-After": "1",
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Credentials": "true",
+        "Access-Control-Expose-Headers": "Retry-After",
+      })
+      return outgoing.end("{}")
+    }
+    const { method, headers } = incoming
+    const onward = request(`${node}${incoming.url}`, { method: method ?? "GET", headers }, (answer) => {
+      const pass = () => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(outgoing)
+      }
+      if (isBatch && mode === "hold") held.push(pass)
+      else pass()
+    })
+    onward.on("error", () => outgoing.destroy())
+    incoming.pipe(onward)
+  })
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  // listen() on a port gives an AddressInfo (https://nodejs.org/api/net.html#serveraddress).
+  const { port } = server.address() as AddressInfo
+  const state: Gate = {
+    url: `http://127.0.0.1:${port}`,
+    batches: () => batches,
+    mode: "pass",
+    release: () => {
+      for (const pass of held) pass()
+      held = []
+    },
+  }
+  return state
+}
+
+/** A site of two pages that only the tracker counts. `attributes` are those of its tag. */
+export const pages = async (analytics: string, attributes = ""): Promise<string> => {
+  const server = createServer((incoming, outgoing) => {
+    outgoing.writeHead(200, { "Content-Type": "text/html" })
+    outgoing.end(`<!doctype html><title>${incoming.url}</title><link rel="icon" href="data:,">
+      <style>body { margin: 0; position: relative; height: 2000px } #middle { position: absolute; left: 0; top: 990px; width: 100%; height: 20px }</style>
+      <a id="next" href="/next">Next</a>
+      <button id="middle">Middle</button>
+      <button id="pdf" data-maicivy-event="pdf_download" data-maicivy-data='{"file":"cv"}'>PDF</button>
+      <script src="${analytics}/tracker.js" ${attributes}></script>`)
+  })
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  return `http://127.0.0.1:${port}`
+}
