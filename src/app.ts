@@ -14,6 +14,7 @@ import { embeddedPostgres, embeddedRedis, lockDataDir } from "./embedded/index.t
 import { ensureDeployment } from "./events/deployment.ts"
 import { migrate } from "./events/migrate.ts"
 import { makeEventQueries } from "./events/queries.ts"
+import { requireKnownSchema, SCHEMA_TOO_NEW } from "./events/schemaVersion.ts"
 import { decodeDelta } from "./live/delta.ts"
 import { syncLog } from "./logging.ts"
 import { Metrics } from "./metrics/metrics.ts"
@@ -260,6 +261,15 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
     return running
   })
 
+/** `migrated`: by a newer version than this one. */
+const schemaState = (postgres: Postgres) =>
+  requireKnownSchema(postgres, "ping").pipe(
+    Effect.as("up"),
+    Effect.catch((error) =>
+      error.code === SCHEMA_TOO_NEW ? Effect.succeed("migrated") : Effect.fail(error),
+    ),
+  )
+
 /** Whether this node can do its work: both stores answer, and the streams have room. */
 const readiness = (
   config: AppConfig,
@@ -275,7 +285,13 @@ const readiness = (
   Effect.gen(function* () {
     const limit = Effect.timeout("2 seconds")
     const [partitions, database] = yield* Effect.all(
-      [Effect.option(backlog.pipe(limit)), Effect.option(postgres.query("ping", "SELECT 1").pipe(limit))],
+      [
+        Effect.option(backlog.pipe(limit)),
+        schemaState(postgres).pipe(
+          limit,
+          Effect.orElseSucceed(() => "down"),
+        ),
+      ],
       { concurrency: 2 },
     )
     const streams = partitions._tag === "Some" ? partitions.value : null
@@ -285,9 +301,9 @@ const readiness = (
     const hasRoom = (each: PartitionBacklog) => each.waiting + each.deadLetters < share
     const oldest = streams === null ? null : Math.max(...streams.map((each) => each.oldestAgeMs)) / 1000
     return {
-      ready: (streams?.every(hasRoom) ?? false) && database._tag === "Some",
+      ready: (streams?.every(hasRoom) ?? false) && database === "up",
       redis: streams === null ? "down" : "up",
-      postgres: database._tag === "Some" ? "up" : "down",
+      postgres: database,
       backlog: waiting,
       oldest_event_age_seconds: oldest,
     }

@@ -4,13 +4,23 @@
  */
 import { randomUUID } from "node:crypto"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import type * as Scope from "effect/Scope"
-import { Fenced } from "../stores/errors.ts"
+import { SCHEMA_TOO_NEW } from "../events/schemaVersion.ts"
+import { Fenced, StoreError } from "../stores/errors.ts"
 import { connectRedis, type RedisConnection, type RedisSettings } from "../stores/redis.ts"
 import { makePartitionLog } from "../stream/partitionLog.ts"
-import { hasActors, LEASE_MS, makeOwnership, type Ownership, preferredOwners, RENEW_MS } from "./ownership.ts"
+import {
+  announceHttpNode,
+  hasActors,
+  LEASE_MS,
+  makeOwnership,
+  type Ownership,
+  preferredOwners,
+  RENEW_MS,
+} from "./ownership.ts"
 import { type PartitionActorOptions, runPartitionActor } from "./partitionActor.ts"
 
 /** Between two looks at who owns what, milliseconds. */
@@ -49,8 +59,16 @@ const keepLease = (ownership: Ownership, partition: number, token: string) =>
     }
   })
 
-/** Owns one partition while its lease can be held; ends when it cannot, or when the actor fails. */
-const ownPartition = (options: SupervisorOptions, ownership: Ownership, partition: number) =>
+/**
+ * Owns one partition while its lease can be held; ends when it cannot, or when the actor fails. `outdated` is told when a
+ * newer version of the program has migrated the schema.
+ */
+const ownPartition = (
+  options: SupervisorOptions,
+  ownership: Ownership,
+  partition: number,
+  outdated: Deferred.Deferred<string>,
+) =>
   Effect.gen(function* () {
     const token = `${options.node}/${randomUUID()}`
     const held = yield* Effect.acquireRelease(ownership.hold(partition, token), (taken) =>
@@ -76,6 +94,8 @@ const ownPartition = (options: SupervisorOptions, ownership: Ownership, partitio
     Effect.catchCause((cause) => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.void
       const error = Cause.squash(cause)
+      if (error instanceof StoreError && error.code === SCHEMA_TOO_NEW)
+        return Effect.asVoid(Deferred.succeed(outdated, error.message))
       const fenced = error instanceof Fenced
       if (!fenced) options.metrics.actorRestarts.inc()
       const reason = error instanceof Error ? error.message : String(error)
@@ -85,13 +105,17 @@ const ownPartition = (options: SupervisorOptions, ownership: Ownership, partitio
     }),
   )
 
-/** Runs until interrupted; then every actor ends its batch, leases go back and the node leaves. */
+/**
+ * Runs until interrupted; then every actor ends its batch, leases go back and the node leaves. A node whose version is older
+ * than the schema leaves its partitions to the others, and says from then on that it lives without actors.
+ */
 export const runSupervisor = (options: SupervisorOptions): Effect.Effect<never, never, Scope.Scope> =>
   Effect.gen(function* () {
     const ownership = makeOwnership(options.redis, options.prefix, options.node, options.metrics)
     yield* Effect.addFinalizer(() => ownership.leave.pipe(Effect.ignore))
     const actors = yield* FiberMap.make<number>()
-    while (true) {
+    const outdated = yield* Deferred.make<string>()
+    while (!(yield* Deferred.isDone(outdated))) {
       const nodes = yield* ownership.heartbeat.pipe(
         Effect.catch((error) =>
           Effect.logWarning("no heartbeat: Redis is away").pipe(
@@ -105,13 +129,20 @@ export const runSupervisor = (options: SupervisorOptions): Effect.Effect<never, 
         for (const [partition, owner] of owners.entries()) {
           const running = yield* FiberMap.has(actors, partition)
           if (owner === options.node && !running) {
-            yield* FiberMap.run(actors, partition, ownPartition(options, ownership, partition))
+            yield* FiberMap.run(actors, partition, ownPartition(options, ownership, partition, outdated))
           } else if (owner !== options.node && running) {
             // Not awaited: the others must not wait for this one's last batch.
             yield* Effect.forkChild(FiberMap.remove(actors, partition))
           }
         }
       }
-      yield* Effect.sleep(TICK_MS)
+      yield* Effect.raceFirst(Effect.sleep(TICK_MS), Effect.ignore(Deferred.await(outdated)))
     }
+    yield* FiberMap.clear(actors)
+    yield* Effect.ignore(ownership.leave)
+    yield* Effect.logError("this node processes no events any more; newer ones do").pipe(
+      Effect.annotateLogs({ reason: yield* Deferred.await(outdated) }),
+    )
+    yield* announceHttpNode(options.redis, options.prefix, options.node, options.metrics)
+    return yield* Effect.never
   })

@@ -9,6 +9,7 @@ import { compareIds, eventIdOf, sequenceOf, timeOf } from "../stream/id.ts"
 import * as statements from "./batchStatements.ts"
 import { toTotalRows } from "./dailyTotals.ts"
 import { KnownEventDays } from "./eventDays.ts"
+import { requireKnownSchema } from "./schemaVersion.ts"
 import { ensureSites } from "./sites.ts"
 
 /** An event and the stream entry that carries it. */
@@ -56,7 +57,7 @@ const knownOf = (postgres: Postgres): Known => {
 /**
  * Makes the caller the partition's only writer: batches of earlier epochs fail with {@link Fenced} from here on. Waits
  * for a batch that is being committed, so `lastStreamId` is final for every epoch before. A partition that the deployment
- * does not have is a {@link StoreError}.
+ * does not have is a {@link StoreError}, and so is a schema that a newer version has migrated (`SCHEMA_TOO_NEW`).
  */
 export const acquireEpoch = Effect.fnUntraced(function* (
   postgres: Postgres,
@@ -67,6 +68,8 @@ export const acquireEpoch = Effect.fnUntraced(function* (
   ])
   const row = rows[0]
   if (row === undefined) return yield* unknownPartition("acquire_epoch", partition)
+  // Only now: a migration that this call had to wait for has been committed since.
+  yield* requireKnownSchema(postgres, "acquire_epoch")
   return { epoch: Number(row.epoch), lastStreamId: row.last_stream_id }
 })
 

@@ -23,6 +23,7 @@ import { DEFAULT_PACE, type Pace } from "./expiredRows.ts"
 import { deleteExpiredKeys } from "./idempotencyKeys.ts"
 import { LOCKS } from "./locks.ts"
 import { snapshotUniques, type UniquesOf } from "./periodUniques.ts"
+import { SELECT_NEWEST, tooNew } from "./schemaVersion.ts"
 
 export type { RetentionPath } from "./expiredDays.ts"
 export type { Pace } from "./expiredRows.ts"
@@ -102,14 +103,20 @@ export const runRetention = (
       yield* Effect.logInfo("retention skipped: another node is at it")
       return { skipped: true } as const
     }
-    const holdsLock = Effect.asVoid(session.query("SELECT 1"))
-    return yield* locked(postgres, options, holdsLock)
+    const mayGoOn = session.query<{ version: number; name: string }>(SELECT_NEWEST).pipe(
+      Effect.flatMap(({ rows: [newest] }) => {
+        const refusal = tooNew("retention", newest)
+        return refusal === null ? Effect.void : Effect.fail(refusal)
+      }),
+    )
+    yield* mayGoOn
+    return yield* locked(postgres, options, mayGoOn)
   }).pipe(Effect.scoped)
 
 const locked = Effect.fnUntraced(function* (
   postgres: Postgres,
   options: RetentionOptions,
-  holdsLock: Effect.Effect<void, StoreError>,
+  mayGoOn: Effect.Effect<void, StoreError>,
 ): Effect.fn.Return<RetentionReport, StoreError> {
   const { dryRun, metrics, now } = options
   const startedAt = yield* Clock.currentTimeMillis
@@ -125,8 +132,8 @@ const locked = Effect.fnUntraced(function* (
     yield* snapshotUniques(postgres, { ...options, cutoff, days: days.map(({ day }) => day) })
     if (days.length > 0) yield* postgres.query("retention", NOTE_CUTOFF, [new Date(cutoff)])
     for (const day of days) {
-      // A connection lost meanwhile has freed the lock, and another node may be at it.
-      yield* holdsLock
+      // A connection lost meanwhile has freed the lock, and another node may be at it, or a newer version.
+      yield* mayGoOn
       removed.push(yield* remove(postgres, day, cutoff, options))
     }
     keys = yield* deleteExpiredKeys(postgres, now, options.pace ?? DEFAULT_PACE)

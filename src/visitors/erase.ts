@@ -4,6 +4,7 @@ import { decodePayload } from "../domain/event.ts"
 import { type Calendar, PERIODS, periodKey } from "../domain/period.ts"
 import { fingerprint, partitionOf } from "../domain/visitor.ts"
 import { eraseVisitor as eraseRows } from "../events/queries.ts"
+import { requireKnownSchema } from "../events/schemaVersion.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
@@ -93,6 +94,7 @@ export const eraseVisitor = (
   Effect.gen(function* () {
     const { redis, postgres, partitions, metrics } = options
     const partition = partitionOf(visitorId, partitions)
+    yield* requireKnownSchema(postgres, "erase_visitor")
     yield* awaitProcessed(options, partition)
     const { deleted } = yield* eraseRows(postgres, visitorId)
     const letters = yield* listDeadLetters(options, Number.MAX_SAFE_INTEGER)

@@ -1,9 +1,13 @@
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
+import { acquireEpoch, writeBatch } from "../../src/events/batchWriter.ts"
 import { DeploymentMismatch, ensureDeployment } from "../../src/events/deployment.ts"
 import { migrate } from "../../src/events/migrate.ts"
+import { runRetention } from "../../src/events/retention.ts"
+import { Metrics } from "../../src/metrics/metrics.ts"
+import { Fenced, type StoreError } from "../../src/stores/errors.ts"
 import { freshDatabase } from "../support/index.ts"
-import { connect, countOf, freshEvents, rows, run } from "./support.ts"
+import { connect, countOf, entriesFrom, event, freshEvents, rows, run, UTC } from "./support.ts"
 
 describe("migrations", () => {
   it("are each applied once by nodes that start together", async () => {
@@ -13,6 +17,39 @@ describe("migrations", () => {
     expect(applied[0]).toBe("001_schema")
     expect(new Set(applied).size).toBe(applied.length)
     expect(await run(migrate(await connect(url)))).toEqual([])
+  })
+})
+
+describe("a schema that a newer version has migrated", () => {
+  const migratedByNewer = async () => {
+    const events = await freshEvents()
+    await rows(events.postgres, "INSERT INTO schema_migrations (version, name) VALUES (999, '999_next')")
+    return events
+  }
+  const refused = { code: "SCHEMA_TOO_NEW", message: expect.stringContaining("999_next") }
+
+  it("is worked with by none of an older version's parts", async () => {
+    const { postgres } = await migratedByNewer()
+    const retention = runRetention(postgres, {
+      ...{ retentionDays: 1, archiveDir: null, dryRun: false, now: Date.now(), partitions: 2 },
+      metrics: new Metrics("test_"),
+      calendar: UTC,
+      uniquesOf: () => Effect.succeed(0),
+    })
+    for (const part of [migrate(postgres), acquireEpoch(postgres, 0), retention])
+      expect(await run(Effect.flip<unknown, StoreError, never>(part))).toMatchObject(refused)
+  })
+
+  it("takes no batch of an owner from before the migration", async () => {
+    const { postgres } = await freshEvents()
+    const { epoch } = await run(acquireEpoch(postgres, 0))
+    // The last migration, once more: what a newer version would do.
+    await rows(postgres, "DELETE FROM schema_migrations WHERE version = 2")
+    await rows(postgres, "ALTER TABLE deployment DROP COLUMN raw_since")
+    expect(await run(migrate(postgres))).toEqual(["002_raw_since"])
+    const batch = { partition: 0, epoch, entries: entriesFrom(1, [event()]), calendar: UTC }
+    expect(await run(Effect.flip(writeBatch(postgres, batch)))).toBeInstanceOf(Fenced)
+    expect(await countOf(postgres, "analytics_events")).toBe(0)
   })
 })
 

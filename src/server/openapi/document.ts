@@ -147,7 +147,11 @@ const readinessShape = shape<{
 }>({
   ready: { type: "boolean" },
   redis: { type: "string", enum: ["up", "down"] },
-  postgres: { type: "string", enum: ["up", "down"] },
+  postgres: {
+    type: "string",
+    enum: ["up", "down", "migrated"],
+    description: "migrated: a newer version has changed the schema; this node only takes events.",
+  },
   backlog: { type: ["integer", "null"], minimum: 0 },
   oldest_event_age_seconds: { type: ["number", "null"], minimum: 0 },
 })
