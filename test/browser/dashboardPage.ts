@@ -5,6 +5,7 @@ import { Effect, Exit, Logger, Scope } from "effect"
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
 import { startNode } from "../../src/app.ts"
 import { type AppConfig, loadConfig } from "../../src/config.ts"
+import { eventually, freePort } from "../support/index.ts"
 
 /** Debian's Chromium, or what stands in for it; `undefined` where there is none. */
 export const chromiumPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
@@ -29,15 +30,26 @@ export const launch = (): Promise<Browser> => {
   })
 }
 
+export interface Answer {
+  readonly data: unknown
+}
+
 export interface DashboardNode {
   readonly url: string
   readonly stop: () => Promise<void>
   /** Stops the node and starts another one on the same port, over the same stores. */
   readonly restart: () => Promise<void>
   /** The whole answer of a GET below the API. */
-  readonly get: (path: string) => Promise<{ readonly data: unknown; readonly meta?: unknown }>
-  /** Sends events and waits until they are in the figures of their sites. */
+  readonly get: (path: string) => Promise<Answer>
+  /** Sends events and waits until they are counted. */
   readonly send: (events: ReadonlyArray<object>) => Promise<void>
+}
+
+/** An answer with figures; any other is an error. */
+const answerOf = async (response: Response): Promise<Answer> => {
+  const body: unknown = await response.json()
+  if (typeof body !== "object" || body === null || !("data" in body)) throw new Error(JSON.stringify(body))
+  return body
 }
 
 const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) => effect.pipe(Effect.provide(Logger.layer([])))
@@ -64,9 +76,18 @@ export const startDashboardNode = async (
     )
     return { port: running.port, stop: () => Effect.runPromise(quietly(Scope.close(scope, Exit.void))) }
   }
-  let node = await begin(0)
+  let node = await begin(await freePort())
   const url = `http://127.0.0.1:${node.port}`
-  const get = async (path: string) => (await fetch(`${url}/api/v1/analytics/${path}`)).json()
+  const get = async (path: string) => answerOf(await fetch(`${url}/api/v1/analytics/${path}`))
+  /** An event leaves the backlog when Postgres and Redis have it. */
+  const counted = () =>
+    eventually(
+      async () => {
+        const { data } = await answerOf(await fetch(`${url}/ready`))
+        if (Object(data).backlog !== 0) throw new Error(`not counted yet: ${JSON.stringify(data)}`)
+      },
+      { timeout: 30_000 },
+    )
   return {
     url,
     stop: () => node.stop(),
@@ -79,9 +100,11 @@ export const startDashboardNode = async (
       for (let i = 0; i < events.length; i += 500) {
         const body = JSON.stringify(events.slice(i, i + 500))
         const answer = await fetch(`${url}/api/v1/analytics/events`, { method: "POST", body })
-        const { data } = await answer.json()
-        if (data?.rejected?.length !== 0) throw new Error(JSON.stringify(data))
+        const { data } = await answerOf(answer)
+        const { rejected } = Object(data)
+        if (!Array.isArray(rejected) || rejected.length > 0) throw new Error(JSON.stringify(data))
       }
+      await counted()
     },
   }
 }

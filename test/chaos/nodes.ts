@@ -1,9 +1,8 @@
 /** Nodes as processes of their own, each on a port that it keeps when it is started again. */
 import { type ChildProcess, spawn } from "node:child_process"
-import { randomInt } from "node:crypto"
 import { appendFileSync, readFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
+import { freePort } from "../support/freePort.ts"
 
 export interface NodeOptions {
   readonly name: string
@@ -15,24 +14,6 @@ export interface NodeOptions {
 }
 
 const READY_MS = 40_000
-/** Below the ports that systems give to outgoing connections. */
-const PORTS = { from: 20_000, to: 32_000 }
-
-const isFree = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.once("error", () => resolve(false))
-    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => server.close(() => resolve(true)))
-  })
-
-const freePort = async (): Promise<number> => {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const port = randomInt(PORTS.from, PORTS.to)
-    if (await isFree(port)) return port
-  }
-  throw new Error("no free port was found")
-}
-
 export class ChaosNode {
   readonly #options: NodeOptions
   readonly port: number

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { startServer } from "../../src/server/server.ts"
 import { eventually } from "../support/eventually.ts"
+import { freePort } from "../support/freePort.ts"
 import { RawConnection, rawEvent } from "./rawClient.ts"
 import { API, DEFAULTS, serve, VISITOR, World } from "./serverFixture.ts"
 
@@ -73,6 +74,16 @@ describe("a start", () => {
       new RegExp(`^PORT is ${running.server.port}: it should be .*\\.$`),
     )
     expect((await fetch(`${running.url}${API}/stats`)).status).toBe(200)
+  })
+
+  it("takes the port of a server that has just stopped and closed its connections", async () => {
+    const port = await freePort()
+    const running = await serve({ port })
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/ws/analytics`)
+    await new Promise((resolve) => socket.addEventListener("message", resolve, { once: true }))
+    await running.stop()
+    await using again = await serve({ port })
+    expect((await fetch(`${again.url}${API}/stats`)).status).toBe(200)
   })
 
   it("on an address of another machine names HOST", async () => {

@@ -100,25 +100,27 @@ const HeatmapView = ({
           {t.many}
         </span>
       </p>
-      <table class="unseen">
-        <caption>{t.heatmap}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{t.position}</th>
-            <th scope="col">{t.clicks}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {top.map(({ x, y, count }) => (
-            <tr key={`${x} ${y}`}>
-              <th scope="row">
-                {number(x)}, {number(y)}
-              </th>
-              <td>{number(count)}</td>
+      <div class="unseen">
+        <table>
+          <caption>{t.heatmap}</caption>
+          <thead>
+            <tr>
+              <th scope="col">{t.position}</th>
+              <th scope="col">{t.clicks}</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {top.map(({ x, y, count }) => (
+              <tr key={`${x} ${y}`}>
+                <th scope="row">
+                  {number(x)}, {number(y)}
+                </th>
+                <td>{number(count)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </>
   )
 }

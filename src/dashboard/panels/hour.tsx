@@ -75,25 +75,27 @@ const HourChart = ({ hour, scheme }: { readonly hour: LastHour; readonly scheme:
   return (
     <>
       <div class="chart" ref={place} role="img" aria-label={summary} data-total={total} />
-      <table class="unseen">
-        <caption>{t.lastHour}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{t.minute}</th>
-            <th scope="col">{t.eventsPerMinute}</th>
-            <th scope="col">{t.visitorsPresent}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {hour.events.map((count, index) => (
-            <tr key={hour.first + index}>
-              <th scope="row">{shortClock(minuteAt(hour, index))}</th>
-              <td>{number(count)}</td>
-              <td>{number(hour.visitors[index] ?? 0)}</td>
+      <div class="unseen">
+        <table>
+          <caption>{t.lastHour}</caption>
+          <thead>
+            <tr>
+              <th scope="col">{t.minute}</th>
+              <th scope="col">{t.eventsPerMinute}</th>
+              <th scope="col">{t.visitorsPresent}</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {hour.events.map((count, index) => (
+              <tr key={hour.first + index}>
+                <th scope="row">{shortClock(minuteAt(hour, index))}</th>
+                <td>{number(count)}</td>
+                <td>{number(hour.visitors[index] ?? 0)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </>
   )
 }

@@ -31,7 +31,7 @@ export const TimelinePanel = ({ timeline, newEvents, onAgain, onOlder }: Timelin
             <p class="empty">{t.timelineEmpty}</p>
           ) : (
             // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
-            <section class="scroller" tabIndex={0} aria-label={t.timeline}>
+            <section class="scroller" tabIndex={0} aria-label={t.timelineHint}>
               <table>
                 <thead>
                   <tr>
