@@ -22,6 +22,8 @@ export interface Stores {
 
 /** A batch that Postgres has not finished by then is given up and tried again. */
 const STATEMENT_TIMEOUT_MS = 30_000
+/** Longer than any pause of a healthy thread between two statements; a frozen owner's locks are gone after it. */
+const IDLE_TRANSACTION_MS = 10_000
 
 /** Runs until interrupted; ends by finishing running batches and giving leases back. */
 export const runActors = (
@@ -42,6 +44,7 @@ export const runActors = (
         name: "maicivy actors",
         statementTimeoutMs: STATEMENT_TIMEOUT_MS,
         transactionDeadlineMs: STATEMENT_TIMEOUT_MS + 5000,
+        idleTransactionMs: IDLE_TRANSACTION_MS,
       },
       metrics,
     )

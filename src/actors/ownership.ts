@@ -90,6 +90,17 @@ export const makeOwnership = (
     }),
 })
 
+/** The nodes that live, those without actors included, by Redis' clock, which their heartbeats go by. */
+export const liveNodes = (
+  redis: RedisConnection,
+  prefix: string,
+  metrics: Metrics,
+): Effect.Effect<ReadonlyArray<string>, StoreError> =>
+  redisCall(metrics, "heartbeat", async () => {
+    const reply = await heartbeatScript.run(redis, [nodesKey(prefix)], ["", 0])
+    return Array.isArray(reply) ? reply.map(String) : []
+  })
+
 /** Says that a node without actors lives, until the scope ends. */
 export const announceHttpNode = (
   redis: RedisConnection,

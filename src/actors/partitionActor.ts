@@ -14,7 +14,8 @@
  *   tried a few times more and then dead-lettered. The others go on.
  * - **one by one** when this partition's first entry has met several owners, so that an entry which ends its actor is
  *   found, too.
- * - **fenced**: a later epoch owns the partition; the actor ends and changes nothing more.
+ * - **fenced**: a later epoch owns the partition, or Redis was away and may have come back without its last writes; the actor
+ *   ends, changes nothing more, and whoever owns the partition next takes it over anew.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -97,7 +98,7 @@ export const runPartitionActor = (
     )
     if (takeover.lost) {
       yield* Effect.logError(
-        "Redis has lost this partition's figures; run the rebuild command to restore them from Postgres",
+        "Redis has lost figures of this partition; run the rebuild command to restore them from Postgres",
       ).pipe(Effect.annotateLogs({ partition }))
     }
 
@@ -259,11 +260,25 @@ export const runPartitionActor = (
         { discard: true },
       )
 
+    const readOn = Effect.suspend(() => log.read(position, BATCH_ENTRIES)).pipe(
+      Effect.catch((error) =>
+        error.unavailable
+          ? // What a takeover finds may be older than this position, and reading on from it would pass that by.
+            log
+              .read(position, 1)
+              .pipe(
+                Effect.retry({ schedule: whileAway, while: (again) => again.unavailable }),
+                Effect.andThen(
+                  new Fenced({ partition, message: "Redis was away; the partition is taken over anew" }),
+                ),
+              )
+          : Effect.fail(error),
+      ),
+    )
+
     let careful = takeover.deliveries >= CAREFUL_AFTER
     while (true) {
-      const entries = yield* log
-        .read(position, BATCH_ENTRIES)
-        .pipe(Effect.retry({ schedule: whileAway, while: (error) => error.unavailable }))
+      const entries = yield* readOn
       if (entries.length > 0) yield* careful ? processOneByOne(entries) : processBatch(entries)
       careful = false
     }

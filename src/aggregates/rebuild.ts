@@ -31,7 +31,7 @@ const swapScript = Script.load(new URL("./lua/swap.lua", import.meta.url))
 const CALL_VISITORS = 5000
 /** Days of one script call. */
 const CALL_DAYS = 30
-/** What the lease is held for at a time, milliseconds. A rebuild that dies leaves the partition waiting no longer. */
+/** Default of {@link RebuildOptions.leaseMs}: a rebuild's calls may take longer than an actor's. */
 const LEASE_MS = 30_000
 
 export interface RebuildOptions {
@@ -43,6 +43,8 @@ export interface RebuildOptions {
   readonly calendar: Calendar
   readonly metrics: Metrics
   readonly log: PartitionLog
+  /** What the lease is held for at a time, milliseconds. A rebuild that dies leaves the partition waiting no longer. */
+  readonly leaseMs?: number
   /** Unix milliseconds. */
   readonly now: () => number
 }
@@ -75,15 +77,21 @@ export const dropFigures = (
   })
 
 /** Takes the lease from whoever has it, which the epoch makes safe, and keeps it until the scope ends. */
-const seizeLease = ({ redis, prefix, partition, metrics }: RebuildOptions, token: string) => {
+const seizeLease = (
+  { redis, prefix, partition, metrics, leaseMs = LEASE_MS }: RebuildOptions,
+  token: string,
+) => {
   const { lease } = streamKeys(prefix, partition)
-  const hold = redisCall(metrics, "lease", () => redis.set(lease, token, "PX", LEASE_MS))
+  const hold = redisCall(metrics, "lease", () => redis.set(lease, token, "PX", leaseMs))
   return Effect.acquireRelease(hold, () =>
     redisCall(metrics, "lease", async () => {
       if ((await redis.get(lease)) === token) await redis.del(lease)
     }).pipe(Effect.ignore),
   ).pipe(
-    Effect.andThen(Effect.forkScoped(Effect.forever(Effect.sleep(LEASE_MS / 3).pipe(Effect.andThen(hold))))),
+    // A renewal may fail twice; should all do, another owner's epoch ends the rebuild.
+    Effect.andThen(
+      Effect.forkScoped(Effect.forever(Effect.sleep(leaseMs / 3).pipe(Effect.andThen(Effect.ignore(hold))))),
+    ),
   )
 }
 

@@ -1,6 +1,7 @@
 /** `rebuild`: every figure in Redis anew from Postgres, partition by partition. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import { liveNodes } from "../actors/ownership.ts"
 import { dropFigures, rebuildPartition } from "../aggregates/rebuild.ts"
 import type { CommandStores } from "../app.ts"
 import type { AppConfig } from "../config.ts"
@@ -8,9 +9,8 @@ import { Calendar } from "../domain/period.ts"
 import { ensureDeployment } from "../events/deployment.ts"
 import { migrate } from "../events/migrate.ts"
 import { recomputeDailyTotals } from "../events/recompute.ts"
-import { connectRedis, redisCall } from "../stores/redis.ts"
+import { connectRedis } from "../stores/redis.ts"
 import { readBacklog } from "../stream/backlog.ts"
-import { nodesKey } from "../stream/keys.ts"
 import { makePartitionLog } from "../stream/partitionLog.ts"
 import { CommandError } from "./error.ts"
 
@@ -46,9 +46,7 @@ const change = (config: AppConfig, stores: CommandStores, command: RebuildComman
         message: `--partitions is ${after.partitions}: it should be 1 to 64.`,
       })
     }
-    const nodes = yield* redisCall(metrics, "rebuild", () =>
-      redis.zrangebyscore(nodesKey(prefix), Date.now(), "+inf"),
-    )
+    const nodes = yield* liveNodes(redis, prefix, metrics)
     if (nodes.length > 0) {
       return yield* new CommandError({
         message: `${nodes.length} node(s) run: stop every node first, then run this again.`,

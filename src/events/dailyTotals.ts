@@ -20,13 +20,36 @@ export interface TotalRow {
   readonly count: number
 }
 
+/** Names of themes come from visitors: of a partition, site and day, what would exceed this many is summed under one name. */
+const MAX_THEMES = 10_000
+const OTHER_THEME = "(other)"
+
 /** SQL that adds to the totals; both arguments are parameters: the partition, and JSON of {@link TotalRow}s. */
 export const addTotals = (partition: string, rows: string): string => `
-  INSERT INTO daily_totals AS kept (partition, site_id, day, metric, name, count)
-  SELECT ${partition}, site_id, day, metric, name, count
-  FROM json_to_recordset(${rows}::json) AS total (
-    site_id smallint, day date, metric text, name text, count bigint
+  WITH brought AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(${rows}::json) AS total (
+      site_id smallint, day date, metric text, name text, count bigint
+    )
+  ), full_days AS MATERIALIZED (
+    SELECT site_id, day FROM brought WHERE metric = 'theme' GROUP BY site_id, day
+    HAVING count(*) + (
+      SELECT count(*) FROM (
+        SELECT FROM daily_totals AS known
+        WHERE partition = ${partition} AND known.site_id = brought.site_id AND known.day = brought.day AND metric = 'theme'
+        LIMIT ${MAX_THEMES}
+      ) AS themes
+    ) > ${MAX_THEMES}
+  ), named AS (
+    SELECT site_id, day, metric, count,
+      CASE WHEN metric = 'theme' AND (site_id, day) IN (SELECT site_id, day FROM full_days) AND NOT EXISTS (
+        SELECT FROM daily_totals AS known
+        WHERE partition = ${partition} AND known.site_id = brought.site_id AND known.day = brought.day
+          AND metric = 'theme' AND known.name = brought.name
+      ) THEN '${OTHER_THEME}' ELSE name END AS name
+    FROM brought
   )
+  INSERT INTO daily_totals AS kept (partition, site_id, day, metric, name, count)
+  SELECT ${partition}, site_id, day, metric, name, sum(count) FROM named GROUP BY site_id, day, metric, name
   ON CONFLICT (partition, site_id, day, metric, name) DO UPDATE SET count = kept.count + excluded.count`
 
 /** The rows of a day's totals; zeros have none. */

@@ -40,7 +40,7 @@ export interface RetentionOptions {
   readonly dryRun: boolean
   /** `false` deletes row by row even where a whole table has expired; the default is to drop it. */
   readonly dropPartitions?: boolean
-  /** Unix milliseconds. */
+  /** This machine's time, unix milliseconds; should Postgres' be earlier, that decides. */
   readonly now: number
   readonly metrics: Metrics
   /** In the deployment's time zone. */
@@ -81,6 +81,25 @@ export type RetentionReport =
 /** Before anything goes: what is complete must never be overstated. */
 const NOTE_CUTOFF = "UPDATE deployment SET raw_since = greatest(raw_since, $1)"
 
+const SELECT_CLOCK = "SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now"
+
+/** Clocks that differ by more are told, milliseconds. */
+const CLOCK_TOLERANCE_MS = 60_000
+
+/** The earlier of this machine's time and Postgres': a clock that is ahead must not delete what has not expired. */
+const earlierClock = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  now: number,
+): Effect.fn.Return<number, StoreError> {
+  const [row] = yield* postgres.query<{ now: string }>("retention", SELECT_CLOCK)
+  const theirs = Math.floor(Number(row?.now))
+  if (now - theirs > CLOCK_TOLERANCE_MS)
+    yield* Effect.logWarning("this machine's clock is ahead of Postgres', by which retention goes").pipe(
+      Effect.annotateLogs({ seconds: Math.round((now - theirs) / 1000) }),
+    )
+  return Math.min(now, theirs)
+})
+
 const TRY_LOCK = `SELECT pg_try_advisory_xact_lock(${LOCKS.retention}) AS locked`
 
 /**
@@ -118,7 +137,8 @@ const locked = Effect.fnUntraced(function* (
   options: RetentionOptions,
   mayGoOn: Effect.Effect<void, StoreError>,
 ): Effect.fn.Return<RetentionReport, StoreError> {
-  const { dryRun, metrics, now } = options
+  const { dryRun, metrics } = options
+  const now = yield* earlierClock(postgres, options.now)
   const startedAt = yield* Clock.currentTimeMillis
   const cutoff = now - options.retentionDays * DAY_MS
   const days = yield* expiredDays(postgres, cutoff)

@@ -93,6 +93,11 @@ export interface PostgresOptions {
    * nothing itself, and the system would wait for it for a quarter of an hour. None by default.
    */
   readonly transactionDeadlineMs?: number
+  /**
+   * Has the server end a transaction that waits for its client so many milliseconds: a process that is frozen in the middle
+   * of one would keep its locks from everybody else. None by default.
+   */
+  readonly idleTransactionMs?: number
 }
 
 /** Ends a connection after a time, in the middle of what it does; its calls fail then. */
@@ -119,6 +124,9 @@ export const makePostgres = (
           idleTimeoutMillis: 30_000,
           keepAlive: true,
           ...(options.statementTimeoutMs > 0 && { statement_timeout: options.statementTimeoutMs }),
+          ...(options.idleTransactionMs !== undefined && {
+            idle_in_transaction_session_timeout: options.idleTransactionMs,
+          }),
         })
         // An idle connection that breaks is replaced at the next use; the use reports what is wrong then.
         created.on("error", () => {})

@@ -17,7 +17,7 @@ export interface Takeover {
   readonly applied: string
   /** How often the first waiting entry has been met by a new owner, this time included; 0 when none waits. */
   readonly deliveries: number
-  /** Redis no longer knew the partition although Postgres has applied events of it. */
+  /** Postgres has events whose figures Redis does not have and that it cannot bring again: it came back without its data, or its last part. */
   readonly lost: boolean
 }
 

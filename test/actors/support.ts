@@ -137,6 +137,7 @@ export const pipeline = async (options: PipelineOptions = {}) => {
     calendar,
     prefix,
     redisSettings,
+    databaseUrl: url,
     postgres,
     redis,
     producer,

@@ -1,8 +1,12 @@
 /** Partitions that change hands when nobody asked for it: versions, stores that forgot, owners that froze. */
 import { randomUUID } from "node:crypto"
-import { expect, test } from "vitest"
-import { nodesKey } from "../../src/stream/keys.ts"
-import { eventually } from "../support/index.ts"
+import { Effect } from "effect"
+import { describe, expect, test } from "vitest"
+import { acquireEpoch } from "../../src/events/batchWriter.ts"
+import { connectRedis } from "../../src/stores/redis.ts"
+import { GROUP, nodesKey, streamKeys } from "../../src/stream/keys.ts"
+import { makePartitionLog } from "../../src/stream/partitionLog.ts"
+import { eventually, privateRedis } from "../support/index.ts"
 import { type Pipeline, pipeline, run } from "./support.ts"
 
 const sql = (each: Pipeline, statement: string) => run(each.postgres.query("test", statement))
@@ -33,4 +37,76 @@ test("a node that is older than the schema leaves its partitions to newer ones, 
   await each.drained()
   expect(await each.rowCount()).toBe(21)
   expect(await run(each.figures.stats("main", "day"))).toMatchObject({ total_events: 21 })
+})
+
+/** Everything that Redis has, to be put back later: what a Redis comes back with that was killed before it wrote the rest. */
+const snapshot = async ({ redis, prefix }: Pipeline) => {
+  const keys = await redis.keys(`${prefix}:*`)
+  const dumps = await Promise.all(keys.map((key) => redis.dumpBuffer(key)))
+  return async () => {
+    const back = redis.multi()
+    for (const key of await redis.keys(`${prefix}:*`)) back.del(key)
+    keys.forEach((key, i) => {
+      const dump = dumps[i]
+      if (dump) back.restore(key, 0, dump)
+    })
+    // As a restart does.
+    await back.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").exec()
+  }
+}
+
+test("a Redis that comes back without its last writes is caught up with, though no event arrives", async () => {
+  const store = await privateRedis()
+  const each = await pipeline({ redisUrl: store.url })
+  for (let i = 0; i < 10; i++) await pageView(each)
+  const comeBack = await snapshot(each)
+  each.startNode()
+  await each.drained()
+  await comeBack()
+  await eventually(async () => expect((await run(each.figures.stats("main", "day"))).total_events).toBe(10))
+  await each.drained()
+  expect(await each.rowCount()).toBe(10)
+})
+
+describe("a takeover", () => {
+  const takeOver = async (each: Pipeline, lastStreamId: string) => {
+    const reader = await each.scoped(connectRedis(each.redisSettings, "read", "test"))
+    const log = makePartitionLog({ ...each, partition: 0, reader })
+    const { epoch } = await run(acquireEpoch(each.postgres, 0))
+    await each.redis.set(streamKeys(each.prefix, 0).lease, "token")
+    return { log, epoch, takeover: await run(log.takeOver("token", epoch, lastStreamId)) }
+  }
+
+  test("says that figures are lost when Redis is behind Postgres and no longer has what is missing", async () => {
+    const each = await pipeline()
+    const { events, state } = streamKeys(each.prefix, 0)
+    await each.redis.xadd(events, "5-0", "e", "{}")
+    await each.redis.hset(state, "applied", "4-0")
+    // Written to Postgres, not applied, and still here: the next owner applies it.
+    expect((await takeOver(each, "5-0")).takeover).toMatchObject({ applied: "4-0", lost: false })
+    // Appends after the loss have made the ids high enough, but the entry is gone.
+    await each.redis.xadd(events, "9-0", "e", "{}")
+    expect((await takeOver(each, "7-0")).takeover).toMatchObject({ applied: "4-0", lost: true })
+    // Ids have to be moved on.
+    expect((await takeOver(each, "12-0")).takeover).toMatchObject({ applied: "4-0", lost: true })
+    await expect(each.redis.xadd(events, "11-0", "e", "{}")).rejects.toThrow(/equal or smaller/)
+    // All of it.
+    await each.redis.del(events, state)
+    expect((await takeOver(each, "12-0")).takeover).toMatchObject({ applied: "0-0", lost: true })
+  })
+
+  test("leaves a partition whose dead letters are whole, even when its group was destroyed meanwhile", async () => {
+    const each = await pipeline()
+    const { events, dead, state } = streamKeys(each.prefix, 0)
+    const id = (await each.redis.xadd(events, "*", "e", "{}")) ?? ""
+    const { log, epoch } = await takeOver(each, "0-0")
+    await each.redis.xgroup("DESTROY", events, GROUP)
+    const letter = log.deadLetter(epoch, "0-0", { id, payload: "{}" }, "a reason")
+    expect(await run(Effect.flip(letter))).toMatchObject({ _tag: "StoreError" })
+    expect(await each.redis.hget(state, "applied")).toBe(id)
+    // The next try finds it done.
+    await run(letter)
+    expect(await each.redis.xlen(dead)).toBe(1)
+    expect(await each.redis.xlen(events)).toBe(0)
+  })
 })

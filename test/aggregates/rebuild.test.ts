@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto"
+import pg from "pg"
 import { expect, test } from "vitest"
 import { rebuildPartition } from "../../src/aggregates/rebuild.ts"
 import { connectRedis } from "../../src/stores/redis.ts"
-import { figureKeys } from "../../src/stream/keys.ts"
+import { figureKeys, streamKeys } from "../../src/stream/keys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
 import { PARTITIONS, type Pipeline, pipeline, run } from "../actors/support.ts"
+import { eventually } from "../support/index.ts"
 
 const rebuild = async (each: Pipeline) => {
   const reader = await each.scoped(connectRedis(each.redisSettings, "read", "test"))
@@ -131,4 +133,42 @@ test("a partition with thousands of current visitors and themes is rebuilt", asy
   await rebuild(each)
   expect(await run(each.figures.stats("main", "month"))).toEqual(before)
   expect((await run(each.figures.realtime("main"))).current_visitors).toBe(current)
+})
+
+test("a rebuild keeps its partition though a renewal of its lease fails", async () => {
+  const each = await pipeline()
+  const { lease } = streamKeys(each.prefix, 0)
+  let renewals = 0
+  // The second renewal does not reach Redis.
+  const redis = new Proxy(each.redis, {
+    get: (target, name) => {
+      if (name !== "set") return Reflect.get(target, name)
+      return (...args: Parameters<typeof target.set>) =>
+        ++renewals === 2 ? Promise.reject(new Error("Connection is closed.")) : target.set(...args)
+    },
+  })
+  const holder = new pg.Client(each.databaseUrl)
+  await holder.connect()
+  // Nothing is read from Postgres meanwhile, so the rebuild takes as long as this.
+  await holder.query("BEGIN; LOCK TABLE analytics_events IN ACCESS EXCLUSIVE MODE")
+  const reader = await each.scoped(connectRedis(each.redisSettings, "read", "test"))
+  const log = makePartitionLog({ ...each, partition: 0, reader })
+  const rebuilt = run(
+    rebuildPartition({
+      ...each,
+      redis,
+      log,
+      partition: 0,
+      partitions: PARTITIONS,
+      leaseMs: 600,
+      now: Date.now,
+    }),
+  )
+  await eventually(async () => {
+    expect(renewals).toBeGreaterThan(4)
+    expect(await each.redis.get(lease)).toMatch(/^rebuild/)
+  })
+  await holder.query("COMMIT")
+  await holder.end()
+  await rebuilt
 })

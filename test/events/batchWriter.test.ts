@@ -5,7 +5,18 @@ import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/batc
 import { Fenced, StoreError } from "../../src/stores/errors.ts"
 import type { Postgres } from "../../src/stores/postgres.ts"
 import { eventIdOf } from "../../src/stream/id.ts"
-import { connect, countOf, dailyTotals, entriesFrom, event, freshEvents, rows, run, UTC } from "./support.ts"
+import {
+  connect,
+  countOf,
+  dailyTotals,
+  entriesFrom,
+  event,
+  freshEvents,
+  rows,
+  run,
+  store,
+  UTC,
+} from "./support.ts"
 
 const write = (
   postgres: Postgres,
@@ -256,5 +267,53 @@ describe("daily totals", () => {
       "main 2025-12-08 theme dark: 4",
       "main 2025-12-08 theme light: 2",
     ])
+  })
+
+  it("keep up to 10,000 themes of a partition, site and day by name, and sum further ones", async () => {
+    const { postgres } = await freshEvents()
+    const views = (from: number, count: number) =>
+      store(
+        postgres,
+        Array.from({ length: count }, (_, i) =>
+          event({ type: "cv_theme_change", data: { theme: `t${from + i}` } }),
+        ),
+      )
+    for (let from = 0; from < 10_000; from += 1000) await views(from, 1000)
+    await views(9_998, 5)
+    await views(20_000, 1)
+    const of = async (name: string) => {
+      const found = await rows<{ count: string }>(
+        postgres,
+        "SELECT count FROM daily_totals WHERE metric = 'theme' AND name = $1",
+        [name],
+      )
+      return Number(found[0]?.count ?? 0)
+    }
+    expect([await of("t9999"), await of("t10000"), await of("(other)")]).toEqual([2, 0, 4])
+    expect(await countOf(postgres, "daily_totals WHERE metric = 'theme'")).toBe(10_001)
+  })
+})
+
+describe("an owner that is frozen inside its transaction", () => {
+  it("holds up its successor no longer than the server lets a transaction idle", async () => {
+    const { url } = await freshEvents()
+    const [frozen, successor] = [await connect(url, { idleTransactionMs: 200 }), await connect(url)]
+    const locked = Promise.withResolvers<void>()
+    const thawed = Promise.withResolvers<void>()
+    const batch = run(
+      Effect.flip(
+        frozen.transaction("write_batch", async (sql) => {
+          await sql.query("SELECT FROM stream_partitions WHERE partition = 0 FOR UPDATE")
+          locked.resolve()
+          await thawed.promise
+          await sql.query("UPDATE stream_partitions SET last_stream_id = '9-9'")
+        }),
+      ),
+    )
+    await locked.promise
+    expect(await run(acquireEpoch(successor, 0))).toMatchObject({ epoch: 1, lastStreamId: "0-0" })
+    thawed.resolve()
+    expect(await batch).toMatchObject({ unavailable: true })
+    expect(await countOf(successor, "stream_partitions WHERE last_stream_id <> '0-0'")).toBe(0)
   })
 })

@@ -228,6 +228,19 @@ describe("a day that somebody keeps reading", () => {
   })
 })
 
+describe("a node whose clock is ahead", () => {
+  it("deletes nothing that has not expired by Postgres' clock", async () => {
+    const { postgres } = await freshEvents()
+    await store(postgres, [
+      event({ createdAt: Date.now() - 9 * DAY_MS }),
+      event({ createdAt: Date.now() - 11 * DAY_MS }),
+    ])
+    const report = await run(runRetention(postgres, options({ now: Date.now() + 5 * DAY_MS })))
+    expect(done(report).rows).toBe(1)
+    expect(await countOf(postgres, "analytics_events")).toBe(1)
+  })
+})
+
 describe("before events go", () => {
   it("their periods' unique visitors are kept, and never replaced by less", async () => {
     const { postgres } = await freshEvents()

@@ -8,7 +8,7 @@ import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/batc
 import { ensureDeployment } from "../../src/events/deployment.ts"
 import { migrate } from "../../src/events/migrate.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
-import { makePostgres, type Postgres } from "../../src/stores/postgres.ts"
+import { makePostgres, type Postgres, type PostgresOptions } from "../../src/stores/postgres.ts"
 import { freshDatabase } from "../support/index.ts"
 
 export const UTC = new Calendar("UTC")
@@ -18,11 +18,11 @@ export const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
   Effect.runPromise(Effect.provide(effect, Logger.layer([])))
 
 /** A pool of a few connections, ended after the test. */
-export const connect = async (url: string): Promise<Postgres> => {
+export const connect = async (url: string, options: Partial<PostgresOptions> = {}): Promise<Postgres> => {
   const scope = Effect.runSync(Scope.make())
   onTestFinished(() => run(Scope.close(scope, Exit.void)))
   return run(
-    makePostgres({ url, max: 8, name: "test", statementTimeoutMs: 0 }, new Metrics("test_")).pipe(
+    makePostgres({ url, max: 8, name: "test", statementTimeoutMs: 0, ...options }, new Metrics("test_")).pipe(
       Effect.provideService(Scope.Scope, scope),
     ),
   )

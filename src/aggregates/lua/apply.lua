@@ -60,10 +60,12 @@ local function addCounts(totals, counts, expiry)
 end
 
 local function addThemes(set, themes, expiry)
-  local full = redis.call('ZCARD', set) >= MAX_THEMES
+  local room = MAX_THEMES - redis.call('ZCARD', set)
   for i = 1, #themes, 2 do
     local name = themes[i]
-    if full and not redis.call('ZSCORE', set, name) then name = OTHER_THEME end
+    if room * 2 < #themes and not redis.call('ZSCORE', set, name) then
+      if room > 0 then room = room - 1 else name = OTHER_THEME end
+    end
     redis.call('ZINCRBY', set, themes[i + 1], name)
   end
   if expiry then redis.call('EXPIREAT', set, expiry) end

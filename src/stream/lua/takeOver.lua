@@ -2,7 +2,7 @@
 -- Makes the holder of the lease the owner: from here on only its epoch may change the partition.
 -- KEYS  lease, state, events
 -- ARGV  lease token, epoch, group, last id that Postgres has applied
--- Gives {applied id, deliveries of the first waiting entry, whether Redis had lost its state}, or an error.
+-- Gives {applied id, deliveries of the first waiting entry, whether Redis lacks figures that Postgres has}, or an error.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return redis.error_reply('FENCED the lease is held by another actor')
 end
@@ -20,16 +20,25 @@ else
   if not known then redis.call('XGROUP', 'CREATE', KEYS[3], ARGV[3], '0') end
 end
 redis.call('HSET', KEYS[2], 'epoch', ARGV[2])
+local function parse(id)
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  return tonumber(ms), tonumber(seq)
+end
+local function before(a, b)
+  local ams, aseq = parse(a)
+  local bms, bseq = parse(b)
+  return ams < bms or (ams == bms and aseq < bseq)
+end
+local stored = ARGV[4]
 local applied = redis.call('HGET', KEYS[2], 'applied')
 local lost = 0
 if not applied then
   applied = '0-0'
   redis.call('HSET', KEYS[2], 'applied', applied)
-  if ARGV[4] ~= '0-0' then lost = 1 end
-end
-local function parse(id)
-  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-  return tonumber(ms), tonumber(seq)
+  if stored ~= '0-0' then lost = 1 end
+elseif before(applied, stored) and #redis.call('XRANGE', KEYS[3], stored, stored) == 0 then
+  -- An entry leaves the stream with the figures of its batch only: Redis came back from before that moment.
+  lost = 1
 end
 -- A Redis that lost its streams, or whose clock went back, must not hand out ids that Postgres holds for applied.
 local generated
@@ -37,11 +46,7 @@ local info = redis.call('XINFO', 'STREAM', KEYS[3])
 for i = 1, #info, 2 do
   if info[i] == 'last-generated-id' then generated = info[i + 1] end
 end
-local gms, gseq = parse(generated)
-local pms, pseq = parse(ARGV[4])
-if gms < pms or (gms == pms and gseq < pseq) then
-  redis.call('XSETID', KEYS[3], ARGV[4])
-end
+if before(generated, stored) then redis.call('XSETID', KEYS[3], stored) end
 local deliveries = 0
 local first = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
 if first then
