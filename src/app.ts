@@ -20,6 +20,7 @@ import { syncLog } from "./logging.ts"
 import { Metrics } from "./metrics/metrics.ts"
 import { collectProcessMetrics, scrape } from "./metrics/scrape.ts"
 import { startServer } from "./server/server.ts"
+import type { ReadinessReport } from "./server/services.ts"
 import { checkPostgres, checkRedis } from "./stores/checks.ts"
 import { makePostgres, type Postgres } from "./stores/postgres.ts"
 import { awaitReady, connectRedis } from "./stores/redis.ts"
@@ -264,9 +265,9 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
 /** `migrated`: by a newer version than this one. */
 const schemaState = (postgres: Postgres) =>
   requireKnownSchema(postgres, "ping").pipe(
-    Effect.as("up"),
+    Effect.as("up" as const),
     Effect.catch((error) =>
-      error.code === SCHEMA_TOO_NEW ? Effect.succeed("migrated") : Effect.fail(error),
+      error.code === SCHEMA_TOO_NEW ? Effect.succeed("migrated" as const) : Effect.fail(error),
     ),
   )
 
@@ -275,13 +276,7 @@ const readiness = (
   config: AppConfig,
   postgres: Postgres,
   backlog: ReturnType<typeof readBacklog>,
-): Effect.Effect<{
-  ready: boolean
-  redis: string
-  postgres: string
-  backlog: number | null
-  oldest_event_age_seconds: number | null
-}> =>
+): Effect.Effect<ReadinessReport> =>
   Effect.gen(function* () {
     const limit = Effect.timeout("2 seconds")
     const [partitions, database] = yield* Effect.all(
@@ -289,7 +284,7 @@ const readiness = (
         Effect.option(backlog.pipe(limit)),
         schemaState(postgres).pipe(
           limit,
-          Effect.orElseSucceed(() => "down"),
+          Effect.orElseSucceed(() => "down" as const),
         ),
       ],
       { concurrency: 2 },
@@ -300,13 +295,14 @@ const readiness = (
     const share = Math.ceil(config.maxBacklog / config.partitions)
     const hasRoom = (each: PartitionBacklog) => each.waiting + each.deadLetters < share
     const oldest = streams === null ? null : Math.max(...streams.map((each) => each.oldestAgeMs)) / 1000
-    return {
+    const report: ReadinessReport = {
       ready: (streams?.every(hasRoom) ?? false) && database === "up",
       redis: streams === null ? "down" : "up",
       postgres: database,
       backlog: waiting,
       oldest_event_age_seconds: oldest,
     }
+    return report
   })
 
 /** Thousands of refusals a second say nothing that one does not. */

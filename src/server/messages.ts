@@ -1,16 +1,20 @@
 /** What clients may say over the WebSocket. */
 import { TOPICS, type Topic } from "./hub.ts"
 
+/** Why a message may be refused. */
+export const MESSAGE_CODES = [
+  "INVALID_JSON",
+  "INVALID_MESSAGE",
+  "UNKNOWN_TYPE",
+  "UNKNOWN_TOPIC",
+  "UNKNOWN_SITE",
+  "BINARY_MESSAGE",
+  "MESSAGE_TOO_LARGE",
+  "RATE_LIMITED",
+] as const
+
 /** Why a message was refused; the `code` of the error frame. */
-export type MessageCode =
-  | "INVALID_JSON"
-  | "INVALID_MESSAGE"
-  | "UNKNOWN_TYPE"
-  | "UNKNOWN_TOPIC"
-  | "UNKNOWN_SITE"
-  | "BINARY_MESSAGE"
-  | "MESSAGE_TOO_LARGE"
-  | "RATE_LIMITED"
+export type MessageCode = (typeof MESSAGE_CODES)[number]
 
 export class MessageError {
   readonly code: MessageCode

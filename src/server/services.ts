@@ -33,7 +33,13 @@ export interface EventQueries extends Omit<Questions, "exportVisitors" | "export
 /** What `/ready` answers; `ready` decides between 200 and 503. */
 export interface ReadinessReport {
   readonly ready: boolean
-  readonly [part: string]: unknown
+  readonly redis: "up" | "down"
+  /** `migrated`: by a newer version than this one, which only takes events then. */
+  readonly postgres: "up" | "down" | "migrated"
+  /** Events that wait; `null` while Redis is down. */
+  readonly backlog: number | null
+  /** Seconds; 0 when none waits, `null` while Redis is down. */
+  readonly oldest_event_age_seconds: number | null
 }
 
 export interface Readiness {

@@ -1,67 +1,14 @@
 import { randomUUID } from "node:crypto"
-import { Effect, Exit, Logger, Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import { expect, onTestFinished, test } from "vitest"
-import { type CommandStores, type RunningNode, startNode, withStores } from "../../src/app.ts"
+import { type CommandStores, withStores } from "../../src/app.ts"
 import { rebuild } from "../../src/commands/rebuild.ts"
 import { describeRetention, retain } from "../../src/commands/retention.ts"
-import { type AppConfig, loadConfig, nodeUrl } from "../../src/config.ts"
+import type { AppConfig } from "../../src/config.ts"
 import { fingerprint, partitionOf } from "../../src/domain/visitor.ts"
 import { figureKeys } from "../../src/stream/keys.ts"
-import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
-
-const TOKEN = "0123456789abcdef"
-
-/** The settings of a node of this test's own. */
-const settings = async (given: Partial<AppConfig> = {}): Promise<AppConfig> => ({
-  ...(await Effect.runPromise(loadConfig)),
-  port: 0,
-  redisUrl: redisUrl(),
-  databaseUrl: await freshDatabase(),
-  redisKeyPrefix: freshKeyPrefix().replace(":", ""),
-  sites: ["main", "blog"],
-  partitions: 2,
-  rateLimitPerMinute: 0,
-  adminToken: TOKEN,
-  logLevel: "error",
-  ...given,
-})
-
-const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) => effect.pipe(Effect.provide(Logger.layer([])))
-
-/** A node within this process, stopped after the test. */
-const node = async (config: AppConfig) => {
-  const scope = Effect.runSync(Scope.make())
-  let stopped: Promise<void> | null = null
-  const stop = () => {
-    stopped ??= Effect.runPromise(quietly(Scope.close(scope, Exit.void)))
-    return stopped
-  }
-  onTestFinished(stop)
-  const running: RunningNode = await Effect.runPromise(
-    quietly(startNode(config, { actorsIn: "main" })).pipe(Effect.provideService(Scope.Scope, scope)),
-  )
-  const base = nodeUrl(config.host, running.port)
-  const get = async (path: string) => {
-    const response = await fetch(`${base}${path}`)
-    return { status: response.status, text: await response.text() }
-  }
-  return {
-    base,
-    stop,
-    get,
-    data: async (path: string) => JSON.parse((await get(`/api/v1/analytics/${path}`)).text).data,
-    post: async (body: unknown) =>
-      (await fetch(`${base}/api/v1/analytics/event`, { method: "POST", body: JSON.stringify(body) })).status,
-    admin: async (method: string, visitor: string) => {
-      const response = await fetch(`${base}/api/v1/analytics/visitors/${visitor}`, {
-        method,
-        headers: { Authorization: `Bearer ${TOKEN}` },
-      })
-      const body: { data: ReadonlyArray<unknown> } = JSON.parse(await response.text())
-      return { status: response.status, body }
-    },
-  }
-}
+import { eventually } from "../support/index.ts"
+import { node, quietly, settings } from "./support.ts"
 
 const command = <A, E>(
   config: AppConfig,

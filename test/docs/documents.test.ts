@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest"
-import { BEGIN, END, markedTable, settingsTable } from "../../scripts/settingsTable.ts"
+import { apiTables } from "../../scripts/apiTables.ts"
+import { marked } from "../../scripts/marked.ts"
+import { settingsTable } from "../../scripts/settingsTable.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
-import type { Ingest } from "../../src/server/ingest.ts"
+import { MESSAGE_CODES } from "../../src/server/messages.ts"
 import { STATUS } from "../../src/server/problem.ts"
-import { apiRoutes } from "../../src/server/routes.ts"
 import { WEBSOCKET_PATH } from "../../src/server/websocket.ts"
 import { figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stream/keys.ts"
-import { World } from "../server/serverFixture.ts"
+import { routes, served } from "../openapi/routes.ts"
 import { brokenLinks, codes, documents, filesIn, read, section, tableRows } from "./documents.ts"
 
 const sorted = (texts: Iterable<string>): ReadonlyArray<string> => [...texts].sort()
@@ -19,10 +20,7 @@ const BASE = "/api/v1/analytics"
 
 describe("the README", () => {
   it("shows the settings that there are", () => {
-    const readme = read("README.md")
-    expect(readme, `README.md needs the markers ${BEGIN} and ${END}.`).toContain(BEGIN)
-    expect(readme, `README.md needs the markers ${BEGIN} and ${END}.`).toContain(END)
-    expect(markedTable(readme), "Run `node scripts/settingsTable.ts --write`.").toBe(settingsTable())
+    expect(marked(read("README.md"), "settings"), "Run `npm run tables`.").toBe(settingsTable())
   })
 })
 
@@ -64,21 +62,17 @@ describe("error codes", () => {
   })
 
   it("of the WebSocket are those of docs/websocket.md", () => {
-    const union = /export type MessageCode =([\s\S]*?)\n\n/.exec(read("src/server/messages.ts"))?.[1] ?? ""
-    const known = [...union.matchAll(/"([A-Z_0-9]+)"/g)].map((match) => match[1] ?? "")
-    expect(known.length).toBeGreaterThan(5)
     const frames = [...read("src/server/hub.ts").matchAll(/code: "([A-Z_]+)"/g)].map(
       (match) => match[1] ?? "",
     )
     const documented = firstCells(section(read("docs/websocket.md"), "From the client")).filter((code) =>
       /^[A-Z_]+$/.test(code),
     )
-    expect(sorted(documented)).toEqual(sorted(new Set([...known, ...frames])))
+    expect(sorted(documented)).toEqual(sorted(new Set([...MESSAGE_CODES, ...frames])))
   })
 
   it("in the documents are codes that there are", () => {
-    const union = read("src/server/messages.ts").match(/"[A-Z_]+"/g) ?? []
-    const known = new Set([...Object.keys(STATUS), ...union.map((text) => text.slice(1, -1))])
+    const known = new Set([...Object.keys(STATUS), ...MESSAGE_CODES])
     const api = section(read("docs/api.md"), "Sending events")
     const quoted = [...api.matchAll(/"code":"([A-Z_]+)"/g)].map((match) => match[1] ?? "")
     const ends = /_(TYPE|DATA|URL|ID|RANGE|VISITOR|SITE|UNAVAILABLE|FULL|LIMITED|KEY)$/
@@ -87,37 +81,24 @@ describe("error codes", () => {
   })
 })
 
-/** The router's routes; nothing of what they would call runs. */
-const routes = () =>
-  apiRoutes({
-    ingest: {} as Ingest,
-    services: new World().services,
-    sites: { declared: new Set(["main"]), default: "main" },
-    adminToken: "token-0123456789",
-    serving: true,
-    run: () => {
-      throw new Error("no route is called here")
-    },
-  })
-
 describe("docs/api.md", () => {
   const text = read("docs/api.md")
   const documented = new Set(
     [...text.matchAll(/`(GET|POST|DELETE) (\/[^\s`?]*)`/g)].map((match) => `${match[1]} ${match[2]}`),
   )
-  const { exact, prefixes } = routes()
-  const served = [
-    ...[...exact].map(([path, route]) => ({ path, methods: Object.keys(route.handlers) })),
-    ...prefixes.map(([prefix, route]) => ({ path: `${prefix}{id}`, methods: Object.keys(route.handlers) })),
-  ].flatMap(({ path, methods }) => methods.map((method) => `${method} ${path.replace(BASE, "")}`))
+  const paths = served().map((route) => route.replace(BASE, ""))
 
   it("has every route with its methods", () => {
-    expect(served).toContain(`GET ${WEBSOCKET_PATH}`)
-    expect(served.filter((route) => !documented.has(route))).toEqual([])
+    expect(paths).toContain(`GET ${WEBSOCKET_PATH}`)
+    expect(paths.filter((route) => !documented.has(route))).toEqual([])
   })
 
   it("has no route that is not served", () => {
-    expect([...documented].filter((route) => !served.includes(route))).toEqual([])
+    expect([...documented].filter((route) => !paths.includes(route))).toEqual([])
+  })
+
+  it.each(Object.entries(apiTables()))("has the table %s of the OpenAPI document", (name, table) => {
+    expect(marked(text, name), "Run `npm run tables`.").toBe(table)
   })
 
   it("shows JSON that is JSON", () => {

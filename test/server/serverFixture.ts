@@ -187,7 +187,15 @@ export class World {
           return { deleted: 7 }
         }),
     },
-    readiness: { check: Effect.sync(() => ({ ready: this.ready, redis: this.ready ? "up" : "down" })) },
+    readiness: {
+      check: Effect.sync(() => ({
+        ready: this.ready,
+        redis: this.ready ? "up" : "down",
+        postgres: "up",
+        backlog: this.ready ? 0 : null,
+        oldest_event_age_seconds: this.ready ? 0 : null,
+      })),
+    },
     metricsText: {
       scrape: Effect.succeed({ contentType: "text/plain; version=0.0.4", body: "maicivy_up 1\n" }),
     },

@@ -1,0 +1,117 @@
+/**
+ * The reference tables of docs/api.md, made from the OpenAPI document that nodes serve: `node scripts/apiTables.ts` prints
+ * them, `--write` puts them between the markers of the document.
+ */
+import { readFileSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { type Operation, openApiDocument, type Parameter } from "../src/server/openapi/document.ts"
+import { eventSchema } from "../src/server/openapi/ingestion.ts"
+import { MEANING } from "../src/server/openapi/problems.ts"
+import { TIMELINE_OFFSET } from "../src/server/parameters.ts"
+import { STATUS } from "../src/server/problem.ts"
+import { markdownTable, withMarked } from "./marked.ts"
+
+const API = new URL("../docs/api.md", import.meta.url)
+const BASE = "/api/v1/analytics"
+
+const code = (value: unknown): string => `\`${String(value)}\``
+
+interface Listed {
+  readonly path: string
+  readonly method: string
+  readonly operation: Operation
+}
+
+const operations = (): ReadonlyArray<Listed> => {
+  const { paths } = openApiDocument({ sites: ["main"], administration: true })
+  return Object.entries(paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({
+      path: path.replace(BASE, ""),
+      method: method.toUpperCase(),
+      operation,
+    })),
+  )
+}
+
+/** Operations with these tags, in the order of the document. */
+const endpoints = (...tags: ReadonlyArray<string>): string =>
+  markdownTable(
+    ["endpoint", "what it is"],
+    operations()
+      .filter(({ operation }) => operation.tags.some((tag) => tags.includes(tag)))
+      .map(({ path, method, operation }) => [code(`${method} ${path}`), `${operation.summary}.`]),
+  )
+
+/** What may be written for a parameter: `1`–`20`, or one of some words. */
+const values = ({ schema }: Parameter): string => {
+  if (Array.isArray(schema.enum)) return schema.enum.map(code).join(", ")
+  if (schema.type !== "integer") return "text"
+  return schema.maximum === TIMELINE_OFFSET.max
+    ? `${schema.minimum} or more`
+    : `${schema.minimum}–${schema.maximum}`
+}
+
+const parameters = (): string =>
+  markdownTable(
+    ["endpoint", "parameter", "values", "default", "meaning"],
+    operations()
+      .filter(({ operation }) => operation.tags.some((tag) => ["figures", "exports"].includes(tag)))
+      .flatMap(({ path, operation }) =>
+        (operation.parameters ?? [])
+          .filter(({ name }) => name !== "site")
+          .map((parameter) => [
+            code(path),
+            code(parameter.name),
+            values(parameter),
+            parameter.schema.default === undefined ? "" : code(parameter.schema.default),
+            parameter.description ?? "",
+          ]),
+      ),
+  )
+
+const isDescribed = (value: unknown): value is { readonly description: string } =>
+  typeof value === "object" &&
+  value !== null &&
+  "description" in value &&
+  typeof value.description === "string"
+
+const eventFields = (): string => {
+  const { properties } = eventSchema(["main"])
+  return markdownTable(
+    ["field", "value"],
+    Object.entries(properties ?? {}).map(([name, schema]: [string, unknown]) => [
+      code(name),
+      isDescribed(schema) ? schema.description : "",
+    ]),
+  )
+}
+
+const errors = (): string => {
+  const meanings = new Map<string, string>(Object.entries(MEANING))
+  return markdownTable(
+    ["code", "status", "meaning"],
+    Object.entries(STATUS)
+      .map(([name, line]) => [code(name), line.slice(0, 3), meanings.get(name) ?? ""])
+      .sort(([, a = ""], [, b = ""]) => a.localeCompare(b)),
+  )
+}
+
+/** Every table, by the name of its markers. */
+export const apiTables = (): { readonly [name: string]: string } => ({
+  "api-events": endpoints("events"),
+  "api-event-fields": eventFields(),
+  "api-figures": endpoints("figures"),
+  "api-parameters": parameters(),
+  "api-exports": endpoints("exports"),
+  "api-administration": endpoints("administration"),
+  "api-operations": endpoints("operations", "live", "pages"),
+  "api-errors": errors(),
+})
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (process.argv.includes("--write")) {
+    let text = readFileSync(API, "utf8")
+    for (const [name, table] of Object.entries(apiTables())) text = withMarked(text, name, table)
+    writeFileSync(API, text)
+  } else console.log(Object.values(apiTables()).join("\n\n"))
+}
