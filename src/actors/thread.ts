@@ -4,6 +4,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import { giveBackWhenIdle } from "../idleMemory.ts"
 import { loggingLayer } from "../logging.ts"
 import { Metrics } from "../metrics/metrics.ts"
 import { runActors } from "./node.ts"
@@ -16,7 +17,10 @@ const metrics = new Metrics(config.metricsPrefix)
 const send = (message: FromThread) => port.postMessage(message)
 
 const fiber = Effect.runFork(
-  runActors(config, stores, node, metrics).pipe(Effect.scoped, Effect.provide(loggingLayer(config.logLevel))),
+  Effect.andThen(giveBackWhenIdle, runActors(config, stores, node, metrics)).pipe(
+    Effect.scoped,
+    Effect.provide(loggingLayer(config.logLevel)),
+  ),
 )
 
 port.on("message", (message: ToThread) => {

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { startNode } from "../app.ts"
 import { type AppConfig, nodeUrl } from "../config.ts"
+import { giveBackWhenIdle } from "../idleMemory.ts"
 
 /** A stop that has not ended by then is cut short; what was acknowledged is in the stores already. Milliseconds. */
 const STOP_DEADLINE_MS = 9500
@@ -18,6 +19,7 @@ export const serveUntilStopped = (config: AppConfig) =>
       )
       let deadline: NodeJS.Timeout | undefined
       const node = yield* startNode(config, { actorsIn: "thread" })
+      yield* giveBackWhenIdle
       const url = nodeUrl(config.host, node.port)
       process.stdout.write(
         [
