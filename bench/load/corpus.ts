@@ -1,0 +1,167 @@
+/**
+ * Realistic events as HTTP requests, made beforehand so that sending them costs the load generator as little as can be.
+ *
+ * A corpus is sent over and over; {@link STAMPS} in a request are replaced by hexadecimal digits while it is sent, so that
+ * every event has an id of its own and every round brings new visitors.
+ */
+import { writeFileSync } from "node:fs"
+import { happening } from "../../test/traffic/happenings.ts"
+import { Random } from "../../test/traffic/random.ts"
+import {
+  advance,
+  makeVisitor,
+  type Session,
+  startSession,
+  type Visitor,
+} from "../../test/traffic/visitors.ts"
+
+/** Characters that no request contains: where the event's number and the round's number go. */
+export const STAMPS = { event: "\u0001", round: "\u0002", lineEnd: "\u0003" } as const
+/** Digits of a stamp. */
+export const STAMP_DIGITS = 12
+
+export interface CorpusOptions {
+  readonly events: number
+  /** Whether events bring an id, as those of the tracker and the SDK do. */
+  readonly ids: boolean
+  /** Events of a request; 1 posts them singly. */
+  readonly perRequest: number
+}
+
+/** What an event adds to the figures. */
+interface Planned {
+  readonly json: string
+  readonly visitor: Visitor
+  readonly pageView: boolean
+  readonly letter: boolean
+}
+
+export interface Request {
+  /** Text with stamps. */
+  readonly text: string
+  readonly events: ReadonlyArray<Pick<Planned, "pageView" | "letter">>
+}
+
+export interface Corpus {
+  readonly requests: ReadonlyArray<Request>
+  readonly perRequest: number
+}
+
+const SITES: readonly [string] = ["main"]
+const SEED = 20251208
+/** Sessions that run at the same time. */
+const SESSIONS = 200
+/** A visitor has about so many events in a round. */
+const EVENTS_PER_VISITOR = 8
+/** Part of the sessions that happened earlier, sent late by a client that was offline. */
+const LATE = 0.02
+
+/** Keeps a UUID's head and makes its tail the round's. */
+const ofRound = (uuid: string): string => uuid.slice(0, 24) + STAMPS.round
+
+const planned = (random: Random, session: Session, ids: boolean): Planned => {
+  const { visitor, page, referrer, at } = session
+  const what = happening(random)
+  const body = {
+    ...(ids ? { id: `${random.uuid().slice(0, 24)}\u0001` } : {}),
+    ...what,
+    page_url: `https://example.org${page}`,
+    referrer: referrer ?? undefined,
+    timestamp: at === null ? undefined : new Date(at).toISOString(),
+    visitor_id: visitor.bodyId === null ? undefined : ofRound(visitor.bodyId),
+  }
+  return {
+    // JSON escapes control characters; on the wire the stamps' digits stand there.
+    json: JSON.stringify(body).replaceAll("\\u0001", STAMPS.event).replaceAll("\\u0002", STAMPS.round),
+    visitor,
+    pageView: /^page_?view$/.test(what.event_type),
+    letter: /^letter_generated?$/.test(what.event_type),
+  }
+}
+
+const stampsIn = (text: string): number =>
+  text.split(STAMPS.event).length + text.split(STAMPS.round).length - 2
+
+/** An HTTP/1.1 request as it goes over the wire, but for the stamps. */
+const request = (path: string, { sender }: Visitor, body: string): string => {
+  const length = Buffer.byteLength(body) + stampsIn(body) * (STAMP_DIGITS - 1)
+  const headers = [
+    `POST ${path} HTTP/1.1`,
+    "Host: 127.0.0.1",
+    `User-Agent: ${sender.userAgent}`,
+    "Content-Type: application/json",
+    `Content-Length: ${length}`,
+    ...(sender.referer === null ? [] : [`Referer: ${sender.referer}`]),
+    ...(sender.visitorHeader === null ? [] : [`X-Visitor-Id: ${ofRound(sender.visitorHeader)}`]),
+    ...(sender.cookie === null ? [] : [`Cookie: maicivy_session=${ofRound(sender.cookie)}`]),
+  ]
+  return `${headers.join("\r\n")}\r\n\r\n${body}`
+}
+
+const EVENT_PATH = "/api/v1/analytics/event"
+const EVENTS_PATH = "/api/v1/analytics/events"
+
+/** Makes a corpus: the same one each time, but for the times of late events. */
+export const makeCorpus = (options: CorpusOptions): Corpus => {
+  const random = new Random(SEED)
+  const count = Math.max(4, Math.ceil(options.events / EVENTS_PER_VISITOR))
+  const visitors = Array.from({ length: count }, (_, i) => makeVisitor(random, SITES, i))
+  // A request has one sender: in a batch every event says whose it is.
+  const bodied = visitors.filter((visitor) => visitor.bodyId !== null)
+  const sessions: Array<Session> = []
+  const next = (): Planned => {
+    const index = random.integer(0, SESSIONS - 1)
+    let session = sessions[index]
+    if (session === undefined || session.left <= 0) {
+      const [first, ...others] = options.perRequest > 1 ? bodied : visitors
+      if (first === undefined) throw new Error("there is no visitor")
+      session = startSession(random, random.pick([first, ...others]), Date.now())
+      if (!random.chance(LATE)) session.at = null
+      sessions[index] = session
+    }
+    const event = planned(random, session, options.ids)
+    advance(random, session, session.visitor.site)
+    return event
+  }
+  const requests = Array.from({ length: Math.ceil(options.events / options.perRequest) }, () => {
+    const events = Array.from({ length: options.perRequest }, next)
+    const [first] = events
+    if (first === undefined) throw new Error("a request has no event")
+    const text =
+      options.perRequest === 1
+        ? request(EVENT_PATH, first.visitor, first.json)
+        : request(EVENTS_PATH, first.visitor, `[${events.map((event) => event.json).join(",")}]`)
+    return { text, events }
+  })
+  return { requests, perRequest: options.perRequest }
+}
+
+/** What the figures must be once the first `sent` requests, round after round, are counted. */
+export const expectedFigures = (corpus: Corpus, sent: number) => {
+  const totals = { events: 0, pageViews: 0, letters: 0 }
+  const { requests } = corpus
+  const add = (count: number, times: number) => {
+    for (const { events } of requests.slice(0, count))
+      for (const event of events) {
+        totals.events += times
+        if (event.pageView) totals.pageViews += times
+        if (event.letter) totals.letters += times
+      }
+  }
+  add(requests.length, Math.floor(sent / requests.length))
+  add(sent % requests.length, 1)
+  return totals
+}
+
+/** A request with its stamps filled in, as wrk's script and the sender do it. */
+export const stamped = (text: string, event: number, round: number): string =>
+  text
+    .replaceAll(STAMPS.event, event.toString(16).padStart(STAMP_DIGITS, "0"))
+    .replaceAll(STAMPS.round, round.toString(16).padStart(STAMP_DIGITS, "0"))
+
+/** Writes a corpus for load generators in other processes: a request a line. */
+export const writeCorpus = (file: string, corpus: Corpus): void =>
+  writeFileSync(
+    file,
+    corpus.requests.map(({ text }) => `${text.replaceAll("\r\n", STAMPS.lineEnd)}\n`).join(""),
+  )

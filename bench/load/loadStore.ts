@@ -1,0 +1,130 @@
+/**
+ * Fills a data folder's Postgres with events of the past, a process of its own: through the batch writer that the actors
+ * use, in batches of their size, so that what is stored is what they would have stored. Redis is left to `rebuild`.
+ *
+ * Arguments: {@link LoadOptions} as JSON; DATA_DIR and the other settings by environment.
+ */
+import * as Effect from "effect/Effect"
+import { prepareStores, withStores } from "../../src/app.ts"
+import { loadConfig } from "../../src/config.ts"
+import { decodeEvent, Rejection, type StreamEvent } from "../../src/domain/event.ts"
+import { Calendar } from "../../src/domain/period.ts"
+import { partitionOf } from "../../src/domain/visitor.ts"
+import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/batchWriter.ts"
+import { happening } from "../../test/traffic/happenings.ts"
+import { Random } from "../../test/traffic/random.ts"
+import {
+  advance,
+  makeVisitor,
+  type Session,
+  startSession,
+  type Visitor,
+} from "../../test/traffic/visitors.ts"
+
+export interface LoadOptions {
+  readonly events: number
+  /** Spread evenly from so many days ago … */
+  readonly fromDaysAgo: number
+  /** … to so many days ago. */
+  readonly toDaysAgo: number
+  /** Whether events bring ids of their own. */
+  readonly ids: boolean
+}
+
+const DAY_MS = 86_400_000
+/** Entries of one batch of an actor under load. */
+const BATCH_ENTRIES = 1000
+const SESSIONS = 200
+const EVENTS_PER_VISITOR = 8
+/** Visitors known at a time: about a week's, so that some return and most do not. */
+const VISITORS = 20_000
+
+/** Events one after the other, each a little later than the one before. */
+class Past {
+  readonly #random = new Random(90)
+  readonly #visitors: Array<Visitor> = []
+  readonly #sessions: Array<Session> = []
+  readonly #ids: boolean
+  #made = 0
+
+  constructor(ids: boolean) {
+    this.#ids = ids
+  }
+
+  #visitor(): Visitor {
+    const random = this.#random
+    const [first, ...others] = this.#visitors
+    if (first !== undefined && this.#made++ % EVENTS_PER_VISITOR !== 0) return random.pick([first, ...others])
+    const visitor = makeVisitor(random, ["main"], this.#made)
+    const index = this.#visitors.length < VISITORS ? this.#visitors.length : random.integer(0, VISITORS - 1)
+    this.#visitors[index] = visitor
+    return visitor
+  }
+
+  next(at: number): StreamEvent {
+    const random = this.#random
+    const index = random.integer(0, SESSIONS - 1)
+    let session = this.#sessions[index]
+    if (session === undefined || session.left <= 0) {
+      session = startSession(random, this.#visitor(), at)
+      this.#sessions[index] = session
+    }
+    const { visitor, page, referrer } = session
+    const body = { ...happening(random), page_url: `https://example.org${page}`, referrer }
+    advance(random, session, visitor.site)
+    const event = decodeEvent(body, { now: at, sites: new Set(["main"]), site: "main", referer: null })
+    if (event instanceof Rejection) throw new Error(event.error)
+    const visitorId = (visitor.bodyId ?? visitor.sender.visitorHeader ?? visitor.sender.cookie)?.toLowerCase()
+    return {
+      ...event,
+      id: this.#ids ? random.uuid() : null,
+      visitorId: visitorId ?? random.uuid(),
+      data: event.data === null ? null : JSON.parse(event.data),
+    }
+  }
+}
+
+const options: LoadOptions = JSON.parse(process.argv[2] ?? "{}")
+
+const program = Effect.gen(function* () {
+  const config = yield* loadConfig
+  const { postgres } = yield* withStores(config)
+  yield* prepareStores(config, postgres)
+  const calendar = new Calendar(config.timeZone)
+  const epochs = yield* Effect.forEach(
+    Array.from({ length: config.partitions }, (_, partition) => partition),
+    (partition) => acquireEpoch(postgres, partition),
+  )
+  const past = new Past(options.ids)
+  const end = Date.now() - options.toDaysAgo * DAY_MS
+  const begin = Date.now() - options.fromDaysAgo * DAY_MS
+  const waiting: Array<Array<BatchEntry>> = epochs.map(() => [])
+  const writes: Array<Promise<unknown>> = epochs.map(() => Promise.resolve())
+
+  /** Hands a partition's entries over once its batch before is written. */
+  const write = async (partition: number) => {
+    const entries = waiting[partition] ?? []
+    waiting[partition] = []
+    await writes[partition]
+    const epoch = epochs[partition]?.epoch ?? 0
+    writes[partition] = Effect.runPromise(writeBatch(postgres, { partition, epoch, entries, calendar }))
+  }
+
+  yield* Effect.promise(async () => {
+    for (let i = 0; i < options.events; i++) {
+      const at = Math.floor(begin + ((end - begin) * i) / options.events)
+      const event = past.next(at)
+      const partition = partitionOf(event.visitorId, config.partitions)
+      const entries = waiting[partition]
+      entries?.push({ streamId: `${at}-${i}`, event })
+      if (entries?.length === BATCH_ENTRIES) await write(partition)
+      if ((i + 1) % 100_000 === 0) process.send?.({ loaded: i + 1 })
+    }
+    await Promise.all(epochs.map((_, partition) => write(partition)))
+    await Promise.all(writes)
+  })
+  process.send?.({ done: options.events })
+})
+
+await Effect.runPromise(Effect.scoped(program))
+process.disconnect?.()

@@ -1,0 +1,19 @@
+/** Posts batches from within the bench, for scenarios whose load is not what is measured. */
+const CONNECTIONS = 8
+
+/** Posts arrays of events until `next` gives no more; fails on any answer but 201 with all of them accepted. */
+export const postBatches = async (url: string, next: () => ReadonlyArray<object> | null): Promise<void> => {
+  const sender = async () => {
+    for (let events = next(); events !== null; events = next()) {
+      const response = await fetch(`${url}/api/v1/analytics/events`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(events),
+      })
+      const text = await response.text()
+      if (response.status !== 201 || !text.includes(`"accepted":${events.length},`))
+        throw new Error(`a batch was answered ${response.status} ${text.slice(0, 300)}`)
+    }
+  }
+  await Promise.all(Array.from({ length: CONNECTIONS }, sender))
+}

@@ -1,0 +1,79 @@
+/** `npm run bench`: measures the product and reports; see README.md beside this file. */
+import { parseArgs } from "node:util"
+import { writeResults } from "./report/results.ts"
+import { isMissed, textTable } from "./report/table.ts"
+import { type RunOptions, runScenarios } from "./run.ts"
+import type { Scale } from "./scenario.ts"
+import { SCENARIOS } from "./scenarios/index.ts"
+
+const HELP = `Usage: npm run bench -- [scenario …] [options]
+
+Scenarios (all by default, in this order):
+${SCENARIOS.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join("\n")}
+
+  --quick          shorter runs, for trying; not to be published
+  --smoke          a few seconds each: that everything works and counts are right; nothing is judged
+  --seconds <N>    seconds of each measurement, instead of the scenario's own
+  --events <N>     events in store (queries, retention, footprint), instead of the scenario's own
+  --out <folder>   where <date>.json and <date>.html go (default bench/results)
+  --no-results     prints the table only
+  --help           this text
+
+Exit code: 0 when everything was measured and all counts were right, whatever the figures; 1 otherwise.`
+
+class UsageError extends Error {}
+
+const OPTIONS = {
+  quick: { type: "boolean", default: false },
+  smoke: { type: "boolean", default: false },
+  seconds: { type: "string" },
+  events: { type: "string" },
+  out: { type: "string", default: "bench/results" },
+  "no-results": { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const
+
+const readArguments = () => {
+  try {
+    return parseArgs({ options: OPTIONS, allowPositionals: true })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+const wholeNumber = (name: string, text: string | undefined, max: number): number | null => {
+  if (text === undefined) return null
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < 1 || value > max)
+    throw new UsageError(`--${name} is ${text}: it should be a whole number from 1 to ${max}.`)
+  return value
+}
+
+const main = async (): Promise<number> => {
+  const { values, positionals } = readArguments()
+  if (values.help) {
+    console.log(HELP)
+    return 0
+  }
+  const unknown = positionals.filter((name) => !SCENARIOS.some((each) => each.name === name))
+  if (unknown.length > 0) throw new UsageError(`There is no scenario ${unknown.join(", ")}.\n\n${HELP}`)
+  const scale: Scale = values.smoke ? "smoke" : values.quick ? "quick" : "full"
+  const options: RunOptions = {
+    scenarios: SCENARIOS.filter(({ name }) => positionals.length === 0 || positionals.includes(name)),
+    scale,
+    seconds: wholeNumber("seconds", values.seconds, 600),
+    events: wholeNumber("events", values.events, 100_000_000),
+    say: (line) => console.error(line),
+  }
+  const run = await runScenarios(options)
+  console.log(textTable(run))
+  if (!values["no-results"]) for (const file of writeResults(values.out, run)) console.log(file)
+  return isMissed(run) ? 1 : 0
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error(error instanceof UsageError ? error.message : error)
+  process.exitCode = error instanceof UsageError ? 2 : 1
+}

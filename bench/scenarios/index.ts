@@ -1,0 +1,7 @@
+/** All scenarios, in the order in which they run. */
+import type { Scenario } from "../scenario.ts"
+import { endToEnd } from "./endToEnd.ts"
+import { footprint } from "./footprint.ts"
+import { ingest } from "./ingest.ts"
+
+export const SCENARIOS: ReadonlyArray<Scenario> = [ingest, endToEnd, footprint]

@@ -1,0 +1,143 @@
+/**
+ * `ingest`: how fast events become durable, beside a bare uWebSockets.js server that only parses the same JSON. Both are
+ * loaded in turn, in short slices of one run, so that what else the machine does meets both alike; the ratio counts.
+ */
+import { join } from "node:path"
+import { runSlice, type Slice } from "../load/closedLoop.ts"
+import { makeCorpus, writeCorpus } from "../load/corpus.ts"
+import {
+  atLeast,
+  byScale,
+  type Context,
+  check,
+  type Figure,
+  type Findings,
+  figure,
+  median,
+  type Scenario,
+  seconds,
+} from "../scenario.ts"
+import { startBare } from "../server/child.ts"
+import { startNode } from "../server/node.ts"
+import { openStores, type Stores } from "../server/stores.ts"
+
+/** Connections of the load generator: enough that an event-loop turn of the server gathers a batch. */
+const CONNECTIONS = 128
+/** Connections for batches: a request carries hundreds of events, so that fewer are on their way at a time. */
+const BATCH_CONNECTIONS = 16
+
+interface Subject {
+  readonly context: Context
+  readonly productPort: number
+  readonly barePort: number
+  readonly stores: Stores
+}
+
+interface Pair {
+  readonly product: Slice
+  readonly bare: Slice
+  /** Events that waited after the product's slice. */
+  readonly backlog: number
+}
+
+const comparePairs = async (
+  subject: Subject,
+  perRequest: number,
+  pairs: number,
+  slice: number,
+): Promise<ReadonlyArray<Pair>> => {
+  const { context, productPort, barePort, stores } = subject
+  const corpus = makeCorpus({ events: perRequest === 1 ? 20_000 : 20 * perRequest, ids: false, perRequest })
+  const corpusFile = join(context.folder, `corpus-${perRequest}`)
+  writeCorpus(corpusFile, corpus)
+  const connections = perRequest === 1 ? CONNECTIONS : BATCH_CONNECTIONS
+  const load = (port: number) => runSlice({ port, connections, seconds: slice, corpus, corpusFile })
+  const measured: Array<Pair> = []
+  // The first pair warms both up and is not counted, unless nothing is measured but that it works.
+  for (let i = context.scale === "smoke" ? 1 : 0; i <= pairs; i++) {
+    const bare = await load(barePort)
+    const product = await load(productPort)
+    const backlog = await stores.backlog()
+    await stores.drained()
+    const pair = { product, bare, backlog }
+    context.say(
+      `${perRequest} a request: ${Math.round(product.perSecond)}/s, bare ${Math.round(bare.perSecond)}/s, ` +
+        `${backlog} waited${i === 0 ? " (warming up)" : ""}`,
+    )
+    if (i > 0) measured.push(pair)
+  }
+  return measured
+}
+
+const ratioOf = (pairs: ReadonlyArray<Pair>): number =>
+  (100 * median(pairs.map(({ product }) => product.perSecond))) /
+  median(pairs.map(({ bare }) => bare.perSecond))
+
+const figuresOf = (what: string, perRequest: number, pairs: ReadonlyArray<Pair>): ReadonlyArray<Figure> => {
+  const perSecond = (side: "product" | "bare") =>
+    perRequest * median(pairs.map((pair) => pair[side].perSecond))
+  const growth = median(pairs.map(({ product, backlog }) => backlog / product.seconds))
+  const note = `${pairs[0]?.product.generator}; backlog grew by ${Math.round(growth)} events/s meanwhile`
+  return [
+    figure(`${what}: durable`, perSecond("product"), "events/s", null, note),
+    figure(`${what}: bare server`, perSecond("bare"), "events/s"),
+    figure(
+      `${what}: durable, part of the bare server's`,
+      ratioOf(pairs),
+      "%",
+      perRequest === 1 ? atLeast(60) : null,
+    ),
+  ]
+}
+
+const run = async (context: Context): Promise<Findings> => {
+  const node = await startNode(context)
+  const stores = openStores(context, node)
+  const bare = await startBare(context)
+  const subject = { context, productPort: node.port, barePort: bare.port, stores }
+  const pairs = byScale(context, { full: 5, quick: 3, smoke: 1 })
+  const slice = seconds(context, { full: 5, quick: 2, smoke: 1 })
+
+  const single = await comparePairs(subject, 1, pairs, slice)
+  const batchPairs = Math.min(pairs, 3)
+  const hundred = await comparePairs(subject, 100, batchPairs, slice)
+  const thousand = await comparePairs(subject, 1000, batchPairs, slice)
+  const all = [...single, ...hundred, ...thousand]
+  return {
+    figures: [
+      ...figuresOf("single POSTs", 1, single),
+      ...figuresOf("POSTs of 100", 100, hundred),
+      ...figuresOf("POSTs of 1,000", 1000, thousand),
+    ],
+    checks: [
+      check(
+        "requests that failed",
+        0,
+        all.reduce((sum, { product, bare }) => sum + product.failed + bare.failed, 0),
+      ),
+      check(
+        "rows in Postgres, of the events in Redis' figures",
+        (await stores.figures()).events,
+        await stores.rows(),
+      ),
+    ],
+    plots: [
+      {
+        title: "Single POSTs, slice by slice",
+        over: "time",
+        unit: "requests/s",
+        series: (["product", "bare"] as const).map((side) => ({
+          name: side === "product" ? "durable" : "bare server",
+          points: single.map((pair, i) => [i * 2 * slice, pair[side].perSecond] as const),
+        })),
+      },
+    ],
+    remarks: [],
+  }
+}
+
+export const ingest: Scenario = {
+  name: "ingest",
+  title: "Events made durable, beside a bare uWebSockets.js server that parses the same JSON",
+  run,
+}

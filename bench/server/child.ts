@@ -1,0 +1,69 @@
+/** Processes of the bench itself: load generators and yardsticks, which talk with their parent in messages. */
+import { type ChildProcess, fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import type { Context } from "../scenario.ts"
+
+export interface Child {
+  readonly pid: number
+  readonly send: (message: object) => void
+  /** The next message that `read` makes something of; fails when the process ends before. */
+  readonly next: <A>(read: (message: unknown) => A | null) => Promise<A>
+  readonly end: () => void
+}
+
+const waitFor = <A>(child: ChildProcess, path: string, read: (message: unknown) => A | null): Promise<A> =>
+  new Promise((resolve, reject) => {
+    const done = () => {
+      child.off("message", onMessage)
+      child.off("exit", onExit)
+    }
+    const onMessage = (message: unknown) => {
+      const value = read(message)
+      if (value === null) return
+      done()
+      resolve(value)
+    }
+    const onExit = (code: number | null) => {
+      done()
+      reject(new Error(`${path} ended with ${code}`))
+    }
+    child.on("message", onMessage)
+    child.once("exit", onExit)
+  })
+
+/** Starts a file of the bench as a process that ends with the scenario. */
+export const startChild = (
+  context: Context,
+  file: URL,
+  args: ReadonlyArray<string> = [],
+  options: { readonly stdio?: "inherit" | "ignore" } = {},
+): Child => {
+  const path = fileURLToPath(file)
+  const child = fork(path, args, { stdio: ["ignore", options.stdio ?? "inherit", "inherit", "ipc"] })
+  const end = () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL")
+  }
+  context.onEnd(end)
+  return {
+    pid: child.pid ?? 0,
+    send: (message) => {
+      child.send(message)
+    },
+    next: (read) => waitFor(child, path, read),
+    end,
+  }
+}
+
+/** The number that a message has under a key. */
+export const numberOf = (message: unknown, key: string): number | null => {
+  if (typeof message !== "object" || message === null) return null
+  const value: unknown = Reflect.get(message, key)
+  return typeof value === "number" ? value : null
+}
+
+/** The bare uWebSockets.js server; see {@link file://./bare.ts}. */
+export const startBare = async (context: Context): Promise<Child & { readonly port: number }> => {
+  const child = startChild(context, new URL("./bare.ts", import.meta.url))
+  const port = await child.next((message) => numberOf(message, "port"))
+  return { ...child, port }
+}

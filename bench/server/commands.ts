@@ -1,0 +1,60 @@
+/** The product's commands, and the loader of past events, on the stores of a data folder. */
+import { spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import type { LoadOptions } from "../load/loadStore.ts"
+import type { Context } from "../scenario.ts"
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url))
+const LOADER = fileURLToPath(new URL("../load/loadStore.ts", import.meta.url))
+const SAID_EVERY = 1_000_000
+
+/** Runs a process to its end; gives what it printed and the milliseconds it took. */
+const runToEnd = (
+  context: Context,
+  args: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>>,
+  onMessage: (message: unknown) => void = () => {},
+): Promise<{ readonly output: string; readonly milliseconds: number }> =>
+  new Promise((resolve, reject) => {
+    const began = performance.now()
+    const child = spawn(process.execPath, args, {
+      cwd: ROOT,
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, LOG_LEVEL: "error", ...env },
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+    })
+    let output = ""
+    let errors = ""
+    context.onEnd(() => child.kill("SIGTERM"))
+    child.stdout?.on("data", (chunk: Buffer) => {
+      output += chunk.toString()
+    })
+    child.stderr?.on("data", (chunk: Buffer) => {
+      errors += chunk.toString()
+    })
+    child.on("message", onMessage)
+    child.once("error", reject)
+    child.once("exit", (code) => {
+      if (code === 0) resolve({ output, milliseconds: performance.now() - began })
+      else
+        reject(
+          new Error(`${args.join(" ")} ended with ${code}:\n${errors.slice(-2000)}${output.slice(-500)}`),
+        )
+    })
+  })
+
+/** `node src/main.ts <command> …`: what `npm start -- <command>` runs. */
+export const runCommand = (context: Context, dataDir: string, args: ReadonlyArray<string>) =>
+  runToEnd(context, ["src/main.ts", ...args], { DATA_DIR: dataDir })
+
+/** Loads events of the past into a data folder that no node holds; the figures in Redis still have to be rebuilt. */
+export const loadPast = async (context: Context, dataDir: string, options: LoadOptions): Promise<void> => {
+  const began = performance.now()
+  await runToEnd(context, [LOADER, JSON.stringify(options)], { DATA_DIR: dataDir }, (message) => {
+    const loaded: unknown =
+      typeof message === "object" && message !== null ? Reflect.get(message, "loaded") : 0
+    if (typeof loaded === "number" && loaded > 0 && loaded % SAID_EVERY === 0)
+      context.say(`${loaded} of ${options.events} events loaded`)
+  })
+  const seconds = (performance.now() - began) / 1000
+  context.say(`${options.events} events loaded in ${seconds.toFixed(1)} s`)
+}

@@ -1,0 +1,148 @@
+/** The product as users start it: `npm start` with embedded stores in a scratch folder. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { createWriteStream, mkdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
+import { commandLineOf, isAlive } from "../../src/embedded/process.ts"
+import type { Context } from "../scenario.ts"
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url))
+const READY_MS = 120_000
+const STOP_MS = 30_000
+
+export interface BenchNode {
+  readonly url: string
+  readonly port: number
+  /** Of the Node process, not of npm. */
+  readonly pid: number
+  readonly redisPid: number
+  readonly postgresPid: number
+  readonly redisUrl: string
+  readonly databaseUrl: string
+  readonly dataDir: string
+  /** From `npm start` to the banner, milliseconds. */
+  readonly startMs: number
+  /** SIGTERM, and the end of it and its stores. */
+  readonly stop: () => Promise<void>
+  /** SIGKILL to the node; its stores go on, as they are made to. */
+  readonly kill: () => Promise<void>
+}
+
+export interface NodeOptions {
+  /** A folder below the scenario's: the same one finds its data again. */
+  readonly dataDir?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+const numberIn = (file: string, key: "pid"): number => {
+  const parsed: unknown = JSON.parse(readFileSync(file, "utf8"))
+  if (typeof parsed === "object" && parsed !== null && key in parsed && typeof parsed[key] === "number")
+    return parsed[key]
+  throw new Error(`${file} names no ${key}`)
+}
+
+const urlsIn = (file: string): { readonly redisUrl: string; readonly databaseUrl: string } => {
+  const parsed: unknown = JSON.parse(readFileSync(file, "utf8"))
+  if (
+    typeof parsed === "object" &&
+    parsed !== null &&
+    "redisUrl" in parsed &&
+    "databaseUrl" in parsed &&
+    typeof parsed.redisUrl === "string" &&
+    typeof parsed.databaseUrl === "string"
+  )
+    return { redisUrl: parsed.redisUrl, databaseUrl: parsed.databaseUrl }
+  throw new Error(`${file} names no stores`)
+}
+
+/** Below the shell's and npm's own settings, what a load test needs; everything else is at its default. */
+const LOAD_ENV = { PORT: "0", RATE_LIMIT_PER_MINUTE: "0", WS_MAX_CONNECTIONS_PER_IP: "20000" }
+
+/** The machine's own Node and npm: what npm put before them in this run is not what users have. */
+const userPath = (): string =>
+  (process.env.PATH ?? "")
+    .split(":")
+    .filter((entry) => !entry.includes("node_modules"))
+    .join(":")
+
+const bannerOf = async (child: ChildProcess, log: string): Promise<string> => {
+  let text = ""
+  let ended = false
+  child.stdout?.on("data", (chunk: Buffer) => {
+    text += chunk.toString()
+  })
+  child.once("exit", () => {
+    ended = true
+  })
+  const deadline = performance.now() + READY_MS
+  while (performance.now() < deadline) {
+    const url = /dashboard\s+(http:\S+?)\/\n/.exec(text)?.[1]
+    if (url !== undefined) return url
+    if (ended) break
+    await sleep(5)
+  }
+  throw new Error(`the server did not start; its log ends with:\n${readFileSync(log, "utf8").slice(-2000)}`)
+}
+
+/** A store outlives a node that was killed and not started again. */
+const endStore = (dataDir: string, handle: string): void => {
+  try {
+    const pid = numberIn(join(dataDir, handle), "pid")
+    if (commandLineOf(pid)?.includes(dataDir) === true) process.kill(pid, "SIGKILL")
+  } catch {
+    // It never was, or has ended.
+  }
+}
+
+/** Starts a node and waits for its banner; it ends with the scenario. */
+export const startNode = async (context: Context, options: NodeOptions = {}): Promise<BenchNode> => {
+  const dataDir = options.dataDir ?? join(context.folder, "data")
+  mkdirSync(dataDir, { recursive: true })
+  const logFile = join(context.folder, "server.log")
+  const began = performance.now()
+  const child = spawn("npm", ["start"], {
+    cwd: ROOT,
+    env: {
+      HOME: process.env.HOME,
+      LANG: process.env.LANG,
+      ...LOAD_ENV,
+      ...options.env,
+      PATH: userPath(),
+      DATA_DIR: dataDir,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  })
+  const log = createWriteStream(logFile, { flags: "a" })
+  child.stderr?.pipe(log)
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()))
+  let nodePid: number | null = null
+  const stop = async (): Promise<void> => {
+    if (nodePid !== null && isAlive(nodePid)) process.kill(nodePid, "SIGTERM")
+    else if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
+      process.kill(-child.pid, "SIGTERM")
+    await Promise.race([exited, sleep(STOP_MS, undefined, { ref: false })])
+    for (const handle of ["redis.json", "postgres.json"]) endStore(dataDir, handle)
+  }
+  context.onEnd(stop)
+  const url = await bannerOf(child, logFile)
+  const startMs = performance.now() - began
+  nodePid = numberIn(join(dataDir, "lock"), "pid")
+  const pid = nodePid
+  return {
+    url,
+    port: Number(new URL(url).port),
+    pid,
+    redisPid: numberIn(join(dataDir, "redis.json"), "pid"),
+    postgresPid: numberIn(join(dataDir, "postgres.json"), "pid"),
+    ...urlsIn(join(dataDir, "stores.json")),
+    dataDir,
+    startMs,
+    stop,
+    kill: async () => {
+      process.kill(pid, "SIGKILL")
+      await exited
+    },
+  }
+}

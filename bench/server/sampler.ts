@@ -1,0 +1,108 @@
+/** Watches a node and its stores while a scenario runs: what waits, what is counted, memory and CPU, twice a second. */
+import type { Series } from "../scenario.ts"
+import type { BenchNode } from "./node.ts"
+import { cpuSeconds, family, proportionalBytes, residentBytes } from "./processes.ts"
+import type { Stores } from "./stores.ts"
+
+const EVERY_MS = 500
+const MB = 1e6
+
+export interface Sample {
+  /** Seconds since the sampler was started. */
+  readonly at: number
+  readonly backlog: number
+  /** Events that Redis' figures have. */
+  readonly counted: number
+  /** MB; PostgreSQL's is of all its processes, shared pages once. */
+  readonly memory: Readonly<Record<Part, number>>
+  /** Seconds of CPU used so far. */
+  readonly cpu: Readonly<Record<Part, number>>
+}
+
+export type Part = "node" | "redis" | "postgres"
+export const PARTS: ReadonlyArray<Part> = ["node", "redis", "postgres"]
+
+const sum = (values: ReadonlyArray<number>) => values.reduce((total, value) => total + value, 0)
+
+/** Memory of a node and its stores now, MB. */
+export const memoryOf = (node: BenchNode): Sample["memory"] => ({
+  node: residentBytes(node.pid) / MB,
+  redis: residentBytes(node.redisPid) / MB,
+  postgres: sum(family(node.postgresPid).map(proportionalBytes)) / MB,
+})
+
+/** CPU that a node and its stores have used, seconds. */
+export const cpuOf = (node: BenchNode): Sample["cpu"] => ({
+  node: cpuSeconds(node.pid),
+  redis: cpuSeconds(node.redisPid),
+  postgres: sum(family(node.postgresPid).map(cpuSeconds)),
+})
+
+export interface Sampler {
+  readonly samples: ReadonlyArray<Sample>
+  readonly stop: () => Promise<void>
+}
+
+/** Samples until stopped. `onSample` hears of each at once. */
+export const startSampler = (
+  node: BenchNode,
+  stores: Stores,
+  onSample: (sample: Sample) => void = () => {},
+): Sampler => {
+  const samples: Array<Sample> = []
+  const began = performance.now()
+  let stopped = false
+  const loop = async () => {
+    while (!stopped) {
+      const [backlog, { events }] = await Promise.all([stores.backlog(), stores.figures()])
+      const sample = {
+        at: (performance.now() - began) / 1000,
+        backlog,
+        counted: events,
+        memory: memoryOf(node),
+        cpu: cpuOf(node),
+      }
+      samples.push(sample)
+      onSample(sample)
+      await new Promise((resolve) => setTimeout(resolve, EVERY_MS))
+    }
+  }
+  const running = loop()
+  return {
+    samples,
+    stop: async () => {
+      stopped = true
+      await running
+    },
+  }
+}
+
+const round = (value: number, digits: number): number => Number(value.toFixed(digits))
+
+/** A line of a plot from samples. */
+export const seriesOf = (
+  name: string,
+  samples: ReadonlyArray<Sample>,
+  value: (sample: Sample) => number,
+): Series => ({
+  name,
+  points: samples.map((sample) => [round(sample.at, 1), round(value(sample), 1)] as const),
+})
+
+/** How fast something that grows has grown between samples, a second. */
+export const rateOf = (
+  name: string,
+  samples: ReadonlyArray<Sample>,
+  value: (sample: Sample) => number,
+): Series => ({
+  name,
+  points: samples.slice(1).map((sample, i) => {
+    const before = samples[i] ?? sample
+    const span = Math.max(sample.at - before.at, 1e-3)
+    return [round(sample.at, 1), round((value(sample) - value(before)) / span, 1)] as const
+  }),
+})
+
+/** The greatest value that samples have. */
+export const peak = (samples: ReadonlyArray<Sample>, value: (sample: Sample) => number): number =>
+  samples.reduce((most, sample) => Math.max(most, value(sample)), 0)

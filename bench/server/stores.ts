@@ -1,0 +1,84 @@
+/** Looks behind the API: what waits, what the figures in Redis say, what is in Postgres. */
+import { setTimeout as sleep } from "node:timers/promises"
+import { Redis } from "ioredis"
+import pg from "pg"
+import { figureKeys, streamKeys } from "../../src/stream/keys.ts"
+import type { Context } from "../scenario.ts"
+import type { BenchNode } from "./node.ts"
+
+/** The product's defaults. */
+const PREFIX = "maicivy"
+const PARTITIONS = [0, 1, 2, 3]
+const SITE = "main"
+
+const DAY_MS = 86_400_000
+/** Days that an accepted event can lie in: a week back, and a clock that is ahead. */
+const daysAround = (now: number): ReadonlyArray<string> =>
+  Array.from({ length: 9 }, (_, i) => new Date(now + (1 - i) * DAY_MS).toISOString().slice(0, 10))
+
+/** Counts that Redis holds, summed over partitions and the days an event can lie in. */
+export interface RedisFigures {
+  readonly events: number
+  readonly pageViews: number
+  readonly letters: number
+}
+
+export interface Stores {
+  readonly redis: Redis
+  readonly postgres: pg.Pool
+  /** Events that wait in the streams. */
+  readonly backlog: () => Promise<number>
+  readonly figures: () => Promise<RedisFigures>
+  /** Rows of analytics_events. */
+  readonly rows: () => Promise<number>
+  /** Waits until nothing waits; fails when nothing moves for a minute. */
+  readonly drained: () => Promise<void>
+}
+
+const STANDSTILL_MS = 60_000
+
+/** Connects to a node's stores; the connections end with the scenario. */
+export const openStores = (context: Context, node: Pick<BenchNode, "redisUrl" | "databaseUrl">): Stores => {
+  const redis = new Redis(node.redisUrl)
+  redis.on("error", () => {})
+  const postgres = new pg.Pool({ connectionString: node.databaseUrl, max: 4 })
+  postgres.on("error", () => {})
+  context.onEnd(async () => {
+    redis.disconnect()
+    await postgres.end()
+  })
+  const backlog = async () => {
+    const lengths = await Promise.all(PARTITIONS.map((p) => redis.xlen(streamKeys(PREFIX, p).events)))
+    return lengths.reduce((sum, length) => sum + length, 0)
+  }
+  return {
+    redis,
+    postgres,
+    backlog,
+    figures: async () => {
+      const keys = PARTITIONS.flatMap((p) =>
+        daysAround(Date.now()).map((day) => figureKeys(PREFIX, p, SITE).period(day).totals),
+      )
+      const all = await Promise.all(keys.map((key) => redis.hmget(key, "events", "page_views", "letters")))
+      const sum = (i: number) => all.reduce((total, values) => total + Number(values[i] ?? 0), 0)
+      return { events: sum(0), pageViews: sum(1), letters: sum(2) }
+    },
+    rows: async () => {
+      const { rows } = await postgres.query<{ rows: string }>("SELECT count(*) AS rows FROM analytics_events")
+      return Number(rows[0]?.rows)
+    },
+    drained: async () => {
+      let least = Number.POSITIVE_INFINITY
+      let since = performance.now()
+      for (let waiting = await backlog(); waiting > 0; waiting = await backlog()) {
+        if (waiting < least) {
+          least = waiting
+          since = performance.now()
+        } else if (performance.now() - since > STANDSTILL_MS) {
+          throw new Error(`${waiting} events wait, and none was processed for a minute`)
+        }
+        await sleep(20)
+      }
+    },
+  }
+}
