@@ -26,20 +26,14 @@ describe("the README", () => {
 
 describe("docs/metrics.md", () => {
   it("lists every metric with its type and labels, and no other", () => {
-    const documented = tableRows(read("docs/metrics.md")).map(
+    const [reference = ""] = read("docs/metrics.md").split("\n## Alerts")
+    const documented = tableRows(reference).map(
       ([name = "", type, labels = ""]) => `${codes(name)[0]} ${type} {${sorted(codes(labels))}}`,
     )
     const registered = new Metrics("maicivy_").registry
       .getMetricsAsArray()
       .map((metric) => `${metric.name} ${metric.type} {${sorted(Reflect.get(metric, "labelNames"))}}`)
     expect(sorted(documented)).toEqual(sorted(registered))
-  })
-
-  it("alerts on metrics that there are", () => {
-    const names = new Set(new Metrics("maicivy_").registry.getMetricsAsArray().map(({ name }) => name))
-    const used = section(read("docs/metrics.md"), "Alerts").match(/\bmaicivy_\w+/g) ?? []
-    expect(used.length).toBeGreaterThan(10)
-    expect(used.filter((name) => !names.has(name.replace(/_(bucket|sum|count)$/, "")))).toEqual([])
   })
 
   it("names every endpoint label", () => {

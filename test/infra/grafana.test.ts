@@ -1,0 +1,158 @@
+/** The dashboard against a Prometheus that has scraped a node under traffic. */
+import { spawn } from "node:child_process"
+import { readFileSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { join } from "node:path"
+import { describe, expect, it, onTestFinished } from "vitest"
+import { parse, stringify } from "yaml"
+import { DASHBOARD_PATH, dashboardText } from "../../infra/grafana/dashboard.ts"
+import { ROOT, read } from "../docs/documents.ts"
+import { api, read as readData, startProcess } from "../process/support.ts"
+import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
+import { panelQueries } from "./monitoring.ts"
+import { runs } from "./programs.ts"
+
+/** What traffic does not bring about: stores that fail, and a night's retention. */
+const MAY_BE_EMPTY = ["Batches tried again", "Retention: rows deleted", "Retention: since the last success"]
+
+it("the dashboard's file is the one that the code describes", () => {
+  expect(readFileSync(DASHBOARD_PATH, "utf8"), "Run `node infra/grafana/dashboard.ts --write`.").toBe(
+    dashboardText,
+  )
+})
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+
+interface PrometheusConfig {
+  global: Record<string, string>
+  rule_files: Array<string>
+  scrape_configs: Array<{ static_configs: Array<{ targets: Array<string> }> }>
+}
+
+/** A Prometheus with the project's configuration, but for the target and a shorter interval. */
+const startPrometheus = async (target: string): Promise<string> => {
+  const folder = temporaryFolder()
+  const config = parse(read("infra/prometheus/prometheus.yml")) as PrometheusConfig
+  config.global = { scrape_interval: "1s", scrape_timeout: "1s", evaluation_interval: "1s" }
+  config.rule_files = config.rule_files.map((path) => join(ROOT, "infra/prometheus", path))
+  for (const job of config.scrape_configs) job.static_configs = [{ targets: [target] }]
+  const file = join(folder, "prometheus.yml")
+  writeFileSync(file, stringify(config))
+  const port = await freePort()
+  const child = spawn(
+    "prometheus",
+    [
+      `--config.file=${file}`,
+      `--storage.tsdb.path=${join(folder, "data")}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+      "--log.level=error",
+    ],
+    { stdio: "ignore" },
+  )
+  const exited = new Promise((resolve) => child.once("close", resolve))
+  onTestFinished(async () => {
+    child.kill("SIGKILL")
+    await exited
+  })
+  const url = `http://127.0.0.1:${port}`
+  await eventually(async () => expect((await fetch(`${url}/-/ready`)).status).toBe(200), { timeout: 30_000 })
+  return url
+}
+
+interface QueryAnswer {
+  readonly status: string
+  readonly error?: string
+  readonly data?: { readonly result: ReadonlyArray<{ readonly value: readonly [number, string] }> }
+}
+
+/** Numbers that a query gives now; rejects when Prometheus refuses it. */
+const query = async (prometheus: string, expr: string): Promise<ReadonlyArray<number>> => {
+  const response = await fetch(`${prometheus}/api/v1/query`, {
+    method: "POST",
+    body: new URLSearchParams({ query: expr }),
+  })
+  const answer = (await response.json()) as QueryAnswer
+  if (answer.data === undefined) throw new Error(`${expr}: ${answer.error}`)
+  return answer.data.result.map(({ value }) => Number(value[1]))
+}
+
+/** As Grafana fills in its variables, with a window that has a few of the test's scrapes. */
+const filled = (expr: string): string =>
+  expr.replaceAll("$job", "maicivy-analytics").replaceAll("$__rate_interval", "15s")
+
+const EVENTS = [
+  { event_type: "page_view", page_url: "/cv" },
+  { event_type: "cv_theme_change", event_data: { theme: "backend" } },
+  { event_type: "letter_generate", event_data: { letter_type: "motivation" } },
+  { event_type: "not a type" },
+]
+const READS = ["realtime", "stats", "themes", "letters", "timeline"]
+
+const post = async (url: string, turn: number): Promise<number> => {
+  const visitor_id = `00000000-0000-4000-8000-${turn.toString(16).padStart(12, "0")}`
+  const body = JSON.stringify({ ...EVENTS[turn % EVENTS.length], visitor_id })
+  const response = await fetch(api(url, "event"), { method: "POST", body })
+  await response.arrayBuffer()
+  return response.status
+}
+
+describe.skipIf(!runs("prometheus", "--version"))("Prometheus", () => {
+  it("answers every query of the dashboard, with figures where there was traffic", {
+    timeout: 120_000,
+  }, async () => {
+    const node = await startProcess(["node", "src/main.ts"], {
+      cwd: ROOT,
+      env: {
+        REDIS_URL: redisUrl(),
+        DATABASE_URL: await freshDatabase(),
+        REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
+        RATE_LIMIT_PER_MINUTE: "0",
+      },
+    })
+    const prometheus = await startPrometheus(new URL(node.url).host)
+    // Rates need a series before it rises: what opens and closes does so again and again.
+    const socketUrl = `${node.url.replace("http", "ws")}/ws/analytics`
+    const watching = new WebSocket(socketUrl)
+    onTestFinished(() => watching.close())
+
+    let accepted = 0
+    let turn = 0
+    const traffic = async () => {
+      const rude = new WebSocket(socketUrl)
+      await new Promise((resolve) => rude.addEventListener("open", resolve))
+      rude.send("x".repeat(20_000))
+      const statuses = await Promise.all(EVENTS.map(() => post(node.url, turn++)))
+      accepted += statuses.filter((status) => status === 201).length
+      for (const path of READS) await readData(node.url, path)
+      rude.close()
+    }
+
+    await eventually(
+      async () => {
+        await traffic()
+        const empty: Array<string> = []
+        for (const { panel, expr } of panelQueries) {
+          const figures = (await query(prometheus, filled(expr))).filter((figure) => !Number.isNaN(figure))
+          if (figures.length === 0) empty.push(panel)
+        }
+        expect(empty.filter((panel) => !MAY_BE_EMPTY.includes(panel))).toEqual([])
+      },
+      { timeout: 90_000 },
+    )
+
+    await eventually(async () => {
+      expect(await query(prometheus, "sum(maicivy_events_total)")).toEqual([accepted])
+      expect(await query(prometheus, "sum(maicivy_visitors_total)")).toEqual([accepted])
+      expect(await query(prometheus, filled('count(up{job="$job"} == 1)'))).toEqual([1])
+    })
+    expect(await readData(node.url, "stats")).toMatchObject({ total_events: accepted })
+  })
+})

@@ -1,0 +1,71 @@
+import { join } from "node:path"
+import { describe, expect, it } from "vitest"
+import { parse } from "yaml"
+import { codes, ROOT, read, section, tableRows } from "../docs/documents.ts"
+import { alerts, knownSeries, panelQueries, ruleFiles, rules, seriesIn } from "./monitoring.ts"
+import { run, runs } from "./programs.ts"
+
+const UNIT_TESTS = "test/infra/alerts.promtool.yml"
+
+interface UnitTests {
+  readonly tests: ReadonlyArray<{
+    readonly alert_rule_test: ReadonlyArray<{
+      readonly alertname: string
+      readonly exp_alerts: ReadonlyArray<unknown>
+    }>
+  }>
+}
+
+const expectSuccess = (...args: ReadonlyArray<string>) => {
+  const { status, stdout, stderr } = run("promtool", ...args)
+  expect(status, stdout + stderr).toBe(0)
+}
+
+describe("rules", () => {
+  it.each(rules.map((rule) => [rule.alert ?? rule.record ?? "", rule.expr]))(
+    "%s names series that there are",
+    (_name, expr) => {
+      const known = knownSeries()
+      expect(seriesIn(expr).filter((name) => !known.has(name))).toEqual([])
+      expect([...seriesIn(expr), ...expr.matchAll(/\bup\b/g)].length).toBeGreaterThan(0)
+    },
+  )
+
+  it("alert in unit tests where each fires and where it does not", () => {
+    const tested = (parse(read(UNIT_TESTS)) as UnitTests).tests.flatMap((test) => test.alert_rule_test)
+    const named = (fires: boolean) =>
+      tested.filter(({ exp_alerts }) => exp_alerts.length > 0 === fires).map(({ alertname }) => alertname)
+    expect(alerts.length).toBeGreaterThan(10)
+    expect(new Set(named(true))).toEqual(new Set(alerts))
+    expect(new Set(named(false))).toEqual(new Set(alerts))
+  })
+
+  it("alert as docs/metrics.md explains", () => {
+    const documented = tableRows(section(read("docs/metrics.md"), "Alerts")).map(
+      ([name = ""]) => codes(name)[0],
+    )
+    expect(documented).toEqual(alerts)
+  })
+})
+
+describe("the dashboard", () => {
+  it.each(panelQueries)("names series that there are: $panel", ({ expr }) => {
+    const known = knownSeries()
+    expect(seriesIn(expr).filter((name) => !known.has(name))).toEqual([])
+    expect([...seriesIn(expr), ...expr.matchAll(/\bALERTS\b/g)].length).toBeGreaterThan(0)
+  })
+})
+
+describe.skipIf(!runs("promtool", "--version"))("promtool", () => {
+  it("accepts the configuration", () => {
+    expectSuccess("check", "config", join(ROOT, "infra/prometheus/prometheus.yml"))
+  })
+
+  it("accepts the rules", () => {
+    expectSuccess("check", "rules", ...ruleFiles.map((path) => join(ROOT, path)))
+  })
+
+  it("sees each alert fire and not fire", () => {
+    expectSuccess("test", "rules", join(ROOT, UNIT_TESTS))
+  })
+})
