@@ -3,6 +3,7 @@
  * One registry a thread; a scrape merges them.
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client"
+import { SeriesHistogram } from "./seriesHistogram.ts"
 
 /** Distinct values kept for a label that visitors choose; what comes later is counted as `other`. */
 export const MAX_LABEL_VALUES = 200
@@ -47,7 +48,7 @@ export class Metrics {
   readonly conversionRate: Gauge
   readonly themeViews: Gauge<"theme">
 
-  readonly requestDuration: Histogram<"endpoint" | "method" | "status">
+  readonly requestDuration: SeriesHistogram<"endpoint" | "method" | "status">
   readonly redisDuration: Histogram<"operation">
   readonly postgresDuration: Histogram<"query_type">
 
@@ -107,12 +108,13 @@ export class Metrics {
       "theme",
     ])
 
-    this.requestDuration = histogram(
-      "analytics_request_duration_seconds",
-      "Time from a request's headers to the end of its answer.",
-      REQUEST_BUCKETS,
-      ["endpoint", "method", "status"],
-    )
+    this.requestDuration = new SeriesHistogram({
+      name: `${prefix}analytics_request_duration_seconds`,
+      help: "Time from a request's headers to the end of its answer.",
+      labelNames: ["endpoint", "method", "status"],
+      buckets: REQUEST_BUCKETS,
+      registers,
+    })
     this.redisDuration = histogram(
       "redis_operation_duration_seconds",
       "Time of a Redis operation.",

@@ -1,6 +1,5 @@
 /** Whose request it is: the socket's address, or what a trusted proxy says of it. */
 
-import type { HttpRequest } from "uWebSockets.js"
 import { BlockList, isIP, isIPv4 } from "node:net"
 
 const MAPPED_IPV4 = /^(?:0{0,4}:){0,5}:?ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i
@@ -52,15 +51,6 @@ const withoutPort = (entry: string): string => {
   const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(entry)?.[1]
   if (bracketed !== undefined) return bracketed
   return /^\d{1,3}(?:\.\d{1,3}){3}:\d+$/.test(entry) ? entry.slice(0, entry.indexOf(":")) : entry
-}
-
-/** Every `X-Forwarded-For` line as one list: a proxy may add its own line below the client's. */
-export const forwardedFor = (req: HttpRequest): string => {
-  const lines: Array<string> = []
-  req.forEach((name, value) => {
-    if (name === "x-forwarded-for") lines.push(value)
-  })
-  return lines.join(",")
 }
 
 /** The proxies whose `X-Forwarded-For` is believed. */

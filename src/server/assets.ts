@@ -41,7 +41,7 @@ export class Assets {
     const found = this.#assets.get(path)
     if (found === undefined) throw new Error(`no asset for the route ${path}`)
     // A compressed representation is another one, so it has another strong tag (RFC 9110 §8.8.3.3).
-    const etag = `"${found.etag}${exchange.gzip ? "-gzip" : ""}"`
+    const etag = `"${found.etag}${exchange.headers.gzip ? "-gzip" : ""}"`
     const lines = `ETag: ${etag}\r\nCache-Control: ${found.cacheControl}\r\nVary: Accept-Encoding\r\n`
     const asked = req.getHeader("if-none-match")
     if (
@@ -49,7 +49,7 @@ export class Assets {
       (asked === "*" || asked.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag))
     )
       return exchange.empty("304 Not Modified", lines)
-    if (exchange.gzip)
+    if (exchange.headers.gzip)
       exchange.answer("200 OK", found.type, found.gzipped, {
         lines: `${lines}Content-Encoding: gzip\r\n`,
         page: true,

@@ -1,8 +1,7 @@
 /** Request bodies: read whole, within a cap and a time. */
 
-import type { HttpRequest } from "uWebSockets.js"
-import { isUtf8 } from "node:buffer"
 import type { Exchange } from "./exchange.ts"
+import type { RequestHeaders } from "./headers.ts"
 import { Problem, SHUTTING_DOWN } from "./problem.ts"
 
 /** Longest declared body that is read and thrown away after its refusal, so that the client sees the answer; beyond it the connection closes. */
@@ -23,10 +22,10 @@ const ENCODED = new Problem(
 export type BodyFormat = "json" | "ndjson"
 
 /** How a body is to be read, by its headers, or why it cannot be. A missing content type is read as JSON. */
-export const bodyFormat = (req: HttpRequest, ndjson: boolean): BodyFormat | Problem => {
-  const encoding = req.getHeader("content-encoding")
+export const bodyFormat = (headers: RequestHeaders, ndjson: boolean): BodyFormat | Problem => {
+  const encoding = headers.contentEncoding
   if (encoding !== "" && encoding.toLowerCase() !== "identity") return ENCODED
-  const header = req.getHeader("content-type")
+  const header = headers.contentType
   if (header === "application/json" || header === "") return "json"
   const [type = "", ...parameters] = header
     .toLowerCase()
@@ -36,36 +35,6 @@ export const bodyFormat = (req: HttpRequest, ndjson: boolean): BodyFormat | Prob
   if (charset !== undefined && !/^"?(utf-?8|us-ascii)"?$/.test(charset)) return UNSUPPORTED
   if (JSON_TYPES.has(type)) return "json"
   return ndjson && NDJSON_TYPES.has(type) ? "ndjson" : UNSUPPORTED
-}
-
-let lengths = 0
-let length = ""
-let transferEncoding = ""
-let conflict = false
-const inspect = (key: string, value: string): void => {
-  if (key === "content-length") {
-    if (lengths++ > 0 && value !== length) conflict = true
-    length = value
-  } else if (key === "transfer-encoding") transferEncoding = value
-}
-
-/**
- * A message whose end two parsers could see in two places would let a request be smuggled past a proxy (RFC 9112 §6.3),
- * and uWebSockets.js takes the first of several lengths. Both headers at once it refuses by itself.
- */
-export const framingProblem = (req: HttpRequest): Problem | null => {
-  lengths = 0
-  length = ""
-  transferEncoding = ""
-  conflict = false
-  req.forEach(inspect)
-  if (conflict) return new Problem("INVALID_REQUEST", "Content-Length is given twice with different values.")
-  if (transferEncoding === "") return null
-  if (lengths > 0)
-    return new Problem("INVALID_REQUEST", "Content-Length and Transfer-Encoding exclude each other.")
-  return transferEncoding.toLowerCase() === "chunked"
-    ? null
-    : new Problem("INVALID_REQUEST", "Transfer-Encoding must be chunked.")
 }
 
 interface Pending {
@@ -114,7 +83,7 @@ export class Bodies {
     exchange: Exchange,
     declaredLength: string,
     cap: number,
-    done: (body: Buffer) => void,
+    done: (body: ArrayBuffer | Buffer) => void,
     refused: (problem: Problem, close: boolean) => void,
   ) {
     const declared = declaredLength === "" ? null : Number(declaredLength)
@@ -137,9 +106,8 @@ export class Bodies {
       }
       if (isLast) {
         if (pending !== null) this.#pending.delete(pending)
-        const last = Buffer.from(chunk)
         try {
-          done(parts === null ? last : Buffer.concat([...parts, last]))
+          done(parts === null ? chunk : Buffer.concat([...parts, Buffer.from(chunk)]))
         } catch (cause) {
           exchange.fail(cause)
         }
@@ -165,11 +133,16 @@ export class Bodies {
 const NOT_UTF8 = new Problem("INVALID_UTF8", "The body must be UTF-8.")
 const EMPTY = new Problem("INVALID_JSON", "The body is empty: it must be JSON.")
 
+/** Refuses what is not UTF-8, and leaves a byte order mark out. */
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+
 /** The text of a body, without a byte order mark. */
-export const bodyText = (body: Buffer): string | Problem => {
-  if (!isUtf8(body)) return NOT_UTF8
-  const text = body.toString("utf8")
-  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
+export const bodyText = (body: ArrayBuffer | Buffer): string | Problem => {
+  try {
+    return utf8.decode(body)
+  } catch {
+    return NOT_UTF8
+  }
 }
 
 /** A parsed text, in a box that tells it from a {@link Problem}. */

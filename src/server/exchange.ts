@@ -1,6 +1,7 @@
 /** One request and its answer: safe to use after the client has gone, and counted once whatever happens. */
 import type { HttpResponse } from "uWebSockets.js"
 import type { Metrics } from "../metrics/metrics.ts"
+import type { RequestHeaders } from "./headers.ts"
 import { failureProblem, type Problem, STATUS } from "./problem.ts"
 
 const COMMON =
@@ -71,8 +72,7 @@ export class Exchange {
   readonly endpoint: string
   /** In capitals. */
   readonly method: string
-  /** Whether the client takes gzip. */
-  readonly gzip: boolean
+  readonly headers: RequestHeaders
   /** Header lines to send with whatever the answer is, each with its CRLF. */
   lines: string
   #open = true
@@ -86,14 +86,14 @@ export class Exchange {
     res: HttpResponse,
     endpoint: string,
     method: string,
-    gzip: boolean,
+    headers: RequestHeaders,
     lines: string,
   ) {
     this.#traffic = traffic
     this.res = res
     this.endpoint = endpoint
     this.method = method
-    this.gzip = gzip
+    this.headers = headers
     this.lines = lines
     traffic.begin()
     res.onAborted(() => {
@@ -117,7 +117,7 @@ export class Exchange {
   #finish(status: string): void {
     this.#open = false
     this.#traffic.end()
-    this.#traffic.metrics.requestDuration.observe(
+    this.#traffic.metrics.requestDuration.record(
       {
         endpoint: this.endpoint,
         method: METHODS.has(this.method) ? this.method : "other",

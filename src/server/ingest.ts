@@ -9,15 +9,16 @@
  *
  * Each step may refuse; every refusal of an event is counted by its code in `Ingest.#count`.
  */
-import type { HttpRequest, HttpResponse } from "uWebSockets.js"
+import type { HttpRequest } from "uWebSockets.js"
 import { decodeEvent, decodeSite, type EventContext, encodePayload, Rejection } from "../domain/event.ts"
 import { MAX_BATCH_BODY_BYTES, MAX_EVENT_BODY_BYTES } from "../domain/limits.ts"
 import { partitionOf } from "../domain/visitor.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import { forwardedFor, limitKey, socketAddress, type TrustedProxies } from "./address.ts"
+import { limitKey, socketAddress, type TrustedProxies } from "./address.ts"
 import { type BatchItem, batchItems } from "./batch.ts"
 import { type Bodies, type BodyFormat, bodyFormat, bodyText, parseJson } from "./body.ts"
 import { type Exchange, JSON_TYPE } from "./exchange.ts"
+import type { RequestHeaders } from "./headers.ts"
 import { appendProblem, Problem, type ProblemCode } from "./problem.ts"
 import { Parameters } from "./query.ts"
 import type { RateLimit } from "./rateLimit.ts"
@@ -78,7 +79,7 @@ export class Ingest {
 
   /** `POST /event`. */
   event(exchange: Exchange, req: HttpRequest) {
-    const sender = this.#sender(exchange.res, req, false)
+    const sender = this.#sender(exchange, req, false)
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
     if (!this.#admit(exchange, sender, 1)) return
     this.#options.bodies.read(
@@ -92,7 +93,7 @@ export class Ingest {
 
   /** `POST /events`. */
   events(exchange: Exchange, req: HttpRequest) {
-    const sender = this.#sender(exchange.res, req, true)
+    const sender = this.#sender(exchange, req, true)
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
     this.#options.bodies.read(
       exchange,
@@ -113,11 +114,11 @@ export class Ingest {
     exchange.refuse(problem, { close })
   }
 
-  #sender(res: HttpResponse, req: HttpRequest, batch: boolean): Sender | Problem {
+  #sender({ res, headers }: Exchange, req: HttpRequest, batch: boolean): Sender | Problem {
     const { sites, defaultSite, writeKeys, proxies, respectDnt, now } = this.#options
-    const format = bodyFormat(req, batch)
+    const format = bodyFormat(headers, batch)
     if (format instanceof Problem) return format
-    const unlimited = writeKeys.any ? this.#holdsKey(req) : false
+    const unlimited = writeKeys.any ? this.#holdsKey(headers) : false
     if (unlimited === null) return WRONG_KEY
     const query = req.getQuery()
     let site = defaultSite
@@ -128,8 +129,8 @@ export class Ingest {
       if (named instanceof Rejection) return new Problem(named.code, named.error)
       site = named
     }
-    const referer = req.getHeader("referer")
-    const forwarded = proxies.any ? forwardedFor(req) : ""
+    const { referer } = headers
+    const forwarded = proxies.any ? headers.forwardedFor : ""
     let address: string | null = null
     return {
       context: {
@@ -139,12 +140,12 @@ export class Ingest {
         referer: referer === "" || referer.includes("\u0000") ? null : referer,
       },
       format,
-      untracked: respectDnt && (req.getHeader("dnt") === "1" || req.getHeader("sec-gpc") === "1"),
+      untracked: respectDnt && (headers.dnt === "1" || headers.gpc === "1"),
       unlimited,
-      header: req.getHeader("x-visitor-id"),
-      cookie: req.getHeader("cookie"),
-      userAgent: req.getHeader("user-agent"),
-      contentLength: req.getHeader("content-length"),
+      header: headers.visitorId,
+      cookie: headers.cookie,
+      userAgent: headers.userAgent,
+      contentLength: headers.contentLength,
       address: () => {
         address ??= proxies.client(socketAddress(res.getRemoteAddress()), forwarded)
         return address
@@ -153,9 +154,10 @@ export class Ingest {
   }
 
   /** Whether the request carries a write key; `null` when it carries a wrong one. */
-  #holdsKey(req: HttpRequest): boolean | null {
-    const header = req.getHeader("x-write-key")
-    const given = header === "" ? bearerToken(req.getHeader("authorization")) : header
+  #holdsKey(headers: RequestHeaders): boolean | null {
+    const { writeKey, authorization } = headers
+    if (writeKey === "" && authorization === "") return false
+    const given = writeKey === "" ? bearerToken(authorization) : writeKey
     if (given === null) return false
     return this.#options.writeKeys.accepts(given) ? true : null
   }
@@ -202,7 +204,7 @@ export class Ingest {
     return null
   }
 
-  #single(exchange: Exchange, sender: Sender, body: Buffer) {
+  #single(exchange: Exchange, sender: Sender, body: ArrayBuffer | Buffer) {
     const text = bodyText(body)
     if (text instanceof Problem) return this.#refuse(exchange, text)
     const parsed = parseJson(text)
@@ -218,7 +220,7 @@ export class Ingest {
     )
   }
 
-  #batch(exchange: Exchange, sender: Sender, body: Buffer) {
+  #batch(exchange: Exchange, sender: Sender, body: ArrayBuffer | Buffer) {
     const text = bodyText(body)
     if (text instanceof Problem) return this.#refuse(exchange, text)
     const items = batchItems(text, sender.format)

@@ -163,7 +163,7 @@ export class Reads {
     const answers = COURSES.has(endpoint) ? this.#courses : this.#answers
     answers.get(key, load, (plain) => {
       if (Exit.isFailure(plain)) return exchange.fail(Cause.squash(plain.cause))
-      if (!exchange.gzip || plain.value.length < MIN_GZIP_BYTES)
+      if (!exchange.headers.gzip || plain.value.length < MIN_GZIP_BYTES)
         return exchange.answer("200 OK", JSON_TYPE, plain.value, PLAIN)
       answers.get(
         `gzip ${key}`,

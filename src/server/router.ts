@@ -1,8 +1,8 @@
 /** From method and path to a handler, and what every request has in common before that. */
 import type { HttpRequest, HttpResponse } from "uWebSockets.js"
-import { framingProblem } from "./body.ts"
 import type { Cors } from "./cors.ts"
 import { Exchange, type Traffic } from "./exchange.ts"
+import { framingProblem, readHeaders } from "./headers.ts"
 import { Problem, SHUTTING_DOWN } from "./problem.ts"
 
 /** `req` is valid only during the call. */
@@ -22,19 +22,6 @@ export interface Route {
 export interface Routes {
   readonly exact: ReadonlyMap<string, Route>
   readonly prefixes: ReadonlyArray<readonly [prefix: string, route: Route]>
-}
-
-/** Whether `Accept-Encoding` takes gzip: named or `*`, and not refused by `q=0`. */
-export const acceptsGzip = (header: string): boolean => {
-  if (header === "") return false
-  let any = false
-  for (const part of header.toLowerCase().split(",")) {
-    const [coding = "", ...parameters] = part.split(";").map((each) => each.trim())
-    const refused = parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
-    if (coding === "gzip" || coding === "x-gzip") return !refused
-    if (coding === "*") any = !refused
-  }
-  return any
 }
 
 const isHandled = (method: string): method is Method => ["GET", "POST", "DELETE"].includes(method)
@@ -68,28 +55,28 @@ export class Router {
   handle(res: HttpResponse, req: HttpRequest, route: Route | undefined, path: string) {
     // The method as it was sent: methods are case-sensitive (RFC 9110 §9.1).
     const method = req.getCaseSensitiveMethod()
-    const origin = route?.cors === true ? req.getHeader("origin") : ""
+    const headers = readHeaders(req)
     const exchange = new Exchange(
       this.#traffic,
       res,
       route?.name ?? "other",
       method,
-      acceptsGzip(req.getHeader("accept-encoding")),
-      route?.cors === true ? this.#cors.lines(origin) : "",
+      headers,
+      route?.cors === true ? this.#cors.lines(headers.origin) : "",
     )
     try {
       if (this.#traffic.closing) return exchange.refuse(SHUTTING_DOWN)
-      const framing = framingProblem(req)
+      const framing = framingProblem(headers)
       if (framing !== null) return exchange.refuse(framing, { close: true })
       if (route === undefined) return exchange.refuse(NOT_FOUND)
-      this.#invoke(exchange, req, route, method, origin, path)
+      this.#invoke(exchange, req, route, method, path)
     } catch (cause) {
       // A fault of ours must not leave the client waiting, nor end the process.
       exchange.fail(cause)
     }
   }
 
-  #invoke(exchange: Exchange, req: HttpRequest, route: Route, method: string, origin: string, path: string) {
+  #invoke(exchange: Exchange, req: HttpRequest, route: Route, method: string, path: string) {
     const asked = method === "HEAD" ? "GET" : method
     const handler = isHandled(asked) ? route.handlers[asked] : undefined
     if (handler !== undefined) return handler(exchange, req, path)
@@ -101,7 +88,7 @@ export class Router {
       )
     const preflight =
       route.cors && req.getHeader("access-control-request-method") !== ""
-        ? this.#cors.preflightLines(origin, allow)
+        ? this.#cors.preflightLines(exchange.headers.origin, allow)
         : ""
     exchange.empty("204 No Content", `Allow: ${allow}\r\n${preflight}`)
   }

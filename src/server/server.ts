@@ -18,6 +18,7 @@ import { TrustedProxies } from "./address.ts"
 import { Bodies } from "./body.ts"
 import { Cors } from "./cors.ts"
 import { Exchange, Traffic } from "./exchange.ts"
+import { RequestHeaders } from "./headers.ts"
 import { Hub } from "./hub.ts"
 import { Ingest } from "./ingest.ts"
 import { RateLimit } from "./rateLimit.ts"
@@ -183,7 +184,7 @@ export const startServer = (
       maxConnections: config.wsMaxConnections,
       maxConnectionsPerAddress: config.wsMaxConnectionsPerIp,
       refuse: (res: HttpResponse, problem) =>
-        new Exchange(traffic, res, "websocket", "GET", false, "").refuse(problem),
+        new Exchange(traffic, res, "websocket", "GET", new RequestHeaders(), "").refuse(problem),
       now,
       ...(options.maxBackpressure !== undefined && { maxBackpressure: options.maxBackpressure }),
     })

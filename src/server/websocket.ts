@@ -9,8 +9,9 @@ import type {
 } from "uWebSockets.js"
 import { decodeSite, Rejection } from "../domain/event.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import { forwardedFor, limitKey, socketAddress, type TrustedProxies } from "./address.ts"
+import { limitKey, socketAddress, type TrustedProxies } from "./address.ts"
 import type { Cors } from "./cors.ts"
+import { readHeaders } from "./headers.ts"
 import { type Hub, TOPICS, type Topic, topicOf } from "./hub.ts"
 import { decodeMessage, MessageError } from "./messages.ts"
 import { Problem, SHUTTING_DOWN } from "./problem.ts"
@@ -135,7 +136,7 @@ export class Connections {
   #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t) {
     const { proxies } = this.#options
     const socket = socketAddress(res.getRemoteAddress())
-    const address = limitKey(proxies.client(socket, proxies.any ? forwardedFor(req) : ""))
+    const address = limitKey(proxies.client(socket, proxies.any ? readHeaders(req).forwardedFor : ""))
     const site = this.#admission(req, address)
     if (site instanceof Problem) {
       this.#options.metrics.websocketDropped.inc({ reason: site.code.toLowerCase() })

@@ -18,7 +18,7 @@ export class OpenApi {
       const plain = Buffer.from(JSON.stringify(openApiDocument(this.#options)))
       this.#bytes = { plain, gzipped: gzipSync(plain) }
     }
-    if (exchange.gzip)
+    if (exchange.headers.gzip)
       exchange.answer("200 OK", JSON_TYPE, this.#bytes.gzipped, {
         lines: `${PLAIN}Content-Encoding: gzip\r\n`,
       })

@@ -1,12 +1,22 @@
--- Appends the events of one event-loop turn to a partition's stream, all or none.
--- KEYS  events, dead
--- ARGV  most entries the partition may hold, payload…
+-- Appends the events of one event-loop turn to the streams of their partitions; of each partition all or none.
+-- KEYS  per partition: events, dead
+-- ARGV  most entries a partition may hold, then per partition: number of events, payload…
+-- Gives per partition how many entries it then holds, or -1 when these would have been too many.
 local bound = tonumber(ARGV[1])
--- Dead letters count: they are acknowledged events too, and what nobody looks after must not fill the memory.
-if redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2]) + #ARGV - 1 > bound then
-  return redis.error_reply('BACKLOG the partition holds as many events as it may')
+local arg = 2
+local held = {}
+for i = 1, #KEYS, 2 do
+  local events, count = KEYS[i], tonumber(ARGV[arg])
+  -- Dead letters count: they are acknowledged events too, and what nobody looks after must not fill the memory.
+  local after = redis.call('XLEN', events) + redis.call('XLEN', KEYS[i + 1]) + count
+  if after > bound then
+    after = -1
+  else
+    for j = arg + 1, arg + count do
+      redis.call('XADD', events, '*', 'e', ARGV[j])
+    end
+  end
+  held[#held + 1] = after
+  arg = arg + count + 1
 end
-for i = 2, #ARGV do
-  redis.call('XADD', KEYS[1], '*', 'e', ARGV[i])
-end
-return #ARGV - 1
+return held

@@ -1,0 +1,121 @@
+/** The header fields that the server reads, gathered in one pass: every call into uWebSockets.js costs more than a comparison. */
+import type { HttpRequest } from "uWebSockets.js"
+import { Problem } from "./problem.ts"
+
+/** Values as they were sent; empty for what was not. Of a field given twice the first value counts. */
+export class RequestHeaders {
+  acceptEncoding = ""
+  authorization = ""
+  contentEncoding = ""
+  contentLength = ""
+  contentType = ""
+  cookie = ""
+  dnt = ""
+  /** All lines as one list: a proxy may add its own line below the client's. */
+  forwardedFor = ""
+  gpc = ""
+  origin = ""
+  referer = ""
+  transferEncoding = ""
+  userAgent = ""
+  visitorId = ""
+  writeKey = ""
+  /** How often a length is given. */
+  lengths = 0
+  /** Two lengths are given, and they differ. */
+  lengthConflict = false
+
+  /** Whether the client takes gzip. */
+  get gzip(): boolean {
+    return acceptsGzip(this.acceptEncoding)
+  }
+}
+
+/** Whether `Accept-Encoding` takes gzip: named or `*`, and not refused by `q=0`. */
+export const acceptsGzip = (header: string): boolean => {
+  if (header === "") return false
+  let any = false
+  for (const part of header.toLowerCase().split(",")) {
+    const [coding = "", ...parameters] = part.split(";").map((each) => each.trim())
+    const refused = parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
+    if (coding === "gzip" || coding === "x-gzip") return !refused
+    if (coding === "*") any = !refused
+  }
+  return any
+}
+
+let current = new RequestHeaders()
+
+const note = (name: string, value: string): void => {
+  switch (name) {
+    case "content-length":
+      if (current.lengths++ === 0) current.contentLength = value
+      else if (current.contentLength !== value) current.lengthConflict = true
+      break
+    case "content-type":
+      current.contentType ||= value
+      break
+    case "user-agent":
+      current.userAgent ||= value
+      break
+    case "referer":
+      current.referer ||= value
+      break
+    case "cookie":
+      current.cookie ||= value
+      break
+    case "origin":
+      current.origin ||= value
+      break
+    case "accept-encoding":
+      current.acceptEncoding ||= value
+      break
+    case "authorization":
+      current.authorization ||= value
+      break
+    case "x-write-key":
+      current.writeKey ||= value
+      break
+    case "x-visitor-id":
+      current.visitorId ||= value
+      break
+    case "x-forwarded-for":
+      current.forwardedFor += current.forwardedFor === "" ? value : `,${value}`
+      break
+    case "transfer-encoding":
+      current.transferEncoding = value
+      break
+    case "content-encoding":
+      current.contentEncoding ||= value
+      break
+    case "dnt":
+      current.dnt ||= value
+      break
+    case "sec-gpc":
+      current.gpc ||= value
+      break
+  }
+}
+
+/** Reads a request's header fields, which are gone when its handler returns. */
+export const readHeaders = (req: HttpRequest): RequestHeaders => {
+  const headers = new RequestHeaders()
+  current = headers
+  req.forEach(note)
+  return headers
+}
+
+/**
+ * A message whose end two parsers could see in two places would let a request be smuggled past a proxy (RFC 9112 §6.3),
+ * and uWebSockets.js takes the first of several lengths. Both headers at once it refuses by itself.
+ */
+export const framingProblem = (headers: RequestHeaders): Problem | null => {
+  if (headers.lengthConflict)
+    return new Problem("INVALID_REQUEST", "Content-Length is given twice with different values.")
+  if (headers.transferEncoding === "") return null
+  if (headers.lengths > 0)
+    return new Problem("INVALID_REQUEST", "Content-Length and Transfer-Encoding exclude each other.")
+  return headers.transferEncoding.toLowerCase() === "chunked"
+    ? null
+    : new Problem("INVALID_REQUEST", "Transfer-Encoding must be chunked.")
+}
