@@ -21,7 +21,7 @@ export const detailOf = (data: unknown): string => {
   }
   const x = fields.get("x")
   const y = fields.get("y")
-  if (typeof x === "number" && typeof y === "number") return `${x}, ${y}`
+  if (typeof x === "number" && typeof y === "number") return `x ${x}, y ${y}`
   const [first] = fields
   return first === undefined || typeof first[1] === "object" ? "" : `${first[0]}: ${first[1]}`
 }

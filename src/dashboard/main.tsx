@@ -1,6 +1,13 @@
 import { render } from "preact"
 import "uplot/dist/uPlot.min.css"
-import "./dashboard.css"
+import "./styles/base.css"
+import "./styles/header.css"
+import "./styles/places.css"
+import "./styles/panels.css"
+import "./styles/hour.css"
+import "./styles/heatmap.css"
+import "./styles/events.css"
+import "./styles/states.css"
 import { App } from "./app.tsx"
 
 const place = document.getElementById("app")

@@ -5,6 +5,9 @@ import { LANGUAGES, type Language } from "./text.ts"
 export const SCHEMES = ["auto", "light", "dark"] as const
 export type Scheme = (typeof SCHEMES)[number]
 
+/** Today's figures stand above in any case. */
+const DEFAULT_PERIOD: Period = "week"
+
 export interface Settings {
   /** `null`: the default one. */
   readonly site: string | null
@@ -40,7 +43,7 @@ export const readSettings = (): Settings => {
   const preferred = navigator.languages.map((each) => among(LANGUAGES, each.slice(0, 2))).find(Boolean)
   return {
     site: asked.get("site"),
-    period: among(PERIODS, asked.get("period")) ?? "day",
+    period: among(PERIODS, asked.get("period")) ?? DEFAULT_PERIOD,
     page: asked.get("page") ?? "",
     language:
       among(LANGUAGES, asked.get("lang")) ?? among(LANGUAGES, stored("language")) ?? preferred ?? "en",
@@ -52,7 +55,7 @@ export const keepSettings = (settings: Settings): void => {
   const url = new URL(location.href)
   const parameters = {
     site: settings.site,
-    period: settings.period === "day" ? null : settings.period,
+    period: settings.period === DEFAULT_PERIOD ? null : settings.period,
     page: settings.page === "" ? null : settings.page,
   }
   for (const [name, value] of Object.entries(parameters))

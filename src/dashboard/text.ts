@@ -21,7 +21,7 @@ const en = {
   },
   now: "Visitors now",
   nowHint: "seen in the last 5 minutes",
-  today: "Today",
+  today: "Today, against yesterday at the same time",
   visitors: "Visitors",
   events: "Events",
   letters: "Letters",
@@ -38,7 +38,7 @@ const en = {
   eventsPerMinute: "events per minute",
   visitorsPresent: "visitors present",
   minute: "Minute",
-  figuresOf: { day: "This day", week: "This week", month: "This month" },
+  figuresOf: { day: "Today", week: "This week", month: "This month" },
   themes: "Themes",
   themesHint: "most viewed of all time",
   themesEmpty: "No theme has been chosen yet.",
@@ -114,7 +114,7 @@ const fr: Texts = {
   },
   now: "Visiteurs en ce moment",
   nowHint: "vus ces 5 dernières minutes",
-  today: "Aujourd’hui",
+  today: "Aujourd’hui, par rapport à hier à la même heure",
   visitors: "Visiteurs",
   events: "Événements",
   letters: "Lettres",
@@ -131,7 +131,7 @@ const fr: Texts = {
   eventsPerMinute: "événements par minute",
   visitorsPresent: "visiteurs présents",
   minute: "Minute",
-  figuresOf: { day: "Ce jour", week: "Cette semaine", month: "Ce mois" },
+  figuresOf: { day: "Aujourd’hui", week: "Cette semaine", month: "Ce mois-ci" },
   themes: "Thèmes",
   themesHint: "les plus vus depuis toujours",
   themesEmpty: "Aucun thème n’a encore été choisi.",
@@ -198,7 +198,7 @@ export interface Wording {
   readonly language: Language
   readonly t: Texts
   readonly number: (value: number) => string
-  /** `0.5` as `50 %`. */
+  /** `0.5` as `50.0%`. */
   readonly percent: (share: number) => string
   /** A change as `+12 %`. */
   readonly change: (share: number) => string
@@ -216,7 +216,11 @@ export interface Wording {
 export const wordingOf = (language: Language): Wording => {
   const locale = language === "fr" ? "fr-FR" : "en-GB"
   const number = new Intl.NumberFormat(locale)
-  const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 })
+  const percent = new Intl.NumberFormat(locale, {
+    style: "percent",
+    minimumFractionDigits: 1,
+    maximumFractionDigits: 1,
+  })
   const change = new Intl.NumberFormat(locale, {
     style: "percent",
     maximumFractionDigits: 0,
@@ -232,7 +236,8 @@ export const wordingOf = (language: Language): Wording => {
     t,
     number: (value) => number.format(value),
     percent: (share) => percent.format(share),
-    change: (share) => change.format(share),
+    // A minus as wide as a plus.
+    change: (share) => change.format(share).replace("-", "−"),
     clock: (instant) => clock.format(new Date(instant)),
     shortClock: (instant) => shortClock.format(instant),
     moment: (instant) => {

@@ -6,18 +6,10 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { filesIn, ROOT, read } from "../docs/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
 import { Random } from "../traffic/random.ts"
-import {
-  bytesOf,
-  chromiumPath,
-  type DashboardNode,
-  launch,
-  openDashboard,
-  startDashboardNode,
-} from "./dashboardPage.ts"
+import { CHROMIUM, launch } from "./chromium.ts"
+import { bytesOf, type DashboardNode, openDashboard, PICTURES, startDashboardNode } from "./dashboardPage.ts"
 import { someEvent, twoDaysOfVisits } from "./dashboardTraffic.ts"
 
-/** Pictures are written into docs/images when this is set. */
-const PICTURES = process.env.SCREENSHOTS !== undefined
 const MAX_BYTES = 120 * 1024
 
 describe("the built page", () => {
@@ -36,11 +28,6 @@ describe("the built page", () => {
   })
 })
 
-if (chromiumPath === undefined)
-  console.log(
-    "The dashboard's browser tests are skipped: there is no Chromium (Debian: apt install chromium).",
-  )
-
 /** The number that an element shows, whatever its language's separators. */
 const shown = async (page: Page, selector: string): Promise<number> =>
   Number(((await page.locator(selector).first().textContent()) ?? "").replace(/[^\d.]/g, ""))
@@ -52,7 +39,7 @@ const figures = async (node: DashboardNode, path: string): Promise<Record<string
   return Object.fromEntries(Object.entries(data))
 }
 
-describe.skipIf(chromiumPath === undefined)("the dashboard", { timeout: 60_000 }, () => {
+describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 60_000 }, () => {
   let browser: Browser
   let node: DashboardNode
 
@@ -78,7 +65,7 @@ describe.skipIf(chromiumPath === undefined)("the dashboard", { timeout: 60_000 }
 
   it("shows what the API says while events stream in", async () => {
     node = await visited()
-    const { page, complaints } = await openDashboard(browser, node.url)
+    const { page, complaints } = await openDashboard(browser, `${node.url}/?period=day`)
     const asked: Array<string> = []
     await page.locator("[data-connection=open]").waitFor()
     await page.locator("[data-stat=page_views]").waitFor()
@@ -180,7 +167,7 @@ describe.skipIf(chromiumPath === undefined)("the dashboard", { timeout: 60_000 }
     onTestFinished(() => node.stop())
     const { page, complaints } = await openDashboard(browser, `${node.url}/?site=blog`)
     await page.getByText("No theme has been chosen yet.").waitFor()
-    await page.getByText("No letter today.").waitFor()
+    await page.getByText("No letter this week.").waitFor()
     await page.getByText("Quiet. Events appear here").waitFor()
     await page.getByText("No event has been stored yet.").waitFor()
     await page.getByText("No click on this page").waitFor()
@@ -192,7 +179,7 @@ describe.skipIf(chromiumPath === undefined)("the dashboard", { timeout: 60_000 }
       const code = "STORE_UNAVAILABLE"
       await route.fulfill({ status: 503, json: { success: false, error: "A store does not answer.", code } })
     })
-    await page.getByRole("radio", { name: "Week" }).check({ force: true })
+    await page.locator(".choice").getByText("Month").click()
     await page.locator(".period .loading").waitFor()
     held.resolve()
     await page.locator(".period .failure", { hasText: "A store does not answer now." }).waitFor()
@@ -216,7 +203,7 @@ describe.skipIf(chromiumPath === undefined)("the dashboard", { timeout: 60_000 }
     await page.getByLabel("Site").selectOption("blog")
     await eventually(async () => expect(await shown(page, "[data-figure=total_events]")).toBe(1))
     await page.getByLabel("Site").selectOption("main")
-    await page.getByRole("radio", { name: "Month" }).check({ force: true })
+    await page.locator(".choice").getByText("Month").click()
     await eventually(async () => {
       const stats = await figures(node, "stats?period=month")
       expect(await shown(page, "[data-stat=total_events]")).toBe(stats.total_events)
@@ -293,17 +280,17 @@ describe.skipIf(chromiumPath === undefined)("the dashboard", { timeout: 60_000 }
       expect([...reached]).toContain(stop)
     await page.locator("input[name=period]:checked").focus()
     await page.keyboard.press("ArrowRight")
-    await page.getByRole("heading", { name: "This week" }).waitFor()
+    await page.getByRole("heading", { name: "This month" }).waitFor()
     await page.locator("input[name=scheme]:checked").focus()
     await page.keyboard.press("ArrowRight")
     await page.keyboard.press("ArrowRight")
     expect(await page.locator("html").getAttribute("data-scheme")).toBe("dark")
     await page.locator("input[name=language]:checked").focus()
     await page.keyboard.press("ArrowRight")
-    await page.getByRole("heading", { name: "Cette semaine" }).waitFor()
+    await page.getByRole("heading", { name: "Ce mois-ci" }).waitFor()
     // Chosen colours and language are there after a reload.
     await page.reload()
-    await page.getByRole("heading", { name: "Cette semaine" }).waitFor()
+    await page.getByRole("heading", { name: "Ce mois-ci" }).waitFor()
     expect(await page.locator("html").getAttribute("data-scheme")).toBe("dark")
   })
 
@@ -327,7 +314,7 @@ describe.skipIf(chromiumPath === undefined)("the dashboard", { timeout: 60_000 }
 
   it.runIf(PICTURES).each([
     ["dashboard-wide-light", "light", 1920, 1080, ""],
-    ["dashboard-wide-dark", "dark", 1920, 1080, "?period=week"],
+    ["dashboard-wide-dark", "dark", 1920, 1080, ""],
     ["dashboard-phone", "light", 390, 844, "?lang=fr"],
   ] as const)("has its picture taken: %s", async (name, colorScheme, width, height, query) => {
     node = await visited(3)

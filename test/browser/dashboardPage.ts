@@ -1,34 +1,13 @@
 /** The dashboard in a real browser: a node of the test's own, a page on it, and what went wrong on the page. */
-import { existsSync } from "node:fs"
 import { request } from "node:http"
 import { Effect, Exit, Logger, Scope } from "effect"
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
+import type { Browser, BrowserContextOptions, Page } from "playwright-core"
 import { startNode } from "../../src/app.ts"
 import { type AppConfig, loadConfig } from "../../src/config.ts"
 import { eventually, freePort } from "../support/index.ts"
 
-/** Debian's Chromium, or what stands in for it; `undefined` where there is none. */
-export const chromiumPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
-  existsSync,
-)
-
-export const launch = (): Promise<Browser> => {
-  if (chromiumPath === undefined) throw new Error("There is no Chromium on this machine.")
-  return chromium.launch({
-    executablePath: chromiumPath,
-    args: [
-      "--headless",
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      "--font-render-hinting=none",
-    ],
-  })
-}
+/** Pictures are written into docs/images when `SCREENSHOTS` is set. */
+export const PICTURES = process.env.SCREENSHOTS !== undefined
 
 export interface Answer {
   readonly data: unknown

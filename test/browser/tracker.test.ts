@@ -1,44 +1,16 @@
-import { spawn } from "node:child_process"
-import { join } from "node:path"
-import type { Browser, Page } from "playwright-core"
+import type { Page } from "playwright-core"
 import { describe, expect, it, onTestFinished } from "vitest"
-import { startProcess } from "../process/support.ts"
-import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
-import { CHROMIUM, gate, launch, pages } from "./trackerPage.ts"
-
-const ROOT = join(import.meta.dirname, "..", "..")
-
-const startNode = async () =>
-  startProcess(["node", "src/main.ts"], {
-    cwd: ROOT,
-    env: {
-      REDIS_URL: redisUrl(),
-      DATABASE_URL: await freshDatabase(),
-      REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
-      RATE_LIMIT_PER_MINUTE: "0",
-    },
-  })
-
-interface Row {
-  readonly event_type: string
-  readonly event_data: unknown
-  readonly page_url: string
-  readonly visitor_id: string
-  readonly created_at: string
-}
-
-/** What the node has counted, oldest first. */
-const timeline = async (node: string): Promise<ReadonlyArray<Row>> => {
-  const answer = await fetch(`${node}/api/v1/analytics/timeline?limit=100`)
-  const body: { data: ReadonlyArray<Row> } = JSON.parse(await answer.text())
-  return body.data.toReversed()
-}
+import { eventually } from "../support/index.ts"
+import { CHROMIUM, launch } from "./chromium.ts"
+import { startNode, timeline } from "./node.ts"
+import { gate, pages } from "./trackerPage.ts"
 
 const types = async (node: string) => (await timeline(node)).map(({ event_type }) => event_type)
 
 /** Everything that a test of one site needs. */
 const setUp = async (attributes = "") => {
   const [node, browser] = await Promise.all([startNode(), launch()])
+  onTestFinished(() => browser.close())
   const between = await gate(node.url)
   const site = await pages(between.url, attributes)
   const context = await browser.newContext({ viewport: { width: 1000, height: 800 } })
@@ -47,11 +19,6 @@ const setUp = async (attributes = "") => {
   page.on("pageerror", (error) => errors.push(error.message))
   return { node: node.url, browser, between, site, context, page, errors }
 }
-
-if (CHROMIUM === undefined)
-  console.log(
-    "There is no Chromium here (apt-get install chromium): tests of the tracker in a browser are skipped.",
-  )
 
 describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 60_000 }, () => {
   it("counts views, navigation within the page, themes, clicks where they were, and marked elements", async () => {
@@ -178,61 +145,5 @@ describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 6
     expect(await refusing.context().cookies()).toEqual([])
     await open(() => undefined)
     await eventually(async () => expect(await types(node)).toEqual(["page_view"]))
-  })
-})
-
-describe.skipIf(CHROMIUM === undefined)("the example site in a browser", { timeout: 60_000 }, () => {
-  const startExample = async (analytics: string): Promise<string> => {
-    const child = spawn("node", ["infra/example/main.ts"], {
-      cwd: ROOT,
-      env: { ...process.env, PORT: "0", ANALYTICS_URL: analytics },
-      stdio: ["ignore", "pipe", "inherit"],
-    })
-    onTestFinished(() => {
-      child.kill("SIGKILL")
-    })
-    let stdout = ""
-    child.stdout.on("data", (chunk: Buffer) => {
-      stdout += chunk.toString()
-    })
-    return eventually(() => {
-      const url = /example\s+(http:\S+?)\/\n/.exec(stdout)?.[1]
-      if (url === undefined) throw new Error(`no banner yet: ${stdout}`)
-      return url
-    })
-  }
-
-  it("counts each view once, between server and tracker, for one visitor, and letters of the server's", async () => {
-    const node = await startNode()
-    const [site, browser]: [string, Browser] = await Promise.all([startExample(node.url), launch()])
-    const page = await (await browser.newContext()).newPage()
-    await page.goto(`${site}/?theme=sepia`)
-    await page.getByRole("link", { name: "Dark" }).click()
-    await page.getByRole("button", { name: "Download" }).click()
-    await page.getByRole("link", { name: "Letters" }).click()
-    await page.getByRole("button", { name: "against" }).click()
-    await page.getByText("the anti_motivation letter").waitFor()
-    await page.getByRole("button", { name: "Send" }).click()
-    const expected = [
-      ...["button_click", "button_click", "button_click"],
-      ...["cv_theme_change dark", "cv_theme_change sepia", "form_submit", "letter_generate"],
-      ...[
-        "link_click",
-        "link_click",
-        "page_view /",
-        "page_view /",
-        "page_view /letters",
-        "page_view /letters",
-      ],
-      "pdf_download",
-    ]
-    const short = ({ event_type, page_url, event_data }: Row) =>
-      event_type === "page_view"
-        ? `page_view ${new URL(page_url).pathname}`
-        : event_type === "cv_theme_change"
-          ? `${event_type} ${Reflect.get(Object(event_data), "theme")}`
-          : event_type
-    await eventually(async () => expect((await timeline(node.url)).map(short).sort()).toEqual(expected))
-    expect(new Set((await timeline(node.url)).map(({ visitor_id }) => visitor_id)).size).toBe(1)
   })
 })

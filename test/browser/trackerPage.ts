@@ -1,26 +1,7 @@
-/** Chromium with the tracker in it, the example site, and a node that can be taken away and brought back. */
-import { existsSync } from "node:fs"
+/** A site that only the tracker counts, and what stands between it and the node. */
 import { createServer, request } from "node:http"
 import type { AddressInfo } from "node:net"
-import { type Browser, chromium } from "playwright-core"
 import { onTestFinished } from "vitest"
-
-/** Debian's, or what `CHROMIUM` names. */
-export const CHROMIUM = [process.env.CHROMIUM ?? "", "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(
-  (path) => path !== "" && existsSync(path),
-)
-
-const ARGUMENTS = [
-  ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
-  ...["--disable-background-networking", "--disable-component-update"],
-]
-
-export const launch = async (): Promise<Browser> => {
-  if (CHROMIUM === undefined) throw new Error("There is no Chromium.")
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS })
-  onTestFinished(() => browser.close())
-  return browser
-}
 
 /** What stands between the pages and the node, so that answers can be held, refused or lost. */
 export interface Gate {

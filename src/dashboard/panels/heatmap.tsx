@@ -125,47 +125,62 @@ const HeatmapView = ({
   )
 }
 
-/** Radius of one click's glow, as a share of the width. */
-const GLOW = 0.045
+/** Cells across the picture, which is drawn larger and smooth. */
+const CELLS = 180
+/** Reach of one click, as a share of the width. */
+const REACH = 0.06
 
 /**
- * Paints clicks as glows that add up, then gives every strength its colour. Positions are percent of the page as the
- * tracker sends them; those of senders that count pixels are fitted in.
+ * Paints how dense clicks are (a kernel density estimate, the densest place having the strongest colour). Positions are
+ * percent of the page as the tracker sends them; those of senders that count pixels are fitted in.
  */
 const draw = (canvas: HTMLCanvasElement, clicks: ReadonlyArray<Click>): void => {
   const ratio = Math.min(2, devicePixelRatio)
   const width = Math.round(canvas.clientWidth * ratio)
   const height = Math.round(canvas.clientHeight * ratio)
-  const context = canvas.getContext("2d", { willReadFrequently: true })
+  const context = canvas.getContext("2d")
   if (context === null || width === 0 || height === 0) return
   canvas.width = width
   canvas.height = height
+  const rows = Math.max(1, Math.round((CELLS * height) / width))
+  const cells = new OffscreenCanvas(CELLS, rows)
+  const painter = cells.getContext("2d")
+  if (painter === null) return
+  const density = densityOf(clicks, CELLS, rows)
+  const most = Math.max(...density)
+  const ramp = rampOf(canvas)
+  const picture = painter.createImageData(CELLS, rows)
+  density.forEach((dense, cell) => {
+    // The root lifts rare clicks, which would vanish beside the most frequent.
+    const strength = Math.round(255 * Math.sqrt(dense / most))
+    picture.data.set(ramp.subarray(4 * strength, 4 * strength + 3), 4 * cell)
+    picture.data[4 * cell + 3] = Math.min(235, strength * 2.6)
+  })
+  painter.putImageData(picture, 0, 0)
+  context.imageSmoothingQuality = "high"
+  context.drawImage(cells, 0, 0, width, height)
+}
+
+/** Clicks near each cell, row by row, weighed by nearness (a quartic kernel). */
+const densityOf = (clicks: ReadonlyArray<Click>, columns: number, rows: number): Float32Array => {
+  const density = new Float32Array(columns * rows)
   const widest = Math.max(100, ...clicks.map(({ x }) => x))
   const highest = Math.max(100, ...clicks.map(({ y }) => y))
-  const most = Math.max(...clicks.map(({ count }) => count))
-  const radius = Math.max(12 * ratio, width * GLOW)
+  const reach = REACH * columns
   for (const { x, y, count } of clicks) {
-    const [cx, cy] = [(x / widest) * width, (y / highest) * height]
-    const glow = context.createRadialGradient(cx, cy, 0, cx, cy, radius)
-    const strength = 0.14 + 0.6 * Math.sqrt(count / most)
-    glow.addColorStop(0, `rgb(0 0 0 / ${strength})`)
-    glow.addColorStop(0.5, `rgb(0 0 0 / ${strength * 0.4})`)
-    glow.addColorStop(1, "rgb(0 0 0 / 0)")
-    context.fillStyle = glow
-    context.fillRect(cx - radius, cy - radius, 2 * radius, 2 * radius)
+    const [cx, cy] = [(x / widest) * (columns - 1), (y / highest) * (rows - 1)]
+    for (let row = Math.max(0, Math.ceil(cy - reach)); row <= Math.min(rows - 1, cy + reach); row++)
+      for (
+        let column = Math.max(0, Math.ceil(cx - reach));
+        column <= Math.min(columns - 1, cx + reach);
+        column++
+      ) {
+        const near = 1 - ((column - cx) ** 2 + (row - cy) ** 2) / reach ** 2
+        if (near > 0)
+          density[row * columns + column] = (density[row * columns + column] ?? 0) + count * near ** 2
+      }
   }
-  const ramp = rampOf(canvas)
-  const picture = context.getImageData(0, 0, width, height)
-  const { data } = picture
-  for (let i = 0; i < data.length; i += 4) {
-    const strength = data[i + 3] ?? 0
-    if (strength === 0) continue
-    data[i] = ramp[4 * strength] ?? 0
-    data[i + 1] = ramp[4 * strength + 1] ?? 0
-    data[i + 2] = ramp[4 * strength + 2] ?? 0
-    data[i + 3] = Math.min(255, strength * 2.2)
-  }
-  context.putImageData(picture, 0, 0)
+  return density
 }
 
 /** 256 colours from few to many, of the style sheet's. */

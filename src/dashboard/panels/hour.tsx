@@ -24,7 +24,7 @@ export const HourPanel = ({ hour, scheme, onAgain }: HourPanelProps) => {
       aside={
         <p class="legend" aria-hidden="true">
           <span>
-            <i class="key events" />
+            <i class="key" />
             {t.eventsPerMinute}
           </span>
           <span>
@@ -109,8 +109,11 @@ const chartData = (hour: LastHour): uPlot.AlignedData => [
 const chartOptions = (element: HTMLElement, { number, shortClock, t }: Wording): uPlot.Options => {
   const styles = getComputedStyle(element)
   const colour = (name: string) => styles.getPropertyValue(name).trim()
-  const font = `11px ${styles.fontFamily}`
-  const bars = uPlot.paths.bars?.({ size: [0.72, 14], radius: 0.25 })
+  // The page's letters grow with the screen, and the chart's with them.
+  const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize)
+  // The chart scales whole pixels only on dense screens.
+  const font = `${Math.round(0.73 * rem)}px ${styles.fontFamily}`
+  const bars = uPlot.paths.bars?.({ size: [0.7, 1.2 * rem], radius: 0.25 })
   const line = uPlot.paths.spline?.()
   const wholes = (_: uPlot, values: ReadonlyArray<number>) =>
     values.map((value) => (Number.isInteger(value) ? number(value) : ""))
@@ -120,7 +123,7 @@ const chartOptions = (element: HTMLElement, { number, shortClock, t }: Wording):
   return {
     width: element.clientWidth,
     height: element.clientHeight,
-    padding: [8, 4, 0, 4],
+    padding: [0.5 * rem, 0, 0, 0],
     legend: { show: true, live: true, markers: { show: false } },
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     scales: {
@@ -152,15 +155,16 @@ const chartOptions = (element: HTMLElement, { number, shortClock, t }: Wording):
       {
         ...axis,
         grid: { show: false },
-        space: 70,
+        size: 1.8 * rem,
+        space: 4.7 * rem,
         values: (_, at) => at.map((each) => shortClock(each * 1000)),
       },
       {
         ...axis,
         scale: "events",
         grid: { stroke: colour("--grid"), width: 1 },
-        size: 44,
-        space: 42,
+        size: 2.6 * rem,
+        space: 2.4 * rem,
         values: wholes,
       },
       {
@@ -168,8 +172,8 @@ const chartOptions = (element: HTMLElement, { number, shortClock, t }: Wording):
         scale: "visitors",
         side: 1,
         grid: { show: false },
-        size: 40,
-        space: 42,
+        size: 2.2 * rem,
+        space: 2.4 * rem,
         stroke: colour("--line"),
         values: wholes,
       },

@@ -57,12 +57,19 @@ const LettersView = ({ data }: { readonly data: Letters }) => {
           <ol class="columns" data-days={data.history.length}>
             {data.history.map(({ date, count }) => (
               <li key={date} title={`${day(date)}: ${number(count)}`}>
-                <i style={{ height: `${(count / most) * 100}%` }} aria-hidden="true" />
+                <span class="value" aria-hidden="true">
+                  {count > 0 && number(count)}
+                </span>
+                <i
+                  class={count === 0 ? "none" : ""}
+                  style={{ height: `${(count / most) * 100}%` }}
+                  aria-hidden="true"
+                />
                 <span class="unseen">
                   {day(date)}: {number(count)}
                 </span>
                 <span class="tick" aria-hidden="true">
-                  {Number(date.slice(8))}
+                  {data.period === "week" ? day(date) : Number(date.slice(8))}
                 </span>
               </li>
             ))}

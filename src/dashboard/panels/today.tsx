@@ -45,8 +45,11 @@ export const Today = ({ state }: { readonly state: State }) => {
         {figures.map(({ name, label, value, past, show }) => (
           <div key={name} class="panel">
             <dt>{label}</dt>
-            <dd class="figure" data-figure={name}>
-              {value === undefined ? "–" : show(value)}
+            <dd class="measure">
+              <span class="figure" data-figure={name}>
+                {value === undefined ? "–" : show(value)}
+              </span>
+              {past !== null && value !== undefined && <Change from={past} to={value} />}
             </dd>
             <dd class="past">
               {past === null || now === null || value === undefined ? (
@@ -54,7 +57,6 @@ export const Today = ({ state }: { readonly state: State }) => {
               ) : (
                 <>
                   <span data-past={name}>{show(past)}</span> {t.yesterdayAt(shortClock(now))}
-                  <Change from={past} to={value} />
                 </>
               )}
             </dd>

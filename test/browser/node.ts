@@ -1,0 +1,32 @@
+/** A node as a process of its own, and what it has counted. */
+import { ROOT } from "../docs/documents.ts"
+import { startProcess } from "../process/support.ts"
+import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
+
+/** A node as users start it, over stores of the test's own. */
+export const startNode = async () =>
+  startProcess(["node", "src/main.ts"], {
+    cwd: ROOT,
+    env: {
+      REDIS_URL: redisUrl(),
+      DATABASE_URL: await freshDatabase(),
+      REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
+      RATE_LIMIT_PER_MINUTE: "0",
+    },
+  })
+
+/** A row of the timeline. */
+export interface Row {
+  readonly event_type: string
+  readonly event_data: unknown
+  readonly page_url: string
+  readonly visitor_id: string
+  readonly created_at: string
+}
+
+/** What the node has counted, oldest first. */
+export const timeline = async (node: string): Promise<ReadonlyArray<Row>> => {
+  const answer = await fetch(`${node}/api/v1/analytics/timeline?limit=100`)
+  const body: { data: ReadonlyArray<Row> } = JSON.parse(await answer.text())
+  return body.data.toReversed()
+}
