@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { hostname } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
 import { type ActorsThread, startActorsThread } from "./actors/actorsThread.ts"
 import { runActors, type Stores } from "./actors/node.ts"
 import { announceHttpNode } from "./actors/ownership.ts"
@@ -87,11 +88,17 @@ const notedStoreUrls = (dataDir: string): StoreUrls | null => {
     : null
 }
 
+/** A scope whose parts end side by side, so that what each may take does not add up when none gets an answer. */
+const endingTogether = Effect.acquireRelease(Scope.make("parallel"), (scope, exit) =>
+  Scope.close(scope, exit),
+)
+
 /** Starts the embedded stores for those that no URL names, checks all of them, and says what endangers data. */
 export const openStores = (config: AppConfig, metrics: Metrics) =>
   Effect.gen(function* () {
     const embedded = config.redisUrl === null || config.databaseUrl === null
     if (embedded) yield* lockDataDir(config.dataDir)
+    const together = yield* endingTogether
     const [redisUrl, databaseUrl] = yield* Effect.all(
       [
         config.redisUrl !== null
@@ -104,7 +111,7 @@ export const openStores = (config: AppConfig, metrics: Metrics) =>
           : embeddedPostgres({ dataDir: config.dataDir }).pipe(Effect.map(({ url }) => url)),
       ],
       { concurrency: 2 },
-    )
+    ).pipe(Scope.provide(together))
     if (embedded) yield* noteStoreUrls(config.dataDir, { redisUrl, databaseUrl })
     return yield* checkStores(config, metrics, { redisUrl, databaseUrl })
   })
@@ -175,20 +182,24 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
     )
     yield* prepareStores(config, postgres)
 
-    const node = `${hostname()}/${process.pid}/${randomBytes(4).toString("hex")}`
-    const none: ActorsThread = { metrics: Effect.succeed([]) }
-    const actors = !config.roles.includes("actors")
-      ? none
-      : options.actorsIn === "thread"
-        ? yield* startActorsThread(config, stores, node, metrics)
-        : yield* onMainThread(config, stores, node, metrics)
-
     const calendar = new Calendar(config.timeZone)
     const prefix = config.redisKeyPrefix
     const redis = yield* connectRedis(stores.redis, "command", "http")
     const appends = yield* connectRedis(stores.redis, "append", "append")
     const subscriber = yield* connectRedis(stores.redis, "subscribe", "subscribe")
     yield* Effect.all([awaitReady(redis, CONNECT_MS), awaitReady(appends, CONNECT_MS)])
+
+    const node = `${hostname()}/${process.pid}/${randomBytes(4).toString("hex")}`
+    const together = yield* endingTogether
+    const none: ActorsThread = { metrics: Effect.succeed([]) }
+    const actors = !config.roles.includes("actors")
+      ? none
+      : yield* (options.actorsIn === "thread" ? startActorsThread : onMainThread)(
+          config,
+          stores,
+          node,
+          metrics,
+        ).pipe(Scope.provide(together))
 
     const log = syncLog(config.logLevel)
     const logAppendFailure = atMostOnceASecond((reason: string) =>
@@ -248,7 +259,7 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
             error: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause),
           }),
       },
-    )
+    ).pipe(Scope.provide(together))
     subscriber.on("message", (_channel: string, message: string) => {
       const delta = decodeDelta(message)
       if (delta !== null) server.hub.receive(delta)

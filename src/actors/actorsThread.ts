@@ -9,7 +9,7 @@ import type { Stores } from "./node.ts"
 import type { FromThread, MetricsJson, ThreadData, ToThread } from "./protocol.ts"
 
 /** What a stop waits for running batches, milliseconds; then the thread is ended and the next owner goes on. */
-const STOP_MS = 6000
+const STOP_MS = 3500
 /** What a scrape waits for the thread, milliseconds. */
 const METRICS_MS = 1000
 

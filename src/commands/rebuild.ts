@@ -5,6 +5,7 @@ import { liveNodes } from "../actors/ownership.ts"
 import { dropFigures, rebuildPartition } from "../aggregates/rebuild.ts"
 import type { CommandStores } from "../app.ts"
 import type { AppConfig } from "../config.ts"
+import { Expected, timeZone } from "../configValues.ts"
 import { Calendar } from "../domain/period.ts"
 import { ensureDeployment } from "../events/deployment.ts"
 import { migrate } from "../events/migrate.ts"
@@ -79,19 +80,17 @@ const change = (config: AppConfig, stores: CommandStores, command: RebuildComman
 export const rebuild = (config: AppConfig, stores: CommandStores, command: RebuildCommand) =>
   Effect.gen(function* () {
     const { postgres, redis, metrics, opened } = stores
-    const calendarOf = (timeZone: string) =>
-      Effect.try({
-        try: () => new Calendar(timeZone),
-        catch: () =>
-          new CommandError({
-            message: `--time-zone is ${timeZone}: it should be an IANA time zone such as Europe/Paris.`,
-          }),
+    // By the name that TIME_ZONE is compared by: Asia/Kolkata and Asia/Calcutta are one zone.
+    const zone = command.timeZone === null ? null : timeZone(command.timeZone)
+    if (zone instanceof Expected) {
+      return yield* new CommandError({
+        message: `--time-zone is ${command.timeZone}: it should be ${zone.what}.`,
       })
-    if (command.timeZone !== null) yield* calendarOf(command.timeZone)
+    }
     yield* migrate(postgres)
-    const deployment = yield* change(config, stores, command)
+    const deployment = yield* change(config, stores, { ...command, timeZone: zone })
     yield* ensureDeployment(postgres, { ...deployment, sites: config.sites })
-    const calendar = yield* calendarOf(deployment.timeZone)
+    const calendar = new Calendar(deployment.timeZone)
     const reader = yield* connectRedis(opened.stores.redis, "read", "rebuild")
     for (let partition = 0; partition < deployment.partitions; partition++) {
       const started = performance.now()

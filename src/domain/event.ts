@@ -69,6 +69,17 @@ export interface EventContext {
   readonly referer: string | null
 }
 
+/** The types that have a meaning here; any other is a custom event. */
+export const KNOWN_TYPES = [
+  "page_view",
+  "cv_theme_change",
+  "letter_generate",
+  "pdf_download",
+  "button_click",
+  "link_click",
+  "form_submit",
+] as const
+
 /** Names in the wild for the known types. */
 const TYPE_ALIASES = new Map([
   ["cv_theme_view", "cv_theme_change"],

@@ -54,7 +54,7 @@ export interface RunningStore {
 
 const READY_WITHIN = "120 seconds"
 const ADOPTED_WITHIN = "10 seconds"
-/** For both stores, one after the other, within the ten seconds in which the whole program ends. Halting loses nothing either. */
+/** What is left of the ten seconds in which the whole program ends; both stores stop side by side. Halting loses nothing either. */
 const STOPPED_WITHIN = "4 seconds"
 const HALTED_WITHIN = "500 millis"
 const POLL_EVERY = "20 millis"

@@ -3,6 +3,7 @@
  * One registry a thread; a scrape merges them.
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client"
+import { KNOWN_TYPES } from "../domain/event.ts"
 import { SeriesHistogram } from "./seriesHistogram.ts"
 
 /** Distinct values kept for a label that visitors choose; what comes later is counted as `other`. */
@@ -15,7 +16,12 @@ const MAX_LABEL_LENGTH = 200
  * become `other`, so that nobody can grow the scrape without end.
  */
 export class BoundedLabel {
-  readonly #values = new Set<string>()
+  readonly #values: Set<string>
+
+  /** @param known values that are always kept, whatever came before them */
+  constructor(known: Iterable<string> = []) {
+    this.#values = new Set(known)
+  }
 
   value(text: string): string {
     if (this.#values.has(text)) return text
@@ -33,7 +39,7 @@ const REQUEST_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 /** The metrics of one thread. Exact: a counter is raised at one point, after the thing has happened. */
 export class Metrics {
   readonly registry = new Registry()
-  readonly eventTypeLabel = new BoundedLabel()
+  readonly eventTypeLabel = new BoundedLabel(KNOWN_TYPES)
   readonly pathLabel = new BoundedLabel()
   readonly themeLabel = new BoundedLabel()
 

@@ -1,4 +1,4 @@
-/** Request bodies: read whole, within a cap and a time. */
+/** Request bodies: read whole, within a cap, a time, and what all of them together may take. */
 
 import type { Exchange } from "./exchange.ts"
 import type { RequestHeaders } from "./headers.ts"
@@ -6,6 +6,12 @@ import { Problem, SHUTTING_DOWN } from "./problem.ts"
 
 /** Longest declared body that is read and thrown away after its refusal, so that the client sees the answer; beyond it the connection closes. */
 const DISCARD_BYTES = 16 * 1024 * 1024
+
+/**
+ * Bytes that bodies which have begun and not ended may take together. Those that arrive at once, as nearly all do, take
+ * nothing of it: they are read where they lie.
+ */
+const MAX_WAITING_BYTES = 32 * 1024 * 1024
 
 const JSON_TYPES: ReadonlySet<string> = new Set(["application/json", "text/plain"])
 const NDJSON_TYPES: ReadonlySet<string> = new Set(["application/x-ndjson", "application/ndjson"])
@@ -18,6 +24,8 @@ const ENCODED = new Problem(
   "UNSUPPORTED_MEDIA_TYPE",
   "Content-Encoding is not supported: send the body as it is.",
 )
+
+const BUSY = new Problem("BODIES_FULL", "Too many bodies are arriving at once; try again shortly.")
 
 export type BodyFormat = "json" | "ndjson"
 
@@ -37,22 +45,31 @@ export const bodyFormat = (headers: RequestHeaders, ndjson: boolean): BodyFormat
   return ndjson && NDJSON_TYPES.has(type) ? "ndjson" : UNSUPPORTED
 }
 
+/** A body that has begun and not ended. */
 interface Pending {
-  readonly exchange: Exchange
   readonly deadline: number
   readonly refuse: (problem: Problem) => void
+  /** What has arrived, copied: the library takes the bytes back. */
+  parts: Array<Buffer>
+  bytes: number
 }
 
-/** Reads bodies, and refuses those that do not come to an end in time. */
+/** Reads bodies, and refuses those that do not come to an end in time, or for which there is no room. */
 export class Bodies {
   readonly #timeoutMs: number
+  readonly #maxWaitingBytes: number
+  #waitingBytes = 0
   /** In the order of their deadlines, since all have the same time. */
   readonly #pending = new Set<Pending>()
   readonly #sweeper: NodeJS.Timeout
 
-  /** @param timeoutMs from the first part of a body to its last */
-  constructor(timeoutMs: number) {
+  /**
+   * @param timeoutMs from the first part of a body to its last
+   * @param maxWaitingBytes see {@link MAX_WAITING_BYTES}
+   */
+  constructor(timeoutMs: number, maxWaitingBytes = MAX_WAITING_BYTES) {
     this.#timeoutMs = timeoutMs
+    this.#maxWaitingBytes = maxWaitingBytes
     this.#sweeper = setInterval(() => this.#sweep(), Math.max(timeoutMs / 10, 10))
     this.#sweeper.unref()
   }
@@ -61,7 +78,7 @@ export class Bodies {
     const now = performance.now()
     for (const pending of this.#pending) {
       if (pending.deadline > now) return
-      this.#pending.delete(pending)
+      this.#forget(pending)
       pending.refuse(
         new Problem("BODY_TIMEOUT", `The body did not arrive within ${this.#timeoutMs / 1000} seconds.`),
       )
@@ -71,8 +88,16 @@ export class Bodies {
   /** Refuses every body that is still arriving, and watches no more. */
   stop() {
     clearInterval(this.#sweeper)
-    for (const pending of this.#pending) pending.refuse(SHUTTING_DOWN)
-    this.#pending.clear()
+    for (const pending of this.#pending) {
+      this.#forget(pending)
+      pending.refuse(SHUTTING_DOWN)
+    }
+  }
+
+  #forget(pending: Pending) {
+    if (!this.#pending.delete(pending)) return
+    this.#waitingBytes -= pending.bytes
+    pending.parts = []
   }
 
   /**
@@ -94,39 +119,46 @@ export class Bodies {
       )
     }
     if (declared !== null && declared > cap) return tooLarge()
-    let parts: Array<Buffer> | null = null
-    let size = 0
     let pending: Pending | null = null
     exchange.res.onData((chunk, isLast) => {
       if (!exchange.open) return
-      size += chunk.byteLength
-      if (size > cap) {
-        if (pending !== null) this.#pending.delete(pending)
+      const before = pending?.bytes ?? 0
+      if (before + chunk.byteLength > cap) {
+        if (pending !== null) this.#forget(pending)
         return tooLarge()
       }
       if (isLast) {
-        if (pending !== null) this.#pending.delete(pending)
+        const body = pending === null ? chunk : Buffer.concat([...pending.parts, Buffer.from(chunk)])
+        if (pending !== null) this.#forget(pending)
         try {
-          done(parts === null ? chunk : Buffer.concat([...parts, Buffer.from(chunk)]))
+          done(body)
         } catch (cause) {
           exchange.fail(cause)
         }
         return
       }
-      if (pending === null) {
-        pending = {
-          exchange,
-          deadline: performance.now() + this.#timeoutMs,
-          refuse: (problem) => refused(problem, true),
-        }
-        const added = pending
-        this.#pending.add(added)
-        exchange.onAbort(() => this.#pending.delete(added))
+      if (this.#waitingBytes + chunk.byteLength > this.#maxWaitingBytes) {
+        if (pending !== null) this.#forget(pending)
+        return refused(BUSY, true)
       }
-      parts ??= []
-      // The library takes the bytes back when this function returns.
-      if (chunk.byteLength > 0) parts.push(Buffer.from(new Uint8Array(chunk)))
+      pending ??= this.#begun(exchange, refused)
+      if (chunk.byteLength === 0) return
+      pending.parts.push(Buffer.from(new Uint8Array(chunk)))
+      pending.bytes += chunk.byteLength
+      this.#waitingBytes += chunk.byteLength
     })
+  }
+
+  #begun(exchange: Exchange, refused: (problem: Problem, close: boolean) => void): Pending {
+    const pending: Pending = {
+      deadline: performance.now() + this.#timeoutMs,
+      refuse: (problem) => refused(problem, true),
+      parts: [],
+      bytes: 0,
+    }
+    this.#pending.add(pending)
+    exchange.onAbort(() => this.#forget(pending))
+    return pending
   }
 }
 

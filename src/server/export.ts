@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { PERIODS, type Period } from "../domain/period.ts"
 import type { Exchange } from "./exchange.ts"
 import { EXPORT_FORMATS } from "./parameters.ts"
+import { Problem } from "./problem.ts"
 import type { Parameters } from "./query.ts"
 import type { EventQueries, ExportRow, Figures } from "./services.ts"
 
@@ -14,6 +15,10 @@ export type ExportFormat = (typeof EXPORT_FORMATS)[number]
 const PART_LENGTH = 16 * 1024
 /** How long a client may take nothing before it is disconnected, milliseconds. */
 const PATIENCE_MS = 30_000
+/** How long a download may take as a whole, milliseconds. */
+const DEADLINE_MS = 10 * 60_000
+/** Downloads at once: half of the connections to Postgres that answer requests, so that reads find one. */
+const MAX_DOWNLOADS = 3
 /** Themes of an export; the store keeps names, so there is no natural end. */
 const MAX_THEMES = 10_000
 
@@ -59,14 +64,49 @@ async function* gather(texts: AsyncIterable<string>): AsyncGenerator<string> {
   if (part !== "") yield part
 }
 
-/** Streams parts as the answer. A failure before the first part is answered; a later one breaks the connection. */
+const BUSY = new Problem(
+  "TOO_MANY_EXPORTS",
+  `At most ${MAX_DOWNLOADS} downloads run at once; try again shortly.`,
+)
+const LATE = new Problem("STORE_UNAVAILABLE", "The rows could not be read in time; try again later.")
+
+/** Rows that can be given up while the next one is still waited for, which a generator around them could not. */
+class Rows implements AsyncIterable<ExportRow> {
+  readonly #iterator: AsyncIterator<ExportRow>
+
+  constructor(rows: AsyncIterable<ExportRow>) {
+    this.#iterator = rows[Symbol.asyncIterator]()
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<ExportRow> {
+    return this.#iterator
+  }
+
+  /** Ends the rows where they are, and what reads them. */
+  giveUp(): void {
+    void this.#iterator.return?.().catch(() => {})
+  }
+}
+
+/**
+ * Streams parts as the answer. A failure before the first part is answered; a later one breaks the connection. Rows whose
+ * client has left, or that take too long, are given up at once.
+ */
 const send = async (
   exchange: Exchange,
+  rows: Rows,
   texts: AsyncIterable<string>,
   type: string,
   lines: string,
+  deadlineMs: number,
 ): Promise<void> => {
   let begun = false
+  exchange.onAbort(() => rows.giveUp())
+  const deadline = setTimeout(() => {
+    if (begun) return exchange.abandon()
+    exchange.refuse(LATE)
+    rows.giveUp()
+  }, deadlineMs)
   try {
     for await (const part of gather(texts)) {
       if (!begun) exchange.begin(type, lines)
@@ -79,6 +119,8 @@ const send = async (
   } catch (cause) {
     if (begun) exchange.abandon()
     else exchange.fail(cause)
+  } finally {
+    clearTimeout(deadline)
   }
 }
 
@@ -99,10 +141,28 @@ export const COLUMNS: { readonly [kind in ExportKind]: ReadonlyArray<string> } =
 export class Exports {
   readonly #figures: Figures
   readonly #queries: EventQueries
+  readonly #deadlineMs: number
+  #downloads = 0
 
-  constructor(figures: Figures, queries: EventQueries) {
+  constructor(figures: Figures, queries: EventQueries, deadlineMs = DEADLINE_MS) {
     this.#figures = figures
     this.#queries = queries
+    this.#deadlineMs = deadlineMs
+  }
+
+  /** Sends rows, unless as many downloads as may run do. */
+  async #send(
+    exchange: Exchange,
+    iterable: () => AsyncIterable<ExportRow>,
+    texts: (rows: Rows) => AsyncIterable<string>,
+    type: string,
+    lines: string,
+  ): Promise<void> {
+    if (this.#downloads >= MAX_DOWNLOADS) return exchange.refuse(BUSY)
+    this.#downloads++
+    const rows = new Rows(iterable())
+    await send(exchange, rows, texts(rows), type, lines, this.#deadlineMs)
+    this.#downloads--
   }
 
   #rows(kind: ExportKind, site: string, period: Period | null): AsyncIterable<ExportRow> {
@@ -118,20 +178,27 @@ export class Exports {
     if (parameters.problem !== null) return exchange.refuse(parameters.problem)
     const name = `${site}-${kind}-${period ?? (kind === "themes" ? "all" : "day")}.${format}`
     const lines = `Content-Disposition: attachment; filename="${name}"\r\n`
-    const rows = this.#rows(kind, site, period)
-    if (format === "json") void send(exchange, asJson(rows), "application/json; charset=utf-8", lines)
-    else void send(exchange, asCsv(rows, COLUMNS[kind]), "text/csv; charset=utf-8; header=present", lines)
+    const rows = () => this.#rows(kind, site, period)
+    if (format === "json") void this.#send(exchange, rows, asJson, "application/json; charset=utf-8", lines)
+    else
+      void this.#send(
+        exchange,
+        rows,
+        (each) => asCsv(each, COLUMNS[kind]),
+        "text/csv; charset=utf-8; header=present",
+        lines,
+      )
   }
 
   /** `GET /visitors/{id}`: every event of a visitor, as a JSON array within the usual envelope. */
   visitor(visitorId: string, exchange: Exchange) {
-    const rows = asJson(this.#queries.exportVisitor(visitorId))
-    const enveloped = async function* () {
+    const enveloped = async function* (rows: Rows) {
       yield '{"success":true,"data":'
-      yield* rows
+      yield* asJson(rows)
       yield "}\n"
     }
     const lines = `Content-Disposition: attachment; filename="visitor-${visitorId}.json"\r\n`
-    void send(exchange, enveloped(), "application/json; charset=utf-8", lines)
+    const rows = () => this.#queries.exportVisitor(visitorId)
+    void this.#send(exchange, rows, enveloped, "application/json; charset=utf-8", lines)
   }
 }

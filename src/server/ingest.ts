@@ -21,7 +21,7 @@ import { type Exchange, JSON_TYPE } from "./exchange.ts"
 import type { RequestHeaders } from "./headers.ts"
 import { appendProblem, Problem, type ProblemCode } from "./problem.ts"
 import { Parameters } from "./query.ts"
-import type { RateLimit } from "./rateLimit.ts"
+import type { Grant, RateLimit } from "./rateLimit.ts"
 import { bearerToken, type Secrets } from "./secrets.ts"
 import type { Appender, AppendFailure } from "./services.ts"
 import type { VisitorHints, Visitors } from "./visitors.ts"
@@ -95,6 +95,7 @@ export class Ingest {
   events(exchange: Exchange, req: HttpRequest) {
     const sender = this.#sender(exchange, req, true)
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
+    if (this.#hasSpentItsBudget(exchange, sender)) return
     this.#options.bodies.read(
       exchange,
       sender.contentLength,
@@ -167,13 +168,27 @@ export class Ingest {
     const { rateLimit } = this.#options
     if (rateLimit === null || sender.unlimited || wanted === 0) return wanted
     const grant = rateLimit.take(limitKey(sender.address()), wanted, sender.context.now)
+    if (grant.granted === 0) this.#refuseLimited(exchange, rateLimit, grant, wanted)
+    else exchange.lines += rateLimit.headers(grant)
+    return grant.granted
+  }
+
+  /** Refuses a batch whose sender may send nothing more, before its body is read. */
+  #hasSpentItsBudget(exchange: Exchange, sender: Sender): boolean {
+    const { rateLimit } = this.#options
+    if (rateLimit === null || sender.unlimited) return false
+    const grant = rateLimit.take(limitKey(sender.address()), 0, sender.context.now)
+    if (grant.remaining > 0) return false
+    this.#refuseLimited(exchange, rateLimit, grant, 1)
+    return true
+  }
+
+  #refuseLimited(exchange: Exchange, rateLimit: RateLimit, grant: Grant, events: number) {
+    this.#count("RATE_LIMITED", events)
     exchange.lines += rateLimit.headers(grant)
-    if (grant.granted > 0) return grant.granted
-    this.#count("RATE_LIMITED", wanted)
     exchange.refuse(
       new Problem("RATE_LIMITED", this.#limitMessage(rateLimit), `Retry-After: ${grant.reset}\r\n`),
     )
-    return 0
   }
 
   #limitMessage(rateLimit: RateLimit): string {

@@ -14,6 +14,7 @@ export type ProblemCode =
   | "ORIGIN_NOT_ALLOWED"
   | "NOT_FOUND"
   | "METHOD_NOT_ALLOWED"
+  | "BODIES_FULL"
   | "BODY_TIMEOUT"
   | "BODY_TOO_LARGE"
   | "TOO_MANY_EVENTS"
@@ -21,6 +22,7 @@ export type ProblemCode =
   | "UPGRADE_REQUIRED"
   | "RATE_LIMITED"
   | "TOO_MANY_CONNECTIONS"
+  | "TOO_MANY_EXPORTS"
   | "CONNECTION_LIMIT"
   | "STORE_UNAVAILABLE"
   | "NOT_READY"
@@ -59,6 +61,8 @@ export const STATUS: { readonly [code in ProblemCode]: string } = {
   RATE_LIMITED: "429 Too Many Requests",
   CONNECTION_LIMIT: "429 Too Many Requests",
   TOO_MANY_CONNECTIONS: "503 Service Unavailable",
+  BODIES_FULL: "503 Service Unavailable",
+  TOO_MANY_EXPORTS: "503 Service Unavailable",
   BACKLOG_FULL: "503 Service Unavailable",
   STREAM_UNAVAILABLE: "503 Service Unavailable",
   STORE_UNAVAILABLE: "503 Service Unavailable",

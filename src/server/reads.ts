@@ -110,7 +110,8 @@ const endpoints = (figures: Figures, queries: EventQueries, sites: Sites) => ({
         data: points,
         meta: { page_url: pageUrl || null, hours, count: points.length },
       }))
-    return { key: `${hours} ${pageUrl}`, load }
+    // As JSON, for a page may be called "null".
+    return { key: JSON.stringify([hours, pageUrl || null]), load }
   }) satisfies Endpoint,
 
   history: ((parameters, site) => {

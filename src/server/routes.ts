@@ -44,13 +44,23 @@ export interface RouteOptions {
   /** `false` leaves what an operator asks of any node: health, readiness, metrics. */
   readonly serving: boolean
   readonly run: Runner
+  /** Milliseconds that a download may take. */
+  readonly exportDeadlineMs?: number | undefined
 }
 
 /** The routes of a server. */
-export const apiRoutes = ({ ingest, services, sites, adminToken, serving, run }: RouteOptions): Routes => {
+export const apiRoutes = ({
+  ingest,
+  services,
+  sites,
+  adminToken,
+  serving,
+  run,
+  exportDeadlineMs,
+}: RouteOptions): Routes => {
   const { figures, queries, readiness, metricsText } = services
   const reads = new Reads(figures, queries, sites, run)
-  const exports = new Exports(figures, queries)
+  const exports = new Exports(figures, queries, exportDeadlineMs)
   const operations = new Operations(readiness, metricsText, run)
   const assets = new Assets()
 

@@ -35,8 +35,8 @@ export class ServerError extends TaggedError("ServerError")<{ readonly message: 
 
 /** `LIBUS_LISTEN_EXCLUSIVE_PORT`: without it a second server on the same port starts, and takes half of the connections. */
 const EXCLUSIVE_PORT = 1
-/** Milliseconds that a stop may take. */
-const STOP_MS = 8000
+/** Milliseconds that a stop may take: a little more than what an append may. */
+const STOP_MS = 3700
 /** Milliseconds in which close frames reach their clients before connections are cut. */
 const LINGER_MS = 100
 
@@ -48,6 +48,10 @@ export interface ServerOptions {
   readonly now?: () => number
   /** Milliseconds from a body's first part to its last. */
   readonly bodyTimeoutMs?: number
+  /** Bytes that bodies which are still arriving may take together. */
+  readonly maxWaitingBytes?: number
+  /** Milliseconds that a download may take. */
+  readonly exportDeadlineMs?: number
   /** Milliseconds between heartbeats. */
   readonly heartbeatMs?: number
   /** Least milliseconds between two figures frames of one kind and site. */
@@ -141,7 +145,7 @@ export const startServer = (
     const proxies = new TrustedProxies(config.trustedProxies)
     const sites = new Set(config.sites)
     const defaultSite = config.sites[0] ?? "main"
-    const bodies = new Bodies(options.bodyTimeoutMs ?? 15_000)
+    const bodies = new Bodies(options.bodyTimeoutMs ?? 15_000, options.maxWaitingBytes)
     const ingest = new Ingest({
       appender: services.appender,
       visitors: new Visitors(services.visitorKeys, config.requireVisitor),
@@ -195,6 +199,7 @@ export const startServer = (
       adminToken: config.adminToken,
       serving,
       run,
+      exportDeadlineMs: options.exportDeadlineMs,
     })
     const router = new Router(routes, traffic, cors)
     const eventRoute = routes.exact.get(EVENT_PATH)

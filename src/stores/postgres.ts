@@ -30,6 +30,8 @@ const isDefect = (cause: unknown): boolean =>
 
 const text = (value: unknown): string | null => (typeof value === "string" ? value : null)
 
+/** What the end of a pool waits for connections that are still at work, milliseconds; by then nobody waits for their answers. */
+const END_MS = 500
 /** What a reply may take beyond the time after which the server itself ends the statement, milliseconds. */
 const REPLY_GRACE_MS = 2000
 
@@ -132,7 +134,7 @@ export const makePostgres = (
         created.on("error", () => {})
         return created
       }),
-      (created) => Effect.promise(() => created.end()).pipe(Effect.timeout("3 seconds"), Effect.ignore),
+      (created) => Effect.promise(() => created.end()).pipe(Effect.timeout(END_MS), Effect.ignore),
     )
 
     const replyLimit =

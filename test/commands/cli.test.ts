@@ -5,10 +5,10 @@ import { runCommandLine } from "../../src/commands/cli.ts"
 import { streamKeys } from "../../src/stream/keys.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 
-/** A command line of a deployment of this test's own; `run` gives what a command printed. */
+/** A command line of a deployment of this test's own, with its settings; `run` gives what a command printed. */
 const commandLine = async () => {
   const prefix = freshKeyPrefix().replace(":", "")
-  const env = {
+  const start: Record<string, string> = {
     REDIS_URL: redisUrl(),
     DATABASE_URL: await freshDatabase(),
     REDIS_KEY_PREFIX: prefix,
@@ -27,7 +27,7 @@ const commandLine = async () => {
     try {
       await Effect.runPromise(
         runCommandLine(args).pipe(
-          Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env))),
+          Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(start))),
           Effect.provide(Logger.layer([])),
         ),
       )
@@ -36,7 +36,7 @@ const commandLine = async () => {
     }
     return lines.join("\n")
   }
-  return { run, redis, prefix }
+  return { run, redis, prefix, start }
 }
 
 test("a deployment is migrated, retained and rebuilt by command", async () => {
@@ -46,6 +46,20 @@ test("a deployment is migrated, retained and rebuilt by command", async () => {
   expect(await run("retention", "--dry-run")).toMatch(/^0 events before .* would go\.$/)
   expect(await run("retention", "--days", "1", "--cursor")).toMatch(/^0 events before .* went, in \d+ ms\.$/)
   expect(await run("rebuild")).toMatch(/^Partition 0: 0 days .*\nPartition 1: 0 days/)
+})
+
+test("a zone is kept by the name that the setting has, whichever of its names the command was given", async () => {
+  const { run, start } = await commandLine()
+  const moved = await run("rebuild", "--time-zone", "Asia/Kolkata")
+  const zone = /TIME_ZONE=(\S+) from now on/.exec(moved)?.[1] ?? ""
+  expect(moved).toContain("0 events counted again")
+  for (const name of [zone, "Asia/Kolkata", "Asia/Calcutta"]) {
+    start.TIME_ZONE = name
+    expect(await run("rebuild")).not.toContain("from now on")
+  }
+  await expect(run("rebuild", "--time-zone", "Mars/Phobos")).rejects.toThrow(
+    "--time-zone is Mars/Phobos: it should be an IANA time zone such as UTC or Europe/Paris.",
+  )
 })
 
 test("dead letters are listed, replayed and dropped by command", async () => {

@@ -6,7 +6,15 @@ import { STATUS } from "../../src/server/problem.ts"
 import type { Services } from "../../src/server/services.ts"
 import { node, settings, TOKEN } from "../app/support.ts"
 import { RawConnection } from "../server/rawClient.ts"
-import { ADMIN_TOKEN, type Running, serve, VISITOR, World, WRITE_KEY } from "../server/serverFixture.ts"
+import {
+  ADMIN_TOKEN,
+  type Running,
+  serve,
+  silentRows,
+  VISITOR,
+  World,
+  WRITE_KEY,
+} from "../server/serverFixture.ts"
 import { eventually } from "../support/index.ts"
 import { headersOf, Recorder } from "./recorder.ts"
 
@@ -195,6 +203,21 @@ const limited = async (recorder: Recorder): Promise<void> => {
   await recorder.ask(running.url, "POST", `${API}/event`, posted(EVENT, { "X-Write-Key": WRITE_KEY }))
 }
 
+/** What has no room: bodies that do not come at once, and a download too many. */
+const busy = async (recorder: Recorder): Promise<void> => {
+  await using running = await serve({ adminToken: ADMIN_TOKEN }, { maxWaitingBytes: 0 })
+  const { port } = running.server
+  for (const path of [`${API}/event`, `${API}/events`])
+    await recorder.raw(port, "POST", path, rawRequest("POST", path, ["Content-Length: 9"], "{"))
+  const { given } = silentRows(running.world)
+  const downloads = Array.from({ length: 3 }, () => new RawConnection(port))
+  for (const download of downloads) download.write(rawRequest("GET", `${API}/export/visitors`, []))
+  await eventually(() => expect(given()).toBe(3))
+  await recorder.ask(running.url, "GET", `${API}/export/visitors`)
+  await recorder.ask(running.url, "GET", `${VISITORS}${VISITOR}`, ADMIN)
+  for (const download of downloads) download[Symbol.dispose]()
+}
+
 const upgrades = async (recorder: Recorder): Promise<void> => {
   const full = async (config: Parameters<typeof serve>[0]) => {
     await using running = await serve(config)
@@ -265,6 +288,7 @@ describe("every answer", () => {
       await refuseEvents(running, recorder)
     }
     await limited(recorder)
+    await busy(recorder)
     await upgrades(recorder)
     await failures(recorder)
     await refusedAnywhere(recorder)

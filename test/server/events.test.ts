@@ -261,6 +261,16 @@ describe("the rate limit", () => {
     expect((await post(url, EVENT)).status).toBe(201)
   })
 
+  it("refuses a batch of an address that has sent its events before it reads the body", async () => {
+    await using running = await serve({ rateLimitPerMinute: 1 })
+    expect((await post(`${running.url}${API}/event`, EVENT)).status).toBe(201)
+    const head = `POST ${API}/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n`
+    const refused = await raw(running.server.port, head)
+    expect(refused.status).toBe(429)
+    expect(refused.head).toMatch(/ratelimit-remaining: 0/i)
+    expect(refused.head).toMatch(/retry-after: \d/i)
+  })
+
   it("counts each event of a batch, takes what fits, and is 429 when none does", async () => {
     await using running = await serve({ rateLimitPerMinute: 3 })
     const url = `${running.url}${API}/events`

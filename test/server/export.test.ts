@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest"
 import { csvField } from "../../src/server/export.ts"
 import { eventually } from "../support/eventually.ts"
 import { RawConnection } from "./rawClient.ts"
-import { API, serve } from "./serverFixture.ts"
+import { API, serve, silentRows } from "./serverFixture.ts"
+
+const DOWNLOAD = `GET ${API}/export/visitors HTTP/1.1\r\nHost: x\r\n\r\n`
 
 describe("an export", () => {
   it("is a CSV download by default, and JSON when asked", async () => {
@@ -61,6 +63,53 @@ describe("an export", () => {
     connection.socket.destroy()
     await eventually(() => expect(running.world.exportsEnded).toBe(1))
     expect((await fetch(`${running.url}/health`)).status).toBe(200)
+  })
+
+  it("is given up where it is when its client leaves, though the store has not answered", async () => {
+    await using running = await serve()
+    const { given, givenUp } = silentRows(running.world)
+    const connection = new RawConnection(running.server.port)
+    connection.write(DOWNLOAD)
+    await eventually(() => expect(given()).toBe(1))
+    connection.socket.destroy()
+    await eventually(() => expect(givenUp()).toBe(1))
+  })
+
+  it("has a deadline, also while the store does not answer", async () => {
+    await using running = await serve({}, { exportDeadlineMs: 20 })
+    const { givenUp } = silentRows(running.world)
+    const answer = await fetch(`${running.url}${API}/export/visitors`)
+    expect(answer.status).toBe(503)
+    expect(answer.headers.get("retry-after")).toMatch(/^\d+$/)
+    expect(await answer.json()).toMatchObject({ code: "STORE_UNAVAILABLE" })
+    expect(givenUp()).toBe(1)
+  })
+
+  it("that has begun breaks off at its deadline", async () => {
+    await using running = await serve({}, { exportDeadlineMs: 20 })
+    running.world.exportRows = Number.POSITIVE_INFINITY
+    using connection = new RawConnection(running.server.port)
+    connection.write(DOWNLOAD)
+    await connection.whenClosed()
+    expect(connection.received).toMatch(/^HTTP\/1.1 200/)
+    await eventually(() => expect(running.world.exportsEnded).toBe(1))
+  })
+
+  it("is refused beyond three at once, so that reads find a connection, until one has ended", async () => {
+    await using running = await serve()
+    const { given } = silentRows(running.world)
+    const connections = Array.from({ length: 3 }, () => new RawConnection(running.server.port))
+    for (const connection of connections) connection.write(DOWNLOAD)
+    await eventually(() => expect(given()).toBe(3))
+    const refused = await fetch(`${running.url}${API}/export/letters`)
+    expect(refused.status).toBe(503)
+    expect(refused.headers.get("retry-after")).toMatch(/^\d+$/)
+    expect(await refused.json()).toMatchObject({ success: false, code: "TOO_MANY_EXPORTS" })
+    expect((await fetch(`${running.url}${API}/timeline`)).status).toBe(200)
+    for (const connection of connections) connection.socket.destroy()
+    await eventually(async () =>
+      expect((await fetch(`${running.url}${API}/export/letters`)).status).toBe(200),
+    )
   })
 
   it("of 200,000 rows arrives whole", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
+import { eventually } from "../support/eventually.ts"
 import { RawConnection, raw, rawEvent } from "./rawClient.ts"
-import { API, post, serve, VISITOR } from "./serverFixture.ts"
+import { API, metricValue, post, serve, VISITOR } from "./serverFixture.ts"
 
 const EVENT = JSON.stringify({ event_type: "page_view", visitor_id: VISITOR })
 const LENGTH = `Content-Length: ${EVENT.length}`
@@ -91,6 +92,42 @@ describe("bodies", () => {
       expect(JSON.parse(answer.body)).toMatchObject({ code: "BODY_TIMEOUT" })
       await connection.whenClosed()
     }
+  })
+
+  it("that do not end take no more memory together than there is for them, and keep nobody else out", async () => {
+    await using running = await serve({}, { maxWaitingBytes: 256 * 1024 })
+    const begin = () => {
+      const connection = new RawConnection(running.server.port)
+      connection.write(
+        `POST ${API}/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n${" ".repeat(100_000)}`,
+      )
+      return connection
+    }
+    using first = begin()
+    using second = begin()
+    // Which of them find room depends on whose bytes come first; more than two never do.
+    const others = Array.from({ length: 20 }, begin)
+    const all = [first, second, ...others]
+    await eventually(() => expect(all.filter((each) => each.closed).length).toBeGreaterThanOrEqual(20))
+    for (const refused of all.filter((each) => each.closed)) {
+      const { status, head, body } = await refused.answer()
+      expect(status).toBe(503)
+      expect(head).toMatch(/retry-after: \d/i)
+      expect(JSON.parse(body)).toMatchObject({ success: false, code: "BODIES_FULL" })
+    }
+    expect(
+      await metricValue(running.metrics, "events_rejected_total", { reason: "BODIES_FULL" }),
+    ).toBeGreaterThanOrEqual(20)
+    // What arrives at once needs no room.
+    expect((await post(`${running.url}${API}/event`, EVENT)).status).toBe(201)
+
+    for (const each of all) each.socket.destroy()
+    await eventually(async () => {
+      using again = new RawConnection(running.server.port)
+      again.write(`POST ${API}/events HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n`)
+      again.write(" ".repeat(200_000))
+      expect((await again.answer()).status).toBe(400)
+    })
   })
 
   it("that arrive byte by byte are read whole", async () => {

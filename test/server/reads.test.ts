@@ -25,6 +25,21 @@ describe("the statistics endpoints", () => {
     })
   })
 
+  it("heatmap keeps a page that is called null and all pages apart", async () => {
+    await using running = await serve()
+    const metas = await Promise.all(
+      ["heatmap", "heatmap?page_url=null", "heatmap?page_url="].map(async (path) => {
+        const answer: unknown = await (await fetch(`${running.url}${API}/${path}`)).json()
+        return answer
+      }),
+    )
+    expect(metas).toMatchObject([
+      { meta: { page_url: null } },
+      { meta: { page_url: "null" } },
+      { meta: { page_url: null } },
+    ])
+  })
+
   it.each([
     ["stats?period=year", "period"],
     ["stats?period=", "period"],

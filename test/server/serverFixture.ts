@@ -56,6 +56,8 @@ export class World {
   timelineRows = 3
   exportRows = 2
   exportFailsAfter = Number.POSITIVE_INFINITY
+  /** What exports read instead of the rows above. */
+  exported: (() => AsyncIterable<object>) | null = null
   /** How export iterations ended so far. */
   exportsEnded = 0
   readonly erased: Array<string> = []
@@ -172,6 +174,7 @@ export class World {
           unique_visitors: [1],
         })),
       exportVisitors: () =>
+        this.exported?.() ??
         this.#rows((i) => ({
           visitor_id: `00000000-0000-4000-8000-${String(i).padStart(12, "0")}`,
           first_seen: "2025-12-08T10:00:00.000Z",
@@ -200,6 +203,27 @@ export class World {
       scrape: Effect.succeed({ contentType: "text/plain; version=0.0.4", body: "maicivy_up 1\n" }),
     },
   }
+}
+
+/** Makes the store give exports no row at all, until they are given up. Counts both. */
+export const silentRows = (world: World) => {
+  let given = 0
+  let givenUp = 0
+  const done = { done: true, value: undefined } as const
+  world.exported = () => {
+    const { promise, resolve } = Promise.withResolvers<typeof done>()
+    given++
+    const iterator: AsyncIterator<object> = {
+      next: () => promise,
+      return: () => {
+        givenUp++
+        resolve(done)
+        return promise
+      },
+    }
+    return { [Symbol.asyncIterator]: () => iterator }
+  }
+  return { given: () => given, givenUp: () => givenUp }
 }
 
 export interface Running extends AsyncDisposable {

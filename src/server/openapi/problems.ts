@@ -40,6 +40,8 @@ export const MEANING: { readonly [code in ProblemCode]: string } = {
   CONNECTION_LIMIT: "The address holds as many WebSocket connections as it may.",
   INTERNAL_ERROR: "A fault of the server. It is in its log.",
   TOO_MANY_CONNECTIONS: "The node holds as many WebSocket connections as it may.",
+  BODIES_FULL: "The node is reading as many bodies as it has memory for.",
+  TOO_MANY_EXPORTS: "The node is sending as many downloads as it may.",
   BACKLOG_FULL: "The stream of the event's partition holds as many events as it may.",
   STREAM_UNAVAILABLE: "Redis did not confirm the event in time, or cannot be reached.",
   STORE_UNAVAILABLE: "The store of a read cannot be reached, or an erasure has to wait.",
@@ -61,9 +63,12 @@ export const READ_CODES: ReadonlyArray<ProblemCode> = [
   "STORE_UNAVAILABLE",
 ]
 
+export const EXPORT_CODES: ReadonlyArray<ProblemCode> = [...READ_CODES, "TOO_MANY_EXPORTS"]
+
 export const ADMIN_CODES: ReadonlyArray<ProblemCode> = [
   "UNAUTHORIZED",
   "INVALID_VISITOR_ID",
+  "TOO_MANY_EXPORTS",
   "STORE_UNAVAILABLE",
 ]
 
@@ -79,6 +84,7 @@ export const REQUEST_CODES: ReadonlyArray<ProblemCode> = [
   "BODY_TOO_LARGE",
   "UNSUPPORTED_MEDIA_TYPE",
   "RATE_LIMITED",
+  "BODIES_FULL",
   "BACKLOG_FULL",
   "STREAM_UNAVAILABLE",
 ]

@@ -12,7 +12,7 @@ import {
   TIMELINE_OFFSET,
 } from "../parameters.ts"
 import { figure, get, json, type PathItem, periodOr, query, range, siteOf } from "./operation.ts"
-import { ADMIN_CODES, READ_CODES, refusals } from "./problems.ts"
+import { ADMIN_CODES, EXPORT_CODES, refusals } from "./problems.ts"
 import { array, count, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"
 import * as shapes from "./shapes.ts"
 
@@ -134,7 +134,7 @@ export const exportPaths = (
             "application/json": { schema: array(EXPORT_ROWS[kind]) },
           },
         },
-        READ_CODES,
+        EXPORT_CODES,
       ),
     ]),
   )
