@@ -7,6 +7,7 @@ import { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres, Sql } from "../stores/postgres.ts"
 import { compareIds, eventIdOf, sequenceOf, timeOf } from "../stream/id.ts"
 import * as statements from "./batchStatements.ts"
+import { type ChunkValues, toChunks, toData } from "./chunks.ts"
 import { toTotalRows } from "./dailyTotals.ts"
 import { KnownEventDays } from "./eventDays.ts"
 import { requireKnownSchema } from "./schemaVersion.ts"
@@ -127,21 +128,23 @@ const write = async (sql: Sql, batch: Batch, siteIds: ReadonlyMap<string, number
 
   const before = entries.filter((entry) => compareIds(entry.streamId, row.last_stream_id) <= 0)
   const after = entries.slice(before.length)
-  const counted = await firstOnes(sql, partition, before, siteIds, statements.selectFirstEntries)
+  const counted = await firstOnes(sql, partition, before, siteIds)
   const last = after.at(-1)
   if (last === undefined) return { counted, duplicates: 0, redelivered: before.length }
 
-  const written = await firstOnes(sql, partition, after, siteIds, statements.insertKeys)
+  const written = await newOnes(sql, partition, after, siteIds)
   const { days } = aggregate(
     written.map((entry) => entry.event),
     batch.calendar,
   )
+  const [chunk, ...further] = chunksOf(partition, written, siteIds)
+  for (const each of further) await sql.query(statements.addChunk(each))
   await sql.query(
     statements.applyBatch({
       partition,
       lastStreamId: last.streamId,
-      events: written.map((entry) => eventRow(partition, entry, siteIds)),
       totals: [...days.values()].flatMap((totals) => toTotalRows(siteIdOf(siteIds, totals.site), totals)),
+      chunk,
     }),
   )
   return {
@@ -151,28 +154,46 @@ const write = async (sql: Sql, batch: Batch, siteIds: ReadonlyMap<string, number
   }
 }
 
-/** Entries without an id, and those with one that `choose` says were the first to bring it. */
+const keysOf = (
+  entries: ReadonlyArray<BatchEntry>,
+  siteIds: ReadonlyMap<string, number>,
+): ReadonlyArray<statements.Key> => {
+  const keys: Array<statements.Key> = []
+  for (const { streamId, event } of entries)
+    if (event.id !== null)
+      keys.push({
+        id: event.id,
+        siteId: siteIdOf(siteIds, event.site),
+        streamMs: timeOf(streamId),
+        streamSeq: sequenceOf(streamId),
+      })
+  return keys
+}
+
+/** Notes the entries' ids and gives the entries without one, and those that are the first to bring theirs. */
+const newOnes = async (
+  sql: Sql,
+  partition: number,
+  entries: ReadonlyArray<BatchEntry>,
+  siteIds: ReadonlyMap<string, number>,
+): Promise<ReadonlyArray<BatchEntry>> => {
+  const keys = keysOf(entries, siteIds)
+  if (keys.length === 0) return entries
+  const { rowCount } = await sql.query(statements.insertKeys(partition, keys))
+  // As a rule all ids are new; only otherwise it has to be asked which.
+  return rowCount === keys.length ? entries : firstOnes(sql, partition, entries, siteIds)
+}
+
+/** Entries without an id, and those that were the first to bring theirs, of entries whose ids have been noted. */
 const firstOnes = async (
   sql: Sql,
   partition: number,
   entries: ReadonlyArray<BatchEntry>,
   siteIds: ReadonlyMap<string, number>,
-  choose: typeof statements.insertKeys,
 ): Promise<ReadonlyArray<BatchEntry>> => {
-  const keys = entries.flatMap(({ streamId, event }) =>
-    event.id === null
-      ? []
-      : [
-          {
-            id: event.id,
-            siteId: siteIdOf(siteIds, event.site),
-            streamMs: timeOf(streamId),
-            streamSeq: sequenceOf(streamId),
-          },
-        ],
-  )
+  const keys = keysOf(entries, siteIds)
   if (keys.length === 0) return entries
-  const { rows } = await sql.query<{ stream_id: string }>(choose(partition, keys))
+  const { rows } = await sql.query<{ stream_id: string }>(statements.selectFirstEntries(partition, keys))
   const first = new Set(rows.map((row) => row.stream_id))
   return entries.filter(({ streamId, event }) => event.id === null || first.has(streamId))
 }
@@ -183,17 +204,22 @@ const siteIdOf = (siteIds: ReadonlyMap<string, number>, site: string): number =>
   return id
 }
 
-const eventRow = (
+const chunksOf = (
   partition: number,
-  { streamId, event }: BatchEntry,
+  entries: ReadonlyArray<BatchEntry>,
   siteIds: ReadonlyMap<string, number>,
-): statements.EventRow => ({
-  id: event.id ?? eventIdOf(partition, streamId),
-  visitor_id: event.visitorId,
-  created_ms: event.createdAt,
-  site_id: siteIdOf(siteIds, event.site),
-  event_type: event.type,
-  page_url: event.pageUrl,
-  referrer: event.referrer,
-  event_data: event.data,
-})
+): ReadonlyArray<ChunkValues> =>
+  [...Map.groupBy(entries, ({ event }) => event.site)].flatMap(([site, ofSite]) =>
+    toChunks(
+      siteIdOf(siteIds, site),
+      ofSite.map(({ streamId, event }) => ({
+        id: event.id ?? eventIdOf(partition, streamId),
+        visitorId: event.visitorId,
+        type: event.type,
+        createdAt: event.createdAt,
+        pageUrl: event.pageUrl,
+        referrer: event.referrer,
+        data: event.data === null ? null : toData(event.data),
+      })),
+    ),
+  )

@@ -1,10 +1,11 @@
-/** Removes a day's expired events: by dropping its table where all of it has expired, else row by row through a cursor. */
+/** Removes a day's expired events: by dropping its table where all of it has expired, else chunk by chunk through a cursor. */
 import * as Effect from "effect/Effect"
 import { StoreError } from "../stores/errors.ts"
-import type { Postgres } from "../stores/postgres.ts"
+import type { Postgres, Sql } from "../stores/postgres.ts"
 import { type Archive, type ArchiveRow, archiveError } from "./archive.ts"
 import { openSession } from "./cursor.ts"
-import { deleteExpiredRows, type Pace } from "./expiredRows.ts"
+import { type Pace, removeExpiredRows } from "./expiredRows.ts"
+import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "./rewrite.ts"
 
 /** How expired events leave. */
 export type RetentionPath = "partition" | "cursor"
@@ -19,11 +20,11 @@ export interface ExpiredDay {
 }
 
 const DAY_MS = 86_400_000
-const TABLE = /^analytics_events_(\d{4})(\d{2})(\d{2})$/
+const TABLE = /^event_chunks_(\d{4})(\d{2})(\d{2})$/
 
 const SELECT_TABLES = `
   SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-  WHERE inhparent = 'analytics_events'::regclass
+  WHERE inhparent = 'event_chunks'::regclass
   ORDER BY relname`
 
 /** The days that hold, or may hold, events before the cutoff (unix milliseconds), oldest first. */
@@ -51,37 +52,73 @@ export interface Removal {
   readonly removed: (path: RetentionPath, rows: number) => Effect.Effect<void>
 }
 
-/** SQL of an {@link ArchiveRow}, over a day's table as `gone`. */
-const ARCHIVE_COLUMNS = `
-  (SELECT slug FROM sites WHERE sites.id = gone.site_id) AS site,
-  gone.id, visitor_id, event_type, event_data, page_url, referrer, created_at`
+/** {@link ArchiveRow}s of a day, whose beginning and end are `$1` and `$2`. */
+const SELECT_ARCHIVE_ROWS = `
+  SELECT slug AS site, chunk_events.id, visitor_id, event_type, event_data::jsonb, page_url, referrer, created_at
+  FROM chunk_events JOIN sites ON sites.id = site_id
+  WHERE first_at >= $1 AND first_at < $2`
+
+const boundsOf = (day: string): readonly [from: Date, until: Date] => {
+  const from = Date.parse(`${day}T00:00:00Z`)
+  return [new Date(from), new Date(from + DAY_MS)]
+}
 
 /** Deletes the day's events before the cutoff and gives their number. */
 export const deleteFromDay = (
   postgres: Postgres,
-  { day, table }: ExpiredDay,
-  { cutoff, archive, pace, removed }: Removal,
+  day: ExpiredDay,
+  removal: Removal,
 ): Effect.Effect<number, StoreError> =>
-  deleteExpiredRows<ArchiveRow & Record<string, unknown>>(
+  removeExpiredRows(
     postgres,
     "retention",
     {
-      table,
-      condition: "created_at < $2",
-      parameters: [new Date(cutoff)],
-      returning: archive === null ? null : ARCHIVE_COLUMNS,
-      onDelete: async (rows) => archive?.append(day, rows),
-      afterBatch: (rows) => removed("cursor", rows),
+      table: day.table,
+      condition: "first_at < $2",
+      parameters: [new Date(removal.cutoff)],
+      weight: "events",
+      remove: (sql, places) => removeFromChunks(sql, day, places, removal),
+      afterBatch: (events) => removal.removed("cursor", events),
     },
-    pace,
+    removal.pace,
   )
+
+/** Removes the expired events of chunks of a day, those of the chunk that the cutoff divides one by one. */
+const removeFromChunks = async (
+  sql: Sql,
+  { day, table }: ExpiredDay,
+  places: ReadonlyArray<string>,
+  { cutoff, archive }: Removal,
+): Promise<number> => {
+  // The places were looked up before, and whatever is there now is judged anew.
+  await sql.query(LOCK_CHUNKS)
+  const values = [places, new Date(cutoff)]
+  if (archive !== null) {
+    const expired = await sql.query<ArchiveRow & Record<string, unknown>>(
+      `${SELECT_ARCHIVE_ROWS} AND place = ANY ($3::tid[]) AND created_at < $4`,
+      [...boundsOf(day), ...values],
+    )
+    await archive.append(day, expired.rows)
+  }
+  const whole = await sql.query<{ events: number }>(
+    `DELETE FROM ${table} WHERE ctid = ANY ($1::tid[]) AND last_at < $2 RETURNING events`,
+    values,
+  )
+  const divided = await sql.query<ChunkPlace & Record<string, unknown>>(
+    `SELECT site_id, first_at, ctid::text AS place FROM ${table}
+     WHERE ctid = ANY ($1::tid[]) AND first_at < $2 AND last_at >= $2`,
+    values,
+  )
+  const fromDivided = await rewriteChunks(sql, divided.rows, (event) => event.createdAt >= cutoff)
+  return whole.rows.reduce((sum, { events }) => sum + events, fromDivided)
+}
 
 /**
  * A drop excludes all readers and writers of every day for its moment, so it must not make them queue behind one that
  * takes long: it gives up after this.
  */
 const DROP_LOCK_TIMEOUT = "250ms"
-/** Tries at a drop, before the day's events are deleted row by row instead, which waits for nobody. */
+/** Tries at a drop, before the day's events are deleted chunk by chunk instead, which waits for nobody. */
 const DROP_ATTEMPTS = 3
 /** SQLSTATE lock_not_available and deadlock_detected. */
 const LOCK_NOT_HAD = new Set(["55P03", "40P01"])
@@ -119,7 +156,9 @@ const dropOnce = (
     // Nobody adds an event of this day from here on, so what is counted and archived is what goes.
     yield* session.query(`LOCK TABLE ${table} IN SHARE MODE`)
     if (archive === null) {
-      const counted = yield* session.query<{ rows: string }>(`SELECT count(*) AS rows FROM ${table}`)
+      const counted = yield* session.query<{ rows: string }>(
+        `SELECT coalesce(sum(events), 0) AS rows FROM ${table}`,
+      )
       yield* session.query(`DROP TABLE ${table}`)
       yield* Effect.uninterruptible(transaction.commit)
       return Number(counted.rows[0]?.rows)
@@ -137,8 +176,8 @@ const dropOnce = (
       yield* Effect.scoped(
         Effect.gen(function* () {
           const read = yield* session.cursor<ArchiveRow & Record<string, unknown>>(
-            `SELECT ${ARCHIVE_COLUMNS} FROM ${table} AS gone`,
-            [],
+            SELECT_ARCHIVE_ROWS,
+            boundsOf(day),
             pace.batchRows,
           )
           for (let rows = yield* read; rows.length > 0; rows = yield* read) {

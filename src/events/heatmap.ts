@@ -2,6 +2,7 @@
 import type * as Effect from "effect/Effect"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
+import { within } from "./chunkEvents.ts"
 
 const HOUR_MS = 3_600_000
 
@@ -25,15 +26,16 @@ export interface HeatmapQuery {
   readonly now: number
 }
 
-/** The condition on `event_type` is the clicks index's own, or the index would not serve. */
+/** Chunks without a click are not taken apart. */
 const SELECT_POINTS = `
-  SELECT (event_data ->> 'x')::float8 AS x, (event_data ->> 'y')::float8 AS y, count(*)::integer AS count
-  FROM analytics_events
+  SELECT (event_data::jsonb ->> 'x')::float8 AS x, (event_data::jsonb ->> 'y')::float8 AS y, count(*)::integer AS count
+  FROM chunk_events
   WHERE site_id = (SELECT id FROM sites WHERE slug = $1)
+    AND ${within("$2", "'infinity'")}
+    AND chunk_types && '{button_click,link_click}'
     AND event_type IN ('button_click', 'link_click')
-    AND created_at > $2
     AND ($3::text IS NULL OR page_url = $3)
-    AND jsonb_typeof(event_data -> 'x') = 'number' AND jsonb_typeof(event_data -> 'y') = 'number'
+    AND jsonb_typeof(event_data::jsonb -> 'x') = 'number' AND jsonb_typeof(event_data::jsonb -> 'y') = 'number'
   GROUP BY 1, 2
   ORDER BY count DESC, x, y
   LIMIT $4`
@@ -48,7 +50,8 @@ export const heatmap = (
 ): Effect.Effect<ReadonlyArray<HeatmapPoint>, StoreError> =>
   postgres.query<HeatmapPoint>("heatmap", SELECT_POINTS, [
     site,
-    new Date(now - hours * HOUR_MS),
+    // Instants after the window's beginning, to the millisecond.
+    new Date(now - hours * HOUR_MS + 1),
     pageUrl,
     MAX_HEATMAP_POINTS,
   ])

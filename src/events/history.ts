@@ -28,8 +28,7 @@ export interface History {
 const SELECT_MINUTES = `
   WITH seen AS MATERIALIZED (
     SELECT date_trunc('minute', created_at) AS minute, visitor_id, count(*) AS events
-    FROM analytics_events
-    WHERE site_id = (SELECT id FROM sites WHERE slug = $1) AND created_at >= $2 AND created_at <= $3
+    FROM events_between($1, $2, $3)
     GROUP BY 1, 2
   ), counted AS (
     SELECT minute, sum(events) AS events FROM seen GROUP BY 1
@@ -50,7 +49,7 @@ export const history = Effect.fnUntraced(function* (
   const rows = yield* postgres.query<{ minute: Date; events: number; visitors: number }>(
     "history",
     SELECT_MINUTES,
-    [site, new Date((first - PRESENT_MINUTES + 1) * MINUTE_MS), new Date(now), PRESENT_MINUTES],
+    [site, new Date((first - PRESENT_MINUTES + 1) * MINUTE_MS), new Date(now + 1), PRESENT_MINUTES],
   )
   const found = new Map(rows.map((row) => [row.minute.getTime() / MINUTE_MS, row]))
   return {
@@ -81,8 +80,7 @@ const SELECT_COURSE = `
     SELECT date_trunc('minute', created_at) AS minute, visitor_id, count(*) AS events,
       count(*) FILTER (WHERE event_type = 'page_view') AS page_views,
       count(*) FILTER (WHERE event_type = 'letter_generate') AS letters
-    FROM analytics_events
-    WHERE site_id = (SELECT id FROM sites WHERE slug = $1) AND created_at >= $2 AND created_at < $3
+    FROM events_between($1, $2, $3)
     GROUP BY 1, 2
   ), arrivals AS (
     SELECT minute, count(*) AS visitors

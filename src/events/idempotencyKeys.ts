@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
-import { deleteExpiredRows, type Pace } from "./expiredRows.ts"
+import { type Pace, removeExpiredRows } from "./expiredRows.ts"
 
 /**
  * Events are taken up to 7 days after their own time and 5 minutes ahead of it, so no event comes twice further apart
@@ -26,16 +26,21 @@ export const deleteExpiredKeys = Effect.fnUntraced(function* (
   const progress = yield* postgres.query<{ partition: number; ms: number }>("retention", SELECT_PROGRESS)
   const oldestKept: Array<number> = []
   for (const { partition, ms } of progress) oldestKept[partition] = ms - KEPT_MS
-  return yield* deleteExpiredRows(
+  // Arrays count from 1. Partitions that the deployment no longer has go by the clock.
+  const condition = "stream_ms < coalesce(($2::float8[])[partition + 1], $3)"
+  const parameters = [Array.from(oldestKept, (ms) => ms ?? null), now - KEPT_MS]
+  return yield* removeExpiredRows(
     postgres,
     "retention_keys",
     {
       table: "idempotency_keys",
-      // Arrays count from 1. Partitions that the deployment no longer has go by the clock.
-      condition: "stream_ms < coalesce(($2::float8[])[partition + 1], $3)",
-      parameters: [Array.from(oldestKept, (ms) => ms ?? null), now - KEPT_MS],
-      returning: null,
-      onDelete: async () => {},
+      condition,
+      parameters,
+      weight: "1",
+      remove: async (sql, places) => {
+        const statement = `DELETE FROM idempotency_keys WHERE ctid = ANY ($1::tid[]) AND ${condition}`
+        return (await sql.query(statement, [places, ...parameters])).rowCount ?? 0
+      },
       afterBatch: () => Effect.void,
     },
     pace,

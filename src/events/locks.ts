@@ -6,4 +6,5 @@ const lock = (name: string) => `hashtext('maicivy-analytics'), hashtext('${name}
 export const LOCKS = {
   migrate: lock("migrate"),
   retention: lock("retention"),
+  chunks: lock("chunks"),
 } as const

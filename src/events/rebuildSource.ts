@@ -8,6 +8,7 @@ import { addDays, type Calendar, type Day } from "../domain/period.ts"
 import { partitionOf } from "../domain/visitor.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
+import { within } from "./chunkEvents.ts"
 import { openSession, type Session } from "./cursor.ts"
 import { type StoredTotal, toDayTotals } from "./dailyTotals.ts"
 
@@ -57,7 +58,7 @@ export interface RebuildSourceOptions {
 const BATCH_ROWS = 10_000
 
 /** Keeps retention from dropping a day while it is read; being no query, it comes before the snapshot. */
-export const KEEP_TABLES = "LOCK TABLE analytics_events IN ACCESS SHARE MODE"
+export const KEEP_TABLES = "LOCK TABLE event_chunks IN ACCESS SHARE MODE"
 
 const SELECT_PARTITION = "SELECT last_stream_id FROM stream_partitions WHERE partition = $1"
 
@@ -75,21 +76,27 @@ const SELECT_UNIQUES = `
 
 const SELECT_LAST_SEEN = `
   SELECT slug AS site, visitor_id, max(created_at) AS last_seen
-  FROM analytics_events JOIN sites ON sites.id = site_id
-  WHERE created_at > $1
+  FROM chunk_events JOIN sites ON sites.id = site_id
+  WHERE ${within("$1", "'infinity'")}
   GROUP BY slug, visitor_id`
 
+/** Of chunks that lie in the day as a whole, their lists of visitors say it all. */
 const SELECT_VISITORS = `
-  SELECT DISTINCT slug AS site, visitor_id
-  FROM analytics_events JOIN sites ON sites.id = site_id
-  WHERE created_at >= $1 AND created_at < $2`
+  SELECT slug AS site, visitor_id
+  FROM (
+    SELECT site_id, visitor_id FROM event_chunks CROSS JOIN unnest(visitors) AS visitor_id
+    WHERE first_at >= $1 AND first_at < $2 AND last_at < $2
+    UNION
+    SELECT site_id, visitor_id FROM chunk_events
+    WHERE ${within("$1", "$2")} AND NOT (first_at >= $1 AND last_at < $2)
+  ) AS seen JOIN sites ON sites.id = site_id`
 
 /** The first and last UTC day that have tables, from their names; days between them may have none. */
 const SELECT_RAW_DAYS = `
   SELECT to_date(min(right(relname, 8)), 'YYYYMMDD')::text AS first,
     to_date(max(right(relname, 8)), 'YYYYMMDD')::text AS last
   FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-  WHERE inhparent = 'analytics_events'::regclass`
+  WHERE inhparent = 'event_chunks'::regclass`
 
 const SELECT_RAW_SINCE = "SELECT raw_since FROM deployment"
 
@@ -145,7 +152,8 @@ export const openRebuildSource = Effect.fnUntraced(function* (
   )
   const lastSeen = yield* session.query<{ site: string; visitor_id: string; last_seen: Date }>(
     SELECT_LAST_SEEN,
-    [new Date(now - CURRENT_VISITOR_MS)],
+    // After the instant, to the millisecond.
+    [new Date(now - CURRENT_VISITOR_MS + 1)],
   )
   const days = yield* rawDays(session, calendar)
 

@@ -7,6 +7,7 @@ import { Calendar, type Day } from "../domain/period.ts"
 import { partitionOf } from "../domain/visitor.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
+import { within } from "./chunkEvents.ts"
 import { openSession, type Session } from "./cursor.ts"
 import { addTotals, toTotalRows } from "./dailyTotals.ts"
 import { INSERT_STREAM_PARTITIONS } from "./deployment.ts"
@@ -39,9 +40,9 @@ const SELECT_SITES = "SELECT id, slug FROM sites"
 
 const SELECT_EVENTS = `
   SELECT slug AS site, visitor_id, event_type, created_at,
-    CASE WHEN event_type IN ('cv_theme_change', 'letter_generate') THEN event_data END AS event_data
-  FROM analytics_events JOIN sites ON sites.id = site_id
-  WHERE created_at >= $1 AND created_at < $2`
+    CASE WHEN event_type IN ('cv_theme_change', 'letter_generate') THEN event_data::jsonb END AS event_data
+  FROM chunk_events JOIN sites ON sites.id = site_id
+  WHERE ${within("$1", "$2")}`
 
 interface CountedRow extends Record<string, unknown> {
   readonly site: string

@@ -38,7 +38,7 @@ export interface RetentionOptions {
   readonly archiveDir: string | null
   /** Only says what would go. */
   readonly dryRun: boolean
-  /** `false` deletes row by row even where a whole table has expired; the default is to drop it. */
+  /** `false` deletes chunk by chunk even where a whole table has expired; the default is to drop it. */
   readonly dropPartitions?: boolean
   /** This machine's time, unix milliseconds; should Postgres' be earlier, that decides. */
   readonly now: number
@@ -182,6 +182,13 @@ const locked = Effect.fnUntraced(function* (
 const pathOf = (day: ExpiredDay, options: RetentionOptions): RetentionPath =>
   day.whole && options.dropPartitions !== false ? "partition" : "cursor"
 
+/** Only a chunk that the cutoff divides is looked into. */
+const countExpired = (table: string): string => `
+  SELECT coalesce(sum(CASE WHEN last_at < $1 THEN events ELSE (
+    SELECT count(*) FROM unnest(offsets) AS later WHERE first_at + later * interval '1 millisecond' < $1
+  ) END), 0) AS rows
+  FROM ${table} WHERE first_at < $1`
+
 const wouldGo = (
   postgres: Postgres,
   day: ExpiredDay,
@@ -189,9 +196,7 @@ const wouldGo = (
   options: RetentionOptions,
 ): Effect.Effect<RetainedDay, StoreError> =>
   postgres
-    .query<{ rows: string }>("retention", `SELECT count(*) AS rows FROM ${day.table} WHERE created_at < $1`, [
-      new Date(cutoff),
-    ])
+    .query<{ rows: string }>("retention", countExpired(day.table), [new Date(cutoff)])
     .pipe(Effect.map(([row]) => ({ day: day.day, path: pathOf(day, options), rows: Number(row?.rows) })))
 
 const remove = Effect.fnUntraced(function* (

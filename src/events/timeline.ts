@@ -76,16 +76,41 @@ export interface EventRow {
   readonly created_at: Date
 }
 
-/** `created_at` in terms of its own, too, so that tables of other days are left out. */
-const SELECT_PAGE = `
-  SELECT id, visitor_id, event_type, event_data, page_url, referrer, created_at
-  FROM analytics_events
-  WHERE site_id = (SELECT id FROM sites WHERE slug = $1)
-    AND created_at >= $2 AND created_at <= $3 AND (created_at, id) < ($3, $4)
-  ORDER BY created_at DESC, id DESC
-  LIMIT $5 OFFSET $6`
+/** Chunks that a page is taken from at least: so many may overlap where several partitions write at the same time. */
+const CHUNKS = 8
 
-const FIRST_INSTANT = new Date(0)
+/**
+ * A page of the events before ($3, $4), from the chunks that end last: the first {@link CHUNKS}, and further ones as long as
+ * those before them hold fewer than $7 events. `bound` is when the next chunk ends; from there on the page may lack events.
+ * $2 is a UTC midnight, before which nothing is looked for.
+ */
+const SELECT_PAGE = `
+  WITH newest AS MATERIALIZED (
+    SELECT *, row_number() OVER latest <= ${CHUNKS} OR sum(events) OVER latest - events < $7::bigint AS taken
+    FROM (
+      SELECT * FROM event_chunks
+      WHERE site_id = (SELECT id FROM sites WHERE slug = $1) AND first_at >= $2 AND first_at <= $3
+      ORDER BY last_at DESC
+      LIMIT ${CHUNKS} + $7
+    ) AS chunk
+    WINDOW latest AS (ORDER BY last_at DESC ROWS UNBOUNDED PRECEDING)
+  )
+  SELECT page.*, bound
+  FROM (SELECT max(last_at) AS bound FROM newest WHERE NOT taken) AS rest
+  LEFT JOIN (
+    SELECT id, visitor_id, event_type, event_data::jsonb, page_url, referred_by AS referrer, created_at
+    FROM newest CROSS JOIN LATERAL events_of(
+      first_at, ids, offsets, types, type, pages, page, referrers, newest.referrer, visitors, visitor, data
+    )
+    WHERE taken AND created_at <= $3 AND (created_at, id) < ($3, $4)
+    ORDER BY created_at DESC, id DESC
+    LIMIT $5 OFFSET $6
+  ) AS page ON true
+  ORDER BY created_at DESC, id DESC`
+
+/** How many times as many chunks the next try takes. */
+const GROWTH = 8
+
 const LAST_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 export const toTimelineEvent = (row: EventRow): TimelineEvent => ({
@@ -109,19 +134,26 @@ export const timeline = Effect.fnUntraced(function* (
   // Nothing is newer than tomorrow: senders' clocks may be ahead by minutes only.
   const until = cursor ?? { createdAt: now + DAY_MS, id: LAST_UUID }
   // One more than asked for tells whether there is a next page.
-  const select = (from: Date) =>
-    postgres.query<EventRow>("timeline", SELECT_PAGE, [
-      site,
-      from,
-      new Date(until.createdAt),
-      until.id,
-      limit + 1,
-      offset,
+  const wanted = limit + 1
+  const select = Effect.fnUntraced(function* (from: number, events: number) {
+    const rows = yield* postgres.query<EventRow & { readonly bound: Date | null }>("timeline", SELECT_PAGE, [
+      ...[site, new Date(from), new Date(until.createdAt), until.id],
+      ...[wanted, offset, events],
     ])
+    const bound = rows[0]?.bound ?? null
+    // Where there is no event, the row is that of the bound alone.
+    const found = rows.filter((row) => row.id !== null)
+    const last = found[wanted - 1]
+    const isWhole =
+      bound === null ? last !== undefined || from === 0 : last !== undefined && last.created_at > bound
+    return { found, isWhole }
+  })
 
   // Most pages lie within a day, and planning a query over a day's tables takes a tenth of planning it over all.
-  const recent = yield* select(new Date(Math.max(0, Math.min(until.createdAt, now) - DAY_MS)))
-  const found = recent.length > limit ? recent : yield* select(FIRST_INSTANT)
+  const recent = Math.floor((Math.min(until.createdAt, now) - DAY_MS) / DAY_MS) * DAY_MS
+  let { found, isWhole } = yield* select(Math.max(0, recent), offset + wanted)
+  for (let events = offset + wanted; !isWhole; events *= GROWTH)
+    ({ found, isWhole } = yield* select(0, events))
 
   const page = found.slice(0, limit)
   const last = page.at(-1)

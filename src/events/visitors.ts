@@ -4,6 +4,7 @@ import * as Stream from "effect/Stream"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { streamRows } from "./cursor.ts"
+import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "./rewrite.ts"
 import { type EventRow, type TimelineEvent, toTimelineEvent } from "./timeline.ts"
 
 /** A visitor of a period. */
@@ -31,8 +32,7 @@ const SELECT_SUMMARIES = `
     count(*)::integer AS events,
     count(*) FILTER (WHERE event_type = 'page_view')::integer AS page_views,
     count(*) FILTER (WHERE event_type = 'letter_generate')::integer AS letters
-  FROM analytics_events
-  WHERE site_id = (SELECT id FROM sites WHERE slug = $1) AND created_at >= $2 AND created_at < $3
+  FROM events_between($1, $2, $3)
   GROUP BY visitor_id
   ORDER BY first_seen, visitor_id`
 
@@ -56,12 +56,12 @@ export const exportVisitors = (
   )
 
 const SELECT_OF_VISITOR = `
-  SELECT slug AS site, analytics_events.id, visitor_id, event_type, event_data, page_url, referrer, created_at
-  FROM analytics_events JOIN sites ON sites.id = site_id
-  WHERE visitor_id = $1
-  ORDER BY created_at, analytics_events.id`
+  SELECT slug AS site, chunk_events.id, visitor_id, event_type, event_data::jsonb, page_url, referrer, created_at
+  FROM chunk_events JOIN sites ON sites.id = site_id
+  WHERE $1 = ANY (chunk_visitors) AND visitor_id = $1
+  ORDER BY created_at, chunk_events.id`
 
-/** Every raw event of a visitor, over all sites, oldest first. Reads all events: no index on visitors is kept for it. */
+/** Every raw event of a visitor, over all sites, oldest first. Looks into every chunk's visitors: no index is kept for it. */
 export const exportVisitor = (
   postgres: Postgres,
   visitorId: string,
@@ -70,7 +70,9 @@ export const exportVisitor = (
     Stream.map((rows) => rows.map((row) => ({ site: row.site, ...toTimelineEvent(row) }))),
   )
 
-const DELETE_OF_VISITOR = "DELETE FROM analytics_events WHERE visitor_id = $1"
+/** Chunks that hold events of the visitor. */
+const SELECT_CHUNKS_OF_VISITOR = `
+  SELECT site_id, first_at, ctid::text AS place FROM event_chunks WHERE $1 = ANY (visitors)`
 
 /**
  * Deletes every raw event of a visitor, over all sites. Daily totals and numbers of unique visitors stay: they are counts
@@ -82,6 +84,8 @@ export const eraseVisitor = (
 ): Effect.Effect<{ readonly deleted: number }, StoreError> =>
   postgres.transaction("erase_visitor", async (sql) => {
     await sql.query("SET LOCAL statement_timeout = 0")
-    const result = await sql.query(DELETE_OF_VISITOR, [visitorId])
-    return { deleted: result.rowCount ?? 0 }
+    await sql.query(LOCK_CHUNKS)
+    const { rows } = await sql.query<ChunkPlace>(SELECT_CHUNKS_OF_VISITOR, [visitorId])
+    const erased = visitorId.toLowerCase()
+    return { deleted: await rewriteChunks(sql, rows, (event) => event.visitorId !== erased) }
   })

@@ -45,7 +45,7 @@ describe("an event", () => {
 
     const [row] = await rows(
       postgres,
-      "SELECT e.*, slug FROM analytics_events_20251208 AS e JOIN sites ON sites.id = site_id",
+      "SELECT e.*, slug FROM analytics_events AS e JOIN sites ON sites.id = site_id",
     )
     expect(row).toMatchObject({
       id: eventIdOf(1, "1765195200000-0"),
@@ -226,7 +226,7 @@ describe("a day whose table was dropped since", () => {
     const { postgres } = await freshEvents()
     const { epoch } = await run(acquireEpoch(postgres, 0))
     await run(write(postgres, epoch, entriesFrom(1, [event()])))
-    await rows(postgres, "DROP TABLE analytics_events_20251208")
+    await rows(postgres, "DROP TABLE event_chunks_20251208")
     const entries = entriesFrom(10, [event()])
     const error = await run(Effect.flip(write(postgres, epoch, entries)))
     expect(error).toBeInstanceOf(StoreError)

@@ -102,7 +102,7 @@ describe("tables of days", () => {
     expect(made.flat().filter((row) => row.made)).toHaveLength(1)
     const indexes = await rows(
       postgres,
-      "SELECT 1 FROM pg_index WHERE indrelid = 'analytics_events_20251208'::regclass",
+      "SELECT 1 FROM pg_index WHERE indrelid = 'event_chunks_20251208'::regclass",
     )
     expect(indexes).toHaveLength(2)
   })

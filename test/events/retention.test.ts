@@ -32,6 +32,9 @@ const done = (report: RetentionReport) => {
   return report
 }
 
+/** Events of a chunk, of which two make a batch. */
+const CHUNK = 5
+
 /** 45 events on each of the days from 12 before NOW to now, half of each day's before noon; the cutoff is a noon. */
 const fill = async (postgres: Postgres, days = 13) => {
   const events = Array.from({ length: days }, (_, day) =>
@@ -39,7 +42,7 @@ const fill = async (postgres: Postgres, days = 13) => {
       event({ id: randomUUID(), createdAt: NOW - day * DAY_MS + (i - 22) * 60_000, data: { i } }),
     ),
   ).flat()
-  await store(postgres, events)
+  for (let i = 0; i < events.length; i += CHUNK) await store(postgres, events.slice(i, i + CHUNK))
   return {
     expired: events.filter((each) => each.createdAt < CUTOFF).map((each) => each.id),
     kept: events.filter((each) => each.createdAt >= CUTOFF).map((each) => each.id),
@@ -202,7 +205,7 @@ describe("a day that somebody keeps reading", () => {
     const reader = await postgres.pool.connect()
     try {
       await reader.query("BEGIN")
-      await reader.query("SELECT 1 FROM analytics_events_20251127 LIMIT 1")
+      await reader.query("SELECT 1 FROM event_chunks_20251127 LIMIT 1")
       const archiveDir = temporaryFolder()
       const report = done(await run(runRetention(postgres, options({ archiveDir }))))
       expect(report.days.map(({ day, path }) => `${day} ${path}`)).toEqual([
@@ -222,7 +225,7 @@ describe("a day that somebody keeps reading", () => {
     }
     // The empty table goes with the next run.
     await run(runRetention(postgres, options()))
-    expect(await rows(postgres, "SELECT to_regclass('analytics_events_20251127') AS name")).toEqual([
+    expect(await rows(postgres, "SELECT to_regclass('event_chunks_20251127') AS name")).toEqual([
       { name: null },
     ])
   })
@@ -302,7 +305,7 @@ describe("the next days", () => {
     await run(runRetention(postgres, options()))
     const tables = await rows<{ relname: string }>(
       postgres,
-      "SELECT relname FROM pg_class WHERE relname ~ '^analytics_events_\\d+$' ORDER BY relname",
+      "SELECT relname FROM pg_class WHERE relname ~ '^event_chunks_\\d+$' ORDER BY relname",
     )
     expect(tables.map((row) => row.relname.slice(-8))).toEqual([
       "20251208",

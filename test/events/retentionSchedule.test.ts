@@ -41,7 +41,7 @@ describe("the retention schedule", () => {
         })
         yield* Effect.promise(() =>
           eventually(async () => {
-            expect(await countOf(postgres, "pg_class WHERE relname = 'analytics_events_20251211'")).toBe(1)
+            expect(await countOf(postgres, "pg_class WHERE relname = 'event_chunks_20251211'")).toBe(1)
           }),
         )
         yield* TestClock.adjust("59 seconds")
@@ -49,7 +49,7 @@ describe("the retention schedule", () => {
         yield* TestClock.adjust("1 second")
         yield* Effect.promise(() =>
           eventually(async () => {
-            expect(await countOf(postgres, "pg_class WHERE relname = 'analytics_events_20251101'")).toBe(0)
+            expect(await countOf(postgres, "pg_class WHERE relname = 'event_chunks_20251101'")).toBe(0)
           }),
         )
       }).pipe(Effect.scoped, Effect.provide(TestClock.layer()), Effect.provide(layer)),
