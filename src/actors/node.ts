@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope"
 import { uniquesOf } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config.ts"
 import { Calendar } from "../domain/period.ts"
+import { scheduleCompaction } from "../events/compaction.ts"
 import { scheduleRetention } from "../events/retentionSchedule.ts"
 import { makeLivePublisher } from "../live/publisher.ts"
 import type { Metrics } from "../metrics/metrics.ts"
@@ -39,7 +40,7 @@ export const runActors = (
     const postgres = yield* makePostgres(
       {
         url: stores.databaseUrl,
-        // One a partition, and some for retention.
+        // One a partition, and some for retention and compaction.
         max: config.partitions + 3,
         name: "maicivy actors",
         statementTimeoutMs: STATEMENT_TIMEOUT_MS,
@@ -55,6 +56,7 @@ export const runActors = (
       uniquesOf: (site, partition, key) =>
         uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }, site, partition, key),
     })
+    yield* scheduleCompaction(postgres, metrics)
     // Payloads that were applied and day keys that have ended leave the disk, too.
     yield* Effect.forkScoped(
       rewriteAppendOnlyFile(redis, metrics).pipe(

@@ -63,8 +63,26 @@ const boundsOf = (day: string): readonly [from: Date, until: Date] => {
   return [new Date(from), new Date(from + DAY_MS)]
 }
 
-/** Deletes the day's events before the cutoff and gives their number. */
-export const deleteFromDay = (
+/**
+ * Deletes the day's events before the cutoff and gives their number. Compaction may move some past the cursor that looks for
+ * them, so it goes over the day until there are none.
+ */
+export const deleteFromDay = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  day: ExpiredDay,
+  removal: Removal,
+): Effect.fn.Return<number, StoreError> {
+  const some = `SELECT 1 FROM ${day.table} WHERE first_at < $1 LIMIT 1`
+  const areLeft = Effect.map(
+    postgres.query("retention", some, [new Date(removal.cutoff)]),
+    (rows) => rows.length > 0,
+  )
+  let deleted = 0
+  while (yield* areLeft) deleted += yield* deleteOnce(postgres, day, removal)
+  return deleted
+})
+
+const deleteOnce = (
   postgres: Postgres,
   day: ExpiredDay,
   removal: Removal,

@@ -74,6 +74,7 @@ export class Metrics {
   readonly websocketMessages: Counter<"direction">
   readonly websocketDropped: Counter<"reason">
   readonly liveEventsOmitted: Counter
+  readonly compactedChunks: Counter
   readonly retentionRows: Counter<"path">
   readonly retentionDuration: Gauge
   readonly retentionLastSuccess: Gauge
@@ -177,6 +178,10 @@ export class Metrics {
     this.liveEventsOmitted = counter(
       "live_events_omitted_total",
       "Events summed into a stats message because the live feed's budget was spent.",
+    )
+    this.compactedChunks = counter(
+      "compacted_chunks_total",
+      "Small chunks of raw events merged into larger ones.",
     )
     this.retentionRows = counter("retention_rows_total", "Expired events deleted, by cursor or partition.", [
       "path",

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { acquireEpoch, writeBatch } from "../../src/events/batchWriter.ts"
@@ -7,7 +8,7 @@ import { runRetention } from "../../src/events/retention.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { Fenced, type StoreError } from "../../src/stores/errors.ts"
 import { freshDatabase } from "../support/index.ts"
-import { connect, countOf, entriesFrom, event, freshEvents, rows, run, UTC } from "./support.ts"
+import { connect, countOf, entriesFrom, event, freshEvents, rows, run, store, UTC } from "./support.ts"
 
 describe("migrations", () => {
   it("are each applied once by nodes that start together", async () => {
@@ -17,6 +18,64 @@ describe("migrations", () => {
     expect(applied[0]).toBe("001_schema")
     expect(new Set(applied).size).toBe(applied.length)
     expect(await run(migrate(await connect(url)))).toEqual([])
+  })
+})
+
+describe("the migration to chunks", () => {
+  /** A database as the version before left it: a row an event, a table a day. */
+  const withRows = async () => {
+    const postgres = await connect(await freshDatabase())
+    await rows(
+      postgres,
+      "CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text, applied_at timestamptz)",
+    )
+    for (const name of ["001_schema", "002_raw_since"]) {
+      const sql = readFileSync(new URL(`../../src/events/migrations/${name}.sql`, import.meta.url), "utf8")
+      await postgres.pool.query(sql)
+      await rows(postgres, "INSERT INTO schema_migrations VALUES ($1, $2, now())", [
+        Number(name.slice(0, 3)),
+        name,
+      ])
+    }
+    await run(ensureDeployment(postgres, { partitions: 1, timeZone: "UTC", sites: ["main", "blog"] }))
+    await rows(postgres, "SELECT ensure_event_day(day) FROM unnest('{2025-12-07,2025-12-08}'::date[]) AS day")
+    await rows(
+      postgres,
+      `INSERT INTO analytics_events (id, visitor_id, created_at, site_id, event_type, page_url, referrer, event_data)
+       SELECT gen_random_uuid(), md5((n % 70)::text)::uuid,
+         '2025-12-07T23:00:00Z'::timestamptz + (n * n % 5000) * interval '1.234 seconds', 1 + n % 11 / 10,
+         (ARRAY['page_view', 'button_click', 'x'])[1 + n % 3], nullif('/p' || n % 5, '/p4'), nullif('r' || n % 3, 'r0'),
+         CASE WHEN n % 4 > 0 THEN jsonb_build_object('x', n, 'text', 'é "' || n % 7) END
+       FROM generate_series(1, 5000) AS n`,
+    )
+    return postgres
+  }
+
+  it("keeps every event as it was", async () => {
+    const postgres = await withRows()
+    const all = `SELECT id, visitor_id, created_at, created_at::text AS exactly, site_id, event_type, page_url, referrer,
+      event_data FROM analytics_events ORDER BY id`
+    const before = await rows(postgres, all)
+    expect(before).toHaveLength(5000)
+    expect(await run(migrate(postgres))).toContain("003_event_chunks")
+    expect(await rows(postgres, all)).toEqual(before)
+    expect(await countOf(postgres, "pg_class WHERE relname LIKE 'analytics_events%'")).toBe(1)
+  })
+
+  it("makes chunks of full size that new batches stand beside", async () => {
+    const postgres = await withRows()
+    await run(migrate(postgres))
+    await store(postgres, [event({ createdAt: Date.parse("2025-12-07T23:30:00Z") })])
+    const chunks = await rows<{ events: number; day: string }>(
+      postgres,
+      "SELECT events, first_at::date::text AS day FROM event_chunks ORDER BY first_at, last_at",
+    )
+    expect(chunks.reduce((sum, { events }) => sum + events, 0)).toBe(5001)
+    expect(Math.max(...chunks.map(({ events }) => events))).toBe(1000)
+    expect(chunks.length).toBeLessThan(12)
+    expect(await countOf(postgres, "events_between('main', '2025-12-07T23:00Z', '2025-12-08')")).toBe(
+      await countOf(postgres, "analytics_events WHERE site = 'main' AND created_at < '2025-12-08'"),
+    )
   })
 })
 

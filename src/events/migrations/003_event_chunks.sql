@@ -88,13 +88,11 @@ CROSS JOIN LATERAL events_of(
 ) AS event;
 
 -- The old table's events, a day at a time.
-ALTER TABLE analytics_events RENAME TO analytics_event_rows;
-ALTER INDEX analytics_events_timeline RENAME TO analytics_event_rows_timeline;
 DO $$
 DECLARE
   day_table regclass;
 BEGIN
-  FOR day_table IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'analytics_event_rows'::regclass LOOP
+  FOR day_table IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'analytics_events'::regclass LOOP
     EXECUTE format('SELECT ensure_event_day(to_date(right(%L, 8), ''YYYYMMDD''))', day_table::text);
     EXECUTE format($move$
       WITH cut AS (
@@ -128,7 +126,7 @@ BEGIN
   END LOOP;
 END
 $$;
-DROP TABLE analytics_event_rows;
+DROP TABLE analytics_events;
 
 -- Every event, for whoever asks in SQL. It reads all days; events_between reads those asked for.
 CREATE VIEW analytics_events AS
