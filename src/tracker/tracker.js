@@ -1,11 +1,11 @@
-// Sends page views, clicks and own events: docs/integration.md
+// See docs/integration.md
 ;(() => {
   const script = document.currentScript
   if (!script || window.maicivy) return
   const options = script.dataset
   const api = new URL(options.endpoint || "/api/v1/analytics", script.src)
   const off = "respectDnt" in options && (navigator.doNotTrack === "1" || navigator.globalPrivacyControl)
-  // Without TLS there is no randomUUID, but blobs have one.
+  // randomUUID needs TLS.
   const uuid = () => crypto.randomUUID?.() || URL.createObjectURL(new Blob()).slice(-36)
   const now = () => performance.now()
 
@@ -16,19 +16,22 @@
   }
 
   let waiting = []
-  let pause // After a failure.
+  let flying = []
+  let pause
   let failures = 0
 
   const send = async (leaving) => {
     clearTimeout(pause)
     pause = 0
-    const sent = waiting
+    // Nobody would hear a refusal.
+    const sent = leaving ? [...flying, ...waiting] : waiting
     if (!sent[0]) return
     waiting = []
+    flying = [...flying, ...sent]
     let again = sent
     let wait = Math.min(2 ** ++failures, 60)
     try {
-      // Visitors' clocks may be wrong: what had to wait has its age before the server's time.
+      // Visitors' clocks may be wrong.
       let time
       if (!leaving && now() - sent[0].at > 2000)
         time = (await (await fetch(`${api}/realtime`)).json()).data.timestamp * 1000 - now()
@@ -38,7 +41,7 @@
       const answer = await fetch(`${api}/events`, {
         method: "POST",
         body,
-        keepalive: body.length < 6e4, // Outlives the page
+        keepalive: body.length < 6e4,
         credentials: options.credentials || "include",
         headers: { "Content-Type": "text/plain" }, // No preflight.
       })
@@ -47,6 +50,7 @@
       for (const { index, code } of (await answer.json()).data.rejected)
         if (/LIMITED|UNAVAILABLE|FULL/.test(code)) again.push(sent[index])
     } catch {}
+    flying = flying.filter((event) => !sent.includes(event))
     waiting = [...again, ...waiting].slice(-100)
     if (again[0]) {
       clearTimeout(pause)
@@ -94,7 +98,7 @@
   addEventListener("popstate", () => view())
   addEventListener("online", () => send())
   addEventListener("pagehide", () => send(true))
-  // Rendered ahead of time: seen when activated.
+  // Seen when activated.
   if (document.prerendering) document.addEventListener("prerenderingchange", () => view())
   else view(options.firstView === "server")
 

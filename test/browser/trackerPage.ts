@@ -8,8 +8,8 @@ export interface Gate {
   readonly url: string
   /** Batches that have arrived. */
   readonly batches: () => number
-  /** What happens to batches: passed on, refused with 503, or passed on with the answer held until {@link release}. */
-  mode: "pass" | "refuse" | "hold"
+  /** What happens to batches: passed on, refused with 503, passed on with the answer held until {@link release}, or never answered. */
+  mode: "pass" | "refuse" | "hold" | "drop"
   readonly release: () => void
 }
 
@@ -32,6 +32,7 @@ export const gate = async (node: string): Promise<Gate> => {
       return outgoing.end("{}")
     }
     const { method, headers } = incoming
+    if (isBatch && mode === "drop") return incoming.resume()
     const onward = request(`${node}${incoming.url}`, { method: method ?? "GET", headers }, (answer) => {
       const pass = () => {
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
