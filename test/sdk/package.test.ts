@@ -1,0 +1,63 @@
+import { execFileSync } from "node:child_process"
+import { existsSync, readdirSync, writeFileSync } from "node:fs"
+import { delimiter, join, sep } from "node:path"
+import { beforeAll, describe, expect, it } from "vitest"
+import { ROOT } from "../docs/documents.ts"
+import { newFolder, removeFolder } from "../support/temporaryFolder.ts"
+
+/** The project's own Node, and the machine's, which may be older. */
+const NODES = [
+  process.execPath,
+  ...(process.env.PATH ?? "")
+    .split(delimiter)
+    .filter((folder) => !folder.includes(`node_modules${sep}.bin`))
+    .map((folder) => join(folder, "node"))
+    .filter((path) => existsSync(path))
+    .slice(0, 1),
+]
+
+describe("the packed SDK in an empty folder", () => {
+  const folder = newFolder()
+  const run = (file: string, args: ReadonlyArray<string>) =>
+    execFileSync(file, args, { cwd: folder, encoding: "utf8" })
+
+  beforeAll(() => {
+    execFileSync("npm", ["run", "--silent", "pack:sdk", "--", folder], { cwd: ROOT })
+    const [packed = ""] = readdirSync(folder)
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }))
+    // It has no dependencies, so no registry is asked.
+    run("npm", ["install", "--offline", "--no-audit", "--no-fund", `./${packed}`])
+    return () => removeFolder(folder)
+  })
+
+  it("brings no other package", () => {
+    expect(readdirSync(join(folder, "node_modules")).filter((name) => !name.startsWith("."))).toEqual([
+      "maicivy-analytics",
+    ])
+  })
+
+  it.each(NODES)("is imported by %s", (node) => {
+    const script = `
+      import { Analytics, DEFAULT_SKIPPED, pageViews, visitorOf } from "maicivy-analytics/sdk"
+      const analytics = new Analytics({ url: "http://127.0.0.1:9", flushOnShutdown: false })
+      console.log(typeof pageViews(analytics), typeof visitorOf, DEFAULT_SKIPPED.includes("/api"))
+      await analytics.close(1)`
+    expect(run(node, ["--input-type=module", "--eval", script])).toBe("function function true\n")
+  })
+
+  it.each(["nodenext", "bundler"])("has types that resolve as %s", (moduleResolution) => {
+    const module = moduleResolution === "bundler" ? "esnext" : moduleResolution
+    const check = (source: string) => {
+      writeFileSync(join(folder, "check.ts"), source)
+      const tsc = join(ROOT, "node_modules/.bin/tsc")
+      const options = ["--target", "es2022", "--lib", "es2022,dom", "--types", "", "--strict", "--noEmit"]
+      return run(tsc, [...options, "--module", module, "--moduleResolution", moduleResolution, "check.ts"])
+    }
+    const use = (url: string) => `
+      import { Analytics } from "maicivy-analytics/sdk"
+      const id: string = new Analytics({ url: ${url} }).track("letter_generate", { letter_type: "motivation" })
+      export { id }`
+    expect(check(use('"https://analytics.example"'))).toBe("")
+    expect(() => check(use("1"))).toThrow()
+  })
+})
