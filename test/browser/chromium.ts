@@ -2,13 +2,11 @@
 import { existsSync } from "node:fs"
 import { type Browser, chromium } from "playwright-core"
 
-/** What `CHROMIUM` names, or Debian's; `undefined` where there is none. */
-export const CHROMIUM = [
-  process.env.CHROMIUM ?? "",
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome",
-].find((path) => path !== "" && existsSync(path))
+const { CHROMIUM: NAMED } = process.env
+const USUAL = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+
+/** What the setting of that name says, else the machine's; `undefined` where there is none. */
+export const CHROMIUM = (NAMED === undefined ? USUAL : [NAMED]).find((path) => existsSync(path))
 
 if (CHROMIUM === undefined)
   console.log("Tests in a browser are skipped: there is no Chromium (Debian: apt install chromium).")
