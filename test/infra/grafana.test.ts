@@ -1,7 +1,6 @@
 /** The dashboard against a Prometheus that has scraped a node under traffic. */
 import { spawn } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { join } from "node:path"
 import { describe, expect, it, onTestFinished } from "vitest"
 import { parse, stringify } from "yaml"
@@ -10,7 +9,7 @@ import { ROOT, read } from "../docs/documents.ts"
 import { api, read as readData, startProcess } from "../process/support.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
 import { panelQueries } from "./monitoring.ts"
-import { runs } from "./programs.ts"
+import { freePort, runs } from "./programs.ts"
 
 /** What traffic does not bring about: stores that fail, and a night's retention. */
 const MAY_BE_EMPTY = ["Batches tried again", "Retention: rows deleted", "Retention: since the last success"]
@@ -20,16 +19,6 @@ it("the dashboard's file is the one that the code describes", () => {
     dashboardText,
   )
 })
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once("error", reject)
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
 
 interface PrometheusConfig {
   global: Record<string, string>

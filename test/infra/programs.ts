@@ -1,5 +1,6 @@
-/** Programs that a machine may lack; tests that need one are skipped there. */
+/** Programs that a machine may lack, for tests that are skipped there; and a port for one to listen on. */
 import { type SpawnSyncReturns, spawnSync } from "node:child_process"
+import { createServer } from "node:net"
 
 /** Runs a program to its end. */
 export const run = (program: string, ...args: ReadonlyArray<string>): SpawnSyncReturns<string> =>
@@ -8,3 +9,14 @@ export const run = (program: string, ...args: ReadonlyArray<string>): SpawnSyncR
 /** Whether a program is installed and runs with these arguments. */
 export const runs = (program: string, ...args: ReadonlyArray<string>): boolean =>
   run(program, ...args).status === 0
+
+/** A port of the loopback that nothing listens on now. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
