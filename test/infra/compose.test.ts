@@ -141,7 +141,7 @@ describe.skipIf(why !== null)("docker compose", () => {
       { timeout: 60_000 },
     )
     expect(
-      JSON.stringify(await getJson(`${prometheus}/api/v1/rules?type=alert`)).match(/"state":/g),
+      JSON.stringify(await getJson(`${prometheus}/api/v1/rules?type=alert`)).match(/"type":"alerting"/g),
     ).toHaveLength(alerts.length)
     if (started.includes("grafana")) {
       const grafana = await addressOf("grafana", 3000)

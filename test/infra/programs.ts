@@ -2,9 +2,12 @@
 import { type SpawnSyncReturns, spawnSync } from "node:child_process"
 import { createServer } from "node:net"
 
+/** Milliseconds; an image takes longest. */
+const MOST_MS = 180_000
+
 /** Runs a program to its end. */
 export const run = (program: string, ...args: ReadonlyArray<string>): SpawnSyncReturns<string> =>
-  spawnSync(program, [...args], { encoding: "utf8" })
+  spawnSync(program, [...args], { encoding: "utf8", timeout: MOST_MS })
 
 /** Whether a program is installed and runs with these arguments. */
 export const runs = (program: string, ...args: ReadonlyArray<string>): boolean =>
