@@ -27,7 +27,7 @@ export interface History {
 /** A visitor seen in a minute is present in that one and the next four, hence a window that reads a little more. */
 const SELECT_MINUTES = `
   WITH seen AS MATERIALIZED (
-    SELECT date_trunc('minute', created_at) AS minute, visitor_id, count(*) AS events
+    SELECT date_bin('1 minute', created_at, 'epoch') AS minute, visitor_id, count(*) AS events
     FROM events_between($1, $2, $3)
     GROUP BY 1, 2
   ), counted AS (
@@ -77,7 +77,7 @@ export interface DayCourse {
 /** A visitor is new in the minute of the day's first event, so that sums of new ones are unique visitors. */
 const SELECT_COURSE = `
   WITH seen AS MATERIALIZED (
-    SELECT date_trunc('minute', created_at) AS minute, visitor_id, count(*) AS events,
+    SELECT date_bin('1 minute', created_at, 'epoch') AS minute, visitor_id, count(*) AS events,
       count(*) FILTER (WHERE event_type = 'page_view') AS page_views,
       count(*) FILTER (WHERE event_type = 'letter_generate') AS letters
     FROM events_between($1, $2, $3)

@@ -76,13 +76,16 @@ export interface EventRow {
   readonly created_at: Date
 }
 
-/** Chunks that a page is taken from at least: so many may overlap where several partitions write at the same time. */
+/** Chunks that a page may be taken from at least: so many may overlap where several partitions write at the same time. */
 const CHUNKS = 8
 
 /**
  * A page of the events before ($3, $4), from the chunks that end last: the first {@link CHUNKS}, and further ones as long as
  * those before them hold fewer than $7 events. `bound` is when the next chunk ends; from there on the page may lack events.
  * $2 is a UTC midnight, before which nothing is looked for.
+ *
+ * To take apart no more than needed: chunks that begin before $3 and end after `enough` hold the page, as their number of
+ * events says, and of these no event before `cut` is on the page, as their times say.
  */
 const SELECT_PAGE = `
   WITH newest AS MATERIALIZED (
@@ -94,6 +97,19 @@ const SELECT_PAGE = `
       LIMIT ${CHUNKS} + $7
     ) AS chunk
     WINDOW latest AS (ORDER BY last_at DESC ROWS UNBOUNDED PRECEDING)
+  ), enough AS (
+    SELECT max(first_at) AS since
+    FROM (
+      SELECT first_at, sum(events) OVER (ORDER BY first_at DESC) AS held FROM newest WHERE taken AND last_at < $3
+    ) AS whole
+    WHERE held >= $5::bigint + $6::bigint
+  ), cut AS (
+    SELECT first_at + later * interval '1 millisecond' AS at
+    FROM newest CROSS JOIN unnest(offsets) AS later
+    WHERE taken AND last_at >= coalesce((SELECT since FROM enough), '-infinity')
+      AND first_at + later * interval '1 millisecond' < $3
+    ORDER BY at DESC
+    LIMIT 1 OFFSET $5::bigint + $6::bigint - 1
   )
   SELECT page.*, bound
   FROM (SELECT max(last_at) AS bound FROM newest WHERE NOT taken) AS rest
@@ -102,7 +118,9 @@ const SELECT_PAGE = `
     FROM newest CROSS JOIN LATERAL events_of(
       first_at, ids, offsets, types, type, pages, page, referrers, newest.referrer, visitors, visitor, data
     )
-    WHERE taken AND created_at <= $3 AND (created_at, id) < ($3, $4)
+    WHERE taken AND last_at >= coalesce((SELECT at FROM cut), '-infinity')
+      AND created_at >= coalesce((SELECT at FROM cut), '-infinity')
+      AND created_at <= $3 AND (created_at, id) < ($3, $4)
     ORDER BY created_at DESC, id DESC
     LIMIT $5 OFFSET $6
   ) AS page ON true

@@ -144,5 +144,5 @@ RETURNS TABLE (
   WHERE site_id = (SELECT sites.id FROM sites WHERE slug = of_site)
     AND first_at >= date_trunc('day', since AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
     AND first_at < until AND last_at >= since
-    AND created_at >= since AND created_at < until
+    AND (first_at >= since OR created_at >= since) AND (last_at < until OR created_at < until)
 $$;
