@@ -9,7 +9,7 @@
  * A connection that has been silent for {@link SILENCE_MS} is taken for lost: after a sleep or a change of networks a
  * socket can stay open to nobody.
  */
-import { decodeFrame, type Frame } from "./figures.ts"
+import { decodeFrame, type Frame, type Period } from "./figures.ts"
 
 const FIRST_PAUSE_MS = 400
 const LONGEST_PAUSE_MS = 15_000
@@ -23,21 +23,34 @@ export type ConnectionState =
 
 export interface ConnectionOptions {
   readonly site: string | null
+  /** The period whose figures are followed at first. */
+  readonly period: Period
   readonly onState: (state: ConnectionState) => void
   readonly onFrame: (frame: Frame) => void
+}
+
+export interface Connection {
+  /** Follows the figures of another period instead. */
+  readonly follow: (period: Period) => void
+  readonly close: () => void
 }
 
 /** The pause before the n-th try in a row (from 0), milliseconds. */
 export const pauseMs = (tries: number, random: number): number =>
   Math.min(FIRST_PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS) * (0.5 + random)
 
-/** Connects and stays connected; gives what ends it. */
-export const connect = ({ site, onState, onFrame }: ConnectionOptions): (() => void) => {
+/** Connects and stays connected until it is closed. */
+export const connect = ({ site, period, onState, onFrame }: ConnectionOptions): Connection => {
+  let followed = period
   let socket: WebSocket | null = null
   let timer = 0
   let silence = 0
   let tries = 0
   let ended = false
+
+  const say = (type: "subscribe" | "unsubscribe", topics: ReadonlyArray<string>) => {
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type, topics }))
+  }
 
   const heard = () => {
     clearTimeout(silence)
@@ -72,7 +85,7 @@ export const connect = ({ site, onState, onFrame }: ConnectionOptions): (() => v
     opened.addEventListener("open", () => {
       if (socket !== opened) return
       tries = 0
-      opened.send(JSON.stringify({ type: "subscribe", topics: ["stats", "events", "themes", "letters"] }))
+      say("subscribe", ["stats", "events", "themes", followed])
       onState({ is: "open" })
     })
     opened.addEventListener("message", ({ data }) => {
@@ -95,10 +108,17 @@ export const connect = ({ site, onState, onFrame }: ConnectionOptions): (() => v
   window.addEventListener("online", nudge)
   document.addEventListener("visibilitychange", nudge)
   open()
-  return () => {
-    ended = true
-    drop()
-    window.removeEventListener("online", nudge)
-    document.removeEventListener("visibilitychange", nudge)
+  return {
+    follow: (next) => {
+      say("unsubscribe", [followed])
+      followed = next
+      say("subscribe", [followed])
+    },
+    close: () => {
+      ended = true
+      drop()
+      window.removeEventListener("online", nudge)
+      document.removeEventListener("visibilitychange", nudge)
+    },
   }
 }

@@ -91,7 +91,7 @@ export interface Omitted {
 export type Frame =
   | { readonly kind: "realtime"; readonly data: Realtime; readonly omitted: Omitted | null }
   | { readonly kind: "themes"; readonly data: ReadonlyArray<ThemeViews> }
-  | { readonly kind: "letters"; readonly data: Letters }
+  | { readonly kind: "period"; readonly data: { readonly stats: PeriodStats; readonly letters: Letters } }
   | { readonly kind: "event"; readonly data: LiveEvent }
   | { readonly kind: "failure"; readonly code: string }
 
@@ -104,7 +104,7 @@ export const decodeFrame = (text: string): Frame | null => {
     case "stats_update":
       return { kind: "realtime", data: frame.data, omitted: frame.omitted ?? null }
     case "themes":
-    case "letters":
+    case "period":
       return { kind: frame.type, data: frame.data }
     case "error":
       return { kind: "failure", code: frame.code }

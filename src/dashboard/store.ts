@@ -1,14 +1,13 @@
 /**
  * What the page knows of one site. Reads bring what was before; from then on frames carry it forward:
  *
- * - today's figures, themes of all time, today's letters: whole in their frames
+ * - today's figures, themes of all time, the chosen period's figures and letters: whole in their frames
  * - the last hour, the clicks, the feed: event by event
- * - what no frame has (a week's unique visitors, page views, a month's letters): read again when a frame tells of a change,
- *   never by the clock
+ * - clicks beyond the server's budget for single events: read again when a frame tells of them, never by the clock
  *
  * After a lost connection everything is read anew, because nothing is replayed.
  */
-import { type ConnectionState, connect } from "./connection.ts"
+import { type Connection, type ConnectionState, connect } from "./connection.ts"
 import {
   type Click,
   type Frame,
@@ -123,7 +122,7 @@ export class Store {
   state: State = EMPTY
   readonly #site: string | null
   readonly #draw: () => void
-  readonly #disconnect: () => void
+  readonly #connection: Connection
   readonly #minutes: number
   /** The read under way for each part, so that a later one replaces it. */
   readonly #reading = new Map<Part, AbortController>()
@@ -141,8 +140,9 @@ export class Store {
     this.#period = period
     this.#page = page
     this.#draw = draw
-    this.#disconnect = connect({
+    this.#connection = connect({
       site,
+      period,
       onState: (connection) => this.#connectionIs(connection),
       onFrame: (frame) => this.#take(frame),
     })
@@ -152,7 +152,7 @@ export class Store {
   }
 
   close(): void {
-    this.#disconnect()
+    this.#connection.close()
     clearInterval(this.#minutes)
     clearTimeout(this.#drawing)
     for (const timer of this.#again.values()) clearTimeout(timer)
@@ -163,6 +163,7 @@ export class Store {
     if (period === this.#period) return
     this.#period = period
     this.#set({ stats: NOTHING, letters: NOTHING })
+    this.#connection.follow(period)
     void this.load("stats")
     void this.load("letters")
   }
@@ -274,12 +275,15 @@ export class Store {
     else if (frame.kind === "event") this.#takeEvent(frame.data)
     else if (frame.kind === "themes") this.#replace("themes", frame.data)
     else if (frame.kind === "failure") this.#set({ storeAway: frame.code === "STORE_UNAVAILABLE" })
-    else if (this.#period === "day") this.#replace("letters", frame.data)
-    else this.#readAgain("letters")
+    // One of the period before may still be on its way.
+    else if (frame.data.stats.period === this.#period) {
+      this.#replace("stats", frame.data.stats)
+      this.#replace("letters", frame.data.letters)
+    }
   }
 
   /** A frame that is whole: newer than what a read under way will say. */
-  #replace<P extends "themes" | "letters">(part: P, data: State[P]["data"]): void {
+  #replace<P extends "themes" | "letters" | "stats">(part: P, data: State[P]["data"]): void {
     this.#reading.get(part)?.abort()
     this.#set({ [part]: { data, loading: false, failure: null } })
   }
@@ -298,33 +302,11 @@ export class Store {
     }
     if (wasAway) this.#retryFailed()
     if (before === null) return
-    const { stats } = this.state
-    if (realtime.total_events < before.total_events) {
-      // A new day has begun.
-      void this.load("yesterday")
-      void this.load("letters")
-      void this.load("stats")
-    } else if (
-      realtime.total_events !== before.total_events ||
-      realtime.unique_today !== before.unique_today ||
-      realtime.letters_today !== before.letters_today
-    ) {
-      if (this.#period === "day" && stats.data !== null)
-        this.#set({
-          stats: {
-            ...stats,
-            data: {
-              ...stats.data,
-              total_events: realtime.total_events,
-              unique_visitors: realtime.unique_today,
-              letters_generated: realtime.letters_today,
-              conversion_rate:
-                realtime.unique_today === 0 ? 0 : realtime.letters_today / realtime.unique_today,
-            },
-          },
-        })
-      this.#readAgain("stats")
-    }
+    if (realtime.total_events >= before.total_events) return
+    // A new day has begun.
+    void this.load("yesterday")
+    void this.load("letters")
+    void this.load("stats")
   }
 
   #takeEvent(event: LiveEvent): void {

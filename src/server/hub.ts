@@ -5,12 +5,14 @@
  * - `site/events`: one frame an event, within the node's budget; what exceeds it is summed into the next stats message
  * - `site/stats`: `stats_update` at most once a second while the figures change
  * - `site/themes`, `site/letters`: the same for the most viewed themes and today's letters
+ * - `site/day`, `site/week`, `site/month`: the same for all figures of that period
  * - `site/all`: a heartbeat, to everybody of the site
  *
  * Nothing is read from the stores for a site that nobody watches.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { PERIODS, type Period } from "../domain/period.ts"
 import type { LiveDelta, LiveEvent } from "../live/delta.ts"
 import { TokenBucket } from "../live/tokenBucket.ts"
 import type { Metrics } from "../metrics/metrics.ts"
@@ -20,8 +22,15 @@ import type { Figures } from "./services.ts"
 import { Throttle } from "./throttle.ts"
 
 /** What a client may subscribe to. */
-export const TOPICS = ["stats", "events", "themes", "letters"] as const
+export const TOPICS = ["stats", "events", "themes", "letters", ...PERIODS] as const
 export type Topic = (typeof TOPICS)[number]
+
+/** Topics whose frames are whole figures, which a client is also sent on subscribing. */
+const FIGURES = ["themes", "letters", ...PERIODS] as const
+type FigureTopic = (typeof FIGURES)[number]
+
+const isPeriod = (topic: Topic): topic is Period => PERIODS.some((period) => period === topic)
+const isFigures = (topic: Topic): topic is FigureTopic => FIGURES.some((each) => each === topic)
 
 /** Most viewed themes in a frame. */
 const TOP_THEMES = 5
@@ -48,8 +57,7 @@ export interface HubOptions {
 
 interface Watched {
   readonly stats: Throttle
-  readonly themes: Throttle
-  readonly letters: Throttle
+  readonly figures: Readonly<Record<FigureTopic, Throttle>>
   /** Events that were not shown since the last stats message, by type. */
   omitted: Map<string, number>
 }
@@ -63,6 +71,7 @@ const RESERVED_TYPES: ReadonlySet<string> = new Set([
   "stats_update",
   "themes",
   "letters",
+  "period",
   "pong",
   "subscribed",
   "error",
@@ -82,6 +91,9 @@ const eventFrame = (event: LiveEvent): string =>
 const frame = (type: string, site: string, data: string, more = ""): string =>
   `{"type":"${type}","site":"${site}","data":${data}${more}}`
 
+const figuresFrame = (site: string, topic: FigureTopic, data: string): string =>
+  frame(isPeriod(topic) ? "period" : topic, site, data)
+
 export const STORE_ERROR_FRAME = JSON.stringify({
   type: "error",
   code: "STORE_UNAVAILABLE",
@@ -100,14 +112,22 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options
     this.#bucket = new TokenBucket(options.eventsPerSecond, options.now)
-    this.#reads = new ReadCache({ run: options.run, ttlMs: 0, maxEntries: 4 * options.sites.length + 4 })
-    for (const site of options.sites)
+    this.#reads = new ReadCache({ run: options.run, ttlMs: 0, maxEntries: 8 * options.sites.length + 8 })
+    for (const site of options.sites) {
+      const sending = (topic: FigureTopic) =>
+        new Throttle(options.updateMs, () => this.#sendFigures(site, topic))
       this.#sites.set(site, {
         stats: new Throttle(options.updateMs, () => this.#sendStats(site)),
-        themes: new Throttle(options.updateMs, () => this.#sendFigures(site, "themes")),
-        letters: new Throttle(options.updateMs, () => this.#sendFigures(site, "letters")),
+        figures: {
+          themes: sending("themes"),
+          letters: sending("letters"),
+          day: sending("day"),
+          week: sending("week"),
+          month: sending("month"),
+        },
         omitted: new Map(),
       })
+    }
     this.#heartbeat = setInterval(() => this.#beat(), options.heartbeatMs)
     this.#heartbeat.unref()
   }
@@ -127,6 +147,7 @@ export class Hub {
       if (count === 0) continue
       this.#reads.forget(`realtime ${site}`)
       this.#sites.get(site)?.stats.trigger()
+      for (const period of PERIODS) this.#figuresChanged(site, period)
     }
   }
 
@@ -148,9 +169,12 @@ export class Hub {
 
   #changed(site: string, type: string): void {
     const topic = type === "cv_theme_change" ? "themes" : type === "letter_generate" ? "letters" : null
-    if (topic === null) return
+    if (topic !== null) this.#figuresChanged(site, topic)
+  }
+
+  #figuresChanged(site: string, topic: FigureTopic): void {
     this.#reads.forget(`${topic} ${site}`)
-    this.#sites.get(site)?.[topic].trigger()
+    this.#sites.get(site)?.figures[topic].trigger()
   }
 
   /** The library's app must not be asked any more once it is closed, and deltas and replies may still come then. */
@@ -165,14 +189,23 @@ export class Hub {
   }
 
   /** JSON of a site's figures, or `null` when they cannot be read now. */
-  #read(site: string, what: "realtime" | "themes" | "letters"): Promise<string | null> {
+  #read(site: string, what: "realtime" | FigureTopic): Promise<string | null> {
     const { figures } = this.#options
-    const load = (): Effect.Effect<unknown, StoreError> =>
-      what === "realtime"
-        ? figures.realtime(site)
-        : what === "themes"
-          ? figures.themes(site, TOP_THEMES, null)
-          : figures.letters(site, "day")
+    const load = (): Effect.Effect<unknown, StoreError> => {
+      switch (what) {
+        case "realtime":
+          return figures.realtime(site)
+        case "themes":
+          return figures.themes(site, TOP_THEMES, null)
+        case "letters":
+          return figures.letters(site, "day")
+        default:
+          return Effect.all(
+            { stats: figures.stats(site, what), letters: figures.letters(site, what) },
+            { concurrency: 2 },
+          )
+      }
+    }
     return new Promise((resolve) => {
       this.#reads.get(
         `${what} ${site}`,
@@ -197,10 +230,11 @@ export class Hub {
     this.#publish(topic, frame("stats_update", site, data, omittedPart(omitted)))
   }
 
-  async #sendFigures(site: string, topic: "themes" | "letters"): Promise<void> {
+  async #sendFigures(site: string, topic: FigureTopic): Promise<void> {
     if (this.#listeners(topicOf(site, topic)) === 0) return
     const data = await this.#read(site, topic)
-    if (data !== null) this.#publish(topicOf(site, topic), frame(topic, site, data))
+    if (data === null) return this.#sites.get(site)?.figures[topic].trigger()
+    this.#publish(topicOf(site, topic), figuresFrame(site, topic, data))
   }
 
   /** The frame that a client is sent on connecting and on `refresh_stats`. */
@@ -211,9 +245,9 @@ export class Hub {
 
   /** The frame that a client is sent on subscribing to a topic, or `null` for topics that begin with the next event. */
   async firstFrame(site: string, topic: Topic): Promise<string | null> {
-    if (topic !== "themes" && topic !== "letters") return null
+    if (!isFigures(topic)) return null
     const data = await this.#read(site, topic)
-    return data === null ? STORE_ERROR_FRAME : frame(topic, site, data)
+    return data === null ? STORE_ERROR_FRAME : figuresFrame(site, topic, data)
   }
 
   #beat(): void {
@@ -230,11 +264,8 @@ export class Hub {
   stop(): void {
     this.#stopped = true
     clearInterval(this.#heartbeat)
-    for (const { stats, themes, letters } of this.#sites.values()) {
-      stats.stop()
-      themes.stop()
-      letters.stop()
-    }
+    for (const { stats, figures } of this.#sites.values())
+      for (const throttle of [stats, ...Object.values(figures)]) throttle.stop()
   }
 }
 

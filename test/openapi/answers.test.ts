@@ -333,7 +333,7 @@ describe("every frame of the WebSocket", () => {
       violations.push(...contract.frameViolations(frame).map((each) => `${each}: ${data}`))
     }
     await eventually(() => expect(types).toContain("initial_stats"))
-    socket.send(JSON.stringify({ type: "subscribe", topics: ["themes", "letters"] }))
+    socket.send(JSON.stringify({ type: "subscribe", topics: ["themes", "letters", "week"] }))
     socket.send(JSON.stringify({ type: "ping" }))
     socket.send("nonsense")
     const events = Array.from({ length: 20 }, (_, i) => ({ event_type: "page_view", page_url: `/${i}` }))
@@ -344,6 +344,7 @@ describe("every frame of the WebSocket", () => {
       "error",
       "themes",
       "letters",
+      "period",
       "stats_update",
       "page_view",
       "omitted",

@@ -141,6 +141,26 @@ describe("a dashboard", () => {
     expect(dashboard.of("stats_update")).toEqual([])
   })
 
+  it("follows all figures of a period", async () => {
+    await using running = await serve()
+    const dashboard = await connect(running)
+    dashboard.send({ type: "subscribe", topics: ["week"] })
+    await dashboard.frame({ type: "period", site: "main" })
+    running.server.hub.receive(delta(event()))
+    await eventually(() => expect(dashboard.of("period")).toHaveLength(2))
+    expect(dashboard.of("period")[1]).toMatchObject({
+      data: { stats: { period: "week", page_views: 5 }, letters: { period: "week", motivation: 1 } },
+    })
+    dashboard.send({ type: "unsubscribe", topics: ["week"] })
+    await dashboard.frame({ type: "subscribed", topics: ["stats", "events"] })
+    const { reads } = running.world
+    running.server.hub.receive(delta(event({ type: "after" })))
+    await dashboard.frame({ type: "after" })
+    await dashboard.frame({ type: "stats_update" })
+    expect(dashboard.of("period")).toHaveLength(2)
+    expect(running.world.reads - reads).toBeLessThanOrEqual(2)
+  })
+
   it("is told how many events it was not shown", async () => {
     await using running = await serve({ liveEventsPerSecond: 2 }, { now: () => 1_000, updateMs: 20 })
     const dashboard = await connect(running)

@@ -31,6 +31,10 @@ const NAMED: { readonly [type: string]: Schema } = {
   },
   themes: figures("themes", array(shapes.theme)),
   letters: figures("letters", shapes.letters),
+  period: figures(
+    "period",
+    shape<{ stats: unknown; letters: unknown }>({ stats: shapes.stats, letters: shapes.letters }),
+  ),
   pong: shape<{ type: string; time: number }>({
     type: typed("pong"),
     time: { ...count, description: "Unix seconds." },
