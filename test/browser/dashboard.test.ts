@@ -174,19 +174,20 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 60_000 }, ()
     expect(complaints).toEqual([])
 
     const held = Promise.withResolvers<void>()
-    await page.route("**/analytics/stats?*", async (route) => {
+    await page.route("**/analytics/heatmap?*", async (route) => {
       await held.promise
       const code = "STORE_UNAVAILABLE"
       await route.fulfill({ status: 503, json: { success: false, error: "A store does not answer.", code } })
     })
-    await page.getByRole("radio", { name: "Month" }).click({ force: true })
-    await page.locator(".period .loading").waitFor()
+    await page.getByLabel("Page").fill("/cv")
+    await page.getByLabel("Page").press("Enter")
+    await page.locator(".heatmap .loading").waitFor()
     held.resolve()
-    await page.locator(".period .failure", { hasText: "A store does not answer now." }).waitFor()
-    await page.unroute("**/analytics/stats?*")
-    await page.locator(".period").getByRole("button", { name: "Try again" }).click()
-    await page.locator("[data-stat=page_views]").waitFor()
-    expect(await page.locator(".period .failure").count()).toBe(0)
+    await page.locator(".heatmap .failure", { hasText: "A store does not answer now." }).waitFor()
+    await page.unroute("**/analytics/heatmap?*")
+    await page.locator(".heatmap").getByRole("button", { name: "Try again" }).click()
+    await page.getByText("No click on this page").waitFor()
+    expect(await page.locator(".heatmap .failure").count()).toBe(0)
   })
 
   it("switches site, period and page, and keeps them in its address", async () => {
