@@ -1,0 +1,58 @@
+/** Every block of every document is run as its reader would run it, against a node of the document's own. */
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { describe, expect, it } from "vitest"
+import { documents, filesIn, ROOT } from "./documents.ts"
+import { type Block, blocks, nameOf } from "./snippets/blocks.ts"
+import { LANGUAGES } from "./snippets/languages.ts"
+import { reader } from "./snippets/reader.ts"
+
+/** Documents beside their code count, too. */
+const beside = ["bench", "infra"].flatMap((folder) =>
+  existsSync(join(ROOT, folder)) ? filesIn(folder, ".md") : [],
+)
+const all = [...documents(), ...beside].map((document) => ({ document, blocks: blocks(document) }))
+const everyBlock = all.flatMap((each) => each.blocks)
+
+/** Blocks that may stay unrun, of all documents together. A new one has to be worth raising this. */
+const MOST_NOT_RUN = 12
+
+describe("blocks of documents", () => {
+  it("are in languages that something runs", () => {
+    expect(everyBlock.filter(({ language }) => !(language in LANGUAGES)).map(nameOf)).toEqual([])
+  })
+
+  it("that are not run are few, and say why", () => {
+    const notRun = everyBlock.filter((block) => block.notRun !== null)
+    expect(notRun.filter(({ notRun }) => (notRun ?? "").split(" ").length < 4).map(nameOf)).toEqual([])
+    expect(notRun.length, notRun.map(nameOf).join("\n")).toBeLessThanOrEqual(MOST_NOT_RUN)
+  })
+
+  it("have the form of their language", async () => {
+    const problems: Array<string> = []
+    for (const block of everyBlock)
+      for (const problem of (await LANGUAGES[block.language]?.form(block)) ?? [])
+        problems.push(`${nameOf(block)}: ${problem}`)
+    expect(problems).toEqual([])
+  })
+})
+
+describe("a reader who follows", () => {
+  const runnable = (block: Block) => block.notRun === null && LANGUAGES[block.language]?.run !== undefined
+  it.each(all.filter(({ blocks }) => blocks.some(runnable)))(
+    "$document meets no error",
+    { timeout: 240_000 },
+    async ({ blocks }) => {
+      const follower = await reader(blocks.map(({ text }) => text).join("\n"))
+      const problems: Array<string> = []
+      const lacking = new Set<string>()
+      for (const block of blocks.filter(runnable)) {
+        const result = (await LANGUAGES[block.language]?.run?.(block, follower)) ?? []
+        if ("lacking" in result) lacking.add(`${nameOf(block)}: there is no ${result.lacking}`)
+        else problems.push(...result.map((problem) => `${nameOf(block)}: ${problem}`))
+      }
+      if (lacking.size > 0) console.log(`Not run on this machine:\n${[...lacking].join("\n")}`)
+      expect(problems).toEqual([])
+    },
+  )
+})

@@ -1,0 +1,209 @@
+/** How a block of each language is put to the test. A language that is not here is a language that nothing runs. */
+import { execFile } from "node:child_process"
+import { writeFileSync } from "node:fs"
+import { stripTypeScriptTypes } from "node:module"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { transformWithOxc } from "vite"
+import { parseAllDocuments } from "yaml"
+import { Contract } from "../../../src/doctor/contract.ts"
+import { openApiDocument } from "../../../src/server/openapi/document.ts"
+import { ROOT } from "../documents.ts"
+import type { Block } from "./blocks.ts"
+import { nginxProblems, throughNginx } from "./nginx.ts"
+import { htmlProblems, inChromium } from "./page.ts"
+import { asRules, expressions, promqlProblems, promtoolProblems } from "./promql.ts"
+import type { Outcome, Reader } from "./reader.ts"
+
+export interface Language {
+  /** What is wrong with the form of a block, without running it. */
+  readonly form: (block: Block) => ReadonlyArray<string> | Promise<ReadonlyArray<string>>
+  /** Runs it; gives what went wrong, or what this machine lacks to run it. Absent: there is nothing to run. */
+  readonly run?: (block: Block, reader: Reader) => Promise<ReadonlyArray<string> | Lacking>
+}
+
+/** What is not on this machine. */
+export interface Lacking {
+  readonly lacking: string
+}
+
+const execute = promisify(execFile)
+
+const parses = (what: () => unknown): ReadonlyArray<string> => {
+  try {
+    what()
+    return []
+  } catch (cause) {
+    return [cause instanceof Error ? cause.message : String(cause)]
+  }
+}
+
+const failed = ({ exitCode, output }: Outcome): ReadonlyArray<string> =>
+  exitCode === 0 || exitCode === null ? [] : [`exit code ${exitCode}: ${output}`]
+
+/** Runs what should reach the node, and sees that it did and that nothing was refused. */
+const watched = async (
+  reader: Reader,
+  reaches: boolean,
+  run: () => Promise<Outcome>,
+): Promise<ReadonlyArray<string>> => {
+  const before = await reader.activity()
+  const outcome = await run()
+  const after = await reader.activity()
+  return [
+    ...failed(outcome),
+    ...(after.refused > before.refused ? [`the node refused it: ${outcome.output}`] : []),
+    ...(reaches && after.heard === before.heard ? [`the node heard nothing: ${outcome.output}`] : []),
+  ]
+}
+
+const shell: Language = {
+  form: async ({ text }) => {
+    try {
+      await execute("bash", ["-n", "-c", text])
+      return []
+    } catch (cause) {
+      return [cause instanceof Error ? cause.message : String(cause)]
+    }
+  },
+  run: ({ text, untilStopped }, reader) =>
+    watched(reader, /\b(curl|wscat|replay)\b/.test(text), () => reader.shell(text, untilStopped)),
+}
+
+/** What a page, or the page's own code, would have. */
+const globals = (reader: Reader): string => `
+globalThis.location = new URL(${JSON.stringify(`${reader.base}/cv`)})
+for (const show of ["showFigures", "showThemes", "showEvent"])
+  globalThis[show] = (data) => console.log(JSON.stringify(data))
+`
+
+const javascript: Language = {
+  form: async ({ text }) => {
+    const { errors } = await transformWithOxc(text, "block.js").then(
+      () => ({ errors: [] }),
+      (cause: unknown) => ({ errors: [String(cause)] }),
+    )
+    return errors
+  },
+  run: async (block, reader) => {
+    // The tracker's own functions are there on a page with the tag only.
+    if (block.text.includes("maicivy."))
+      return (
+        (await inChromium(
+          reader,
+          '<script src="https://analytics.example/tracker.js"></script>',
+          block.text,
+        )) ?? {
+          lacking: "Chromium",
+        }
+      )
+    return await watched(reader, true, () =>
+      reader.script(`snippet-${block.line}.mjs`, block.text, globals(reader), block.untilStopped),
+    )
+  },
+}
+
+/** The SDK as `npm pack` would build it, in the reader's checkout. */
+const buildSdk = async (reader: Reader): Promise<void> => {
+  await execute("tsc", ["--project", join(ROOT, "src/sdk"), "--outDir", join(reader.folder, "dist/sdk")], {
+    cwd: ROOT,
+    env: { ...process.env, PATH: `${join(ROOT, "node_modules/.bin")}:${process.env.PATH}` },
+  })
+}
+
+const TYPE_CHECK = [
+  ...["--noEmit", "--strict", "--module", "nodenext", "--target", "esnext", "--types", "node"],
+  ...["--allowImportingTsExtensions", "--skipLibCheck", "--ignoreConfig"],
+]
+
+const typescript: Language = {
+  form: ({ text }) => parses(() => stripTypeScriptTypes(text)),
+  run: async ({ text, line }, reader) => {
+    await buildSdk(reader)
+    const name = /^\/\/ (\S+\.ts)$/m.exec(text)?.[1] ?? `snippet-${line}.ts`
+    writeFileSync(join(reader.folder, name), reader.own(text))
+    const types = await reader.run("tsc", [...TYPE_CHECK, name])
+    if (types.exitCode !== 0) return [types.output]
+    return await watched(reader, text.includes("analytics.track(") && !text.includes("=>  {"), () =>
+      reader.run("node", [name]),
+    )
+  },
+}
+
+const contract = new Contract(openApiDocument({ sites: ["main", "blog"], administration: true }))
+const JSON_ANSWER = new Headers({ "content-type": "application/json" })
+
+/** Under the heading of an operation it is one of its answers, in docs/websocket.md a frame. */
+const json: Language = {
+  form: ({ text, heading, document }) => {
+    const wrong = parses(() => JSON.parse(text))
+    if (wrong.length > 0) return wrong
+    if (document === "docs/websocket.md") return contract.frameViolations(JSON.parse(text))
+    const [, method = "", path = ""] = /^`([A-Z]+) (\/\S+)`$/.exec(heading) ?? []
+    if (method === "") return []
+    return contract.violations({
+      method,
+      path: `/api/v1/analytics${path}`,
+      status: method === "POST" ? 201 : 200,
+      headers: JSON_ANSWER,
+      body: text,
+    })
+  },
+}
+
+const html: Language = {
+  form: () => [],
+  run: async ({ text }, reader) => {
+    const problems = await htmlProblems(reader, text)
+    if (problems.length > 0 || !text.includes("<script")) return problems
+    return (await inChromium(reader, text, "")) ?? { lacking: "Chromium" }
+  },
+}
+
+const promql: Language = {
+  form: ({ text }) => expressions(text).flatMap(promqlProblems),
+  run: async ({ text }) => (await promtoolProblems(asRules(expressions(text)))) ?? { lacking: "promtool" },
+}
+
+const isRules = (value: unknown): boolean => typeof value === "object" && value !== null && "groups" in value
+
+const yaml: Language = {
+  form: ({ text }) => parseAllDocuments(text).flatMap(({ errors }) => errors.map(({ message }) => message)),
+  run: async ({ text }) => {
+    const [document] = parseAllDocuments(text)
+    const rules: unknown = document?.toJS()
+    if (!isRules(rules)) return []
+    const used = [...JSON.stringify(rules).matchAll(/"expr":("(?:[^"\\]|\\.)*")/g)]
+    const problems = used.flatMap(([, expr = '""']) => promqlProblems(String(JSON.parse(expr))))
+    if (problems.length > 0) return problems
+    return (await promtoolProblems(text)) ?? { lacking: "promtool" }
+  },
+}
+
+const nginx: Language = {
+  form: ({ text }) => nginxProblems(text),
+  run: async ({ text }, reader) => (await throughNginx(reader, text)) ?? { lacking: "nginx" },
+}
+
+/** Output, headers, diagrams. */
+const nothing: Language = { form: () => [] }
+
+export const LANGUAGES: { readonly [language: string]: Language } = {
+  sh: shell,
+  js: javascript,
+  ts: typescript,
+  tsx: {
+    form: ({ text }) =>
+      transformWithOxc(text, "block.tsx").then(
+        () => [],
+        (cause: unknown) => [String(cause)],
+      ),
+  },
+  json,
+  html,
+  promql,
+  yaml,
+  nginx,
+  text: nothing,
+  "": nothing,
+}

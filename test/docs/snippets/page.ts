@@ -1,0 +1,68 @@
+/** HTML, and scripts that need a page: what they name is checked always, and they run in Chromium where there is one. */
+import { readFileSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { join } from "node:path"
+import { onTestFinished } from "vitest"
+import { CHROMIUM, launch } from "../../browser/trackerPage.ts"
+import { eventually } from "../../support/index.ts"
+import { ROOT } from "../documents.ts"
+import type { Reader } from "./reader.ts"
+
+const camelCase = (name: string): string =>
+  name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
+
+/** Attributes that the tracker does not read, data that is no JSON, and scripts that are not there. */
+export const htmlProblems = async (reader: Reader, text: string): Promise<ReadonlyArray<string>> => {
+  const tracker = readFileSync(join(ROOT, "src/tracker/tracker.js"), "utf8")
+  const problems: Array<string> = []
+  for (const [, name = ""] of text.matchAll(/\sdata-([a-z-]+)/g))
+    if (!tracker.includes(camelCase(name))) problems.push(`the tracker reads no data-${name}`)
+  for (const [, data = ""] of text.matchAll(/data-maicivy-data='([^']*)'/g)) JSON.parse(data)
+  for (const [, src = ""] of reader.own(text).matchAll(/<script[^>]*\ssrc="([^"]+)"/g)) {
+    const answer = await fetch(src)
+    if (!answer.headers.get("content-type")?.startsWith("text/javascript"))
+      problems.push(`${src} is ${answer.status} ${answer.headers.get("content-type")}`)
+  }
+  return problems
+}
+
+/** Shows a page with these parts in Chromium, and waits until the node has heard of it; `null` without Chromium. */
+export const inChromium = async (
+  reader: Reader,
+  html: string,
+  script: string,
+): Promise<ReadonlyArray<string> | null> => {
+  if (CHROMIUM === undefined) return null
+  const body = `<!doctype html><title>A page</title>${reader.own(html)}`
+  const server = createServer((_, response) => {
+    response.writeHead(200, { "Content-Type": "text/html" })
+    response.end(body)
+  })
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  // listen() on a port gives an AddressInfo (https://nodejs.org/api/net.html#serveraddress).
+  const { port } = server.address() as AddressInfo
+  const browser = await launch()
+  const page = await browser.newPage()
+  const problems: Array<string> = []
+  page.on("pageerror", (error) => problems.push(error.message))
+  const events = async () => {
+    const { data } = (await (await fetch(`${reader.base}/api/v1/analytics/stats`)).json()) as {
+      data: { total_events: number }
+    }
+    return data.total_events
+  }
+  const before = await events()
+  await page.goto(`http://127.0.0.1:${port}/`, { waitUntil: "load" })
+  if (script !== "") await page.evaluate(reader.own(script))
+  const expected = (html.includes("<script") ? 1 : 0) + (script === "" ? 0 : 1)
+  await eventually(async () => {
+    if ((await events()) < before + expected) throw new Error("the page's events are not counted")
+  })
+  await browser.close()
+  return problems
+}
