@@ -16,6 +16,8 @@ const sorted = (texts: Iterable<string>): ReadonlyArray<string> => [...texts].so
 const firstCells = (text: string): ReadonlyArray<string> =>
   tableRows(text).flatMap(([first = ""]) => codes(first).slice(0, 1))
 
+const firstColumn = (text: string): ReadonlyArray<string> => tableRows(text).map(([first = ""]) => first)
+
 const BASE = "/api/v1/analytics"
 
 describe("the README", () => {
@@ -99,6 +101,22 @@ describe("docs/api.md", () => {
     for (const document of ["docs/api.md", "docs/websocket.md"])
       for (const [, example = ""] of read(document).matchAll(/^```json\n([\s\S]*?)^```/gm))
         expect(() => JSON.parse(example), `${document}: ${example}`).not.toThrow()
+  })
+})
+
+describe("docs/troubleshooting.md", () => {
+  it("quotes what the code says", () => {
+    const source = filesIn("src", ".ts")
+      .map(read)
+      .join("\n")
+      .replaceAll("${", "…${")
+      .replaceAll(/\$\{[^}]*\}/g, "…")
+    const fragments = firstColumn(read("docs/troubleshooting.md"))
+      .flatMap(codes)
+      .flatMap((quoted) => quoted.split("…").map((part) => part.trim()))
+      .filter((part) => part !== "")
+    expect(fragments.length).toBeGreaterThan(15)
+    expect(fragments.filter((part) => !source.includes(part))).toEqual([])
   })
 })
 

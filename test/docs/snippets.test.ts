@@ -56,3 +56,47 @@ describe("a reader who follows", () => {
     },
   )
 })
+
+describe("a block that is broken is found:", () => {
+  const block = (language: string, text: string, more: Partial<Block> = {}): Block => ({
+    ...{ document: "docs/x.md", line: 1, heading: "", notRun: null, untilStopped: false },
+    ...{ language, text },
+    ...more,
+  })
+
+  it.each([
+    block("sh", "if true"),
+    block("js", "const = 1"),
+    block("ts", "const x: = 1"),
+    block("tsx", "<p>"),
+    block("json", "{"),
+    block("json", '{"success":true,"data":{"total_events":1}}', { heading: "`GET /stats`" }),
+    block("json", '{"type":"pong"}', { document: "docs/websocket.md" }),
+    block("promql", "rate(maicivy_events_total[5m]"),
+    block("promql", "maicivy_no_such_metric"),
+    block("yaml", "a: b: c"),
+    block("nginx", "server {\n  listen 80\n}"),
+  ])("$language $text, by its form", async (broken) => {
+    expect(await LANGUAGES[broken.language]?.form(broken)).not.toEqual([])
+  })
+
+  it("when it is run", { timeout: 120_000 }, async () => {
+    const follower = await reader("")
+    const broken = [
+      block("sh", "curl -s http://127.0.0.1:8080/nowhere"),
+      block("sh", "curl -s http://127.0.0.1:1/"),
+      block("sh", "npm start -- no-such-command"),
+      block("js", "await fetch('https://analytics.example/api/v1/analytics/stats?period=never')"),
+      block("js", "console.log('asks nobody')"),
+      block("js", "throw new Error('broken')", { untilStopped: true }),
+      block("ts", 'import { Analytics } from "maicivy-analytics/sdk"\nnew Analytics({ address: "x" })'),
+      block("html", '<script src="https://analytics.example/no-tracker.js"></script>'),
+      block("html", '<a data-maicivy-evnt="x">x</a>'),
+      block("yaml", "groups:\n  - rules:\n      - expr: maicivy_nothing > 1"),
+    ]
+    for (const each of broken) {
+      const found = await LANGUAGES[each.language]?.run?.(each, follower)
+      expect(found, each.text).toEqual(expect.arrayContaining([expect.any(String)]))
+    }
+  })
+})

@@ -67,7 +67,7 @@ const shell: Language = {
     }
   },
   run: ({ text, untilStopped }, reader) =>
-    watched(reader, /\b(curl|wscat|replay)\b/.test(text), () => reader.shell(text, untilStopped)),
+    watched(reader, /\b(curl|wscat|npm run replay)\b/.test(text), () => reader.shell(text, untilStopped)),
 }
 
 /** What a page, or the page's own code, would have. */

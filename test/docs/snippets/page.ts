@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { onTestFinished } from "vitest"
 import { CHROMIUM, launch } from "../../browser/trackerPage.ts"
+import { read } from "../../process/support.ts"
 import { eventually } from "../../support/index.ts"
 import { ROOT } from "../documents.ts"
 import type { Reader } from "./reader.ts"
@@ -50,12 +51,7 @@ export const inChromium = async (
   const page = await browser.newPage()
   const problems: Array<string> = []
   page.on("pageerror", (error) => problems.push(error.message))
-  const events = async () => {
-    const { data } = (await (await fetch(`${reader.base}/api/v1/analytics/stats`)).json()) as {
-      data: { total_events: number }
-    }
-    return data.total_events
-  }
+  const events = async () => Number((await read(reader.base, "stats")).total_events)
   const before = await events()
   await page.goto(`http://127.0.0.1:${port}/`, { waitUntil: "load" })
   if (script !== "") await page.evaluate(reader.own(script))

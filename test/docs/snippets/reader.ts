@@ -124,7 +124,9 @@ export class Reader {
     return await this.#until(
       child,
       async (output) =>
-        /is ready \(/.test(output) || (/^[<{]/m.test(output) && (await this.activity()).heard > before.heard),
+        // A server says where it is; a listener shows frames.
+        /http:\/\/127\.0\.0\.1:\d+/.test(output.replaceAll(this.base, "")) ||
+        (/^[<{]/m.test(output) && (await this.activity()).heard > before.heard),
     )
   }
 
@@ -227,11 +229,13 @@ export const reader = async (text: string): Promise<Reader> => {
       REDIS_KEY_PREFIX: config.redisKeyPrefix,
       PARTITIONS: String(config.partitions),
       SITES: config.sites.join(","),
+      ANALYTICS_URL: base,
       ADMIN_TOKEN: TOKEN,
       LOG_LEVEL: "error",
       NO_COLOR: "1",
     },
     [
+      ["npm run replay -- ", `npm run replay -- --url ${base} `],
       ["http://127.0.0.1:8080", base],
       ["https://analytics.example", base],
       ["ws://127.0.0.1:8080", websocket],
