@@ -1,9 +1,8 @@
 /** nginx's configuration: its form always, and where there is an nginx, events and a WebSocket through it. */
 import { execFileSync } from "node:child_process"
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
-import type { AddressInfo } from "node:net"
-import { createServer } from "node:net"
 import { join } from "node:path"
+import { freePort } from "../../support/freePort.ts"
 import type { Reader } from "./reader.ts"
 
 const NGINX = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"].find((path) => existsSync(path))
@@ -21,15 +20,6 @@ export const nginxProblems = (text: string): ReadonlyArray<string> => {
   }
   if (depth > 0) problems.push("a block is not closed")
   return problems
-}
-
-const freePort = async (): Promise<number> => {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  // listen() on a port gives an AddressInfo (https://nodejs.org/api/net.html#serveraddress).
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 /** Serves through nginx with the block's configuration; `null` where there is no nginx. */

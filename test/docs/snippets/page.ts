@@ -4,7 +4,7 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { onTestFinished } from "vitest"
-import { CHROMIUM, launch } from "../../browser/trackerPage.ts"
+import { CHROMIUM, launch } from "../../browser/chromium.ts"
 import { read } from "../../process/support.ts"
 import { eventually } from "../../support/index.ts"
 import { ROOT } from "../documents.ts"
@@ -48,6 +48,7 @@ export const inChromium = async (
   // listen() on a port gives an AddressInfo (https://nodejs.org/api/net.html#serveraddress).
   const { port } = server.address() as AddressInfo
   const browser = await launch()
+  onTestFinished(() => browser.close())
   const page = await browser.newPage()
   const problems: Array<string> = []
   page.on("pageerror", (error) => problems.push(error.message))
@@ -59,6 +60,5 @@ export const inChromium = async (
   await eventually(async () => {
     if ((await events()) < before + expected) throw new Error("the page's events are not counted")
   })
-  await browser.close()
   return problems
 }
