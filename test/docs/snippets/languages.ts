@@ -185,22 +185,6 @@ const nginx: Language = {
   run: async ({ text }, reader) => (await throughNginx(reader, text)) ?? { lacking: "nginx" },
 }
 
-/** Caddy's configuration: blocks that are closed, and where there is a Caddy, its own judgement. */
-const caddyfile: Language = {
-  form: ({ text }) =>
-    text.split("{").length === text.split("}").length ? [] : ["blocks are opened and closed unequally often"],
-  run: async ({ text }, reader) => {
-    writeFileSync(join(reader.folder, "Caddyfile"), text)
-    try {
-      await execute("caddy", ["adapt", "--validate", "--config", join(reader.folder, "Caddyfile")])
-      return []
-    } catch (cause) {
-      if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return { lacking: "Caddy" }
-      return [cause instanceof Error ? cause.message : String(cause)]
-    }
-  },
-}
-
 /** Output, headers, diagrams. */
 const nothing: Language = { form: () => [] }
 
@@ -220,7 +204,6 @@ export const LANGUAGES: { readonly [language: string]: Language } = {
   promql,
   yaml,
   nginx,
-  caddyfile,
   text: nothing,
   "": nothing,
 }
