@@ -7,14 +7,13 @@ import type { AppConfig } from "../config.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { Stores } from "./node.ts"
 import type { FromThread, MetricsJson, ThreadData, ToThread } from "./protocol.ts"
+import { ThreadMetrics } from "./threadMetrics.ts"
 
 /** What a stop waits for running batches, milliseconds; then the thread is ended and the next owner goes on. */
 const STOP_MS = 3500
-/** What a scrape waits for the thread, milliseconds. */
-const METRICS_MS = 1000
 
 export interface ActorsThread {
-  /** The thread's metrics; an empty list when it does not answer in time. */
+  /** The thread's metrics; see {@link ThreadMetrics.read}. */
   readonly metrics: Effect.Effect<MetricsJson>
 }
 
@@ -29,8 +28,7 @@ export const startActorsThread = (
 ): Effect.Effect<ActorsThread, never, Scope.Scope> =>
   Effect.gen(function* () {
     let current: Worker | null = null
-    let requests = 0
-    const waiting = new Map<number, (json: MetricsJson) => void>()
+    const threadMetrics = new ThreadMetrics()
     const data: ThreadData = { config, stores, node }
 
     /** Runs one thread to its end: succeeds when it was stopped, fails with the reason when it ended on its own. */
@@ -40,16 +38,14 @@ export const startActorsThread = (
       let failure: string | null = "the thread ended without a word"
       worker.on("message", (message: FromThread) => {
         if (message.type === "ended") failure = message.failure
-        else {
-          waiting.get(message.request)?.(message.json)
-          waiting.delete(message.request)
-        }
+        else threadMetrics.answered(message.request, message.json)
       })
       worker.on("error", (error) => {
         failure = error instanceof Error ? (error.stack ?? error.message) : String(error)
       })
       worker.on("exit", () => {
         current = null
+        void threadMetrics.threadEnded()
         resume(failure === null ? Effect.void : Effect.fail(failure))
       })
       return Effect.callback<void>((stopped) => {
@@ -83,13 +79,7 @@ export const startActorsThread = (
     return {
       metrics: Effect.suspend(() => {
         const worker = current
-        if (worker === null) return Effect.succeed<MetricsJson>([])
-        return Effect.callback<MetricsJson>((resume) => {
-          const request = requests++
-          waiting.set(request, (json) => resume(Effect.succeed(json)))
-          ask(worker, { type: "metrics", request })
-          return Effect.sync(() => waiting.delete(request))
-        }).pipe(Effect.timeoutOrElse({ duration: METRICS_MS, orElse: () => Effect.succeed<MetricsJson>([]) }))
+        return threadMetrics.read(worker && ((request) => ask(worker, { type: "metrics", request })))
       }),
     }
   })

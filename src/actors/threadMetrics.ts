@@ -1,0 +1,53 @@
+/** What the actors' thread has counted, as far as it is known: a scrape that the thread misses must not show less than the last. */
+import * as Effect from "effect/Effect"
+import { AggregatorRegistry } from "prom-client"
+import type { MetricsJson } from "./protocol.ts"
+
+/** What a scrape waits for the thread, milliseconds: longer than nearly any of its turns. */
+const ANSWER_MS = 250
+
+/** What remains true of a thread that has ended: what it has counted. */
+const counted = (json: MetricsJson): MetricsJson => json.filter(({ type }) => String(type) !== "gauge")
+
+/** Asks one thread after the other for its metrics and keeps their last answers. */
+export class ThreadMetrics {
+  #last: MetricsJson = []
+  /** Of all threads that have ended, summed. */
+  #ended: MetricsJson = []
+  #requests = 0
+  readonly #waiting = new Map<number, (json: MetricsJson) => void>()
+
+  /** Takes the thread's answer to a request, also one that comes too late for the scrape that has asked. */
+  answered(request: number, json: MetricsJson): void {
+    this.#last = json
+    this.#waiting.get(request)?.(json)
+    this.#waiting.delete(request)
+  }
+
+  /** The thread has ended; the next one counts from 0. */
+  async threadEnded(): Promise<void> {
+    const all = [...this.#ended, ...counted(this.#last)]
+    this.#last = []
+    this.#ended = all
+    this.#ended = await AggregatorRegistry.aggregate([all]).getMetricsAsJSON()
+  }
+
+  /**
+   * The metrics of all threads up to now; those of the last answer when the running one does not answer in time.
+   *
+   * @param ask sends a request to the running thread; `null` while there is none
+   */
+  read(ask: ((request: number) => void) | null): Effect.Effect<MetricsJson> {
+    const last = Effect.sync(() => this.#last)
+    const running =
+      ask === null
+        ? last
+        : Effect.callback<MetricsJson>((resume) => {
+            const request = this.#requests++
+            this.#waiting.set(request, (json) => resume(Effect.succeed(json)))
+            ask(request)
+            return Effect.sync(() => this.#waiting.delete(request))
+          }).pipe(Effect.timeoutOrElse({ duration: ANSWER_MS, orElse: () => last }))
+    return Effect.map(running, (json) => [...this.#ended, ...json])
+  }
+}
