@@ -77,7 +77,7 @@ const refreshGauges = ({
  */
 export const scrape = (options: ScrapeOptions): Effect.Effect<Scrape> =>
   Effect.gen(function* () {
-    yield* refreshGauges(options).pipe(
+    const gauges = refreshGauges(options).pipe(
       Effect.timeout("2 seconds"),
       Effect.catch((error) =>
         Effect.logWarning("gauges keep their last values: a store is away").pipe(
@@ -85,7 +85,7 @@ export const scrape = (options: ScrapeOptions): Effect.Effect<Scrape> =>
         ),
       ),
     )
-    const others = yield* options.otherThreads
+    const [others] = yield* Effect.all([options.otherThreads, gauges], { concurrency: 2 })
     const own = yield* Effect.promise(() => options.metrics.registry.getMetricsAsJSON())
     // The start time is one of a process: its aggregator would leave it out rather than add it up.
     const all = [...own, ...others].map((metric) =>
