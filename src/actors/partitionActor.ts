@@ -103,14 +103,17 @@ export const runPartitionActor = (
     }
 
     const count = (entries: ReadonlyArray<BatchEntry>, newVisitors: number) => {
+      // Summed first: raising a metric takes half a microsecond, and a batch has few types and pages.
+      const types = new Map<string, number>()
+      const pages = new Map<string | null, number>()
       for (const { event } of entries) {
-        metrics.events.inc({ event_type: metrics.eventTypeLabel.value(event.type) })
-        if (event.type === "page_view") {
-          metrics.pageViews.inc({ path: metrics.pathLabel.value(pathOf(event.pageUrl)) })
-        }
+        types.set(event.type, (types.get(event.type) ?? 0) + 1)
+        if (event.type === "page_view") pages.set(event.pageUrl, (pages.get(event.pageUrl) ?? 0) + 1)
         const letter = letterTypeOf(event)
         if (letter !== null) metrics.letters.inc({ type: letter })
       }
+      for (const [type, n] of types) metrics.events.inc({ event_type: metrics.eventTypeLabel.value(type) }, n)
+      for (const [page, n] of pages) metrics.pageViews.inc({ path: metrics.pathLabel.value(pathOf(page)) }, n)
       metrics.visitors.inc(newVisitors)
     }
 

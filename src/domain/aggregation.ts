@@ -62,13 +62,17 @@ export const emptyDay = (site: string, day: Day): DayTotals => ({
 export const aggregate = (events: Iterable<StreamEvent>, calendar: Calendar): BatchTotals => {
   const days = new Map<string, DayTotals>()
   const lastSeen = new Map<string, Map<string, number>>()
+  let totals: DayTotals | undefined
   for (const event of events) {
     const day = calendar.dayOf(event.createdAt)
-    const key = `${event.site} ${day}`
-    let totals = days.get(key)
-    if (totals === undefined) {
-      totals = emptyDay(event.site, day)
-      days.set(key, totals)
+    // Most events are of the site and day of the one before.
+    if (totals === undefined || totals.day !== day || totals.site !== event.site) {
+      const key = `${event.site} ${day}`
+      totals = days.get(key)
+      if (totals === undefined) {
+        totals = emptyDay(event.site, day)
+        days.set(key, totals)
+      }
     }
     totals.events++
     if (event.type === "page_view") totals.pageViews++

@@ -4,7 +4,8 @@
  * One event's states:
  *
  * - **gathered**: `append` put it with the others of this event-loop turn, partition by partition; while
- *   {@link MAX_CALLS} calls are on their way, the turn goes on until one of them has its reply;
+ *   {@link MAX_CALLS} calls are on their way, the turn goes on until one of them has its reply, and the fuller the streams
+ *   the longer it lasts, so that senders who wait for their answers slow down before they are refused;
  * - **sent**: at the end of the turn all go to Redis as one script call (on a cluster one a partition, for partitions have
  *   different slots), which appends all or none of a partition's;
  * - **durable**: the reply has come; `done(null)`;
@@ -44,6 +45,11 @@ const MAX_CALL_EVENTS = 1000
  */
 const MAX_CALLS = 2
 
+/** Part of the bound that may wait before turns last longer: a burst is taken as fast as it comes. */
+const SLOW_FROM = 0.5
+/** How long a turn lasts when the streams are full, milliseconds; in proportion before. */
+const SLOWEST_TURN_MS = 250
+
 /** What ioredis says of a reply that is late. */
 const TIMED_OUT = "Command timed out"
 
@@ -68,6 +74,10 @@ export class Producer {
   readonly #oneCall: boolean
   #groups: Array<Group | null>
   #gathered = 0
+  /** Calls' worth of events that were gathered before the present groups. */
+  #filled: Array<ReadonlyArray<Group>> = []
+  /** How long the present turn lasts beyond the event loop's, milliseconds. */
+  #lingerMs = 0
   #scheduled = false
   #inFlightBytes = 0
   #inFlightCalls = 0
@@ -98,32 +108,48 @@ export class Producer {
     }
     group.payloads.push(payload)
     group.done.push(done)
-    if (++this.#gathered === MAX_CALL_EVENTS) this.#flush()
-    else if (!this.#scheduled && this.#inFlightCalls < MAX_CALLS) this.#schedule()
+    if (++this.#gathered === MAX_CALL_EVENTS) {
+      this.#closeCall()
+      if (this.#lingerMs === 0) this.#flush()
+    }
+    if (!this.#scheduled && this.#inFlightCalls < MAX_CALLS) this.#schedule()
   }
 
   /** Resolves when nothing is gathered or on its way. */
   drain(): Promise<void> {
-    if (this.#gathered === 0 && this.#inFlightCalls === 0) return Promise.resolve()
+    if (!this.#waiting && this.#inFlightCalls === 0) return Promise.resolve()
     return new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  get #waiting(): boolean {
+    return this.#gathered > 0 || this.#filled.length > 0
   }
 
   #schedule(): void {
     this.#scheduled = true
-    // After the poll phase: every request that this turn of the event loop has read is gathered by then.
-    setImmediate(() => {
+    const flush = () => {
       this.#scheduled = false
       this.#flush()
-    })
+    }
+    // After the poll phase: every request that this turn of the event loop has read is gathered by then.
+    if (this.#lingerMs === 0) setImmediate(flush)
+    else setTimeout(flush, this.#lingerMs)
+  }
+
+  #closeCall(): void {
+    this.#filled.push(this.#groups.filter((group) => group !== null))
+    this.#groups = this.#keys.map(() => null)
+    this.#gathered = 0
   }
 
   #flush(): void {
-    if (this.#gathered === 0) return
-    const groups = this.#groups.filter((group) => group !== null)
-    this.#groups = this.#keys.map(() => null)
-    this.#gathered = 0
-    if (this.#oneCall) this.#send(groups)
-    else for (const group of groups) this.#send([group])
+    if (this.#gathered > 0) this.#closeCall()
+    const calls = this.#filled
+    this.#filled = []
+    for (const groups of calls) {
+      if (this.#oneCall) this.#send(groups)
+      else for (const group of groups) this.#send([group])
+    }
   }
 
   #send(groups: ReadonlyArray<Group>): void {
@@ -145,8 +171,9 @@ export class Producer {
     appendScript.run(redis, keys, args).then(
       (reply) => {
         end()
-        const held: ReadonlyArray<unknown> = Array.isArray(reply) ? reply : []
-        this.#settle(groups, (i) => (Number(held[i]) >= 0 ? null : "BACKLOG_FULL"))
+        const held = (Array.isArray(reply) ? reply : []).map(Number)
+        this.#slowDown(held)
+        this.#settle(groups, (i) => ((held[i] ?? -1) >= 0 ? null : "BACKLOG_FULL"))
       },
       (cause: unknown) => {
         end()
@@ -156,10 +183,18 @@ export class Producer {
     )
   }
 
+  /** Lets the next turns last as long as it suits the fullest of the streams that a call has met. */
+  #slowDown(held: ReadonlyArray<number>): void {
+    let fullest = 0
+    for (const entries of held) fullest = Math.max(fullest, entries < 0 ? 1 : entries / this.#perPartition)
+    const beyond = Math.max(fullest - SLOW_FROM, 0) / (1 - SLOW_FROM)
+    this.#lingerMs = Math.ceil(SLOWEST_TURN_MS * beyond)
+  }
+
   /** Answers the events of a call, and lets those go that have gathered meanwhile. */
   #settle(groups: ReadonlyArray<Group>, outcome: (group: number) => AppendFailure | null): void {
     this.#inFlightCalls--
-    if (this.#gathered > 0 && !this.#scheduled) this.#schedule()
+    if (this.#waiting && !this.#scheduled) this.#schedule()
     let accepted = 0
     groups.forEach(({ payloads, done }, i) => {
       const failure = outcome(i)
@@ -168,7 +203,7 @@ export class Producer {
       for (const each of done) each(failure)
     })
     this.#options.metrics.eventsAccepted.inc(accepted)
-    if (this.#gathered > 0 || this.#inFlightCalls > 0) return
+    if (this.#waiting || this.#inFlightCalls > 0) return
     const idle = this.#idle
     this.#idle = []
     for (const resolve of idle) resolve()

@@ -30,6 +30,26 @@ test("a full backlog refuses events, and takes them again when there is room", a
   expect(await each.appendPayload(0, "{}")).toBeNull()
 })
 
+test("the fuller the streams, the longer events gather before they are sent", async () => {
+  const each = await pipeline({ maxBacklog: 20 })
+  const calls = async () => {
+    const { values } = await each.metrics.appendBatchSize.get()
+    return values.find((value) => value.metricName?.endsWith("_count"))?.value
+  }
+  /** Two events of different turns, neither of which waits for the other's answer. */
+  const appendTwo = async () => {
+    const first = each.appendPayload(0, "{}")
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(await Promise.all([first, each.appendPayload(0, "{}")])).toEqual([null, null])
+  }
+  await appendTwo()
+  expect(await calls()).toBe(2)
+  await Promise.all(Array.from({ length: 6 }, () => each.appendPayload(0, "{}")))
+  expect(await calls()).toBe(3)
+  await appendTwo()
+  expect(await calls()).toBe(4)
+})
+
 test("more events than one call may carry are all appended", async () => {
   const each = await pipeline()
   const outcomes = await Promise.all(Array.from({ length: 2500 }, (_, i) => each.appendPayload(0, String(i))))
