@@ -24,6 +24,7 @@ import { deleteExpiredKeys } from "./idempotencyKeys.ts"
 import { LOCKS } from "./locks.ts"
 import { snapshotUniques, type UniquesOf } from "./periodUniques.ts"
 import { SELECT_NEWEST, tooNew } from "./schemaVersion.ts"
+import { shrinkDays } from "./shrink.ts"
 
 export type { RetentionPath } from "./expiredDays.ts"
 export type { Pace } from "./expiredRows.ts"
@@ -157,6 +158,7 @@ const locked = Effect.fnUntraced(function* (
       removed.push(yield* remove(postgres, day, cutoff, options))
     }
     keys = yield* deleteExpiredKeys(postgres, now, options.pace ?? DEFAULT_PACE)
+    yield* shrinkDays(postgres, now)
   }
 
   const milliseconds = (yield* Clock.currentTimeMillis) - startedAt

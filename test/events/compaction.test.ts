@@ -5,10 +5,11 @@ import { compact } from "../../src/events/compaction.ts"
 import { eraseVisitor, timeline } from "../../src/events/queries.ts"
 import { runRetention } from "../../src/events/retention.ts"
 import { LOCK_CHUNKS } from "../../src/events/rewrite.ts"
+import { shrinkDays } from "../../src/events/shrink.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import type { Postgres } from "../../src/stores/postgres.ts"
 import { allEvents, chunksOf, mixed, storeInBatches } from "./chunkSupport.ts"
-import { connect, event, freshEvents, run, store, UTC } from "./support.ts"
+import { connect, event, freshEvents, rows, run, store, UTC } from "./support.ts"
 
 const DAY = Date.parse("2025-12-08T00:00:00Z")
 const DAY_MS = 86_400_000
@@ -170,6 +171,41 @@ describe("compaction", () => {
     const expected = early.filter((each) => !erased.includes(each.visitorId) && each.createdAt >= cutoff)
     const left = (await allEvents(postgres)).map((row) => row.id)
     expect(left).toEqual([...expected, ...late].map((each) => each.id).sort())
+  })
+})
+
+describe("a closed day whose chunks were merged", () => {
+  const bytesOf = async (postgres: Postgres) => {
+    const size = "SELECT pg_total_relation_size('event_chunks_20251208')::float8 AS bytes"
+    return (await rows<{ bytes: number }>(postgres, size))[0]?.bytes ?? 0
+  }
+
+  it("gives the disk back what they took alone, unless it is being read", async () => {
+    const { postgres } = await freshEvents()
+    const data = { text: Array.from({ length: 60 }, () => randomUUID()).join() }
+    await storeInBatches(
+      postgres,
+      mixed(1200, DAY).map((each) => ({ ...each, data })),
+      4,
+    )
+    await compacted(postgres)
+    const before = await allEvents(postgres)
+    const loose = await bytesOf(postgres)
+
+    const reader = await postgres.pool.connect()
+    try {
+      await reader.query("BEGIN; SELECT 1 FROM event_chunks_20251208 LIMIT 1")
+      expect(await run(shrinkDays(postgres, LATER))).toBe(0)
+      await reader.query("COMMIT")
+    } finally {
+      reader.release()
+    }
+    // While it goes on, it is left alone.
+    expect(await run(shrinkDays(postgres, DAY + DAY_MS))).toBe(0)
+    expect(await run(shrinkDays(postgres, LATER))).toBe(1)
+    expect(await bytesOf(postgres)).toBeLessThan(loose / 2)
+    expect(await allEvents(postgres)).toEqual(before)
+    expect(await run(shrinkDays(postgres, LATER))).toBe(0)
   })
 })
 

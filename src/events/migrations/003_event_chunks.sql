@@ -43,7 +43,12 @@ BEGIN
   IF to_regclass(day_table) IS NOT NULL THEN
     RETURN false;
   END IF;
-  EXECUTE format('CREATE TABLE %I (LIKE event_chunks INCLUDING ALL)', day_table);
+  -- What compaction frees is to be used again while the day goes on.
+  EXECUTE format(
+    'CREATE TABLE %I (LIKE event_chunks INCLUDING ALL)
+     WITH (autovacuum_vacuum_scale_factor = 0.02, toast.autovacuum_vacuum_scale_factor = 0.02)',
+    day_table
+  );
   EXECUTE format(
     'ALTER TABLE event_chunks ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
     day_table, day || ' 00:00:00+00', (day + 1) || ' 00:00:00+00'
