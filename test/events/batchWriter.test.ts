@@ -112,6 +112,25 @@ describe("an event", () => {
     ])
   })
 
+  it.each(["\u0000", "\ud800", "a\\\u0000"])(
+    "whose data jsonb cannot hold is refused for good: %j",
+    async (text) => {
+      const { postgres } = await freshEvents()
+      const { epoch } = await run(acquireEpoch(postgres, 0))
+      const refused = entriesFrom(1, [event(), event({ data: { list: [text] } })])
+      expect(await run(Effect.flip(write(postgres, epoch, refused)))).toMatchObject({
+        _tag: "StoreError",
+        unavailable: false,
+        code: "22P05",
+      })
+      const taken = entriesFrom(1, [event({ data: { list: ["\\u0000", "\\\\ud800", "\u{1f600}"] } })])
+      await run(write(postgres, epoch, taken))
+      expect(await rows(postgres, "SELECT event_data FROM analytics_events")).toEqual([
+        { event_data: taken[0]?.event.data },
+      ])
+    },
+  )
+
   it("whose time no calendar holds is refused for good, and its batch changes nothing", async () => {
     const { postgres } = await freshEvents()
     const { epoch } = await run(acquireEpoch(postgres, 0))
