@@ -3,7 +3,7 @@
  *
  * - today's figures, themes of all time, the chosen period's figures and letters: whole in their frames
  * - the last hour, the clicks, the feed: event by event
- * - clicks beyond the server's budget for single events: read again when a frame tells of them, never by the clock
+ * - clicks beyond the server's budget for single events, and a timeline that was empty: read again when a frame tells of them, never by the clock
  *
  * After a lost connection everything is read anew, because nothing is replayed.
  */
@@ -318,6 +318,7 @@ export class Store {
       omitted: null,
     })
     this.#notePages([event.page_url])
+    if (this.state.timeline.data?.rows.length === 0) this.#readAgain("timeline")
     this.#hour((hour) => withEvent(hour, event, Date.now()))
     const { x, y } = event.data ?? {}
     if (!isClick(event.type) || typeof x !== "number" || typeof y !== "number") return

@@ -8,7 +8,7 @@ import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } 
 import { Random } from "../traffic/random.ts"
 import { CHROMIUM, launch } from "./chromium.ts"
 import { bytesOf, type DashboardNode, openDashboard, PICTURES, startDashboardNode } from "./dashboardPage.ts"
-import { someEvent, twoDaysOfVisits } from "./dashboardTraffic.ts"
+import { latestVisits, someEvent, twoDaysOfVisits } from "./dashboardTraffic.ts"
 
 const MAX_BYTES = 120 * 1024
 
@@ -316,7 +316,8 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 60_000 }, ()
   it.runIf(PICTURES).each([
     ["dashboard-wide-light", "light", 1920, 1080, ""],
     ["dashboard-wide-dark", "dark", 1920, 1080, ""],
-    ["dashboard-phone", "light", 390, 844, "?lang=fr"],
+    ["dashboard-phone-light", "light", 390, 844, "?lang=fr"],
+    ["dashboard-phone-dark", "dark", 390, 844, ""],
   ] as const)("has its picture taken: %s", async (name, colorScheme, width, height, query) => {
     node = await visited(3)
     const { page } = await openDashboard(browser, `${node.url}/${query}`, {
@@ -324,19 +325,10 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 60_000 }, ()
       viewport: { width, height },
       deviceScaleFactor: width < 500 ? 2 : 1,
     })
+    await page.locator("[data-connection=open]").waitFor()
     await page.locator("[data-clicks]").waitFor()
-    const source = new Random(5)
-    for (let i = 0; i < 26; i++) {
-      await node.send([
-        {
-          ...someEvent(() => source.next()),
-          visitor_id: `00000000-0000-4000-8000-${String(source.integer(0, 9)).padStart(12, "0")}`,
-          page_url: `https://cv.example/${["", "cv", "letters"][i % 3]}`,
-        },
-      ])
-      await page.waitForTimeout(70)
-    }
-    await page.waitForTimeout(1500)
-    await page.screenshot({ path: join(ROOT, `docs/images/${name}.png`), fullPage: width < 500 })
+    await node.send(latestVisits(Date.now(), 26))
+    await page.locator(".events li:nth-child(26)").waitFor()
+    await page.screenshot({ path: join(ROOT, `docs/images/${name}.png`), animations: "disabled" })
   })
 })

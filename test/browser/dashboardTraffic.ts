@@ -79,3 +79,16 @@ export const twoDaysOfVisits = (now: number, perMinute: number): ReadonlyArray<o
   }
   return events
 }
+
+/** Events of a few visitors, one every three seconds up to `now`. */
+export const latestVisits = (now: number, count: number): ReadonlyArray<object> => {
+  const source = new Random(5)
+  const random = () => source.next()
+  const visitors = Array.from({ length: 7 }, () => uuid(random))
+  return Array.from({ length: count }, (_, i) => ({
+    ...someEvent(random),
+    visitor_id: pick(random, visitors),
+    page_url: `https://cv.example${pick(random, PAGES)}`,
+    timestamp: now - 3000 * (count - i),
+  }))
+}

@@ -33,7 +33,7 @@ const setUp = async () => {
   const node = await startNode()
   const [site, browser] = await Promise.all([startExample(node.url), launch()])
   onTestFinished(() => browser.close())
-  const context = await browser.newContext({ viewport: { width: 900, height: 560 } })
+  const context = await browser.newContext({ viewport: { width: 900, height: 420 } })
   return { node: node.url, site, browser, page: await context.newPage() }
 }
 
@@ -74,7 +74,7 @@ describe.skipIf(CHROMIUM === undefined)("the example site in a browser", { timeo
   it("is clicked through, and a dashboard that was open before shows every step as it happens", async () => {
     const { node, site, browser, page } = await setUp()
     const { page: dashboard, complaints } = await openDashboard(browser, node, {
-      viewport: { width: 1440, height: 900 },
+      viewport: { width: 1440, height: 1000 },
     })
     await dashboard.locator("[data-connection=open]").waitFor()
     await dashboard.locator(".period [data-stat=page_views]").waitFor()
@@ -106,8 +106,13 @@ describe.skipIf(CHROMIUM === undefined)("the example site in a browser", { timeo
       expect(await dashboard.locator("[data-clicks]").getAttribute("data-clicks")).toBe(String(clicks))
       expect(await dashboard.locator(".chart").getAttribute("data-total")).toBe(String(seen.length))
     })
+    // It was empty, and says so no longer.
+    await dashboard.locator(".timeline tbody tr").first().waitFor()
     expect(complaints).toEqual([])
     if (!PICTURES) return
+    const newer = dashboard.locator(".timeline").getByRole("button", { name: "new" })
+    if (await newer.isVisible()) await newer.click()
+    await dashboard.locator(".timeline tbody tr:nth-child(14)").waitFor()
     await page.screenshot({ path: join(ROOT, "docs/images/example.png") })
     await dashboard.screenshot({ path: join(ROOT, "docs/images/example-dashboard.png") })
   })
