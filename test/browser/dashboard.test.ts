@@ -39,7 +39,7 @@ const figures = async (node: DashboardNode, path: string): Promise<Record<string
   return Object.fromEntries(Object.entries(data))
 }
 
-describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 60_000 }, () => {
+describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, () => {
   let browser: Browser
   let node: DashboardNode
 

@@ -96,6 +96,8 @@ export const openDashboard = async (
 ): Promise<{ readonly page: Page; readonly complaints: Array<string> }> => {
   const context = await browser.newContext({ locale: "en-GB", timezoneId: "UTC", ...options })
   const page = await context.newPage()
+  // A machine may be busy with other tests.
+  page.setDefaultTimeout(60_000)
   const complaints: Array<string> = []
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) complaints.push(message.text())

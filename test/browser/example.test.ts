@@ -62,7 +62,7 @@ const VISIT: ReadonlyArray<
   ],
 ]
 
-describe.skipIf(CHROMIUM === undefined)("the example site in a browser", { timeout: 60_000 }, () => {
+describe.skipIf(CHROMIUM === undefined)("the example site in a browser", { timeout: 120_000 }, () => {
   it("counts each view once, between server and tracker, for one visitor, and letters of the server's", async () => {
     const { node, site, page } = await setUp()
     for (const [step] of VISIT) await step(page, site)

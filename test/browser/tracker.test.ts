@@ -20,7 +20,7 @@ const setUp = async (attributes = "") => {
   return { node: node.url, browser, between, site, context, page, errors }
 }
 
-describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 60_000 }, () => {
+describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 120_000 }, () => {
   it("counts views, navigation within the page, themes, clicks where they were, and marked elements", async () => {
     const { node, site, context, page, errors } = await setUp()
     await page.goto(`${site}/?theme=dark`)
