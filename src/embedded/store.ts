@@ -58,7 +58,7 @@ const ADOPTED_WITHIN = "10 seconds"
 const STOPPED_WITHIN = "4 seconds"
 const HALTED_WITHIN = "500 millis"
 const POLL_EVERY = "20 millis"
-const WATCH_EVERY = "250 millis"
+const WATCH_EVERY = "1 second"
 const LOG_BYTES = 10 * 1024 * 1024
 
 interface Handle {
