@@ -75,7 +75,7 @@ const noteStoreUrls = (dataDir: string, urls: StoreUrls) =>
   )
 
 /** The URLs that the node which holds the data folder has noted; `null` when it has not come so far. */
-const notedStoreUrls = (dataDir: string): StoreUrls | null => {
+export const notedStoreUrls = (dataDir: string): StoreUrls | null => {
   if (!existsSync(storeUrlsPath(dataDir))) return null
   const noted: unknown = JSON.parse(readFileSync(storeUrlsPath(dataDir), "utf8"))
   return typeof noted === "object" &&
@@ -127,7 +127,7 @@ const checkStores = (config: AppConfig, metrics: Metrics, { redisUrl, databaseUr
         metrics,
       ).pipe(Effect.flatMap((pool) => checkPostgres(pool, databaseUrl))),
     )
-    for (const warning of [...redis.warnings, ...postgres.warnings]) yield* Effect.logWarning(warning)
+    for (const warning of [...redis.warnings, ...postgres.warnings]) yield* Effect.logWarning(warning.text)
     const opened: OpenStores = {
       stores: { redis: { url: redisUrl, cluster: redis.cluster }, databaseUrl },
       redisUrl,

@@ -8,6 +8,7 @@ import { prepareStores, withStores } from "../app.ts"
 import { loadConfig, nodeUrl } from "../config.ts"
 import { loggingLayer } from "../logging.ts"
 import { dropDeadLetter, listDeadLetters, replayDeadLetter } from "../stream/deadLetters.ts"
+import { doctor } from "./doctor.ts"
 import { CommandError } from "./error.ts"
 import { checkHealth } from "./health.ts"
 import { rebuild } from "./rebuild.ts"
@@ -199,9 +200,43 @@ const health = Command.make(
     withConfig((config) => checkHealth(Option.getOrElse(url, () => nodeUrl(config.host, config.port)))),
 ).pipe(Command.withDescription("Ask a running node whether it is ready; exit code 0 when it is"))
 
+const doctorCommand = Command.make(
+  "doctor",
+  {
+    url: Flag.String("url").pipe(
+      Flag.withDescription("Where the deployment answers; by default HOST and PORT"),
+      Flag.optional,
+    ),
+    site: Flag.String("site").pipe(
+      Flag.withDescription("The site to send the event to; by default the deployment's default one"),
+      Flag.optional,
+    ),
+    readOnly: Flag.Boolean("read-only").pipe(
+      Flag.withDescription("Send no event, so that no figure changes"),
+      Flag.withDefault(false),
+    ),
+    json: Flag.Boolean("json").pipe(
+      Flag.withDescription("The report as one JSON object"),
+      Flag.withDefault(false),
+    ),
+    timeout: Flag.Int("timeout").pipe(
+      Flag.withDescription("Seconds that one thing may take"),
+      Flag.withDefault(10),
+    ),
+  },
+  ({ url, site, ...options }) =>
+    withConfig((config) =>
+      doctor(config, { ...options, url: Option.getOrNull(url), site: Option.getOrNull(site) }),
+    ),
+).pipe(
+  Command.withDescription(
+    "Examine a running deployment from outside: endpoints, an event's way to the dashboards, metrics, stores; exit code 0 when all is well",
+  ),
+)
+
 const root = Command.make("maicivy-analytics").pipe(
   Command.withDescription("Real-time analytics: durable events in, exact live figures out"),
-  Command.withSubcommands([serve, migrate, retention, rebuildCommand, deadLetters, health]),
+  Command.withSubcommands([serve, migrate, retention, rebuildCommand, deadLetters, health, doctorCommand]),
 )
 
 /** Runs the command that the arguments name. */

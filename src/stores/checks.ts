@@ -8,13 +8,20 @@ import type { Postgres } from "./postgres.ts"
 /** A store that cannot be used, in one sentence that says what to do. */
 export class UnusableStore extends TaggedError("UnusableStore")<{ readonly message: string }> {}
 
+/** A setting of a store that endangers events which were acknowledged. */
+export interface StoreWarning {
+  /** A sentence for the operator: what is so, and what to set. */
+  readonly text: string
+  /** Whether an ordinary restart may already lose them, rather than a power failure that was reckoned with. */
+  readonly grave: boolean
+}
+
 /** What was found out about a Redis. */
 export interface RedisFacts {
   readonly cluster: boolean
   /** `redis 8.0.2`, `valkey 8.1.1`. */
   readonly server: string
-  /** Sentences for the operator. */
-  readonly warnings: ReadonlyArray<string>
+  readonly warnings: ReadonlyArray<StoreWarning>
 }
 
 const infoField = (info: string, name: string): string | null =>
@@ -32,17 +39,19 @@ export const judgeRedis = (info: string, clusterInfo: string): RedisFacts | Unus
       message: `REDIS_URL is a ${server}: Redis 7.0 or Valkey 8 is needed, or newer.`,
     })
   }
-  const warnings: Array<string> = []
+  const warnings: Array<StoreWarning> = []
   const policy = infoField(info, "maxmemory_policy")
   if (policy !== null && policy !== "noeviction") {
-    warnings.push(
-      `Redis may evict keys (maxmemory-policy is ${policy}) and with them events that were acknowledged: set maxmemory-policy noeviction.`,
-    )
+    warnings.push({
+      text: `Redis may evict keys (maxmemory-policy is ${policy}) and with them events that were acknowledged: set maxmemory-policy noeviction.`,
+      grave: true,
+    })
   }
   if (infoField(info, "aof_enabled") !== "1") {
-    warnings.push(
-      "Redis keeps no append-only file, so a restart loses events that were acknowledged: set appendonly yes.",
-    )
+    warnings.push({
+      text: "Redis keeps no append-only file, so a restart loses events that were acknowledged: set appendonly yes.",
+      grave: true,
+    })
   }
   return { cluster: infoField(clusterInfo, "cluster_enabled") === "1", server, warnings }
 }
@@ -98,7 +107,7 @@ export const checkRedis = (url: string): Effect.Effect<RedisFacts, UnusableStore
           return Effect.succeed(
             fsync === "always" || fsync === ""
               ? facts
-              : { ...facts, warnings: [...facts.warnings, fsyncWarning(fsync)] },
+              : { ...facts, warnings: [...facts.warnings, { text: fsyncWarning(fsync), grave: false }] },
           )
         }),
       ),
@@ -111,11 +120,14 @@ const fsyncWarning = (fsync: string): string =>
     ? "Redis flushes its append-only file once a second (appendfsync everysec): a Redis that is killed, or a power failure, may take up to two seconds of acknowledged events; appendfsync always takes none."
     : `Redis leaves flushing its append-only file to the system (appendfsync ${fsync}): a power failure may take half a minute of acknowledged events; appendfsync always takes none.`
 
-/** Checks the version of Postgres and the settings that decide whether a commit is durable; gives sentences for the operator. */
+/** Checks the version of Postgres and the settings that decide whether a commit is durable; gives what endangers data. */
 export const checkPostgres = (
   postgres: Postgres,
   url: string,
-): Effect.Effect<{ readonly server: string; readonly warnings: ReadonlyArray<string> }, UnusableStore> =>
+): Effect.Effect<
+  { readonly server: string; readonly warnings: ReadonlyArray<StoreWarning> },
+  UnusableStore
+> =>
   Effect.gen(function* () {
     const [row] = yield* postgres
       .query<{
@@ -136,12 +148,13 @@ export const checkPostgres = (
         message: `DATABASE_URL is a PostgreSQL ${row?.version ?? "of unknown version"}: PostgreSQL 15 or newer is needed.`,
       })
     }
-    const warnings: Array<string> = []
+    const warnings: Array<StoreWarning> = []
     for (const setting of ["fsync", "synchronous_commit"] as const) {
       if (row[setting] === "off") {
-        warnings.push(
-          `PostgreSQL's ${setting} is off, so a crash may lose events that were applied: set ${setting} on.`,
-        )
+        warnings.push({
+          text: `PostgreSQL's ${setting} is off, so a crash may lose events that were applied: set ${setting} on.`,
+          grave: true,
+        })
       }
     }
     return { server: `postgres ${row.version}`, warnings }

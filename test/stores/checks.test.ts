@@ -34,14 +34,17 @@ describe("a Redis", () => {
   test("that evicts or keeps nothing is warned of", () => {
     const judged = judgeRedis(info({ ...good, maxmemory_policy: "allkeys-lru", aof_enabled: "0" }), "")
     expect(judged).toMatchObject({
-      warnings: [expect.stringContaining("allkeys-lru"), expect.stringContaining("appendonly yes")],
+      warnings: [
+        { text: expect.stringContaining("allkeys-lru"), grave: true },
+        { text: expect.stringContaining("appendonly yes"), grave: true },
+      ],
     })
   })
 
   test.each(["always", "everysec"] as const)("that flushes %s is judged by that", async (fsync) => {
     const redis = await privateRedis({ fsync })
     const { warnings } = await Effect.runPromise(checkRedis(redis.url))
-    expect(warnings.some((warning) => warning.includes("everysec"))).toBe(fsync === "everysec")
+    expect(warnings.some(({ text, grave }) => text.includes("everysec") && !grave)).toBe(fsync === "everysec")
   })
 })
 
@@ -59,7 +62,7 @@ test("a Postgres that does not keep its commits is warned of", async () => {
     )
   }
   const careless = await check("-c synchronous_commit=off")
-  expect(careless.warnings).toEqual([expect.stringContaining("synchronous_commit")])
+  expect(careless.warnings).toEqual([{ text: expect.stringContaining("synchronous_commit"), grave: true }])
   expect(careless.server).toMatch(/^postgres \d/)
   const careful = await check("-c synchronous_commit=on")
   expect(careful.warnings).toEqual([])

@@ -46,13 +46,14 @@ const watched = async (
   reader: Reader,
   reaches: boolean,
   run: () => Promise<Outcome>,
+  mayBeRefused = false,
 ): Promise<ReadonlyArray<string>> => {
   const before = await reader.activity()
   const outcome = await run()
   const after = await reader.activity()
   return [
     ...failed(outcome),
-    ...(after.refused > before.refused ? [`the node refused it: ${outcome.output}`] : []),
+    ...(after.refused > before.refused && !mayBeRefused ? [`the node refused it: ${outcome.output}`] : []),
     ...(reaches && after.heard === before.heard ? [`the node heard nothing: ${outcome.output}`] : []),
   ]
 }
@@ -67,7 +68,12 @@ const shell: Language = {
     }
   },
   run: ({ text, untilStopped }, reader) =>
-    watched(reader, /\b(curl|wscat|npm run replay)\b/.test(text), () => reader.shell(text, untilStopped)),
+    watched(
+      reader,
+      /\b(curl|wscat|npm run (replay|doctor))\b/.test(text),
+      () => reader.shell(text, untilStopped),
+      text.includes("npm run doctor"),
+    ),
 }
 
 /** What a page, or the page's own code, would have. */

@@ -1,0 +1,56 @@
+/** `doctor`: a report about a running deployment. */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { notedStoreUrls } from "../app.ts"
+import { type AppConfig, nodeUrl } from "../config.ts"
+import { examine, report, wantsColours } from "../doctor/index.ts"
+import { CommandError } from "./error.ts"
+
+export interface DoctorOptions {
+  /** `null`: the node that these settings would start. */
+  readonly url: string | null
+  readonly site: string | null
+  readonly readOnly: boolean
+  readonly json: boolean
+  /** Seconds. */
+  readonly timeout: number
+}
+
+/** Embedded stores are those of the node on this machine, and of no other. */
+const addressesOf = (config: AppConfig, url: string | null) => {
+  const noted = url === null ? notedStoreUrls(config.dataDir) : null
+  return {
+    redisUrl: config.redisUrl ?? noted?.redisUrl ?? null,
+    databaseUrl: config.databaseUrl ?? noted?.databaseUrl ?? null,
+  }
+}
+
+/** Prints the report; fails when a check has failed. */
+export const doctor = (config: AppConfig, options: DoctorOptions) =>
+  Effect.gen(function* () {
+    const url = (options.url ?? nodeUrl(config.host, config.port)).replace(/\/+$/, "")
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+      return yield* new CommandError({
+        message: `--url is ${JSON.stringify(url)}: it should begin with http:// or https://.`,
+      })
+    const findings = yield* examine({
+      deployment: {
+        url,
+        timeoutMs: options.timeout * 1000,
+        adminToken: config.adminToken,
+        writeKey: config.writeKeys[0] ?? null,
+      },
+      site: options.site,
+      readOnly: options.readOnly,
+      metricsPrefix: config.metricsPrefix,
+      stores: addressesOf(config, options.url),
+    })
+    const bad = findings.filter(({ state }) => state === "failed").length
+    yield* Console.log(
+      options.json
+        ? JSON.stringify({ url, healthy: bad === 0, findings }, null, 2)
+        : report(url, findings, wantsColours()),
+    )
+    if (bad > 0)
+      return yield* new CommandError({ message: `${url} has ${bad} problem${bad === 1 ? "" : "s"}.` })
+  })

@@ -1,0 +1,90 @@
+/** Requests to the deployment under examination. */
+import { TaggedError } from "effect/Data"
+import * as Effect from "effect/Effect"
+import type { Answer } from "./contract.ts"
+
+/** There is no answer at all. */
+export class NoAnswer extends TaggedError("NoAnswer")<{ readonly message: string }> {}
+
+/** An answer, and how long it took until its last byte that was read. */
+export interface TimedAnswer extends Answer {
+  readonly milliseconds: number
+}
+
+export interface Deployment {
+  /** Where it answers, without a slash at the end. */
+  readonly url: string
+  /** Milliseconds that one thing may take. */
+  readonly timeoutMs: number
+  readonly adminToken: string | null
+  /** Lifts the rate limit for the events that are sent. */
+  readonly writeKey: string | null
+}
+
+/** Of a table of any length, so much tells its shape. */
+const MAX_CSV_BYTES = 64 * 1024
+
+const reasonOf = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return String(cause)
+  return cause.cause instanceof Error && cause.cause.message !== "" ? cause.cause.message : cause.message
+}
+
+const bodyOf = async (response: Response): Promise<string> => {
+  if (!response.headers.get("content-type")?.startsWith("text/csv")) return await response.text()
+  const decoder = new TextDecoder()
+  let text = ""
+  for await (const part of response.body ?? []) {
+    text += decoder.decode(part, { stream: true })
+    if (text.length > MAX_CSV_BYTES) break
+  }
+  return text
+}
+
+/** Asks once. Any status is an answer; fails when there is none in time. */
+export const ask = (
+  { url, timeoutMs }: Deployment,
+  path: string,
+  init: RequestInit = {},
+): Effect.Effect<TimedAnswer, NoAnswer> =>
+  Effect.tryPromise({
+    try: async () => {
+      const begun = performance.now()
+      const response = await fetch(`${url}${path}`, {
+        redirect: "manual",
+        ...init,
+        signal: AbortSignal.timeout(timeoutMs),
+      })
+      const body = await bodyOf(response)
+      return {
+        method: init.method ?? "GET",
+        path: path.split("?", 1)[0] ?? path,
+        status: response.status,
+        headers: response.headers,
+        body,
+        milliseconds: performance.now() - begun,
+      }
+    },
+    catch: (cause) => new NoAnswer({ message: `${url}${path} does not answer: ${reasonOf(cause)}` }),
+  })
+
+/** What an answer that was not expected says for itself. */
+export const said = ({ status, body }: Answer): string => {
+  const told = parsed(body)
+  return "code" in told && "error" in told ? `${status} ${told.code}: ${told.error}` : `status ${status}`
+}
+
+/** The members of a JSON object; none for anything else. */
+export const parsed = (body: string): { readonly [key: string]: unknown } => {
+  try {
+    const value: unknown = JSON.parse(body)
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {}
+  } catch {
+    return {}
+  }
+}
+
+/** `data` of a successful answer. */
+export const dataOf = (body: string): { readonly [key: string]: unknown } => {
+  const { data } = parsed(body)
+  return typeof data === "object" && data !== null ? { ...data } : {}
+}

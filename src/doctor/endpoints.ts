@@ -1,0 +1,131 @@
+/** Health, readiness, and the shape of every answer that a client can ask for without changing anything. */
+import * as Effect from "effect/Effect"
+import { ask, type Deployment, dataOf, type NoAnswer, parsed, said, type TimedAnswer } from "./ask.ts"
+import { Contract } from "./contract.ts"
+import { type Finding, failed, ok, warning } from "./finding.ts"
+
+const API = "/api/v1/analytics"
+/** Seconds by which clocks may differ before senders' timestamps are in danger. */
+const MAX_CLOCK_DIFFERENCE_S = 60
+
+/** `GET /health`. Fails when nothing answers: then there is nothing else to look at. */
+export const health = (deployment: Deployment): Effect.Effect<Finding, NoAnswer> =>
+  Effect.map(ask(deployment, "/health"), (answer) =>
+    answer.status === 200 && parsed(answer.body).status === "ok"
+      ? ok("health", "the process answers", answer.milliseconds)
+      : failed("health", `${said(answer)}: is this a node's address?`),
+  )
+
+/** `GET /ready`: the stores as the node sees them. */
+export const readiness = (deployment: Deployment): Effect.Effect<Finding, NoAnswer> =>
+  Effect.map(ask(deployment, "/ready"), (answer) => {
+    const { redis, postgres, backlog, oldest_event_age_seconds: age } = dataOf(answer.body)
+    const stores = `Redis ${redis}, Postgres ${postgres}, ${backlog} events wait, the oldest for ${age} s`
+    return answer.status === 200
+      ? ok("readiness", stores, answer.milliseconds)
+      : failed("readiness", `${said(answer)} (${stores})`)
+  })
+
+/** The document that the deployment describes itself with, or what is wrong with it. */
+export const contractOf = (
+  deployment: Deployment,
+): Effect.Effect<readonly [Finding, Contract | null], NoAnswer> =>
+  Effect.map(ask(deployment, "/openapi.json"), (answer) => {
+    const refused = (why: string) =>
+      [failed("OpenAPI", `${why}: this is a node without the role http, or another server`), null] as const
+    if (answer.status !== 200) return refused(said(answer))
+    const document = parsed(answer.body)
+    try {
+      const contract = new Contract(document)
+      const { info } = document
+      const version =
+        typeof info === "object" && info !== null && "version" in info ? String(info.version) : "?"
+      return [
+        ok("OpenAPI", `version ${version}, ${contract.operations.length} operations`, answer.milliseconds),
+        contract,
+      ] as const
+    } catch (cause) {
+      return refused(cause instanceof Error ? cause.message : String(cause))
+    }
+  })
+
+/** What is asked of an operation that changes nothing; `null` for the others. */
+const harmless = (
+  method: string,
+  path: string,
+): { readonly path: string; readonly init: RequestInit } | null => {
+  if (method === "GET" && !path.includes("{") && path !== "/ws/analytics") return { path, init: {} }
+  // A batch without events is a batch.
+  if (method === "POST" && path === `${API}/events`)
+    return {
+      path,
+      init: { method: "POST", headers: { "Content-Type": "application/json" }, body: "[]" },
+    }
+  return null
+}
+
+const expectedStatus = (method: string): number => (method === "POST" ? 201 : 200)
+
+const judged = (contract: Contract, answer: TimedAnswer): string | null => {
+  const [violation] = contract.violations(answer)
+  if (answer.status !== expectedStatus(answer.method)) return said(answer)
+  return violation === undefined ? null : `not as documented: ${violation}`
+}
+
+/** Every endpoint that can be asked without a trace, held against the document; one finding when all are well. */
+export const endpoints = (
+  deployment: Deployment,
+  contract: Contract,
+  site: string | null,
+): Effect.Effect<ReadonlyArray<Finding>, never> =>
+  Effect.gen(function* () {
+    const query = site === null ? "" : `?site=${encodeURIComponent(site)}`
+    const findings: Array<Finding> = []
+    let well = 0
+    let slowest: TimedAnswer | null = null
+    // Metrics have a check of their own.
+    for (const { method, path } of contract.operations.filter((each) => each.path !== "/metrics")) {
+      const request = harmless(method, path)
+      if (request === null) continue
+      const address = path.startsWith(API) ? `${request.path}${query}` : request.path
+      const answer = yield* Effect.result(ask(deployment, address, request.init))
+      const problem = answer._tag === "Failure" ? answer.failure.message : judged(contract, answer.success)
+      if (problem !== null) findings.push(failed(`${method} ${path}`, problem))
+      else well++
+      if (answer._tag === "Success" && answer.success.milliseconds > (slowest?.milliseconds ?? 0))
+        slowest = answer.success
+    }
+    const bad = yield* Effect.result(ask(deployment, `${API}/stats?period=never`))
+    const refusal = bad._tag === "Failure" ? bad.failure.message : refusalProblem(contract, bad.success)
+    if (refusal === null) well++
+    else findings.push(failed("a bad parameter", refusal))
+    const summary = `${well} answers are as documented${slowest === null ? "" : `, the slowest was ${slowest.method} ${slowest.path}`}`
+    return [ok("endpoints", summary, slowest?.milliseconds), ...findings]
+  })
+
+const refusalProblem = (contract: Contract, answer: TimedAnswer): string | null => {
+  const [violation] = contract.violations(answer)
+  if (answer.status !== 400) return `period=never is answered ${said(answer)}: it should be refused with 400`
+  return violation === undefined ? null : `not as documented: ${violation}`
+}
+
+/** The declared sites, the default one first; empty when they cannot be read. */
+export const sites = (deployment: Deployment): Effect.Effect<ReadonlyArray<string>, NoAnswer> =>
+  Effect.map(ask(deployment, `${API}/sites`), ({ body }) => {
+    const { sites: declared } = dataOf(body)
+    return Array.isArray(declared) ? declared.filter((each) => typeof each === "string") : []
+  })
+
+/** Whether the deployment's clock is this machine's: senders' timestamps depend on both. */
+export const clock = (deployment: Deployment): Effect.Effect<Finding, NoAnswer> =>
+  Effect.map(ask(deployment, `${API}/realtime`), ({ body }) => {
+    const { timestamp } = dataOf(body)
+    if (typeof timestamp !== "number") return failed("clock", "realtime has no timestamp")
+    const difference = Math.abs(Date.now() / 1000 - timestamp)
+    return difference <= MAX_CLOCK_DIFFERENCE_S
+      ? ok("clock", "the deployment's and this machine's agree")
+      : warning(
+          "clock",
+          `the deployment's and this machine's differ by ${Math.round(difference)} s: set both by NTP, since events more than 5 minutes ahead are refused`,
+        )
+  })

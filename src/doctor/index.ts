@@ -1,0 +1,63 @@
+/**
+ * Looks at a running deployment from outside, as its clients, its operators and its Prometheus see it. Nothing is changed but for
+ * one event of the type `doctor.check`, and none with `readOnly`.
+ */
+import * as Effect from "effect/Effect"
+import type { Deployment, NoAnswer } from "./ask.ts"
+import { clock, contractOf, endpoints, health, readiness, sites } from "./endpoints.ts"
+import { type Finding, failed } from "./finding.ts"
+import { live } from "./live.ts"
+import { metrics } from "./metrics.ts"
+import { type StoreAddresses, stores } from "./stores.ts"
+
+export type { Deployment } from "./ask.ts"
+export type { Finding } from "./finding.ts"
+export { report, wantsColours } from "./report.ts"
+
+export interface Examination {
+  readonly deployment: Deployment
+  /** The site of the event and of the figures; `null` is the deployment's default one. */
+  readonly site: string | null
+  readonly readOnly: boolean
+  readonly metricsPrefix: string
+  readonly stores: StoreAddresses
+}
+
+/** A check that got no answer has failed. */
+const answered = <A>(
+  check: string,
+  found: Effect.Effect<A, NoAnswer>,
+  toList: (value: A) => ReadonlyArray<Finding>,
+): Effect.Effect<ReadonlyArray<Finding>, never> =>
+  Effect.match(found, { onFailure: ({ message }) => [failed(check, message)], onSuccess: toList })
+
+/** All findings, in the order in which a person would ask. */
+export const examine = ({
+  deployment,
+  site,
+  readOnly,
+  metricsPrefix,
+  stores: addresses,
+}: Examination): Effect.Effect<ReadonlyArray<Finding>, never> =>
+  Effect.gen(function* () {
+    const first = yield* answered("health", health(deployment), (each) => [each])
+    const own = yield* stores(addresses)
+    if (first.some(({ state }) => state === "failed")) return [...first, ...own]
+    const ready = yield* answered("readiness", readiness(deployment), (each) => [each])
+    const described = yield* Effect.result(contractOf(deployment))
+    const [document, contract] =
+      described._tag === "Success" ? described.success : [failed("OpenAPI", described.failure.message), null]
+    const scraped = yield* answered("metrics", metrics(deployment, metricsPrefix), (each) => each)
+    if (contract === null) return [...first, ...ready, document, ...scraped, ...own]
+    const [byDefault = ""] = yield* Effect.orElseSucceed(sites(deployment), () => [])
+    return [
+      ...first,
+      ...ready,
+      ...(yield* answered("clock", clock(deployment), (each) => [each])),
+      document,
+      ...(yield* endpoints(deployment, contract, site)),
+      ...(yield* live(deployment, contract, { site: site ?? byDefault, readOnly })),
+      ...scraped,
+      ...own,
+    ]
+  })

@@ -1,0 +1,59 @@
+/** The stores' own settings, which decide what an acknowledgement is worth. */
+import * as Effect from "effect/Effect"
+import { Metrics } from "../metrics/metrics.ts"
+import { checkPostgres, checkRedis, type StoreWarning, type UnusableStore } from "../stores/checks.ts"
+import { makePostgres } from "../stores/postgres.ts"
+import { type Finding, failed, ok, skipped, warning } from "./finding.ts"
+
+export interface StoreAddresses {
+  readonly redisUrl: string | null
+  readonly databaseUrl: string | null
+}
+
+interface Facts {
+  readonly server: string
+  readonly warnings: ReadonlyArray<StoreWarning>
+}
+
+const judged =
+  (check: string, well: string) =>
+  ({ server, warnings }: Facts): ReadonlyArray<Finding> => [
+    ...(warnings.length === 0 ? [ok(check, `${server}: ${well}`)] : []),
+    ...warnings.map(({ text, grave }) => (grave ? failed : warning)(check, text)),
+  ]
+
+const unusable = (check: string) => (error: UnusableStore) => Effect.succeed([failed(check, error.message)])
+
+const notAsked = (check: string, setting: string): ReadonlyArray<Finding> => [
+  skipped(check, `set ${setting} as the nodes have it, and its settings are looked at, too`),
+]
+
+/** Looks at those stores whose addresses are known. */
+export const stores = ({
+  redisUrl,
+  databaseUrl,
+}: StoreAddresses): Effect.Effect<ReadonlyArray<Finding>, never> =>
+  Effect.gen(function* () {
+    const redis =
+      redisUrl === null
+        ? notAsked("Redis", "REDIS_URL")
+        : yield* checkRedis(redisUrl).pipe(
+            Effect.map(judged("Redis", "append-only file, flushed always; nothing is evicted")),
+            Effect.catch(unusable("Redis")),
+          )
+    const postgres =
+      databaseUrl === null
+        ? notAsked("Postgres", "DATABASE_URL")
+        : yield* Effect.scoped(
+            makePostgres(
+              { url: databaseUrl, max: 1, name: "maicivy doctor", statementTimeoutMs: CONNECT_MS },
+              new Metrics("doctor_"),
+            ).pipe(Effect.flatMap((pool) => checkPostgres(pool, databaseUrl))),
+          ).pipe(
+            Effect.map(judged("Postgres", "fsync and synchronous_commit are on")),
+            Effect.catch(unusable("Postgres")),
+          )
+    return [...redis, ...postgres]
+  })
+
+const CONNECT_MS = 5000
