@@ -26,7 +26,8 @@ export interface HeatmapQuery {
   readonly now: number
 }
 
-/** Chunks without a click are not taken apart, and clicks whose data are the same read once (OFFSET 0: not once a use). */
+/** Chunks without a click are not taken apart, and clicks whose data are the same read once (OFFSET 0: not once a use,
+ * and grouped without its chunk's arrays). */
 const SELECT_POINTS = `
   SELECT x::float8, y::float8, sum(times)::integer AS count
   FROM (
@@ -35,12 +36,15 @@ const SELECT_POINTS = `
       SELECT event_data::jsonb AS data, times
       FROM (
         SELECT event_data, count(*) AS times
-        FROM chunk_events
-        WHERE site_id = (SELECT id FROM sites WHERE slug = $1)
-          AND ${within("$2", "'infinity'")}
-          AND chunk_types && '{button_click,link_click}'
-          AND event_type IN ('button_click', 'link_click')
-          AND ($3::text IS NULL OR page_url = $3)
+        FROM (
+          SELECT event_data FROM chunk_events
+          WHERE site_id = (SELECT id FROM sites WHERE slug = $1)
+            AND ${within("$2", "'infinity'")}
+            AND chunk_types && '{button_click,link_click}'
+            AND event_type IN ('button_click', 'link_click')
+            AND ($3::text IS NULL OR page_url = $3)
+          OFFSET 0
+        ) AS found
         GROUP BY event_data
       ) AS clicks
       OFFSET 0

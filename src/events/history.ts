@@ -82,14 +82,14 @@ const SELECT_COURSE = `
       count(*) FILTER (WHERE event_type = 'letter_generate') AS letters
     FROM events_between($1, $2, $3)
     GROUP BY 1, 2
-  ), arrivals AS (
-    SELECT minute, count(*) AS visitors
-    FROM (SELECT min(minute) AS minute FROM seen GROUP BY visitor_id) AS firsts
-    GROUP BY 1
   )
   SELECT minute, sum(events)::integer AS events, sum(page_views)::integer AS page_views,
-    sum(letters)::integer AS letters, coalesce(max(visitors), 0)::integer AS visitors
-  FROM seen LEFT JOIN arrivals USING (minute)
+    sum(letters)::integer AS letters, sum(visitors)::integer AS visitors
+  FROM (
+    SELECT minute, events, page_views, letters, 0 AS visitors FROM seen
+    UNION ALL
+    SELECT min(minute), 0, 0, 0, 1 FROM seen GROUP BY visitor_id
+  ) AS gains
   GROUP BY 1`
 
 interface CourseRow {

@@ -76,8 +76,9 @@ const SELECT_UNIQUES = `
 
 const SELECT_LAST_SEEN = `
   SELECT slug AS site, visitor_id, max(created_at) AS last_seen
-  FROM chunk_events JOIN sites ON sites.id = site_id
-  WHERE ${within("$1", "'infinity'")}
+  FROM (
+    SELECT site_id, visitor_id, created_at FROM chunk_events WHERE ${within("$1", "'infinity'")} OFFSET 0
+  ) AS recent JOIN sites ON sites.id = site_id
   GROUP BY slug, visitor_id`
 
 /** Of chunks that lie in the day as a whole, their lists of visitors say it all. */

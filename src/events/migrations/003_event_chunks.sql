@@ -133,10 +133,12 @@ END
 $$;
 DROP TABLE analytics_events;
 
--- Every event, for whoever asks in SQL. It reads all days; events_between reads those asked for.
+-- Every event, for whoever asks in SQL. It reads all days; events_between reads those asked for. OFFSET 0 here, and there: what
+-- sorts or groups events must not carry their chunks' arrays along, for each event, to the disk.
 CREATE VIEW analytics_events AS
 SELECT chunk_events.id, visitor_id, event_type, event_data::jsonb, page_url, referrer, created_at, slug AS site, site_id
-FROM chunk_events JOIN sites ON sites.id = site_id;
+FROM chunk_events JOIN sites ON sites.id = site_id
+OFFSET 0;
 
 -- A site's events from an instant until another, the second excluded. Written so that Postgres puts it into the query that
 -- asks and reads only the days and chunks concerned: a chunk begins and ends on one UTC day.
@@ -150,4 +152,5 @@ RETURNS TABLE (
     AND first_at >= date_trunc('day', since AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
     AND first_at < until AND last_at >= since
     AND (first_at >= since OR created_at >= since) AND (last_at < until OR created_at < until)
+  OFFSET 0
 $$;
