@@ -8,6 +8,7 @@ import { transformWithOxc } from "vite"
 import { parseAllDocuments } from "yaml"
 import { Contract } from "../../../src/doctor/contract.ts"
 import { openApiDocument } from "../../../src/server/openapi/document.ts"
+import { runs } from "../../infra/programs.ts"
 import { ROOT } from "../documents.ts"
 import type { Block } from "./blocks.ts"
 import { nginxProblems, throughNginx } from "./nginx.ts"
@@ -58,6 +59,9 @@ const watched = async (
   ]
 }
 
+/** A minimal Debian has none. */
+const CURL = runs("curl", "--version")
+
 const shell: Language = {
   form: async ({ text }) => {
     try {
@@ -67,13 +71,15 @@ const shell: Language = {
       return [cause instanceof Error ? cause.message : String(cause)]
     }
   },
-  run: ({ text, untilStopped }, reader) =>
-    watched(
+  run: async ({ text, untilStopped }, reader) => {
+    if (/\bcurl\b/.test(text) && !CURL) return { lacking: "curl" }
+    return await watched(
       reader,
       /\b(curl|wscat|npm run (replay|doctor))\b/.test(text),
       () => reader.shell(text, untilStopped),
       text.includes("npm run doctor"),
-    ),
+    )
+  },
 }
 
 /** What a page, or the page's own code, would have. */
@@ -188,7 +194,8 @@ const yaml: Language = {
 
 const nginx: Language = {
   form: ({ text }) => nginxProblems(text),
-  run: async ({ text }, reader) => (await throughNginx(reader, text)) ?? { lacking: "nginx" },
+  run: async ({ text }, reader) =>
+    (await throughNginx(reader, text)) ?? { lacking: "nginx, curl or openssl" },
 }
 
 /** Output, headers, diagrams. */

@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process"
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { runs } from "../../infra/programs.ts"
 import { freePort } from "../../support/freePort.ts"
 import type { Reader } from "./reader.ts"
 
@@ -22,9 +23,9 @@ export const nginxProblems = (text: string): ReadonlyArray<string> => {
   return problems
 }
 
-/** Serves through nginx with the block's configuration; `null` where there is no nginx. */
+/** Serves through nginx with the block's configuration; `null` where there is no nginx, curl or openssl. */
 export const throughNginx = async (reader: Reader, text: string): Promise<ReadonlyArray<string> | null> => {
-  if (NGINX === undefined) return null
+  if (NGINX === undefined || !runs("curl", "--version") || !runs("openssl", "version")) return null
   const folder = join(reader.folder, "nginx")
   mkdirSync(folder)
   const [certificate, key] = [join(folder, "certificate.pem"), join(folder, "key.pem")]
