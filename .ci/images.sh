@@ -20,14 +20,16 @@ make_root() {
   install -m 755 .ci/postgres-entrypoint.sh "$root/usr/local/bin/docker-entrypoint.sh"
 }
 
-# The Node that npm brings for this project, and an npm that reaches its registry as this machine's does.
+# The Node that npm brings for this project, and an npm that reaches its registry as this machine's does, but asks it only
+# for what this machine has not fetched already.
 add_node() {
   local root=$1 cafile
   node scripts/install.mjs >"$work/install.log" 2>&1 || { tail -n 5 "$work/install.log"; return 1; }
   cp -L node_modules/node/bin/node "$root/usr/local/bin/node" || return 1
   npm install --global --prefix "$root/usr/local" --loglevel=error npm@11 >/dev/null || return 1
-  mkdir -p "$root/usr/local/etc"
-  echo "registry=$(npm config get registry)" >"$root/usr/local/etc/npmrc"
+  mkdir -p "$root/usr/local/etc" "$root/root/.npm"
+  cp -r "$(npm config get cache)/_cacache" "$root/root/.npm/"
+  printf 'registry=%s\nprefer-offline=true\n' "$(npm config get registry)" >"$root/usr/local/etc/npmrc"
   cafile=$(npm config get cafile)
   if [[ -f $cafile ]]; then
     cp "$cafile" "$root/usr/local/etc/ca.pem"
@@ -45,7 +47,7 @@ build_images() {
   base=$(docker create "$(tar --create --directory "$root" . | docker import -)" true) || return 1
   image() { local name=$1; shift; docker commit "${@/#/--change=}" "$base" "$name" >/dev/null; }
   image "$REDIS_IMAGE" 'WORKDIR /data' 'EXPOSE 6379' 'CMD ["redis-server", "--protected-mode", "no"]' &&
-    image "$POSTGRES_IMAGE" 'EXPOSE 5432' 'STOPSIGNAL SIGINT' 'ENV PGDATA=/var/lib/postgresql/data' \
+    image "$POSTGRES_IMAGE" 'EXPOSE 5432' 'ENV PGDATA=/var/lib/postgresql/data' \
       'ENV PATH=/usr/lib/postgresql/17/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \
       'ENTRYPOINT ["docker-entrypoint.sh"]' 'CMD ["postgres"]' &&
     { [[ -z $node ]] || image "$NODE_IMAGE"; } &&
