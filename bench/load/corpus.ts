@@ -5,7 +5,7 @@
  * every event has an id of its own and every round brings new visitors.
  */
 import { writeFileSync } from "node:fs"
-import { happening } from "../../test/traffic/happenings.ts"
+import { type Happening, happening } from "../../test/traffic/happenings.ts"
 import { Random } from "../../test/traffic/random.ts"
 import {
   advance,
@@ -26,6 +26,8 @@ export interface CorpusOptions {
   readonly ids: boolean
   /** Events of a request; 1 posts them singly. */
   readonly perRequest: number
+  /** Puts the event's stamp into its data, as `due`, for receivers of live frames. */
+  readonly timed?: boolean
 }
 
 /** What an event adds to the figures. */
@@ -59,9 +61,19 @@ const LATE = 0.02
 /** Keeps a UUID's head and makes its tail the round's. */
 const ofRound = (uuid: string): string => uuid.slice(0, 24) + STAMPS.round
 
-const planned = (random: Random, session: Session, ids: boolean): Planned => {
-  const { visitor, page, referrer, at } = session
+/** Data with less than this has room for a stamp: 8 KiB are allowed. */
+const ROOM_FOR_STAMP = 8000
+
+const timedHappening = (random: Random): Happening => {
   const what = happening(random)
+  return Buffer.byteLength(JSON.stringify(what)) > ROOM_FOR_STAMP
+    ? what
+    : { ...what, event_data: { ...what.event_data, due: STAMPS.event } }
+}
+
+const planned = (random: Random, session: Session, { ids, timed }: CorpusOptions): Planned => {
+  const { visitor, page, referrer, at } = session
+  const what = timed === true ? timedHappening(random) : happening(random)
   const body = {
     ...(ids ? { id: `${random.uuid().slice(0, 24)}\u0001` } : {}),
     ...what,
@@ -119,7 +131,7 @@ export const makeCorpus = (options: CorpusOptions): Corpus => {
       if (!random.chance(LATE)) session.at = null
       sessions[index] = session
     }
-    const event = planned(random, session, options.ids)
+    const event = planned(random, session, options)
     advance(random, session, session.visitor.site)
     return event
   }

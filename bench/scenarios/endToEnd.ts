@@ -4,14 +4,12 @@
  */
 import { join } from "node:path"
 import { runSlice } from "../load/closedLoop.ts"
-import { type Corpus, expectedFigures, makeCorpus, writeCorpus } from "../load/corpus.ts"
-import { type Sent, startLoad } from "../load/sustained.ts"
+import { makeCorpus, writeCorpus } from "../load/corpus.ts"
+import { CONNECTIONS, type Passage, passEvents } from "../load/passage.ts"
 import {
   atLeast,
   byScale,
-  type Check,
   type Context,
-  check,
   type Figure,
   type Findings,
   figure,
@@ -21,78 +19,13 @@ import {
   seconds,
 } from "../scenario.ts"
 import { startBare } from "../server/child.ts"
-import { type BenchNode, startNode } from "../server/node.ts"
-import { PARTS, peak, rateOf, type Sample, seriesOf, startSampler } from "../server/sampler.ts"
-import { openStores, type Stores } from "../server/stores.ts"
-
-const CONNECTIONS = 128
-/** Waiting events at which the load is paused, and at which it goes on: a second's work or two. */
-const PAUSE_AT = 60_000
-const RESUME_AT = 30_000
-
-interface Subject {
-  readonly context: Context
-  readonly node: BenchNode
-  readonly stores: Stores
-  readonly barePort: number
-}
-
-interface Passage {
-  readonly sent: Sent
-  readonly events: number
-  readonly seconds: number
-  readonly samples: ReadonlyArray<Sample>
-  readonly checks: ReadonlyArray<Check>
-}
-
-/** Loads the node and waits until all is processed. */
-const pass = async (subject: Subject, corpus: Corpus, corpusFile: string, name: string): Promise<Passage> => {
-  const { context, node, stores } = subject
-  const duration = seconds(context, { full: 90, quick: 15, smoke: 3 })
-  const rowsBefore = await stores.rows()
-  const before = await stores.figures()
-  const began = performance.now()
-  const load = startLoad(context, {
-    port: node.port,
-    connections: CONNECTIONS,
-    seconds: duration,
-    corpusFile,
-  })
-  let said = 0
-  const sampler = startSampler(node, stores, ({ at, backlog, counted }) => {
-    if (backlog > PAUSE_AT) load.pause()
-    else if (backlog < RESUME_AT) load.resume()
-    if (at - said < 5) return
-    said = at
-    context.say(`${name}: ${counted - before.events} counted, ${backlog} wait`)
-  })
-  await Promise.race([load.spent, load.ended])
-  await stores.drained()
-  const elapsed = (performance.now() - began) / 1000
-  const sent = await load.ended
-  await stores.drained()
-  await sampler.stop()
-  const after = await stores.figures()
-  const expected = expectedFigures(corpus, sent.requests)
-  const rows = (await stores.rows()) - rowsBefore
-  return {
-    sent,
-    events: expected.events,
-    seconds: elapsed,
-    samples: sampler.samples,
-    checks: [
-      check(`${name}: requests that failed`, 0, sent.failed),
-      check(`${name}: rows in Postgres`, expected.events, rows),
-      check(`${name}: events in Redis`, expected.events, after.events - before.events),
-      check(`${name}: page views in Redis`, expected.pageViews, after.pageViews - before.pageViews),
-      check(`${name}: letters in Redis`, expected.letters, after.letters - before.letters),
-    ],
-  }
-}
+import { startNode } from "../server/node.ts"
+import { PARTS, peak, rateOf, seriesOf } from "../server/sampler.ts"
+import { openStores } from "../server/stores.ts"
 
 const figuresOf = (name: string, passage: Passage, bareRate: number): ReadonlyArray<Figure> => {
   const { samples, sent } = passage
-  const rate = passage.events / passage.seconds
+  const rate = passage.perSecond
   const cpu = (part: (typeof PARTS)[number]) =>
     ((samples.at(-1)?.cpu[part] ?? 0) - (samples[0]?.cpu[part] ?? 0)) / passage.seconds
   const cores = PARTS.map((part) => `${part} ${cpu(part).toFixed(2)}`).join(", ")
@@ -148,7 +81,8 @@ const run = async (context: Context): Promise<Findings> => {
   const node = await startNode(context)
   const stores = openStores(context, node)
   const bare = await startBare(context)
-  const subject = { context, node, stores, barePort: bare.port }
+  const subject = { context, node, stores }
+  const duration = seconds(context, { full: 90, quick: 15, smoke: 3 })
   const slice = byScale(context, { full: 5, quick: 2, smoke: 1 })
   const bareRates: Array<number> = []
   const corpora = MIXES.map((mix) => {
@@ -175,7 +109,10 @@ const run = async (context: Context): Promise<Findings> => {
   const passages: Array<{ readonly name: string; readonly passage: Passage }> = []
   for (const each of corpora) {
     await measureBare(each)
-    passages.push({ name: each.name, passage: await pass(subject, each.corpus, each.corpusFile, each.name) })
+    passages.push({
+      name: each.name,
+      passage: await passEvents(subject, each.corpus, each.corpusFile, duration, each.name),
+    })
     await measureBare(each)
   }
   const bareRate = median(bareRates)

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { runSlice } from "../load/closedLoop.ts"
 import { makeCorpus, writeCorpus } from "../load/corpus.ts"
+import { CONNECTIONS } from "../load/passage.ts"
 import { postBatches } from "../load/post.ts"
 import {
   atMost,
@@ -70,7 +71,13 @@ const underLoad = async (
   writeCorpus(corpusFile, corpus)
   const duration = seconds(context, { full: 20, quick: 8, smoke: 1 })
   const sampler = startSampler(node, stores)
-  const slice = await runSlice({ port: node.port, connections: 128, seconds: duration, corpus, corpusFile })
+  const slice = await runSlice({
+    port: node.port,
+    connections: CONNECTIONS,
+    seconds: duration,
+    corpus,
+    corpusFile,
+  })
   await stores.drained()
   await sampler.stop()
   const { samples } = sampler

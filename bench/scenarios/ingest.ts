@@ -5,6 +5,7 @@
 import { join } from "node:path"
 import { runSlice, type Slice } from "../load/closedLoop.ts"
 import { makeCorpus, writeCorpus } from "../load/corpus.ts"
+import { CONNECTIONS } from "../load/passage.ts"
 import {
   atLeast,
   byScale,
@@ -21,8 +22,6 @@ import { startBare } from "../server/child.ts"
 import { startNode } from "../server/node.ts"
 import { openStores, type Stores } from "../server/stores.ts"
 
-/** Connections of the load generator: enough that an event-loop turn of the server gathers a batch. */
-const CONNECTIONS = 128
 /** Connections for batches: a request carries hundreds of events, so that fewer are on their way at a time. */
 const BATCH_CONNECTIONS = 16
 

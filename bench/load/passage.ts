@@ -1,0 +1,77 @@
+/** Events from the POST to the end of their way, as fast as the node takes them: the sustained rate. */
+import { type Check, type Context, check } from "../scenario.ts"
+import type { BenchNode } from "../server/node.ts"
+import { type Sample, startSampler } from "../server/sampler.ts"
+import type { Stores } from "../server/stores.ts"
+import { type Corpus, expectedFigures } from "./corpus.ts"
+import { type Sent, startLoad } from "./sustained.ts"
+
+/** Connections of the load generator: enough that an event-loop turn of the server gathers a batch. */
+export const CONNECTIONS = 128
+/** Waiting events at which the load is paused, and at which it goes on: a second's work or two. */
+const PAUSE_AT = 60_000
+const RESUME_AT = 30_000
+/** Seconds between two lines of progress. */
+const SAY_EVERY = 5
+
+export interface Subject {
+  readonly context: Context
+  readonly node: BenchNode
+  readonly stores: Stores
+}
+
+export interface Passage {
+  readonly sent: Sent
+  readonly events: number
+  /** Until nothing waited any more. */
+  readonly seconds: number
+  readonly perSecond: number
+  readonly samples: ReadonlyArray<Sample>
+  readonly checks: ReadonlyArray<Check>
+}
+
+/** Loads the node for some seconds, waits until all is processed, and compares what the stores have with what was sent. */
+export const passEvents = async (
+  { context, node, stores }: Subject,
+  corpus: Corpus,
+  corpusFile: string,
+  seconds: number,
+  name: string,
+): Promise<Passage> => {
+  const rowsBefore = await stores.rows()
+  const before = await stores.figures()
+  const began = performance.now()
+  const load = startLoad(context, { port: node.port, connections: CONNECTIONS, seconds, corpusFile })
+  let said = 0
+  const sampler = startSampler(node, stores, ({ at, backlog, counted }) => {
+    if (backlog > PAUSE_AT) load.pause()
+    else if (backlog < RESUME_AT) load.resume()
+    if (at - said < SAY_EVERY) return
+    said = at
+    context.say(`${name}: ${counted - before.events} counted, ${backlog} wait`)
+  })
+  await Promise.race([load.spent, load.ended])
+  await stores.drained()
+  const elapsed = (performance.now() - began) / 1000
+  const sent = await load.ended
+  await stores.drained()
+  await sampler.stop()
+  const after = await stores.figures()
+  const expected = expectedFigures(corpus, sent.requests)
+  const rows = (await stores.rows()) - rowsBefore
+  context.say(`${name}: ${Math.round(expected.events / elapsed)} events/s`)
+  return {
+    sent,
+    events: expected.events,
+    seconds: elapsed,
+    perSecond: expected.events / elapsed,
+    samples: sampler.samples,
+    checks: [
+      check(`${name}: requests that failed`, 0, sent.failed),
+      check(`${name}: rows in Postgres`, expected.events, rows),
+      check(`${name}: events in Redis`, expected.events, after.events - before.events),
+      check(`${name}: page views in Redis`, expected.pageViews, after.pageViews - before.pageViews),
+      check(`${name}: letters in Redis`, expected.letters, after.letters - before.letters),
+    ],
+  }
+}

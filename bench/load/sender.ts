@@ -1,0 +1,134 @@
+/**
+ * A load generator, a process of its own: sends a corpus over so many connections.
+ *
+ * - **Open loop** (`rate`): requests are due at fixed times, whatever became of those before. A request that finds no free
+ *   connection waits, and its latency counts from when it was due: a server that stalls is charged for everybody who would
+ *   have come meanwhile (no coordinated omission). How late the generator itself was with free connections at hand is
+ *   reported as `lag`, since it is in the latencies, too.
+ * - **Closed loop** (`rate: null`): each connection sends its next request when the last one is answered.
+ *
+ * Arguments: {@link SenderOptions} as JSON. Sends {@link Report} to its parent at the end.
+ */
+import { readFileSync } from "node:fs"
+import { createHistogram, type RecordableHistogram } from "node:perf_hooks"
+import { Connection } from "./connection.ts"
+import { STAMPS, stamped } from "./corpus.ts"
+import { type Percentiles, percentilesOf } from "./percentiles.ts"
+
+export interface SenderOptions {
+  readonly port: number
+  readonly connections: number
+  readonly seconds: number
+  readonly corpusFile: string
+  /** Requests a second; `null` for a closed loop. */
+  readonly rate: number | null
+  /**
+   * Unix milliseconds that an event's stamp counts from, in microseconds, so that a receiver knows when it was due;
+   * `null` stamps events with their number.
+   */
+  readonly epoch?: number | null
+}
+
+export interface Report {
+  readonly answered: number
+  /** Answers other than 2xx, and broken connections. */
+  readonly failed: number
+  /** Milliseconds from when a request was due. */
+  readonly latency: Percentiles
+  /** Milliseconds by which requests were sent late although a connection was free. */
+  readonly lag: Percentiles
+  /** Requests that were due in the time. */
+  readonly due: number
+}
+
+const options: SenderOptions = JSON.parse(process.argv[2] ?? "{}")
+const { port, connections, corpusFile, rate } = options
+const epoch = options.epoch ?? null
+const lines = readFileSync(corpusFile, "latin1").trimEnd().split("\n")
+const requests = lines.map((line) => line.replaceAll(STAMPS.lineEnd, "\r\n"))
+
+const latency = createHistogram()
+const lag = createHistogram()
+const milliseconds = options.seconds * 1000
+let began = 0
+let sent = 0
+let answered = 0
+let failed = 0
+
+const record = (histogram: RecordableHistogram, ms: number) => {
+  // The histogram takes whole numbers from 1.
+  histogram.record(Math.max(1, Math.round(ms * 1000)))
+}
+
+const textOf = (number: number, due: number): string => {
+  const stamp = epoch === null ? number : Math.round((performance.timeOrigin + due - epoch) * 1000)
+  return stamped(requests[number % requests.length] ?? "", stamp, Math.floor(number / requests.length))
+}
+
+const idle: Array<Connection> = Array.from({ length: connections }, () => new Connection(port))
+const all = [...idle]
+
+const finish = () => {
+  const report: Report = {
+    answered,
+    failed,
+    latency: percentilesOf(latency),
+    lag: percentilesOf(lag),
+    due: rate === null ? answered : Math.floor((rate * milliseconds) / 1000),
+  }
+  for (const connection of all) connection.close()
+  process.send?.(report, () => process.exit())
+}
+
+/** Sends one request that was due at `due` and hands the connection on when it is answered. */
+const send = (connection: Connection, due: number, then: (connection: Connection) => void) => {
+  connection.send(textOf(sent++, due), (status) => {
+    record(latency, performance.now() - due)
+    answered++
+    if (status < 200 || status > 299) failed++
+    then(connection)
+  })
+}
+
+const closedLoop = () => {
+  let open = connections
+  const next = (connection: Connection) => {
+    const now = performance.now()
+    if (now - began < milliseconds) send(connection, now, next)
+    else if (--open === 0) finish()
+  }
+  for (const connection of idle) next(connection)
+}
+
+/** Answers that may still be missing when the time is over, milliseconds. */
+const PATIENCE_MS = 10_000
+
+const openLoop = (perSecond: number) => {
+  const total = Math.floor((perSecond * milliseconds) / 1000)
+  const dueOf = (number: number) => began + (number * 1000) / perSecond
+  const free = (connection: Connection) => {
+    // What is due already waited for a connection, not for this process.
+    if (sent < total && dueOf(sent) <= performance.now()) send(connection, dueOf(sent), free)
+    else idle.push(connection)
+    if (answered === total) finish()
+  }
+  const tick = () => {
+    const now = performance.now()
+    while (sent < total && dueOf(sent) <= now) {
+      const connection = idle.pop()
+      if (connection === undefined) break
+      record(lag, now - dueOf(sent))
+      send(connection, dueOf(sent), free)
+    }
+    if (sent < total) setTimeout(tick, 1)
+    else setTimeout(finish, PATIENCE_MS)
+  }
+  tick()
+}
+
+// Connections are made before anything is due.
+setTimeout(() => {
+  began = performance.now()
+  if (rate === null) closedLoop()
+  else openLoop(rate)
+}, 200)

@@ -1,0 +1,204 @@
+/**
+ * `latency`: how long things take while events arrive at fixed rates, parts of the sustained one, with 1,000 dashboards
+ * connected. Requests are due at fixed times and charged from then on, so that a stall is felt by all who come during it.
+ */
+import { join } from "node:path"
+import { makeCorpus, writeCorpus } from "../load/corpus.ts"
+import type { DashboardReport } from "../load/dashboards.ts"
+import { connectDashboards, type Dashboards, sendAtRate } from "../load/openLoop.ts"
+import { passEvents, type Subject } from "../load/passage.ts"
+import { at, inWords, type Percentiles } from "../load/percentiles.ts"
+import { type Probed, probe } from "../load/probe.ts"
+import type { Report } from "../load/sender.ts"
+import {
+  atMost,
+  byScale,
+  type Context,
+  check,
+  type Figure,
+  type Findings,
+  figure,
+  type Scenario,
+  type Series,
+  seconds,
+} from "../scenario.ts"
+import { startNode } from "../server/node.ts"
+import { openStores } from "../server/stores.ts"
+
+const API = "/api/v1/analytics"
+const ENDPOINTS = [
+  "realtime",
+  "stats",
+  "stats?period=month",
+  "themes",
+  "letters?period=week",
+  "timeline",
+  "heatmap",
+].map((path) => `${API}/${path}`)
+
+/** Parts of the sustained rate, percent; the aims are about half of it. */
+const SHARES = [10, 50, 80] as const
+const AIMED = 50
+const GETS_PER_SECOND = 140
+const CONNECTIONS = 256
+/** What the generator may be late by before its report says so, milliseconds at p99. */
+const LAG_MS = 5
+
+interface Step {
+  readonly share: number
+  readonly rate: number
+  readonly posts: Report
+  readonly gets: ReadonlyArray<Probed>
+  readonly frames: DashboardReport
+}
+
+const step = async (
+  { context, node, stores }: Subject,
+  dashboards: Dashboards,
+  corpusFile: string,
+  share: number,
+  rate: number,
+): Promise<Step> => {
+  const duration = seconds(context, { full: 20, quick: 6, smoke: 1 })
+  const epoch = Date.now()
+  dashboards.watch(epoch)
+  await dashboards.collect()
+  const sending = sendAtRate(context, {
+    port: node.port,
+    connections: CONNECTIONS,
+    seconds: duration,
+    corpusFile,
+    rate,
+    epoch,
+  })
+  const gets = await probe(node.port, ENDPOINTS, GETS_PER_SECOND, sending)
+  const posts = await sending
+  await stores.drained()
+  const frames = await dashboards.collect()
+  const all = gets.at(-1)?.latency
+  context.say(
+    `${share} %, ${Math.round(rate)}/s: POST ${inWords(posts.latency)}; GET ${all === undefined ? "–" : inWords(all)}; frame ${inWords(frames.latency)}`,
+  )
+  return { share, rate, posts, gets, frames }
+}
+
+const tail = (latency: Percentiles): string =>
+  `p50 ${at(latency, 50).toFixed(1)}, p99.9 ${at(latency, 99.9).toFixed(1)} ms`
+
+const figuresOf = ({ share, rate, posts, gets, frames }: Step): ReadonlyArray<Figure> => {
+  const all = gets.at(-1)
+  const aim = (ms: number) => (share === AIMED ? atMost(ms) : null)
+  const load = `at ${share} %, ${Math.round(rate)} events/s`
+  const slowest = gets
+    .slice(0, -1)
+    .map(({ path, latency }) => `${path.slice(API.length + 1)} ${at(latency, 99).toFixed(1)}`)
+    .join(", ")
+  return [
+    figure(`POST to answer, p99, ${load}`, at(posts.latency, 99), "ms", null, tail(posts.latency)),
+    figure(
+      `GET, p99, ${load}`,
+      all === undefined ? Number.NaN : at(all.latency, 99),
+      "ms",
+      aim(10),
+      `${all === undefined ? "" : tail(all.latency)}; p99 of each: ${slowest}`,
+    ),
+    figure(
+      `event to dashboards, p99, ${load}`,
+      at(frames.latency, 99),
+      "ms",
+      aim(50),
+      `${tail(frames.latency)}; from when the POST was due to the frame, ${frames.latency.count} frames`,
+    ),
+  ]
+}
+
+const seriesOf = (steps: ReadonlyArray<Step>, of: (step: Step) => Percentiles): ReadonlyArray<Series> =>
+  steps.map((each) => ({ name: `${each.share} %`, points: of(each).at }))
+
+const NONE: Percentiles = { count: 0, max: 0, at: [] }
+
+const lagRemarks = (steps: ReadonlyArray<Step>): ReadonlyArray<string> =>
+  steps
+    .filter(({ posts }) => at(posts.lag, 99) > LAG_MS || posts.answered < posts.due)
+    .map(
+      ({ share, posts }) =>
+        `at ${share} % the load generator itself was late by ${at(posts.lag, 99).toFixed(1)} ms at p99 (${posts.answered} of ${posts.due} answered); the latencies contain that`,
+    )
+
+const run = async (context: Context): Promise<Findings> => {
+  const node = await startNode(context)
+  const stores = openStores(context, node)
+  const subject = { context, node, stores }
+  const corpus = makeCorpus({
+    events: byScale(context, { full: 20_000, quick: 20_000, smoke: 2_000 }),
+    ids: false,
+    perRequest: 1,
+    timed: true,
+  })
+  const corpusFile = join(context.folder, "corpus")
+  writeCorpus(corpusFile, corpus)
+  const warmUp = byScale(context, { full: 20, quick: 8, smoke: 1 })
+  const sustained = await passEvents(subject, corpus, corpusFile, warmUp, "sustained")
+  const clients = byScale(context, { full: 1000, quick: 1000, smoke: 20 })
+  const dashboards = await connectDashboards(context, {
+    url: `${node.url.replace("http", "ws")}/ws/analytics`,
+    clients,
+    slow: 0,
+  })
+  const rowsBefore = await stores.rows()
+  const steps: Array<Step> = []
+  for (const share of SHARES) {
+    const rate = (sustained.perSecond * share) / 100
+    steps.push(await step(subject, dashboards, corpusFile, share, rate))
+  }
+  const answered = steps.reduce((sum, { posts }) => sum + posts.answered, 0)
+  return {
+    figures: [
+      figure(
+        "sustained rate",
+        sustained.perSecond,
+        "events/s",
+        null,
+        "just before, without dashboards; see end-to-end",
+      ),
+      ...steps.flatMap(figuresOf),
+    ],
+    checks: [
+      ...sustained.checks,
+      check(
+        "requests that failed",
+        0,
+        steps.reduce((sum, { posts, gets }) => sum + posts.failed + (gets.at(-1)?.failed ?? 0), 0),
+      ),
+      check("rows in Postgres of what was answered", answered, (await stores.rows()) - rowsBefore),
+      check("dashboards lost", 0, steps.at(-1)?.frames.lost ?? 0),
+    ],
+    plots: [
+      {
+        title: "POST to answer",
+        over: "percentiles",
+        unit: "ms",
+        series: seriesOf(steps, ({ posts }) => posts.latency),
+      },
+      {
+        title: "GET",
+        over: "percentiles",
+        unit: "ms",
+        series: seriesOf(steps, ({ gets }) => gets.at(-1)?.latency ?? NONE),
+      },
+      {
+        title: "Event to dashboards",
+        over: "percentiles",
+        unit: "ms",
+        series: seriesOf(steps, ({ frames }) => frames.latency),
+      },
+    ],
+    remarks: lagRemarks(steps),
+  }
+}
+
+export const latency: Scenario = {
+  name: "latency",
+  title: "POST, GET and live frames at fixed rates, with 1,000 dashboards",
+  run,
+}
