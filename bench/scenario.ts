@@ -52,6 +52,8 @@ export interface Plot {
   /** Over seconds; or over percentiles, with milliseconds on a logarithmic scale. */
   readonly over: "time" | "percentiles"
   readonly unit: string
+  /** Of x; seconds unless it says otherwise. */
+  readonly xUnit?: string
   readonly series: ReadonlyArray<Series>
 }
 

@@ -5,11 +5,12 @@
  *
  * - `{watch: epoch}`: from now on take the time since an event's stamp (see sender.ts) in every client's frames
  * - `{collect: true}`: send what was taken, as {@link DashboardReport}
- * - `{expect: text}`: send `{marked, first, last}` once every reading client has had a frame with this text: unix
- *   milliseconds of its arrival at the first and last client
+ * - `{expect: text}`: send `{armed}` at once, and `{last}` when every reading client has had a frame with this text: milliseconds
+ *   of the machine's clock (clock.ts)
  */
 import { createHistogram } from "node:perf_hooks"
 import { WebSocket } from "ws"
+import { machineNow } from "./clock.ts"
 import { type Percentiles, percentilesOf } from "./percentiles.ts"
 
 export interface DashboardOptions {
@@ -39,16 +40,13 @@ let frames = 0
 let lost = 0
 let slowLost = 0
 let epoch: number | null = null
-let expected: { readonly text: Buffer; left: number; first: number } | null = null
-
-const unixNow = () => performance.timeOrigin + performance.now()
+let expected: { readonly text: Buffer; left: number } | null = null
 
 const onFrame = (data: Buffer) => {
   frames++
   if (expected !== null && data.includes(expected.text)) {
-    if (expected.first === 0) expected.first = unixNow()
     if (--expected.left === 0) {
-      process.send?.({ marked: true, first: expected.first, last: unixNow() })
+      process.send?.({ last: machineNow() })
       expected = null
     }
   }
@@ -57,7 +55,7 @@ const onFrame = (data: Buffer) => {
   if (found < 0) return
   const from = found + MARK.length
   const due = Number.parseInt(data.toString("latin1", from, from + STAMP_DIGITS), 16) / 1000
-  latency.record(Math.max(1, Math.round((unixNow() - epoch - due) * 1000)))
+  latency.record(Math.max(1, Math.round((machineNow() - epoch - due) * 1000)))
 }
 
 const open = (index: number): Promise<void> =>
@@ -92,8 +90,10 @@ const connectAll = async () => {
 process.on("message", (message: unknown) => {
   if (typeof message !== "object" || message === null) return
   if ("watch" in message && typeof message.watch === "number") epoch = message.watch
-  if ("expect" in message && typeof message.expect === "string")
-    expected = { text: Buffer.from(message.expect), left: options.clients - options.slow, first: 0 }
+  if ("expect" in message && typeof message.expect === "string") {
+    expected = { text: Buffer.from(message.expect), left: options.clients - options.slow }
+    process.send?.({ armed: 1 })
+  }
   if ("collect" in message) {
     const report: DashboardReport = { frames, latency: percentilesOf(latency), lost, slowLost }
     process.send?.(report)

@@ -17,13 +17,18 @@ const isReport = (message: unknown): message is Report =>
   "lag" in message &&
   isPercentiles(message.lag)
 
+/** What the sender may take beyond its time. */
+const PATIENCE_MS = 60_000
+/** What a frame may take to the last client. */
+const FRAME_MS = 20_000
+
 /** Sends at a fixed rate for some seconds; resolves when every request is answered. */
 export const sendAtRate = (
   context: Context,
   options: SenderOptions & { readonly rate: number },
 ): Promise<Report> => {
   const child = startChild(context, new URL("./sender.ts", import.meta.url), [JSON.stringify(options)])
-  return child.next((message) => (isReport(message) ? message : null))
+  return child.next((message) => (isReport(message) ? message : null), options.seconds * 1000 + PATIENCE_MS)
 }
 
 const isDashboardReport = (message: unknown): message is DashboardReport =>
@@ -36,12 +41,12 @@ const isDashboardReport = (message: unknown): message is DashboardReport =>
 export interface Dashboards {
   /** Milliseconds until all were connected. */
   readonly connectMs: number
-  /** From now on frames' ages are taken: unix milliseconds that stamps count from. */
+  /** From now on frames' ages are taken: what stamps count from, milliseconds of the machine's clock (clock.ts). */
   readonly watch: (epoch: number) => void
   /** What was taken since the last time. */
   readonly collect: () => Promise<DashboardReport>
-  /** Resolves when every reading client has had a frame with this text: unix milliseconds at the last one. */
-  readonly expect: (text: string) => Promise<number>
+  /** Makes ready for a frame with this text; `last` is when the last reading client had it, by the machine's clock. */
+  readonly expect: (text: string) => Promise<{ readonly last: Promise<number> }>
   readonly end: () => void
 }
 
@@ -59,9 +64,12 @@ export const connectDashboards = async (context: Context, options: DashboardOpti
       child.send({ collect: true })
       return child.next((message) => (isDashboardReport(message) ? message : null))
     },
-    expect: (text) => {
+    expect: async (text) => {
+      const last = child.next((message) => numberOf(message, "last"), FRAME_MS)
+      const armed = child.next((message) => numberOf(message, "armed"))
       child.send({ expect: text })
-      return child.next((message) => numberOf(message, "last"))
+      await armed
+      return { last }
     },
     end: child.end,
   }

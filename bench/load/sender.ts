@@ -11,6 +11,7 @@
  */
 import { readFileSync } from "node:fs"
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks"
+import { machineTime } from "./clock.ts"
 import { Connection } from "./connection.ts"
 import { STAMPS, stamped } from "./corpus.ts"
 import { type Percentiles, percentilesOf } from "./percentiles.ts"
@@ -23,8 +24,8 @@ export interface SenderOptions {
   /** Requests a second; `null` for a closed loop. */
   readonly rate: number | null
   /**
-   * Unix milliseconds that an event's stamp counts from, in microseconds, so that a receiver knows when it was due;
-   * `null` stamps events with their number.
+   * What an event's stamp counts from, in microseconds, so that a receiver knows when it was due: milliseconds of the
+   * machine's clock (clock.ts). `null` stamps events with their number.
    */
   readonly epoch?: number | null
 }
@@ -61,7 +62,7 @@ const record = (histogram: RecordableHistogram, ms: number) => {
 }
 
 const textOf = (number: number, due: number): string => {
-  const stamp = epoch === null ? number : Math.round((performance.timeOrigin + due - epoch) * 1000)
+  const stamp = epoch === null ? number : Math.round((machineTime(due) - epoch) * 1000)
   return stamped(requests[number % requests.length] ?? "", stamp, Math.floor(number / requests.length))
 }
 

@@ -85,11 +85,14 @@ const bySender = (context: Context, options: SustainedOptions): Load => {
   const child = startChild(context, new URL("./sender.ts", import.meta.url), [
     JSON.stringify({ ...options, rate: null }),
   ])
-  const ended = child.next((message) => {
-    const requests = numberOf(message, "answered")
-    const failed = numberOf(message, "failed")
-    return requests === null || failed === null ? null : { generator: "sender" as const, requests, failed }
-  })
+  const ended = child.next(
+    (message) => {
+      const requests = numberOf(message, "answered")
+      const failed = numberOf(message, "failed")
+      return requests === null || failed === null ? null : { generator: "sender" as const, requests, failed }
+    },
+    3 * options.seconds * 1000 + 60_000,
+  )
   const spent = ended.then(() => {})
   return { ...signals(child.pid), spent, ended }
 }

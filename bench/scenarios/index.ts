@@ -1,8 +1,21 @@
 /** All scenarios, in the order in which they run. */
 import type { Scenario } from "../scenario.ts"
 import { endToEnd } from "./endToEnd.ts"
+import { fanout } from "./fanout.ts"
 import { footprint } from "./footprint.ts"
 import { ingest } from "./ingest.ts"
 import { latency } from "./latency.ts"
+import { queries } from "./queries.ts"
+import { retention } from "./retention.ts"
+import { scrape } from "./scrape.ts"
 
-export const SCENARIOS: ReadonlyArray<Scenario> = [ingest, endToEnd, latency, footprint]
+export const SCENARIOS: ReadonlyArray<Scenario> = [
+  ingest,
+  endToEnd,
+  latency,
+  fanout,
+  queries,
+  retention,
+  footprint,
+  scrape,
+]

@@ -3,6 +3,7 @@
  * connected. Requests are due at fixed times and charged from then on, so that a stall is felt by all who come during it.
  */
 import { join } from "node:path"
+import { machineNow } from "../load/clock.ts"
 import { makeCorpus, writeCorpus } from "../load/corpus.ts"
 import type { DashboardReport } from "../load/dashboards.ts"
 import { connectDashboards, type Dashboards, sendAtRate } from "../load/openLoop.ts"
@@ -60,7 +61,7 @@ const step = async (
   rate: number,
 ): Promise<Step> => {
   const duration = seconds(context, { full: 20, quick: 6, smoke: 1 })
-  const epoch = Date.now()
+  const epoch = machineNow()
   dashboards.watch(epoch)
   await dashboards.collect()
   const sending = sendAtRate(context, {

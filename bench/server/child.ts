@@ -6,14 +6,26 @@ import type { Context } from "../scenario.ts"
 export interface Child {
   readonly pid: number
   readonly send: (message: object) => void
-  /** The next message that `read` makes something of; fails when the process ends before. */
-  readonly next: <A>(read: (message: unknown) => A | null) => Promise<A>
+  /** The next message that `read` makes something of; fails when the process ends before, or nothing comes in time. */
+  readonly next: <A>(read: (message: unknown) => A | null, withinMs?: number) => Promise<A>
   readonly end: () => void
 }
 
-const waitFor = <A>(child: ChildProcess, path: string, read: (message: unknown) => A | null): Promise<A> =>
+const WITHIN_MS = 60_000
+
+const waitFor = <A>(
+  child: ChildProcess,
+  path: string,
+  read: (message: unknown) => A | null,
+  withinMs: number,
+): Promise<A> =>
   new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      done()
+      reject(new Error(`${path} said nothing for ${withinMs} ms`))
+    }, withinMs)
     const done = () => {
+      clearTimeout(timer)
       child.off("message", onMessage)
       child.off("exit", onExit)
     }
@@ -49,7 +61,7 @@ export const startChild = (
     send: (message) => {
       child.send(message)
     },
-    next: (read) => waitFor(child, path, read),
+    next: (read, withinMs = WITHIN_MS) => waitFor(child, path, read, withinMs),
     end,
   }
 }

@@ -1,0 +1,136 @@
+/**
+ * `retention`: a million expired events go by cursor batches, then another million with their tables, by the command an
+ * operator runs, beside a node that takes events at a fixed rate: how long it takes, and what the events felt.
+ */
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { makeCorpus, writeCorpus } from "../load/corpus.ts"
+import { sendAtRate } from "../load/openLoop.ts"
+import { at, inWords, type Percentiles } from "../load/percentiles.ts"
+import type { Report } from "../load/sender.ts"
+import {
+  atMost,
+  byScale,
+  type Context,
+  check,
+  type Figure,
+  type Findings,
+  figure,
+  type Scenario,
+} from "../scenario.ts"
+import { loadPast, runCommand } from "../server/commands.ts"
+import { type BenchNode, startNode } from "../server/node.ts"
+import { openStores } from "../server/stores.ts"
+
+/** Days: the older half of what has expired lies before the first, the other half before the second. */
+const OLDEST = 106
+const MIDDLE = 98
+const RETAINED = 90
+const CONNECTIONS = 128
+/** Ingest goes on before and after for as long, seconds. */
+const MARGIN_S = 1
+
+interface Removal {
+  readonly path: "cursor" | "partition"
+  readonly rows: number
+  readonly seconds: number
+  readonly felt: Report
+}
+
+const remove = async (
+  context: Context,
+  node: BenchNode,
+  corpusFile: string,
+  path: Removal["path"],
+  days: number,
+  duration: number,
+  rate: number,
+): Promise<Removal> => {
+  const sending = sendAtRate(context, {
+    port: node.port,
+    connections: CONNECTIONS,
+    seconds: duration,
+    corpusFile,
+    rate,
+  })
+  await sleep(MARGIN_S * 1000)
+  const flags = ["retention", "--days", String(days), ...(path === "cursor" ? ["--cursor"] : [])]
+  const { output } = await runCommand(context, node.dataDir, flags)
+  const felt = await sending
+  const report = /^(\d+) events before \S+ went, in (\d+) ms\.$/m.exec(output)
+  if (report === null) throw new Error(`retention said: ${output}`)
+  const removal = { path, rows: Number(report[1]), seconds: Number(report[2]) / 1000, felt }
+  context.say(`by ${path}: ${removal.rows} events in ${removal.seconds} s; POST ${inWords(felt.latency)}`)
+  return removal
+}
+
+const p99 = (latency: Percentiles) => at(latency, 99).toFixed(1)
+
+const figuresOf = (removal: Removal, before: Report, rate: number): ReadonlyArray<Figure> => {
+  const { path, rows, seconds, felt } = removal
+  const note = `${rows.toLocaleString("en-US")} events; POST p99 ${p99(felt.latency)} ms meanwhile, ${p99(before.latency)} ms before, at ${rate} events/s`
+  return [figure(`1M expired events by ${path}`, seconds, "s", atMost(path === "cursor" ? 5 : 0.1), note)]
+}
+
+const run = async (context: Context): Promise<Findings> => {
+  const expired = context.events ?? byScale(context, { full: 1_000_000, quick: 200_000, smoke: 2_000 })
+  const rate = byScale(context, { full: 5_000, quick: 3_000, smoke: 200 })
+  const duration = byScale(context, { full: 12, quick: 8, smoke: 4 })
+  const dataDir = join(context.folder, "data")
+  await loadPast(context, dataDir, { events: expired, fromDaysAgo: OLDEST, toDaysAgo: MIDDLE, ids: false })
+  await loadPast(context, dataDir, {
+    events: expired,
+    fromDaysAgo: MIDDLE,
+    toDaysAgo: RETAINED + 1,
+    ids: false,
+  })
+  await loadPast(context, dataDir, { events: expired, fromDaysAgo: RETAINED - 1, toDaysAgo: 0, ids: false })
+  const node = await startNode(context, { dataDir })
+  const stores = openStores(context, node)
+  const corpus = makeCorpus({
+    events: byScale(context, { full: 20_000, quick: 20_000, smoke: 2_000 }),
+    ids: false,
+    perRequest: 1,
+  })
+  const corpusFile = join(context.folder, "corpus")
+  writeCorpus(corpusFile, corpus)
+  const before = await sendAtRate(context, {
+    port: node.port,
+    connections: CONNECTIONS,
+    seconds: duration / 2,
+    corpusFile,
+    rate,
+  })
+  const byCursor = await remove(context, node, corpusFile, "cursor", MIDDLE, duration, rate)
+  const byPartition = await remove(context, node, corpusFile, "partition", RETAINED, duration, rate)
+  await stores.drained()
+  const sent = before.answered + byCursor.felt.answered + byPartition.felt.answered
+  return {
+    figures: [...figuresOf(byCursor, before, rate), ...figuresOf(byPartition, before, rate)],
+    checks: [
+      check("expired events gone by cursor", expired, byCursor.rows),
+      check("expired events gone by partition", expired, byPartition.rows),
+      check("requests that failed", 0, before.failed + byCursor.felt.failed + byPartition.felt.failed),
+      check("rows left: the live ones and those that came meanwhile", expired + sent, await stores.rows()),
+    ],
+    plots: [
+      {
+        title: "POST to answer",
+        over: "percentiles",
+        unit: "ms",
+        series: [
+          { name: "without retention", points: before.latency.at },
+          { name: "by cursor", points: byCursor.felt.latency.at },
+          { name: "by partition", points: byPartition.felt.latency.at },
+        ],
+      },
+    ],
+    remarks: [],
+  }
+}
+
+export const retention: Scenario = {
+  name: "retention",
+  title: "A million expired events deleted among live ones, by cursor and by partition, while events arrive",
+  run,
+}
