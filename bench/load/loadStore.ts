@@ -2,7 +2,7 @@
  * Fills a data folder's Postgres with events of the past, a process of its own: through the batch writer that the actors
  * use, in batches of their size, so that what is stored is what they would have stored. Redis is left to `rebuild`.
  *
- * Arguments: {@link LoadOptions} as JSON; DATA_DIR and the other settings by environment.
+ * Arguments: an array of {@link LoadOptions} as JSON, the oldest first; DATA_DIR and the other settings by environment.
  */
 import * as Effect from "effect/Effect"
 import { prepareStores, withStores } from "../../src/app.ts"
@@ -35,6 +35,8 @@ const DAY_MS = 86_400_000
 /** Entries of one batch of an actor under load. */
 const BATCH_ENTRIES = 1000
 const SESSIONS = 200
+/** Events between two messages to the parent. */
+const SAY_EVERY = 1_000_000
 const EVENTS_PER_VISITOR = 8
 /** Visitors known at a time: about a week's, so that some return and most do not. */
 const VISITORS = 20_000
@@ -84,7 +86,7 @@ class Past {
   }
 }
 
-const options: LoadOptions = JSON.parse(process.argv[2] ?? "{}")
+const spans: ReadonlyArray<LoadOptions> = JSON.parse(process.argv[2] ?? "[]")
 
 const program = Effect.gen(function* () {
   const config = yield* loadConfig
@@ -95,11 +97,9 @@ const program = Effect.gen(function* () {
     Array.from({ length: config.partitions }, (_, partition) => partition),
     (partition) => acquireEpoch(postgres, partition),
   )
-  const past = new Past(options.ids)
-  const end = Date.now() - options.toDaysAgo * DAY_MS
-  const begin = Date.now() - options.fromDaysAgo * DAY_MS
   const waiting: Array<Array<BatchEntry>> = epochs.map(() => [])
   const writes: Array<Promise<unknown>> = epochs.map(() => Promise.resolve())
+  let loaded = 0
 
   /** Hands a partition's entries over once its batch before is written. */
   const write = async (partition: number) => {
@@ -110,20 +110,26 @@ const program = Effect.gen(function* () {
     writes[partition] = Effect.runPromise(writeBatch(postgres, { partition, epoch, entries, calendar }))
   }
 
-  yield* Effect.promise(async () => {
-    for (let i = 0; i < options.events; i++) {
-      const at = Math.floor(begin + ((end - begin) * i) / options.events)
+  const load = async ({ events, fromDaysAgo, toDaysAgo, ids }: LoadOptions) => {
+    const past = new Past(ids)
+    const end = Date.now() - toDaysAgo * DAY_MS
+    const begin = Date.now() - fromDaysAgo * DAY_MS
+    for (let i = 0; i < events; i++) {
+      const at = Math.floor(begin + ((end - begin) * i) / events)
       const event = past.next(at)
       const partition = partitionOf(event.visitorId, config.partitions)
       const entries = waiting[partition]
       entries?.push({ streamId: `${at}-${i}`, event })
       if (entries?.length === BATCH_ENTRIES) await write(partition)
-      if ((i + 1) % 100_000 === 0) process.send?.({ loaded: i + 1 })
+      if (++loaded % SAY_EVERY === 0) process.send?.({ loaded })
     }
+  }
+
+  yield* Effect.promise(async () => {
+    for (const span of spans) await load(span)
     await Promise.all(epochs.map((_, partition) => write(partition)))
     await Promise.all(writes)
   })
-  process.send?.({ done: options.events })
 })
 
 await Effect.runPromise(Effect.scoped(program))

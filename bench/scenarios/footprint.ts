@@ -167,7 +167,7 @@ const startUp = async (context: Context): Promise<ReadonlyArray<Figure>> => {
 /** Bytes of so many events in Postgres, table by table. */
 const stored = async (context: Context, name: string, events: number, ids: boolean) => {
   const dataDir = join(context.folder, name)
-  await loadPast(context, dataDir, { events, fromDaysAgo: RETENTION_DAYS - 1, toDaysAgo: 0, ids })
+  await loadPast(context, dataDir, [{ events, fromDaysAgo: RETENTION_DAYS - 1, toDaysAgo: 0, ids }])
   const node = await startNode(context, { dataDir })
   const stores = openStores(context, node)
   await stores.postgres.query("VACUUM ANALYZE")

@@ -1,5 +1,6 @@
 /** All scenarios, in the order in which they run. */
 import type { Scenario } from "../scenario.ts"
+import { against } from "./against.ts"
 import { endToEnd } from "./endToEnd.ts"
 import { fanout } from "./fanout.ts"
 import { footprint } from "./footprint.ts"
@@ -18,4 +19,5 @@ export const SCENARIOS: ReadonlyArray<Scenario> = [
   retention,
   footprint,
   scrape,
+  against,
 ]

@@ -74,7 +74,7 @@ const walk = async (node: BenchNode): Promise<ReadonlyArray<number>> => {
 const run = async (context: Context): Promise<Findings> => {
   const events = context.events ?? byScale(context, { full: 10_000_000, quick: 1_000_000, smoke: 3_000 })
   const dataDir = join(context.folder, "data")
-  await loadPast(context, dataDir, { events, fromDaysAgo: 89, toDaysAgo: 0, ids: false })
+  await loadPast(context, dataDir, [{ events, fromDaysAgo: 89, toDaysAgo: 0, ids: false }])
   const rebuilt = await runCommand(context, dataDir, ["rebuild"])
   context.say(`figures rebuilt in ${(rebuilt.milliseconds / 1000).toFixed(1)} s`)
   const node = await startNode(context, { dataDir })
@@ -103,10 +103,17 @@ const run = async (context: Context): Promise<Findings> => {
           `${name}: warm, p99`,
           at(percentiles, 99),
           "ms",
-          atMost(10),
+          null,
           `p50 ${at(percentiles, 50).toFixed(1)} ms${first === undefined ? "" : `, cold ${first.toFixed(1)} ms`}; ${loaded} events in store`,
         )
       }),
+      figure(
+        "slowest endpoint, warm, p99",
+        Math.max(...warm.map(({ times }) => at(percentilesOfValues(times), 99))),
+        "ms",
+        atMost(10),
+        `of ${warm.length}, with ${loaded} events in store`,
+      ),
       figure("slowest cold answer", slowest?.[1] ?? Number.NaN, "ms", null, slowest?.[0] ?? ""),
       figure("export of a month's visitors", exported.ms / 1000, "s"),
       figure("rebuild of all figures", rebuilt.milliseconds / 1000, "s", null, `${loaded} events`),

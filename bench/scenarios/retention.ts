@@ -77,14 +77,18 @@ const run = async (context: Context): Promise<Findings> => {
   const rate = byScale(context, { full: 5_000, quick: 3_000, smoke: 200 })
   const duration = byScale(context, { full: 12, quick: 8, smoke: 4 })
   const dataDir = join(context.folder, "data")
-  await loadPast(context, dataDir, { events: expired, fromDaysAgo: OLDEST, toDaysAgo: MIDDLE, ids: false })
-  await loadPast(context, dataDir, {
+  const span = (fromDaysAgo: number, toDaysAgo: number) => ({
     events: expired,
-    fromDaysAgo: MIDDLE,
-    toDaysAgo: RETAINED + 1,
+    fromDaysAgo,
+    toDaysAgo,
     ids: false,
   })
-  await loadPast(context, dataDir, { events: expired, fromDaysAgo: RETAINED - 1, toDaysAgo: 0, ids: false })
+  // A day apart: no event lies so near an edge that it would cross it meanwhile.
+  await loadPast(context, dataDir, [
+    span(OLDEST, MIDDLE),
+    span(MIDDLE - 1, RETAINED + 1),
+    span(RETAINED - 1, 0),
+  ])
   const node = await startNode(context, { dataDir })
   const stores = openStores(context, node)
   const corpus = makeCorpus({

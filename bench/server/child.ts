@@ -48,10 +48,13 @@ export const startChild = (
   context: Context,
   file: URL,
   args: ReadonlyArray<string> = [],
-  options: { readonly stdio?: "inherit" | "ignore" } = {},
+  env: Readonly<Record<string, string>> = {},
 ): Child => {
   const path = fileURLToPath(file)
-  const child = fork(path, args, { stdio: ["ignore", options.stdio ?? "inherit", "inherit", "ipc"] })
+  const child = fork(path, args, {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  })
   const end = () => {
     if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL")
   }

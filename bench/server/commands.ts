@@ -6,7 +6,6 @@ import type { Context } from "../scenario.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 const LOADER = fileURLToPath(new URL("../load/loadStore.ts", import.meta.url))
-const SAID_EVERY = 1_000_000
 
 /** Runs a process to its end; gives what it printed and the milliseconds it took. */
 const runToEnd = (
@@ -46,15 +45,19 @@ const runToEnd = (
 export const runCommand = (context: Context, dataDir: string, args: ReadonlyArray<string>) =>
   runToEnd(context, ["src/main.ts", ...args], { DATA_DIR: dataDir })
 
-/** Loads events of the past into a data folder that no node holds; the figures in Redis still have to be rebuilt. */
-export const loadPast = async (context: Context, dataDir: string, options: LoadOptions): Promise<void> => {
+/** Loads spans of the past, the oldest first, into a data folder that no node holds; the figures in Redis still have to be rebuilt. */
+export const loadPast = async (
+  context: Context,
+  dataDir: string,
+  spans: ReadonlyArray<LoadOptions>,
+): Promise<void> => {
   const began = performance.now()
-  await runToEnd(context, [LOADER, JSON.stringify(options)], { DATA_DIR: dataDir }, (message) => {
+  const events = spans.reduce((sum, span) => sum + span.events, 0)
+  await runToEnd(context, [LOADER, JSON.stringify(spans)], { DATA_DIR: dataDir }, (message) => {
     const loaded: unknown =
       typeof message === "object" && message !== null ? Reflect.get(message, "loaded") : 0
-    if (typeof loaded === "number" && loaded > 0 && loaded % SAID_EVERY === 0)
-      context.say(`${loaded} of ${options.events} events loaded`)
+    context.say(`${loaded} of ${events} events loaded`)
   })
   const seconds = (performance.now() - began) / 1000
-  context.say(`${options.events} events loaded in ${seconds.toFixed(1)} s`)
+  context.say(`${events} events loaded in ${seconds.toFixed(1)} s`)
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { apiTables } from "../../scripts/apiTables.ts"
+import { figuresTable } from "../../scripts/figuresTable.ts"
 import { marked } from "../../scripts/marked.ts"
 import { settingsTable } from "../../scripts/settingsTable.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
@@ -23,6 +24,10 @@ const BASE = "/api/v1/analytics"
 describe("the README", () => {
   it("shows the settings that there are", () => {
     expect(marked(read("README.md"), "settings"), "Run `npm run tables`.").toBe(settingsTable())
+  })
+
+  it("quotes the figures of the newest run, and no other", () => {
+    expect(marked(read("README.md"), "figures"), "Run `npm run tables`.").toBe(figuresTable())
   })
 })
 

@@ -1,0 +1,58 @@
+/** A careful client: events with ids, each sent again until it is acknowledged, whatever happens to the server. */
+import { randomUUID } from "node:crypto"
+import { setTimeout as sleep } from "node:timers/promises"
+
+const AGAIN_MS = 20
+const ANSWER_MS = 5_000
+const GIVE_UP_MS = 60_000
+
+export interface RetryingOptions {
+  /** Where to send: asked for each try, since a server that was started again may be elsewhere. */
+  readonly url: () => string
+  readonly events: number
+  readonly concurrency: number
+  /** Told how many are acknowledged. */
+  readonly onAcknowledged: (count: number) => void
+}
+
+/** Resolves when every event is acknowledged; the number of tries beyond the first ones. */
+export const sendUntilAcknowledged = async (options: RetryingOptions): Promise<number> => {
+  const { url, events, concurrency, onAcknowledged } = options
+  let next = 0
+  let acknowledged = 0
+  let retries = 0
+  const post = async (body: string): Promise<boolean> => {
+    try {
+      const response = await fetch(`${url()}/api/v1/analytics/event`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body,
+        signal: AbortSignal.timeout(ANSWER_MS),
+      })
+      await response.arrayBuffer()
+      return response.status === 201
+    } catch {
+      return false
+    }
+  }
+  const sender = async () => {
+    while (next < events) {
+      const turn = next++
+      const body = JSON.stringify({
+        event_type: "page_view",
+        id: randomUUID(),
+        visitor_id: `00000000-0000-4000-8000-${(turn % 500).toString(16).padStart(12, "0")}`,
+        page_url: `/page/${turn % 20}`,
+      })
+      const deadline = performance.now() + GIVE_UP_MS
+      while (!(await post(body))) {
+        if (performance.now() > deadline) throw new Error("an event was not acknowledged within a minute")
+        retries++
+        await sleep(AGAIN_MS)
+      }
+      onAcknowledged(++acknowledged)
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, sender))
+  return retries
+}

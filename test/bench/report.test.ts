@@ -1,0 +1,100 @@
+import { describe, expect, it } from "vitest"
+import { expectedFigures, makeCorpus, stamped } from "../../bench/load/corpus.ts"
+import { at, percentilesOfValues } from "../../bench/load/percentiles.ts"
+import { isMissed, textTable, verdict } from "../../bench/report/table.ts"
+import type { Run } from "../../bench/run.ts"
+import { atLeast, atMost, check, figure, median } from "../../bench/scenario.ts"
+
+const runWith = (outcome: Partial<Run["outcomes"][number]>, scale: Run["scale"] = "full"): Run => ({
+  date: "2025-12-08T12:00:00.000Z",
+  scale,
+  machine: {
+    cpu: "a processor",
+    cores: 2,
+    memoryGiB: 4,
+    system: "linux 6",
+    node: "v24",
+    generator: "wrk",
+    commit: null,
+    busyBefore: 0,
+  },
+  outcomes: [
+    {
+      scenario: "ingest",
+      title: "",
+      seconds: 1,
+      failure: null,
+      figures: [],
+      checks: [],
+      plots: [],
+      remarks: [],
+      ...outcome,
+    },
+  ],
+})
+
+describe("a verdict", () => {
+  it.each([
+    [figure("rate", 60, "%", atLeast(60)), "met"],
+    [figure("rate", 59.9, "%", atLeast(60)), "missed"],
+    [figure("time", 10, "ms", atMost(10)), "met"],
+    [figure("time", 10.1, "ms", atMost(10)), "missed"],
+    [figure("time", Number.NaN, "ms", atMost(10)), "missed"],
+    [figure("size", 10, "MB"), ""],
+  ] as const)("of %o is %s", (measured, expected) => {
+    expect(verdict(measured, runWith({}))).toBe(expected)
+  })
+
+  it("is not given by a run that only checks that everything works", () => {
+    expect(verdict(figure("rate", 1, "%", atLeast(60)), runWith({}, "smoke"))).toBe("")
+  })
+})
+
+describe("a run", () => {
+  it("fails when a count is wrong, and says which", () => {
+    const run = runWith({ checks: [check("rows", 10, 10), check("letters", 3, 4)] })
+    expect(isMissed(run)).toBe(true)
+    expect(textTable(run)).toContain("WRONG: letters: 4, not 3")
+    expect(textTable(run)).toContain("1 of 2 counts are right")
+  })
+
+  it("fails when a scenario could not be measured", () => {
+    expect(isMissed(runWith({ failure: "no server" }))).toBe(true)
+  })
+
+  it("does not fail because a figure misses its aim", () => {
+    expect(isMissed(runWith({ figures: [figure("rate", 1, "%", atLeast(60))] }))).toBe(false)
+  })
+})
+
+describe("a corpus", () => {
+  const corpus = makeCorpus({ events: 200, ids: true, perRequest: 1 })
+
+  it("has requests whose length is what they say once the stamps are in", () => {
+    for (const [i, { text }] of corpus.requests.entries()) {
+      const [head = "", body = ""] = stamped(text, i, 7).split("\r\n\r\n")
+      expect(Number(/Content-Length: (\d+)/.exec(head)?.[1])).toBe(Buffer.byteLength(body))
+      expect(() => JSON.parse(body)).not.toThrow()
+    }
+  })
+
+  it("gives every event an id of its own, round after round", () => {
+    const ids = [0, 1].flatMap((round) =>
+      corpus.requests.map(({ text }, i) => /"id":"([^"]+)"/.exec(stamped(text, round * 200 + i, round))?.[1]),
+    )
+    expect(new Set(ids).size).toBe(400)
+  })
+
+  it("knows the figures of any number of requests", () => {
+    const pageViews = (sent: number) => expectedFigures(corpus, sent).pageViews
+    expect(expectedFigures(corpus, 450).events).toBe(450)
+    expect(pageViews(450)).toBe(2 * pageViews(200) + pageViews(50))
+    expect(pageViews(200)).toBeGreaterThan(0)
+  })
+})
+
+it("percentiles and medians are of the values", () => {
+  const values = Array.from({ length: 100 }, (_, i) => 100 - i)
+  expect([at(percentilesOfValues(values), 50), at(percentilesOfValues(values), 99)]).toEqual([50, 99])
+  expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5])
+})
