@@ -10,6 +10,8 @@ import { onPostgres, onRedis } from "./stores.ts"
 export interface Verdict {
   /** Acknowledged, and no row. */
   readonly lost: number
+  /** The same, where that was to be expected: Redis had not kept it. */
+  readonly lostWithRedis: number
   /** More rows than one. */
   readonly doubled: number
   /** Rows that nobody sent. */
@@ -37,6 +39,8 @@ export interface CheckOptions {
   readonly poison: ReadonlySet<number>
   /** Dead letters beside those, which no sender sent. */
   readonly otherDeadLetters: number
+  /** What was acknowledged between these moments (`performance.now()`) may be lost. */
+  readonly mayBeLost: ReadonlyArray<{ readonly from: number; readonly until: number }>
   /** Rows older than this may have been deleted by retention; unix milliseconds. */
   readonly keptSince: number | null
 }
@@ -331,17 +335,23 @@ export const check = async (journal: Journal, options: CheckOptions): Promise<Ve
     else others.push(row)
   }
   let lost = 0
+  let lostWithRedis = 0
   let doubled = 0
   const counted: Array<SentEvent> = []
   const { keptSince, poison } = options
-  for (const { event, acknowledged, sends } of journal.lines) {
+  for (const { event, acknowledged, acknowledgedAt, sends } of journal.lines) {
     const there = byMark.get(event.mark)?.length ?? 0
     const mayBeGone = keptSince !== null && event.at < keptSince + RETENTION_MARGIN_MS
     if (there > (event.id === null ? Math.min(sends, 1) : 1)) doubled++
-    if (there === 0 && acknowledged && !mayBeGone && !poison.has(event.mark)) lost++
+    const isLost = there === 0 && acknowledged && !mayBeGone && !poison.has(event.mark)
+    if (isLost) {
+      if (options.mayBeLost.some(({ from, until }) => acknowledgedAt >= from && acknowledgedAt <= until))
+        lostWithRedis++
+      else lost++
+    }
     if (poison.has(event.mark)) phantom += there
     // A deleted row says no more whether an unanswered event had arrived; its figures are taken as they are.
-    if (there > 0 || (acknowledged && !poison.has(event.mark))) counted.push(event)
+    if (there > 0 || (acknowledged && !isLost && !poison.has(event.mark))) counted.push(event)
   }
   const uncertain = journal.lines.some(
     ({ event, acknowledged }) =>
@@ -361,6 +371,7 @@ export const check = async (journal: Journal, options: CheckOptions): Promise<Ve
   }
   return {
     lost,
+    lostWithRedis,
     doubled,
     phantom,
     altered,

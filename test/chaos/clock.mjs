@@ -13,4 +13,9 @@ const look = () => {
 look()
 setInterval(look, 100).unref()
 const now = Date.now.bind(Date)
-Date.now = () => now() + offset
+const shifted = () => now() + offset
+globalThis.Date = new Proxy(Date, {
+  construct: (target, args, newTarget) =>
+    Reflect.construct(target, args.length === 0 ? [shifted()] : args, newTarget),
+  get: (target, name) => (name === "now" ? shifted : Reflect.get(target, name)),
+})

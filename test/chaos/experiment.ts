@@ -1,4 +1,5 @@
 /** One experiment: a world, senders, dashboards, a fault; then the faults end, the streams drain, and everything is compared. */
+import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Random } from "../traffic/random.ts"
@@ -83,15 +84,18 @@ const becomesWhole = (world: World, within: number): Promise<boolean> =>
 export const runExperiment = async (options: ExperimentOptions): Promise<Outcome> => {
   const { fault, print } = options
   const dice = new Random(options.seed)
+  mkdirSync(options.folder, { recursive: true })
   const world = await startWorld(
     {
       folder: options.folder,
-      root: options.root,
+      root: fault.root?.(options.root, options.folder) ?? options.root,
+      newRoot: options.root,
       nodes: options.nodes,
       random: new Random(dice.integer(0, 2 ** 32 - 1)),
       env: fault.env?.(options.folder) ?? {},
-      proxied: fault.proxied ?? false,
-      fsync: options.fsync,
+      between: fault.between ?? "nothing",
+      fsync: fault.fsync ?? options.fsync,
+      redisClockFile: fault.redisClockFile?.(options.folder),
       postgresMegabytes: fault.postgresMegabytes ?? null,
     },
     print,
@@ -117,6 +121,7 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
       broken: (sentence) => broken.push(sentence),
       note: (text) => notes.push(text),
       otherDeadLetters: 0,
+      mayBeLost: [],
     }
     await fault.strike(strike)
     const mended = performance.now()
@@ -142,13 +147,14 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
       counters: fault.counters ?? false,
       poison: strike.poison,
       otherDeadLetters: strike.otherDeadLetters,
+      mayBeLost: strike.mayBeLost,
       keptSince: fault.retentionDays === undefined ? null : Date.now() - fault.retentionDays * 86_400_000,
     })
     return {
       fault: fault.name,
       nodes: options.nodes,
       seed: options.seed,
-      fsync: options.fsync,
+      fsync: fault.fsync ?? options.fsync,
       verdict,
       broken,
       secondsToWhole: seconds,

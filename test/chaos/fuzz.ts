@@ -170,10 +170,11 @@ const world = await startWorld(
   {
     folder: join(base, "fuzz"),
     root: process.cwd(),
+    newRoot: process.cwd(),
     nodes: 1,
     random,
     env: {},
-    proxied: false,
+    between: "nothing",
     fsync: "everysec",
     postgresMegabytes: null,
   },

@@ -18,6 +18,15 @@ export interface JournalLine {
   readonly event: SentEvent
   sends: number
   acknowledged: boolean
+  /** `performance.now()` of the first answer that said so. */
+  acknowledgedAt: number
+}
+
+/** Marks an event as acknowledged. */
+export const acknowledge = (line: JournalLine): void => {
+  if (line.acknowledged) return
+  line.acknowledged = true
+  line.acknowledgedAt = performance.now()
 }
 
 export class Journal {
@@ -30,7 +39,12 @@ export class Journal {
   readonly latencies: Array<number> = []
 
   add(event: Omit<SentEvent, "mark">): JournalLine {
-    const line = { event: { ...event, mark: this.lines.length }, sends: 0, acknowledged: false }
+    const line = {
+      event: { ...event, mark: this.lines.length },
+      sends: 0,
+      acknowledged: false,
+      acknowledgedAt: 0,
+    }
     this.lines.push(line)
     return line
   }

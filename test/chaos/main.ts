@@ -4,6 +4,7 @@ import { parseArgs } from "node:util"
 import { newFolder, removeFoldersOfKilledRuns } from "../support/temporaryFolder.ts"
 import { experimentFolder, type Outcome, runExperiment } from "./experiment.ts"
 import { FAULTS, type Fault } from "./faults.ts"
+import { removeNamespacesOfKilledRuns } from "./network.ts"
 
 const HELP = `Usage: npm run chaos -- [fault …] [options]
 
@@ -65,7 +66,7 @@ const faultOf = (name: string): Fault => {
 const describe = ({ fault, nodes, seed, verdict, ...outcome }: Outcome): string =>
   [
     `${outcome.ok ? "kept  " : "BROKEN"} ${fault.padEnd(22)} nodes ${nodes} seed ${seed}: ${verdict.acknowledged} acknowledged, ` +
-      `${verdict.lost} lost, ${verdict.doubled} doubled, ${verdict.phantom} phantom, ${verdict.altered} altered, ` +
+      `${verdict.lost} lost, ${verdict.lostWithRedis > 0 ? `${verdict.lostWithRedis} lost with Redis, ` : ""}${verdict.doubled} doubled, ${verdict.phantom} phantom, ${verdict.altered} altered, ` +
       `${verdict.wrongFigures.length} of ${verdict.figures} figures wrong, whole after ${outcome.secondsToWhole?.toFixed(1) ?? "∞"} s, ` +
       `${outcome.peakMemory} MiB, answers ${JSON.stringify(outcome.answers)} ${outcome.notes.join(", ")}`,
     ...outcome.broken.slice(0, 8).map((sentence) => `       ${sentence}`),
@@ -90,11 +91,19 @@ const run = async (): Promise<number> => {
   const until = performance.now() + integer("minutes", values.minutes, 1, 10_000) * 60_000
   const faults = positionals.length === 0 ? FAULTS : positionals.map(faultOf)
   removeFoldersOfKilledRuns()
+  removeNamespacesOfKilledRuns()
   const base = newFolder()
   const outcomes: Array<Outcome> = []
   let failed = 0
+  let skipped = 0
   console.log(`seed ${seed}`)
   for (const fault of faults) {
+    const missing = fault.missing?.(process.cwd()) ?? null
+    if (missing !== null) {
+      console.log(`skipped ${fault.name}: ${missing}`)
+      skipped++
+      continue
+    }
     for (const count of nodes) {
       if (performance.now() > until) {
         console.log("The time is over; what is left was not run.")
@@ -120,7 +129,9 @@ const run = async (): Promise<number> => {
   if (values.keep) console.log(`Logs and data: ${base}`)
   else rmSync(base, { recursive: true, force: true, maxRetries: 5 })
   const kept = outcomes.filter(({ ok }) => ok).length
-  console.log(`${kept} kept, ${outcomes.length - kept} broken, ${failed} could not be run`)
+  console.log(
+    `${kept} kept, ${outcomes.length - kept} broken, ${failed} could not be run${skipped > 0 ? `, ${skipped} faults skipped` : ""}`,
+  )
   return failed === 0 && kept === outcomes.length ? 0 : 1
 }
 

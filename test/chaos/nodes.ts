@@ -6,8 +6,10 @@ import { freePort } from "../support/freePort.ts"
 
 export interface NodeOptions {
   readonly name: string
-  /** The folder whose `src/main.ts` runs. */
-  readonly root: string
+  /** Where it listens. */
+  readonly host: string
+  /** Put before its command. */
+  readonly command: ReadonlyArray<string>
   readonly env: Readonly<Record<string, string>>
   /** Everything it wrote to stderr. */
   readonly logFile: string
@@ -17,6 +19,8 @@ const READY_MS = 40_000
 export class ChaosNode {
   readonly #options: NodeOptions
   readonly port: number
+  /** The folder whose `src/main.ts` runs at the next start. */
+  root: string
   #child: ChildProcess | null = null
   #exited: Promise<number | null> = Promise.resolve(null)
   /** Times it was started. */
@@ -25,20 +29,21 @@ export class ChaosNode {
   crashes = 0
   #expected = false
 
-  private constructor(options: NodeOptions, port: number) {
+  private constructor(options: NodeOptions, root: string, port: number) {
     this.#options = options
+    this.root = root
     this.port = port
   }
 
-  static async make(options: NodeOptions): Promise<ChaosNode> {
-    return new ChaosNode(options, await freePort())
+  static async make(options: NodeOptions, root: string): Promise<ChaosNode> {
+    return new ChaosNode(options, root, await freePort())
   }
 
   get name(): string {
     return this.#options.name
   }
   get url(): string {
-    return `http://127.0.0.1:${this.port}`
+    return `http://${this.#options.host}:${this.port}`
   }
   get pid(): number | null {
     return this.#child?.pid ?? null
@@ -62,10 +67,11 @@ export class ChaosNode {
   }
 
   #launch(): void {
-    const { root, env, logFile } = this.#options
-    const child = spawn(process.execPath, ["src/main.ts"], {
-      cwd: root,
-      env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: String(this.port), ...env },
+    const { host, command, env, logFile } = this.#options
+    const [file = process.execPath, ...args] = [...command, process.execPath, "src/main.ts"]
+    const child = spawn(file, args, {
+      cwd: this.root,
+      env: { PATH: process.env.PATH, HOST: host, PORT: String(this.port), ...env },
       stdio: ["ignore", "ignore", "pipe"],
     })
     this.#child = child

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Random } from "../traffic/random.ts"
 import { isBody } from "../traffic/traffic.ts"
-import type { Journal, JournalLine, SentEvent } from "./journal.ts"
+import { acknowledge, type Journal, type JournalLine, type SentEvent } from "./journal.ts"
 
 export const SITES = ["main", "blog"] as const
 
@@ -18,6 +18,10 @@ export interface SendersOptions {
   readonly daysAgo: number
   /** Milliseconds that every event lies in the past. */
   readonly atLeastAgo: number
+  /** Older events always have an id, so that each is sent until it is acknowledged: days. */
+  readonly idsBeyondDays?: number
+  /** Most milliseconds before an event is sent again; longer after each failure up to here. */
+  readonly mostPatient?: number
 }
 
 const TYPES = [
@@ -85,7 +89,7 @@ export class Senders {
     const ago =
       random.chance(0.7) || this.#options.daysAgo === 0 ? 0 : random.next() * this.#options.daysAgo * DAY
     return this.#journal.add({
-      id: random.chance(0.85) ? random.uuid() : null,
+      id: random.chance(0.85) || ago > (this.#options.idsBeyondDays ?? Infinity) * DAY ? random.uuid() : null,
       site: random.pick(SITES),
       visitor,
       type,
@@ -96,7 +100,7 @@ export class Senders {
   }
 
   async #sender(): Promise<void> {
-    const { batch, pause, patience } = this.#options
+    const { batch, pause, patience, mostPatient = 1000 } = this.#options
     while (this.#stoppedAt === null) {
       const size = this.#random.chance(0.5) ? 1 : this.#random.integer(1, batch)
       const lines = Array.from({ length: size }, () => this.#make())
@@ -106,7 +110,8 @@ export class Senders {
         open = open.filter((line) => line.event.id !== null && !line.acknowledged)
         const given = this.#stoppedAt
         if (given !== null && performance.now() - given > patience) break
-        if (open.length > 0) await sleep(Math.min(50 * 2 ** attempt, 1000) * (0.5 + this.#random.next()))
+        if (open.length > 0)
+          await sleep(Math.min(50 * 2 ** attempt, mostPatient) * (0.5 + this.#random.next()))
       }
       // A sender that forgot that it was answered.
       const again = lines.filter((line) => line.event.id !== null)
@@ -160,7 +165,7 @@ export class Senders {
       }
     }
     lines.forEach((line, index) => {
-      if (!refused.has(index)) line.acknowledged = true
+      if (!refused.has(index)) acknowledge(line)
     })
   }
 }

@@ -29,11 +29,16 @@ export class TcpProxy {
     this.#server = createServer((client) => this.#join(client, target()))
   }
 
-  /** Listens on a free port of 127.0.0.1. */
-  static async start(target: () => number): Promise<TcpProxy> {
+  /** Listens on a free port of `host` and connects to `target`, a port of 127.0.0.1. */
+  static async start(target: () => number, host: string): Promise<TcpProxy> {
     const proxy = new TcpProxy(target)
-    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve))
+    await new Promise<void>((resolve) => proxy.#server.listen(0, host, resolve))
     return proxy
+  }
+
+  get host(): string {
+    const address = this.#server.address()
+    return typeof address === "object" && address !== null ? address.address : ""
   }
 
   get port(): number {

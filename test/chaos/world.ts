@@ -4,10 +4,11 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Random } from "../traffic/random.ts"
 import type { Journal } from "./journal.ts"
+import { canUseNamespaces, namespacePlace, type Place, plainPlace, type Wire } from "./network.ts"
 import { ChaosNode } from "./nodes.ts"
 import { SITES } from "./senders.ts"
 import { type ChaosStores, startStores } from "./stores.ts"
-import { TcpProxy } from "./tcpProxy.ts"
+import type { TcpProxy } from "./tcpProxy.ts"
 
 export const PARTITIONS = 4
 export const TIME_ZONE = "Pacific/Auckland"
@@ -15,21 +16,26 @@ export const PREFIX = "maicivy"
 
 export interface WorldOptions {
   readonly folder: string
-  /** Whose `src` runs. */
+  /** Whose `src` runs in the beginning. */
   readonly root: string
+  /** The version that is tested; an upgrade begins with another. */
+  readonly newRoot: string
   readonly nodes: number
   readonly random: Random
   readonly env: Readonly<Record<string, string>>
-  readonly proxied: boolean
+  /** What lies between nodes and stores: nothing, proxies, or networks of their own where the machine allows it. */
+  readonly between: "nothing" | "proxies" | "networks"
   readonly fsync: "always" | "everysec"
   readonly postgresMegabytes: number | null
+  /** Where Redis finds what its clock is ahead by, see {@link startStores}. */
+  readonly redisClockFile?: string | undefined
 }
 
-/** A node and the proxies through which it reaches the stores, where there are any. */
+/** A node, and the wires to its stores, where there are any. */
 export interface Seat {
   readonly node: ChaosNode
-  readonly redisProxy: TcpProxy | null
-  readonly postgresProxy: TcpProxy | null
+  readonly redis: Wire | null
+  readonly postgres: Wire | null
 }
 
 export interface World {
@@ -44,9 +50,10 @@ export interface World {
   readonly stop: () => Promise<void>
 }
 
-const through = (url: string, proxy: TcpProxy | null): string => {
-  if (proxy === null) return url
+const through = (url: string, proxy: TcpProxy | undefined): string => {
+  if (proxy === undefined) return url
   const changed = new URL(url)
+  changed.hostname = proxy.host
   changed.port = String(proxy.port)
   return changed.href
 }
@@ -56,6 +63,7 @@ export const startWorld = async (options: WorldOptions, print: (line: string) =>
   mkdirSync(options.folder, { recursive: true })
   const stores = await startStores(options)
   const seats: Array<Seat> = []
+  const places: Array<Place> = []
   const schedule: Array<string> = []
   const began = performance.now()
   const stop = async () => {
@@ -63,10 +71,7 @@ export const startWorld = async (options: WorldOptions, print: (line: string) =>
     stores.postgres.resume()
     for (const { node } of seats) node.signal("SIGCONT")
     await Promise.all(seats.map(({ node }) => node.end("SIGKILL")))
-    for (const { redisProxy, postgresProxy } of seats) {
-      await redisProxy?.stop()
-      await postgresProxy?.stop()
-    }
+    for (const place of places) await place.stop()
     await stores.stop()
   }
   const env = {
@@ -80,21 +85,31 @@ export const startWorld = async (options: WorldOptions, print: (line: string) =>
     ...options.env,
   }
   try {
+    const targets = { redis: () => stores.redis.port, postgres: () => stores.postgres.port }
     for (let i = 0; i < options.nodes; i++) {
-      const redisProxy = options.proxied ? await TcpProxy.start(() => stores.redis.port) : null
-      const postgresProxy = options.proxied ? await TcpProxy.start(() => stores.postgres.port) : null
+      const place =
+        options.between === "nothing"
+          ? null
+          : options.between === "networks" && canUseNamespaces()
+            ? await namespacePlace(targets, i)
+            : await plainPlace(targets)
+      if (place !== null) places.push(place)
       const name = String.fromCharCode(65 + i)
-      const node = await ChaosNode.make({
-        name,
-        root: options.root,
-        env: {
-          ...env,
-          REDIS_URL: through(stores.redis.url, redisProxy),
-          DATABASE_URL: through(stores.postgres.url, postgresProxy),
+      const node = await ChaosNode.make(
+        {
+          name,
+          host: place?.host ?? "127.0.0.1",
+          command: place?.command ?? [],
+          env: {
+            ...env,
+            REDIS_URL: through(stores.redis.url, place?.redis.proxy),
+            DATABASE_URL: through(stores.postgres.url, place?.postgres.proxy),
+          },
+          logFile: join(options.folder, `node-${name}.log`),
         },
-        logFile: join(options.folder, `node-${name}.log`),
-      })
-      seats.push({ node, redisProxy, postgresProxy })
+        options.root,
+      )
+      seats.push({ node, redis: place?.redis ?? null, postgres: place?.postgres ?? null })
       await node.start()
     }
   } catch (error) {
@@ -143,4 +158,6 @@ export interface Strike {
   readonly note: (text: string) => void
   /** Dead letters that no sender sent. */
   otherDeadLetters: number
+  /** What was acknowledged between these moments (`performance.now()`) may be lost, as the documentation says. */
+  readonly mayBeLost: Array<{ readonly from: number; readonly until: number }>
 }

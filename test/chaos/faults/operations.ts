@@ -1,0 +1,177 @@
+/** What operators do, and what happens to clocks, while events arrive. */
+import { existsSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { hasFaketime } from "../stores.ts"
+import { nextVersion, previousVersion, whyNoPreviousVersion } from "../versions.ts"
+import { again, type Strike, seatOf } from "../world.ts"
+import { command, type Fault, PAUSE_MS, restart } from "./fault.ts"
+
+const nodeClock = (folder: string) => join(folder, "node-clock")
+const redisClock = (folder: string) => join(folder, "redis-clock")
+
+/** Replaces the nodes one by one, each by a SIGTERM and a start of the sources in `root`, with time in between. */
+const replaceNodes = async ({ world, broken }: Strike, root: string, milliseconds: number) => {
+  for (const seat of world.seats) {
+    await sleep(2000)
+    const code = await seat.node.end("SIGTERM")
+    if (code !== 0) broken(`SIGTERM ended ${seat.node.name} with exit code ${code}`)
+    seat.node.root = root
+    await seat.node.start()
+    world.log(`${seat.node.name} is the new version`)
+    await sleep(milliseconds / world.seats.length)
+  }
+}
+
+/** Retention and rebuild in turns until told to stop; stores and nodes may be away, so a failure is only noted. */
+const operate = async ({ world, note }: Strike, signal: AbortSignal) => {
+  const results = { done: 0, failed: 0 }
+  while (!signal.aborted) {
+    const args = world.random.chance(0.5) ? ["rebuild"] : ["retention", "--days", "3"]
+    try {
+      world.log(await command(world, args))
+      results.done++
+    } catch {
+      world.log(`${args[0]} failed`)
+      results.failed++
+    }
+    await sleep(500)
+  }
+  note(`${results.done} commands done, ${results.failed} failed`)
+}
+
+export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
+  {
+    name: "retention",
+    what: "the retention command runs through it, by cursor and by table, with a retention of 3 days",
+    counters: true,
+    retentionDays: 3,
+    strike: ({ world, milliseconds, broken }) =>
+      again(world, milliseconds, [200, 1000], async () => {
+        const cursor = world.random.chance(0.5) ? ["--cursor"] : []
+        try {
+          world.log(await command(world, ["retention", "--days", "3", ...cursor]))
+        } catch (error) {
+          broken(`retention failed: ${error instanceof Error ? error.message : error}`)
+        }
+      }),
+  },
+  {
+    name: "rebuild",
+    what: "the rebuild command runs through it, again and again",
+    strike: ({ world, milliseconds, broken }) =>
+      again(world, milliseconds, [200, 1500], async () => {
+        try {
+          world.log(await command(world, ["rebuild"]))
+        } catch (error) {
+          broken(`rebuild failed: ${error instanceof Error ? error.message : error}`)
+        }
+      }),
+  },
+  {
+    name: "clock",
+    what: "the nodes' clock jumps by an hour, forth and back; Redis', too, where libfaketime is installed",
+    env: (folder) => ({
+      CHAOS_CLOCK_FILE: nodeClock(folder),
+      NODE_OPTIONS: `--import=${new URL("../clock.mjs", import.meta.url).href}`,
+    }),
+    load: { atLeastAgo: 2 * 3_600_000 },
+    redisClockFile: (folder) => {
+      if (!hasFaketime()) return undefined
+      const file = redisClock(folder)
+      if (!existsSync(file)) writeFileSync(file, "+0")
+      return file
+    },
+    strike: async ({ world, milliseconds, note }) => {
+      const { folder, redisClockFile } = world.options
+      await again(world, milliseconds, [1000, 3000], async () => {
+        const seconds = world.random.pick([-1, 1]) * 3600
+        const whose = redisClockFile === undefined ? "nodes" : world.random.pick(["nodes", "Redis", "all"])
+        const set = (to: number) => {
+          if (whose !== "Redis") writeFileSync(nodeClock(folder), String(to * 1000))
+          if (whose !== "nodes") writeFileSync(redisClock(folder), to < 0 ? String(to) : `+${to}`)
+        }
+        set(seconds)
+        world.log(`the clock of ${whose} jumped by ${seconds / 3600} h`)
+        await sleep(world.random.integer(1000, 3000))
+        set(0)
+        world.log("it jumped back")
+      })
+      note(redisClockFile === undefined ? "nodes only" : "nodes and Redis")
+    },
+  },
+  {
+    name: "upgrade",
+    what: "nodes of the version before the newest migration are replaced one by one by this version, which migrates",
+    root: previousVersion,
+    missing: whyNoPreviousVersion,
+    strike: (strike) => replaceNodes(strike, strike.world.options.newRoot, strike.milliseconds),
+  },
+  {
+    name: "upgrade-to-next",
+    what: "nodes of this version are replaced one by one by one that has a migration more; old ones process nothing after it",
+    strike: (strike) => {
+      const { newRoot, folder } = strike.world.options
+      return replaceNodes(strike, nextVersion(newRoot, folder), strike.milliseconds)
+    },
+  },
+  {
+    name: "all-at-once",
+    what: "kills, pauses and cuts of nodes and stores in any order, while retention and rebuild run",
+    between: "proxies",
+    retentionDays: 3,
+    load: { idsBeyondDays: 2 },
+    milliseconds: 40_000,
+    strike: async (strike) => {
+      const { world, milliseconds } = strike
+      const over = new AbortController()
+      const operating = operate(strike, over.signal)
+      const { redis, postgres } = world.stores
+      const faults = {
+        "kill a node": async () => {
+          const seat = seatOf(world)
+          await seat.node.end("SIGKILL")
+          await restart(world, seat)
+        },
+        "stop a node": async () => {
+          const seat = seatOf(world)
+          await seat.node.end("SIGTERM")
+          await restart(world, seat)
+        },
+        "freeze a node": async () => {
+          const { node } = seatOf(world)
+          node.signal("SIGSTOP")
+          await sleep(world.random.integer(500, PAUSE_MS))
+          node.signal("SIGCONT")
+        },
+        "kill Redis": async () => redis.kill(),
+        "kill Postgres": async () => postgres.kill(),
+        "freeze Redis": async () => {
+          redis.pause()
+          await sleep(world.random.integer(500, 4000))
+          redis.resume()
+        },
+        "freeze Postgres": async () => {
+          postgres.pause()
+          await sleep(world.random.integer(500, 4000))
+          postgres.resume()
+        },
+        "cut a node off": async () => {
+          const seat = seatOf(world)
+          const wire = world.random.chance(0.5) ? seat.redis : seat.postgres
+          wire?.cut(true)
+          await sleep(world.random.integer(500, 6000))
+          wire?.cut(false)
+        },
+      }
+      await again(world, milliseconds, [200, 2500], async () => {
+        const [first = "kill a node", ...others] = Object.keys(faults) as Array<keyof typeof faults>
+        const drawn = world.random.pick([first, ...others])
+        world.log(drawn)
+        await faults[drawn]()
+      })
+      over.abort()
+      await operating
+    },
+  },
+]

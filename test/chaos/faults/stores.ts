@@ -1,0 +1,147 @@
+/** Stores that are full, read-only, have no connection to give, or forget their last seconds. */
+import { readdirSync, rmSync, statSync, truncateSync } from "node:fs"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import pg from "pg"
+import { fillDisk, onPostgres, onRedis } from "../stores.ts"
+import { again } from "../world.ts"
+import { command, type Fault, needsRoot } from "./fault.ts"
+
+/** The append-only file that Redis is writing to: the last one. */
+const appendOnlyFile = (folder: string): string =>
+  join(
+    folder,
+    readdirSync(folder)
+      .filter((file) => file.endsWith(".incr.aof"))
+      .sort()
+      .at(-1) ?? "",
+  )
+
+export const STORE_FAULTS: ReadonlyArray<Fault> = [
+  {
+    name: "redis-oom",
+    what: "Redis reaches its maxmemory for 2 to 4 s at a time",
+    counters: true,
+    strike: ({ world, milliseconds }) =>
+      onRedis(world.stores.redis.url, async (redis) => {
+        await again(world, milliseconds, [1000, 2500], async () => {
+          await redis.config("SET", "maxmemory", "1mb")
+          world.log("Redis is out of memory")
+          await sleep(world.random.integer(2000, 4000))
+          await redis.config("SET", "maxmemory", "1gb")
+          world.log("Redis has memory again")
+        })
+      }),
+  },
+  {
+    name: "redis-connections",
+    what: "Redis gives no connection for 2 to 5 s, and the nodes' are broken",
+    strike: ({ world, milliseconds }) =>
+      onRedis(world.stores.redis.url, async (redis) => {
+        await again(world, milliseconds, [1000, 2500], async () => {
+          await redis.config("SET", "maxclients", "1")
+          for (const type of ["NORMAL", "PUBSUB"])
+            await redis.call("CLIENT", "KILL", "TYPE", type, "SKIPME", "yes")
+          world.log("Redis' connections are taken")
+          await sleep(world.random.integer(2000, 5000))
+          await redis.config("SET", "maxclients", "10000")
+          world.log("Redis' connections are free again")
+        })
+      }),
+  },
+  {
+    name: "redis-lost-tail",
+    what: "Redis is killed and comes back without its last 1 to 2 s, as with appendfsync everysec; then the rebuild command",
+    fsync: "everysec",
+    strike: async ({ world, milliseconds, mayBeLost, note }) => {
+      let losses = 0
+      await again(world, milliseconds, [1000, 4000], async () => {
+        const file = appendOnlyFile(world.stores.redisLogFolder)
+        // Redis writes to the file before it answers, but may put that off for two seconds while a flush is under way.
+        const from = performance.now() - 2000
+        const { size } = statSync(file)
+        await sleep(world.random.integer(1000, 2000))
+        world.stores.redis.pause()
+        truncateSync(file, size)
+        mayBeLost.push({ from, until: performance.now() + 1000 })
+        world.stores.redis.kill()
+        losses++
+        world.log("Redis was killed and has lost its last seconds")
+      })
+      note(`${losses} times`)
+      await sleep(2000)
+      for (let attempt = 0; attempt < 10; attempt++) {
+        try {
+          world.log(await command(world, ["rebuild"]))
+          return
+        } catch {
+          await sleep(1000)
+        }
+      }
+      throw new Error("the figures could not be rebuilt")
+    },
+  },
+  {
+    name: "postgres-readonly",
+    what: "Postgres is read-only for 2 to 5 s at a time, as after a failover",
+    counters: true,
+    strike: ({ world, milliseconds }) =>
+      onPostgres(world.stores.postgres.url, async (client) => {
+        await client.query("SET default_transaction_read_only = off")
+        await again(world, milliseconds, [1000, 2500], async () => {
+          await client.query("ALTER SYSTEM SET default_transaction_read_only = on")
+          await client.query("SELECT pg_reload_conf()")
+          world.log("Postgres is read-only")
+          await sleep(world.random.integer(2000, 5000))
+          await client.query("ALTER SYSTEM RESET default_transaction_read_only")
+          await client.query("SELECT pg_reload_conf()")
+          world.log("Postgres can be written again")
+        })
+      }),
+  },
+  {
+    name: "postgres-disk-full",
+    what: "Postgres' disk, a small tmpfs, is full for 2 to 5 s at a time",
+    missing: needsRoot,
+    postgresMegabytes: 256,
+    milliseconds: 18_000,
+    strike: ({ world, milliseconds }) =>
+      again(world, milliseconds, [1000, 2500], async () => {
+        const ballast = fillDisk(world.stores.postgresFolder, 64 * 1024)
+        world.log("Postgres' disk is full")
+        await sleep(world.random.integer(2000, 5000))
+        rmSync(ballast, { force: true })
+        world.log("Postgres' disk has room again")
+      }),
+  },
+  {
+    name: "postgres-connections",
+    what: "another client holds every connection of Postgres for 3 to 6 s, and the nodes' are broken",
+    milliseconds: 14_000,
+    strike: ({ world, milliseconds, note }) =>
+      again(world, milliseconds, [1000, 2000], async () => {
+        const held: Array<pg.Client> = []
+        await onPostgres(world.stores.postgres.url, async (chief) => {
+          const end = performance.now() + world.random.integer(3000, 6000)
+          world.log("Postgres' connections are taken")
+          while (performance.now() < end) {
+            await chief.query(
+              "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'maicivy%'",
+            )
+            const client = new pg.Client({ connectionString: world.stores.postgres.url })
+            client.on("error", () => {})
+            try {
+              await client.connect()
+              held.push(client)
+            } catch {
+              await client.end().catch(() => {})
+              await sleep(20)
+            }
+          }
+          note(`${held.length} connections held`)
+        })
+        await Promise.all(held.map((client) => client.end().catch(() => {})))
+        world.log("Postgres' connections are free again")
+      }),
+  },
+]

@@ -1,0 +1,68 @@
+/** Other versions of this program: the one before the newest migration, from the repository's history, and one with a migration more. */
+import { spawnSync } from "node:child_process"
+import { cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+
+const MIGRATIONS = "src/events/migrations"
+
+const git = (root: string, ...args: Array<string>): string | null => {
+  const done = spawnSync("git", ["-C", root, ...args], { encoding: "utf8" })
+  return done.status === 0 ? done.stdout.trim() : null
+}
+
+const newestMigration = (root: string): string =>
+  readdirSync(join(root, MIGRATIONS))
+    .filter((file) => file.endsWith(".sql"))
+    .sort()
+    .at(-1) ?? ""
+
+/** The commit before the one that brought the newest migration; `null` when the history does not say. */
+const previousCommit = (root: string): string | null => {
+  const added = git(
+    root,
+    "log",
+    "--diff-filter=A",
+    "--format=%H",
+    "-1",
+    "--",
+    join(MIGRATIONS, newestMigration(root)),
+  )
+  return added === null || added === "" ? null : git(root, "rev-parse", "--verify", `${added}^`)
+}
+
+/** Why the version before cannot be had, or `null` when it can. */
+export const whyNoPreviousVersion = (root: string): string | null =>
+  previousCommit(root) === null ? "it needs the repository's history" : null
+
+/** The sources of the version before, in a folder of their own, run with this version's packages. */
+export const previousVersion = (root: string, folder: string): string => {
+  const target = join(folder, "previous-version")
+  mkdirSync(target, { recursive: true })
+  const archive = spawnSync(
+    "git",
+    ["-C", root, "archive", previousCommit(root) ?? "", "src", "package.json"],
+    {
+      maxBuffer: 1024 ** 3,
+    },
+  )
+  const unpacked = spawnSync("tar", ["-x", "-C", target], { input: archive.stdout })
+  if (archive.status !== 0 || unpacked.status !== 0) throw new Error(`no previous version: ${archive.stderr}`)
+  symlinkSync(join(root, "node_modules"), join(target, "node_modules"))
+  return target
+}
+
+/** A copy of the program that has a migration more. */
+export const nextVersion = (root: string, folder: string): string => {
+  const target = join(folder, "next-version")
+  if (existsSync(target)) return target
+  mkdirSync(target, { recursive: true })
+  for (const each of ["src", "package.json"])
+    cpSync(join(root, each), join(target, each), { recursive: true })
+  symlinkSync(join(root, "node_modules"), join(target, "node_modules"))
+  // Nothing older can write to what it does not know: an added column that must be given, as an incompatible change has.
+  writeFileSync(
+    join(target, MIGRATIONS, "900_next.sql"),
+    "CREATE TABLE next_version (only_row boolean PRIMARY KEY DEFAULT true);\n",
+  )
+  return target
+}
