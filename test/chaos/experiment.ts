@@ -95,7 +95,6 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
       env: fault.env?.(options.folder) ?? {},
       between: fault.between ?? "nothing",
       fsync: fault.fsync ?? options.fsync,
-      redisClockFile: fault.redisClockFile?.(options.folder),
       postgresMegabytes: fault.postgresMegabytes ?? null,
     },
     print,

@@ -1,6 +1,6 @@
 /** A Redis and a PostgreSQL of one experiment's own, which it may kill, stop, starve and fill. */
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, statfsSync, writeFileSync } from "node:fs"
+import { mkdirSync, statfsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Exit, Logger, Scope } from "effect"
 import { Redis } from "ioredis"
@@ -35,36 +35,6 @@ export interface StoresOptions {
   readonly fsync: "always" | "everysec"
   /** Puts Postgres on a tmpfs of this size; needs root. */
   readonly postgresMegabytes: number | null
-  /** Redis' clock is shifted by what this file says (`+3600`), by libfaketime; needs that. */
-  readonly redisClockFile?: string | undefined
-}
-
-/** Where Debian's package puts it. */
-const FAKETIME = `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/faketime/libfaketime.so.1`
-
-/** Whether a store's clock can be shifted. */
-export const hasFaketime = (): boolean => existsSync(FAKETIME)
-
-/** Runs `start` with the environment that shifts the clock of what it spawns. */
-const withClock = <A, E, R>(
-  file: string | undefined,
-  start: Effect.Effect<A, E, R>,
-): Effect.Effect<A, E, R> => {
-  if (file === undefined) return start
-  const env = {
-    LD_PRELOAD: FAKETIME,
-    FAKETIME_TIMESTAMP_FILE: file,
-    FAKETIME_NO_CACHE: "1",
-    FAKETIME_DONT_FAKE_MONOTONIC: "1",
-  }
-  return Effect.acquireUseRelease(
-    Effect.sync(() => Object.assign(process.env, env)),
-    () => start,
-    () =>
-      Effect.sync(() => {
-        for (const name of Object.keys(env)) delete process.env[name]
-      }),
-  )
 }
 
 const signals = (running: RunningStore): ChaosStore => {
@@ -99,11 +69,13 @@ export const startStores = async (options: StoresOptions): Promise<ChaosStores> 
     await Effect.runPromise(Scope.close(scope, Exit.void).pipe(Effect.provide(Logger.layer([]))))
     if (options.postgresMegabytes !== null) spawnSync("umount", ["-l", postgresFolder])
   }
-  const redisOptions = { dataDir: redisFolder, fsync: options.fsync, maxMemoryBytes: 1024 ** 3 }
-  const both = Effect.all([
-    withClock(options.redisClockFile, embeddedRedis(redisOptions)),
-    embeddedPostgres({ dataDir: postgresFolder }),
-  ])
+  const both = Effect.all(
+    [
+      embeddedRedis({ dataDir: redisFolder, fsync: options.fsync, maxMemoryBytes: 1024 ** 3 }),
+      embeddedPostgres({ dataDir: postgresFolder }),
+    ],
+    { concurrency: "unbounded" },
+  )
   try {
     const [redis, postgres] = await Effect.runPromise(
       both.pipe(Effect.provideService(Scope.Scope, scope), Effect.provide(Logger.layer([]))),

@@ -27,8 +27,6 @@ export interface WorldOptions {
   readonly between: "nothing" | "proxies" | "networks"
   readonly fsync: "always" | "everysec"
   readonly postgresMegabytes: number | null
-  /** Where Redis finds what its clock is ahead by, see {@link startStores}. */
-  readonly redisClockFile?: string | undefined
 }
 
 /** A node, and the wires to its stores, where there are any. */

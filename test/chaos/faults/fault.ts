@@ -21,8 +21,6 @@ export interface Fault {
   /** Redis' appendfsync, where the run's own would not do. */
   readonly fsync?: "everysec"
   readonly postgresMegabytes?: number
-  /** Where Redis finds what its clock is ahead by. */
-  readonly redisClockFile?: (folder: string) => string | undefined
   /** The sources that nodes start with, where those are not the run's. */
   readonly root?: (root: string, folder: string) => string
   /** Days after which retention deletes during the run. */

@@ -1,14 +1,12 @@
 /** What operators do, and what happens to clocks, while events arrive. */
-import { existsSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import { hasFaketime } from "../stores.ts"
 import { nextVersion, previousVersion, whyNoPreviousVersion } from "../versions.ts"
 import { again, type Strike, seatOf } from "../world.ts"
 import { command, type Fault, PAUSE_MS, restart } from "./fault.ts"
 
-const nodeClock = (folder: string) => join(folder, "node-clock")
-const redisClock = (folder: string) => join(folder, "redis-clock")
+const clockFile = (folder: string) => join(folder, "clock")
 
 /** Replaces the nodes one by one, each by a SIGTERM and a start of the sources in `root`, with time in between. */
 const replaceNodes = async ({ world, broken }: Strike, root: string, milliseconds: number) => {
@@ -70,34 +68,22 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "clock",
-    what: "the nodes' clock jumps by an hour, forth and back; Redis', too, where libfaketime is installed",
+    what: "the nodes' clock jumps by an hour, forth and back",
     env: (folder) => ({
-      CHAOS_CLOCK_FILE: nodeClock(folder),
+      CHAOS_CLOCK_FILE: clockFile(folder),
       NODE_OPTIONS: `--import=${new URL("../clock.mjs", import.meta.url).href}`,
     }),
     load: { atLeastAgo: 2 * 3_600_000 },
-    redisClockFile: (folder) => {
-      if (!hasFaketime()) return undefined
-      const file = redisClock(folder)
-      if (!existsSync(file)) writeFileSync(file, "+0")
-      return file
-    },
-    strike: async ({ world, milliseconds, note }) => {
-      const { folder, redisClockFile } = world.options
+    strike: async ({ world, milliseconds }) => {
+      const file = clockFile(world.options.folder)
       await again(world, milliseconds, [1000, 3000], async () => {
-        const seconds = world.random.pick([-1, 1]) * 3600
-        const whose = redisClockFile === undefined ? "nodes" : world.random.pick(["nodes", "Redis", "all"])
-        const set = (to: number) => {
-          if (whose !== "Redis") writeFileSync(nodeClock(folder), String(to * 1000))
-          if (whose !== "nodes") writeFileSync(redisClock(folder), to < 0 ? String(to) : `+${to}`)
-        }
-        set(seconds)
-        world.log(`the clock of ${whose} jumped by ${seconds / 3600} h`)
+        const hours = world.random.pick([-1, 1])
+        writeFileSync(file, String(hours * 3_600_000))
+        world.log(`the nodes' clock jumped by ${hours} h`)
         await sleep(world.random.integer(1000, 3000))
-        set(0)
-        world.log("it jumped back")
+        writeFileSync(file, "0")
+        world.log("the nodes' clock jumped back")
       })
-      note(redisClockFile === undefined ? "nodes only" : "nodes and Redis")
     },
   },
   {
