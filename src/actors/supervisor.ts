@@ -10,7 +10,7 @@ import * as FiberMap from "effect/FiberMap"
 import type * as Scope from "effect/Scope"
 import { SCHEMA_TOO_NEW } from "../events/schemaVersion.ts"
 import { Fenced, StoreError } from "../stores/errors.ts"
-import { connectRedis, type RedisConnection, type RedisSettings } from "../stores/redis.ts"
+import { awaitReady, connectRedis, type RedisConnection, type RedisSettings } from "../stores/redis.ts"
 import { makePartitionLog } from "../stream/partitionLog.ts"
 import {
   announceHttpNode,
@@ -76,6 +76,8 @@ const ownPartition = (
     )
     if (!held) return
     const reader = yield* connectRedis(options.redisSettings, "read", `read-${partition}`)
+    // To the actor, a read that fails means that Redis was away.
+    yield* awaitReady(reader, LEASE_MS)
     const log = makePartitionLog({
       prefix: options.prefix,
       partition,

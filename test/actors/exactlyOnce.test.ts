@@ -1,24 +1,11 @@
 import { randomUUID } from "node:crypto"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { decodePayload, encodePayload } from "../../src/domain/event.ts"
-import { acquireEpoch, writeBatch } from "../../src/events/batchWriter.ts"
+import { encodePayload } from "../../src/domain/event.ts"
+import { acquireEpoch } from "../../src/events/batchWriter.ts"
 import { listDeadLetters, replayDeadLetter } from "../../src/stream/deadLetters.ts"
-import { streamKeys } from "../../src/stream/keys.ts"
 import { eventually } from "../support/index.ts"
-import { PARTITIONS, type Pipeline, pipeline, run } from "./support.ts"
-
-/** Postgres' half of a batch, and then the crash: what an owner leaves that dies before it has told Redis. */
-const crashBeforeFigures = async (each: Pipeline, partition: number, most: number) => {
-  const { epoch } = await run(acquireEpoch(each.postgres, partition))
-  const found = await each.redis.xrange(streamKeys(each.prefix, partition).events, "-", "+", "COUNT", most)
-  const entries = found.map(([streamId, fields]) => {
-    const event = decodePayload(fields[1] ?? "")
-    if (typeof event === "string") throw new Error(event)
-    return { streamId, event }
-  })
-  await run(writeBatch(each.postgres, { partition, epoch, entries, calendar: each.calendar }))
-}
+import { crashBeforeFigures, PARTITIONS, type Pipeline, pipeline, run } from "./support.ts"
 
 describe("an event", () => {
   test("is counted once in Postgres and in the figures", async () => {

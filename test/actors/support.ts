@@ -4,9 +4,10 @@ import { Effect, Exit, Fiber, Logger, Scope } from "effect"
 import { onTestFinished } from "vitest"
 import { runSupervisor } from "../../src/actors/supervisor.ts"
 import { makeFigures } from "../../src/aggregates/figures.ts"
-import { decodeEvent, encodePayload, Rejection } from "../../src/domain/event.ts"
+import { decodeEvent, decodePayload, encodePayload, Rejection } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
+import { acquireEpoch, writeBatch } from "../../src/events/batchWriter.ts"
 import { ensureDeployment } from "../../src/events/deployment.ts"
 import { migrate } from "../../src/events/migrate.ts"
 import { makeLivePublisher } from "../../src/live/publisher.ts"
@@ -153,3 +154,15 @@ export const pipeline = async (options: PipelineOptions = {}) => {
 }
 
 export type Pipeline = Awaited<ReturnType<typeof pipeline>>
+
+/** Postgres' half of a batch, and then the crash: what an owner leaves that dies before it has told Redis. */
+export const crashBeforeFigures = async (each: Pipeline, partition: number, most: number) => {
+  const { epoch } = await run(acquireEpoch(each.postgres, partition))
+  const found = await each.redis.xrange(streamKeys(each.prefix, partition).events, "-", "+", "COUNT", most)
+  const entries = found.map(([streamId, fields]) => {
+    const event = decodePayload(fields[1] ?? "")
+    if (typeof event === "string") throw new Error(event)
+    return { streamId, event }
+  })
+  await run(writeBatch(each.postgres, { partition, epoch, entries, calendar: each.calendar }))
+}

@@ -2,10 +2,11 @@ import { randomUUID } from "node:crypto"
 import pg from "pg"
 import { expect, test } from "vitest"
 import { rebuildPartition } from "../../src/aggregates/rebuild.ts"
+import { periodKey } from "../../src/domain/period.ts"
 import { connectRedis } from "../../src/stores/redis.ts"
 import { figureKeys, streamKeys } from "../../src/stream/keys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
-import { PARTITIONS, type Pipeline, pipeline, run } from "../actors/support.ts"
+import { crashBeforeFigures, PARTITIONS, type Pipeline, pipeline, run } from "../actors/support.ts"
 import { eventually } from "../support/index.ts"
 
 const rebuild = async (each: Pipeline) => {
@@ -108,6 +109,31 @@ test("visitors of a period whose raw events are partly gone keep their number", 
   await run(each.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(gone)]))
   await rebuild(each)
   expect(await run(each.figures.stats("main", "month"))).toEqual(before)
+})
+
+test("visitors whose owner died before their figures are in a period whose raw events are partly gone", async () => {
+  const each = await pipeline()
+  const node = each.startNode()
+  const today = each.calendar.startOf(each.calendar.dayOf(Date.now()))
+  const send = (timestamp: number) =>
+    each.send({ event_type: "page_view", visitor_id: randomUUID(), timestamp })
+  for (let i = 0; i < 30; i++) await send(today - 1000 - i)
+  await each.drained()
+  await node.stop()
+  await run(each.postgres.query("test", "DELETE FROM event_chunks WHERE first_at < $1", [new Date(today)]))
+  await run(each.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(today)]))
+  for (let i = 0; i < 20; i++) await send(Date.now())
+  for (let partition = 0; partition < PARTITIONS; partition++) await crashBeforeFigures(each, partition, 1000)
+  await rebuild(each)
+  const uniques = async (period: "week" | "month") =>
+    (await run(each.figures.stats("main", period))).unique_visitors
+  // A week or month that began today has nobody of yesterday.
+  const expected = (period: "week" | "month") =>
+    periodKey(period, each.calendar.dayOf(today)) === periodKey(period, each.calendar.dayOf(today - 1))
+      ? 50
+      : 20
+  expect([await uniques("week"), await uniques("month")]).toEqual([expected("week"), expected("month")])
+  expect(await each.backlog()).toBe(0)
 })
 
 test("a partition with thousands of current visitors and themes is rebuilt", async () => {

@@ -30,6 +30,8 @@ export interface Outcome {
   readonly fault: string
   readonly nodes: number
   readonly seed: number
+  /** When it began, ISO 8601. */
+  readonly at: string
   readonly fsync: string
   readonly verdict: Verdict
   /** Promises beside the figures that were not kept. */
@@ -83,6 +85,7 @@ const becomesWhole = (world: World, within: number): Promise<boolean> =>
 /** Runs one. Everything it started is ended when it resolves or rejects. */
 export const runExperiment = async (options: ExperimentOptions): Promise<Outcome> => {
   const { fault, print } = options
+  const at = new Date().toISOString()
   const dice = new Random(options.seed)
   mkdirSync(options.folder, { recursive: true })
   const world = await startWorld(
@@ -153,6 +156,7 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
       fault: fault.name,
       nodes: options.nodes,
       seed: options.seed,
+      at,
       fsync: fault.fsync ?? options.fsync,
       verdict,
       broken,

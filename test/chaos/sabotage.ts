@@ -32,14 +32,14 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
     edits: [
       {
         file: "src/stream/producer.ts",
-        from: "    turn.done.push(done)\n",
+        from: "    group.done.push(done)\n",
         to: "    queueMicrotask(() => done(null))\n",
       },
       // What the connection breaks under, or what is never sent, is then lost without a word.
       {
         file: "src/stream/producer.ts",
-        from: "    appendScript\n      .run(redis, keys,",
-        to: "    ;(redis.status === 'ready' && Math.random() < 0.999 ? appendScript : { run: () => Promise.reject(new Error('away')) })\n      .run(redis, keys,",
+        from: "    appendScript.run(redis, keys, args)",
+        to: "    ;(redis.status === 'ready' && Math.random() < 0.999 ? appendScript : { run: () => Promise.reject(new Error('away')) }).run(redis, keys, args)",
       },
     ],
   },

@@ -1,6 +1,6 @@
 /** A Redis and a PostgreSQL of one experiment's own, which it may kill, stop, starve and fill. */
 import { spawnSync } from "node:child_process"
-import { mkdirSync, statfsSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Exit, Logger, Scope } from "effect"
 import { Redis } from "ioredis"
@@ -37,12 +37,31 @@ export interface StoresOptions {
   readonly postgresMegabytes: number | null
 }
 
+/** A server's first process and those that it has started: PostgreSQL has one a connection, each in a group of its own. */
+const processesOf = (pid: number): ReadonlyArray<number> => [
+  pid,
+  ...readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((other) => {
+      try {
+        const stat = readFileSync(`/proc/${other}/stat`, "utf8")
+        // The parent is the second field after the name, which may hold spaces and parentheses.
+        return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === pid
+      } catch {
+        return false
+      }
+    }),
+]
+
 const signals = (running: RunningStore): ChaosStore => {
   const send = (signal: NodeJS.Signals) => {
-    try {
-      process.kill(running.pid(), signal)
-    } catch {
-      // It is being started again.
+    for (const pid of processesOf(running.pid())) {
+      try {
+        process.kill(pid, signal)
+      } catch {
+        // It has ended meanwhile, or is being started again.
+      }
     }
   }
   return {

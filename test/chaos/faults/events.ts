@@ -125,10 +125,10 @@ export const EVENT_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "overload",
-    what: "ten times more events than are processed, for a minute: Postgres works a tenth of the time, senders push as fast as answers come, against a backlog bound of 4,000",
+    what: "ten times more events than can be processed, for a minute: Postgres works one moment in 25, senders push as fast as answers come, against a backlog bound of 4,000",
     env: () => ({ MAX_BACKLOG: "4000" }),
     load: { senders: 24, pause: 2, batch: 120, mostPatient: 60 },
-    memoryLimit: 400,
+    memoryLimit: 512,
     milliseconds: 60_000,
     strike: async ({ world, journal, milliseconds, broken, note }) => {
       const sent = () => journal.lines.reduce((sum, { sends }) => sum + sends, 0)
@@ -137,9 +137,9 @@ export const EVENT_FAULTS: ReadonlyArray<Fault> = [
       world.log("Postgres is slow")
       while (performance.now() < end) {
         world.stores.postgres.pause()
-        await sleep(900)
+        await sleep(960)
         world.stores.postgres.resume()
-        await sleep(100)
+        await sleep(40)
       }
       world.log("Postgres is as fast as ever")
       const offered = sent() - before.sent
