@@ -10,7 +10,7 @@ import { Calendar } from "../domain/period.ts"
 import { ensureDeployment } from "../events/deployment.ts"
 import { migrate } from "../events/migrate.ts"
 import { recomputeDailyTotals } from "../events/recompute.ts"
-import { connectRedis } from "../stores/redis.ts"
+import { awaitReady, connectRedis } from "../stores/redis.ts"
 import { readBacklog } from "../stream/backlog.ts"
 import { makePartitionLog } from "../stream/partitionLog.ts"
 import { CommandError } from "./error.ts"
@@ -92,6 +92,7 @@ export const rebuild = (config: AppConfig, stores: CommandStores, command: Rebui
     yield* ensureDeployment(postgres, { ...deployment, sites: config.sites })
     const calendar = new Calendar(deployment.timeZone)
     const reader = yield* connectRedis(opened.stores.redis, "read", "rebuild")
+    yield* awaitReady(reader, 10_000)
     for (let partition = 0; partition < deployment.partitions; partition++) {
       const started = performance.now()
       const days = yield* rebuildPartition({

@@ -3,7 +3,7 @@ import pg from "pg"
 import { expect, test } from "vitest"
 import { rebuildPartition } from "../../src/aggregates/rebuild.ts"
 import { periodKey } from "../../src/domain/period.ts"
-import { connectRedis } from "../../src/stores/redis.ts"
+import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { figureKeys, streamKeys } from "../../src/stream/keys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
 import { crashBeforeFigures, PARTITIONS, type Pipeline, pipeline, run } from "../actors/support.ts"
@@ -11,6 +11,7 @@ import { eventually } from "../support/index.ts"
 
 const rebuild = async (each: Pipeline) => {
   const reader = await each.scoped(connectRedis(each.redisSettings, "read", "test"))
+  await run(awaitReady(reader, 5000))
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const log = makePartitionLog({ ...each, partition, reader })
     await run(rebuildPartition({ ...each, partition, partitions: PARTITIONS, log, now: Date.now }))
