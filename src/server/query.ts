@@ -46,6 +46,11 @@ export class Parameters {
         this.refuse(name, raw, "percent-encoded UTF-8")
         return null
       }
+      // Postgres has no such text, so nothing could match it.
+      if (value.includes("\u0000")) {
+        this.refuse(name, value, "text without NUL")
+        return null
+      }
       if (found !== null && found !== value) {
         this.problem ??= new Problem("INVALID_PARAMETER", `${name} is given more than once: give it once.`)
         return null

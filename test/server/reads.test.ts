@@ -56,6 +56,7 @@ describe("the statistics endpoints", () => {
     ["timeline?limit=%zz", "limit"],
     ["heatmap?hours=169", "hours"],
     ["heatmap?hours=%FF", "hours"],
+    ["heatmap?page_url=/%00a", "page_url"],
     ["export/visitors?format=xml", "format"],
     ["export/themes?period=never", "period"],
   ])("refuse %s, naming the parameter", async (path, parameter) => {
