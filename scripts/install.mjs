@@ -1,6 +1,7 @@
 // Makes a fresh clone ready to run: `npm ci` when node_modules is missing or differs from package-lock.json, else nothing.
 // Every npm script runs it first, on whatever Node the machine has; the scripts after it run on the pinned one that the
-// `node` package puts in node_modules/.bin. Plain JavaScript, because that first Node may not read TypeScript.
+// `node` package puts in node_modules/.bin; a command line that goes on after this one asks `env` for it, since a shell
+// remembers where it found the first. Plain JavaScript, because that first Node may not read TypeScript.
 import { spawnSync } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
 import { delimiter, join } from "node:path"

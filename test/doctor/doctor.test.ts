@@ -60,7 +60,9 @@ test("a deployment that is well is found so, and its event leaves one row less w
   const again = await findings(base, { deployment: deploymentAt(base, { adminToken: TOKEN }) })
   expect(notWell(again)).toEqual([])
   await eventually(async () => expect(await data("timeline?limit=3")).toEqual([]))
-  expect(await data("stats")).toMatchObject({ total_events: 2, unique_visitors: 1 })
+  await eventually(async () =>
+    expect(await data("stats")).toMatchObject({ total_events: 2, unique_visitors: 1 }),
+  )
 })
 
 test("with read-only no figure changes, and a site is asked by its name", async () => {
