@@ -8,6 +8,7 @@ import { MESSAGE_CODES } from "../../src/server/messages.ts"
 import { STATUS } from "../../src/server/problem.ts"
 import { WEBSOCKET_PATH } from "../../src/server/websocket.ts"
 import { figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stream/keys.ts"
+import { FAULTS } from "../chaos/faults.ts"
 import { routes, served } from "../openapi/routes.ts"
 import { brokenLinks, codes, documents, filesIn, read, section, tableRows } from "./documents.ts"
 
@@ -28,6 +29,12 @@ describe("the README", () => {
 
   it("quotes the figures of the newest run, and no other", () => {
     expect(marked(read("README.md"), "figures"), "Run `npm run tables`.").toBe(figuresTable())
+  })
+})
+
+describe("docs/reliability.md", () => {
+  it("has a row for every fault that strikes, and no other", () => {
+    expect(firstCells(marked(read("docs/reliability.md"), "faults"))).toEqual(FAULTS.map(({ name }) => name))
   })
 })
 
