@@ -210,6 +210,8 @@ export interface Wording {
   readonly moment: (instant: string) => string
   /** A calendar day, `2025-12-08`, as `Mon 8`. */
   readonly day: (date: string) => string
+  /** Its weekday alone: `Mon`. */
+  readonly weekday: (date: string) => string
   readonly typeName: (type: string) => string
 }
 
@@ -230,6 +232,7 @@ export const wordingOf = (language: Language): Wording => {
   const shortClock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" })
   const date = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" })
   const day = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", timeZone: "UTC" })
+  const weekday = new Intl.DateTimeFormat(locale, { weekday: "short", timeZone: "UTC" })
   const t = TEXTS[language]
   return {
     language,
@@ -246,6 +249,7 @@ export const wordingOf = (language: Language): Wording => {
       return today ? clock.format(at) : `${date.format(at)} ${shortClock.format(at)}`
     },
     day: (text) => day.format(new Date(`${text}T00:00:00Z`)),
+    weekday: (text) => weekday.format(new Date(`${text}T00:00:00Z`)),
     typeName: (type) => t.types[type] ?? type,
   }
 }

@@ -21,7 +21,7 @@ export const LettersPanel = ({ period, letters, onAgain }: LettersPanelProps) =>
 }
 
 const LettersView = ({ data }: { readonly data: Letters }) => {
-  const { t, number, day } = useWording()
+  const { t, number, day, weekday } = useWording()
   const other = data.total - data.motivation - data.anti_motivation
   const types = [
     ["motivation", t.motivation, data.motivation],
@@ -69,7 +69,7 @@ const LettersView = ({ data }: { readonly data: Letters }) => {
                   {day(date)}: {number(count)}
                 </span>
                 <span class="tick" aria-hidden="true">
-                  {data.period === "week" ? day(date) : Number(date.slice(8))}
+                  {data.period === "week" ? weekday(date) : Number(date.slice(8))}
                 </span>
               </li>
             ))}
