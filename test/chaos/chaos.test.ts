@@ -47,17 +47,24 @@ test.each([
   150_000,
 )
 
+/** A mistake shows only where the fault strikes at its moment: on a busy machine that may take a second and a longer try. */
+const SECONDS_OF_TRIES = [4, 8, 12]
+
 test("a program with a deliberate mistake is found out, whichever it is", async () => {
   const folder = temporaryFolder()
   const found = await Promise.all(
     SABOTAGES.map(async (sabotage, i) => {
       const root = sabotaged(ROOT, join(folder, `copy-${i}`), sabotage)
-      const { verdict } = await experiment(sabotage.fault, 1, 4, join(folder, `run-${i}`), root, 3000)
-      return [sabotage.name, isClean(verdict) ? "not noticed" : "found out"]
+      for (const seconds of SECONDS_OF_TRIES) {
+        const run = join(folder, `run-${i}-${seconds}`)
+        const { verdict } = await experiment(sabotage.fault, 1, seconds, run, root, 3000)
+        if (!isClean(verdict)) return [sabotage.name, "found out"]
+      }
+      return [sabotage.name, "not noticed"]
     }),
   )
   expect(found).toEqual(SABOTAGES.map(({ name }) => [name, "found out"]))
-}, 150_000)
+}, 300_000)
 
 test("thousands of malformed requests and frames neither end a node nor make it fail", async () => {
   const random = new Random(5)
