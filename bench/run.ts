@@ -48,10 +48,12 @@ const endAll = async (ends: Ends): Promise<void> => {
 const runOne = async (
   scenario: Scenario,
   options: RunOptions,
-  folder: string,
+  scratch: string,
   ends: Ends,
 ): Promise<Outcome> => {
   const { say } = options
+  const folder = join(scratch, scenario.name)
+  mkdirSync(folder)
   const began = performance.now()
   const since = () => ((performance.now() - began) / 1000).toFixed(1).padStart(6)
   say(`\n${scenario.name}: ${scenario.title}`)
@@ -67,6 +69,7 @@ const runOne = async (
     const findings = await scenario.run({
       ...options,
       folder,
+      sharedFolder: join(scratch, "shared"),
       say: (line) => say(`${since()} s  ${line}`),
       onEnd: (end) => ends.push(end),
     })
@@ -77,6 +80,7 @@ const runOne = async (
     return outcome(NOTHING, error instanceof Error ? error.message : String(error))
   } finally {
     await endAll(ends)
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
@@ -97,10 +101,7 @@ export const runScenarios = async (options: RunOptions): Promise<Run> => {
   const outcomes: Array<Outcome> = []
   try {
     for (const scenario of options.scenarios) {
-      const folder = join(scratch, scenario.name)
-      mkdirSync(folder)
-      outcomes.push(await runOne(scenario, options, folder, ends))
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+      outcomes.push(await runOne(scenario, options, scratch, ends))
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true, maxRetries: 5 })

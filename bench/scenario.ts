@@ -75,6 +75,8 @@ export interface Context {
   readonly events: number | null
   /** Empty, and removed after the scenario. */
   readonly folder: string
+  /** Of the whole run: what one scenario has made and another one can use. */
+  readonly sharedFolder: string
   /** Shows progress. */
   readonly say: (line: string) => void
   /** Registers what must end with the scenario, however that ends; in the reverse order. */

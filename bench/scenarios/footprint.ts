@@ -17,7 +17,7 @@ import {
   type Scenario,
   seconds,
 } from "../scenario.ts"
-import { loadPast } from "../server/commands.ts"
+import { loadPast, PAST_DAYS, storeOfThePast } from "../server/commands.ts"
 import { type BenchNode, startNode } from "../server/node.ts"
 import { cpuOf, memoryOf, PARTS, peak, startSampler } from "../server/sampler.ts"
 import { keyBytes, redisBytes, tableSizes, totalBytes } from "../server/sizes.ts"
@@ -32,6 +32,8 @@ const BATCH = 1000
 /** Days for which ids of senders are kept, and days for which events are. */
 const KEY_DAYS = 8
 const RETENTION_DAYS = 90
+/** Part of the events that is loaded again with ids, over that part of the days: as many events a day. */
+const WITH_IDS = 0.05
 
 const partsText = (values: Readonly<Record<(typeof PARTS)[number], number>>, digits: number): string =>
   PARTS.map((part) => `${part} ${values[part].toFixed(digits)}`).join(", ")
@@ -164,10 +166,8 @@ const startUp = async (context: Context): Promise<ReadonlyArray<Figure>> => {
   ]
 }
 
-/** Bytes of so many events in Postgres, table by table. */
-const stored = async (context: Context, name: string, events: number, ids: boolean) => {
-  const dataDir = join(context.folder, name)
-  await loadPast(context, dataDir, [{ events, fromDaysAgo: RETENTION_DAYS - 1, toDaysAgo: 0, ids }])
+/** Bytes in a loaded Postgres, table by table. */
+const stored = async (context: Context, dataDir: string) => {
   const node = await startNode(context, { dataDir })
   const stores = openStores(context, node)
   await stores.postgres.query("VACUUM ANALYZE")
@@ -179,9 +179,13 @@ const stored = async (context: Context, name: string, events: number, ids: boole
 
 const postgresOfEvents = async (context: Context) => {
   const events = context.events ?? byScale(context, { full: TEN_MILLION, quick: MILLION, smoke: 5_000 })
-  const withIds = Math.ceil(events / 20)
-  const plain = await stored(context, "plain", events, false)
-  const own = await stored(context, "ids", withIds, true)
+  const withIds = Math.ceil(events * WITH_IDS)
+  const plain = await stored(context, await storeOfThePast(context, events))
+  const idsDir = join(context.folder, "ids")
+  await loadPast(context, idsDir, [
+    { events: withIds, fromDaysAgo: PAST_DAYS * WITH_IDS, toDaysAgo: 0, ids: true },
+  ])
+  const own = await stored(context, idsDir)
   const keys = own.sizes.find(({ table }) => table === "idempotency_keys")?.bytes ?? 0
   const perEvent = totalBytes(plain.sizes) / events
   const perOwn = (totalBytes(own.sizes) - keys) / withIds

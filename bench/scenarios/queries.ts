@@ -2,10 +2,9 @@
  * `queries`: every endpoint with 10M events of 90 days in store. **Cold** is the first answer after the start of the node
  * and of its stores (PostgreSQL's own cache is empty, the system's may not be); **warm** is one after the other afterwards.
  */
-import { join } from "node:path"
 import { at, percentilesOfValues } from "../load/percentiles.ts"
 import { atMost, byScale, type Context, check, type Findings, figure, type Scenario } from "../scenario.ts"
-import { loadPast, runCommand } from "../server/commands.ts"
+import { runCommand, storeOfThePast } from "../server/commands.ts"
 import { type BenchNode, startNode } from "../server/node.ts"
 import { openStores } from "../server/stores.ts"
 
@@ -73,8 +72,7 @@ const walk = async (node: BenchNode): Promise<ReadonlyArray<number>> => {
 
 const run = async (context: Context): Promise<Findings> => {
   const events = context.events ?? byScale(context, { full: 10_000_000, quick: 1_000_000, smoke: 3_000 })
-  const dataDir = join(context.folder, "data")
-  await loadPast(context, dataDir, [{ events, fromDaysAgo: 89, toDaysAgo: 0, ids: false }])
+  const dataDir = await storeOfThePast(context, events)
   const rebuilt = await runCommand(context, dataDir, ["rebuild"])
   context.say(`figures rebuilt in ${(rebuilt.milliseconds / 1000).toFixed(1)} s`)
   const node = await startNode(context, { dataDir })

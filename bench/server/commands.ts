@@ -1,5 +1,7 @@
 /** The product's commands, and the loader of past events, on the stores of a data folder. */
 import { spawn } from "node:child_process"
+import { existsSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { LoadOptions } from "../load/loadStore.ts"
 import type { Context } from "../scenario.ts"
@@ -60,4 +62,18 @@ export const loadPast = async (
   })
   const seconds = (performance.now() - began) / 1000
   context.say(`${events} events loaded in ${seconds.toFixed(1)} s`)
+}
+
+/** Days that {@link storeOfThePast} spans: none of its events expires while it is used. */
+export const PAST_DAYS = 89
+
+/** A data folder with so many events of the last 90 days, none with an id of its own; made once a run. */
+export const storeOfThePast = async (context: Context, events: number): Promise<string> => {
+  const dataDir = join(context.sharedFolder, `past-${events}`)
+  const complete = `${dataDir}.complete`
+  if (!existsSync(complete)) {
+    await loadPast(context, dataDir, [{ events, fromDaysAgo: PAST_DAYS, toDaysAgo: 0, ids: false }])
+    writeFileSync(complete, "")
+  }
+  return dataDir
 }
