@@ -5,6 +5,7 @@
 import { spawn, spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import autocannon from "autocannon"
+import { type Aim, atLeast } from "../scenario.ts"
 import { type Corpus, stamped, writeCorpus } from "./corpus.ts"
 
 /** What a slice of load came to. */
@@ -29,6 +30,17 @@ export interface SliceOptions {
 const SCRIPT = fileURLToPath(new URL("./corpus.lua", import.meta.url))
 
 export const hasWrk = (): boolean => spawnSync("wrk", ["--version"]).error === undefined
+
+/** An aim that is a part of the bare server's rate, if that rate is the server's: only wrk is fast enough to find it. */
+export const aimBesideBare = (percent: number): Aim | null => (hasWrk() ? atLeast(percent) : null)
+
+/** What has to be said of such parts. */
+export const besideBareRemarks = (): ReadonlyArray<string> =>
+  hasWrk()
+    ? []
+    : [
+        "wrk is not installed: the bare server's rate is that of the slower load generator, and parts of it are not judged",
+      ]
 
 /** Starts wrk on a corpus; `until` is when it stops sending, unix seconds, 0 for its own `seconds`. */
 export const spawnWrk = (options: Omit<SliceOptions, "corpus"> & { readonly until: number }) =>

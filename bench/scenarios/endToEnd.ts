@@ -3,11 +3,10 @@
  * The rate is all events by all the time, the emptying of the backlog at the end included.
  */
 import { join } from "node:path"
-import { runSlice } from "../load/closedLoop.ts"
+import { aimBesideBare, besideBareRemarks, runSlice } from "../load/closedLoop.ts"
 import { makeCorpus, writeCorpus } from "../load/corpus.ts"
 import { CONNECTIONS, type Passage, passEvents } from "../load/passage.ts"
 import {
-  atLeast,
   byScale,
   type Context,
   type Figure,
@@ -37,7 +36,7 @@ const figuresOf = (name: string, passage: Passage, bareRate: number): ReadonlyAr
       null,
       `${passage.events} events in ${passage.seconds.toFixed(0)} s by ${sent.generator}; cores used: ${cores}`,
     ),
-    figure(`${name}: part of the bare server's rate`, (100 * rate) / bareRate, "%", atLeast(30)),
+    figure(`${name}: part of the bare server's rate`, (100 * rate) / bareRate, "%", aimBesideBare(30)),
     figure(
       `${name}: most that waited`,
       peak(samples, ({ backlog }) => backlog),
@@ -123,7 +122,7 @@ const run = async (context: Context): Promise<Findings> => {
     ],
     checks: passages.flatMap(({ passage }) => passage.checks),
     plots: passages.flatMap(({ name, passage }) => plotsOf(name, passage)),
-    remarks: [],
+    remarks: besideBareRemarks(),
   }
 }
 
