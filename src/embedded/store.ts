@@ -240,8 +240,12 @@ const send = (program: StoreProgram, handle: Handle, signal: NodeJS.Signals): vo
   }
 }
 
-const isOurs = (program: StoreProgram, { pid, startedAt }: Handle): boolean =>
-  isAlive(pid) && startTimeOf(pid) === startedAt && commandLineOf(pid)?.includes(program.directory) === true
+const isOurs = (program: StoreProgram, { pid, startedAt }: Handle): boolean => {
+  if (!isAlive(pid) || startTimeOf(pid) !== startedAt) return false
+  const commandLine = commandLineOf(pid)
+  // Empty for a moment while the system puts the program into its new process: no sign of its end.
+  return commandLine === "" || commandLine?.includes(program.directory) === true
+}
 
 const logFileOf = (program: StoreProgram): string => `${program.directory}.log`
 const handleFileOf = (program: StoreProgram): string => `${program.directory}.json`

@@ -109,11 +109,11 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
     for (const { node } of world.seats) peakMemory = Math.max(peakMemory, node.memory() ?? 0)
   }, 250)
   const dashboards = new Dashboards(urls, 3)
+  const load = { ...LOAD, ...fault.load, urls }
+  const senders = new Senders(load, journal, new Random(dice.integer(0, 2 ** 32 - 1)))
   try {
     const broken: Array<string> = []
     const notes: Array<string> = []
-    const load = { ...LOAD, ...fault.load, urls }
-    const senders = new Senders(load, journal, new Random(dice.integer(0, 2 ** 32 - 1)))
     await sleep(1500)
     const strike: Strike = {
       world,
@@ -169,6 +169,7 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
     }
   } finally {
     clearInterval(watch)
+    senders.abandon()
     dashboards.stop()
     await world.stop()
   }

@@ -82,6 +82,11 @@ export class Senders {
     await Promise.all(this.#running)
   }
 
+  /** Ends them where they are, for an experiment that failed. */
+  abandon(): void {
+    this.#stoppedAt = Number.NEGATIVE_INFINITY
+  }
+
   #make(): JournalLine {
     const random = this.#random
     const type = random.weighted(TYPES)
