@@ -1,5 +1,6 @@
 /** Folders for a test or a run, which say whose they are, so that what a killed run left behind can be found. */
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { onTestFinished } from "vitest"
@@ -26,7 +27,17 @@ export const removeFoldersOfKilledRuns = (): void => {
     if (Number.isNaN(owner) || isAlive(owner)) continue
     const folder = join(tmpdir(), name)
     for (const store of ["redis.json", "postgres.json"]) endStore(folder, join(folder, store))
+    unmountBelow(folder)
     removeFolder(folder)
+  }
+}
+
+/** A run that fills a small disk has mounted one, and a mount point cannot be removed. */
+const unmountBelow = (folder: string): void => {
+  if (!existsSync("/proc/mounts")) return
+  for (const line of readFileSync("/proc/mounts", "utf8").split("\n")) {
+    const [, target = ""] = line.split(" ")
+    if (target.startsWith(`${folder}/`)) spawnSync("umount", ["-l", target])
   }
 }
 
