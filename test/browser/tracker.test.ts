@@ -69,24 +69,14 @@ describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 1
     expect(errors).toEqual([])
   })
 
-  it("sends again what is on its way when the page is left, and might be refused, and counts it once", async () => {
+  it.each([
+    ["is on its way", "drop"],
+    ["waited after a refusal", "refuse"],
+  ] as const)("sends what %s when the page is left, and counts it once", async (_, mode) => {
     const { node, between, site, page } = await setUp()
     await page.goto(site)
     await eventually(async () => expect(await types(node)).toEqual(["page_view"]))
-    between.mode = "drop"
-    const before = between.batches()
-    await page.evaluate('maicivy.track("custom")')
-    await eventually(() => expect(between.batches()).toBeGreaterThan(before))
-    between.mode = "pass"
-    await page.goto("about:blank")
-    await eventually(async () => expect(await types(node)).toEqual(["page_view", "custom"]))
-  })
-
-  it("sends what waited when the page is left, and once", async () => {
-    const { node, between, site, page } = await setUp()
-    await page.goto(site)
-    await eventually(async () => expect(await types(node)).toEqual(["page_view"]))
-    between.mode = "refuse"
+    between.mode = mode
     const before = between.batches()
     await page.evaluate('maicivy.track("custom")')
     await eventually(() => expect(between.batches()).toBeGreaterThan(before))
