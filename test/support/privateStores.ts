@@ -7,6 +7,7 @@ import {
   type RedisOptions,
   type RunningStore,
 } from "../../src/embedded/index.ts"
+import { isAlive } from "../../src/embedded/process.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
 export interface PrivateStore {
@@ -44,7 +45,10 @@ const started = async <E>(store: Effect.Effect<RunningStore, E, Scope.Scope>): P
   const running = await Effect.runPromise(Effect.provideService(store, Scope.Scope, scope))
   return {
     ...running,
-    kill: () => process.kill(running.pid(), "SIGKILL"),
+    kill: () => {
+      // It may have ended since an earlier kill, and not have been started again yet.
+      if (isAlive(running.pid())) process.kill(running.pid(), "SIGKILL")
+    },
     pause: () => process.kill(running.pid(), "SIGSTOP"),
     resume: () => process.kill(running.pid(), "SIGCONT"),
     stop,
