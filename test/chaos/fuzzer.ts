@@ -178,10 +178,12 @@ const isAlive = async (node: ChaosNode): Promise<boolean> => {
 
 /**
  * 505 is the parser's answer to a request line that does not end in a version of HTTP, and as right as a 400. That more than
- * a few downloads at once are put off is a bound that holds.
+ * a few downloads at once are put off is a bound that holds; the answer to a HEAD says so by its headers alone.
  */
-const isFailure = (status: string, answer: string): boolean =>
-  /5\d\d$/.test(status) && !status.endsWith("505") && !answer.includes('"TOO_MANY_EXPORTS"')
+const isFailure = (status: string, answer: string, request: string): boolean => {
+  const putOff = status === "503" && request.includes("/export/") && /^retry-after:/im.test(answer)
+  return /5\d\d$/.test(status) && !status.endsWith("505") && !putOff
+}
 
 /** Memory that any load may take, MiB; what a heap grows by below this says nothing. */
 const WARM = 400
@@ -201,10 +203,9 @@ export const fuzz = async ({ node, count, concurrency, random, print }: FuzzOpti
     const answer = await exchange(node.port, chunks, webSocket ? 60 : 250)
     const status = `${webSocket ? "ws " : ""}${answer === "" ? "none" : answer.slice(9, 12)}`
     answers.set(status, (answers.get(status) ?? 0) + 1)
-    if (isFailure(status, answer) && wrong.length < 20)
-      wrong.push(
-        `${answer.split("\r\n")[0]} to ${JSON.stringify(Buffer.concat(chunks).toString("latin1")).slice(0, 600)}`,
-      )
+    const asked = Buffer.concat(chunks).toString("latin1")
+    if (isFailure(status, answer, asked) && wrong.length < 20)
+      wrong.push(`${answer.split("\r\n")[0]} to ${JSON.stringify(asked).slice(0, 600)}`)
   }
   const before = openFiles(node)
   const done = () => sent.requests + sent.frames

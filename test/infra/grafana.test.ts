@@ -142,6 +142,9 @@ describe.skipIf(!runs("prometheus", "--version"))("Prometheus", () => {
       expect(await query(prometheus, "sum(maicivy_visitors_total)")).toEqual([accepted])
       expect(await query(prometheus, filled('count(up{job="$job"} == 1)'))).toEqual([1])
     })
-    expect(await readData(node.url, "stats")).toMatchObject({ total_events: accepted })
+    // Answers are shared for a moment.
+    await eventually(async () =>
+      expect(await readData(node.url, "stats")).toMatchObject({ total_events: accepted }),
+    )
   })
 })
