@@ -3,14 +3,15 @@
  *
  * Arguments: {@link DashboardOptions} as JSON. Sends `{connected, connectMs}` when all are connected. Its parent may say:
  *
- * - `{watch: epoch}`: from now on take the time since an event's stamp (see sender.ts) in every client's frames
+ * - `{watch: epoch, since}`: from now on take the time since an event's stamp (see sender.ts) in every client's frames, of events
+ *   that were due `since` milliseconds after the epoch or later
  * - `{collect: true}`: send what was taken, as {@link DashboardReport}
  * - `{expect: text}`: send `{armed}` at once, and `{last}` when every reading client has had a frame with this text: milliseconds
  *   of the machine's clock (clock.ts)
  */
 import { createHistogram } from "node:perf_hooks"
-import { WebSocket } from "ws"
 import { machineNow } from "./clock.ts"
+import { FrameReader } from "./frameReader.ts"
 import { type Percentiles, percentilesOf } from "./percentiles.ts"
 
 export interface DashboardOptions {
@@ -40,42 +41,53 @@ let frames = 0
 let lost = 0
 let slowLost = 0
 let epoch: number | null = null
+let since = 0
 let expected: { readonly text: Buffer; left: number } | null = null
 
-const onFrame = (data: Buffer) => {
+const url = new URL(options.url)
+
+const onFrame = (bytes: Buffer, from: number, to: number) => {
   frames++
-  if (expected !== null && data.includes(expected.text)) {
+  if (expected !== null && contains(bytes, expected.text, from, to)) {
     if (--expected.left === 0) {
       process.send?.({ last: machineNow() })
       expected = null
     }
   }
   if (epoch === null) return
-  const found = data.indexOf(MARK)
-  if (found < 0) return
-  const from = found + MARK.length
-  const due = Number.parseInt(data.toString("latin1", from, from + STAMP_DIGITS), 16) / 1000
+  const found = bytes.indexOf(MARK, from)
+  if (found < 0 || found >= to) return
+  const digits = found + MARK.length
+  const due = Number.parseInt(bytes.toString("latin1", digits, digits + STAMP_DIGITS), 16) / 1000
+  if (due < since) return
   latency.record(Math.max(1, Math.round((machineNow() - epoch - due) * 1000)))
+}
+
+const contains = (bytes: Buffer, text: Buffer, from: number, to: number): boolean => {
+  const found = bytes.indexOf(text, from)
+  return found >= 0 && found < to
 }
 
 const open = (index: number): Promise<void> =>
   new Promise((resolve, reject) => {
     const slow = index < options.slow
-    const ws = new WebSocket(options.url, { perMessageDeflate: false, skipUTF8Validation: true })
-    ws.binaryType = "nodebuffer"
-    ws.once("open", () => {
-      // A client that has stopped reading, though its socket is open.
-      if (slow) ws.pause()
-      resolve()
-    })
-    ws.on("message", (data) => {
-      if (!slow && data instanceof Buffer) onFrame(data)
-    })
-    ws.once("error", reject)
-    ws.on("error", () => {})
-    ws.on("close", () => {
-      if (slow) slowLost++
-      else lost++
+    const reader = new FrameReader({
+      host: url.hostname,
+      port: Number(url.port),
+      path: url.pathname + url.search,
+      opened: () => {
+        // A client that has stopped reading, though its socket is open.
+        if (slow) reader.pause()
+        resolve()
+      },
+      frame: (bytes, from, to) => {
+        if (!slow) onFrame(bytes, from, to)
+      },
+      closed: (failure) => {
+        if (failure !== null) reject(new Error(`dashboard ${index}: ${failure}`))
+        else if (slow) slowLost++
+        else lost++
+      },
     })
   })
 
@@ -90,6 +102,7 @@ const connectAll = async () => {
 process.on("message", (message: unknown) => {
   if (typeof message !== "object" || message === null) return
   if ("watch" in message && typeof message.watch === "number") epoch = message.watch
+  if ("since" in message && typeof message.since === "number") since = message.since
   if ("expect" in message && typeof message.expect === "string") {
     expected = { text: Buffer.from(message.expect), left: options.clients - options.slow }
     process.send?.({ armed: 1 })

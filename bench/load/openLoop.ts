@@ -41,8 +41,11 @@ const isDashboardReport = (message: unknown): message is DashboardReport =>
 export interface Dashboards {
   /** Milliseconds until all were connected. */
   readonly connectMs: number
-  /** From now on frames' ages are taken: what stamps count from, milliseconds of the machine's clock (clock.ts). */
-  readonly watch: (epoch: number) => void
+  /**
+   * From now on frames' ages are taken. Stamps count from `epoch`, milliseconds of the machine's clock (clock.ts); events that
+   * were due earlier than `since` milliseconds after it do not count.
+   */
+  readonly watch: (epoch: number, since: number) => void
   /** What was taken since the last time. */
   readonly collect: () => Promise<DashboardReport>
   /** Makes ready for a frame with this text; `last` is when the last reading client had it, by the machine's clock. */
@@ -59,7 +62,7 @@ export const connectDashboards = async (context: Context, options: DashboardOpti
   const connectMs = await child.next((message) => numberOf(message, "connectMs"))
   return {
     connectMs,
-    watch: (epoch) => child.send({ watch: epoch }),
+    watch: (epoch, since) => child.send({ watch: epoch, since }),
     collect: () => {
       child.send({ collect: true })
       return child.next((message) => (isDashboardReport(message) ? message : null))

@@ -38,6 +38,11 @@ import { type Entry, fencedCall, type PartitionLog } from "../stream/partitionLo
 
 /** Entries of one batch: beyond about a thousand, Postgres gains nothing and a stop takes longer. */
 const BATCH_ENTRIES = 1000
+/**
+ * Longest rest after a batch that was not full. It rests as long as the batch took, so that under load the next one is larger:
+ * what a batch costs whatever its size is shared by more events, and an event waits for twice a batch's time at most.
+ */
+const MAX_REST_MS = 25
 /** Attempts at an entry alone before it is dead-lettered. */
 const MAX_ATTEMPTS = 3
 /** Owners that may meet the same first entry before the partition is processed one by one. */
@@ -282,8 +287,11 @@ export const runPartitionActor = (
     let careful = takeover.deliveries >= CAREFUL_AFTER
     while (true) {
       const entries = yield* readOn
+      const began = performance.now()
       if (entries.length > 0) yield* careful ? processOneByOne(entries) : processBatch(entries)
       careful = false
+      if (entries.length > 0 && entries.length < BATCH_ENTRIES)
+        yield* Effect.sleep(Math.min(performance.now() - began, MAX_REST_MS))
     }
   })
 

@@ -16,7 +16,7 @@ export interface LivePublisher {
 export interface LivePublisherOptions {
   readonly redis: RedisConnection
   readonly prefix: string
-  /** Single events a second this node puts into its messages; the rest are summed by type. */
+  /** Single events a second this node puts into its messages, the latest of each batch; the rest are summed by type. */
   readonly eventsPerSecond: number
   /** Unix milliseconds. */
   readonly now: () => number
@@ -33,9 +33,11 @@ export const makeLivePublisher = (options: LivePublisherOptions): LivePublisher 
       // Without a prototype: senders choose the types, and `constructor` is one.
       const omitted: Record<string, Record<string, number>> = Object.create(null)
       const totals: Record<string, number> = Object.create(null)
-      for (const { event } of counted) {
+      // The latest: what is shown is to be as fresh as can be.
+      const shownFrom = counted.length - budget.take(counted.length)
+      counted.forEach(({ event }, i) => {
         totals[event.site] = (totals[event.site] ?? 0) + 1
-        if (budget.take()) {
+        if (i >= shownFrom) {
           events.push({
             site: event.site,
             type: event.type,
@@ -49,7 +51,7 @@ export const makeLivePublisher = (options: LivePublisherOptions): LivePublisher 
           omitted[event.site] = byType
           byType[event.type] = (byType[event.type] ?? 0) + 1
         }
-      }
+      })
       redis.publish(channel, encodeDelta({ events, omitted, counted: totals })).catch(() => {})
     },
   }

@@ -1,4 +1,11 @@
-/** Reads that many ask at once: one question to the store, one answer for all. */
+/**
+ * Reads that many ask at once: one question to the store, one answer for all. A key's answer is
+ *
+ * - **waited for** by all who ask while it is made;
+ * - **fresh** for the first half of the time it is kept;
+ * - **renewed** in the second half, by the first who asks: they all still get the old one, and wait for nothing;
+ * - **gone** at the end.
+ */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -11,24 +18,29 @@ interface Entry<A> {
   /** Those who wait while the read is under way; `null` when it is done. */
   waiting: Array<(result: Exit.Exit<A, StoreError>) => void> | null
   result: Exit.Exit<A, StoreError> | null
-  /** `performance.now()` milliseconds. */
+  /** `performance.now()` milliseconds, as the two below. */
+  began: number
+  renewAt: number
   until: number
+  weight: number
 }
 
 export interface ReadCacheOptions<A> {
   readonly run: Runner
-  /** How old an answer may get; 0 only joins reads that are under way. */
-  readonly ttlMs: number
+  /** How long an answer is kept that took so many milliseconds to make; 0 only joins reads that are under way. */
+  readonly keepMs: (tookMs: number) => number
   /** Answers kept; the oldest goes first. */
   readonly maxEntries: number
-  /** Answers that it rejects are given to those who wait, and not kept. */
-  readonly keeps?: (value: A) => boolean
+  /** What an answer weighs, and what those kept may weigh together; the oldest goes first. One a single answer exceeds is not kept. */
+  readonly weigh: (value: A) => number
+  readonly maxWeight: number
 }
 
 /** Coalesces reads by key and keeps their answers for a moment. Failures are handed to those who wait and not kept. */
 export class ReadCache<A> {
   readonly #options: ReadCacheOptions<A>
   readonly #entries = new Map<string, Entry<A>>()
+  #weight = 0
 
   constructor(options: ReadCacheOptions<A>) {
     this.#options = options
@@ -46,35 +58,74 @@ export class ReadCache<A> {
         known.waiting.push(done)
         return
       }
-      if (known.result !== null && known.until > performance.now()) return done(known.result)
-      this.#entries.delete(key)
+      const now = performance.now()
+      if (known.result !== null && now < known.until) {
+        if (now >= known.renewAt) this.#renew(key, known, load)
+        return done(known.result)
+      }
+      this.forget(key)
     }
-    const entry: Entry<A> = { waiting: [done], result: null, until: 0 }
+    const entry: Entry<A> = {
+      waiting: [done],
+      result: null,
+      began: performance.now(),
+      renewAt: 0,
+      until: 0,
+      weight: 0,
+    }
     if (this.#entries.size >= this.#options.maxEntries) this.#evict()
     this.#entries.set(key, entry)
     this.#options.run(Effect.suspend(load)).addObserver((result) => this.#settle(key, entry, result))
   }
 
+  #renew(key: string, entry: Entry<A>, load: () => Effect.Effect<A, StoreError>) {
+    entry.renewAt = Number.POSITIVE_INFINITY
+    const began = performance.now()
+    this.#options.run(Effect.suspend(load)).addObserver((result) => {
+      if (this.#entries.get(key) !== entry) return
+      if (Exit.isFailure(result)) {
+        entry.renewAt = 0
+        return
+      }
+      this.#weight -= entry.weight
+      entry.began = began
+      this.#keep(key, entry, result)
+    })
+  }
+
   /** Makes the next `get` of a key ask anew. Those who wait keep waiting for the read that is under way. */
   forget(key: string) {
+    this.#weight -= this.#entries.get(key)?.weight ?? 0
     this.#entries.delete(key)
   }
 
   #settle(key: string, entry: Entry<A>, result: Exit.Exit<A, StoreError>) {
     const waiting = entry.waiting ?? []
     entry.waiting = null
-    const keep =
-      this.#options.ttlMs > 0 && Exit.isSuccess(result) && (this.#options.keeps?.(result.value) ?? true)
-    if (keep) {
-      entry.result = result
-      entry.until = performance.now() + this.#options.ttlMs
-    } else if (this.#entries.get(key) === entry) this.#entries.delete(key)
+    // Forgotten meanwhile, it answers those who wait for it and nobody else.
+    if (this.#entries.get(key) === entry) this.#keep(key, entry, result)
     for (const done of waiting) done(result)
+  }
+
+  #keep(key: string, entry: Entry<A>, result: Exit.Exit<A, StoreError>) {
+    const now = performance.now()
+    const keepMs = this.#options.keepMs(now - entry.began)
+    const weight = Exit.isSuccess(result) ? this.#options.weigh(result.value) : Number.POSITIVE_INFINITY
+    if (keepMs <= 0 || weight > this.#options.maxWeight) {
+      this.#entries.delete(key)
+      return
+    }
+    entry.result = result
+    entry.renewAt = now + keepMs / 2
+    entry.until = now + keepMs
+    entry.weight = weight
+    this.#weight += weight
+    while (this.#weight > this.#options.maxWeight) this.#evict()
   }
 
   /** A read under way may be forgotten too: it still answers those who wait for it. */
   #evict() {
     const oldest = this.#entries.keys().next()
-    if (!oldest.done) this.#entries.delete(oldest.value)
+    if (!oldest.done) this.forget(oldest.value)
   }
 }

@@ -107,12 +107,17 @@ export class Hub {
   /** JSON of figures: only joins reads that are under way, and none that began before a change. */
   readonly #reads: ReadCache<string>
   readonly #heartbeat: NodeJS.Timeout
-  #stopped = false
 
   constructor(options: HubOptions) {
     this.#options = options
     this.#bucket = new TokenBucket(options.eventsPerSecond, options.now)
-    this.#reads = new ReadCache({ run: options.run, ttlMs: 0, maxEntries: 8 * options.sites.length + 8 })
+    this.#reads = new ReadCache({
+      run: options.run,
+      keepMs: () => 0,
+      maxEntries: 8 * options.sites.length + 8,
+      weigh: () => 0,
+      maxWeight: 0,
+    })
     for (const site of options.sites) {
       const sending = (topic: FigureTopic) =>
         new Throttle(options.updateMs, () => this.#sendFigures(site, topic))
@@ -153,14 +158,14 @@ export class Hub {
 
   #show(event: LiveEvent): void {
     const topic = topicOf(event.site, "events")
-    if (this.#listeners(topic) === 0) return
-    if (!RESERVED_TYPES.has(event.type) && this.#bucket.take()) this.#publish(topic, eventFrame(event))
+    if (this.#options.listeners(topic) === 0) return
+    if (!RESERVED_TYPES.has(event.type) && this.#bucket.take(1) === 1) this.#publish(topic, eventFrame(event))
     else this.#omit(event.site, event.type, 1)
   }
 
   #omit(site: string, type: string, count: number): void {
     const watched = this.#sites.get(site)
-    if (watched === undefined || count === 0 || this.#listeners(topicOf(site, "events")) === 0) return
+    if (watched === undefined || count === 0 || this.#options.listeners(topicOf(site, "events")) === 0) return
     const known = watched.omitted.has(type) || watched.omitted.size < MAX_OMITTED_TYPES
     const key = known ? type : "other"
     watched.omitted.set(key, (watched.omitted.get(key) ?? 0) + count)
@@ -177,14 +182,8 @@ export class Hub {
     this.#sites.get(site)?.figures[topic].trigger()
   }
 
-  /** The library's app must not be asked any more once it is closed, and deltas and replies may still come then. */
-  #listeners(topic: string): number {
-    return this.#stopped ? 0 : this.#options.listeners(topic)
-  }
-
   #publish(topic: string, text: string): void {
-    if (this.#stopped) return
-    this.#options.metrics.websocketMessages.inc({ direction: "out" }, this.#listeners(topic))
+    this.#options.metrics.websocketMessages.inc({ direction: "out" }, this.#options.listeners(topic))
     this.#options.publish(topic, text)
   }
 
@@ -219,7 +218,7 @@ export class Hub {
     const watched = this.#sites.get(site)
     const topic = topicOf(site, "stats")
     if (watched === undefined) return
-    if (this.#listeners(topic) === 0) {
+    if (this.#options.listeners(topic) === 0) {
       watched.omitted.clear()
       return
     }
@@ -231,7 +230,7 @@ export class Hub {
   }
 
   async #sendFigures(site: string, topic: FigureTopic): Promise<void> {
-    if (this.#listeners(topicOf(site, topic)) === 0) return
+    if (this.#options.listeners(topicOf(site, topic)) === 0) return
     const data = await this.#read(site, topic)
     if (data === null) return this.#sites.get(site)?.figures[topic].trigger()
     this.#publish(topicOf(site, topic), figuresFrame(site, topic, data))
@@ -253,7 +252,7 @@ export class Hub {
   #beat(): void {
     for (const site of this.#options.sites) {
       const topic = topicOf(site, "all")
-      if (this.#listeners(topic) === 0) continue
+      if (this.#options.listeners(topic) === 0) continue
       void this.#read(site, "realtime").then((data) => {
         this.#publish(topic, data === null ? STORE_ERROR_FRAME : frame("heartbeat", site, data))
       })
@@ -262,7 +261,6 @@ export class Hub {
 
   /** Sends nothing more. */
   stop(): void {
-    this.#stopped = true
     clearInterval(this.#heartbeat)
     for (const { stats, figures } of this.#sites.values())
       for (const throttle of [stats, ...Object.values(figures)]) throttle.stop()

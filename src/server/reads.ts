@@ -21,13 +21,14 @@ import { Problem } from "./problem.ts"
 import { Parameters } from "./query.ts"
 import type { EventQueries, Figures } from "./services.ts"
 
-/** For how long one answer serves all who ask the same. */
-const FRESH_MS = 200
-/** The same for answers that read every event of an hour or a day; those who watch are told of later events anyway. */
-const COURSE_FRESH_MS = 5000
+/**
+ * How long one answer serves all who ask the same, in milliseconds: at least a moment; then fifty times what it took to make,
+ * so that one question asked again and again takes a fiftieth of a store's time; but no longer than a dashboard looks away.
+ */
+const keepMs = (tookMs: number): number => Math.min(Math.max(200, 50 * tookMs), 5000)
 const MAX_ANSWERS = 256
-/** Bytes; larger answers are shared by those who wait for them and not kept. */
-const MAX_KEPT_BYTES = 64 * 1024
+/** Bytes of all answers that are kept. */
+const MAX_KEPT_BYTES = 8 * 1024 * 1024
 /** Bytes from which gzip saves a packet. */
 const MIN_GZIP_BYTES = 1024
 
@@ -130,27 +131,21 @@ const endpoints = (figures: Figures, queries: EventQueries, sites: Sites) => ({
 
 export type ReadEndpoint = keyof ReturnType<typeof endpoints>
 
-/** Endpoints whose answers are kept for longer. */
-const COURSES: ReadonlySet<ReadEndpoint> = new Set(["history", "yesterday"])
-
 export class Reads {
   readonly #endpoints: ReturnType<typeof endpoints>
   readonly #sites: Sites
   readonly #answers: ReadCache<Buffer>
-  readonly #courses: ReadCache<Buffer>
 
   constructor(figures: Figures, queries: EventQueries, sites: Sites, run: Runner) {
     this.#endpoints = endpoints(figures, queries, sites)
     this.#sites = sites
-    const cache = (ttlMs: number) =>
-      new ReadCache<Buffer>({
-        run,
-        ttlMs,
-        maxEntries: MAX_ANSWERS,
-        keeps: (body) => body.length <= MAX_KEPT_BYTES,
-      })
-    this.#answers = cache(FRESH_MS)
-    this.#courses = cache(COURSE_FRESH_MS)
+    this.#answers = new ReadCache<Buffer>({
+      run,
+      keepMs,
+      maxEntries: MAX_ANSWERS,
+      weigh: (body) => body.length,
+      maxWeight: MAX_KEPT_BYTES,
+    })
   }
 
   /** Answers one of the statistics endpoints. */
@@ -161,12 +156,11 @@ export class Reads {
     if (parameters.problem !== null) return exchange.refuse(parameters.problem)
     const load = () => Effect.map(read.load(), (value) => Buffer.from(JSON.stringify(value)))
     const key = `${endpoint} ${site} ${read.key}`
-    const answers = COURSES.has(endpoint) ? this.#courses : this.#answers
-    answers.get(key, load, (plain) => {
+    this.#answers.get(key, load, (plain) => {
       if (Exit.isFailure(plain)) return exchange.fail(Cause.squash(plain.cause))
       if (!exchange.headers.gzip || plain.value.length < MIN_GZIP_BYTES)
         return exchange.answer("200 OK", JSON_TYPE, plain.value, PLAIN)
-      answers.get(
+      this.#answers.get(
         `gzip ${key}`,
         () => compress(plain.value),
         (compressed) => {

@@ -18,6 +18,7 @@ import { TrustedProxies } from "./address.ts"
 import { Bodies } from "./body.ts"
 import { Cors } from "./cors.ts"
 import { Exchange, Traffic } from "./exchange.ts"
+import { FanOut } from "./fanOut.ts"
 import { RequestHeaders } from "./headers.ts"
 import { Hub } from "./hub.ts"
 import { Ingest } from "./ingest.ts"
@@ -165,14 +166,14 @@ export const startServer = (
     })
     const serving = config.roles.includes("http")
     const app = uws.App()
+    const fanOut = new FanOut(app)
     const hub = new Hub({
       sites: config.sites,
       figures: services.figures,
       metrics,
       run,
-      publish: (topic, text) => app.publish(topic, text),
-      // Without a WebSocket route the library has no topics, and asking for one ends the process.
-      listeners: (topic) => (serving ? app.numSubscribers(topic) : 0),
+      publish: (topic, text) => fanOut.publish(topic, text),
+      listeners: (topic) => fanOut.listeners(topic),
       eventsPerSecond: config.liveEventsPerSecond,
       now,
       heartbeatMs: options.heartbeatMs ?? 5000,
@@ -180,6 +181,7 @@ export const startServer = (
     })
     const connections = new Connections({
       hub,
+      fanOut,
       metrics,
       cors,
       proxies,
@@ -212,6 +214,7 @@ export const startServer = (
       traffic.closing = true
       uws.us_listen_socket_close(socket)
       hub.stop()
+      fanOut.stop()
       bodies.stop()
       await traffic.whenIdle()
       await services.appender.drain()

@@ -11,6 +11,7 @@ import { decodeSite, Rejection } from "../domain/event.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { limitKey, socketAddress, type TrustedProxies } from "./address.ts"
 import type { Cors } from "./cors.ts"
+import type { FanOut, Listener } from "./fanOut.ts"
 import { readHeaders } from "./headers.ts"
 import { type Hub, TOPICS, type Topic, topicOf } from "./hub.ts"
 import { decodeMessage, MessageError } from "./messages.ts"
@@ -58,7 +59,7 @@ const ADDRESS_FULL = new Problem(
 const FOREIGN_ORIGIN = new Problem("ORIGIN_NOT_ALLOWED", "Pages of this origin may not connect.")
 
 /** One connection. */
-interface Client {
+interface Client extends Listener {
   readonly site: string
   /** What its address is limited by. */
   readonly address: string
@@ -72,6 +73,7 @@ interface Client {
 
 export interface ConnectionOptions {
   readonly hub: Hub
+  readonly fanOut: FanOut
   readonly metrics: Metrics
   readonly cors: Cors
   readonly proxies: TrustedProxies
@@ -142,7 +144,16 @@ export class Connections {
       this.#options.metrics.websocketDropped.inc({ reason: site.code.toLowerCase() })
       return this.#options.refuse(res, site)
     }
-    const client: Client = { site, address, open: true, windowSince: 0, windowMessages: 0, dropped: null }
+    const client: Client = {
+      site,
+      address,
+      shard: this.#options.fanOut.shard(),
+      topics: new Set(),
+      open: true,
+      windowSince: 0,
+      windowMessages: 0,
+      dropped: null,
+    }
     res.upgrade(
       client,
       req.getHeader("sec-websocket-key"),
@@ -157,14 +168,16 @@ export class Connections {
     this.#sockets.add(ws)
     this.#perAddress.set(client.address, (this.#perAddress.get(client.address) ?? 0) + 1)
     this.#options.metrics.websocketConnections.set(this.#sockets.size)
-    ws.subscribe(topicOf(client.site, "all"))
-    for (const topic of DEFAULT_TOPICS) ws.subscribe(topicOf(client.site, topic))
-    void this.#options.hub.initialStats(client.site).then((frame) => this.#send(ws, client, frame))
+    const { hub, fanOut } = this.#options
+    fanOut.subscribe(ws, topicOf(client.site, "all"))
+    for (const topic of DEFAULT_TOPICS) fanOut.subscribe(ws, topicOf(client.site, topic))
+    void hub.initialStats(client.site).then((frame) => this.#send(ws, client, frame))
   }
 
   #closed(ws: WebSocket<Client>, code: number) {
     const client = ws.getUserData()
     client.open = false
+    this.#options.fanOut.left(client)
     this.#sockets.delete(ws)
     const left = (this.#perAddress.get(client.address) ?? 1) - 1
     if (left > 0) this.#perAddress.set(client.address, left)
@@ -212,7 +225,7 @@ export class Connections {
   }
 
   #obey(ws: WebSocket<Client>, client: Client, text: string): MessageError | null {
-    const { hub, sites } = this.#options
+    const { hub, fanOut, sites } = this.#options
     const message = decodeMessage(text, sites)
     if (message instanceof MessageError) return message
     if (message.type === "ping")
@@ -224,10 +237,10 @@ export class Connections {
       const added: Array<Topic> = []
       for (const topic of new Set(message.topics)) {
         const name = topicOf(site, topic)
-        if (message.type === "unsubscribe") ws.unsubscribe(name)
-        else if (!ws.isSubscribed(name) && ws.subscribe(name)) added.push(topic)
+        if (message.type === "unsubscribe") fanOut.unsubscribe(ws, name)
+        else if (fanOut.subscribe(ws, name)) added.push(topic)
       }
-      const topics = TOPICS.filter((topic) => ws.isSubscribed(topicOf(site, topic)))
+      const topics = TOPICS.filter((topic) => client.topics.has(topicOf(site, topic)))
       this.#send(ws, client, JSON.stringify({ type: "subscribed", site, topics }))
       for (const topic of added)
         void hub.firstFrame(site, topic).then((frame) => {
