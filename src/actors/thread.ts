@@ -11,8 +11,8 @@ import { Metrics } from "../metrics/metrics.ts"
 import { runActors } from "./node.ts"
 import type { FromThread, ThreadData, ToThread } from "./protocol.ts"
 
-/** Steps of niceness, as getpriority(2) counts them: ten are about a tenth of a processor that another thread wants, too (sched(7)). */
-const LOWER_PRIORITY = 10
+/** Steps of niceness, as getpriority(2) counts them: five are about a quarter of a processor that another thread wants, too (sched(7)). */
+const LOWER_PRIORITY = 5
 
 if (parentPort === null) throw new Error("src/actors/thread.ts runs as a worker thread only")
 const port = parentPort

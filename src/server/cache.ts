@@ -18,7 +18,7 @@ interface Entry<A> {
   /** Those who wait while the read is under way; `null` when it is done. */
   waiting: Array<(result: Exit.Exit<A, StoreError>) => void> | null
   result: Exit.Exit<A, StoreError> | null
-  /** `performance.now()` milliseconds, as the two below. */
+  /** Milliseconds of the cache's clock, as the two below. */
   began: number
   renewAt: number
   until: number
@@ -31,19 +31,23 @@ export interface ReadCacheOptions<A> {
   readonly keepMs: (tookMs: number) => number
   /** Answers kept; the oldest goes first. */
   readonly maxEntries: number
-  /** What an answer weighs, and what those kept may weigh together; the oldest goes first. One a single answer exceeds is not kept. */
+  /** What an answer weighs, and what those kept may weigh together; the oldest goes first. */
   readonly weigh: (value: A) => number
   readonly maxWeight: number
+  /** Milliseconds; `performance.now` by default. */
+  readonly now?: () => number
 }
 
 /** Coalesces reads by key and keeps their answers for a moment. Failures are handed to those who wait and not kept. */
 export class ReadCache<A> {
   readonly #options: ReadCacheOptions<A>
   readonly #entries = new Map<string, Entry<A>>()
+  readonly #now: () => number
   #weight = 0
 
   constructor(options: ReadCacheOptions<A>) {
     this.#options = options
+    this.#now = options.now ?? (() => performance.now())
   }
 
   /** Gives `done` the answer of `key`: at once when it is fresh, else when `load` has been run for all who wait. */
@@ -58,7 +62,7 @@ export class ReadCache<A> {
         known.waiting.push(done)
         return
       }
-      const now = performance.now()
+      const now = this.#now()
       if (known.result !== null && now < known.until) {
         if (now >= known.renewAt) this.#renew(key, known, load)
         return done(known.result)
@@ -68,7 +72,7 @@ export class ReadCache<A> {
     const entry: Entry<A> = {
       waiting: [done],
       result: null,
-      began: performance.now(),
+      began: this.#now(),
       renewAt: 0,
       until: 0,
       weight: 0,
@@ -80,7 +84,7 @@ export class ReadCache<A> {
 
   #renew(key: string, entry: Entry<A>, load: () => Effect.Effect<A, StoreError>) {
     entry.renewAt = Number.POSITIVE_INFINITY
-    const began = performance.now()
+    const began = this.#now()
     this.#options.run(Effect.suspend(load)).addObserver((result) => {
       if (this.#entries.get(key) !== entry) return
       if (Exit.isFailure(result)) {
@@ -108,7 +112,7 @@ export class ReadCache<A> {
   }
 
   #keep(key: string, entry: Entry<A>, result: Exit.Exit<A, StoreError>) {
-    const now = performance.now()
+    const now = this.#now()
     const keepMs = this.#options.keepMs(now - entry.began)
     const weight = Exit.isSuccess(result) ? this.#options.weigh(result.value) : Number.POSITIVE_INFINITY
     if (keepMs <= 0 || weight > this.#options.maxWeight) {
