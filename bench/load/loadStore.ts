@@ -55,8 +55,8 @@ class Past {
 
   #visitor(): Visitor {
     const random = this.#random
-    const [first, ...others] = this.#visitors
-    if (first !== undefined && this.#made++ % EVENTS_PER_VISITOR !== 0) return random.pick([first, ...others])
+    const known = this.#visitors[random.integer(0, Math.max(this.#visitors.length - 1, 0))]
+    if (known !== undefined && this.#made++ % EVENTS_PER_VISITOR !== 0) return known
     const visitor = makeVisitor(random, ["main"], this.#made)
     const index = this.#visitors.length < VISITORS ? this.#visitors.length : random.integer(0, VISITORS - 1)
     this.#visitors[index] = visitor

@@ -42,6 +42,7 @@ export const describeRetention = (report: RetentionReport): string => {
   if (report.skipped) return "Another node is at it; nothing was done."
   const verb = report.dryRun ? "would go" : "went"
   const lines = report.days.map(({ day, path, rows }) => `${day}  ${rows} rows ${verb}, by ${path}`)
-  const sum = `${report.rows} events before ${report.cutoff} ${verb}${report.dryRun ? "" : `, in ${report.milliseconds} ms`}.`
+  const time = `, in ${report.milliseconds} ms, ${report.deletingMilliseconds} of them deleting`
+  const sum = `${report.rows} events before ${report.cutoff} ${verb}${report.dryRun ? "" : time}.`
   return [...lines, sum].join("\n")
 }

@@ -18,10 +18,10 @@ const DAY_MS = 86_400_000
 export const CLOSED_AFTER_MS = 3_600_000
 /** Small chunks of a site and day that are merged: as soon as there are two, or, while the day goes on, so many. */
 const ENOUGH = { closed: 2, open: 16 } as const
-/** Events of a merge, milliseconds of work on both sides. */
-const MERGE_EVENTS = 4000
-/** Pause between two merges, milliseconds, so that batches get their turn. */
-const PAUSE_MS = 10
+/** Events of a merge: some ten milliseconds of work on both sides, for which a batch of events may have to wait. */
+const MERGE_EVENTS = 2000
+/** Pause after a merge, in times as long as it took: compaction takes a quarter of a processor at most. */
+const PAUSE = 3
 
 const SELECT_SMALL = `
   SELECT site_id, date_trunc('day', first_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS day, count(*)::integer AS chunks
@@ -66,6 +66,7 @@ export const compact = Effect.fnUntraced(function* (
     const isClosed = small.day.getTime() + DAY_MS + CLOSED_AFTER_MS <= now
     // Of those that are merged at most one small chunk comes of it.
     for (let left = small.chunks; left >= (isClosed ? ENOUGH.closed : ENOUGH.open); ) {
+      const began = performance.now()
       const taken = yield* merge(postgres, small).pipe(
         Effect.tap((count) => {
           metrics.compactedChunks.inc(count)
@@ -76,7 +77,7 @@ export const compact = Effect.fnUntraced(function* (
       if (taken === 0) break
       merged += taken
       left -= taken - 1
-      yield* Effect.sleep(PAUSE_MS)
+      yield* Effect.sleep(PAUSE * (performance.now() - began))
     }
   }
   return merged
