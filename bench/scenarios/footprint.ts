@@ -27,7 +27,7 @@ const MB = 1e6
 const TEN_MILLION = 10_000_000
 const MILLION = 1_000_000
 /** What a node that was just started still does is not what it does idle. */
-const SETTLE_MS = 5_000
+const SETTLE_MS = 30_000
 const BATCH = 1000
 /** Days for which ids of senders are kept, and days for which events are. */
 const KEY_DAYS = 8
@@ -39,7 +39,7 @@ const partsText = (values: Readonly<Record<(typeof PARTS)[number], number>>, dig
   PARTS.map((part) => `${part} ${values[part].toFixed(digits)}`).join(", ")
 
 const idle = async (context: Context, node: BenchNode): Promise<ReadonlyArray<Figure>> => {
-  await sleep(byScale(context, { full: SETTLE_MS, quick: SETTLE_MS, smoke: 200 }))
+  await sleep(byScale(context, { full: SETTLE_MS, quick: SETTLE_MS / 6, smoke: 200 }))
   const duration = seconds(context, { full: 30, quick: 10, smoke: 1 })
   const before = cpuOf(node)
   await sleep(duration * 1000)
