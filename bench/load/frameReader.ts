@@ -53,6 +53,7 @@ export class FrameReader {
         },
       },
     })
+    // What follows an error is told by "close".
     this.#socket.on("error", () => {})
     this.#socket.on("close", () => options.closed(this.#isOpen ? null : "the connection ended"))
     this.#socket.write(

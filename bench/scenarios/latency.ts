@@ -42,7 +42,10 @@ const SHARES = [10, 50, 80] as const
 const AIMED = 50
 const GETS_PER_SECOND = 140
 const CONNECTIONS = 256
-/** The live feed's budget has filled up while nothing came: the first second shows twice as many events as any later one. */
+/**
+ * Milliseconds of each rate whose frames are not counted. The live feed's budget is saved up while nothing comes between two
+ * rates, and is spent at once when the next begins, which a rate that goes on never meets.
+ */
 const SETTLE_MS = 1000
 /** What the generator may be late by before its report says so, milliseconds at p99. */
 const LAG_MS = 5

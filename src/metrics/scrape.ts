@@ -31,7 +31,7 @@ export interface Scrape {
 
 /**
  * Milliseconds between two looks at the event loop's delay, which are part of what is measured. At the default of 10 they
- * are most of what an idle node does.
+ * are more than half of what an idle main thread does.
  */
 const EVENT_LOOP_LOOK_MS = 50
 

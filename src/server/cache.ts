@@ -18,8 +18,7 @@ interface Entry<A> {
   /** Those who wait while the read is under way; `null` when it is done. */
   waiting: Array<(result: Exit.Exit<A, StoreError>) => void> | null
   result: Exit.Exit<A, StoreError> | null
-  /** Milliseconds of the cache's clock, as the two below. */
-  began: number
+  /** Milliseconds of the cache's clock, as `until`. */
   renewAt: number
   until: number
   weight: number
@@ -69,31 +68,23 @@ export class ReadCache<A> {
       }
       this.forget(key)
     }
-    const entry: Entry<A> = {
-      waiting: [done],
-      result: null,
-      began: this.#now(),
-      renewAt: 0,
-      until: 0,
-      weight: 0,
-    }
+    const entry: Entry<A> = { waiting: [done], result: null, renewAt: 0, until: 0, weight: 0 }
     if (this.#entries.size >= this.#options.maxEntries) this.#evict()
     this.#entries.set(key, entry)
-    this.#options.run(Effect.suspend(load)).addObserver((result) => this.#settle(key, entry, result))
+    const began = this.#now()
+    this.#options
+      .run(Effect.suspend(load))
+      .addObserver((result) => this.#settle(key, entry, result, this.#now() - began))
   }
 
+  /** A renewal that fails is tried again by whoever asks next, as long as the old answer is kept. */
   #renew(key: string, entry: Entry<A>, load: () => Effect.Effect<A, StoreError>) {
     entry.renewAt = Number.POSITIVE_INFINITY
     const began = this.#now()
     this.#options.run(Effect.suspend(load)).addObserver((result) => {
       if (this.#entries.get(key) !== entry) return
-      if (Exit.isFailure(result)) {
-        entry.renewAt = 0
-        return
-      }
-      this.#weight -= entry.weight
-      entry.began = began
-      this.#keep(key, entry, result)
+      if (Exit.isFailure(result)) entry.renewAt = 0
+      else this.#keep(key, entry, result, this.#now() - began)
     })
   }
 
@@ -103,27 +94,24 @@ export class ReadCache<A> {
     this.#entries.delete(key)
   }
 
-  #settle(key: string, entry: Entry<A>, result: Exit.Exit<A, StoreError>) {
+  #settle(key: string, entry: Entry<A>, result: Exit.Exit<A, StoreError>, tookMs: number) {
     const waiting = entry.waiting ?? []
     entry.waiting = null
     // Forgotten meanwhile, it answers those who wait for it and nobody else.
-    if (this.#entries.get(key) === entry) this.#keep(key, entry, result)
+    if (this.#entries.get(key) === entry) this.#keep(key, entry, result, tookMs)
     for (const done of waiting) done(result)
   }
 
-  #keep(key: string, entry: Entry<A>, result: Exit.Exit<A, StoreError>) {
-    const now = this.#now()
-    const keepMs = this.#options.keepMs(now - entry.began)
+  #keep(key: string, entry: Entry<A>, result: Exit.Exit<A, StoreError>, tookMs: number) {
+    const keepMs = this.#options.keepMs(tookMs)
     const weight = Exit.isSuccess(result) ? this.#options.weigh(result.value) : Number.POSITIVE_INFINITY
-    if (keepMs <= 0 || weight > this.#options.maxWeight) {
-      this.#entries.delete(key)
-      return
-    }
+    if (keepMs <= 0 || weight > this.#options.maxWeight) return this.forget(key)
+    const now = this.#now()
     entry.result = result
     entry.renewAt = now + keepMs / 2
     entry.until = now + keepMs
+    this.#weight += weight - entry.weight
     entry.weight = weight
-    this.#weight += weight
     while (this.#weight > this.#options.maxWeight) this.#evict()
   }
 
