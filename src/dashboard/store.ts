@@ -43,6 +43,8 @@ const TIMELINE_PAGE = 25
 export const HEATMAP_HOURS = 24
 /** Least milliseconds between two reads of one kind that frames ask for. */
 const READ_AGAIN_MS = 2000
+/** Milliseconds after a click at which every answer knows it: the server may keep one for 5 s. */
+const SETTLED_MS = 6000
 /** Milliseconds from a change to the picture; changes within are drawn together. */
 const DRAW_MS = 80
 
@@ -127,6 +129,8 @@ export class Store {
   /** The read under way for each part, so that a later one replaces it. */
   readonly #reading = new Map<Part, AbortController>()
   readonly #again = new Map<Part, number>()
+  /** The timer of the last read of clicks, 0 when none is to come. */
+  #clicksLast = 0
   readonly #lastRead = new Map<Part, number>()
   #period: Period
   #page: string
@@ -155,6 +159,7 @@ export class Store {
     this.#connection.close()
     clearInterval(this.#minutes)
     clearTimeout(this.#drawing)
+    clearTimeout(this.#clicksLast)
     for (const timer of this.#again.values()) clearTimeout(timer)
     for (const reading of this.#reading.values()) reading.abort()
   }
@@ -250,12 +255,24 @@ export class Store {
   #readAgain(part: Part): void {
     if (this.#again.has(part)) return
     const since = performance.now() - (this.#lastRead.get(part) ?? 0)
-    // The server may answer with figures of 200 ms ago.
+    // The server gives most answers for 200 ms.
     const pause = Math.max(250, READ_AGAIN_MS - since)
     this.#again.set(
       part,
       window.setTimeout(() => void this.load(part), pause),
     )
+  }
+
+  /**
+   * Clicks are read once more when there were none for {@link SETTLED_MS}: answers until then may be older than the last one,
+   * and have replaced what was counted here.
+   */
+  #readClicksLast(): void {
+    clearTimeout(this.#clicksLast)
+    this.#clicksLast = window.setTimeout(() => {
+      this.#clicksLast = 0
+      void this.load("clicks")
+    }, SETTLED_MS)
   }
 
   #connectionIs(connection: ConnectionState): void {
@@ -298,7 +315,10 @@ export class Store {
     )
     if (omitted !== null) {
       this.#set({ omitted, newEvents: this.state.newEvents + omitted.events })
-      if (Object.keys(omitted.by_type).some(isClick)) this.#readAgain("clicks")
+      if (Object.keys(omitted.by_type).some(isClick)) {
+        this.#readAgain("clicks")
+        this.#readClicksLast()
+      }
     }
     if (wasAway) this.#retryFailed()
     if (before === null) return
@@ -324,6 +344,7 @@ export class Store {
     if (!isClick(event.type) || typeof x !== "number" || typeof y !== "number") return
     if (clicks.data !== null && (this.#page === "" || this.#page === event.page_url))
       this.#set({ clicks: { ...clicks, data: withClick(clicks.data, x, y) } })
+    if (this.#clicksLast !== 0) this.#readClicksLast()
   }
 
   #hour(change: (hour: LastHour) => LastHour): void {

@@ -56,9 +56,10 @@ type Endpoint = (parameters: Parameters, site: string) => Read
 const data = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<unknown, StoreError> =>
   Effect.map(effect, (value) => ({ success: true, data: value }))
 
-const compress = (body: Buffer): Effect.Effect<Buffer> =>
-  Effect.callback<Buffer>((resume) => {
-    gzip(body, (failure, compressed) => resume(Effect.succeed(failure === null ? compressed : body)))
+/** The body compressed, or the body itself when that fails. */
+const compress = (body: Buffer): Promise<Buffer> =>
+  new Promise((resolve) => {
+    gzip(body, (failure, compressed) => resolve(failure === null ? compressed : body))
   })
 
 /** The endpoints by their names in the contract. */
@@ -135,6 +136,8 @@ export class Reads {
   readonly #endpoints: ReturnType<typeof endpoints>
   readonly #sites: Sites
   readonly #answers: ReadCache<Buffer>
+  /** Compressed copies, for as long as their answers are kept. */
+  readonly #gzipped = new WeakMap<Buffer, Promise<Buffer>>()
 
   constructor(figures: Figures, queries: EventQueries, sites: Sites, run: Runner) {
     this.#endpoints = endpoints(figures, queries, sites)
@@ -160,16 +163,18 @@ export class Reads {
       if (Exit.isFailure(plain)) return exchange.fail(Cause.squash(plain.cause))
       if (!exchange.headers.gzip || plain.value.length < MIN_GZIP_BYTES)
         return exchange.answer("200 OK", JSON_TYPE, plain.value, PLAIN)
-      this.#answers.get(
-        `gzip ${key}`,
-        () => compress(plain.value),
-        (compressed) => {
-          if (Exit.isFailure(compressed) || compressed.value === plain.value)
-            return exchange.answer("200 OK", JSON_TYPE, plain.value, PLAIN)
-          exchange.answer("200 OK", JSON_TYPE, compressed.value, GZIPPED)
-        },
+      void this.#compressed(plain.value).then((body) =>
+        exchange.answer("200 OK", JSON_TYPE, body, body === plain.value ? PLAIN : GZIPPED),
       )
     })
+  }
+
+  #compressed(body: Buffer): Promise<Buffer> {
+    const known = this.#gzipped.get(body)
+    if (known !== undefined) return known
+    const compressed = compress(body)
+    this.#gzipped.set(body, compressed)
+    return compressed
   }
 }
 
