@@ -85,7 +85,14 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
         expect(await shown(page, "[data-figure=total_events]")).toBe(total_events)
       })
     }
-    await node.send([{ event_type: "newsletter.joined", page_url: "https://cv.example/last" }])
+    const first = page.locator(".events li").first()
+    // The burst has spent the feed's budget, which refills in steps: an event that comes before the next one is summed.
+    await eventually(async () => {
+      await node.send([{ event_type: "newsletter.joined", page_url: "https://cv.example/last" }])
+      const { total_events } = await figures(node, "realtime")
+      expect(await shown(page, "[data-figure=total_events]")).toBe(total_events)
+      expect(await first.getAttribute("data-event")).toBe("newsletter.joined")
+    })
     await eventually(
       async () => {
         const realtime = await figures(node, "realtime")
@@ -114,8 +121,6 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
         expect(Number(await page.locator("[data-clicks]").getAttribute("data-clicks")), "clicks").toBe(
           clicked,
         )
-        const first = page.locator(".events li").first()
-        expect(await first.getAttribute("data-event")).toBe("newsletter.joined")
       },
       { timeout: 20_000 },
     )
