@@ -7,7 +7,7 @@
 /** Bytes before the elements. */
 const HEADER = 20
 /** Object ids of the types (src/include/catalog/pg_type.dat). */
-const TYPE = { int2: 21, int4: 23, text: 25, uuid: 2950 } as const
+const TYPE = { int2: 21, int4: 23, text: 25, float8: 701, uuid: 2950 } as const
 const UUID_BYTES = 16
 
 const start = (bytes: number, type: number, length: number, nulls: boolean): Buffer => {
@@ -36,6 +36,16 @@ export const smallints = (values: ArrayLike<number>): Buffer => {
   for (let i = 0, at = HEADER; i < values.length; i++, at += 6) {
     buffer.writeInt32BE(2, at)
     buffer.writeInt16BE(values[i] ?? 0, at + 4)
+  }
+  return buffer
+}
+
+/** A `float8[]`. */
+export const doubles = (values: ArrayLike<number>): Buffer => {
+  const buffer = start(12 * values.length, TYPE.float8, values.length, false)
+  for (let i = 0, at = HEADER; i < values.length; i++, at += 12) {
+    buffer.writeInt32BE(8, at)
+    buffer.writeDoubleBE(values[i] ?? 0, at + 4)
   }
   return buffer
 }

@@ -1,6 +1,6 @@
 /** Events as the chunks that Postgres keeps: rows of up to 1,000 events, their columns as arrays. */
 import { StoreError } from "../stores/errors.ts"
-import { integers, smallints, texts, uuids } from "./arrays.ts"
+import { doubles, integers, smallints, texts, uuids } from "./arrays.ts"
 
 const DAY_MS = 86_400_000
 
@@ -32,12 +32,12 @@ export type ChunkValues = ReadonlyArray<number | boolean | Buffer>
 
 /** The statement that inserts a chunk, its {@link ChunkValues} from parameter `$first` on. */
 export const insertChunk = (first: number): string => {
-  const parameters = Array.from({ length: 16 }, (_, i) => `$${first + i}`)
+  const parameters = Array.from({ length: 19 }, (_, i) => `$${first + i}`)
   const [firstAt, lastAt, ...rest] = parameters
   return `
     INSERT INTO event_chunks (
       first_at, last_at, site_id, events, small, types, pages, referrers, visitors,
-      ids, offsets, type, page, referrer, visitor, data
+      ids, offsets, type, page, referrer, visitor, data, click_page, click_x, click_y
     ) VALUES (
       to_timestamp(${firstAt}::float8 / 1000), to_timestamp(${lastAt}::float8 / 1000), ${rest.join(", ")}
     )`
@@ -69,6 +69,23 @@ const byVisitor = (events: ReadonlyArray<ChunkEvent>, visitors: Dictionary<strin
   return groups.flat()
 }
 
+/** Types of events that a heatmap shows. */
+export const CLICK_TYPES: ReadonlySet<string> = new Set(["button_click", "link_click"])
+
+/** Where a click was: `x` and `y` of its data, or `null` when these are not two numbers. */
+const positionOf = ({ type, data }: ChunkEvent): { readonly x: number; readonly y: number } | null => {
+  if (data === null || !CLICK_TYPES.has(type)) return null
+  const value: unknown = JSON.parse(data)
+  return typeof value === "object" &&
+    value !== null &&
+    "x" in value &&
+    "y" in value &&
+    typeof value.x === "number" &&
+    typeof value.y === "number"
+    ? { x: value.x, y: value.y }
+    : null
+}
+
 const toChunk = (siteId: number, events: ReadonlyArray<ChunkEvent>, small: boolean): ChunkValues => {
   let firstAt = Number.POSITIVE_INFINITY
   let lastAt = 0
@@ -84,6 +101,14 @@ const toChunk = (siteId: number, events: ReadonlyArray<ChunkEvent>, small: boole
   const type = ordered.map((event) => types.place(event.type))
   const page = ordered.map((event) => pages.place(event.pageUrl))
   const referrer = ordered.map((event) => referrers.place(event.referrer))
+  const clicks = { page: [] as Array<number>, x: [] as Array<number>, y: [] as Array<number> }
+  for (const event of ordered) {
+    const position = positionOf(event)
+    if (position === null) continue
+    clicks.page.push(pages.place(event.pageUrl))
+    clicks.x.push(position.x)
+    clicks.y.push(position.y)
+  }
   return [
     firstAt,
     lastAt,
@@ -101,6 +126,9 @@ const toChunk = (siteId: number, events: ReadonlyArray<ChunkEvent>, small: boole
     smallints(referrer),
     smallints(ordered.map((event) => visitors.place(event.visitorId))),
     texts(ordered.map((event) => event.data)),
+    smallints(clicks.page),
+    doubles(clicks.x),
+    doubles(clicks.y),
   ]
 }
 

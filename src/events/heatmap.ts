@@ -3,6 +3,7 @@ import type * as Effect from "effect/Effect"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { within } from "./chunkEvents.ts"
+import { CLICK_TYPES } from "./chunks.ts"
 
 const HOUR_MS = 3_600_000
 
@@ -26,34 +27,42 @@ export interface HeatmapQuery {
   readonly now: number
 }
 
-/** Chunks without a click are not taken apart, and clicks whose data are the same read once (OFFSET 0: not once a use,
- * and grouped without its chunk's arrays). */
+/**
+ * Chunks that begin in the window tell their clicks. Of one that lies across its beginning each event's time has to be looked
+ * at, and one of an earlier version tells nothing: these are taken apart (OFFSET 0: once, and without the chunk's arrays).
+ */
 const SELECT_POINTS = `
-  SELECT x::float8, y::float8, sum(times)::integer AS count
+  WITH of_site AS (SELECT id FROM sites WHERE slug = $1)
+  SELECT x, y, count(*)::integer AS count
   FROM (
-    SELECT data -> 'x' AS x, data -> 'y' AS y, times
+    SELECT click.x, click.y
     FROM (
-      SELECT event_data::jsonb AS data, times
+      SELECT click_page, click_x, click_y, array_position(pages, $3) AS wanted
+      FROM event_chunks
+      WHERE site_id = (SELECT id FROM of_site) AND first_at >= $2 AND click_page <> '{}'
+        AND ($3::text IS NULL OR $3 = ANY (pages))
+      OFFSET 0
+    ) AS chunk
+    CROSS JOIN LATERAL unnest(click_page, click_x, click_y) AS click (page, x, y)
+    WHERE $3::text IS NULL OR click.page = wanted
+    UNION ALL
+    SELECT x::float8, y::float8
+    FROM (
+      SELECT data -> 'x' AS x, data -> 'y' AS y
       FROM (
-        SELECT event_data, count(*) AS times
-        FROM (
-          SELECT event_data FROM chunk_events
-          WHERE site_id = (SELECT id FROM sites WHERE slug = $1)
-            AND ${within("$2", "'infinity'")}
-            AND chunk_types && '{button_click,link_click}'
-            AND event_type IN ('button_click', 'link_click')
-            AND ($3::text IS NULL OR page_url = $3)
-          OFFSET 0
-        ) AS found
-        GROUP BY event_data
-      ) AS clicks
+        SELECT event_data::jsonb AS data FROM chunk_events
+        WHERE site_id = (SELECT id FROM of_site) AND ${within("$2", "'infinity'")}
+          AND (first_at < $2 OR NOT tells_clicks)
+          AND chunk_types && '{${[...CLICK_TYPES].join()}}' AND event_type = ANY ('{${[...CLICK_TYPES].join()}}')
+          AND ($3::text IS NULL OR page_url = $3)
+        OFFSET 0
+      ) AS found
       OFFSET 0
     ) AS decoded
-    OFFSET 0
+    WHERE jsonb_typeof(x) = 'number' AND jsonb_typeof(y) = 'number'
   ) AS positions
-  WHERE jsonb_typeof(x) = 'number' AND jsonb_typeof(y) = 'number'
-  GROUP BY 1, 2
-  ORDER BY count DESC, 1, 2
+  GROUP BY x, y
+  ORDER BY count DESC, x, y
   LIMIT $4`
 
 /**

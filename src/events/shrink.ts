@@ -24,6 +24,7 @@ const SELECT_SIZES = `
       pg_column_size(types) + pg_column_size(pages) + pg_column_size(referrers) + pg_column_size(visitors)
       + pg_column_size(ids) + pg_column_size(offsets) + pg_column_size(type) + pg_column_size(page)
       + pg_column_size(referrer) + pg_column_size(visitor) + pg_column_size(data)
+      + coalesce(pg_column_size(click_page) + pg_column_size(click_x) + pg_column_size(click_y), 0)
     ) AS held
     FROM event_chunks WHERE first_at < $1 GROUP BY tableoid
   ) AS day

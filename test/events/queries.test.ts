@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
 import { streamRows } from "../../src/events/cursor.ts"
-import { decodeCursor, encodeCursor, heatmap, makeEventQueries } from "../../src/events/queries.ts"
+import { decodeCursor, encodeCursor, makeEventQueries } from "../../src/events/queries.ts"
 import type { Postgres } from "../../src/stores/postgres.ts"
 import { eventually } from "../support/index.ts"
 import { dailyTotals, event, freshEvents, run, store } from "./support.ts"
@@ -94,55 +94,6 @@ describe("the timeline", () => {
       "f".repeat(32),
     ])
       expect(decodeCursor(text)).toBeNull()
-  })
-})
-
-describe("the heatmap", () => {
-  const click = (x: unknown, y: unknown, given: Partial<StreamEvent> = {}) =>
-    at(NOW - HOUR_MS, { type: "button_click", data: { x, y }, ...given })
-
-  it("counts clicks by position, most clicked first, ties by x and y", async () => {
-    const { postgres } = await freshEvents()
-    await store(postgres, [
-      click(5, 5),
-      click(1, 9),
-      click(1, 2.5),
-      click(-3, 2, { type: "link_click" }),
-      click(5, 5, { type: "link_click", pageUrl: "/cv" }),
-      click(5, 5, { site: "blog" }),
-      click(5, 5, { type: "page_view" }),
-      click(5, 5, { createdAt: NOW - 24 * HOUR_MS }),
-    ])
-    const query = { site: "main", pageUrl: null, hours: 24 }
-    expect(await run(queriesOf(postgres).heatmap(query))).toEqual([
-      { x: 5, y: 5, count: 2 },
-      { x: -3, y: 2, count: 1 },
-      { x: 1, y: 2.5, count: 1 },
-      { x: 1, y: 9, count: 1 },
-    ])
-    expect(await run(queriesOf(postgres).heatmap({ ...query, pageUrl: "/cv" }))).toEqual([
-      { x: 5, y: 5, count: 1 },
-    ])
-    expect(await run(heatmap(postgres, { ...query, hours: 168, now: NOW }))).toContainEqual({
-      x: 5,
-      y: 5,
-      count: 3,
-    })
-  })
-
-  it("leaves out clicks whose position is not two numbers", async () => {
-    const { postgres } = await freshEvents()
-    await store(postgres, [
-      click("1", 1),
-      click(1, null),
-      click(1, [2]),
-      click(undefined, 1),
-      at(NOW, { type: "link_click" }),
-      click(1, 1),
-    ])
-    expect(await run(queriesOf(postgres).heatmap({ site: "main", pageUrl: null, hours: 24 }))).toEqual([
-      { x: 1, y: 1, count: 1 },
-    ])
   })
 })
 
