@@ -35,16 +35,19 @@ const SELECT_POINTS = `
   WITH of_site AS (SELECT id FROM sites WHERE slug = $1)
   SELECT x, y, count(*)::integer AS count
   FROM (
-    SELECT click.x, click.y
+    SELECT x, y
     FROM (
-      SELECT click_page, click_x, click_y, array_position(pages, $3) AS wanted
-      FROM event_chunks
-      WHERE site_id = (SELECT id FROM of_site) AND first_at >= $2 AND click_page <> '{}'
-        AND ($3::text IS NULL OR $3 = ANY (pages))
-      OFFSET 0
-    ) AS chunk
-    CROSS JOIN LATERAL unnest(click_page, click_x, click_y) AS click (page, x, y)
-    WHERE $3::text IS NULL OR click.page = wanted
+      SELECT wanted, unnest(click_x) AS x, unnest(click_y) AS y,
+        unnest(CASE WHEN wanted IS NOT NULL THEN click_page END) AS page
+      FROM (
+        SELECT click_page, click_x, click_y, CASE WHEN $3::text IS NOT NULL THEN array_position(pages, $3) END AS wanted
+        FROM event_chunks
+        WHERE site_id = (SELECT id FROM of_site) AND first_at >= $2 AND click_page <> '{}'
+          AND ($3::text IS NULL OR $3 = ANY (pages))
+        OFFSET 0
+      ) AS chunk
+    ) AS click
+    WHERE $3::text IS NULL OR page = wanted
     UNION ALL
     SELECT x::float8, y::float8
     FROM (
