@@ -18,6 +18,13 @@ const DAY_MS = 86_400_000
 export const CLOSED_AFTER_MS = 3_600_000
 /** Small chunks of a site and day that are merged: as soon as there are two, or, while the day goes on, so many. */
 const ENOUGH = { closed: 2, open: 16 } as const
+/**
+ * While a day goes on, only chunks of fewer events are merged. Larger ones are the batches of a load that leaves no processor
+ * idle: they wait until the day is closed.
+ */
+const OPEN_EVENTS = 64
+/** More than any small chunk has. */
+const ANY_EVENTS = 32_767
 /** Events of a merge: some ten milliseconds of work on both sides, for which a batch of events may have to wait. */
 const MERGE_EVENTS = 2000
 /** Pause after a merge, in times as long as it took: compaction takes a quarter of a processor at most. */
@@ -25,7 +32,7 @@ const PAUSE = 3
 
 const SELECT_SMALL = `
   SELECT site_id, date_trunc('day', first_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS day, count(*)::integer AS chunks
-  FROM event_chunks WHERE small
+  FROM event_chunks WHERE small AND (first_at < $1 OR events < ${OPEN_EVENTS})
   GROUP BY 1, 2 HAVING count(*) >= ${ENOUGH.closed}
   ORDER BY 2, 1`
 
@@ -40,7 +47,7 @@ const TRY_LOCK = `SELECT pg_try_advisory_xact_lock(${LOCKS.chunks}) AS locked`
 /** As many events lie in so many chunks at most. */
 const SELECT_PLACES = `
   SELECT site_id, first_at, ctid::text AS place, events FROM event_chunks
-  WHERE small AND site_id = $1 AND first_at >= $2 AND first_at < $3
+  WHERE small AND site_id = $1 AND first_at >= $2 AND first_at < $3 AND events < $4
   ORDER BY first_at
   LIMIT ${MERGE_EVENTS}`
 
@@ -58,16 +65,19 @@ export const compact = Effect.fnUntraced(function* (
   { now, metrics, onMerge = () => Effect.void }: CompactionOptions,
 ): Effect.fn.Return<number, StoreError> {
   yield* requireKnownSchema(postgres, "compaction")
+  /** The first day that is not closed yet. */
+  const openFrom = Math.floor((now - CLOSED_AFTER_MS) / DAY_MS) * DAY_MS
   let merged = 0
   for (const small of yield* postgres.query<SmallChunks & Record<string, unknown>>(
     "compaction",
     SELECT_SMALL,
+    [new Date(openFrom)],
   )) {
-    const isClosed = small.day.getTime() + DAY_MS + CLOSED_AFTER_MS <= now
+    const isClosed = small.day.getTime() < openFrom
     // Of those that are merged at most one small chunk comes of it.
     for (let left = small.chunks; left >= (isClosed ? ENOUGH.closed : ENOUGH.open); ) {
       const began = performance.now()
-      const taken = yield* merge(postgres, small).pipe(
+      const taken = yield* merge(postgres, small, isClosed ? ANY_EVENTS : OPEN_EVENTS).pipe(
         Effect.tap((count) => {
           metrics.compactedChunks.inc(count)
           return onMerge()
@@ -83,13 +93,20 @@ export const compact = Effect.fnUntraced(function* (
   return merged
 })
 
-/** Merges the earliest small chunks of a site and day; gives their number, 0 when another is at it or none are left. */
-const merge = (postgres: Postgres, { site_id, day }: SmallChunks): Effect.Effect<number, StoreError> =>
+/**
+ * Merges the earliest small chunks of a site and day that have fewer than so many events; gives their number, 0 when another is
+ * at it or none are left.
+ */
+const merge = (
+  postgres: Postgres,
+  { site_id, day }: SmallChunks,
+  below: number,
+): Effect.Effect<number, StoreError> =>
   postgres.transaction("compaction", async (sql) => {
     const lock = await sql.query<{ locked: boolean }>(TRY_LOCK)
     if (lock.rows[0]?.locked !== true) return 0
     const { rows } = await sql.query<ChunkPlace & { events: number }>(SELECT_PLACES, [
-      ...[site_id, day, new Date(day.getTime() + DAY_MS)],
+      ...[site_id, day, new Date(day.getTime() + DAY_MS), below],
     ])
     let held = 0
     const taken = rows.filter((chunk) => {

@@ -63,6 +63,24 @@ describe("compaction", () => {
     expect(await compacted(postgres, LATER)).toBe(0)
   })
 
+  it("leaves the batches of a load until their day is closed", async () => {
+    const { postgres } = await freshEvents()
+    const open = DAY + 12 * 3_600_000
+    await storeInBatches(
+      postgres,
+      Array.from({ length: 20 * 64 }, (_, i) => event({ createdAt: open + i })),
+      64,
+    )
+    await storeInBatches(
+      postgres,
+      Array.from({ length: 16 }, (_, i) => event({ createdAt: open + i })),
+      1,
+    )
+    expect(await compacted(postgres, open)).toBe(16)
+    expect(await compacted(postgres, open)).toBe(0)
+    expect(await compacted(postgres, LATER)).toBe(21)
+  })
+
   it("keeps events with much data in chunks that can be handled, and leaves them then", async () => {
     const { postgres } = await freshEvents()
     const data = { text: "é".repeat(4000) }
