@@ -39,10 +39,10 @@ import { type Entry, fencedCall, type PartitionLog } from "../stream/partitionLo
 /** Entries of one batch: beyond about a thousand, Postgres gains nothing and a stop takes longer. */
 const BATCH_ENTRIES = 1000
 /**
- * Longest rest after a batch that was not full. It rests as long as the batch took, so that under load the next one is larger:
- * what a batch costs whatever its size is shared by more events, and an event waits for twice a batch's time at most.
+ * Rest after a batch that was not full, so that the next one is larger: what a batch costs whatever its size is shared by more
+ * events. One that comes after a pause is processed at once.
  */
-const MAX_REST_MS = 25
+const REST = Duration.millis(25)
 /** Attempts at an entry alone before it is dead-lettered. */
 const MAX_ATTEMPTS = 3
 /** Owners that may meet the same first entry before the partition is processed one by one. */
@@ -287,11 +287,9 @@ export const runPartitionActor = (
     let careful = takeover.deliveries >= CAREFUL_AFTER
     while (true) {
       const entries = yield* readOn
-      const began = performance.now()
       if (entries.length > 0) yield* careful ? processOneByOne(entries) : processBatch(entries)
       careful = false
-      if (entries.length > 0 && entries.length < BATCH_ENTRIES)
-        yield* Effect.sleep(Math.min(performance.now() - began, MAX_REST_MS))
+      if (entries.length > 0 && entries.length < BATCH_ENTRIES) yield* Effect.sleep(REST)
     }
   })
 

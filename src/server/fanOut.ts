@@ -7,8 +7,8 @@
 import type { TemplatedApp, WebSocket } from "uWebSockets.js"
 
 const SHARDS = 64
-/** About half a millisecond's work: sending to one takes 5 to 10 µs, nearly all of it in the kernel. */
-const TURN_LISTENERS = 64
+/** About a millisecond's work: sending to one takes 5 to 10 µs, nearly all of it in the kernel. */
+const TURN_LISTENERS = 128
 
 /** What a connection's user data has for this. */
 export interface Listener {
