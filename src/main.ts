@@ -7,6 +7,9 @@ import * as Effect from "effect/Effect"
 import { loadConfig } from "./config.ts"
 import { loggingLayer } from "./logging.ts"
 
+// Whoever reads the log, or stands behind a pipe, may end before this does; without a listener that would end it, too.
+for (const output of [process.stdout, process.stderr]) output.on("error", () => {})
+
 const args = process.argv.slice(2)
 
 const serve = Effect.gen(function* () {

@@ -57,3 +57,36 @@ test.skipIf(!existsSync("/proc/self/status"))(
   },
   60_000,
 )
+
+test.skipIf(!existsSync("/proc/self/status"))(
+  "a node whose log nobody reads any more goes on, and stops well with its stores",
+  async () => {
+    const dataDir = temporaryFolder()
+    const env = { DATA_DIR: dataDir, RATE_LIMIT_PER_MINUTE: "0" }
+    const node = await startProcess(["node", "src/main.ts"], { cwd: ROOT, env })
+    const stores = () =>
+      ["redis", "postgres"].map((store) => {
+        const { pid }: { pid: number } = JSON.parse(readFileSync(join(dataDir, `${store}.json`), "utf8"))
+        return pid
+      })
+    onTestFinished(() => signal(stores().flatMap(family), "SIGKILL"))
+    node.leaveOutput()
+    // Its death is noticed by a node that goes on, and told to a log that is not there.
+    const [redis = 0] = stores()
+    signal([redis], "SIGKILL")
+    await eventually(() => expect(stores()[0]).not.toBe(redis), { timeout: 30_000 })
+    await eventually(
+      async () => {
+        const answer = await fetch(api(node.url, "event"), {
+          method: "POST",
+          body: '{"event_type":"page_view"}',
+        })
+        expect(answer.status).toBe(201)
+      },
+      { timeout: 30_000 },
+    )
+    expect(await node.end("SIGTERM")).toBe(0)
+    for (const pid of stores()) expect(existsSync(`/proc/${pid}`)).toBe(false)
+  },
+  60_000,
+)

@@ -9,6 +9,8 @@ export interface NodeProcess {
   readonly pid: number
   readonly stdout: () => string
   readonly stderr: () => string
+  /** Closes the reading ends of its output, as a log collector does that dies. */
+  readonly leaveOutput: () => void
   /** Sends a signal and gives the exit code, `null` when the signal ended it. */
   readonly end: (signal: NodeJS.Signals) => Promise<number | null>
 }
@@ -58,6 +60,10 @@ export const startProcess = async (
     pid: child.pid ?? 0,
     stdout: () => stdout,
     stderr: () => stderr,
+    leaveOutput: () => {
+      child.stdout?.destroy()
+      child.stderr?.destroy()
+    },
     end: (signal) => {
       process.kill(child.pid ?? 0, signal)
       return exited
