@@ -6,7 +6,7 @@ import { spawn, spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import autocannon from "autocannon"
 import { type Aim, atLeast } from "../scenario.ts"
-import { type Corpus, stamped, writeCorpus } from "./corpus.ts"
+import { type Corpus, partsOf, stamped, writeCorpus } from "./corpus.ts"
 
 /** What a slice of load came to. */
 export interface Slice {
@@ -102,7 +102,7 @@ const AUTOCANNON_REQUESTS = 500
 
 const byAutocannon = async (options: SliceOptions): Promise<Slice> => {
   const requests = options.corpus.requests.slice(0, AUTOCANNON_REQUESTS).map(({ text }, i) => {
-    const [head = "", body = ""] = stamped(text, i, 0).split("\r\n\r\n")
+    const [head = "", body = ""] = stamped(partsOf(text), i, 0).split("\r\n\r\n")
     const [start = "", ...lines] = head.split("\r\n")
     const headers = Object.fromEntries(
       lines

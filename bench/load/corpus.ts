@@ -165,11 +165,20 @@ export const expectedFigures = (corpus: Corpus, sent: number) => {
   return totals
 }
 
-/** A request with its stamps filled in, as wrk's script and the sender do it. */
-export const stamped = (text: string, event: number, round: number): string =>
-  text
-    .replaceAll(STAMPS.event, event.toString(16).padStart(STAMP_DIGITS, "0"))
-    .replaceAll(STAMPS.round, round.toString(16).padStart(STAMP_DIGITS, "0"))
+const STAMP = new RegExp(`([${STAMPS.event}${STAMPS.round}])`)
+
+/** A request's text between its stamps, and the stamps, each a part of its own: for {@link stamped}. */
+export const partsOf = (text: string): ReadonlyArray<string> => text.split(STAMP)
+
+/** A request with its stamps filled in, as wrk's script does it. */
+export const stamped = (parts: ReadonlyArray<string>, event: number, round: number): string => {
+  const eventDigits = event.toString(16).padStart(STAMP_DIGITS, "0")
+  const roundDigits = round.toString(16).padStart(STAMP_DIGITS, "0")
+  let text = ""
+  for (const part of parts)
+    text += part === STAMPS.event ? eventDigits : part === STAMPS.round ? roundDigits : part
+  return text
+}
 
 /** Writes a corpus for load generators in other processes: a request a line. */
 export const writeCorpus = (file: string, corpus: Corpus): void =>

@@ -11,6 +11,7 @@
  */
 import { createHistogram } from "node:perf_hooks"
 import { machineNow } from "./clock.ts"
+import { STAMP_DIGITS } from "./corpus.ts"
 import { FrameReader } from "./frameReader.ts"
 import { type Percentiles, percentilesOf } from "./percentiles.ts"
 
@@ -32,9 +33,9 @@ export interface DashboardReport {
 const options: DashboardOptions = JSON.parse(process.argv[2] ?? "{}")
 /** Connections that are being made at a time. */
 const CONNECTING = 200
-/** Before an event's stamp in a frame. */
+/** Before an event's stamp in a frame, and what follows it where it is the last of the event's data, as nearly always. */
 const MARK = Buffer.from('"due":"')
-const STAMP_DIGITS = 12
+const FRAME_END = '"}}'.length
 
 const latency = createHistogram()
 let frames = 0
@@ -55,13 +56,25 @@ const onFrame = (bytes: Buffer, from: number, to: number) => {
     }
   }
   if (epoch === null) return
-  const found = bytes.indexOf(MARK, from)
-  if (found < 0 || found >= to) return
-  const digits = found + MARK.length
-  const due = Number.parseInt(bytes.toString("latin1", digits, digits + STAMP_DIGITS), 16) / 1000
+  const stamp = stampAt(bytes, from, to)
+  if (stamp < 0) return
+  let due = 0
+  for (let at = stamp; at < stamp + STAMP_DIGITS; at++) due = due * 16 + hexDigit(bytes[at] ?? 48)
+  due /= 1000
   if (due < since) return
   latency.record(Math.max(1, Math.round((machineNow() - epoch - due) * 1000)))
 }
+
+/** Where the digits of the frame's stamp are; below 0 when it has none. */
+const stampAt = (bytes: Buffer, from: number, to: number): number => {
+  const last = to - FRAME_END - STAMP_DIGITS
+  if (last - MARK.length > from && MARK.compare(bytes, last - MARK.length, last) === 0) return last
+  const found = bytes.subarray(from, to).indexOf(MARK)
+  return found < 0 ? -1 : from + found + MARK.length
+}
+
+/** Of a digit that is 0 to 9 or a to f. */
+const hexDigit = (code: number): number => (code < 58 ? code - 48 : code - 87)
 
 const contains = (bytes: Buffer, text: Buffer, from: number, to: number): boolean => {
   const found = bytes.indexOf(text, from)

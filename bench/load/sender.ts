@@ -13,7 +13,7 @@ import { readFileSync } from "node:fs"
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks"
 import { machineTime } from "./clock.ts"
 import { Connection } from "./connection.ts"
-import { STAMPS, stamped } from "./corpus.ts"
+import { partsOf, STAMPS, stamped } from "./corpus.ts"
 import { type Percentiles, percentilesOf } from "./percentiles.ts"
 
 export interface SenderOptions {
@@ -46,7 +46,8 @@ const options: SenderOptions = JSON.parse(process.argv[2] ?? "{}")
 const { port, connections, corpusFile, rate } = options
 const epoch = options.epoch ?? null
 const lines = readFileSync(corpusFile, "latin1").trimEnd().split("\n")
-const requests = lines.map((line) => line.replaceAll(STAMPS.lineEnd, "\r\n"))
+/** Requests in parts, between which the stamps go. */
+const requests = lines.map((line) => partsOf(line.replaceAll(STAMPS.lineEnd, "\r\n")))
 
 const latency = createHistogram()
 const lag = createHistogram()
@@ -63,7 +64,7 @@ const record = (histogram: RecordableHistogram, ms: number) => {
 
 const textOf = (number: number, due: number): string => {
   const stamp = epoch === null ? number : Math.round((machineTime(due) - epoch) * 1000)
-  return stamped(requests[number % requests.length] ?? "", stamp, Math.floor(number / requests.length))
+  return stamped(requests[number % requests.length] ?? [], stamp, Math.floor(number / requests.length))
 }
 
 const idle: Array<Connection> = Array.from({ length: connections }, () => new Connection(port))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { expectedFigures, makeCorpus, stamped } from "../../bench/load/corpus.ts"
+import { expectedFigures, makeCorpus, partsOf, stamped } from "../../bench/load/corpus.ts"
 import { at, percentilesOfValues } from "../../bench/load/percentiles.ts"
 import { isMissed, textTable, verdict } from "../../bench/report/table.ts"
 import type { Run } from "../../bench/run.ts"
@@ -72,7 +72,7 @@ describe("a corpus", () => {
 
   it("has requests whose length is what they say once the stamps are in", () => {
     for (const [i, { text }] of corpus.requests.entries()) {
-      const [head = "", body = ""] = stamped(text, i, 7).split("\r\n\r\n")
+      const [head = "", body = ""] = stamped(partsOf(text), i, 7).split("\r\n\r\n")
       expect(Number(/Content-Length: (\d+)/.exec(head)?.[1])).toBe(Buffer.byteLength(body))
       expect(() => JSON.parse(body)).not.toThrow()
     }
@@ -80,7 +80,9 @@ describe("a corpus", () => {
 
   it("gives every event an id of its own, round after round", () => {
     const ids = [0, 1].flatMap((round) =>
-      corpus.requests.map(({ text }, i) => /"id":"([^"]+)"/.exec(stamped(text, round * 200 + i, round))?.[1]),
+      corpus.requests.map(
+        ({ text }, i) => /"id":"([^"]+)"/.exec(stamped(partsOf(text), round * 200 + i, round))?.[1],
+      ),
     )
     expect(new Set(ids).size).toBe(400)
   })
