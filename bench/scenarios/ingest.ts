@@ -1,6 +1,7 @@
 /**
  * `ingest`: how fast events become durable, beside a bare uWebSockets.js server that only parses the same JSON. Both are
- * loaded in turn, in short slices of one run, so that what else the machine does meets both alike; the ratio counts.
+ * loaded in turn, in short slices of one run, so that what else the machine does meets both alike; the ratio counts. Once with a
+ * node that processes what it takes, and once with one that only accepts (`ROLES=http`), so that its part can be told.
  */
 import { join } from "node:path"
 import { aimBesideBare, besideBareRemarks, runSlice, type Slice } from "../load/closedLoop.ts"
@@ -21,6 +22,8 @@ import { startBare } from "../server/child.ts"
 import { startNode } from "../server/node.ts"
 import { openStores, type Stores } from "../server/stores.ts"
 
+/** Unprocessed events that the accepting node's streams may hold: more than come while it is measured. */
+const ACCEPTED = 20_000_000
 /** Connections for batches: a request carries hundreds of events, so that fewer are on their way at a time. */
 const BATCH_CONNECTIONS = 16
 
@@ -29,6 +32,8 @@ interface Subject {
   readonly productPort: number
   readonly barePort: number
   readonly stores: Stores
+  /** Whether what is taken is processed, too. */
+  readonly processes: boolean
 }
 
 interface Pair {
@@ -44,19 +49,22 @@ const comparePairs = async (
   pairs: number,
   slice: number,
 ): Promise<ReadonlyArray<Pair>> => {
-  const { context, productPort, barePort, stores } = subject
+  const { context, productPort, barePort, stores, processes } = subject
   const corpus = makeCorpus({ events: perRequest === 1 ? 20_000 : 20 * perRequest, ids: false, perRequest })
   const corpusFile = join(context.folder, `corpus-${perRequest}`)
   writeCorpus(corpusFile, corpus)
   const connections = perRequest === 1 ? CONNECTIONS : BATCH_CONNECTIONS
   const load = (port: number) => runSlice({ port, connections, seconds: slice, corpus, corpusFile })
   const measured: Array<Pair> = []
+  let before = await stores.backlog()
   // The first pair warms both up and is not counted, unless nothing is measured but that it works.
   for (let i = context.scale === "smoke" ? 1 : 0; i <= pairs; i++) {
     const bare = await load(barePort)
     const product = await load(productPort)
-    const backlog = await stores.backlog()
-    await stores.drained()
+    const waiting = await stores.backlog()
+    const backlog = waiting - before
+    if (processes) await stores.drained()
+    else before = waiting
     const pair = { product, bare, backlog }
     context.say(
       `${perRequest} a request: ${Math.round(product.perSecond)}/s, bare ${Math.round(bare.perSecond)}/s, ` +
@@ -70,6 +78,29 @@ const comparePairs = async (
 const ratioOf = (pairs: ReadonlyArray<Pair>): number =>
   (100 * median(pairs.map(({ product }) => product.perSecond))) /
   median(pairs.map(({ bare }) => bare.perSecond))
+
+/** Starts a node that appends and nothing more, and compares it with the bare server. */
+const compareAccepting = async (
+  context: Context,
+  barePort: number,
+  pairs: number,
+  slice: number,
+): Promise<ReadonlyArray<Pair>> => {
+  const node = await startNode(context, {
+    dataDir: join(context.folder, "accepting"),
+    env: { ROLES: "http", MAX_BACKLOG: String(ACCEPTED) },
+  })
+  const stores = openStores(context, node)
+  context.say("a node that only accepts")
+  const measured = await comparePairs(
+    { context, productPort: node.port, barePort, stores, processes: false },
+    1,
+    pairs,
+    slice,
+  )
+  await node.stop()
+  return measured
+}
 
 const figuresOf = (what: string, perRequest: number, pairs: ReadonlyArray<Pair>): ReadonlyArray<Figure> => {
   const perSecond = (side: "product" | "bare") =>
@@ -92,7 +123,7 @@ const run = async (context: Context): Promise<Findings> => {
   const node = await startNode(context)
   const stores = openStores(context, node)
   const bare = await startBare(context)
-  const subject = { context, productPort: node.port, barePort: bare.port, stores }
+  const subject = { context, productPort: node.port, barePort: bare.port, stores, processes: true }
   const pairs = byScale(context, { full: 5, quick: 3, smoke: 1 })
   const slice = seconds(context, { full: 5, quick: 2, smoke: 1 })
 
@@ -100,10 +131,15 @@ const run = async (context: Context): Promise<Findings> => {
   const batchPairs = Math.min(pairs, 3)
   const hundred = await comparePairs(subject, 100, batchPairs, slice)
   const thousand = await comparePairs(subject, 1000, batchPairs, slice)
-  const all = [...single, ...hundred, ...thousand]
+  const rows = await stores.rows()
+  const { events } = await stores.figures()
+  await node.stop()
+  const accepting = await compareAccepting(context, bare.port, batchPairs, slice)
+  const all = [...single, ...hundred, ...thousand, ...accepting]
   return {
     figures: [
       ...figuresOf("single POSTs", 1, single),
+      ...figuresOf("single POSTs, only accepting", 1, accepting),
       ...figuresOf("POSTs of 100", 100, hundred),
       ...figuresOf("POSTs of 1,000", 1000, thousand),
     ],
@@ -113,10 +149,14 @@ const run = async (context: Context): Promise<Findings> => {
         0,
         all.reduce((sum, { product, bare }) => sum + product.failed + bare.failed, 0),
       ),
-      check(
-        "rows in Postgres, of the events in Redis' figures",
-        (await stores.figures()).events,
-        await stores.rows(),
+      check("rows in Postgres, of the events in Redis' figures", events, rows),
+      ...accepting.map(({ product, backlog }) =>
+        // Those whose answers came when the time was over are in the stream, too.
+        check(
+          "events in the streams, of those acknowledged",
+          product.requests,
+          Math.min(backlog, product.requests),
+        ),
       ),
     ],
     plots: [

@@ -1,6 +1,7 @@
 /**
- * `retention`: a million expired events go by cursor batches, then another million with their tables, by the command an
- * operator runs, beside a node that takes events at a fixed rate: how long it takes, and what the events felt.
+ * `retention`: a million expired events go by cursor batches, then another million with the table of their day, as each day a
+ * day goes, by the command an operator runs, beside a node that takes events at a fixed rate: how long it takes, and what the
+ * events felt.
  */
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -22,10 +23,11 @@ import { loadPast, runCommand } from "../server/commands.ts"
 import { type BenchNode, startNode } from "../server/node.ts"
 import { openStores } from "../server/stores.ts"
 
-/** Days: the older half of what has expired lies before the first, the other half before the second. */
+/** Days: the older half of what has expired lies before the second, the other half on a day before the last. */
 const OLDEST = 106
 const MIDDLE = 98
 const RETAINED = 90
+const DAY_MS = 86_400_000
 const CONNECTIONS = 128
 /** Ingest goes on before and after for as long, seconds. */
 const MARGIN_S = 1
@@ -101,10 +103,12 @@ const run = async (context: Context): Promise<Findings> => {
     toDaysAgo,
     ids: false,
   })
-  // A day apart: no event lies so near an edge that it would cross it meanwhile.
+  // A day apart: no event lies so near an edge that it would cross it meanwhile. The one day from its first hour to its last.
+  const sinceMidnight = (Date.now() % DAY_MS) / DAY_MS
+  const dayBegan = RETAINED + 3 + sinceMidnight
   await loadPast(context, dataDir, [
     span(OLDEST, MIDDLE),
-    span(MIDDLE - 1, RETAINED + 1),
+    span(dayBegan - 1 / 24, dayBegan - 23 / 24),
     span(RETAINED - 1, 0),
   ])
   const node = await startNode(context, { dataDir })
@@ -153,6 +157,7 @@ const run = async (context: Context): Promise<Findings> => {
 
 export const retention: Scenario = {
   name: "retention",
-  title: "A million expired events deleted among live ones, by cursor and by partition, while events arrive",
+  title:
+    "A million expired events deleted among live ones, by cursor and with their day's table, while events arrive",
   run,
 }
