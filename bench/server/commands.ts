@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { LoadOptions } from "../load/loadStore.ts"
 import type { Context } from "../scenario.ts"
+import { endStores } from "./node.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 const LOADER = fileURLToPath(new URL("../load/loadStore.ts", import.meta.url))
@@ -13,19 +14,24 @@ const LOADER = fileURLToPath(new URL("../load/loadStore.ts", import.meta.url))
 const runToEnd = (
   context: Context,
   args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>>,
+  dataDir: string,
   onMessage: (message: unknown) => void = () => {},
 ): Promise<{ readonly output: string; readonly milliseconds: number }> =>
   new Promise((resolve, reject) => {
     const began = performance.now()
     const child = spawn(process.execPath, args, {
       cwd: ROOT,
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, LOG_LEVEL: "error", ...env },
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, LOG_LEVEL: "error", DATA_DIR: dataDir },
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     })
     let output = ""
     let errors = ""
-    context.onEnd(() => child.kill("SIGTERM"))
+    context.onEnd(() => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      // Interrupted: what it started outlives it, and it would start that again.
+      child.kill("SIGKILL")
+      endStores(dataDir)
+    })
     child.stdout?.on("data", (chunk: Buffer) => {
       output += chunk.toString()
     })
@@ -45,7 +51,7 @@ const runToEnd = (
 
 /** `node src/main.ts <command> …`: what `npm start -- <command>` runs. */
 export const runCommand = (context: Context, dataDir: string, args: ReadonlyArray<string>) =>
-  runToEnd(context, ["src/main.ts", ...args], { DATA_DIR: dataDir })
+  runToEnd(context, ["src/main.ts", ...args], dataDir)
 
 /** Loads spans of the past, the oldest first, into a data folder that no node holds; the figures in Redis still have to be rebuilt. */
 export const loadPast = async (
@@ -55,7 +61,7 @@ export const loadPast = async (
 ): Promise<void> => {
   const began = performance.now()
   const events = spans.reduce((sum, span) => sum + span.events, 0)
-  await runToEnd(context, [LOADER, JSON.stringify(spans)], { DATA_DIR: dataDir }, (message) => {
+  await runToEnd(context, [LOADER, JSON.stringify(spans)], dataDir, (message) => {
     const loaded: unknown =
       typeof message === "object" && message !== null ? Reflect.get(message, "loaded") : 0
     context.say(`${loaded} of ${events} events loaded`)

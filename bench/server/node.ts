@@ -95,6 +95,11 @@ const endStore = (dataDir: string, handle: string): void => {
   }
 }
 
+/** Ends the stores of a data folder that no process holds any more. */
+export const endStores = (dataDir: string): void => {
+  for (const handle of ["redis.json", "postgres.json"]) endStore(dataDir, handle)
+}
+
 /** Starts a node and waits for its banner; it ends with the scenario. */
 export const startNode = async (context: Context, options: NodeOptions = {}): Promise<BenchNode> => {
   const dataDir = options.dataDir ?? join(context.folder, "data")
@@ -123,7 +128,7 @@ export const startNode = async (context: Context, options: NodeOptions = {}): Pr
     else if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
       process.kill(-child.pid, "SIGTERM")
     await Promise.race([exited, sleep(STOP_MS, undefined, { ref: false })])
-    for (const handle of ["redis.json", "postgres.json"]) endStore(dataDir, handle)
+    endStores(dataDir)
   }
   context.onEnd(stop)
   const url = await bannerOf(child, logFile)
