@@ -63,7 +63,7 @@ export interface EventQueries {
 export const makeEventQueries = ({ postgres, calendar, now }: EventQueriesOptions): EventQueries => ({
   timeline: ({ site, limit, offset, cursor: text }) => {
     const cursor = text === null ? null : decodeCursor(text)
-    return timeline(postgres, { site, limit, offset: cursor === null ? offset : 0, cursor, now: now() })
+    return timeline(postgres, { site, limit, offset, cursor, now: now() })
   },
   isCursor: (text) => decodeCursor(text) !== null,
   heatmap: (query) => heatmap(postgres, { ...query, now: now() }),

@@ -59,7 +59,7 @@ export interface TimelineQuery {
   /** A site's slug. */
   readonly site: string
   readonly limit: number
-  /** Events to skip, after the cursor where there is one. */
+  /** Events to skip; none are skipped after a cursor. */
   readonly offset: number
   readonly cursor: Cursor | null
   /** Unix milliseconds. */
@@ -85,7 +85,8 @@ const CHUNKS = 8
  * $2 is a UTC midnight, before which nothing is looked for.
  *
  * To take apart no more than needed: chunks that begin before $3 and end after `enough` hold the page, as their number of
- * events says, and of these no event before `cut` is on the page, as their times say.
+ * events says, and of these no event before `cut` is on the page, as their times say, nor one after `start`, where that is
+ * not the first page; $6 is 0 after a cursor.
  */
 const SELECT_PAGE = `
   WITH newest AS MATERIALIZED (
@@ -103,13 +104,17 @@ const SELECT_PAGE = `
       SELECT first_at, sum(events) OVER (ORDER BY first_at DESC) AS held FROM newest WHERE taken AND last_at < $3
     ) AS whole
     WHERE held >= $5::bigint + $6::bigint
-  ), cut AS (
+  ), times AS MATERIALIZED (
     SELECT first_at + later * interval '1 millisecond' AS at
     FROM newest CROSS JOIN unnest(offsets) AS later
     WHERE taken AND last_at >= coalesce((SELECT since FROM enough), '-infinity')
       AND first_at + later * interval '1 millisecond' < $3
-    ORDER BY at DESC
-    LIMIT 1 OFFSET $5::bigint + $6::bigint - 1
+  ), cut AS (
+    SELECT at FROM times ORDER BY at DESC LIMIT 1 OFFSET $5::bigint + $6::bigint - 1
+  ), start AS (
+    SELECT at FROM times WHERE $6::bigint > 0 ORDER BY at DESC LIMIT 1 OFFSET $6::bigint
+  ), later_ones AS (
+    SELECT count(*) AS events FROM times WHERE at > (SELECT at FROM start)
   )
   SELECT page.*, bound
   FROM (SELECT max(last_at) AS bound FROM newest WHERE NOT taken) AS rest
@@ -120,9 +125,10 @@ const SELECT_PAGE = `
     )
     WHERE taken AND last_at >= coalesce((SELECT at FROM cut), '-infinity')
       AND created_at >= coalesce((SELECT at FROM cut), '-infinity')
-      AND created_at <= $3 AND (created_at, id) < ($3, $4)
+      AND first_at <= coalesce((SELECT at FROM start), $3) AND created_at <= coalesce((SELECT at FROM start), $3)
+      AND (created_at, id) < ($3, $4)
     ORDER BY created_at DESC, id DESC
-    LIMIT $5 OFFSET $6
+    LIMIT $5 OFFSET $6::bigint - (SELECT events FROM later_ones)
   ) AS page ON true
   ORDER BY created_at DESC, id DESC`
 
@@ -147,8 +153,9 @@ export const toTimelineEvent = (row: EventRow): TimelineEvent => ({
  */
 export const timeline = Effect.fnUntraced(function* (
   postgres: Postgres,
-  { site, limit, offset, cursor, now }: TimelineQuery,
+  { site, limit, offset: asked, cursor, now }: TimelineQuery,
 ): Effect.fn.Return<TimelinePage, StoreError> {
+  const offset = cursor === null ? asked : 0
   // Nothing is newer than tomorrow: senders' clocks may be ahead by minutes only.
   const until = cursor ?? { createdAt: now + DAY_MS, id: LAST_UUID }
   // One more than asked for tells whether there is a next page.

@@ -7,6 +7,7 @@ import { streamRows } from "../../src/events/cursor.ts"
 import { decodeCursor, encodeCursor, makeEventQueries } from "../../src/events/queries.ts"
 import type { Postgres } from "../../src/stores/postgres.ts"
 import { eventually } from "../support/index.ts"
+import { storeInBatches } from "./chunkSupport.ts"
 import { dailyTotals, event, freshEvents, run, store } from "./support.ts"
 
 const NOW = Date.parse("2025-12-08T12:00:00Z")
@@ -79,6 +80,22 @@ describe("the timeline", () => {
     const page = await run(queriesOf(postgres).timeline({ site: "main", limit: 4, offset: 4, cursor: null }))
     expect(page.rows.map((row) => row.id)).toEqual(events.slice(4, 8).map((each) => each.id))
     expect(page.nextCursor).not.toBeNull()
+  })
+
+  it("pages by offset over chunks that overlap, with many events of the same millisecond", async () => {
+    const { postgres } = await freshEvents()
+    const events = Array.from({ length: 600 }, (_, i) => at(NOW - ((i * 37) % 90), { id: randomUUID() }))
+    await storeInBatches(postgres, events.slice(0, 400), 40, 0)
+    await storeInBatches(postgres, events.slice(400), 200, 1)
+    const ids = events
+      .map(({ createdAt, id }) => ({ createdAt, id: id ?? "" }))
+      .sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1))
+      .map(({ id }) => id)
+    for (const offset of [0, 1, 6, 7, 130, 333, 555, 595, 599, 600, 5000]) {
+      const page = await run(queriesOf(postgres).timeline({ site: "main", limit: 20, offset, cursor: null }))
+      expect(page.rows.map((row) => row.id)).toEqual(ids.slice(offset, offset + 20))
+      expect(page.nextCursor === null).toBe(offset + 20 >= 600)
+    }
   })
 
   it("knows its own cursors from any other text", () => {
