@@ -12,8 +12,8 @@
  * - **waiting** when a store is away: the same batch is tried again, for as long as it takes.
  * - **isolating** when Postgres cannot take a batch: it is halved until the entry that is to blame stands alone, which is
  *   tried a few times more and then dead-lettered. The others go on.
- * - **one by one** when this partition's first entry has met several owners, so that an entry which ends its actor is
- *   found, too.
+ * - **careful** when this partition's first entry has met several owners, so that an entry which ends its actor is found, too:
+ *   a few entries at a time, and once an owner has ended during that, those few one by one.
  * - **fenced**: a later epoch owns the partition, or Redis was away and may have come back without its last writes; the actor
  *   ends, changes nothing more, and whoever owns the partition next takes it over anew.
  */
@@ -45,10 +45,12 @@ const BATCH_ENTRIES = 1000
 const REST = Duration.millis(25)
 /** Attempts at an entry alone before it is dead-lettered. */
 const MAX_ATTEMPTS = 3
-/** Owners that may meet the same first entry before the partition is processed one by one. */
+/** Owners that may meet the same first entry before the partition is processed carefully. */
 const CAREFUL_AFTER = 3
+/** Entries of a careful try: about as many tries find the few among a batch as then find the one among the few. */
+const GROUP_ENTRIES = 32
 
-/** One entry at a time is alone in this process: when it ends, no other partition's entry is blamed for that. */
+/** One careful try at a time in this process: when it ends, no other partition's entries are blamed for that. */
 const alone = Semaphore.makeUnsafe(1)
 
 /** Between two tries of a batch while a store is away. */
@@ -239,34 +241,49 @@ export const runPartitionActor = (
         }
       })
 
-    /** Like {@link processBatch} for entries of which one may end the process. */
-    const processOneByOne = (entries: ReadonlyArray<Entry>): Effect.Effect<void, Fenced | StoreError> =>
-      Effect.forEach(
-        entries,
-        (entry) =>
-          Effect.gen(function* () {
-            const attempts = yield* log.deliverAlone(epoch, entry.id, 1)
-            // What Postgres has, it had counted before the crash: as a dead letter it would be a row without figures, and a
-            // second row when replayed.
-            const stored = compareIds(entry.id, lastStreamId) <= 0
-            if (attempts > MAX_ATTEMPTS && !stored) {
-              return yield* deadLetter(
-                entry,
-                `Its actor ended ${MAX_ATTEMPTS} times while processing it.`,
-                "fatal",
-              )
-            }
-            // Waiting for a store must not look like the entry's doing should this process be stopped meanwhile.
-            let excused = false
-            const excuse = Effect.suspend(() => {
-              if (excused) return Effect.void
-              excused = true
-              return log.deliverAlone(epoch, entry.id, -1)
-            })
-            yield* processBatch([entry], excuse)
-          }).pipe(alone.withPermit),
-        { discard: true },
+    /** Tries a few entries, or one, that may end the process, noted beforehand for whoever comes then. */
+    const tryApart = (entries: ReadonlyArray<Entry>): Effect.Effect<void, Fenced | StoreError> =>
+      Effect.gen(function* () {
+        const [first] = entries
+        const last = entries.at(-1)
+        if (first === undefined || last === undefined) return
+        const attempts = yield* log.noteTry(epoch, first.id, last.id, 1)
+        // What Postgres has, it had counted before the crash: as a dead letter it would be a row without figures, and a
+        // second row when replayed.
+        const stored = compareIds(last.id, lastStreamId) <= 0
+        if (entries.length === 1 && attempts > MAX_ATTEMPTS && !stored) {
+          return yield* deadLetter(
+            first,
+            `Its actor ended ${MAX_ATTEMPTS} times while processing it.`,
+            "fatal",
+          )
+        }
+        // Waiting for a store must not look like the entries' doing should this process be stopped meanwhile.
+        let excused = false
+        const excuse = Effect.suspend(() => {
+          if (excused) return Effect.void
+          excused = true
+          return log.noteTry(epoch, first.id, last.id, -1)
+        })
+        yield* processBatch(entries, excuse)
+      }).pipe(alone.withPermit)
+
+    /**
+     * Like {@link processBatch} for entries of which one may end the process: a few at a time, and singly those up to `suspects`,
+     * during whose try an owner has ended.
+     */
+    const processCarefully = (
+      entries: ReadonlyArray<Entry>,
+      suspects: string,
+    ): Effect.Effect<void, Fenced | StoreError> => {
+      const isSuspect = (entry: Entry) => suspects !== "" && compareIds(entry.id, suspects) <= 0
+      const singly = entries.filter(isSuspect).map((entry) => [entry])
+      const others = entries.slice(singly.length)
+      const groups = Array.from({ length: Math.ceil(others.length / GROUP_ENTRIES) }, (_, i) =>
+        others.slice(i * GROUP_ENTRIES, (i + 1) * GROUP_ENTRIES),
       )
+      return Effect.forEach([...singly, ...groups], tryApart, { discard: true })
+    }
 
     const readOn = Effect.suspend(() => log.read(position, BATCH_ENTRIES)).pipe(
       Effect.catch((error) =>
@@ -284,10 +301,11 @@ export const runPartitionActor = (
       ),
     )
 
-    let careful = takeover.deliveries >= CAREFUL_AFTER
+    let careful = takeover.deliveries >= CAREFUL_AFTER || takeover.suspects !== ""
     while (true) {
       const entries = yield* readOn
-      if (entries.length > 0) yield* careful ? processOneByOne(entries) : processBatch(entries)
+      if (entries.length > 0)
+        yield* careful ? processCarefully(entries, takeover.suspects) : processBatch(entries)
       careful = false
       if (entries.length > 0 && entries.length < BATCH_ENTRIES) yield* Effect.sleep(REST)
     }

@@ -17,6 +17,8 @@ export interface Takeover {
   readonly applied: string
   /** How often the first waiting entry has been met by a new owner, this time included; 0 when none waits. */
   readonly deliveries: number
+  /** The last of the entries, from the first waiting one on, that an owner was trying when it ended; empty when none. */
+  readonly suspects: string
   /** Postgres has events whose figures Redis does not have and that it cannot bring again: it came back without its data, or its last part. */
   readonly lost: boolean
 }
@@ -32,7 +34,7 @@ export interface PartitionLogOptions {
 }
 
 const takeOverScript = Script.load(new URL("./lua/takeOver.lua", import.meta.url))
-const deliverAloneScript = Script.load(new URL("./lua/deliverAlone.lua", import.meta.url))
+const tryScript = Script.load(new URL("./lua/try.lua", import.meta.url))
 const deadLetterScript = Script.load(new URL("./lua/deadLetter.lua", import.meta.url))
 
 /** Most time a read waits for an entry, milliseconds: short enough for a stop not to be felt. */
@@ -83,10 +85,11 @@ export interface PartitionLog {
   ) => Effect.Effect<Takeover, Fenced | StoreError>
   /** Up to `count` entries after `after`, waiting about a second for the first. Reading changes nothing. */
   readonly read: (after: string, count: number) => Effect.Effect<ReadonlyArray<Entry>, StoreError>
-  /** Notes an attempt at an entry alone (or takes one back) and gives how many there were. */
-  readonly deliverAlone: (
+  /** Notes an attempt at the entries from one id to another (or takes one back) and gives how many there were. */
+  readonly noteTry: (
     epoch: number,
-    id: string,
+    from: string,
+    to: string,
     change: 1 | -1,
   ) => Effect.Effect<number, Fenced | StoreError>
   /** Moves the first waiting entry to the dead-letter stream, with a reason. */
@@ -109,8 +112,15 @@ export const makePartitionLog = (options: PartitionLogOptions): PartitionLog => 
           [keys.lease, keys.state, keys.events],
           [token, epoch, GROUP, lastStreamId],
         )
-        const [applied, deliveries, lost]: ReadonlyArray<unknown> = Array.isArray(reply) ? reply : []
-        return { applied: String(applied), deliveries: Number(deliveries), lost: lost === 1 }
+        const [applied, deliveries, lost, suspects]: ReadonlyArray<unknown> = Array.isArray(reply)
+          ? reply
+          : []
+        return {
+          applied: String(applied),
+          deliveries: Number(deliveries),
+          lost: lost === 1,
+          suspects: String(suspects),
+        }
       }),
 
     read: (after, count) =>
@@ -136,9 +146,9 @@ export const makePartitionLog = (options: PartitionLogOptions): PartitionLog => 
         }),
       ),
 
-    deliverAlone: (epoch, id, change) =>
-      fencedCall(metrics, partition, "deliver_alone", async () =>
-        Number(await deliverAloneScript.run(redis, [keys.state], [epoch, id, change])),
+    noteTry: (epoch, from, to, change) =>
+      fencedCall(metrics, partition, "note_try", async () =>
+        Number(await tryScript.run(redis, [keys.state], [epoch, from, to, change])),
       ),
 
     deadLetter: (epoch, applied, entry, reason) =>

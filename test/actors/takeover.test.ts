@@ -2,12 +2,13 @@
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
 import { describe, expect, test } from "vitest"
+import { partitionOf } from "../../src/domain/visitor.ts"
 import { acquireEpoch } from "../../src/events/batchWriter.ts"
 import { connectRedis } from "../../src/stores/redis.ts"
 import { GROUP, nodesKey, streamKeys } from "../../src/stream/keys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
 import { eventually, privateRedis } from "../support/index.ts"
-import { type Pipeline, pipeline, run } from "./support.ts"
+import { PARTITIONS, type Pipeline, pipeline, run } from "./support.ts"
 
 const sql = (each: Pipeline, statement: string) => run(each.postgres.query("test", statement))
 
@@ -108,5 +109,49 @@ describe("a takeover", () => {
     await run(letter)
     expect(await each.redis.xlen(dead)).toBe(1)
     expect(await each.redis.xlen(events)).toBe(0)
+  })
+})
+
+describe("entries that may end their actor", () => {
+  /** A hundred events of one visitor, and what owners left that ended while they tried the first so many of them. */
+  const tried = async (entries: number, attempts: number) => {
+    const each = await pipeline()
+    const visitor = randomUUID()
+    for (let i = 0; i < 100; i++) await each.send({ event_type: "page_view", visitor_id: visitor })
+    const keys = streamKeys(each.prefix, partitionOf(visitor, PARTITIONS))
+    const ids = (await each.redis.xrange(keys.events, "-", "+")).map(([id]) => id)
+    const [first = ""] = ids
+    await each.redis.hset(keys.state, {
+      ...{ head: first, deliveries: 1, tried_from: first, tried_to: ids[entries - 1] ?? "", attempts },
+    })
+    each.startNode()
+    await each.drained()
+    return { each, keys }
+  }
+
+  const batches = async (each: Pipeline) =>
+    (await each.metrics.batchSize.get()).values.find(({ metricName }) => metricName?.endsWith("_count"))
+      ?.value
+
+  test("are tried singly where an owner has ended, and a few at a time beyond", async () => {
+    const { each } = await tried(10, 1)
+    expect(await each.rowCount()).toBe(100)
+    // 10 and, of the other 90, three times 32 at most.
+    expect(await batches(each)).toBe(13)
+  })
+
+  test("are not suspected when it was a store that kept an owner waiting", async () => {
+    const { each } = await tried(10, 0)
+    expect(await each.rowCount()).toBe(100)
+    expect(await batches(each)).toBe(1)
+  })
+
+  test("are dead-lettered after three owners, and the others go on", async () => {
+    const { each, keys } = await tried(1, 3)
+    expect(await each.rowCount()).toBe(99)
+    const [letter] = await each.redis.xrange(keys.dead, "-", "+")
+    expect(letter?.[1]).toEqual(
+      expect.arrayContaining(["reason", expect.stringContaining("ended 3 times while processing it")]),
+    )
   })
 })

@@ -31,7 +31,13 @@ test("an entry whose owners were killed after its commit, however often, gets it
     const first = entries[0]?.streamId ?? ""
     // What several owners leave that were killed while they processed the first entry alone.
     const { state } = streamKeys(each.prefix, partition)
-    await each.redis.hset(state, { head: first, deliveries: 6, alone: first, attempts: 3 })
+    await each.redis.hset(state, {
+      head: first,
+      deliveries: 6,
+      tried_from: first,
+      tried_to: first,
+      attempts: 3,
+    })
   }
   each.startNode()
   await each.drained()

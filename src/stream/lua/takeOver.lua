@@ -2,7 +2,8 @@
 -- Makes the holder of the lease the owner: from here on only its epoch may change the partition.
 -- KEYS  lease, state, events
 -- ARGV  lease token, epoch, group, last id that Postgres has applied
--- Gives {applied id, deliveries of the first waiting entry, whether Redis lacks figures that Postgres has}, or an error.
+-- Gives {applied id, deliveries of the first waiting entry, whether Redis lacks figures that Postgres has, last id of the entries
+-- from the first on during whose try an owner ended, or ''}, or an error.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return redis.error_reply('FENCED the lease is held by another actor')
 end
@@ -48,6 +49,7 @@ for i = 1, #info, 2 do
 end
 if before(generated, stored) then redis.call('XSETID', KEYS[3], stored) end
 local deliveries = 0
+local suspects = ''
 local first = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
 if first then
   if redis.call('HGET', KEYS[2], 'head') == first[1] then
@@ -56,5 +58,7 @@ if first then
     redis.call('HSET', KEYS[2], 'head', first[1], 'deliveries', 1)
     deliveries = 1
   end
+  local tried = redis.call('HMGET', KEYS[2], 'tried_from', 'tried_to', 'attempts')
+  if tried[1] == first[1] and tonumber(tried[3]) > 0 then suspects = tried[2] end
 end
-return { applied, deliveries, lost }
+return { applied, deliveries, lost, suspects }
