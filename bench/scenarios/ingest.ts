@@ -22,7 +22,7 @@ import { startBare } from "../server/child.ts"
 import { startNode } from "../server/node.ts"
 import { openStores, type Stores } from "../server/stores.ts"
 
-/** Unprocessed events that the accepting node's streams may hold: more than come while it is measured. */
+/** Unprocessed events that the accepting node's streams may hold: more than come in a slice. */
 const ACCEPTED = 20_000_000
 /** Connections for batches: a request carries hundreds of events, so that fewer are on their way at a time. */
 const BATCH_CONNECTIONS = 16
@@ -56,15 +56,12 @@ const comparePairs = async (
   const connections = perRequest === 1 ? CONNECTIONS : BATCH_CONNECTIONS
   const load = (port: number) => runSlice({ port, connections, seconds: slice, corpus, corpusFile })
   const measured: Array<Pair> = []
-  let before = await stores.backlog()
   // The first pair warms both up and is not counted, unless nothing is measured but that it works.
   for (let i = context.scale === "smoke" ? 1 : 0; i <= pairs; i++) {
     const bare = await load(barePort)
     const product = await load(productPort)
-    const waiting = await stores.backlog()
-    const backlog = waiting - before
-    if (processes) await stores.drained()
-    else before = waiting
+    const backlog = await stores.backlog()
+    await (processes ? stores.drained() : stores.emptied())
     const pair = { product, bare, backlog }
     context.say(
       `${perRequest} a request: ${Math.round(product.perSecond)}/s, bare ${Math.round(bare.perSecond)}/s, ` +
@@ -150,10 +147,10 @@ const run = async (context: Context): Promise<Findings> => {
         all.reduce((sum, { product, bare }) => sum + product.failed + bare.failed, 0),
       ),
       check("rows in Postgres, of the events in Redis' figures", events, rows),
-      ...accepting.map(({ product, backlog }) =>
+      ...accepting.map(({ product, backlog }, i) =>
         // Those whose answers came when the time was over are in the stream, too.
         check(
-          "events in the streams, of those acknowledged",
+          `events in the streams, of those acknowledged in slice ${i + 1}`,
           product.requests,
           Math.min(backlog, product.requests),
         ),

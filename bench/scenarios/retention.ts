@@ -128,6 +128,8 @@ const run = async (context: Context): Promise<Findings> => {
     rate,
   })
   const byCursor = await remove(context, node, corpusFile, "cursor", MIDDLE, duration, rate)
+  // The tables that the cursor has emptied go beforehand.
+  await runCommand(context, dataDir, ["retention", "--days", String(MIDDLE)])
   const byPartition = await remove(context, node, corpusFile, "partition", RETAINED, duration, rate)
   await stores.drained()
   const sent = before.answered + byCursor.felt.answered + byPartition.felt.answered

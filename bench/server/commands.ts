@@ -16,6 +16,7 @@ const runToEnd = (
   args: ReadonlyArray<string>,
   dataDir: string,
   onMessage: (message: unknown) => void = () => {},
+  onInterrupt: () => void = () => {},
 ): Promise<{ readonly output: string; readonly milliseconds: number }> =>
   new Promise((resolve, reject) => {
     const began = performance.now()
@@ -28,9 +29,8 @@ const runToEnd = (
     let errors = ""
     context.onEnd(() => {
       if (child.exitCode !== null || child.signalCode !== null) return
-      // Interrupted: what it started outlives it, and it would start that again.
       child.kill("SIGKILL")
-      endStores(dataDir)
+      onInterrupt()
     })
     child.stdout?.on("data", (chunk: Buffer) => {
       output += chunk.toString()
@@ -61,11 +61,14 @@ export const loadPast = async (
 ): Promise<void> => {
   const began = performance.now()
   const events = spans.reduce((sum, span) => sum + span.events, 0)
-  await runToEnd(context, [LOADER, JSON.stringify(spans)], dataDir, (message) => {
+  const onMessage = (message: unknown) => {
     const loaded: unknown =
       typeof message === "object" && message !== null ? Reflect.get(message, "loaded") : 0
     context.say(`${loaded} of ${events} events loaded`)
-  })
+  }
+  // What it has started would outlive it, and be started by it again.
+  const onInterrupt = () => endStores(dataDir)
+  await runToEnd(context, [LOADER, JSON.stringify(spans)], dataDir, onMessage, onInterrupt)
   const seconds = (performance.now() - began) / 1000
   context.say(`${events} events loaded in ${seconds.toFixed(1)} s`)
 }

@@ -33,6 +33,8 @@ export interface Stores {
   readonly rows: () => Promise<number>
   /** Waits until nothing waits; fails when nothing moves for a minute. */
   readonly drained: () => Promise<void>
+  /** Throws away what waits, of a node that processes nothing. */
+  readonly emptied: () => Promise<void>
 }
 
 const STANDSTILL_MS = 60_000
@@ -66,6 +68,9 @@ export const openStores = (context: Context, node: Pick<BenchNode, "redisUrl" | 
     rows: async () => {
       const { rows } = await postgres.query<{ rows: string }>("SELECT count(*) AS rows FROM analytics_events")
       return Number(rows[0]?.rows)
+    },
+    emptied: async () => {
+      for (const p of PARTITIONS) await redis.xtrim(streamKeys(PREFIX, p).events, "MAXLEN", 0)
     },
     drained: async () => {
       let least = Number.POSITIVE_INFINITY

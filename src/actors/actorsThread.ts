@@ -33,7 +33,14 @@ export const startActorsThread = (
 
     /** Runs one thread to its end: succeeds when it was stopped, fails with the reason when it ended on its own. */
     const runThread = Effect.callback<void, string>((resume) => {
-      const worker = new Worker(new URL("./thread.ts", import.meta.url), { workerData: data })
+      const worker = new Worker(new URL("./thread.ts", import.meta.url), {
+        workerData: data,
+        stdout: true,
+        stderr: true,
+      })
+      // Node itself would stop passing its log on at the first error of this process' own, and keep it in memory.
+      worker.stdout.on("data", (chunk: Buffer) => process.stdout.write(chunk))
+      worker.stderr.on("data", (chunk: Buffer) => process.stderr.write(chunk))
       current = worker
       let failure: string | null = "the thread ended without a word"
       worker.on("message", (message: FromThread) => {

@@ -6,10 +6,7 @@ const DAY_MS = 86_400_000
 
 /** Events of a chunk at most: larger ones take hardly less disk, but reading one event reads its chunk. */
 export const MAX_CHUNK_EVENTS = 1000
-/**
- * Fewer make a chunk that compaction merges with others. Two halves of what is too much for one chunk are none, and neither
- * are the batches of a high load, so that compaction has nothing to do just then.
- */
+/** Fewer make a chunk that compaction merges with others. Two halves of what is too much for one chunk are none. */
 const SMALL_CHUNK_EVENTS = MAX_CHUNK_EVENTS / 4
 /** Code units of `event_data` after which a chunk ends whatever their number, so that none gets too large to handle. */
 const MAX_CHUNK_DATA = 256 * 1024

@@ -18,25 +18,29 @@ const DAY_MS = 86_400_000
 export const CLOSED_AFTER_MS = 3_600_000
 /** Small chunks of a site and day that are merged: as soon as there are two, or, while the day goes on, so many. */
 const ENOUGH = { closed: 2, open: 16 } as const
-/**
- * While a day goes on, only chunks of fewer events are merged. Larger ones are the batches of a load that leaves no processor
- * idle: they wait until the day is closed.
- */
-const OPEN_EVENTS = 64
-/** More than any small chunk has. */
-const ANY_EVENTS = 32_767
 /** Events of a merge: some ten milliseconds of work on both sides, for which a batch of events may have to wait. */
 const MERGE_EVENTS = 2000
+/** Chunks of a merge. */
+const MERGE_CHUNKS = 500
 /** Pause after a merge, in times as long as it took: compaction takes a quarter of a processor at most. */
 const PAUSE = 3
+/** Part of the time for which this thread must have been at work since the last run for the load to be called one. */
+const BUSY = 0.1
 
-const SELECT_SMALL = `
+/** The first instant of the first UTC day that is not closed, unix milliseconds. */
+export const openSince = (now: number): number => Math.floor((now - CLOSED_AFTER_MS) / DAY_MS) * DAY_MS
+
+/** Small chunks, and those among them that are merged on a day that goes on although there is a load; each has an index. */
+const SMALL = "small"
+const TINY = "small AND events < 64"
+
+const selectMergeable = (which: string): string => `
   SELECT site_id, date_trunc('day', first_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS day, count(*)::integer AS chunks
-  FROM event_chunks WHERE small AND (first_at < $1 OR events < ${OPEN_EVENTS})
-  GROUP BY 1, 2 HAVING count(*) >= ${ENOUGH.closed}
+  FROM event_chunks WHERE ${which} AND first_at >= $1 AND first_at < $2
+  GROUP BY 1, 2 HAVING count(*) >= $3
   ORDER BY 2, 1`
 
-interface SmallChunks {
+interface Mergeable {
   readonly site_id: number
   readonly day: Date
   readonly chunks: number
@@ -44,69 +48,73 @@ interface SmallChunks {
 
 const TRY_LOCK = `SELECT pg_try_advisory_xact_lock(${LOCKS.chunks}) AS locked`
 
-/** As many events lie in so many chunks at most. */
-const SELECT_PLACES = `
+const selectPlaces = (which: string): string => `
   SELECT site_id, first_at, ctid::text AS place, events FROM event_chunks
-  WHERE small AND site_id = $1 AND first_at >= $2 AND first_at < $3 AND events < $4
+  WHERE ${which} AND site_id = $1 AND first_at >= $2 AND first_at < $3
   ORDER BY first_at
-  LIMIT ${MERGE_EVENTS}`
+  LIMIT ${MERGE_CHUNKS}`
 
 export interface CompactionOptions {
   /** Unix milliseconds. */
   readonly now: number
+  /**
+   * Whether there is a load that leaves chunks of a hundred events or so all the time: those of days that go on wait then until it
+   * has ended, or their day is closed.
+   */
+  readonly busy: boolean
   readonly metrics: Metrics
   /** Runs after each merge. */
   readonly onMerge?: () => Effect.Effect<void>
 }
 
-/** Merges what there is to merge and gives the number of chunks that were merged. */
+/** Merges what there is to merge, of every site and day in turn, and gives the number of chunks that were merged. */
 export const compact = Effect.fnUntraced(function* (
   postgres: Postgres,
-  { now, metrics, onMerge = () => Effect.void }: CompactionOptions,
+  { now, busy, metrics, onMerge = () => Effect.void }: CompactionOptions,
 ): Effect.fn.Return<number, StoreError> {
   yield* requireKnownSchema(postgres, "compaction")
-  /** The first day that is not closed yet. */
-  const openFrom = Math.floor((now - CLOSED_AFTER_MS) / DAY_MS) * DAY_MS
+  const open = new Date(openSince(now))
+  const select = (which: string, from: Date | string, until: Date | string, enough: number) =>
+    postgres
+      .query<Mergeable & Record<string, unknown>>("compaction", selectMergeable(which), [from, until, enough])
+      .pipe(Effect.map((found) => found.map((each) => ({ ...each, which, enough, left: each.chunks }))))
+  const ofOpenDays = busy ? TINY : SMALL
+  let groups = [
+    ...(yield* select(SMALL, "-infinity", open, ENOUGH.closed)),
+    ...(yield* select(ofOpenDays, open, "infinity", ENOUGH.open)),
+  ]
   let merged = 0
-  for (const small of yield* postgres.query<SmallChunks & Record<string, unknown>>(
-    "compaction",
-    SELECT_SMALL,
-    [new Date(openFrom)],
-  )) {
-    const isClosed = small.day.getTime() < openFrom
-    // Of those that are merged at most one small chunk comes of it.
-    for (let left = small.chunks; left >= (isClosed ? ENOUGH.closed : ENOUGH.open); ) {
+  while (groups.length > 0) {
+    for (const group of groups) {
       const began = performance.now()
-      const taken = yield* merge(postgres, small, isClosed ? ANY_EVENTS : OPEN_EVENTS).pipe(
+      const taken = yield* merge(postgres, group, group.which).pipe(
         Effect.tap((count) => {
           metrics.compactedChunks.inc(count)
           return onMerge()
         }),
         Effect.uninterruptible,
       )
-      if (taken === 0) break
       merged += taken
-      left -= taken - 1
+      // At most one that can be merged again comes of them.
+      group.left = taken === 0 ? 0 : group.left - taken + 1
       yield* Effect.sleep(PAUSE * (performance.now() - began))
     }
+    groups = groups.filter(({ left, enough }) => left >= enough)
   }
   return merged
 })
 
-/**
- * Merges the earliest small chunks of a site and day that have fewer than so many events; gives their number, 0 when another is
- * at it or none are left.
- */
+/** Merges the earliest of such chunks of a site and day; gives their number, 0 when another is at it or none are left. */
 const merge = (
   postgres: Postgres,
-  { site_id, day }: SmallChunks,
-  below: number,
+  { site_id, day }: Mergeable,
+  which: string,
 ): Effect.Effect<number, StoreError> =>
   postgres.transaction("compaction", async (sql) => {
     const lock = await sql.query<{ locked: boolean }>(TRY_LOCK)
     if (lock.rows[0]?.locked !== true) return 0
-    const { rows } = await sql.query<ChunkPlace & { events: number }>(SELECT_PLACES, [
-      ...[site_id, day, new Date(day.getTime() + DAY_MS), below],
+    const { rows } = await sql.query<ChunkPlace & { events: number }>(selectPlaces(which), [
+      ...[site_id, day, new Date(day.getTime() + DAY_MS)],
     ])
     let held = 0
     const taken = rows.filter((chunk) => {
@@ -124,10 +132,20 @@ export const scheduleCompaction = (
   postgres: Postgres,
   metrics: Metrics,
 ): Effect.Effect<void, never, Scope.Scope> =>
-  Effect.suspend(() => compact(postgres, { now: Date.now(), metrics })).pipe(
-    Effect.tap((chunks) => (chunks > 0 ? Effect.logDebug(`${chunks} small chunks merged`) : Effect.void)),
-    Effect.catchCause((cause) => Effect.logWarning("compaction failed; the next run continues", cause)),
-    Effect.schedule(Schedule.spaced("1 minute")),
-    Effect.forkScoped,
-    Effect.asVoid,
-  )
+  Effect.suspend(() => {
+    let last = performance.eventLoopUtilization()
+    return Effect.suspend(() => {
+      const busy = performance.eventLoopUtilization(last).utilization > BUSY
+      return compact(postgres, { now: Date.now(), busy, metrics })
+    }).pipe(
+      Effect.tap((chunks) => (chunks > 0 ? Effect.logDebug(`${chunks} small chunks merged`) : Effect.void)),
+      Effect.catchCause((cause) => Effect.logWarning("compaction failed; the next run continues", cause)),
+      Effect.tap(() =>
+        Effect.sync(() => {
+          // What compaction itself took is no load.
+          last = performance.eventLoopUtilization()
+        }),
+      ),
+      Effect.schedule(Schedule.spaced("1 minute")),
+    )
+  }).pipe(Effect.forkScoped, Effect.asVoid)

@@ -53,10 +53,13 @@ const SELECT_POINTS = `
     FROM (
       SELECT data -> 'x' AS x, data -> 'y' AS y
       FROM (
-        SELECT event_data::jsonb AS data FROM chunk_events
+        SELECT event_data::jsonb AS data
+        FROM event_chunks AS chunk CROSS JOIN LATERAL events_of(
+          chunk.first_at, ids, offsets, types, type, pages, page, referrers, chunk.referrer, visitors, visitor, chunk.data
+        )
         WHERE site_id = (SELECT id FROM of_site) AND ${within("$2", "'infinity'")}
-          AND (first_at < $2 OR NOT tells_clicks)
-          AND chunk_types && '{${[...CLICK_TYPES].join()}}' AND event_type = ANY ('{${[...CLICK_TYPES].join()}}')
+          AND (first_at < $2 OR click_page IS NULL)
+          AND types && '{${[...CLICK_TYPES].join()}}' AND event_type = ANY ('{${[...CLICK_TYPES].join()}}')
           AND ($3::text IS NULL OR page_url = $3)
         OFFSET 0
       ) AS found

@@ -1,6 +1,7 @@
 /** Versioned SQL migrations, `migrations/NNN_name.sql`, applied in order by one node at a time. */
 import { readdirSync, readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { StoreError } from "../stores/errors.ts"
 import type { Postgres, Sql } from "../stores/postgres.ts"
 import { LOCKS } from "./locks.ts"
@@ -25,6 +26,15 @@ const SELECT_APPLIED = "SELECT 1 FROM schema_migrations WHERE version = $1"
  * Before anything else is locked, so that a batch which is being committed ends first and none waits in a circle.
  */
 const FENCE_ALL = "UPDATE stream_partitions SET epoch = epoch + 1"
+/**
+ * Whoever waits for a table that others use makes all wait who come after, so it gives up soon and tries again. Not for the lock
+ * of migrations, for which nodes that start together wait.
+ */
+const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
+const TRIES = 30
+/** SQLSTATE lock_not_available and deadlock_detected. */
+const LOCK_NOT_HAD = new Set(["55P03", "40P01"])
+
 const INSERT_APPLIED = "INSERT INTO schema_migrations (version, name) VALUES ($1, $2)"
 
 const load = (): ReadonlyArray<Migration> =>
@@ -63,14 +73,28 @@ export const migrate = Effect.fnUntraced(function* (
       if (refusal !== null) throw refusal
       const known = await sql.query(SELECT_APPLIED, [migration.version])
       if (known.rows.length > 0) return false
+      await sql.query(LOCK_TIMEOUT)
       if (migration.version > 1) await sql.query(FENCE_ALL)
       await sql.query(migration.sql)
       await sql.query(INSERT_APPLIED, [migration.version, migration.name])
       return true
     }
-    const isNew = yield* postgres.transaction("migrate", apply, (cause) =>
-      cause instanceof StoreError ? cause : null,
-    )
+    const isNew = yield* postgres
+      .transaction("migrate", apply, (cause) => (cause instanceof StoreError ? cause : null))
+      .pipe(
+        Effect.tapError((error) =>
+          LOCK_NOT_HAD.has(error.code)
+            ? Effect.logWarning("a migration waits until others have ended what they do with a table").pipe(
+                Effect.annotateLogs({ migration: migration.name }),
+              )
+            : Effect.void,
+        ),
+        Effect.retry({
+          schedule: Schedule.spaced("1 second"),
+          times: TRIES - 1,
+          while: (error) => LOCK_NOT_HAD.has(error.code),
+        }),
+      )
     if (isNew) applied.push(migration.name)
   }
   return applied

@@ -5,10 +5,9 @@
 import * as Effect from "effect/Effect"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
-import { CLOSED_AFTER_MS } from "./compaction.ts"
+import { openSince } from "./compaction.ts"
 import { openSession } from "./cursor.ts"
 
-const DAY_MS = 86_400_000
 const MEBIBYTE = 1024 * 1024
 /** A table is worth it that takes more than so many times what its chunks do; indexes and page borders are a fifth. */
 const LOOSE = 1.5
@@ -35,9 +34,8 @@ export const shrinkDays = Effect.fnUntraced(function* (
   postgres: Postgres,
   now: number,
 ): Effect.fn.Return<number, StoreError> {
-  const today = Math.floor((now - CLOSED_AFTER_MS) / DAY_MS) * DAY_MS
   const sizes = yield* postgres.query<{ name: string; held: number; bytes: number }>("shrink", SELECT_SIZES, [
-    new Date(today),
+    new Date(openSince(now)),
   ])
   const loose = sizes.filter(({ held, bytes }) => bytes > LOOSE * held + MEBIBYTE && held < MAX_REWRITTEN)
   const rewritten = yield* Effect.forEach(loose, ({ name }) =>

@@ -15,8 +15,8 @@ const DAY = Date.parse("2025-12-08T00:00:00Z")
 const DAY_MS = 86_400_000
 const LATER = DAY + 3 * DAY_MS
 
-const compacted = (postgres: Postgres, now = LATER, metrics = new Metrics("test_")) =>
-  run(compact(postgres, { now, metrics }))
+const compacted = (postgres: Postgres, now = LATER, metrics = new Metrics("test_"), busy = false) =>
+  run(compact(postgres, { now, busy, metrics }))
 
 describe("compaction", () => {
   it("merges a closed day's chunks, and every event stays as it was", async () => {
@@ -63,7 +63,7 @@ describe("compaction", () => {
     expect(await compacted(postgres, LATER)).toBe(0)
   })
 
-  it("leaves the batches of a load until their day is closed", async () => {
+  it("leaves the batches of a load until it has ended or their day is closed", async () => {
     const { postgres } = await freshEvents()
     const open = DAY + 12 * 3_600_000
     await storeInBatches(
@@ -76,9 +76,47 @@ describe("compaction", () => {
       Array.from({ length: 16 }, (_, i) => event({ createdAt: open + i })),
       1,
     )
-    expect(await compacted(postgres, open)).toBe(16)
-    expect(await compacted(postgres, open)).toBe(0)
-    expect(await compacted(postgres, LATER)).toBe(21)
+    const busy = (now: number) => compacted(postgres, now, new Metrics("test_"), true)
+    expect(await busy(open)).toBe(16)
+    expect(await busy(open)).toBe(0)
+    const before = await allEvents(postgres)
+    expect(await compacted(postgres, open)).toBe(21)
+    expect(await allEvents(postgres)).toEqual(before)
+    await storeInBatches(
+      postgres,
+      Array.from({ length: 4 * 64 }, (_, i) => event({ createdAt: open + i })),
+      64,
+    )
+    expect(await busy(LATER)).toBe(4)
+  })
+
+  it("takes sites and days in turn", async () => {
+    const { postgres } = await freshEvents()
+    // More than a merge takes, of an older day, beside a few of a newer one.
+    await storeInBatches(
+      postgres,
+      Array.from({ length: 60 }, (_, i) =>
+        Array.from({ length: 100 }, (_, j) => event({ createdAt: DAY - DAY_MS + i * 100 + j })),
+      ).flat(),
+      100,
+    )
+    await storeInBatches(postgres, mixed(10, DAY), 5)
+    const daysLeft: Array<number> = []
+    const chunks = async () =>
+      (await Promise.all(["20251207", "20251208"].map((day) => chunksOf(postgres, day)))).map(
+        (ofDay) => ofDay.filter(({ small }) => small).length,
+      )
+    await run(
+      compact(postgres, {
+        now: LATER,
+        busy: false,
+        metrics: new Metrics("test_"),
+        onMerge: () => Effect.promise(async () => void daysLeft.push((await chunks())[0] ?? 0)),
+      }),
+    )
+    // The newer day's two merges, of two sites, came between those of the older day.
+    expect(daysLeft.slice(0, 3)).toEqual([40, 40, 40])
+    expect((await chunks())[0]).toBe(0)
   })
 
   it("keeps events with much data in chunks that can be handled, and leaves them then", async () => {
@@ -109,6 +147,7 @@ describe("compaction", () => {
         const fiber = yield* Effect.forkChild(
           compact(postgres, {
             now: LATER,
+            busy: false,
             metrics: new Metrics("test_"),
             onMerge: () => Effect.andThen(Deferred.succeed(merged, undefined), Effect.yieldNow),
           }),

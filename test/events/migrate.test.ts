@@ -7,7 +7,7 @@ import { migrate } from "../../src/events/migrate.ts"
 import { runRetention } from "../../src/events/retention.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { Fenced, type StoreError } from "../../src/stores/errors.ts"
-import { freshDatabase } from "../support/index.ts"
+import { eventually, freshDatabase } from "../support/index.ts"
 import { connect, countOf, entriesFrom, event, freshEvents, rows, run, store, UTC } from "./support.ts"
 
 describe("migrations", () => {
@@ -20,6 +20,32 @@ describe("migrations", () => {
     expect(new Set(applied).size).toBe(applied.length)
     expect(await run(migrate(await connect(url)))).toEqual([])
   })
+})
+
+describe("a migration", () => {
+  it("waits for who reads a table, without making others wait for long, and is applied then", async () => {
+    const { postgres } = await freshEvents()
+    await rows(postgres, "DELETE FROM schema_migrations WHERE version = 4")
+    await rows(postgres, "DROP INDEX event_chunks_tiny")
+    await rows(
+      postgres,
+      "ALTER TABLE event_chunks DROP COLUMN click_page, DROP COLUMN click_x, DROP COLUMN click_y",
+    )
+    const reader = await postgres.pool.connect()
+    try {
+      await reader.query("BEGIN; SELECT count(*) FROM event_chunks")
+      const migrated = run(migrate(postgres))
+      const waiting = () =>
+        countOf(postgres, "pg_locks WHERE relation = 'event_chunks'::regclass AND NOT granted")
+      await eventually(async () => expect(await waiting()).toBe(1))
+      // It gives its place in the queue up: whoever comes then does not wait for the reader.
+      await eventually(async () => expect(await waiting()).toBe(0))
+      await reader.query("COMMIT")
+      expect(await migrated).toEqual(["004_chunk_clicks"])
+    } finally {
+      reader.release()
+    }
+  }, 60_000)
 })
 
 describe("the migration to chunks", () => {
@@ -164,6 +190,6 @@ describe("tables of days", () => {
       postgres,
       "SELECT 1 FROM pg_index WHERE indrelid = 'event_chunks_20251208'::regclass",
     )
-    expect(indexes).toHaveLength(2)
+    expect(indexes).toHaveLength(3)
   })
 })

@@ -6,14 +6,5 @@ ALTER TABLE event_chunks
   ADD COLUMN click_x float8[],
   ADD COLUMN click_y float8[];
 
--- As before, and whether the chunk tells its clicks.
-CREATE OR REPLACE VIEW chunk_events AS
-SELECT
-  chunk.ctid AS place, chunk.first_at, chunk.last_at, chunk.site_id,
-  chunk.types AS chunk_types, chunk.visitors AS chunk_visitors,
-  event.id, visitor_id, event_type, event_data, page_url, referred_by AS referrer, created_at,
-  chunk.click_page IS NOT NULL AS tells_clicks
-FROM event_chunks AS chunk
-CROSS JOIN LATERAL events_of(
-  chunk.first_at, ids, offsets, types, type, pages, page, referrers, referrer, visitors, visitor, data
-) AS event;
+-- What compaction merges while a load leaves many larger ones for later.
+CREATE INDEX event_chunks_tiny ON event_chunks (site_id, first_at) WHERE small AND events < 64;
