@@ -7,7 +7,7 @@ import { type Corpus, expectedFigures } from "./corpus.ts"
 import { type Sent, startLoad } from "./sustained.ts"
 
 /** Connections of the load generator: enough that an event-loop turn of the server gathers a batch. */
-export const CONNECTIONS = 128
+export const CONNECTIONS = 256
 /** Waiting events at which the load is paused, and at which it goes on: a second's work or two. */
 const PAUSE_AT = 60_000
 const RESUME_AT = 30_000
