@@ -76,13 +76,13 @@ export interface EventRow {
   readonly created_at: Date
 }
 
-/** Chunks that a page may be taken from at least: so many may overlap where several partitions write at the same time. */
+/** Chunks that a page is taken from beyond those that hold enough events: so many may overlap where several partitions write. */
 const CHUNKS = 8
 
 /**
- * A page of the events before ($3, $4), from the chunks that end last: the first {@link CHUNKS}, and further ones as long as
- * those before them hold fewer than $7 events. `bound` is when the next chunk ends; from there on the page may lack events.
- * $2 is a UTC midnight, before which nothing is looked for.
+ * A page of the events before ($3, $4), from the chunks that end last: as many as hold $7 events, and {@link CHUNKS} more.
+ * `bound` is when the next chunk ends; from there on the page may lack events. $2 is a UTC midnight, before which nothing is
+ * looked for.
  *
  * To take apart no more than needed: chunks that begin before $3 and end after `enough` hold the page, as their number of
  * events says, and of these no event before `cut` is on the page, as their times say, nor one after `start`, where that is
@@ -90,14 +90,14 @@ const CHUNKS = 8
  */
 const SELECT_PAGE = `
   WITH newest AS MATERIALIZED (
-    SELECT *, row_number() OVER latest <= ${CHUNKS} OR sum(events) OVER latest - events < $7::bigint AS taken
+    SELECT *, coalesce(sum(events) OVER earlier, 0) < $7::bigint AS taken
     FROM (
       SELECT * FROM event_chunks
       WHERE site_id = (SELECT id FROM sites WHERE slug = $1) AND first_at >= $2 AND first_at <= $3
       ORDER BY last_at DESC
-      LIMIT ${CHUNKS} + $7
+      LIMIT ${CHUNKS} + 1 + $7
     ) AS chunk
-    WINDOW latest AS (ORDER BY last_at DESC ROWS UNBOUNDED PRECEDING)
+    WINDOW earlier AS (ORDER BY last_at DESC ROWS BETWEEN UNBOUNDED PRECEDING AND ${CHUNKS + 1} PRECEDING)
   ), enough AS (
     SELECT max(first_at) AS since
     FROM (
