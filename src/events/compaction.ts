@@ -3,6 +3,7 @@
  * Each merge is a short transaction; between two, it can be interrupted, and the next run continues. Several nodes may try;
  * one at a time rewrites chunks.
  */
+import { performance } from "node:perf_hooks"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
