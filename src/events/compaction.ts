@@ -16,7 +16,7 @@ import { requireKnownSchema } from "./schemaVersion.ts"
 
 const DAY_MS = 86_400_000
 /** A day that ended longer ago than this is closed: few events are still to come. */
-export const CLOSED_AFTER_MS = 3_600_000
+const CLOSED_AFTER_MS = 3_600_000
 /** Small chunks of a site and day that are merged: as soon as there are two, or, while the day goes on, so many. */
 const ENOUGH = { closed: 2, open: 16 } as const
 /** Events of a merge: some ten milliseconds of work on both sides, for which a batch of events may have to wait. */
