@@ -24,7 +24,7 @@ import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Semaphore from "effect/Semaphore"
 import { applyTotals } from "../aggregates/apply.ts"
-import { aggregate, letterTypeOf } from "../domain/aggregation.ts"
+import { letterTypeOf } from "../domain/aggregation.ts"
 import { decodePayload } from "../domain/event.ts"
 import type { Calendar } from "../domain/period.ts"
 import { acquireEpoch, type BatchEntry, writeBatch } from "../events/batchWriter.ts"
@@ -131,10 +131,7 @@ export const runPartitionActor = (
         if (last === undefined) return
         const end = metrics.batchDuration.startTimer()
         const written = yield* writeBatch(postgres, { partition, epoch, entries, calendar })
-        const totals = aggregate(
-          written.counted.map((each) => each.event),
-          calendar,
-        )
+        const { totals } = written
         const newVisitors = yield* fencedCall(metrics, partition, "apply", () =>
           applyTotals(redis, {
             prefix,

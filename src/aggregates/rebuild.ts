@@ -12,7 +12,7 @@ import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Cluster } from "ioredis"
-import { aggregate, type DayTotals, emptyDay } from "../domain/aggregation.ts"
+import { type DayTotals, emptyDay } from "../domain/aggregation.ts"
 import { decodePayload } from "../domain/event.ts"
 import { type Calendar, type Day, PERIODS, periodBounds, periodKey } from "../domain/period.ts"
 import { acquireEpoch, type BatchEntry, writeBatch } from "../events/batchWriter.ts"
@@ -226,11 +226,7 @@ const catchUp = (options: RebuildOptions, epoch: number, applied: string, lastSt
       const last = entries.at(-1)
       // Redis has lost them.
       if (last === undefined) return
-      const { counted } = yield* writeBatch(postgres, { partition, epoch, entries, calendar })
-      const totals = aggregate(
-        counted.map(({ event }) => event),
-        calendar,
-      )
+      const { totals } = yield* writeBatch(postgres, { partition, epoch, entries, calendar })
       const move = { from: position, to: last.streamId }
       yield* fencedCall(metrics, partition, "rebuild", () =>
         applyTotals(redis, { prefix, partition, epoch, move, totals, calendar, now: now() }),

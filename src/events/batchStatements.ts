@@ -1,6 +1,6 @@
 /** The SQL of a batch's transaction. Prepared once a connection (named), so that Postgres does not plan them again. */
 import { integers, smallints, uuids } from "./arrays.ts"
-import { type ChunkValues, insertChunk } from "./chunks.ts"
+import { CHUNK_PARAMETERS, type ChunkValues, insertChunk } from "./chunks.ts"
 import { addTotals, type TotalRow } from "./dailyTotals.ts"
 
 /** Rows of stream_partitions as the driver gives them: a bigint is text. */
@@ -26,7 +26,7 @@ export const lockPartition = (partition: number) => ({
   values: [partition],
 })
 
-/** Parameters $2 to $5 of the two statements below: columns are faster to send than rows. */
+/** Four parameters of the statements below: columns are faster to send than rows. */
 const columns = (keys: ReadonlyArray<Key>) => [
   uuids(keys.map((key) => key.id)),
   smallints(keys.map((key) => key.siteId)),
@@ -40,15 +40,18 @@ const columns = (keys: ReadonlyArray<Key>) => [
  */
 export const insertKeys = (partition: number, keys: ReadonlyArray<Key>) => ({
   name: "batch_insert_keys",
-  text: `
-    INSERT INTO idempotency_keys (id, site_id, partition, stream_ms, stream_seq)
-    SELECT id, site_id, $1, stream_ms, stream_seq
-    FROM unnest($2::uuid[], $3::smallint[], $4::bigint[], $5::integer[])
-      AS brought (id, site_id, stream_ms, stream_seq)
-    ORDER BY id, site_id, stream_ms, stream_seq
-    ON CONFLICT DO NOTHING`,
+  text: insertKeysFrom(2),
   values: [partition, ...columns(keys)],
 })
+
+/** The partition is parameter `$1`; the {@link columns} begin at `$first`. */
+const insertKeysFrom = (first: number, from = ""): string => `
+    INSERT INTO idempotency_keys (id, site_id, partition, stream_ms, stream_seq)
+    SELECT id, site_id, $1, stream_ms, stream_seq
+    FROM ${from === "" ? "" : `${from}, `}unnest($${first}::uuid[], $${first + 1}::smallint[], $${first + 2}::bigint[], $${first + 3}::integer[])
+      AS brought (id, site_id, stream_ms, stream_seq)
+    ORDER BY id, site_id, stream_ms, stream_seq
+    ON CONFLICT DO NOTHING`
 
 /** Which of the given entries were the first to bring their ids. */
 export const selectFirstEntries = (partition: number, keys: ReadonlyArray<Key>) => ({
@@ -84,3 +87,60 @@ export const applyBatch = (batch: {
     UPDATE stream_partitions SET last_stream_id = $2 WHERE partition = $1`,
   values: [batch.partition, batch.lastStreamId, JSON.stringify(batch.totals), ...(batch.chunk ?? [])],
 })
+
+/** Chunks of one statement at most; so many kinds of it are prepared on each connection. */
+export const MAX_CHUNKS_AT_ONCE = 6
+
+/** What {@link writeAtOnce} gives. */
+export interface AtOnceRow {
+  /** Whether epoch and position were as expected; nothing is written otherwise. */
+  readonly moved: boolean
+  /** Ids that had not been seen before. */
+  readonly new_ids: number
+}
+
+/**
+ * The whole of a batch, in one round trip: written only if the partition's row has the epoch and the position that are expected of
+ * it. Whether all ids were new is for the caller to see: the chunks and totals hold the events of all of them.
+ */
+export const writeAtOnce = (batch: {
+  readonly partition: number
+  readonly epoch: number
+  readonly from: string
+  readonly to: string
+  readonly totals: ReadonlyArray<TotalRow>
+  /** At most {@link MAX_CHUNKS_AT_ONCE}. */
+  readonly chunks: ReadonlyArray<ChunkValues>
+  readonly keys: ReadonlyArray<Key>
+}) => {
+  const { partition, epoch, from, to, totals, chunks, keys } = batch
+  const values: Array<unknown> = [partition, to, epoch, from, JSON.stringify(totals)]
+  if (keys.length > 0) values.push(...columns(keys))
+  for (const chunk of chunks) values.push(...chunk)
+  const kind = `${chunks.length}${keys.length > 0 ? "_with_keys" : ""}`
+  return { name: `batch_at_once_${kind}`, text: atOnceText(chunks.length, keys.length > 0), values }
+}
+
+const atOnceTexts = new Map<string, string>()
+
+const atOnceText = (chunks: number, withKeys: boolean): string => {
+  const kind = `${chunks} ${withKeys}`
+  const known = atOnceTexts.get(kind)
+  if (known !== undefined) return known
+  const firstChunk = withKeys ? 10 : 6
+  const inserted = Array.from(
+    { length: chunks },
+    (_, i) => `, chunk_${i} AS (${insertChunk(firstChunk + i * CHUNK_PARAMETERS, "moved")})`,
+  )
+  const text = `
+    WITH moved AS (
+      UPDATE stream_partitions SET last_stream_id = $2
+      WHERE partition = $1 AND epoch = $3 AND last_stream_id = $4 RETURNING partition
+    ), totals AS (
+      ${addTotals("$1", "$5", "EXISTS (SELECT FROM moved)")}
+    )${withKeys ? `, new_keys AS (${insertKeysFrom(6, "moved")} RETURNING 1)` : ""}${inserted.join("")}
+    SELECT EXISTS (SELECT FROM moved) AS moved,
+      ${withKeys ? "(SELECT count(*)::integer FROM new_keys)" : "0"} AS new_ids`
+  atOnceTexts.set(kind, text)
+  return text
+}

@@ -27,17 +27,23 @@ export interface ChunkEvent {
 /** A chunk as parameters of {@link insertChunk}. */
 export type ChunkValues = ReadonlyArray<number | boolean | Buffer>
 
-/** The statement that inserts a chunk, its {@link ChunkValues} from parameter `$first` on. */
-export const insertChunk = (first: number): string => {
-  const parameters = Array.from({ length: 19 }, (_, i) => `$${first + i}`)
+/** Parameters that a chunk is: the number of its {@link ChunkValues}. */
+export const CHUNK_PARAMETERS = 19
+
+/**
+ * The statement that inserts a chunk, its {@link ChunkValues} from parameter `$first` on: once, or once a row of the relation
+ * `from`.
+ */
+export const insertChunk = (first: number, from = ""): string => {
+  const parameters = Array.from({ length: CHUNK_PARAMETERS }, (_, i) => `$${first + i}`)
   const [firstAt, lastAt, ...rest] = parameters
   return `
     INSERT INTO event_chunks (
       first_at, last_at, site_id, events, small, types, pages, referrers, visitors,
       ids, offsets, type, page, referrer, visitor, data, click_page, click_x, click_y
-    ) VALUES (
+    ) SELECT
       to_timestamp(${firstAt}::float8 / 1000), to_timestamp(${lastAt}::float8 / 1000), ${rest.join(", ")}
-    )`
+    ${from === "" ? "" : `FROM ${from}`}`
 }
 
 /** Values in the order of their first appearance, and each one's place among them, from 1. */

@@ -24,12 +24,15 @@ export interface TotalRow {
 const MAX_THEMES = 10_000
 const OTHER_THEME = "(other)"
 
-/** SQL that adds to the totals; both arguments are parameters: the partition, and JSON of {@link TotalRow}s. */
-export const addTotals = (partition: string, rows: string): string => `
+/**
+ * SQL that adds to the totals. Two arguments are parameters: the partition, and JSON of {@link TotalRow}s; nothing is added unless
+ * `condition` holds.
+ */
+export const addTotals = (partition: string, rows: string, condition = "true"): string => `
   WITH brought AS MATERIALIZED (
     SELECT * FROM json_to_recordset(${rows}::json) AS total (
       site_id smallint, day date, metric text, name text, count bigint
-    )
+    ) WHERE ${condition}
   ), full_days AS MATERIALIZED (
     SELECT site_id, day FROM brought WHERE metric = 'theme' GROUP BY site_id, day
     HAVING count(*) + (

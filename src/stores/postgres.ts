@@ -65,10 +65,10 @@ export interface Sql {
 /** The pool with the ways the project uses it. Every call is timed under its `queryType`. */
 export interface Postgres {
   readonly pool: pg.Pool
-  /** One statement. */
+  /** One statement; one with a name is prepared once a connection. */
   readonly query: <Row extends pg.QueryResultRow>(
     queryType: string,
-    statement: string,
+    statement: string | pg.QueryConfig,
     values?: ReadonlyArray<unknown>,
   ) => Effect.Effect<ReadonlyArray<Row>, StoreError>
   /**
@@ -149,14 +149,15 @@ export const makePostgres = (
       pool,
       query: <Row extends pg.QueryResultRow>(
         queryType: string,
-        statement: string,
+        statement: string | pg.QueryConfig,
         values: ReadonlyArray<unknown> = [],
       ) =>
         Effect.tryPromise({
           try: () =>
             timed(queryType, async () => {
-              const query = { text: statement, values: [...values], ...replyLimit }
-              return (await pool.query<Row>(query)).rows
+              const config =
+                typeof statement === "string" ? { text: statement, values: [...values] } : statement
+              return (await pool.query<Row>({ ...config, ...replyLimit })).rows
             }),
           catch: (cause) => postgresError(queryType, cause),
         }),

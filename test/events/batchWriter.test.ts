@@ -153,7 +153,7 @@ describe("an entry redelivered after a crash between Postgres and Redis", () => 
     const next = await run(acquireEpoch(postgres, 0))
     expect(next.lastStreamId).toBe("13-0")
     const again = await run(write(postgres, next.epoch, entries))
-    expect(again).toEqual({ counted: first.counted, duplicates: 0, redelivered: 4 })
+    expect(again).toEqual({ counted: first.counted, totals: first.totals, duplicates: 0, redelivered: 4 })
     expect(await countOf(postgres, "analytics_events")).toBe(3)
   })
 
@@ -170,6 +170,25 @@ describe("an entry redelivered after a crash between Postgres and Redis", () => 
     expect(await countOf(postgres, "analytics_events")).toBe(3)
     expect((await run(acquireEpoch(postgres, 0))).lastStreamId).toBe("13-0")
   })
+
+  it.each([true, false])(
+    "is known even where this process thinks that Postgres does not have it; with ids: %s",
+    async (ids) => {
+      const { postgres, url } = await freshEvents()
+      const { epoch } = await run(acquireEpoch(postgres, 0))
+      const made = () => event({ id: ids ? randomUUID() : null })
+      const written = entriesFrom(10, [made(), made()])
+      // As after a commit whose reply was lost: what the other connections have written, these have not heard of.
+      await run(write(await connect(url), epoch, written))
+      const both = await run(write(postgres, epoch, [...written, ...entriesFrom(12, [made()])]))
+      expect(idsOf(both.counted)).toEqual(["10-0", "11-0", "12-0"])
+      expect(both.redelivered).toBe(2)
+      const next = await run(write(postgres, epoch, entriesFrom(13, [made(), made()])))
+      expect(next).toMatchObject({ duplicates: 0, redelivered: 0 })
+      expect(await countOf(postgres, "analytics_events")).toBe(5)
+      expect(await dailyTotals(postgres)).toContain("main 2025-12-08 events: 5")
+    },
+  )
 
   it("does not count when another partition was the first to bring its id", async () => {
     const { postgres } = await freshEvents()
