@@ -8,7 +8,7 @@ import type { AppConfig } from "../config.ts"
 import { Calendar } from "../domain/period.ts"
 import { scheduleCompaction } from "../events/compaction.ts"
 import { scheduleRetention } from "../events/retentionSchedule.ts"
-import { makeLivePublisher } from "../live/publisher.ts"
+import { makeLiveFeed } from "../live/feed.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { makePostgres } from "../stores/postgres.ts"
@@ -72,8 +72,7 @@ export const runActors = (
       postgres,
       calendar,
       metrics,
-      live: makeLivePublisher({
-        redis,
+      live: makeLiveFeed({
         prefix: config.redisKeyPrefix,
         eventsPerSecond: config.liveEventsPerSecond,
         now: Date.now,

@@ -5,10 +5,9 @@
  * - **reading**: entries after the applied position, as many as there are up to a batch, waiting when there are none.
  * - **committing** a batch, in stream order:
  *   1. Postgres, one transaction: rows, idempotency keys, daily totals, the partition's position;
- *   2. Redis, one script: figures, position, and the entries leave the stream;
- *   3. one delta for the dashboards.
+ *   2. Redis, one script: figures, position, the entries leave the stream, and one delta for the dashboards.
  *   A crash between 1 and 2 leaves the entries in the stream; the next owner meets them again, Postgres tells which of
- *   them counted, and only 2 and 3 happen.
+ *   them counted, and only 2 happens.
  * - **waiting** when a store is away: the same batch is tried again, for as long as it takes.
  * - **isolating** when Postgres cannot take a batch: it is halved until the entry that is to blame stands alone, which is
  *   tried a few times more and then dead-lettered. The others go on.
@@ -28,7 +27,7 @@ import { letterTypeOf } from "../domain/aggregation.ts"
 import { decodePayload } from "../domain/event.ts"
 import type { Calendar } from "../domain/period.ts"
 import { acquireEpoch, type BatchEntry, writeBatch } from "../events/batchWriter.ts"
-import type { LivePublisher } from "../live/publisher.ts"
+import type { LiveFeed } from "../live/feed.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { Fenced, StoreError } from "../stores/errors.ts"
 import { NO_CODE, type Postgres } from "../stores/postgres.ts"
@@ -67,7 +66,7 @@ export interface PartitionActorOptions {
   readonly postgres: Postgres
   readonly calendar: Calendar
   readonly metrics: Metrics
-  readonly live: LivePublisher
+  readonly live: LiveFeed
   /** Unix milliseconds. */
   readonly now: () => number
 }
@@ -124,7 +123,7 @@ export const runPartitionActor = (
       metrics.visitors.inc(newVisitors)
     }
 
-    /** Steps 1 to 3 for entries that follow the position. */
+    /** Steps 1 and 2 for entries that follow the position. */
     const commit = (entries: ReadonlyArray<BatchEntry>) =>
       Effect.gen(function* () {
         const last = entries[entries.length - 1]
@@ -139,6 +138,7 @@ export const runPartitionActor = (
             epoch,
             move: { from: position, to: last.streamId },
             totals,
+            announcement: live.messageOf(written.counted),
             calendar,
             now: now(),
           }),
@@ -150,7 +150,6 @@ export const runPartitionActor = (
         metrics.duplicates.inc(written.duplicates)
         // `null`: a try whose reply was lost had applied it; what was new to the day is not known any more.
         count(written.counted, newVisitors ?? 0)
-        live.publish(written.counted)
       }).pipe(Effect.uninterruptible)
 
     /** Tries until no store is away any more; `blameless` runs whenever a store has spoiled a try. */

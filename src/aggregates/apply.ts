@@ -3,6 +3,7 @@ import type { BatchTotals, DayTotals } from "../domain/aggregation.ts"
 import { CURRENT_VISITOR_MS, MAX_AGE_MS, MAX_AHEAD_MS } from "../domain/limits.ts"
 import { type Calendar, type Day, PERIODS, type Period, periodBounds, periodKey } from "../domain/period.ts"
 import { fingerprint } from "../domain/visitor.ts"
+import type { LiveMessage } from "../live/feed.ts"
 import { type RedisConnection, Script } from "../stores/redis.ts"
 import { nextId } from "../stream/id.ts"
 import { figureKeys, GROUP, streamKeys } from "../stream/keys.ts"
@@ -30,6 +31,8 @@ export interface ApplyRequest {
   /** `null` adds figures without touching the stream. */
   readonly move: Move | null
   readonly totals: BatchTotals
+  /** Published with the figures, so that whoever hears of it finds them; not for a batch that had been applied before. */
+  readonly announcement?: LiveMessage | null
   readonly calendar: Calendar
   /** Unix milliseconds. */
   readonly now: number
@@ -104,6 +107,8 @@ export const applyTotals = async (redis: RedisConnection, request: ApplyRequest)
     move?.to ?? "",
     move === null ? "" : nextId(move.to),
     GROUP,
+    request.announcement?.channel ?? "",
+    request.announcement?.text ?? "",
   ]
   args.push(totals.days.size)
   for (const day of totals.days.values()) pushDay(keys, args, day, request)

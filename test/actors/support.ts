@@ -10,7 +10,7 @@ import { partitionOf } from "../../src/domain/visitor.ts"
 import { acquireEpoch, writeBatch } from "../../src/events/batchWriter.ts"
 import { ensureDeployment } from "../../src/events/deployment.ts"
 import { migrate } from "../../src/events/migrate.ts"
-import { makeLivePublisher } from "../../src/live/publisher.ts"
+import { makeLiveFeed } from "../../src/live/feed.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { makePostgres } from "../../src/stores/postgres.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
@@ -98,7 +98,7 @@ export const pipeline = async (options: PipelineOptions = {}) => {
           postgres,
           calendar,
           metrics,
-          live: makeLivePublisher({ redis, prefix, eventsPerSecond: 50, now: Date.now }),
+          live: makeLiveFeed({ prefix, eventsPerSecond: 50, now: Date.now }),
           now: Date.now,
         }),
       ).pipe(Effect.provide(Logger.layer([]))),

@@ -51,6 +51,27 @@ describe("unique visitors", () => {
     }
   })
 
+  test("leave nothing behind that does not expire, whatever order they came in", async () => {
+    const each = await pipeline()
+    const visitors = Array.from({ length: 300 }, () => randomUUID())
+    const yesterday = Date.now() - 86_400_000
+    for (const createdAt of [Date.now(), yesterday, Date.now()])
+      for (let i = 0; i < 3; i++)
+        await add(
+          each,
+          visitors
+            .slice(i * 80, i * 80 + 100)
+            .map((visitorId) =>
+              event({ visitorId, createdAt, type: "cv_theme_change", data: { theme: `theme ${i}` } }),
+            ),
+        )
+    const forEver = ["state", "main:themes"].map((name) => `${each.prefix}:{0}:${name}`)
+    const keys = (await each.redis.keys(`${each.prefix}:{0}:*`)).filter((key) => !forEver.includes(key))
+    expect(keys.filter((key) => key.includes(":visitors:")).length).toBeGreaterThan(100)
+    for (const key of keys)
+      expect([key, await each.redis.ttl(key)]).toEqual([key, expect.toSatisfy((s) => s > 0)])
+  })
+
   test("beyond 16,384 in a partition and period are estimated to within 2 %, in little memory", async () => {
     const each = await pipeline()
     const visitors = Array.from({ length: 40_000 }, () => randomUUID())

@@ -16,7 +16,7 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
     edits: [
       {
         file: "src/aggregates/lua/apply.lua",
-        from: "if redis.call('HGET', state, 'epoch') ~= ARGV[1] then",
+        from: "if owned[1] ~= ARGV[1] then",
         to: "if false then",
       },
       {

@@ -3,8 +3,8 @@
 -- adds totals only (the rebuild's way in).
 --
 -- KEYS  state, events, then per day group: totals of day, week and month, all-time themes; then per site: active visitors
--- ARGV  epoch, applied id before, id of the batch's last entry ('' for no move), first id to keep, group, day groups,
---       then per day group:
+-- ARGV  epoch, applied id before, id of the batch's last entry ('' for no move), first id to keep, group, channel and
+--       message for the dashboards ('' for none), day groups, then per day group:
 --         events, page views, letters, motivation, anti_motivation,
 --         3 × (expiry of the figures, 0 when that has passed; expiry of the exact visitors, 0 when they are closed; unix
 --         seconds),
@@ -22,23 +22,24 @@ local MAX_THEMES = 10000
 local OTHER_THEME = '(other)'
 
 local state, events = KEYS[1], KEYS[2]
-if redis.call('HGET', state, 'epoch') ~= ARGV[1] then
+local owned = redis.call('HMGET', state, 'epoch', 'applied')
+if owned[1] ~= ARGV[1] then
   return redis.error_reply('FENCED a later epoch owns the partition')
 end
 local moves = ARGV[3] ~= ''
 if moves then
-  local applied = redis.call('HGET', state, 'applied')
+  local applied = owned[2]
   if applied == ARGV[3] then return -1 end
   if applied ~= ARGV[2] then return redis.error_reply('FENCED the partition has moved on') end
 end
 
-local key, arg = 3, 6
+local key, arg = 3, 8
 local function nextKey()
   local value = KEYS[key]
   key = key + 1
   return value
 end
-local function next()
+local function nextArg()
   local value = ARGV[arg]
   arg = arg + 1
   return value
@@ -60,7 +61,8 @@ local function addCounts(totals, counts, expiry)
 end
 
 local function addThemes(set, themes, expiry)
-  local room = MAX_THEMES - redis.call('ZCARD', set)
+  local held = redis.call('ZCARD', set)
+  local room = MAX_THEMES - held
   for i = 1, #themes, 2 do
     local name = themes[i]
     if room * 2 < #themes and not redis.call('ZSCORE', set, name) then
@@ -68,31 +70,43 @@ local function addThemes(set, themes, expiry)
     end
     redis.call('ZINCRBY', set, themes[i + 1], name)
   end
-  if expiry then redis.call('EXPIREAT', set, expiry) end
+  if expiry and held == 0 then redis.call('EXPIREAT', set, expiry) end
+end
+
+local function membersOf(buckets)
+  local all = {}
+  for _, members in pairs(buckets) do
+    for _, member in ipairs(members) do all[#all + 1] = member end
+  end
+  return all
 end
 
 -- Exact while a period is open and small: members of integer sets. After that the HyperLogLog's estimate.
+-- Gives how many visitors are new to the period, and the buckets that hold some of these; all buckets when nobody can tell.
 local function addVisitors(totals, visitors, buckets, expiry, exactExpiry)
   local hll = totals .. ':hll'
   local known = redis.call('HMGET', totals, 'unique_visitors', 'estimated')
   local before = tonumber(known[1] or 0)
   local after
+  local changed = buckets
   if known[2] or exactExpiry == '0' then
     local estimate = redis.call('PFCOUNT', hll)
     redis.call('PFADD', hll, unpack(visitors))
     -- A difference, so that a closed period's exact count stays the base of what comes late.
     after = before + math.max(0, redis.call('PFCOUNT', hll) - estimate)
   else
-    redis.call('PFADD', hll, unpack(visitors))
     after = before
+    changed = {}
     for bucket, members in pairs(buckets) do
       local set = totals .. ':visitors:' .. bucket
       local new = redis.call('SADD', set, unpack(members))
       if new > 0 then
         after = after + new
-        redis.call('EXPIREAT', set, exactExpiry)
+        changed[bucket] = members
+        if new == #members and redis.call('SCARD', set) == new then redis.call('EXPIREAT', set, exactExpiry) end
       end
     end
+    if next(changed) then redis.call('PFADD', hll, unpack(membersOf(changed))) end
     if after > MAX_EXACT then
       for bucket = 0, BUCKETS - 1 do redis.call('DEL', totals .. ':visitors:' .. bucket) end
       redis.call('HSET', totals, 'estimated', 1)
@@ -100,17 +114,17 @@ local function addVisitors(totals, visitors, buckets, expiry, exactExpiry)
   end
   if after ~= before then redis.call('HSET', totals, 'unique_visitors', after) end
   if before == 0 then redis.call('EXPIREAT', hll, expiry) end
-  return after - before
+  return after - before, changed
 end
 
 local newVisitors = 0
-for _ = 1, tonumber(next()) do
+for _ = 1, tonumber(nextArg()) do
   local totals = { nextKey(), nextKey(), nextKey() }
   local allThemes = nextKey()
   local counts = nextList(5)
   local expiries = nextList(6)
-  local themes = nextList(2 * tonumber(next()))
-  local visitors = nextList(tonumber(next()))
+  local themes = nextList(2 * tonumber(nextArg()))
+  local visitors = nextList(tonumber(nextArg()))
   local buckets = {}
   for _, visitor in ipairs(visitors) do
     local bucket = tonumber(visitor) % BUCKETS
@@ -127,19 +141,23 @@ for _ = 1, tonumber(next()) do
     if expiry ~= '0' then
       addCounts(period, counts, expiry)
       if #themes > 0 then addThemes(period .. ':themes', themes, expiry) end
-      if #visitors > 0 then
-        local new = addVisitors(period, visitors, buckets, expiry, expiries[2 * i])
-        if i == 1 then newVisitors = newVisitors + new end
+      if next(buckets) then
+        local new, changed = addVisitors(period, visitors, buckets, expiry, expiries[2 * i])
+        if i == 1 then
+          newVisitors = newVisitors + new
+          -- Whom the day has, its week and month have had since then.
+          if changed ~= buckets then buckets, visitors = changed, membersOf(changed) end
+        end
       end
     end
   end
   if #themes > 0 then addThemes(allThemes, themes) end
 end
 
-local sites, horizon = tonumber(next()), next()
+local sites, horizon = tonumber(nextArg()), nextArg()
 for _ = 1, sites do
   local active = nextKey()
-  local seen = nextList(2 * tonumber(next()))
+  local seen = nextList(2 * tonumber(nextArg()))
   redis.call('ZADD', active, 'GT', unpack(seen))
   redis.call('ZREMRANGEBYSCORE', active, '-inf', '(' .. horizon)
   redis.call('EXPIRE', active, 600)
@@ -150,4 +168,5 @@ if moves then
   redis.call('XTRIM', events, 'MINID', ARGV[4])
   redis.call('XGROUP', 'SETID', events, ARGV[5], ARGV[3])
 end
+if ARGV[6] ~= '' then redis.call('PUBLISH', ARGV[6], ARGV[7]) end
 return newVisitors

@@ -1,20 +1,25 @@
-/** Tells every node's dashboards what an actor has just counted: one message a batch, bounded by the live feed's budget. */
+/** What every node's dashboards are told of a batch that an actor counts: one message, bounded by the live feed's budget. */
 import type { BatchEntry } from "../events/batchWriter.ts"
-import type { RedisConnection } from "../stores/redis.ts"
 import { liveChannel } from "../stream/keys.ts"
 import { encodeDelta, type LiveEvent } from "./delta.ts"
 import { TokenBucket } from "./tokenBucket.ts"
 
-export interface LivePublisher {
-  /**
-   * Publishes counted events. Not awaited and not tried again: a lost message costs dashboards a frame, never a figure,
-   * since the figures are read from the stores.
-   */
-  readonly publish: (counted: ReadonlyArray<BatchEntry>) => void
+/** A message of the Pub/Sub channel that every node listens to. */
+export interface LiveMessage {
+  readonly channel: string
+  /** From {@link encodeDelta}. */
+  readonly text: string
 }
 
-export interface LivePublisherOptions {
-  readonly redis: RedisConnection
+export interface LiveFeed {
+  /**
+   * The message that tells of counted events, to be published with their figures; `null` when nothing was counted. It takes
+   * its part of the budget, whatever becomes of it.
+   */
+  readonly messageOf: (counted: ReadonlyArray<BatchEntry>) => LiveMessage | null
+}
+
+export interface LiveFeedOptions {
   readonly prefix: string
   /** Single events a second this node puts into its messages, the latest of each batch; the rest are summed by type. */
   readonly eventsPerSecond: number
@@ -22,13 +27,13 @@ export interface LivePublisherOptions {
   readonly now: () => number
 }
 
-export const makeLivePublisher = (options: LivePublisherOptions): LivePublisher => {
-  const { redis, prefix, eventsPerSecond, now } = options
+export const makeLiveFeed = (options: LiveFeedOptions): LiveFeed => {
+  const { prefix, eventsPerSecond, now } = options
   const channel = liveChannel(prefix)
   const budget = new TokenBucket(eventsPerSecond, now)
   return {
-    publish: (counted) => {
-      if (counted.length === 0) return
+    messageOf: (counted) => {
+      if (counted.length === 0) return null
       const events: Array<LiveEvent> = []
       // Without a prototype: senders choose the types, and `constructor` is one.
       const omitted: Record<string, Record<string, number>> = Object.create(null)
@@ -52,7 +57,7 @@ export const makeLivePublisher = (options: LivePublisherOptions): LivePublisher 
           byType[event.type] = (byType[event.type] ?? 0) + 1
         }
       })
-      redis.publish(channel, encodeDelta({ events, omitted, counted: totals })).catch(() => {})
+      return { channel, text: encodeDelta({ events, omitted, counted: totals }) }
     },
   }
 }

@@ -1,0 +1,34 @@
+import { randomUUID } from "node:crypto"
+import { expect, test } from "vitest"
+import { decodeDelta } from "../../src/live/delta.ts"
+import { makeLiveFeed } from "../../src/live/feed.ts"
+import { liveChannel } from "../../src/stream/keys.ts"
+
+test("the latest events are shown within the budget, the others summed by type, whatever a type is called", () => {
+  const feed = makeLiveFeed({ prefix: "test", eventsPerSecond: 1, now: () => 0 })
+  const types = ["page_view", "constructor", "__proto__", "constructor", "page_view"]
+  const message = feed.messageOf(
+    types.map((type, i) => ({
+      streamId: `${i}-0`,
+      event: {
+        site: "main",
+        id: null,
+        visitorId: randomUUID(),
+        type,
+        createdAt: 0,
+        pageUrl: "/",
+        referrer: null,
+        data: null,
+      },
+    })),
+  )
+  expect(message?.channel).toBe(liveChannel("test"))
+  const delta = decodeDelta(message?.text ?? "")
+  expect(delta?.events).toEqual([expect.objectContaining({ type: "page_view", page_url: "/" })])
+  expect(delta?.counted).toEqual({ main: 5 })
+  expect(Object.entries(delta?.omitted.main ?? {})).toEqual([
+    ["page_view", 1],
+    ["constructor", 2],
+    ["__proto__", 1],
+  ])
+})
