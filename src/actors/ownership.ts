@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
-import { type RedisConnection, redisCall, Script } from "../stores/redis.ts"
+import { type RedisConnection, redisCall } from "../stores/redis.ts"
+import { Script } from "../stores/script.ts"
 import { nodesKey, streamKeys } from "../stream/keys.ts"
 
 /** A lease and a heartbeat end this long after their last renewal, milliseconds: what a killed node's partitions wait. */

@@ -4,7 +4,8 @@ import { CURRENT_VISITOR_MS, MAX_AGE_MS, MAX_AHEAD_MS } from "../domain/limits.t
 import { type Calendar, type Day, PERIODS, type Period, periodBounds, periodKey } from "../domain/period.ts"
 import { fingerprint } from "../domain/visitor.ts"
 import type { LiveMessage } from "../live/feed.ts"
-import { type RedisConnection, Script } from "../stores/redis.ts"
+import type { RedisConnection } from "../stores/redis.ts"
+import { Script } from "../stores/script.ts"
 import { nextId } from "../stream/id.ts"
 import { figureKeys, GROUP, streamKeys } from "../stream/keys.ts"
 

@@ -135,18 +135,19 @@ const isStorable = (text: string): boolean => text.isWellFormed() && !text.inclu
 
 const checkData = (value: unknown, depth: number): Rejection | null => {
   if (typeof value === "string") return isStorable(value) ? null : DATA_TEXT
-  if (typeof value !== "object" || value === null) return null
-  if (depth > MAX_EVENT_DATA_DEPTH) return DATA_TOO_DEEP
   if (Array.isArray(value)) {
+    if (depth > MAX_EVENT_DATA_DEPTH) return DATA_TOO_DEEP
     for (const item of value) {
       const problem = checkData(item, depth + 1)
       if (problem !== null) return problem
     }
     return null
   }
-  for (const [key, item] of Object.entries(value)) {
+  if (!isObject(value)) return null
+  if (depth > MAX_EVENT_DATA_DEPTH) return DATA_TOO_DEEP
+  for (const key of Object.keys(value)) {
     if (key === "__proto__" || !isStorable(key)) return DATA_TEXT
-    const problem = checkData(item, depth + 1)
+    const problem = checkData(value[key], depth + 1)
     if (problem !== null) return problem
   }
   return null
@@ -166,7 +167,9 @@ const decodeData = (type: string, value: unknown): string | null | Rejection => 
   const problem = checkData(value, 1)
   if (problem !== null) return problem
   const json = JSON.stringify(normalizeData(type, value))
-  return Buffer.byteLength(json) > MAX_EVENT_DATA_BYTES ? DATA_TOO_LARGE : json
+  // UTF-8 takes at most 3 bytes a code unit: most need no measuring.
+  const large = 3 * json.length > MAX_EVENT_DATA_BYTES && Buffer.byteLength(json) > MAX_EVENT_DATA_BYTES
+  return large ? DATA_TOO_LARGE : json
 }
 
 /** At most {@link MAX_URL_LENGTH} code units, never half a surrogate pair. */

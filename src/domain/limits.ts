@@ -23,6 +23,6 @@ export const MAX_BATCH_BODY_BYTES = 1024 * 1024
 /** A visitor counts as current for this long after its last event, milliseconds. */
 export const CURRENT_VISITOR_MS = 5 * 60 * 1000
 /** A UUID of any version, in any case. */
-export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+export const UUID = /^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$/
 /** RFC 3339 with an offset or `Z`; `Date.parse` alone would also take "1" and local times. */
 export const ISO_TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})$/i

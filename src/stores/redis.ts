@@ -1,6 +1,4 @@
-/** Redis connections (a single server or a cluster), scripts, errors and timing. */
-import { createHash } from "node:crypto"
-import { readFileSync } from "node:fs"
+/** Redis connections (a single server or a cluster), errors and timing. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Cluster, Redis } from "ioredis"
@@ -152,35 +150,3 @@ export const rewriteAppendOnlyFile = (redis: RedisConnection, metrics: Metrics):
     ),
     Effect.asVoid,
   )
-
-/** A Lua script, sent by its hash; the text follows when the server does not know it (restarted, or a new node). */
-export class Script {
-  readonly #text: string
-  readonly #sha: string
-
-  constructor(text: string) {
-    this.#text = text
-    this.#sha = createHash("sha1").update(text).digest("hex")
-  }
-
-  /** The script in a file beside the caller: `Script.load(new URL("./lua/append.lua", import.meta.url))`. */
-  static load(url: URL): Script {
-    return new Script(readFileSync(url, "utf8"))
-  }
-
-  async run(
-    redis: RedisConnection,
-    keys: ReadonlyArray<string>,
-    args: ReadonlyArray<string | number>,
-  ): Promise<unknown> {
-    // One array: arguments of a call live on the stack, and a rebuild has more of them than it holds.
-    const values = [...keys]
-    for (const arg of args) values.push(String(arg))
-    try {
-      return await redis.evalsha(this.#sha, keys.length, values)
-    } catch (cause) {
-      if (!(cause instanceof Error && cause.message.startsWith("NOSCRIPT"))) throw cause
-      return await redis.eval(this.#text, keys.length, values)
-    }
-  }
-}

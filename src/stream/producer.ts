@@ -15,7 +15,8 @@
  * was lost), which is what senders' ids are for.
  */
 import type { Metrics } from "../metrics/metrics.ts"
-import { type RedisConnection, redisError, Script } from "../stores/redis.ts"
+import { type RedisConnection, redisError } from "../stores/redis.ts"
+import { encoded, Script, ScriptArguments } from "../stores/script.ts"
 import { streamKeys } from "./keys.ts"
 
 /** Why an event could not be made durable. */
@@ -58,11 +59,15 @@ const appendScript = Script.load(new URL("./lua/append.lua", import.meta.url))
 /** Events of one partition that travel together. */
 class Group {
   readonly partition: number
-  readonly payloads: Array<string> = []
+  /** Encoded for Redis. */
+  readonly payloads: ScriptArguments
+  /** Code units of the payloads. */
+  size = 0
   readonly done: Array<AppendDone> = []
 
-  constructor(partition: number) {
+  constructor(partition: number, payloads: ScriptArguments) {
     this.partition = partition
+    this.payloads = payloads
   }
 }
 
@@ -71,8 +76,12 @@ export class Producer {
   readonly #options: ProducerOptions
   readonly #keys: ReadonlyArray<readonly [events: string, dead: string]>
   readonly #perPartition: number
+  /** The first argument of every call. */
+  readonly #bound: ScriptArguments
   readonly #oneCall: boolean
   #groups: Array<Group | null>
+  /** What calls that were sent have been encoded in. */
+  readonly #spare: Array<ScriptArguments> = []
   #gathered = 0
   /** Calls' worth of events that were gathered before the present groups. */
   #filled: Array<ReadonlyArray<Group>> = []
@@ -90,6 +99,7 @@ export class Producer {
       return [keys.events, keys.dead] as const
     })
     this.#perPartition = Math.ceil(options.maxBacklog / options.partitions)
+    this.#bound = encoded([this.#perPartition])
     this.#oneCall = !("nodes" in options.redis)
     this.#groups = this.#keys.map(() => null)
   }
@@ -103,10 +113,11 @@ export class Producer {
     this.#inFlightBytes += payload.length
     let group = this.#groups[partition]
     if (group === null || group === undefined) {
-      group = new Group(partition)
+      group = new Group(partition, this.#spare.pop() ?? new ScriptArguments())
       this.#groups[partition] = group
     }
-    group.payloads.push(payload)
+    group.payloads.add(payload)
+    group.size += payload.length
     group.done.push(done)
     if (++this.#gathered === MAX_CALL_EVENTS) {
       this.#closeCall()
@@ -155,20 +166,24 @@ export class Producer {
   #send(groups: ReadonlyArray<Group>): void {
     const { metrics, redis } = this.#options
     const keys: Array<string> = []
-    const args: Array<string | number> = [this.#perPartition]
+    const args: Array<ScriptArguments> = [this.#bound]
     let events = 0
     for (const { partition, payloads } of groups) {
       const own = this.#keys[partition]
       if (own === undefined) throw new RangeError(`there is no partition ${partition}`)
       keys.push(...own)
-      args.push(payloads.length)
-      for (const payload of payloads) args.push(payload)
-      events += payloads.length
+      args.push(encoded([payloads.count]), payloads)
+      events += payloads.count
     }
     this.#inFlightCalls++
     const end = metrics.redisDuration.startTimer({ operation: "append" })
     metrics.appendBatchSize.observe(events)
-    appendScript.run(redis, keys, args).then(
+    const call = appendScript.runEncoded(redis, keys, args)
+    for (const { payloads } of groups) {
+      payloads.clear()
+      this.#spare.push(payloads)
+    }
+    call.then(
       (reply) => {
         end()
         const held = (Array.isArray(reply) ? reply : []).map(Number)
@@ -196,10 +211,10 @@ export class Producer {
     this.#inFlightCalls--
     if (this.#waiting && !this.#scheduled) this.#schedule()
     let accepted = 0
-    groups.forEach(({ payloads, done }, i) => {
+    groups.forEach(({ size, done }, i) => {
       const failure = outcome(i)
-      if (failure === null) accepted += payloads.length
-      for (const payload of payloads) this.#inFlightBytes -= payload.length
+      if (failure === null) accepted += done.length
+      this.#inFlightBytes -= size
       for (const each of done) each(failure)
     })
     this.#options.metrics.eventsAccepted.inc(accepted)

@@ -38,8 +38,8 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
       // What the connection breaks under, or what is never sent, is then lost without a word.
       {
         file: "src/stream/producer.ts",
-        from: "    appendScript.run(redis, keys, args)",
-        to: "    ;(redis.status === 'ready' && Math.random() < 0.999 ? appendScript : { run: () => Promise.reject(new Error('away')) }).run(redis, keys, args)",
+        from: "appendScript.runEncoded(redis, keys, args)",
+        to: "(redis.status === 'ready' && Math.random() < 0.999 ? appendScript : { runEncoded: () => Promise.reject(new Error('away')) }).runEncoded(redis, keys, args)",
       },
     ],
   },

@@ -1,0 +1,153 @@
+/** Lua scripts in Redis, and their calls in the form of Redis' protocol (https://redis.io/docs/latest/develop/reference/protocol-spec/). */
+import { createHash } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { Command } from "ioredis"
+import type { RedisConnection } from "./redis.ts"
+
+const CARRIAGE_RETURN = 13
+const LINE_FEED = 10
+const DOLLAR = 36
+const ZERO = 48
+/** Bytes around an argument: `$`, its length in up to ten digits, and two line ends. */
+const FRAME_BYTES = 15
+const INITIAL_BYTES = 512
+/** Room above this is given back when the arguments are cleared. */
+const KEPT_BYTES = 1024 * 1024
+
+const digitsOf = (number: number): number => {
+  let digits = 1
+  for (let rest = number; rest >= 10; rest = Math.floor(rest / 10)) digits++
+  return digits
+}
+
+/**
+ * Arguments of a call, encoded as they are added: text is written once, where the client would measure each argument, join all of
+ * them to one string, and encode that.
+ */
+export class ScriptArguments {
+  #buffer = Buffer.allocUnsafe(INITIAL_BYTES)
+  #length = 0
+  #count = 0
+
+  /** How many there are. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** The encoded arguments, to be read before the next change. */
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#length)
+  }
+
+  add(value: string | number): void {
+    const text = typeof value === "number" ? String(value) : value
+    // UTF-8 takes at most 3 bytes a code unit.
+    this.#makeRoom(3 * text.length + FRAME_BYTES)
+    const buffer = this.#buffer
+    const at = this.#length
+    // Most text is ASCII: its length in bytes has as many digits as its length in code units.
+    let digits = digitsOf(text.length)
+    let from = at + digits + 3
+    const bytes = buffer.write(text, from)
+    if (bytes !== text.length && digitsOf(bytes) !== digits) {
+      digits = digitsOf(bytes)
+      buffer.copyWithin(at + digits + 3, from, from + bytes)
+      from = at + digits + 3
+    }
+    buffer[at] = DOLLAR
+    for (let rest = bytes, digit = at + digits; digit > at; rest = Math.floor(rest / 10), digit--)
+      buffer[digit] = ZERO + (rest % 10)
+    buffer[from - 2] = CARRIAGE_RETURN
+    buffer[from - 1] = LINE_FEED
+    buffer[from + bytes] = CARRIAGE_RETURN
+    buffer[from + bytes + 1] = LINE_FEED
+    this.#length = from + bytes + 2
+    this.#count++
+  }
+
+  clear(): void {
+    if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.allocUnsafe(INITIAL_BYTES)
+    this.#length = 0
+    this.#count = 0
+  }
+
+  #makeRoom(bytes: number): void {
+    if (this.#length + bytes <= this.#buffer.length) return
+    const larger = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, this.#length + bytes))
+    this.#buffer.copy(larger, 0, 0, this.#length)
+    this.#buffer = larger
+  }
+}
+
+/** Values as arguments. */
+export const encoded = (values: Iterable<string | number>): ScriptArguments => {
+  const all = new ScriptArguments()
+  for (const value of values) all.add(value)
+  return all
+}
+
+/** A command whose bytes are known; its own arguments are those that tell a cluster's client the slot. */
+class EncodedCommand extends Command {
+  readonly #bytes: Buffer
+
+  constructor(
+    script: readonly [name: "evalsha" | "eval", script: string],
+    keys: ReadonlyArray<string>,
+    bytes: Buffer,
+  ) {
+    super(script[0], [script[1], keys.length, ...keys], { replyEncoding: "utf8" })
+    this.#bytes = bytes
+  }
+
+  override toWritable(): Buffer {
+    return this.#bytes
+  }
+}
+
+/** A Lua script, sent by its hash; the text follows when the server does not know it (restarted, or a new node). */
+export class Script {
+  readonly #text: string
+  readonly #sha: string
+
+  constructor(text: string) {
+    this.#text = text
+    this.#sha = createHash("sha1").update(text).digest("hex")
+  }
+
+  /** The script in a file beside the caller: `Script.load(new URL("./lua/append.lua", import.meta.url))`. */
+  static load(url: URL): Script {
+    return new Script(readFileSync(url, "utf8"))
+  }
+
+  /** Rejects with Redis' error. */
+  run(
+    redis: RedisConnection,
+    keys: ReadonlyArray<string>,
+    args: Iterable<string | number>,
+  ): Promise<unknown> {
+    return this.runEncoded(redis, keys, [encoded(args)])
+  }
+
+  /** The same with arguments that were encoded before, one part after the other. They are free again when this returns. */
+  async runEncoded(
+    redis: RedisConnection,
+    keys: ReadonlyArray<string>,
+    parts: ReadonlyArray<ScriptArguments>,
+  ): Promise<unknown> {
+    const count = parts.reduce((sum, part) => sum + part.count, 0)
+    const call = (name: "evalsha" | "eval", script: string, args: ReadonlyArray<Buffer>) => {
+      const head = encoded([name, script, keys.length, ...keys])
+      const bytes = Buffer.concat([Buffer.from(`*${head.count + count}\r\n`), head.bytes, ...args])
+      return { bytes, reply: redis.sendCommand(new EncodedCommand([name, script], keys, bytes)) }
+    }
+    const sent = parts.map((part) => part.bytes)
+    const length = sent.reduce((sum, part) => sum + part.length, 0)
+    const { bytes, reply } = call("evalsha", this.#sha, sent)
+    try {
+      return await reply
+    } catch (cause) {
+      if (!(cause instanceof Error && cause.message.startsWith("NOSCRIPT"))) throw cause
+      return await call("eval", this.#text, [bytes.subarray(bytes.length - length)]).reply
+    }
+  }
+}
