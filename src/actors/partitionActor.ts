@@ -41,7 +41,7 @@ const BATCH_ENTRIES = 1000
  * Rest after a batch that was not full, so that the next one is larger: what a batch costs whatever its size is shared by more
  * events. One that comes after a pause is processed at once.
  */
-const REST = Duration.millis(25)
+const REST = Duration.millis(50)
 /** Attempts at an entry alone before it is dead-lettered. */
 const MAX_ATTEMPTS = 3
 /** Owners that may meet the same first entry before the partition is processed carefully. */

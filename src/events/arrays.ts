@@ -7,7 +7,7 @@
 /** Bytes before the elements. */
 const HEADER = 20
 /** Object ids of the types (src/include/catalog/pg_type.dat). */
-const TYPE = { int2: 21, int4: 23, text: 25, float8: 701, uuid: 2950 } as const
+const TYPE = { int8: 20, int2: 21, int4: 23, text: 25, float8: 701, uuid: 2950 } as const
 const UUID_BYTES = 16
 
 const start = (bytes: number, type: number, length: number, nulls: boolean): Buffer => {
@@ -17,6 +17,18 @@ const start = (bytes: number, type: number, length: number, nulls: boolean): Buf
   buffer.writeInt32BE(type, 8)
   buffer.writeInt32BE(length, 12)
   buffer.writeInt32BE(1, 16)
+  return buffer
+}
+
+/** A `bigint[]`, of safe integers. */
+export const bigints = (values: ArrayLike<number>): Buffer => {
+  const buffer = start(12 * values.length, TYPE.int8, values.length, false)
+  for (let i = 0, at = HEADER; i < values.length; i++, at += 12) {
+    const value = values[i] ?? 0
+    buffer.writeInt32BE(8, at)
+    buffer.writeInt32BE(Math.floor(value / 0x1_0000_0000), at + 4)
+    buffer.writeUInt32BE(value >>> 0, at + 8)
+  }
   return buffer
 }
 

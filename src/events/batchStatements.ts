@@ -1,5 +1,5 @@
 /** The SQL of a batch's transaction. Prepared once a connection (named), so that Postgres does not plan them again. */
-import { integers, smallints, uuids } from "./arrays.ts"
+import { bigints, integers, smallints, uuids } from "./arrays.ts"
 import { CHUNK_PARAMETERS, type ChunkValues, insertChunk } from "./chunks.ts"
 import { addTotals, type TotalRow } from "./dailyTotals.ts"
 
@@ -30,28 +30,33 @@ export const lockPartition = (partition: number) => ({
 const columns = (keys: ReadonlyArray<Key>) => [
   uuids(keys.map((key) => key.id)),
   smallints(keys.map((key) => key.siteId)),
-  keys.map((key) => key.streamMs),
+  bigints(keys.map((key) => key.streamMs)),
   integers(keys.map((key) => key.streamSeq)),
 ]
 
 /**
- * Notes ids not seen before; its count is theirs. In the order of the ids, so that two partitions whose batches share ids
- * wait for each other but never in a circle; of equal ids in one batch the first entry wins.
+ * In the order of the ids, so that two partitions whose batches share ids wait for each other but not in a circle, and of the same
+ * ids in the order of the stream: the first entry wins.
  */
+const sorted = (keys: ReadonlyArray<Key>): ReadonlyArray<Key> =>
+  keys.toSorted((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : a.siteId - b.siteId))
+
+/**
+ * The partition is parameter `$1`; the {@link columns} begin at `$first`. In the list of what is selected, arrays are taken apart as
+ * the rows are inserted; in FROM they would be kept as a table first.
+ */
+const insertKeysFrom = (first: number, from = ""): string => `
+    INSERT INTO idempotency_keys (id, site_id, partition, stream_ms, stream_seq)
+    SELECT unnest($${first}::uuid[]), unnest($${first + 1}::smallint[]), $1, unnest($${first + 2}::bigint[]), unnest($${first + 3}::integer[])
+    ${from === "" ? "" : `FROM ${from}`}
+    ON CONFLICT DO NOTHING`
+
+/** Notes ids not seen before; its count is theirs. */
 export const insertKeys = (partition: number, keys: ReadonlyArray<Key>) => ({
   name: "batch_insert_keys",
   text: insertKeysFrom(2),
-  values: [partition, ...columns(keys)],
+  values: [partition, ...columns(sorted(keys))],
 })
-
-/** The partition is parameter `$1`; the {@link columns} begin at `$first`. */
-const insertKeysFrom = (first: number, from = ""): string => `
-    INSERT INTO idempotency_keys (id, site_id, partition, stream_ms, stream_seq)
-    SELECT id, site_id, $1, stream_ms, stream_seq
-    FROM ${from === "" ? "" : `${from}, `}unnest($${first}::uuid[], $${first + 1}::smallint[], $${first + 2}::bigint[], $${first + 3}::integer[])
-      AS brought (id, site_id, stream_ms, stream_seq)
-    ORDER BY id, site_id, stream_ms, stream_seq
-    ON CONFLICT DO NOTHING`
 
 /** Which of the given entries were the first to bring their ids. */
 export const selectFirstEntries = (partition: number, keys: ReadonlyArray<Key>) => ({
@@ -115,7 +120,7 @@ export const writeAtOnce = (batch: {
 }) => {
   const { partition, epoch, from, to, totals, chunks, keys } = batch
   const values: Array<unknown> = [partition, to, epoch, from, JSON.stringify(totals)]
-  if (keys.length > 0) values.push(...columns(keys))
+  if (keys.length > 0) values.push(...columns(sorted(keys)))
   for (const chunk of chunks) values.push(...chunk)
   const kind = `${chunks.length}${keys.length > 0 ? "_with_keys" : ""}`
   return { name: `batch_at_once_${kind}`, text: atOnceText(chunks.length, keys.length > 0), values }
