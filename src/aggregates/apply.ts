@@ -71,6 +71,7 @@ const pushDay = (
   args: Array<string | number>,
   day: DayTotals,
   request: ApplyRequest,
+  fingerprintOf: (visitor: string) => number,
 ): void => {
   const { calendar, partition, now } = request
   const site = figureKeys(request.rebuildPrefix ?? request.prefix, partition, day.site)
@@ -90,7 +91,7 @@ const pushDay = (
   args.push(day.themes.size)
   for (const [theme, views] of day.themes) args.push(theme, views)
   args.push(day.visitors.size)
-  for (const visitor of day.visitors) args.push(fingerprint(visitor))
+  for (const visitor of day.visitors) args.push(fingerprintOf(visitor))
 }
 
 /**
@@ -112,13 +113,22 @@ export const applyTotals = async (redis: RedisConnection, request: ApplyRequest)
     request.announcement?.text ?? "",
   ]
   args.push(totals.days.size)
-  for (const day of totals.days.values()) pushDay(keys, args, day, request)
+  // A visitor is among those of a day, and among those seen last.
+  const fingerprints = new Map<string, number>()
+  const fingerprintOf = (visitor: string): number => {
+    const known = fingerprints.get(visitor)
+    if (known !== undefined) return known
+    const made = fingerprint(visitor)
+    fingerprints.set(visitor, made)
+    return made
+  }
+  for (const day of totals.days.values()) pushDay(keys, args, day, request, fingerprintOf)
   args.push(totals.lastSeen.size, now - CURRENT_VISITOR_MS)
   for (const [site, seen] of totals.lastSeen) {
     keys.push(figureKeys(request.rebuildPrefix ?? prefix, partition, site).active)
     args.push(seen.size)
     // A sender's clock that is ahead must not keep a visitor for longer than one that is right.
-    for (const [visitor, at] of seen) args.push(Math.min(at, now), fingerprint(visitor))
+    for (const [visitor, at] of seen) args.push(Math.min(at, now), fingerprintOf(visitor))
   }
   const reply = await applyScript.run(redis, keys, args)
   if (typeof reply !== "number") throw new Error(`unexpected reply of the apply script: ${String(reply)}`)

@@ -33,7 +33,15 @@ export const partitionOf = (visitorId: string, partitions: number): number =>
 
 /**
  * A visitor's 53-bit fingerprint: what the sets of unique visitors hold, 8 bytes each. Two of 64,000 visitors share
- * one with a probability of 2 in 10 million.
+ * one with a probability of 2 in 10 million. Two hashes as {@link fnv1a} makes them, in one pass.
  */
-export const fingerprint = (visitorId: string): number =>
-  mix(fnv1a(visitorId, 0x811c9dc5)) * 0x200000 + (mix(fnv1a(visitorId, 0x9747b28c)) >>> 11)
+export const fingerprint = (visitorId: string): number => {
+  let high = 0x811c9dc5
+  let low = 0x9747b28c
+  for (let i = 0; i < visitorId.length; i++) {
+    const code = visitorId.charCodeAt(i)
+    high = Math.imul(high ^ code, 0x01000193)
+    low = Math.imul(low ^ code, 0x01000193)
+  }
+  return mix(high >>> 0) * 0x200000 + (mix(low >>> 0) >>> 11)
+}

@@ -40,7 +40,39 @@ export class ScriptArguments {
   }
 
   add(value: string | number): void {
-    const text = typeof value === "number" ? String(value) : value
+    if (typeof value === "string") this.#addText(value)
+    else if (Number.isSafeInteger(value) && value >= 0) this.#addInteger(value)
+    else this.#addText(String(value))
+  }
+
+  /** Digit by digit: the text of a number beyond 31 bits takes longer to make. */
+  #addInteger(value: number): void {
+    this.#makeRoom(2 * FRAME_BYTES)
+    const buffer = this.#buffer
+    const at = this.#length
+    const digits = digitsOf(value)
+    const from = at + (digits < 10 ? 4 : 5)
+    buffer[at] = DOLLAR
+    if (digits < 10) buffer[at + 1] = ZERO + digits
+    else {
+      buffer[at + 1] = ZERO + 1
+      buffer[at + 2] = ZERO + digits - 10
+    }
+    buffer[from - 2] = CARRIAGE_RETURN
+    buffer[from - 1] = LINE_FEED
+    let rest = value
+    for (let digit = from + digits - 1; digit >= from; digit--) {
+      const tenth = Math.floor(rest / 10)
+      buffer[digit] = ZERO + (rest - 10 * tenth)
+      rest = tenth
+    }
+    buffer[from + digits] = CARRIAGE_RETURN
+    buffer[from + digits + 1] = LINE_FEED
+    this.#length = from + digits + 2
+    this.#count++
+  }
+
+  #addText(text: string): void {
     // UTF-8 takes at most 3 bytes a code unit.
     this.#makeRoom(3 * text.length + FRAME_BYTES)
     const buffer = this.#buffer

@@ -27,10 +27,17 @@ export const sequenceOf = (id: string): number => parts(id)[1]
  */
 export const eventIdOf = (partition: number, id: string): string => {
   const [ms, sequence] = parts(id)
-  const time = ms.toString(16).padStart(12, "0")
+  // Many entries are of one millisecond.
+  if (last.ms !== ms || last.partition !== partition) {
+    const time = ms.toString(16).padStart(12, "0")
+    const start = `${time.slice(0, 8)}-${time.slice(8)}-8${partition.toString(16).padStart(3, "0")}-8`
+    last = { ms, partition, start }
+  }
   const seq = sequence.toString(16).padStart(15, "0")
-  return `${time.slice(0, 8)}-${time.slice(8)}-8${partition.toString(16).padStart(3, "0")}-8${seq.slice(0, 3)}-${seq.slice(3)}`
+  return `${last.start}${seq.slice(0, 3)}-${seq.slice(3)}`
 }
+
+let last = { ms: -1, partition: -1, start: "" }
 
 /** The smallest id after `id`. */
 export const nextId = (id: string): string => {

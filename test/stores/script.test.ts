@@ -9,11 +9,14 @@ const resp = (values: ReadonlyArray<string | number>): string =>
 
 test("arguments are encoded as Redis' protocol says, whatever text they are", () => {
   fc.assert(
-    fc.property(fc.array(fc.oneof(fc.string({ unit: "binary" }), fc.integer())), (values) => {
-      const all = encoded(values)
-      expect(all.count).toBe(values.length)
-      expect(all.bytes.toString()).toBe(resp(values))
-    }),
+    fc.property(
+      fc.array(fc.oneof(fc.string({ unit: "binary" }), fc.integer(), fc.maxSafeInteger(), fc.double())),
+      (values) => {
+        const all = encoded(values)
+        expect(all.count).toBe(values.length)
+        expect(all.bytes.toString()).toBe(resp(values))
+      },
+    ),
   )
   // Where the length in bytes has more digits than the one in code units.
   for (const text of [
