@@ -78,8 +78,9 @@ set-proc-title no
 appendonly yes
 # A kill can leave half a command at the end of the file; it was never answered.
 aof-load-truncated yes
-# Most of what is appended is deleted again soon. At the default of 64 MB a busy log would be rewritten every few seconds.
-auto-aof-rewrite-min-size 512mb
+# Most of what is appended is deleted again soon. At the default of 64 MB a busy log would be rewritten every few seconds; and
+# where the file system discards what is deleted, the flushes of appends wait for that: half a second for 512 MB was seen.
+auto-aof-rewrite-min-size 128mb
 save ""
 maxmemory-policy noeviction
 `
