@@ -6,8 +6,8 @@ import type { Stores } from "../server/stores.ts"
 import { type Corpus, expectedFigures } from "./corpus.ts"
 import { type Sent, startLoad } from "./sustained.ts"
 
-/** Connections of the load generator: enough that an event-loop turn of the server gathers a batch. */
-export const CONNECTIONS = 256
+/** Connections of the load generator: with fewer all of them wait for answers at times, and processors idle. */
+export const CONNECTIONS = 512
 /** Waiting events at which the load is paused, and at which it goes on: a second's work or two. */
 const PAUSE_AT = 60_000
 const RESUME_AT = 30_000

@@ -191,6 +191,8 @@ const carryUniques = (options: RebuildOptions, source: RebuildSource, rebuildPre
         )
         await redis.hset(rebuilt.totals, "unique_visitors", uniques)
         if (before !== null && before !== undefined) {
+          // A visitor whom a rebuilt day has may be missing here: apply.lua then looks for all of them.
+          await redis.hset(rebuilt.totals, "apart", 1)
           // Live sets know every visitor of the period so far, the rebuilt ones only those whose events are left.
           if (estimated !== null && estimated !== undefined)
             await redis.hset(rebuilt.totals, "estimated", estimated)

@@ -23,7 +23,8 @@ const CREATE_TABLE = `
 const SELECT_APPLIED = "SELECT 1 FROM schema_migrations WHERE version = $1"
 /**
  * Ends the ownership of every actor: one of an older version must not go on writing into a schema that it does not know.
- * Before anything else is locked, so that a batch which is being committed ends first and none waits in a circle.
+ * Before anything else is locked, so that a batch which is being committed ends first. One that waits for this row has its tables
+ * already: a migration that wants one of these for itself meets it there, one of the two is ended and tried again.
  */
 const FENCE_ALL = "UPDATE stream_partitions SET epoch = epoch + 1"
 /**

@@ -82,16 +82,20 @@ local function membersOf(buckets)
 end
 
 -- Exact while a period is open and small: members of integer sets. After that the HyperLogLog's estimate.
+-- `fresh` are those of all buckets that hold visitors who are new to the day. Whom the day has, its week and month have had since
+-- then, unless they were put together from what a rebuild had found and what it had kept (`apart`).
 -- Gives how many visitors are new to the period, and the buckets that hold some of these; all buckets when nobody can tell.
-local function addVisitors(totals, visitors, buckets, expiry, exactExpiry)
+local function addVisitors(totals, all, fresh, expiry, exactExpiry)
   local hll = totals .. ':hll'
-  local known = redis.call('HMGET', totals, 'unique_visitors', 'estimated')
+  local known = redis.call('HMGET', totals, 'unique_visitors', 'estimated', 'apart')
   local before = tonumber(known[1] or 0)
+  local buckets = known[3] and all or fresh
+  if not next(buckets) then return 0, buckets end
   local after
   local changed = buckets
   if known[2] or exactExpiry == '0' then
     local estimate = redis.call('PFCOUNT', hll)
-    redis.call('PFADD', hll, unpack(visitors))
+    redis.call('PFADD', hll, unpack(membersOf(buckets)))
     -- A difference, so that a closed period's exact count stays the base of what comes late.
     after = before + math.max(0, redis.call('PFCOUNT', hll) - estimate)
   else
@@ -113,7 +117,7 @@ local function addVisitors(totals, visitors, buckets, expiry, exactExpiry)
     end
   end
   if after ~= before then redis.call('HSET', totals, 'unique_visitors', after) end
-  if before == 0 then redis.call('EXPIREAT', hll, expiry) end
+  if next(changed) then redis.call('EXPIREAT', hll, expiry, 'NX') end
   return after - before, changed
 end
 
@@ -124,9 +128,8 @@ for _ = 1, tonumber(nextArg()) do
   local counts = nextList(5)
   local expiries = nextList(6)
   local themes = nextList(2 * tonumber(nextArg()))
-  local visitors = nextList(tonumber(nextArg()))
   local buckets = {}
-  for _, visitor in ipairs(visitors) do
+  for _, visitor in ipairs(nextList(tonumber(nextArg()))) do
     local bucket = tonumber(visitor) % BUCKETS
     local members = buckets[bucket]
     if not members then
@@ -135,20 +138,15 @@ for _ = 1, tonumber(nextArg()) do
     end
     members[#members + 1] = visitor
   end
+  local fresh = buckets
   for i = 1, 3 do
     local period, expiry = totals[i], expiries[2 * i - 1]
     -- What has expired stays away: written to again, it would come back with a part of its figures and no end.
     if expiry ~= '0' then
       addCounts(period, counts, expiry)
       if #themes > 0 then addThemes(period .. ':themes', themes, expiry) end
-      if next(buckets) then
-        local new, changed = addVisitors(period, visitors, buckets, expiry, expiries[2 * i])
-        if i == 1 then
-          newVisitors = newVisitors + new
-          -- Whom the day has, its week and month have had since then.
-          if changed ~= buckets then buckets, visitors = changed, membersOf(changed) end
-        end
-      end
+      local new, changed = addVisitors(period, buckets, fresh, expiry, expiries[2 * i])
+      if i == 1 then newVisitors, fresh = newVisitors + new, changed end
     end
   end
   if #themes > 0 then addThemes(allThemes, themes) end
@@ -166,7 +164,8 @@ end
 if moves then
   redis.call('HSET', state, 'applied', ARGV[3])
   redis.call('XTRIM', events, 'MINID', ARGV[4])
-  redis.call('XGROUP', 'SETID', events, ARGV[5], ARGV[3])
 end
-if ARGV[6] ~= '' then redis.call('PUBLISH', ARGV[6], ARGV[7]) end
+-- Before what may fail: figures that were added are not added again, and neither is their message. Losing it costs a frame.
+if ARGV[6] ~= '' then redis.pcall('PUBLISH', ARGV[6], ARGV[7]) end
+if moves then redis.call('XGROUP', 'SETID', events, ARGV[5], ARGV[3]) end
 return newVisitors
