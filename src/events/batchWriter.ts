@@ -2,39 +2,29 @@
  * Writes a partition's events to Postgres, one transaction a batch, each event once whatever happens around it.
  *
  * As a rule nothing happens: the partition is where this process left it and every id is new. Then a batch is one statement
- * ({@link writeAtOnce}), which changes nothing where the partition's epoch or position is another one. Only then, and where
- * an id was known, the batch takes the long way ({@link write}): it locks the partition's row, and asks for each entry and id.
+ * ({@link writeAtOnce}), which changes nothing where the partition's epoch or position is another one. Then, or where an id
+ * was known, the batch takes the long way ({@link write}): it locks the partition's row, and asks for each entry and id.
  */
 import * as Effect from "effect/Effect"
-import { aggregate, type BatchTotals } from "../domain/aggregation.ts"
-import type { StreamEvent } from "../domain/event.ts"
-import type { Calendar } from "../domain/period.ts"
+import type { BatchTotals } from "../domain/aggregation.ts"
 import { Fenced, StoreError } from "../stores/errors.ts"
 import { type Postgres, postgresError, type Sql } from "../stores/postgres.ts"
-import { compareIds, eventIdOf, sequenceOf, timeOf } from "../stream/id.ts"
+import { compareIds } from "../stream/id.ts"
+import {
+  type Batch,
+  type BatchEntry,
+  chunksOf,
+  keysOf,
+  type SiteIds,
+  totalRowsOf,
+  totalsOf,
+} from "./batch.ts"
 import * as statements from "./batchStatements.ts"
-import { type ChunkValues, toChunks, toData } from "./chunks.ts"
-import { toTotalRows } from "./dailyTotals.ts"
 import { KnownEventDays } from "./eventDays.ts"
 import { requireKnownSchema } from "./schemaVersion.ts"
 import { ensureSites } from "./sites.ts"
 
-/** An event and the stream entry that carries it. */
-export interface BatchEntry {
-  /** `<milliseconds>-<sequence>`. */
-  readonly streamId: string
-  readonly event: StreamEvent
-}
-
-export interface Batch {
-  readonly partition: number
-  /** From {@link acquireEpoch}. */
-  readonly epoch: number
-  /** In stream order. */
-  readonly entries: ReadonlyArray<BatchEntry>
-  /** In the deployment's time zone: the daily totals are of its days. */
-  readonly calendar: Calendar
-}
+export type { Batch, BatchEntry } from "./batch.ts"
 
 export interface Written {
   /** The entries, new and redelivered, that count in the figures, in stream order. */
@@ -132,15 +122,6 @@ export const writeBatch = Effect.fnUntraced(function* (
 
 const NO_TOTALS: BatchTotals = { days: new Map(), lastSeen: new Map() }
 
-const totalsOf = (entries: ReadonlyArray<BatchEntry>, calendar: Calendar): BatchTotals =>
-  aggregate(
-    entries.map(({ event }) => event),
-    calendar,
-  )
-
-const totalRowsOf = (totals: BatchTotals, siteIds: ReadonlyMap<string, number>) =>
-  [...totals.days.values()].flatMap((day) => toTotalRows(siteIdOf(siteIds, day.site), day))
-
 /** Why a batch that was tried in one statement is rolled back. */
 class NotAtOnce extends Error {}
 
@@ -152,7 +133,7 @@ interface AtOnce {
 }
 
 /** `null` for a batch that has entries at or before `from`, or too many chunks. Throws what makes an event unstorable. */
-const planAtOnce = (batch: Batch, from: string, siteIds: ReadonlyMap<string, number>): AtOnce | null => {
+const planAtOnce = (batch: Batch, from: string, siteIds: SiteIds): AtOnce | null => {
   const { partition, epoch, entries, calendar } = batch
   const [first] = entries
   const last = entries.at(-1)
@@ -231,7 +212,7 @@ const writeThoroughly = (
     )
     .pipe(Effect.mapError((error) => (error instanceof Fenced ? error : days.explain(error))))
 
-const write = async (sql: Sql, batch: Batch, siteIds: ReadonlyMap<string, number>): Promise<Written> => {
+const write = async (sql: Sql, batch: Batch, siteIds: SiteIds): Promise<Written> => {
   const { partition, epoch, entries, calendar } = batch
   // The row stays locked until the commit: no later epoch can begin in between.
   const locked = await sql.query<statements.PartitionRow>(statements.lockPartition(partition))
@@ -270,28 +251,12 @@ const write = async (sql: Sql, batch: Batch, siteIds: ReadonlyMap<string, number
   }
 }
 
-const keysOf = (
-  entries: ReadonlyArray<BatchEntry>,
-  siteIds: ReadonlyMap<string, number>,
-): ReadonlyArray<statements.Key> => {
-  const keys: Array<statements.Key> = []
-  for (const { streamId, event } of entries)
-    if (event.id !== null)
-      keys.push({
-        id: event.id,
-        siteId: siteIdOf(siteIds, event.site),
-        streamMs: timeOf(streamId),
-        streamSeq: sequenceOf(streamId),
-      })
-  return keys
-}
-
 /** Notes the entries' ids and gives the entries without one, and those that are the first to bring theirs. */
 const newOnes = async (
   sql: Sql,
   partition: number,
   entries: ReadonlyArray<BatchEntry>,
-  siteIds: ReadonlyMap<string, number>,
+  siteIds: SiteIds,
 ): Promise<ReadonlyArray<BatchEntry>> => {
   const keys = keysOf(entries, siteIds)
   if (keys.length === 0) return entries
@@ -305,7 +270,7 @@ const firstOnes = async (
   sql: Sql,
   partition: number,
   entries: ReadonlyArray<BatchEntry>,
-  siteIds: ReadonlyMap<string, number>,
+  siteIds: SiteIds,
 ): Promise<ReadonlyArray<BatchEntry>> => {
   const keys = keysOf(entries, siteIds)
   if (keys.length === 0) return entries
@@ -313,29 +278,3 @@ const firstOnes = async (
   const first = new Set(rows.map((row) => row.stream_id))
   return entries.filter(({ streamId, event }) => event.id === null || first.has(streamId))
 }
-
-const siteIdOf = (siteIds: ReadonlyMap<string, number>, site: string): number => {
-  const id = siteIds.get(site)
-  if (id === undefined) throw new Error(`site ${site} has no id`)
-  return id
-}
-
-const chunksOf = (
-  partition: number,
-  entries: ReadonlyArray<BatchEntry>,
-  siteIds: ReadonlyMap<string, number>,
-): ReadonlyArray<ChunkValues> =>
-  [...Map.groupBy(entries, ({ event }) => event.site)].flatMap(([site, ofSite]) =>
-    toChunks(
-      siteIdOf(siteIds, site),
-      ofSite.map(({ streamId, event }) => ({
-        id: event.id ?? eventIdOf(partition, streamId),
-        visitorId: event.visitorId,
-        type: event.type,
-        createdAt: event.createdAt,
-        pageUrl: event.pageUrl,
-        referrer: event.referrer,
-        data: event.data === null ? null : toData(event.data),
-      })),
-    ),
-  )

@@ -71,13 +71,13 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
     edits: [
       {
         file: "src/events/batchWriter.ts",
-        from: "counted: counted.concat(written)",
-        to: "counted: written",
+        from: "totals: counted.length === 0 ? totals : totalsOf(counted.concat(written), calendar),",
+        to: "totals,",
       },
       {
         file: "src/events/batchWriter.ts",
-        from: "if (last === undefined) return { counted, duplicates",
-        to: "if (last === undefined) return { counted: [], duplicates",
+        from: "return { counted, totals: totalsOf(counted, calendar), duplicates",
+        to: "return { counted, totals: NO_TOTALS, duplicates",
       },
     ],
   },
