@@ -122,22 +122,22 @@ export const writeAtOnce = (batch: {
   const values: Array<unknown> = [partition, to, epoch, from, JSON.stringify(totals)]
   if (keys.length > 0) values.push(...columns(sorted(keys)))
   for (const chunk of chunks) values.push(...chunk)
-  const kind = `${chunks.length}${keys.length > 0 ? "_with_keys" : ""}`
-  return { name: `batch_at_once_${kind}`, text: atOnceText(chunks.length, keys.length > 0), values }
+  const name = `batch_at_once_${chunks.length}${keys.length > 0 ? "_with_keys" : ""}`
+  const text = atOnceTexts.get(name) ?? atOnceText(chunks.length, keys.length > 0)
+  atOnceTexts.set(name, text)
+  return { name, text, values }
 }
 
+/** By statement names: the texts are long, and the same for each batch. */
 const atOnceTexts = new Map<string, string>()
 
 const atOnceText = (chunks: number, withKeys: boolean): string => {
-  const kind = `${chunks} ${withKeys}`
-  const known = atOnceTexts.get(kind)
-  if (known !== undefined) return known
   const firstChunk = withKeys ? 10 : 6
   const inserted = Array.from(
     { length: chunks },
     (_, i) => `, chunk_${i} AS (${insertChunk(firstChunk + i * CHUNK_PARAMETERS, "moved")})`,
   )
-  const text = `
+  return `
     WITH moved AS (
       UPDATE stream_partitions SET last_stream_id = $2
       WHERE partition = $1 AND epoch = $3 AND last_stream_id = $4 RETURNING partition
@@ -146,6 +146,4 @@ const atOnceText = (chunks: number, withKeys: boolean): string => {
     )${withKeys ? `, new_keys AS (${insertKeysFrom(6, "moved")} RETURNING 1)` : ""}${inserted.join("")}
     SELECT EXISTS (SELECT FROM moved) AS moved,
       ${withKeys ? "(SELECT count(*)::integer FROM new_keys)" : "0"} AS new_ids`
-  atOnceTexts.set(kind, text)
-  return text
 }

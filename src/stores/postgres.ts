@@ -65,7 +65,7 @@ export interface Sql {
 /** The pool with the ways the project uses it. Every call is timed under its `queryType`. */
 export interface Postgres {
   readonly pool: pg.Pool
-  /** One statement; one with a name is prepared once a connection. */
+  /** One statement, as text with `values`, or with its own values; one with a name is prepared once a connection. */
   readonly query: <Row extends pg.QueryResultRow>(
     queryType: string,
     statement: string | pg.QueryConfig,

@@ -20,6 +20,16 @@ const digitsOf = (number: number): number => {
   return digits
 }
 
+/** Writes a whole number that has so many digits. */
+const writeDigits = (buffer: Buffer, from: number, digits: number, number: number): void => {
+  let rest = number
+  for (let at = from + digits - 1; at >= from; at--) {
+    const tenth = Math.floor(rest / 10)
+    buffer[at] = ZERO + (rest - 10 * tenth)
+    rest = tenth
+  }
+}
+
 /**
  * Arguments of a call, encoded as they are added: text is written once, where the client would measure each argument, join all of
  * them to one string, and encode that.
@@ -48,52 +58,40 @@ export class ScriptArguments {
   /** Digit by digit: the text of a number beyond 31 bits takes longer to make. */
   #addInteger(value: number): void {
     this.#makeRoom(2 * FRAME_BYTES)
-    const buffer = this.#buffer
-    const at = this.#length
-    const digits = digitsOf(value)
-    const from = at + (digits < 10 ? 4 : 5)
-    buffer[at] = DOLLAR
-    if (digits < 10) buffer[at + 1] = ZERO + digits
-    else {
-      buffer[at + 1] = ZERO + 1
-      buffer[at + 2] = ZERO + digits - 10
-    }
-    buffer[from - 2] = CARRIAGE_RETURN
-    buffer[from - 1] = LINE_FEED
-    let rest = value
-    for (let digit = from + digits - 1; digit >= from; digit--) {
-      const tenth = Math.floor(rest / 10)
-      buffer[digit] = ZERO + (rest - 10 * tenth)
-      rest = tenth
-    }
-    buffer[from + digits] = CARRIAGE_RETURN
-    buffer[from + digits + 1] = LINE_FEED
-    this.#length = from + digits + 2
-    this.#count++
+    const bytes = digitsOf(value)
+    const from = this.#startOf(digitsOf(bytes))
+    writeDigits(this.#buffer, from, bytes, value)
+    this.#close(from, bytes)
   }
 
   #addText(text: string): void {
     // UTF-8 takes at most 3 bytes a code unit.
     this.#makeRoom(3 * text.length + FRAME_BYTES)
+    // Most text is ASCII: its length in bytes has as many digits as its length in code units.
+    const guessed = this.#startOf(digitsOf(text.length))
+    const bytes = this.#buffer.write(text, guessed)
+    const from = this.#startOf(digitsOf(bytes))
+    if (from !== guessed) this.#buffer.copyWithin(from, guessed, guessed + bytes)
+    this.#close(from, bytes)
+  }
+
+  /** Where the next argument's own bytes begin when its length has so many digits: after `$`, these, and a line end. */
+  #startOf(lengthDigits: number): number {
+    return this.#length + lengthDigits + 3
+  }
+
+  /** Puts the frame around the bytes that begin at `from`. */
+  #close(from: number, bytes: number): void {
     const buffer = this.#buffer
     const at = this.#length
-    // Most text is ASCII: its length in bytes has as many digits as its length in code units.
-    let digits = digitsOf(text.length)
-    let from = at + digits + 3
-    const bytes = buffer.write(text, from)
-    if (bytes !== text.length && digitsOf(bytes) !== digits) {
-      digits = digitsOf(bytes)
-      buffer.copyWithin(at + digits + 3, from, from + bytes)
-      from = at + digits + 3
-    }
+    const end = from + bytes
     buffer[at] = DOLLAR
-    for (let rest = bytes, digit = at + digits; digit > at; rest = Math.floor(rest / 10), digit--)
-      buffer[digit] = ZERO + (rest % 10)
+    writeDigits(buffer, at + 1, from - at - 3, bytes)
     buffer[from - 2] = CARRIAGE_RETURN
     buffer[from - 1] = LINE_FEED
-    buffer[from + bytes] = CARRIAGE_RETURN
-    buffer[from + bytes + 1] = LINE_FEED
-    this.#length = from + bytes + 2
+    buffer[end] = CARRIAGE_RETURN
+    buffer[end + 1] = LINE_FEED
+    this.#length = end + 2
     this.#count++
   }
 
