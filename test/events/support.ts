@@ -67,6 +67,17 @@ export const event = (given: Partial<StreamEvent> = {}): StreamEvent => ({
 export const entriesFrom = (start: number, events: ReadonlyArray<StreamEvent>): ReadonlyArray<BatchEntry> =>
   events.map((each, i) => ({ streamId: `${start + i}-0`, event: each }))
 
+/** Writes entries as the owner of a partition in an epoch. */
+export const write = (
+  postgres: Postgres,
+  epoch: number,
+  entries: ReadonlyArray<BatchEntry>,
+  { partition = 0 }: { readonly partition?: number } = {},
+) => writeBatch(postgres, { partition, epoch, entries, calendar: UTC })
+
+/** The entries' stream ids. */
+export const idsOf = (entries: ReadonlyArray<BatchEntry>) => entries.map((entry) => entry.streamId)
+
 /** Writes events as the owner of a partition would, after whatever it holds. */
 export const store = async (
   postgres: Postgres,
