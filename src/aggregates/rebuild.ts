@@ -5,8 +5,8 @@
  * dashboards go on showing the old figures. It builds new figures beside the live ones, then one script swaps them and
  * sets the partition to where Postgres is. The actors then go on with what waits.
  *
- * Unique visitors of a period whose raw events are partly gone cannot be counted again: the greatest of what Redis has,
- * what was kept when the events went, and what is left is taken.
+ * Unique visitors of a period whose raw events are partly gone cannot be counted again: those whom Redis knows are joined by
+ * those whose events are left, and their number is at least what was kept when events went.
  */
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
@@ -23,10 +23,11 @@ import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { Script } from "../stores/script.ts"
 import { compareIds, nextId } from "../stream/id.ts"
-import { figureKeys, GROUP, streamKeys, VISITOR_BUCKETS } from "../stream/keys.ts"
+import { figureKeys, GROUP, streamKeys } from "../stream/keys.ts"
 import { fencedCall, type PartitionLog } from "../stream/partitionLog.ts"
 import { applyTotals } from "./apply.ts"
 
+const mergeScript = Script.load(new URL("./lua/merge.lua", import.meta.url))
 const swapScript = Script.load(new URL("./lua/swap.lua", import.meta.url))
 
 /** Visitors of one script call; Lua's stack takes about 7,000. */
@@ -164,47 +165,21 @@ const incompletePeriods = (source: RebuildSource) => {
   return [...found.values()]
 }
 
-/**
- * Carries over what cannot be counted again, and gives the live keys to keep because their visitors are the only record.
- */
-const carryUniques = (options: RebuildOptions, source: RebuildSource, rebuildPrefix: string) =>
-  Effect.gen(function* () {
-    const { redis, prefix, partition, metrics } = options
-    const kept: Array<string> = []
-    const snapshots = new Map(
-      source.periodUniques.map((each) => [`${each.site} ${each.periodKey}`, each.uniques]),
-    )
-    for (const { site, key } of incompletePeriods(source)) {
-      const live = figureKeys(prefix, partition, site).period(key)
-      const rebuilt = figureKeys(rebuildPrefix, partition, site).period(key)
-      yield* redisCall(metrics, "rebuild", async () => {
-        const [[before, estimated], counted] = await Promise.all([
-          redis.hmget(live.totals, "unique_visitors", "estimated"),
-          redis.hget(rebuilt.totals, "unique_visitors"),
-        ])
-        // Figures that have expired are not there to be added to.
-        if ((await redis.exists(rebuilt.totals)) === 0) return
-        const uniques = Math.max(
-          Number(before ?? 0),
-          Number(counted ?? 0),
-          snapshots.get(`${site} ${key}`) ?? 0,
-        )
-        await redis.hset(rebuilt.totals, "unique_visitors", uniques)
-        if (before !== null && before !== undefined) {
-          // A visitor whom a rebuilt day has may be missing here: apply.lua then looks for all of them.
-          await redis.hset(rebuilt.totals, "apart", 1)
-          // Live sets know every visitor of the period so far, the rebuilt ones only those whose events are left.
-          if (estimated !== null && estimated !== undefined)
-            await redis.hset(rebuilt.totals, "estimated", estimated)
-          kept.push(
-            live.hll,
-            ...Array.from({ length: VISITOR_BUCKETS }, (_, bucket) => `${live.visitors}${bucket}`),
-          )
-        }
-      })
-    }
-    return new Set(kept)
-  })
+/** Adds to the rebuilt figures those visitors of incomplete periods of whom only the live figures, or a number, are left. */
+const carryUniques = (options: RebuildOptions, source: RebuildSource, rebuildPrefix: string) => {
+  const { redis, prefix, partition, metrics } = options
+  const kept = new Map(source.periodUniques.map((each) => [`${each.site} ${each.periodKey}`, each.uniques]))
+  return Effect.forEach(
+    incompletePeriods(source),
+    ({ site, key }) => {
+      const totals = (of: string) => figureKeys(of, partition, site).period(key).totals
+      return redisCall(metrics, "rebuild", () =>
+        mergeScript.run(redis, [totals(prefix), totals(rebuildPrefix)], [kept.get(`${site} ${key}`) ?? 0]),
+      )
+    },
+    { discard: true },
+  )
+}
 
 /** Entries of one read. */
 const READ_ENTRIES = 1000
@@ -254,15 +229,12 @@ export const rebuildPartition = (options: RebuildOptions): Effect.Effect<number,
     const rebuildPrefix = `${prefix}~rebuild`
     yield* dropFigures({ redis, metrics, prefix: rebuildPrefix }, partition)
     yield* build(options, source, epoch, rebuildPrefix)
-    const kept = yield* carryUniques(options, source, rebuildPrefix)
+    yield* carryUniques(options, source, rebuildPrefix)
     yield* fencedCall(metrics, partition, "rebuild", async () => {
       const stream = streamKeys(prefix, partition)
-      const live = (await figureKeysOf(redis, prefix, partition)).filter((key) => !kept.has(key))
+      const live = await figureKeysOf(redis, prefix, partition)
       const rebuilt = await figureKeysOf(redis, rebuildPrefix, partition)
-      const renames = rebuilt.flatMap((key) => {
-        const target = `${prefix}${key.slice(rebuildPrefix.length)}`
-        return kept.has(target) ? [] : [key, target]
-      })
+      const renames = rebuilt.flatMap((key) => [key, `${prefix}${key.slice(rebuildPrefix.length)}`])
       await swapScript.run(
         redis,
         [stream.state, stream.events],

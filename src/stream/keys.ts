@@ -8,7 +8,7 @@
  * | `P:{p}:dead` | stream | for ever | poison events, with the reason |
  * | `P:{p}:state` | hash | for ever | `epoch`, `applied`; `head`, `deliveries` of the first entry; `tried_from`, `tried_to`, `attempts` of those tried apart |
  * | `P:{p}:lease` | string | 6 s, renewed | token of the actor that owns the partition |
- * | `P:{p}:S:K` | hash | 90 days a day, 365 a week or month | totals of site S in period K; `estimated`, `apart` (apply.lua) |
+ * | `P:{p}:S:K` | hash | 90 days a day, 365 a week or month | totals of site S in period K; `estimated` (apply.lua) |
  * | `P:{p}:S:K:themes` | zset | the same | views of themes |
  * | `P:{p}:S:K:hll` | HyperLogLog | the same | unique visitors |
  * | `P:{p}:S:K:visitors:B` | set of integers | until the period is closed | exact unique visitors, bucket B |

@@ -1,8 +1,11 @@
 import { randomUUID } from "node:crypto"
 import pg from "pg"
-import { expect, test } from "vitest"
-import { rebuildPartition } from "../../src/aggregates/rebuild.ts"
-import { periodKey } from "../../src/domain/period.ts"
+import { describe, expect, test } from "vitest"
+import { uniquesOf } from "../../src/aggregates/figures.ts"
+import { dropFigures, rebuildPartition } from "../../src/aggregates/rebuild.ts"
+import { PERIODS, periodKey } from "../../src/domain/period.ts"
+import { partitionOf } from "../../src/domain/visitor.ts"
+import { snapshotUniques } from "../../src/events/periodUniques.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { figureKeys, streamKeys } from "../../src/stream/keys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
@@ -112,45 +115,96 @@ test("visitors of a period whose raw events are partly gone keep their number", 
   expect(await run(each.figures.stats("main", "month"))).toEqual(before)
 })
 
-test("visitors whom a rebuilt day has and the kept month has lost are counted there when they come again", async () => {
-  const each = await pipeline()
-  const node = each.startNode()
-  const visitors = Array.from({ length: 30 }, () => randomUUID())
-  const visit = (visitor_id: string | undefined) => each.send({ event_type: "page_view", visitor_id })
-  for (const visitor of visitors) await visit(visitor)
-  await each.drained()
-  await node.stop()
-  const today = each.calendar.dayOf(Date.now())
-  // As after Redis was set back: the live month has a few visitors, others than those who come again.
-  for (let partition = 0; partition < PARTITIONS; partition++) {
-    const month = figureKeys(each.prefix, partition, "main").period(periodKey("month", today))
-    const sets = await each.redis.keys(`${month.visitors}*`)
-    await each.redis.del(month.hll, ...sets)
-    await each.redis.hset(month.totals, "unique_visitors", 0)
+describe("visitors of a period whose raw events are partly gone", () => {
+  const newVisitors = (count: number) => Array.from({ length: count }, () => randomUUID())
+
+  const visit = async (each: Pipeline, visitors: ReadonlyArray<string>) => {
+    const node = each.startNode()
+    await Promise.all(visitors.map((visitor_id) => each.send({ event_type: "page_view", visitor_id })))
+    await each.drained()
+    await node.stop()
   }
-  // Of this month only today's events are left.
-  const since = new Date(each.calendar.startOf(today))
-  await run(each.postgres.query("test", "UPDATE deployment SET raw_since = $1", [since]))
-  await rebuild(each)
-  const uniques = async () => (await run(each.figures.stats("main", "month"))).unique_visitors
-  const rebuilt = await uniques()
-  // On the first of a month nothing of it is incomplete, and nothing is kept.
-  const isIncomplete = !today.endsWith("-01")
-  each.startNode()
-  for (const visitor of visitors) await visit(visitor)
-  await each.drained()
-  for (let partition = 0; partition < PARTITIONS && isIncomplete; partition++) {
-    const month = figureKeys(each.prefix, partition, "main").period(periodKey("month", today))
-    expect(await each.redis.pfcount(month.hll)).toBeGreaterThan(0)
-    const sets = await each.redis.keys(`${month.visitors}*`)
-    const known = (await Promise.all(sets.map((set) => each.redis.scard(set)))).reduce((a, b) => a + b, 0)
-    const day = await each.redis.hget(
-      figureKeys(each.prefix, partition, "main").period(today).totals,
-      "unique_visitors",
+
+  const uniques = (each: Pipeline) =>
+    Promise.all(
+      PERIODS.map(async (period) => (await run(each.figures.stats("main", period))).unique_visitors),
     )
-    expect(known).toBe(Number(day))
+
+  /** What retention does as today begins to expire: it keeps the numbers, and raw events up to now go. */
+  const expireEvents = async (each: Pipeline) => {
+    const now = Date.now()
+    await run(
+      snapshotUniques(each.postgres, {
+        days: [each.calendar.dayOf(now)],
+        cutoff: now,
+        calendar: each.calendar,
+        partitions: PARTITIONS,
+        uniquesOf: (site, partition, key) => uniquesOf(each, site, partition, key),
+      }),
+    )
+    await run(each.postgres.query("test", "DELETE FROM event_chunks"))
+    await run(each.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(now)]))
   }
-  expect(await uniques()).toBeGreaterThanOrEqual(rebuilt)
+
+  const keysOf = async (each: Pipeline) => {
+    const keys = (await each.redis.keys(`${each.prefix}:{*}:main:*`)).sort()
+    return Promise.all(keys.map(async (key) => ({ key, expires: await each.redis.expiretime(key) })))
+  }
+
+  test("are joined by those whose events are left, after Redis lost everything", async () => {
+    const each = await pipeline()
+    const [gone, left, late] = [newVisitors(30), newVisitors(40), newVisitors(20)]
+    await visit(each, gone)
+    await expireEvents(each)
+    await visit(each, left)
+    for (let partition = 0; partition < PARTITIONS; partition++) await run(dropFigures(each, partition))
+    await visit(each, late)
+    await rebuild(each)
+    // Those who are gone are a number, and nobody can tell whether those who are left were among them.
+    const inPartition = (visitors: ReadonlyArray<string>, partition: number) =>
+      visitors.filter((visitor) => partitionOf(visitor, PARTITIONS) === partition).length
+    let expected = 0
+    for (let partition = 0; partition < PARTITIONS; partition++)
+      expected += Math.max(inPartition(gone, partition), inPartition([...left, ...late], partition))
+    expect(await uniques(each)).toEqual([expected, expected, expected])
+    await visit(each, [...left, ...late])
+    expect(await uniques(each)).toEqual([expected, expected, expected])
+    await visit(each, newVisitors(5))
+    expect(await uniques(each)).toEqual([expected + 5, expected + 5, expected + 5])
+    expect(
+      (await keysOf(each)).filter(({ key, expires }) => expires < 0 && !key.endsWith("main:themes")),
+    ).toEqual([])
+  })
+
+  test.each(["exact", "closed", "estimated"])(
+    "keep their number in %s figures, rebuilt twice",
+    async (kind) => {
+      const each = await pipeline()
+      const [gone, left] = [newVisitors(30), newVisitors(40)]
+      await visit(each, gone)
+      await expireEvents(each)
+      await visit(each, left)
+      const day = each.calendar.dayOf(Date.now())
+      const sets = await each.redis.keys(`${each.prefix}:{*}:main:*:visitors:*`)
+      // What time and numbers do: exact visitors go once their period is closed, or when they are too many.
+      if (kind !== "exact") await each.redis.del(...sets)
+      for (let partition = 0; partition < PARTITIONS && kind === "estimated"; partition++)
+        for (const period of PERIODS)
+          await each.redis.hset(
+            figureKeys(each.prefix, partition, "main").period(periodKey(period, day)).totals,
+            { estimated: 1 },
+          )
+      const before = await keysOf(each)
+      await rebuild(each)
+      expect(await uniques(each)).toEqual([70, 70, 70])
+      if (kind !== "closed") expect(await keysOf(each)).toEqual(before)
+      await rebuild(each)
+      expect(await uniques(each)).toEqual([70, 70, 70])
+      if (kind === "closed") return
+      await visit(each, [...gone, ...left])
+      expect(await uniques(each)).toEqual([70, 70, 70])
+    },
+  )
 })
 
 test("visitors whose owner died before their figures are in a period whose raw events are partly gone", async () => {

@@ -82,15 +82,13 @@ local function membersOf(buckets)
 end
 
 -- Exact while a period is open and small: members of integer sets. After that the HyperLogLog's estimate.
--- `fresh` are those of all buckets that hold visitors who are new to the day. Whom the day has, its week and month have had since
--- then, unless they were put together from what a rebuild had found and what it had kept (`apart`).
+-- Takes the buckets that hold visitors who are new to the day: whom the day has, its week and month have had since then.
 -- Gives how many visitors are new to the period, and the buckets that hold some of these; all buckets when nobody can tell.
-local function addVisitors(totals, all, fresh, expiry, exactExpiry)
+local function addVisitors(totals, buckets, expiry, exactExpiry)
   local hll = totals .. ':hll'
-  local known = redis.call('HMGET', totals, 'unique_visitors', 'estimated', 'apart')
-  local before = tonumber(known[1] or 0)
-  local buckets = known[3] and all or fresh
   if not next(buckets) then return 0, buckets end
+  local known = redis.call('HMGET', totals, 'unique_visitors', 'estimated')
+  local before = tonumber(known[1] or 0)
   local after
   local changed = buckets
   if known[2] or exactExpiry == '0' then
@@ -138,15 +136,14 @@ for _ = 1, tonumber(nextArg()) do
     end
     members[#members + 1] = visitor
   end
-  local fresh = buckets
   for i = 1, 3 do
     local period, expiry = totals[i], expiries[2 * i - 1]
     -- What has expired stays away: written to again, it would come back with a part of its figures and no end.
     if expiry ~= '0' then
       addCounts(period, counts, expiry)
       if #themes > 0 then addThemes(period .. ':themes', themes, expiry) end
-      local new, changed = addVisitors(period, buckets, fresh, expiry, expiries[2 * i])
-      if i == 1 then newVisitors, fresh = newVisitors + new, changed end
+      local new, changed = addVisitors(period, buckets, expiry, expiries[2 * i])
+      if i == 1 then newVisitors, buckets = newVisitors + new, changed end
     end
   end
   if #themes > 0 then addThemes(allThemes, themes) end
