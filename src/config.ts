@@ -213,7 +213,7 @@ export const SETTINGS = {
     "integer",
     "50",
     integer(0, 100_000),
-    "Single events a node shows its dashboards a second; the rest are summed.",
+    "Single events a second that a dashboard is shown; the rest are summed.",
   ),
   maxBacklog: setting(
     "MAX_BACKLOG",

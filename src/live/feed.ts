@@ -1,8 +1,8 @@
 /** What every node's dashboards are told of a batch that an actor counts: one message, bounded by the live feed's budget. */
 import type { BatchEntry } from "../events/batchWriter.ts"
 import { liveChannel } from "../stream/keys.ts"
+import { feedBudget } from "./budget.ts"
 import { encodeDelta, type LiveEvent } from "./delta.ts"
-import { TokenBucket } from "./tokenBucket.ts"
 
 /** A message of the Pub/Sub channel that every node listens to. */
 export interface LiveMessage {
@@ -21,7 +21,7 @@ export interface LiveFeed {
 
 export interface LiveFeedOptions {
   readonly prefix: string
-  /** Single events a second this node puts into its messages, the latest of each batch; the rest are summed by type. */
+  /** Single events a second that a dashboard is shown; a message has the latest of its batch, as budget.ts has it. */
   readonly eventsPerSecond: number
   /** Unix milliseconds. */
   readonly now: () => number
@@ -30,7 +30,7 @@ export interface LiveFeedOptions {
 export const makeLiveFeed = (options: LiveFeedOptions): LiveFeed => {
   const { prefix, eventsPerSecond, now } = options
   const channel = liveChannel(prefix)
-  const budget = new TokenBucket(eventsPerSecond, now)
+  const budget = feedBudget(eventsPerSecond, now)
   return {
     messageOf: (counted) => {
       if (counted.length === 0) return null

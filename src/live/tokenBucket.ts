@@ -1,33 +1,38 @@
-/** A budget that refills in steps: at most a second's worth at once. */
+/** A budget that refills in steps. */
 
-/**
- * Milliseconds of a step. While more comes than is shown, what is shown comes as clumps of a step: a packet for each
- * dashboard five times a second rather than for every event.
- */
-const STEP_MS = 200
+export interface TokenBucketOptions {
+  /** What refills it, tokens a second. */
+  readonly perSecond: number
+  /** Tokens that it holds at most, and at first. */
+  readonly capacity: number
+  /** Milliseconds of a step. */
+  readonly stepMs: number
+  /** Milliseconds of the first step that are over already. */
+  readonly aheadMs?: number
+  /** Milliseconds, unix or not: only differences count. */
+  readonly now: () => number
+}
 
 export class TokenBucket {
-  readonly #perSecond: number
-  readonly #now: () => number
+  readonly #options: TokenBucketOptions
   #tokens: number
   /** When the last step began. */
   #at: number
 
-  /** @param now milliseconds */
-  constructor(perSecond: number, now: () => number) {
-    this.#perSecond = perSecond
-    this.#now = now
-    this.#tokens = perSecond
-    this.#at = now()
+  constructor(options: TokenBucketOptions) {
+    this.#options = options
+    this.#tokens = options.capacity
+    this.#at = options.now() - (options.aheadMs ?? 0)
   }
 
   /** Takes so many tokens, or as many as there are; gives how many. */
   take(wanted: number): number {
-    const now = this.#now()
-    const steps = Math.floor((now - this.#at) / STEP_MS)
+    const { perSecond, capacity, stepMs } = this.#options
+    const now = this.#options.now()
+    const steps = Math.floor((now - this.#at) / stepMs)
     if (steps > 0) {
-      this.#tokens = Math.min(this.#tokens + (steps * STEP_MS * this.#perSecond) / 1000, this.#perSecond)
-      this.#at += steps * STEP_MS
+      this.#tokens = Math.min(this.#tokens + (steps * stepMs * perSecond) / 1000, capacity)
+      this.#at += steps * stepMs
     } else if (now < this.#at) this.#at = now // a clock that was set back refills nothing
     const taken = Math.min(wanted, Math.floor(this.#tokens))
     this.#tokens -= taken

@@ -177,7 +177,7 @@ export class Metrics {
     ])
     this.liveEventsOmitted = counter(
       "live_events_omitted_total",
-      "Events summed into a stats message because the live feed's budget was spent.",
+      "Events that a dashboard was told of in sums, on average, because the live feed's budget was spent.",
     )
     this.compactedChunks = counter(
       "compacted_chunks_total",

@@ -1,12 +1,16 @@
 /**
- * Sends frames to all listeners of a topic, some at a time: a thousand dashboards take some ten milliseconds, and those who
- * send and ask meanwhile must not wait for all of them. Each connection belongs to one of {@link SHARDS} shards; a turn of
- * the event loop serves as many shards as have {@link TURN_LISTENERS} listeners. What comes while a round is under way goes
- * out in the next one, one packet a listener however many frames.
+ * Sends frames to all listeners of a topic, or to those of one group, some at a time: a thousand dashboards take some ten
+ * milliseconds, and those who send and ask meanwhile must not wait for all of them.
+ *
+ * Each connection belongs to one of {@link SHARDS} shards, and each shard to one of {@link GROUPS} groups. A round sends what
+ * waits for a group to its shards, one packet a listener however many frames; a turn of the event loop serves as many shards as have
+ * {@link TURN_LISTENERS} listeners. Groups have their rounds in turn, those first that have frames which are to be there soon.
  */
 import type { TemplatedApp, WebSocket } from "uWebSockets.js"
+import { GROUPS } from "../live/budget.ts"
 
-const SHARDS = 64
+/** A multiple of {@link GROUPS}: a shard's group is its remainder. */
+const SHARDS = 8 * GROUPS
 /** About a millisecond's work: sending to one takes 5 to 10 µs, nearly all of it in the kernel. */
 const TURN_LISTENERS = 128
 
@@ -22,21 +26,41 @@ interface Message {
   readonly frame: string
 }
 
+interface Round {
+  readonly messages: ReadonlyArray<Message>
+  readonly topics: ReadonlySet<string>
+  /** The group's shard that is next. */
+  shard: number
+}
+
+/** Whom a frame is for, and when. */
+export interface PublishOptions {
+  /** A group's number; all groups without it. */
+  readonly group?: number
+  /** Before what waits for other groups. */
+  readonly soon?: boolean
+}
+
+const EVERYONE: PublishOptions = {}
+
 const shardTopic = (topic: string, shard: number): string => `${topic}/${shard}`
 
 export class FanOut {
-  readonly #app: TemplatedApp
-  readonly #listeners = new Map<string, number>()
+  readonly #app: Pick<TemplatedApp, "publish" | "numSubscribers">
+  /** Of each topic, by group. */
+  readonly #listeners = new Map<string, Array<number>>()
   #joined = 0
-  #waiting: Array<Message> = []
-  /** Messages of the round that is under way, their topics, and the shard that is next. */
-  #round: ReadonlyArray<Message> = []
-  #topics: ReadonlySet<string> = new Set()
-  #shard = 0
+  /** What waits, by group. */
+  readonly #waiting: Array<Array<Message>> = Array.from({ length: GROUPS }, () => [])
+  /** Groups that come first. */
+  #soon: Array<number> = []
+  /** The group that is next after those. */
+  #next = 0
+  #round: Round | null = null
   #turn: NodeJS.Immediate | null = null
   #stopped = false
 
-  constructor(app: TemplatedApp) {
+  constructor(app: Pick<TemplatedApp, "publish" | "numSubscribers">) {
     this.#app = app
   }
 
@@ -45,59 +69,90 @@ export class FanOut {
     return this.#joined++ % SHARDS
   }
 
+  #count(topic: string, { shard }: Listener, change: number): void {
+    let counts = this.#listeners.get(topic)
+    if (counts === undefined) {
+      counts = Array.from({ length: GROUPS }, () => 0)
+      this.#listeners.set(topic, counts)
+    }
+    counts[shard % GROUPS] = (counts[shard % GROUPS] ?? 0) + change
+  }
+
   /** Whether the connection did not listen to the topic before. */
   subscribe(ws: WebSocket<Listener>, topic: string): boolean {
-    const { shard, topics } = ws.getUserData()
-    if (topics.has(topic) || !ws.subscribe(shardTopic(topic, shard))) return false
-    topics.add(topic)
-    this.#listeners.set(topic, this.listeners(topic) + 1)
+    const listener = ws.getUserData()
+    if (listener.topics.has(topic) || !ws.subscribe(shardTopic(topic, listener.shard))) return false
+    listener.topics.add(topic)
+    this.#count(topic, listener, 1)
     return true
   }
 
   unsubscribe(ws: WebSocket<Listener>, topic: string): void {
-    const { shard, topics } = ws.getUserData()
-    if (!topics.delete(topic)) return
-    ws.unsubscribe(shardTopic(topic, shard))
-    this.#listeners.set(topic, this.listeners(topic) - 1)
+    const listener = ws.getUserData()
+    if (!listener.topics.delete(topic)) return
+    ws.unsubscribe(shardTopic(topic, listener.shard))
+    this.#count(topic, listener, -1)
   }
 
   /** Forgets a connection that has closed. */
-  left({ topics }: Listener): void {
-    for (const topic of topics) this.#listeners.set(topic, this.listeners(topic) - 1)
-    topics.clear()
+  left(listener: Listener): void {
+    for (const topic of listener.topics) this.#count(topic, listener, -1)
+    listener.topics.clear()
   }
 
-  listeners(topic: string): number {
-    return this.#listeners.get(topic) ?? 0
+  /** How many listen to a topic, in one group or in all. */
+  listeners(topic: string, group?: number): number {
+    const counts = this.#listeners.get(topic)
+    if (counts === undefined) return 0
+    return group === undefined ? counts.reduce((sum, each) => sum + each, 0) : (counts[group] ?? 0)
   }
 
   /** Sends a frame to whoever listens to the topic. */
-  publish(topic: string, frame: string): void {
-    if (this.#stopped || this.listeners(topic) === 0) return
-    this.#waiting.push({ topic, frame })
-    this.#turn ??= setImmediate(this.#serve)
+  publish(topic: string, frame: string, { group, soon = false }: PublishOptions = EVERYONE): void {
+    if (this.#stopped) return
+    for (const [each, waiting] of this.#waiting.entries()) {
+      if ((group !== undefined && group !== each) || this.listeners(topic, each) === 0) continue
+      waiting.push({ topic, frame })
+      if (soon && !this.#soon.includes(each)) this.#soon.push(each)
+      this.#turn ??= setImmediate(this.#serve)
+    }
+  }
+
+  /** The round of the group that is next; `null` when nothing waits. */
+  #begin(): Round | null {
+    let group = this.#soon.shift()
+    for (let i = 0; i < GROUPS && group === undefined; i++) {
+      const candidate = (this.#next + i) % GROUPS
+      if ((this.#waiting[candidate] ?? []).length === 0) continue
+      group = candidate
+      this.#next = candidate + 1
+    }
+    if (group === undefined) return null
+    const messages = this.#waiting[group] ?? []
+    this.#waiting[group] = []
+    return { messages, topics: new Set(messages.map(({ topic }) => topic)), shard: group }
   }
 
   readonly #serve = (): void => {
     this.#turn = null
-    if (this.#shard === 0) {
-      this.#round = this.#waiting
-      this.#waiting = []
-      this.#topics = new Set(this.#round.map(({ topic }) => topic))
+    for (let served = 0; served < TURN_LISTENERS; ) {
+      this.#round ??= this.#begin()
+      const round = this.#round
+      if (round === null) return
+      for (const { topic, frame } of round.messages) this.#app.publish(shardTopic(topic, round.shard), frame)
+      for (const topic of round.topics) served += this.#app.numSubscribers(shardTopic(topic, round.shard))
+      round.shard += GROUPS
+      if (round.shard >= SHARDS) this.#round = null
     }
-    for (let served = 0; served < TURN_LISTENERS && this.#shard < SHARDS; this.#shard++) {
-      for (const { topic, frame } of this.#round) this.#app.publish(shardTopic(topic, this.#shard), frame)
-      for (const topic of this.#topics) served += this.#app.numSubscribers(shardTopic(topic, this.#shard))
-    }
-    if (this.#shard === SHARDS) this.#shard = 0
-    if (this.#shard > 0 || this.#waiting.length > 0) this.#turn = setImmediate(this.#serve)
+    this.#turn = setImmediate(this.#serve)
   }
 
   /** Sends nothing more: the app must not be asked once it is closed. */
   stop(): void {
     this.#stopped = true
-    this.#waiting = []
-    this.#shard = 0
+    for (const waiting of this.#waiting) waiting.length = 0
+    this.#soon = []
+    this.#round = null
     if (this.#turn !== null) clearImmediate(this.#turn)
     this.#turn = null
   }

@@ -2,7 +2,8 @@
  * What dashboards are told, and when. Deltas of every node come in through {@link Hub.receive}; frames go out to topics,
  * each serialised once however many listen:
  *
- * - `site/events`: one frame an event, within the node's budget; what exceeds it is summed into the next stats message
+ * - `site/events`: one frame an event, to each group of dashboards within its budget; what exceeds it is summed into the
+ *   group's next stats message
  * - `site/stats`: `stats_update` at most once a second while the figures change
  * - `site/themes`, `site/letters`: the same for the most viewed themes and today's letters
  * - `site/day`, `site/week`, `site/month`: the same for all figures of that period
@@ -13,11 +14,13 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { PERIODS, type Period } from "../domain/period.ts"
+import { GROUPS, groupBudget } from "../live/budget.ts"
 import type { LiveDelta, LiveEvent } from "../live/delta.ts"
-import { TokenBucket } from "../live/tokenBucket.ts"
+import type { TokenBucket } from "../live/tokenBucket.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { ReadCache, type Runner } from "./cache.ts"
+import type { FanOut, PublishOptions } from "./fanOut.ts"
 import type { Figures } from "./services.ts"
 import { Throttle } from "./throttle.ts"
 
@@ -34,18 +37,16 @@ const isFigures = (topic: Topic): topic is FigureTopic => FIGURES.some((each) =>
 
 /** Most viewed themes in a frame. */
 const TOP_THEMES = 5
-/** Event types named in one sum of omitted events; further ones are summed as `other`. */
-const MAX_OMITTED_TYPES = 50
+/** Event types that are counted apart between two stats messages; further ones are summed as `other`. */
+const MAX_TYPES = 50
 
 export interface HubOptions {
   readonly sites: ReadonlyArray<string>
   readonly figures: Figures
   readonly metrics: Metrics
   readonly run: Runner
-  /** Sends a text to all subscribers of a topic. */
-  readonly publish: (topic: string, text: string) => void
-  /** How many subscribe to a topic. */
-  readonly listeners: (topic: string) => number
+  readonly fanOut: Pick<FanOut, "publish" | "listeners">
+  /** Single events a second that a dashboard is shown. */
   readonly eventsPerSecond: number
   /** Milliseconds, unix or not: only differences count. */
   readonly now: () => number
@@ -55,11 +56,28 @@ export interface HubOptions {
   readonly updateMs: number
 }
 
+/** Numbers of events by type. */
+type Counts = Map<string, number>
+
+const add = (counts: Counts, type: string, count: number): void => {
+  counts.set(type, (counts.get(type) ?? 0) + count)
+}
+
+/** What has come since the last stats message, and what of it each group was shown. */
+interface Interval {
+  readonly counted: Counts
+  readonly shown: ReadonlyArray<Counts>
+}
+
+const newInterval = (): Interval => ({
+  counted: new Map(),
+  shown: Array.from({ length: GROUPS }, () => new Map()),
+})
+
 interface Watched {
   readonly stats: Throttle
   readonly figures: Readonly<Record<FigureTopic, Throttle>>
-  /** Events that were not shown since the last stats message, by type. */
-  omitted: Map<string, number>
+  interval: Interval
 }
 
 export const topicOf = (site: string, topic: Topic | "all"): string => `${site}/${topic}`
@@ -102,7 +120,8 @@ export const STORE_ERROR_FRAME = JSON.stringify({
 
 export class Hub {
   readonly #options: HubOptions
-  readonly #bucket: TokenBucket
+  /** Of each group. */
+  readonly #budgets: ReadonlyArray<TokenBucket>
   readonly #sites = new Map<string, Watched>()
   /** JSON of figures: only joins reads that are under way, and none that began before a change. */
   readonly #reads: ReadCache<string>
@@ -110,7 +129,9 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.#options = options
-    this.#bucket = new TokenBucket(options.eventsPerSecond, options.now)
+    this.#budgets = Array.from({ length: GROUPS }, (_, group) =>
+      groupBudget(options.eventsPerSecond, group, options.now),
+    )
     this.#reads = new ReadCache({
       run: options.run,
       keepMs: () => 0,
@@ -130,7 +151,7 @@ export class Hub {
           week: sending("week"),
           month: sending("month"),
         },
-        omitted: new Map(),
+        interval: newInterval(),
       })
     }
     this.#heartbeat = setInterval(() => this.#beat(), options.heartbeatMs)
@@ -141,13 +162,14 @@ export class Hub {
   receive(delta: LiveDelta): void {
     for (const [site, types] of Object.entries(delta.omitted))
       for (const [type, count] of Object.entries(types)) {
-        this.#omit(site, type, count)
+        if (this.#counted(site, type, count)) this.#options.metrics.liveEventsOmitted.inc(count)
         this.#changed(site, type)
       }
-    for (const event of delta.events) {
-      this.#show(event)
-      this.#changed(event.site, event.type)
-    }
+    const watched = delta.events.filter(({ site, type }) => {
+      this.#changed(site, type)
+      return this.#counted(site, type, 1)
+    })
+    if (watched.length > 0) this.#show(watched)
     for (const [site, count] of Object.entries(delta.counted)) {
       if (count === 0) continue
       this.#reads.forget(`realtime ${site}`)
@@ -156,20 +178,39 @@ export class Hub {
     }
   }
 
-  #show(event: LiveEvent): void {
-    const topic = topicOf(event.site, "events")
-    if (this.#options.listeners(topic) === 0) return
-    if (!RESERVED_TYPES.has(event.type) && this.#bucket.take(1) === 1) this.#publish(topic, eventFrame(event))
-    else this.#omit(event.site, event.type, 1)
+  /** Counts events for the next stats message; `false` when nobody watches the site's events. */
+  #counted(site: string, type: string, count: number): boolean {
+    const watched = this.#sites.get(site)
+    if (watched === undefined || this.#options.fanOut.listeners(topicOf(site, "events")) === 0) return false
+    const { counted } = watched.interval
+    add(counted, counted.has(type) || counted.size < MAX_TYPES ? type : "other", count)
+    return true
   }
 
-  #omit(site: string, type: string, count: number): void {
-    const watched = this.#sites.get(site)
-    if (watched === undefined || count === 0 || this.#options.listeners(topicOf(site, "events")) === 0) return
-    const known = watched.omitted.has(type) || watched.omitted.size < MAX_OMITTED_TYPES
-    const key = known ? type : "other"
-    watched.omitted.set(key, (watched.omitted.get(key) ?? 0) + count)
-    this.#options.metrics.liveEventsOmitted.inc(count)
+  /** Shows each group the latest of the events that it listens to, as many as its budget has room for. */
+  #show(events: ReadonlyArray<LiveEvent>): void {
+    const { fanOut, metrics } = this.#options
+    const frames = new Map<LiveEvent, string>()
+    let groups = 0
+    let omitted = 0
+    for (const [group, budget] of this.#budgets.entries()) {
+      const heard = events.filter(({ site }) => fanOut.listeners(topicOf(site, "events"), group) > 0)
+      if (heard.length === 0) continue
+      const showable = heard.filter(({ type }) => !RESERVED_TYPES.has(type))
+      const shown = showable.slice(showable.length - budget.take(showable.length))
+      groups++
+      omitted += heard.length - shown.length
+      for (const event of shown) {
+        const text = frames.get(event) ?? eventFrame(event)
+        frames.set(event, text)
+        this.#publish(topicOf(event.site, "events"), text, { group, soon: true })
+        const interval = this.#sites.get(event.site)?.interval
+        const counts = interval?.shown[group]
+        if (counts !== undefined) add(counts, interval?.counted.has(event.type) ? event.type : "other", 1)
+      }
+    }
+    // Groups are shown different events: what counts is how many a dashboard was not shown, on average.
+    if (groups > 0) metrics.liveEventsOmitted.inc(omitted / groups)
   }
 
   #changed(site: string, type: string): void {
@@ -182,9 +223,10 @@ export class Hub {
     this.#sites.get(site)?.figures[topic].trigger()
   }
 
-  #publish(topic: string, text: string): void {
-    this.#options.metrics.websocketMessages.inc({ direction: "out" }, this.#options.listeners(topic))
-    this.#options.publish(topic, text)
+  #publish(topic: string, text: string, options: PublishOptions = {}): void {
+    const { fanOut, metrics } = this.#options
+    metrics.websocketMessages.inc({ direction: "out" }, fanOut.listeners(topic, options.group))
+    fanOut.publish(topic, text, options)
   }
 
   /** JSON of a site's figures, or `null` when they cannot be read now. */
@@ -218,19 +260,22 @@ export class Hub {
     const watched = this.#sites.get(site)
     const topic = topicOf(site, "stats")
     if (watched === undefined) return
-    if (this.#options.listeners(topic) === 0) {
-      watched.omitted.clear()
+    if (this.#options.fanOut.listeners(topic) === 0) {
+      watched.interval = newInterval()
       return
     }
     const data = await this.#read(site, "realtime")
     if (data === null) return watched.stats.trigger()
-    const { omitted } = watched
-    watched.omitted = new Map()
-    this.#publish(topic, frame("stats_update", site, data, omittedPart(omitted)))
+    const { counted, shown } = watched.interval
+    watched.interval = newInterval()
+    for (const [group, counts] of shown.entries()) {
+      if (this.#options.fanOut.listeners(topic, group) === 0) continue
+      this.#publish(topic, frame("stats_update", site, data, omittedPart(counted, counts)), { group })
+    }
   }
 
   async #sendFigures(site: string, topic: FigureTopic): Promise<void> {
-    if (this.#options.listeners(topicOf(site, topic)) === 0) return
+    if (this.#options.fanOut.listeners(topicOf(site, topic)) === 0) return
     const data = await this.#read(site, topic)
     if (data === null) return this.#sites.get(site)?.figures[topic].trigger()
     this.#publish(topicOf(site, topic), figuresFrame(site, topic, data))
@@ -252,7 +297,7 @@ export class Hub {
   #beat(): void {
     for (const site of this.#options.sites) {
       const topic = topicOf(site, "all")
-      if (this.#options.listeners(topic) === 0) continue
+      if (this.#options.fanOut.listeners(topic) === 0) continue
       void this.#read(site, "realtime").then((data) => {
         this.#publish(topic, data === null ? STORE_ERROR_FRAME : frame("heartbeat", site, data))
       })
@@ -267,9 +312,15 @@ export class Hub {
   }
 }
 
-const omittedPart = (omitted: ReadonlyMap<string, number>): string => {
-  if (omitted.size === 0) return ""
+/** What was counted and not shown, as a part of a stats message; nothing when all was shown. */
+const omittedPart = (counted: Counts, shown: Counts): string => {
   let events = 0
-  for (const count of omitted.values()) events += count
-  return `,"omitted":${JSON.stringify({ events, by_type: Object.fromEntries(omitted) })}`
+  const byType: Array<readonly [string, number]> = []
+  for (const [type, count] of counted) {
+    const left = count - (shown.get(type) ?? 0)
+    if (left === 0) continue
+    events += left
+    byType.push([type, left])
+  }
+  return events === 0 ? "" : `,"omitted":${JSON.stringify({ events, by_type: Object.fromEntries(byType) })}`
 }

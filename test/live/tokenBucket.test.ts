@@ -3,7 +3,8 @@ import { TokenBucket } from "../../src/live/tokenBucket.ts"
 
 const bucketAt = (perSecond: number) => {
   const clock = { now: 1_000_000 }
-  return { clock, bucket: new TokenBucket(perSecond, () => clock.now) }
+  const options = { perSecond, capacity: perSecond, stepMs: 200, now: () => clock.now }
+  return { clock, bucket: new TokenBucket(options) }
 }
 
 test("a second's tokens are there at first, then as many as the steps since have brought", () => {
@@ -38,5 +39,21 @@ test("a clock that is set back refills nothing, and goes on from there", () => {
   clock.now -= 3_600_000
   expect(bucket.take(1)).toBe(0)
   clock.now += 200
+  expect(bucket.take(60)).toBe(10)
+})
+
+test("a step that has begun before is over so much sooner", () => {
+  const clock = { now: 0 }
+  const bucket = new TokenBucket({
+    perSecond: 50,
+    capacity: 50,
+    stepMs: 200,
+    aheadMs: 150,
+    now: () => clock.now,
+  })
+  bucket.take(50)
+  clock.now += 49
+  expect(bucket.take(1)).toBe(0)
+  clock.now += 1
   expect(bucket.take(60)).toBe(10)
 })

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "vitest"
+import { GROUPS } from "../../src/live/budget.ts"
 import { FanOut, type Listener } from "../../src/server/fanOut.ts"
 import { uws } from "../../src/server/uws.ts"
 import { eventually } from "../support/index.ts"
@@ -11,7 +12,15 @@ afterEach(() => {
 /** A server whose connections listen to `topic`, and so many connections to it with the frames that each has had. */
 const connected = async (connections: number) => {
   const app = uws.App()
-  const fanOut = new FanOut(app)
+  /** Frames in the order in which they were handed to shards. */
+  const handed: Array<unknown> = []
+  const fanOut = new FanOut({
+    publish: (topic, frame) => {
+      handed.push(frame)
+      return app.publish(topic, frame)
+    },
+    numSubscribers: (topic) => app.numSubscribers(topic),
+  })
   app.ws<Listener>("/*", {
     upgrade: (res, req, context) =>
       res.upgrade<Listener>(
@@ -44,7 +53,7 @@ const connected = async (connections: number) => {
     return { socket, frames }
   })
   await eventually(() => expect(fanOut.listeners("topic")).toBe(connections))
-  return { fanOut, clients }
+  return { fanOut, clients, handed }
 }
 
 test("every listener gets every frame in order, though each round takes several turns", async () => {
@@ -68,4 +77,21 @@ test("who has unsubscribed or left is sent nothing more and not counted", async 
   fanOut.publish("topic", "frame")
   await eventually(() => expect(stays?.frames).toEqual(["frame"]))
   expect(unsubscribes?.frames).toEqual([])
+})
+
+test("a group's frames go to its listeners only, and those that are to be there soon before what others wait for", async () => {
+  const { fanOut, clients, handed } = await connected(2 * GROUPS)
+  for (let group = 0; group < GROUPS; group++) expect(fanOut.listeners("topic", group)).toBe(2)
+  fanOut.publish("topic", "for all")
+  fanOut.publish("topic", "for one", { group: GROUPS - 1, soon: true })
+  await eventually(() =>
+    expect(clients.map(({ frames }) => frames.join()).sort()).toEqual([
+      ...Array.from({ length: 2 * GROUPS - 2 }, () => "for all"),
+      "for all,for one",
+      "for all,for one",
+    ]),
+  )
+  // Of all that was handed over, the last that was for one of the group's shards.
+  const shards = handed.filter((frame) => frame === "for one").length
+  expect(handed.lastIndexOf("for one")).toBe(2 * shards - 1)
 })

@@ -48,6 +48,9 @@ class Dashboard {
   }
 }
 
+const isOmitted = (value: unknown): value is { readonly events: number } =>
+  typeof value === "object" && value !== null && "events" in value && typeof value.events === "number"
+
 const open: Array<WebSocket> = []
 afterEach(() => {
   for (const socket of open.splice(0)) socket.close()
@@ -171,13 +174,47 @@ describe("a dashboard", () => {
     })
     await dashboard.frame({
       type: "stats_update",
-      omitted: { events: 7, by_type: { page_view: 5, late: 1, heartbeat: 1 } },
+      omitted: { events: 7, by_type: { page_view: 6, heartbeat: 1 } },
     })
-    expect(dashboard.of("page_view")).toHaveLength(2)
+    // The latest that can be shown.
+    expect([dashboard.of("page_view"), dashboard.of("late")]).toEqual([
+      [expect.anything()],
+      [expect.anything()],
+    ])
     running.server.hub.receive({ events: [], omitted: {}, counted: { main: 1 } })
     await eventually(() => expect(dashboard.of("stats_update")).toHaveLength(2))
     expect(dashboard.of("stats_update")[1]).not.toHaveProperty("omitted")
     expect(await metricValue(running.metrics, "live_events_omitted_total")).toBe(7)
+  })
+
+  it("is shown or told of every event, whichever of them its group has seen", async () => {
+    let now = 1_000_000
+    await using running = await serve({ liveEventsPerSecond: 10 }, { now: () => now, updateMs: 20 })
+    const dashboards = [await connect(running), await connect(running), await connect(running)]
+    let sent = 0
+    for (let i = 0; i < 60; i++) {
+      running.server.hub.receive(
+        delta(...["a", "b", "c", "d"].map((type) => event({ type, page_url: `/${sent++}` }))),
+      )
+      now += 25
+    }
+    const shown = (dashboard: Dashboard) =>
+      dashboard.frames.flatMap(({ page_url }) => (typeof page_url === "string" ? [page_url] : []))
+    const told = (dashboard: Dashboard) =>
+      dashboard
+        .of("stats_update")
+        .reduce((sum, { omitted }) => sum + (isOmitted(omitted) ? omitted.events : 0), 0)
+    await eventually(() =>
+      expect(dashboards.map((each) => shown(each).length + told(each))).toEqual([sent, sent, sent]),
+    )
+    for (const dashboard of dashboards) {
+      // Ten at once at first, then two every 200 ms of the clock.
+      expect(shown(dashboard).length).toBeGreaterThanOrEqual(22)
+      expect(shown(dashboard).length).toBeLessThanOrEqual(24)
+    }
+    expect(shown(dashboards[0] as Dashboard)).not.toEqual(shown(dashboards[1] as Dashboard))
+    const omitted = dashboards.reduce((sum, each) => sum + told(each), 0)
+    expect(await metricValue(running.metrics, "live_events_omitted_total")).toBeCloseTo(omitted / 3)
   })
 
   it("gets an error while the figures cannot be read, and lives", async () => {
