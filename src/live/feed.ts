@@ -21,7 +21,7 @@ export interface LiveFeed {
 
 export interface LiveFeedOptions {
   readonly prefix: string
-  /** Single events a second that a dashboard is shown; a message has the latest of its batch, as budget.ts has it. */
+  /** Single events a second that a dashboard is shown; a node's messages have as many for each group of dashboards. */
   readonly eventsPerSecond: number
   /** Unix milliseconds. */
   readonly now: () => number
