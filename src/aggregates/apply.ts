@@ -66,6 +66,14 @@ class PeriodEnds {
 
 const periodEnds = new PeriodEnds()
 
+/** Unix seconds from which on a period is closed: its exact visitors are not kept any more. */
+const closesAt = (calendar: Calendar, period: Period, day: Day): number =>
+  periodEnds.of(calendar, period, day) + EXACT_SECONDS
+
+/** Whether the period that contains `day` is closed at `now`, unix milliseconds: too late for any event. */
+export const isClosed = (calendar: Calendar, period: Period, day: Day, now: number): boolean =>
+  closesAt(calendar, period, day) <= now / 1000
+
 const pushDay = (
   keys: Array<string>,
   args: Array<string | number>,
@@ -83,7 +91,7 @@ const pushDay = (
     const end = periodEnds.of(calendar, period, day.day)
     const expiry = end + LIFETIME_DAYS[period] * DAY_SECONDS
     const exactUntil = Math.max(
-      end + EXACT_SECONDS,
+      closesAt(calendar, period, day.day),
       request.rebuildPrefix === undefined ? 0 : nowSeconds + DAY_SECONDS,
     )
     args.push(expiry > nowSeconds ? expiry : 0, exactUntil > nowSeconds ? exactUntil : 0)

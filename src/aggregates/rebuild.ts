@@ -23,9 +23,9 @@ import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { Script } from "../stores/script.ts"
 import { compareIds, nextId } from "../stream/id.ts"
-import { figureKeys, GROUP, streamKeys } from "../stream/keys.ts"
+import { figureKeys, GROUP, REBUILD_TOKEN, streamKeys } from "../stream/keys.ts"
 import { fencedCall, type PartitionLog } from "../stream/partitionLog.ts"
-import { applyTotals } from "./apply.ts"
+import { applyTotals, isClosed } from "./apply.ts"
 
 const mergeScript = Script.load(new URL("./lua/merge.lua", import.meta.url))
 const swapScript = Script.load(new URL("./lua/swap.lua", import.meta.url))
@@ -150,15 +150,15 @@ const build = (options: RebuildOptions, source: RebuildSource, epoch: number, re
   })
 
 /** The periods of a site that are older than the raw events, wholly or in part. */
-const incompletePeriods = (source: RebuildSource) => {
-  const found = new Map<string, { readonly site: string; readonly key: string }>()
+const incompletePeriods = (source: RebuildSource, calendar: Calendar, now: number) => {
+  const found = new Map<string, { readonly site: string; readonly key: string; readonly closed: boolean }>()
   const since = source.completeSince
   if (since === null) return []
   const note = (site: string, day: Day) => {
     for (const period of PERIODS) {
       if (periodBounds(period, day).from >= since) continue
       const key = periodKey(period, day)
-      found.set(`${site} ${key}`, { site, key })
+      found.set(`${site} ${key}`, { site, key, closed: isClosed(calendar, period, day, now) })
     }
   }
   for (const { site, day } of source.totals) note(site, day)
@@ -167,14 +167,18 @@ const incompletePeriods = (source: RebuildSource) => {
 
 /** Adds to the rebuilt figures those visitors of incomplete periods of whom only the live figures, or a number, are left. */
 const carryUniques = (options: RebuildOptions, source: RebuildSource, rebuildPrefix: string) => {
-  const { redis, prefix, partition, metrics } = options
+  const { redis, prefix, partition, metrics, calendar, now } = options
   const kept = new Map(source.periodUniques.map((each) => [`${each.site} ${each.periodKey}`, each.uniques]))
   return Effect.forEach(
-    incompletePeriods(source),
-    ({ site, key }) => {
+    incompletePeriods(source, calendar, now()),
+    ({ site, key, closed }) => {
       const totals = (of: string) => figureKeys(of, partition, site).period(key).totals
       return redisCall(metrics, "rebuild", () =>
-        mergeScript.run(redis, [totals(prefix), totals(rebuildPrefix)], [kept.get(`${site} ${key}`) ?? 0]),
+        mergeScript.run(
+          redis,
+          [totals(prefix), totals(rebuildPrefix)],
+          [kept.get(`${site} ${key}`) ?? 0, closed ? 1 : 0],
+        ),
       )
     },
     { discard: true },
@@ -220,7 +224,7 @@ const catchUp = (options: RebuildOptions, epoch: number, applied: string, lastSt
 export const rebuildPartition = (options: RebuildOptions): Effect.Effect<number, StoreError | Fenced> =>
   Effect.gen(function* () {
     const { redis, postgres, prefix, partition, partitions, calendar, metrics, log, now } = options
-    const token = `rebuild/${randomUUID()}`
+    const token = `${REBUILD_TOKEN}${randomUUID()}`
     yield* seizeLease(options, token)
     const { epoch, lastStreamId } = yield* acquireEpoch(postgres, partition)
     const { applied } = yield* log.takeOver(token, epoch, lastStreamId)

@@ -33,7 +33,10 @@ export class TokenBucket {
     if (steps > 0) {
       this.#tokens = Math.min(this.#tokens + (steps * stepMs * perSecond) / 1000, capacity)
       this.#at += steps * stepMs
-    } else if (now < this.#at) this.#at = now // a clock that was set back refills nothing
+    } else if (now < this.#at) {
+      // A clock that was set back refills nothing, and the steps keep their moments.
+      this.#at -= Math.ceil((this.#at - now) / stepMs) * stepMs
+    }
     const taken = Math.min(wanted, Math.floor(this.#tokens))
     this.#tokens -= taken
     return taken

@@ -270,7 +270,10 @@ export class Hub {
     watched.interval = newInterval()
     for (const [group, counts] of shown.entries()) {
       if (this.#options.fanOut.listeners(topic, group) === 0) continue
-      this.#publish(topic, frame("stats_update", site, data, omittedPart(counted, counts)), { group })
+      // Where nobody watches events, nobody misses any.
+      const watched = this.#options.fanOut.listeners(topicOf(site, "events"), group) > 0
+      const omitted = watched ? omittedPart(counted, counts) : ""
+      this.#publish(topic, frame("stats_update", site, data, omitted), { group })
     }
   }
 

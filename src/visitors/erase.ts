@@ -11,9 +11,9 @@ import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall, rewriteAppendOnlyFile } from "../stores/redis.ts"
 import { dropDeadLetter, listDeadLetters } from "../stream/deadLetters.ts"
 import { compareIds, ZERO_ID } from "../stream/id.ts"
-import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stream/keys.ts"
+import { figureKeys, REBUILD_TOKEN, streamKeys, VISITOR_BUCKETS } from "../stream/keys.ts"
 
-/** What an erasure waits for the actors to finish with the visitor's waiting events, milliseconds. */
+/** What an erasure waits for the actors to finish with the visitor's waiting events, or for a rebuild to end, milliseconds. */
 const DRAIN_MS = 8000
 
 const DAY_MS = 86_400_000
@@ -32,6 +32,14 @@ export interface EraseOptions {
   readonly now: () => number
 }
 
+/** Fails when what is waited for takes too long. */
+const orTryAgain = (store: "postgres" | "redis", code: string, message: string) =>
+  Effect.timeoutOrElse({
+    duration: DRAIN_MS,
+    orElse: () =>
+      Effect.fail(new StoreError({ store, operation: "erase_visitor", unavailable: true, code, message })),
+  })
+
 /** Waits until the actors have passed everything that was acknowledged for the partition up to now. */
 const awaitProcessed = ({ redis, prefix, metrics }: EraseOptions, partition: number) =>
   Effect.gen(function* () {
@@ -45,20 +53,12 @@ const awaitProcessed = ({ redis, prefix, metrics }: EraseOptions, partition: num
       if (compareIds(applied ?? ZERO_ID, last) >= 0) return
       yield* Effect.sleep("25 millis")
     }
-  }).pipe(
-    Effect.timeoutOrElse({
-      duration: DRAIN_MS,
-      orElse: () =>
-        Effect.fail(
-          new StoreError({
-            store: "postgres",
-            operation: "erase_visitor",
-            unavailable: true,
-            code: "BACKLOG",
-            message: "events of the visitor may still wait to be stored",
-          }),
-        ),
-    }),
+  }).pipe(orTryAgain("postgres", "BACKLOG", "events of the visitor may still wait to be stored"))
+
+/** Whether a rebuild has the partition: what it has read of Postgres, the visitor included, will take the figures' place. */
+const isBeingRebuilt = ({ redis, prefix, metrics }: EraseOptions, partition: number) =>
+  redisCall(metrics, "erase", async () =>
+    ((await redis.get(streamKeys(prefix, partition).lease)) ?? "").startsWith(REBUILD_TOKEN),
   )
 
 /** Takes a visitor out of every set that could be asked for it; the counts that it went into stay. */
@@ -83,9 +83,19 @@ const forget = async (
   )
 }
 
+/** {@link forget}, and again should a rebuild have begun meanwhile, once it has ended. */
+const forgetWhileNotRebuilt = (options: EraseOptions, partition: number, visitor: number) =>
+  Effect.gen(function* () {
+    while (true) {
+      while (yield* isBeingRebuilt(options, partition)) yield* Effect.sleep("25 millis")
+      yield* redisCall(options.metrics, "erase", () => forget(options, partition, visitor))
+      if (!(yield* isBeingRebuilt(options, partition))) return
+    }
+  }).pipe(orTryAgain("redis", "REBUILD", "the figures of the visitor's partition are being rebuilt"))
+
 /**
  * Erases every raw event of a visitor, of all sites; counts stay, they name nobody. Fails (try again) while events of the
- * visitor's partition wait that were acknowledged before.
+ * visitor's partition wait that were acknowledged before, or its figures are being rebuilt.
  */
 export const eraseVisitor = (
   options: EraseOptions,
@@ -105,7 +115,7 @@ export const eraseVisitor = (
         if (yield* dropDeadLetter(options, letter.partition, letter.id)) dropped++
       }
     }
-    yield* redisCall(metrics, "erase", () => forget(options, partition, fingerprint(visitorId)))
+    yield* forgetWhileNotRebuilt(options, partition, fingerprint(visitorId))
     yield* rewriteAppendOnlyFile(redis, metrics)
     return { deleted: deleted + dropped }
   })

@@ -12,12 +12,12 @@ import { makePartitionLog } from "../../src/stream/partitionLog.ts"
 import { crashBeforeFigures, PARTITIONS, type Pipeline, pipeline, run } from "../actors/support.ts"
 import { eventually } from "../support/index.ts"
 
-const rebuild = async (each: Pipeline) => {
+const rebuild = async (each: Pipeline, now = Date.now) => {
   const reader = await each.scoped(connectRedis(each.redisSettings, "read", "test"))
   await run(awaitReady(reader, 5000))
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const log = makePartitionLog({ ...each, partition, reader })
-    await run(rebuildPartition({ ...each, partition, partitions: PARTITIONS, log, now: Date.now }))
+    await run(rebuildPartition({ ...each, partition, partitions: PARTITIONS, log, now }))
   }
 }
 
@@ -186,8 +186,11 @@ describe("visitors of a period whose raw events are partly gone", () => {
       await visit(each, left)
       const day = each.calendar.dayOf(Date.now())
       const sets = await each.redis.keys(`${each.prefix}:{*}:main:*:visitors:*`)
-      // What time and numbers do: exact visitors go once their period is closed, or when they are too many.
-      if (kind !== "exact") await each.redis.del(...sets)
+      // What time and numbers do: exact visitors go one set after the other once their period is closed, or all when
+      // they are too many.
+      const lost = kind === "closed" ? sets.length / 2 : kind === "estimated" ? sets.length : 0
+      if (lost > 0) await each.redis.del(...sets.slice(0, lost))
+      const now = () => Date.now() + (kind === "closed" ? 40 * 86_400_000 : 0)
       for (let partition = 0; partition < PARTITIONS && kind === "estimated"; partition++)
         for (const period of PERIODS)
           await each.redis.hset(
@@ -195,10 +198,10 @@ describe("visitors of a period whose raw events are partly gone", () => {
             { estimated: 1 },
           )
       const before = await keysOf(each)
-      await rebuild(each)
+      await rebuild(each, now)
       expect(await uniques(each)).toEqual([70, 70, 70])
       if (kind !== "closed") expect(await keysOf(each)).toEqual(before)
-      await rebuild(each)
+      await rebuild(each, now)
       expect(await uniques(each)).toEqual([70, 70, 70])
       if (kind === "closed") return
       await visit(each, [...gone, ...left])

@@ -42,6 +42,17 @@ test("a clock that is set back refills nothing, and goes on from there", () => {
   expect(bucket.take(60)).toBe(10)
 })
 
+test("a clock that is set back leaves the steps' moments", () => {
+  const { clock, bucket } = bucketAt(50)
+  bucket.take(50)
+  clock.now -= 3_600_050
+  expect(bucket.take(1)).toBe(0)
+  clock.now += 49
+  expect(bucket.take(1)).toBe(0)
+  clock.now += 1
+  expect(bucket.take(60)).toBe(10)
+})
+
 test("a step that has begun before is over so much sooner", () => {
   const clock = { now: 0 }
   const bucket = new TokenBucket({

@@ -217,6 +217,17 @@ describe("a dashboard", () => {
     expect(await metricValue(running.metrics, "live_events_omitted_total")).toBeCloseTo(omitted / 3)
   })
 
+  it("that watches no events misses none", async () => {
+    await using running = await serve({ liveEventsPerSecond: 0 }, { now: () => 1_000, updateMs: 20 })
+    const [watcher, other] = [await connect(running), await connect(running)]
+    other.send({ type: "unsubscribe", topics: ["events"] })
+    await other.frame({ type: "subscribed", topics: ["stats"] })
+    running.server.hub.receive(delta(event()))
+    await watcher.frame({ type: "stats_update", omitted: { events: 1, by_type: { page_view: 1 } } })
+    await other.frame({ type: "stats_update" })
+    expect(other.of("stats_update")[0]).not.toHaveProperty("omitted")
+  })
+
   it("gets an error while the figures cannot be read, and lives", async () => {
     await using running = await serve()
     const dashboard = await connect(running)

@@ -2,7 +2,7 @@
 -- Adds the visitors that a period's live figures know to its rebuilt ones, which know those whose raw events are left. Nothing is
 -- done for a period that has expired.
 -- KEYS  totals of the period: live, rebuilt
--- ARGV  unique visitors that were kept when raw events went
+-- ARGV  unique visitors that were kept when raw events went; 1 when the period is closed, else 0
 local BUCKETS = 64
 local live, rebuilt = KEYS[1], KEYS[2]
 if redis.call('EXISTS', rebuilt) == 0 then return 'OK' end
@@ -33,9 +33,10 @@ if isEstimated then
 else
   for bucket = 0, BUCKETS - 1 do merge('SUNIONSTORE', ':visitors:' .. bucket) end
 end
--- The live sets of a closed period have gone; its sketch has everybody.
-local isClosed = members == 0 and estimate > 0
-local new = (isEstimated or isClosed) and redis.call('PFCOUNT', rebuilt .. ':hll') - estimate or membersOf(rebuilt) - members
+-- The live sets of a closed period have gone, or are those of an earlier rebuild and about to go; its sketch has everybody.
+local isClosed = ARGV[2] == '1' or members == 0
+local bySketch = estimate > 0 and (isEstimated or isClosed)
+local new = bySketch and redis.call('PFCOUNT', rebuilt .. ':hll') - estimate or membersOf(rebuilt) - members
 -- A difference, since what was counted before may be more than what the live sets and sketch have kept.
 local uniques = math.max(tonumber(before[1] or 0) + new, tonumber(counted[1] or 0), tonumber(ARGV[1]))
 redis.call('HSET', rebuilt, 'unique_visitors', uniques)
