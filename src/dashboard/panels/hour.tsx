@@ -117,6 +117,9 @@ const chartOptions = (element: HTMLElement, { number, shortClock, t }: Wording):
   const line = uPlot.paths.spline?.()
   const wholes = (_: uPlot, values: ReadonlyArray<number>) =>
     values.map((value) => (Number.isInteger(value) ? number(value) : ""))
+  /** Room for the longest label, and no less than that of a quiet site, so that the chart does not jump. */
+  const labelRoom = (least: number) => (_: uPlot, labels: ReadonlyArray<string> | null) =>
+    rem * Math.max(least, 0.8 + 0.45 * Math.max(0, ...(labels ?? []).map((label) => label.length)))
   // Room above the highest, and an axis even when all is quiet.
   const range = (_: uPlot, _least: number, most: number): [number, number] => [0, Math.max(4, most * 1.15)]
   const axis = { stroke: colour("--quiet"), font, ticks: { show: false } }
@@ -163,7 +166,7 @@ const chartOptions = (element: HTMLElement, { number, shortClock, t }: Wording):
         ...axis,
         scale: "events",
         grid: { stroke: colour("--grid"), width: 1 },
-        size: 2.6 * rem,
+        size: labelRoom(2.6),
         space: 2.4 * rem,
         values: wholes,
       },
@@ -172,7 +175,7 @@ const chartOptions = (element: HTMLElement, { number, shortClock, t }: Wording):
         scale: "visitors",
         side: 1,
         grid: { show: false },
-        size: 2.2 * rem,
+        size: labelRoom(2.2),
         space: 2.4 * rem,
         stroke: colour("--line"),
         values: wholes,

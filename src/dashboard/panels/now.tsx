@@ -5,10 +5,15 @@ import type { State } from "../store.ts"
 export const Now = ({ state }: { readonly state: State }) => {
   const { t, number } = useWording()
   const { realtime } = state
+  const visitors = realtime === null ? "–" : number(realtime.current_visitors)
   return (
     <Panel name="now" title={t.now} hint={t.nowHint}>
-      <p class="figure huge" data-figure="current_visitors">
-        {realtime === null ? "–" : number(realtime.current_visitors)}
+      <p
+        class="figure huge"
+        data-figure="current_visitors"
+        style={{ "--characters": String(visitors.length) }}
+      >
+        {visitors}
       </p>
     </Panel>
   )
