@@ -129,6 +129,28 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(complaints).toEqual([])
   })
 
+  it("has room for a million visitors", async () => {
+    const started = await newNode()
+    onTestFinished(() => started.stop())
+    const page = await browser.newPage()
+    onTestFinished(() => page.close())
+    await page.routeWebSocket(/\/ws\/analytics/, (dashboard) => {
+      dashboard
+        .connectToServer()
+        .onMessage((frame) =>
+          dashboard.send(String(frame).replace(/"current_visitors":\d+/, '"current_visitors":1234567')),
+        )
+    })
+    await page.goto(started.url)
+    const now = page.locator("[data-figure=current_visitors]")
+    await eventually(async () => expect(await shown(page, "[data-figure=current_visitors]")).toBe(1_234_567))
+    for (const width of [1280, 760, 390]) {
+      await page.setViewportSize({ width, height: 900 })
+      const [wide, room] = await now.evaluate((element) => [element.scrollWidth, element.clientWidth])
+      expect(wide, `at ${width} pixels`).toBeLessThanOrEqual(room ?? 0)
+    }
+  })
+
   it("compares with yesterday at the same hour", async () => {
     node = await visited()
     const { page } = await openDashboard(browser, node.url)
