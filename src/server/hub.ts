@@ -271,8 +271,8 @@ export class Hub {
     for (const [group, counts] of shown.entries()) {
       if (this.#options.fanOut.listeners(topic, group) === 0) continue
       // Where nobody watches events, nobody misses any.
-      const watched = this.#options.fanOut.listeners(topicOf(site, "events"), group) > 0
-      const omitted = watched ? omittedPart(counted, counts) : ""
+      const followsEvents = this.#options.fanOut.listeners(topicOf(site, "events"), group) > 0
+      const omitted = followsEvents ? omittedPart(counted, counts) : ""
       this.#publish(topic, frame("stats_update", site, data, omitted), { group })
     }
   }

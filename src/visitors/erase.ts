@@ -14,7 +14,7 @@ import { compareIds, ZERO_ID } from "../stream/id.ts"
 import { figureKeys, REBUILD_TOKEN, streamKeys, VISITOR_BUCKETS } from "../stream/keys.ts"
 
 /** What an erasure waits for the actors to finish with the visitor's waiting events, or for a rebuild to end, milliseconds. */
-const DRAIN_MS = 8000
+const PATIENCE_MS = 8000
 
 const DAY_MS = 86_400_000
 /** Days back to which a period may still have its sets: a week of late events, and a day each for backlog and zone. */
@@ -35,7 +35,7 @@ export interface EraseOptions {
 /** Fails when what is waited for takes too long. */
 const orTryAgain = (store: "postgres" | "redis", code: string, message: string) =>
   Effect.timeoutOrElse({
-    duration: DRAIN_MS,
+    duration: PATIENCE_MS,
     orElse: () =>
       Effect.fail(new StoreError({ store, operation: "erase_visitor", unavailable: true, code, message })),
   })
