@@ -56,7 +56,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
   afterAll(() => browser?.close())
 
   /** A node with two days of visits, all of them counted. */
-  const visited = async (perMinute = 0.4) => {
+  const visited = async (perMinute = 0.2) => {
     const started = await newNode()
     onTestFinished(() => started.stop())
     await started.send(twoDaysOfVisits(Date.now(), perMinute))

@@ -61,7 +61,8 @@ export const twoDaysOfVisits = (now: number, perMinute: number): ReadonlyArray<o
     // A little more today than yesterday, and waves within the hour.
     const growth = minute < DAY_MIN ? 1.18 : 1
     const wave = 0.65 + 0.35 * Math.sin(minute / 6) + (minute === 23 ? 1.1 : 0)
-    let visits = Math.round(perMinute * busy * growth * wave * (0.5 + random()))
+    // Rounded by chance: rounded to the nearest, few visits a minute would be none at quiet hours.
+    let visits = Math.floor(perMinute * busy * growth * wave * (0.5 + random()) + random())
     for (; visits > 0; visits--) {
       const visitor_id = uuid(random)
       const length = 1 + Math.floor(random() * 5)
