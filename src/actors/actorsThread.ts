@@ -45,7 +45,7 @@ export const startActorsThread = (
       let failure: string | null = "the thread ended without a word"
       worker.on("message", (message: FromThread) => {
         if (message.type === "ended") failure = message.failure
-        else threadMetrics.answered(message.request, message.json)
+        else threadMetrics.reported(message.request, message.json)
       })
       worker.on("error", (error) => {
         failure = error instanceof Error ? (error.stack ?? error.message) : String(error)

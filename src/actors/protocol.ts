@@ -15,5 +15,6 @@ export type MetricsJson = ReadonlyArray<MetricObjectWithValues<MetricValue<strin
 export type ToThread = { readonly type: "stop" } | { readonly type: "metrics"; readonly request: number }
 
 export type FromThread =
-  | { readonly type: "metrics"; readonly request: number; readonly json: MetricsJson }
+  /** `request` is null where none has asked. */
+  | { readonly type: "metrics"; readonly request: number | null; readonly json: MetricsJson }
   | { readonly type: "ended"; readonly failure: string | null }

@@ -13,6 +13,8 @@ import type { FromThread, ThreadData, ToThread } from "./protocol.ts"
 
 /** Steps of niceness, as getpriority(2) counts them: five are about a quarter of a processor that another thread wants, too (sched(7)). */
 const LOWER_PRIORITY = 5
+/** Milliseconds between two reports that none has asked for: what a scrape lags behind at most when the thread is busy. */
+const REPORT_MS = 1000
 
 if (parentPort === null) throw new Error("src/actors/thread.ts runs as a worker thread only")
 const port = parentPort
@@ -30,16 +32,18 @@ const fiber = Effect.runFork(
   ),
 )
 
+const report = async (request: number | null): Promise<void> =>
+  send({ type: "metrics", request, json: await metrics.registry.getMetricsAsJSON() })
+
+setInterval(() => void report(null), REPORT_MS).unref()
+
 port.on("message", (message: ToThread) => {
   if (message.type === "stop") Effect.runFork(Fiber.interrupt(fiber))
-  else {
-    metrics.registry
-      .getMetricsAsJSON()
-      .then((json) => send({ type: "metrics", request: message.request, json }))
-  }
+  else void report(message.request)
 })
 
-fiber.addObserver((exit) => {
+fiber.addObserver(async (exit) => {
+  await report(null)
   const failed = Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)
   send({ type: "ended", failure: failed ? Cause.pretty(exit.cause) : null })
   port.close()

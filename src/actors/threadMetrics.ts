@@ -3,13 +3,13 @@ import * as Effect from "effect/Effect"
 import { AggregatorRegistry } from "prom-client"
 import type { MetricsJson } from "./protocol.ts"
 
-/** What a scrape waits for the thread, milliseconds: longer than nearly any of its turns. */
-const ANSWER_MS = 250
+/** What a scrape waits for the thread, milliseconds. A busy one has reported within the last second, see thread.ts. */
+const ANSWER_MS = 10
 
 /** What remains true of a thread that has ended: what it has counted. */
 const counted = (json: MetricsJson): MetricsJson => json.filter(({ type }) => String(type) !== "gauge")
 
-/** Asks one thread after the other for its metrics and keeps their last answers. */
+/** Asks one thread after the other for its metrics and keeps what they reported last. */
 export class ThreadMetrics {
   #last: MetricsJson = []
   /** Of all threads that have ended, summed. */
@@ -17,9 +17,10 @@ export class ThreadMetrics {
   #requests = 0
   readonly #waiting = new Map<number, (json: MetricsJson) => void>()
 
-  /** Takes the thread's answer to a request, also one that comes too late for the scrape that has asked. */
-  answered(request: number, json: MetricsJson): void {
+  /** Takes what the thread reports: unasked, with `null`, or for a request, also too late for the scrape that has asked. */
+  reported(request: number | null, json: MetricsJson): void {
     this.#last = json
+    if (request === null) return
     this.#waiting.get(request)?.(json)
     this.#waiting.delete(request)
   }
@@ -33,7 +34,7 @@ export class ThreadMetrics {
   }
 
   /**
-   * The metrics of all threads up to now; those of the last answer when the running one does not answer in time.
+   * The metrics of all threads up to now; those of its last report when the running one does not answer in time.
    *
    * @param ask sends a request to the running thread; `null` while there is none
    */

@@ -18,10 +18,10 @@ const threadWith = async (events: number): Promise<MetricsJson> => {
 const scraped = async (json: MetricsJson): Promise<string> =>
   await AggregatorRegistry.aggregate([[...json]]).metrics()
 
-test("a scrape that the thread misses shows what the last one showed, and a late answer is not lost", async () => {
+test("a scrape that the thread misses shows what it reported last, for an earlier scrape, too late or unasked", async () => {
   const threads = new ThreadMetrics()
   const first = await threadWith(3)
-  const prompt = await Effect.runPromise(threads.read((request) => threads.answered(request, first)))
+  const prompt = await Effect.runPromise(threads.read((request) => threads.reported(request, first)))
   expect(await scraped(prompt)).toContain('test_events_total{event_type="page_view"} 3')
 
   let missed = -1
@@ -30,9 +30,13 @@ test("a scrape that the thread misses shows what the last one showed, and a late
   }
   const without = await Effect.runPromise(threads.read(silent))
   expect(await scraped(without)).toBe(await scraped(prompt))
-  threads.answered(missed, await threadWith(5))
+  threads.reported(missed, await threadWith(5))
   expect(await scraped(await Effect.runPromise(threads.read(silent)))).toContain(
     'test_events_total{event_type="page_view"} 5',
+  )
+  threads.reported(null, await threadWith(7))
+  expect(await scraped(await Effect.runPromise(threads.read(silent)))).toContain(
+    'test_events_total{event_type="page_view"} 7',
   )
 })
 
@@ -40,7 +44,7 @@ test("counters go on where an ended thread left them, and gauges are the running
   const threads = new ThreadMetrics()
   for (let thread = 0; thread < 3; thread++) {
     const json = await threadWith(3)
-    await Effect.runPromise(threads.read((request) => threads.answered(request, json)))
+    await Effect.runPromise(threads.read((request) => threads.reported(request, json)))
     await threads.threadEnded()
   }
   const between = await scraped(await Effect.runPromise(threads.read(null)))
@@ -48,7 +52,7 @@ test("counters go on where an ended thread left them, and gauges are the running
   expect(between).not.toContain("test_partitions_owned 4")
   const json = await threadWith(1)
   const after = await scraped(
-    await Effect.runPromise(threads.read((request) => threads.answered(request, json))),
+    await Effect.runPromise(threads.read((request) => threads.reported(request, json))),
   )
   expect(after).toContain('test_events_total{event_type="page_view"} 10')
   expect(after).toContain("test_batch_size_count 4")
