@@ -1,4 +1,5 @@
 /** The actors' thread: decoding, aggregation and the stores' replies of batches do not delay the answers of the main one. */
+import { getPriority, platform, setPriority } from "node:os"
 import { parentPort, workerData } from "node:worker_threads"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -10,6 +11,11 @@ import { Metrics } from "../metrics/metrics.ts"
 import { runActors } from "./node.ts"
 import type { FromThread, ThreadData, ToThread } from "./protocol.ts"
 
+/**
+ * Steps of niceness, as getpriority(2) counts them: two are about 40 % of a processor that another thread wants, too (sched(7)).
+ * Measured in bench/README.md: with more, dashboards wait longer; with none, senders do when the machine is at its limit.
+ */
+const LOWER_PRIORITY = 2
 /** Milliseconds between two reports that none has asked for: what a scrape lags behind at most when the thread is busy. */
 const REPORT_MS = 1000
 
@@ -18,6 +24,9 @@ const port = parentPort
 const { config, stores, node }: ThreadData = workerData
 const metrics = new Metrics(config.metricsPrefix)
 const send = (message: FromThread) => port.postMessage(message)
+
+// Answers come first: the streams are there to let batches wait. On Linux a priority is the calling thread's.
+if (platform() === "linux") setPriority(Math.min(getPriority() + LOWER_PRIORITY, 19))
 
 const fiber = Effect.runFork(
   Effect.andThen(giveBackWhenIdle, runActors(config, stores, node, metrics)).pipe(
