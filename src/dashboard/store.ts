@@ -43,7 +43,7 @@ const TIMELINE_PAGE = 25
 export const HEATMAP_HOURS = 24
 /** Least milliseconds between two reads of one kind that frames ask for. */
 const READ_AGAIN_MS = 2000
-/** Milliseconds after a click at which every answer knows it: the server may keep one for 5 s. */
+/** Milliseconds after an event at which every answer knows it: the server may keep one for 5 s. */
 const SETTLED_MS = 6000
 /** Milliseconds from a change to the picture; changes within are drawn together. */
 const DRAW_MS = 80
@@ -129,8 +129,8 @@ export class Store {
   /** The read under way for each part, so that a later one replaces it. */
   readonly #reading = new Map<Part, AbortController>()
   readonly #again = new Map<Part, number>()
-  /** The timer of the last read of clicks, 0 when none is to come. */
-  #clicksLast = 0
+  /** Timers of parts that are read once more when their answers have settled. */
+  readonly #last = new Map<Part, number>()
   readonly #lastRead = new Map<Part, number>()
   #period: Period
   #page: string
@@ -159,8 +159,7 @@ export class Store {
     this.#connection.close()
     clearInterval(this.#minutes)
     clearTimeout(this.#drawing)
-    clearTimeout(this.#clicksLast)
-    for (const timer of this.#again.values()) clearTimeout(timer)
+    for (const timer of [...this.#again.values(), ...this.#last.values()]) clearTimeout(timer)
     for (const reading of this.#reading.values()) reading.abort()
   }
 
@@ -264,15 +263,29 @@ export class Store {
   }
 
   /**
-   * Clicks are read once more when there were none for {@link SETTLED_MS}: answers until then may be older than the last one,
-   * and have replaced what was counted here.
+   * Reads a part once more when no event has asked for it for {@link SETTLED_MS}: answers until then may be older than the last
+   * one, and have replaced what was known here.
    */
-  #readClicksLast(): void {
-    clearTimeout(this.#clicksLast)
-    this.#clicksLast = window.setTimeout(() => {
-      this.#clicksLast = 0
-      void this.load("clicks")
+  #readLast(part: "clicks" | "timeline"): void {
+    clearTimeout(this.#last.get(part))
+    const timer = window.setTimeout(() => {
+      this.#last.delete(part)
+      if (part === "clicks" || this.#timelineIsEmpty()) void this.load(part)
     }, SETTLED_MS)
+    this.#last.set(part, timer)
+  }
+
+  /** Also while its first answer is on its way, which may be older than an event that comes meanwhile. */
+  #timelineIsEmpty(): boolean {
+    const { data, loading } = this.state.timeline
+    return data === null ? loading : data.rows.length === 0
+  }
+
+  /** Events have come: a timeline that was empty is no longer. */
+  #fillTimeline(): void {
+    if (!this.#timelineIsEmpty()) return
+    this.#readAgain("timeline")
+    this.#readLast("timeline")
   }
 
   #connectionIs(connection: ConnectionState): void {
@@ -317,8 +330,9 @@ export class Store {
       this.#set({ omitted, newEvents: this.state.newEvents + omitted.events })
       if (Object.keys(omitted.by_type).some(isClick)) {
         this.#readAgain("clicks")
-        this.#readClicksLast()
+        this.#readLast("clicks")
       }
+      this.#fillTimeline()
     }
     if (wasAway) this.#retryFailed()
     if (before === null) return
@@ -338,13 +352,13 @@ export class Store {
       omitted: null,
     })
     this.#notePages([event.page_url])
-    if (this.state.timeline.data?.rows.length === 0) this.#readAgain("timeline")
+    this.#fillTimeline()
     this.#hour((hour) => withEvent(hour, event, Date.now()))
     const { x, y } = event.data ?? {}
     if (!isClick(event.type) || typeof x !== "number" || typeof y !== "number") return
     if (clicks.data !== null && (this.#page === "" || this.#page === event.page_url))
       this.#set({ clicks: { ...clicks, data: withClick(clicks.data, x, y) } })
-    if (this.#clicksLast !== 0) this.#readClicksLast()
+    if (this.#last.has("clicks")) this.#readLast("clicks")
   }
 
   #hour(change: (hour: LastHour) => LastHour): void {

@@ -217,6 +217,22 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(await page.locator(".heatmap .failure").count()).toBe(0)
   })
 
+  it("fills a timeline that was empty, although answers are older than the event at first", async () => {
+    node = await newNode()
+    onTestFinished(() => node.stop())
+    let stale = 0
+    const { page, complaints } = await openDashboard(browser, node.url)
+    await page.getByText("No event has been stored yet.").waitFor()
+    await page.route("**/analytics/timeline?*", async (route) => {
+      if (stale++ > 0) return route.fallback()
+      await route.fulfill({ json: { success: true, data: [], meta: { next_cursor: null } } })
+    })
+    await node.send([{ event_type: "page_view", page_url: "/only" }])
+    await page.locator(".timeline tbody tr", { hasText: "/only" }).waitFor()
+    expect(stale).toBe(2)
+    expect(complaints).toEqual([])
+  })
+
   it("switches site, period and page, and keeps them in its address", async () => {
     node = await visited()
     await node.send([
