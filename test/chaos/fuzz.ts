@@ -1,4 +1,4 @@
-/** `npm run fuzz`: a million malformed requests and frames. No crash, no 5xx, no leak, memory flat. */
+/** `npm run fuzz`: a million malformed requests and frames. No crash, no 5xx, no leak. */
 import { rmSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
