@@ -256,10 +256,18 @@ export class Store {
     const since = performance.now() - (this.#lastRead.get(part) ?? 0)
     // The server gives most answers for 200 ms.
     const pause = Math.max(250, READ_AGAIN_MS - since)
-    this.#again.set(
-      part,
-      window.setTimeout(() => void this.load(part), pause),
-    )
+    const timer = window.setTimeout(() => {
+      this.#again.delete(part)
+      this.#loadIfWanted(part)
+    }, pause)
+    this.#again.set(part, timer)
+  }
+
+  /** The read that frames asked for. One under way is not cut short, because a slow server would then never answer any. */
+  #loadIfWanted(part: Part): void {
+    if (part === "timeline" && !this.#timelineIsEmpty()) return
+    if (this.state[part].loading) this.#readAgain(part)
+    else void this.load(part)
   }
 
   /**
@@ -270,7 +278,7 @@ export class Store {
     clearTimeout(this.#last.get(part))
     const timer = window.setTimeout(() => {
       this.#last.delete(part)
-      if (part === "clicks" || this.#timelineIsEmpty()) void this.load(part)
+      this.#loadIfWanted(part)
     }, SETTLED_MS)
     this.#last.set(part, timer)
   }

@@ -69,6 +69,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     const asked: Array<string> = []
     await page.locator("[data-connection=open]").waitFor()
     await page.locator("[data-stat=page_views]").waitFor()
+    await page.locator(".timeline tbody tr").first().waitFor()
     page.on("request", (request) => asked.push(new URL(request.url()).pathname))
 
     const source = new Random(11)
@@ -230,6 +231,37 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     await node.send([{ event_type: "page_view", page_url: "/only" }])
     await page.locator(".timeline tbody tr", { hasText: "/only" }).waitFor()
     expect(stale).toBe(2)
+    expect(complaints).toEqual([])
+  })
+
+  it("reads the timeline once, although events come before its first answer", async () => {
+    node = await visited()
+    const { page, complaints } = await openDashboard(browser, node.url)
+    await page.locator(".timeline tbody tr").first().waitFor()
+    const asked: Array<string> = []
+    const answer = Promise.withResolvers<void>()
+    await page.route("**/analytics/timeline?*", async (route) => {
+      asked.push(route.request().url())
+      await answer.promise
+      await route.fallback()
+    })
+    const showsEvent = async (path: string) => {
+      await node.send([{ event_type: "page_view", page_url: path }])
+      await page.locator(".events .page", { hasText: path }).waitFor()
+    }
+    await page.clock.install()
+    await page.reload()
+    await page.locator("[data-connection=open]").waitFor()
+    await showsEvent("/early")
+    // As slow as this, an answer is still waited for.
+    await page.clock.fastForward(10_000)
+    answer.resolve()
+    await page.locator(".timeline tbody tr").first().waitFor()
+    // Its frame also says that the connection is alive: a silent one would be opened anew, and all read again.
+    await showsEvent("/late")
+    await page.clock.fastForward(10_000)
+    await page.evaluate(() => fetch("/health"))
+    expect(asked).toHaveLength(1)
     expect(complaints).toEqual([])
   })
 
