@@ -52,7 +52,11 @@ const connected = async (connections: number) => {
     socket.addEventListener("message", ({ data }) => frames.push(data))
     return { socket, frames }
   })
-  await eventually(() => expect(fanOut.listeners("topic")).toBe(connections))
+  await eventually(() => {
+    expect(fanOut.listeners("topic")).toBe(connections)
+    // The server has a connection a moment before its client knows.
+    expect(clients.every(({ socket }) => socket.readyState === WebSocket.OPEN)).toBe(true)
+  })
   return { fanOut, clients, handed }
 }
 
