@@ -2,6 +2,7 @@ import { Redis } from "ioredis"
 import pg from "pg"
 import { expect, test } from "vitest"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
+import { untilAfterMidnight } from "./midnight.ts"
 
 test("each test has an empty database of its own", async () => {
   for (const url of [await freshDatabase(), await freshDatabase()]) {
@@ -30,4 +31,12 @@ test("a condition is waited for until it holds, and its last failure told when i
   }
   expect(await eventually(third)).toBe(3)
   await expect(eventually(() => Promise.reject(new Error("never")), { timeout: 0 })).rejects.toThrow("never")
+})
+
+test("a test that midnight could come into begins after it", () => {
+  const midnight = Date.UTC(2026, 0, 2)
+  expect(untilAfterMidnight(midnight - 30_001, 30_000)).toBe(0)
+  expect(untilAfterMidnight(midnight - 30_000, 30_000)).toBe(30_001)
+  expect(untilAfterMidnight(midnight - 1, 30_000)).toBe(2)
+  expect(untilAfterMidnight(midnight, 30_000)).toBe(0)
 })
