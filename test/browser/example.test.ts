@@ -54,7 +54,14 @@ const VISIT: ReadonlyArray<
     ["link_click", "page_view /", "cv_theme_change dark"],
   ],
   [(page) => page.getByRole("button", { name: "Download" }).click(), ["button_click", "pdf_download"]],
-  [(page) => page.getByRole("link", { name: "Letters" }).click(), ["link_click", "page_view /letters"]],
+  [
+    async (page) => {
+      await page.getByRole("link", { name: "Letters" }).click()
+      // With its scripts: what is clicked before them is not seen by the tracker.
+      await page.waitForURL("**/letters")
+    },
+    ["link_click", "page_view /letters"],
+  ],
   [(page) => page.getByRole("button", { name: "against" }).click(), ["button_click", "letter_generate"]],
   [
     (page) => page.getByRole("button", { name: "Send" }).click(),
