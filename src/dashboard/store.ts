@@ -34,6 +34,7 @@ import {
   withOmitted,
   withVisitors,
 } from "./lastHour.ts"
+import { Rereads } from "./rereads.ts"
 
 /** Events kept for the feed. */
 const MAX_FEED = 80
@@ -41,10 +42,6 @@ const MAX_FEED = 80
 const MAX_PAGES = 200
 const TIMELINE_PAGE = 25
 export const HEATMAP_HOURS = 24
-/** Least milliseconds between two reads of one kind that frames ask for. */
-const READ_AGAIN_MS = 2000
-/** Milliseconds after an event at which every answer knows it: the server may keep one for 5 s. */
-const SETTLED_MS = 6000
 /** Milliseconds from a change to the picture; changes within are drawn together. */
 const DRAW_MS = 80
 
@@ -128,10 +125,11 @@ export class Store {
   readonly #minutes: number
   /** The read under way for each part, so that a later one replaces it. */
   readonly #reading = new Map<Part, AbortController>()
-  readonly #again = new Map<Part, number>()
-  /** Timers of parts that are read once more when their answers have settled. */
-  readonly #last = new Map<Part, number>()
-  readonly #lastRead = new Map<Part, number>()
+  readonly #rereads = new Rereads<Part>({
+    isWanted: (part) => part !== "timeline" || this.#timelineIsEmpty(),
+    isLoading: (part) => this.state[part].loading,
+    load: (part) => void this.load(part),
+  })
   #period: Period
   #page: string
   #drawing = 0
@@ -159,7 +157,7 @@ export class Store {
     this.#connection.close()
     clearInterval(this.#minutes)
     clearTimeout(this.#drawing)
-    for (const timer of [...this.#again.values(), ...this.#last.values()]) clearTimeout(timer)
+    this.#rereads.stop()
     for (const reading of this.#reading.values()) reading.abort()
   }
 
@@ -181,9 +179,7 @@ export class Store {
 
   /** Reads a part from the beginning. */
   async load(part: Part): Promise<void> {
-    clearTimeout(this.#again.get(part))
-    this.#again.delete(part)
-    this.#lastRead.set(part, performance.now())
+    this.#rereads.began(part)
     this.#reading.get(part)?.abort()
     const reading = new AbortController()
     this.#reading.set(part, reading)
@@ -250,39 +246,6 @@ export class Store {
     }
   }
 
-  /** Reads a part again because a frame told of a change: soon, and not more often than every {@link READ_AGAIN_MS}. */
-  #readAgain(part: Part): void {
-    if (this.#again.has(part)) return
-    const since = performance.now() - (this.#lastRead.get(part) ?? 0)
-    // The server gives most answers for 200 ms.
-    const pause = Math.max(250, READ_AGAIN_MS - since)
-    const timer = window.setTimeout(() => {
-      this.#again.delete(part)
-      this.#loadIfWanted(part)
-    }, pause)
-    this.#again.set(part, timer)
-  }
-
-  /** The read that frames asked for. One under way is not cut short, because a slow server would then never answer any. */
-  #loadIfWanted(part: Part): void {
-    if (part === "timeline" && !this.#timelineIsEmpty()) return
-    if (this.state[part].loading) this.#readAgain(part)
-    else void this.load(part)
-  }
-
-  /**
-   * Reads a part once more when no event has asked for it for {@link SETTLED_MS}: answers until then may be older than the last
-   * one, and have replaced what was known here.
-   */
-  #readLast(part: "clicks" | "timeline"): void {
-    clearTimeout(this.#last.get(part))
-    const timer = window.setTimeout(() => {
-      this.#last.delete(part)
-      this.#loadIfWanted(part)
-    }, SETTLED_MS)
-    this.#last.set(part, timer)
-  }
-
   /** Also while its first answer is on its way, which may be older than an event that comes meanwhile. */
   #timelineIsEmpty(): boolean {
     const { data, loading } = this.state.timeline
@@ -291,9 +254,7 @@ export class Store {
 
   /** Events have come: a timeline that was empty is no longer. */
   #fillTimeline(): void {
-    if (!this.#timelineIsEmpty()) return
-    this.#readAgain("timeline")
-    this.#readLast("timeline")
+    if (this.#timelineIsEmpty()) this.#rereads.changed("timeline")
   }
 
   #connectionIs(connection: ConnectionState): void {
@@ -336,10 +297,7 @@ export class Store {
     )
     if (omitted !== null) {
       this.#set({ omitted, newEvents: this.state.newEvents + omitted.events })
-      if (Object.keys(omitted.by_type).some(isClick)) {
-        this.#readAgain("clicks")
-        this.#readLast("clicks")
-      }
+      if (Object.keys(omitted.by_type).some(isClick)) this.#rereads.changed("clicks")
       this.#fillTimeline()
     }
     if (wasAway) this.#retryFailed()
@@ -366,7 +324,7 @@ export class Store {
     if (!isClick(event.type) || typeof x !== "number" || typeof y !== "number") return
     if (clicks.data !== null && (this.#page === "" || this.#page === event.page_url))
       this.#set({ clicks: { ...clicks, data: withClick(clicks.data, x, y) } })
-    if (this.#last.has("clicks")) this.#readLast("clicks")
+    this.#rereads.brought("clicks")
   }
 
   #hour(change: (hour: LastHour) => LastHour): void {
