@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { SETTINGS } from "../src/config.ts"
+import { SETTINGS } from "../src/config/settings.ts"
 import { markdownTable, withMarked } from "./marked.ts"
 
 const README = new URL("../README.md", import.meta.url)

@@ -4,8 +4,8 @@
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
-import { loadConfig } from "./config.ts"
-import { loggingLayer } from "./logging.ts"
+import { loadConfig } from "./config/settings.ts"
+import { loggingLayer } from "./runtime/logging.ts"
 
 // Whoever reads the log, or stands behind a pipe, may end before this does; without a listener that would end it, too.
 for (const output of [process.stdout, process.stderr]) output.on("error", () => {})

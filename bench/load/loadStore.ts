@@ -5,12 +5,12 @@
  * Arguments: an array of {@link LoadOptions} as JSON, the oldest first; DATA_DIR and the other settings by environment.
  */
 import * as Effect from "effect/Effect"
-import { loadConfig } from "../../src/config.ts"
+import { loadConfig } from "../../src/config/settings.ts"
 import { decodeEvent, Rejection, type StreamEvent } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/batchWriter.ts"
-import { prepareStores, withStores } from "../../src/openStores.ts"
+import { prepareStores, withStores } from "../../src/node/openStores.ts"
 import { happening } from "../../test/traffic/happenings.ts"
 import { Random } from "../../test/traffic/random.ts"
 import {

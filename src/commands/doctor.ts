@@ -1,9 +1,9 @@
 /** `doctor`: a report about a running deployment. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { type AppConfig, nodeUrl } from "../config.ts"
+import { type AppConfig, nodeUrl } from "../config/settings.ts"
 import { examine, report, wantsColours } from "../doctor/index.ts"
-import { notedStoreUrls } from "../openStores.ts"
+import { notedStoreUrls } from "../node/openStores.ts"
 import { CommandError } from "./error.ts"
 
 export interface DoctorOptions {

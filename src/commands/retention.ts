@@ -2,10 +2,10 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { uniquesOf } from "../aggregates/figures.ts"
-import type { AppConfig } from "../config.ts"
+import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
 import { type RetentionReport, runRetention } from "../events/retention.ts"
-import type { CommandStores } from "../openStores.ts"
+import type { CommandStores } from "../node/openStores.ts"
 
 export interface RetentionCommand {
   readonly dryRun: boolean

@@ -1,8 +1,8 @@
 /** `serve`: runs a node until it is told to stop, and says where it is. */
 import * as Effect from "effect/Effect"
-import { startNode } from "../app.ts"
-import { type AppConfig, nodeUrl } from "../config.ts"
-import { giveBackWhenIdle } from "../idleMemory.ts"
+import { type AppConfig, nodeUrl } from "../config/settings.ts"
+import { startNode } from "../node/node.ts"
+import { giveBackWhenIdle } from "../runtime/idleMemory.ts"
 
 /** A stop that has not ended by then is cut short; what was acknowledged is in the stores already. Milliseconds. */
 const STOP_DEADLINE_MS = 9500

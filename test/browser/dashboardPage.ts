@@ -2,8 +2,8 @@
 import { request } from "node:http"
 import { Effect, Exit, Logger, Scope } from "effect"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
-import { startNode } from "../../src/app.ts"
-import { type AppConfig, loadConfig } from "../../src/config.ts"
+import { type AppConfig, loadConfig } from "../../src/config/settings.ts"
+import { startNode } from "../../src/node/node.ts"
 import { eventually, freePort } from "../support/index.ts"
 
 /** Pictures are written into docs/images when `SCREENSHOTS` is set. */

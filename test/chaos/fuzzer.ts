@@ -189,7 +189,7 @@ const isFailure = (status: string, answer: string, request: string): boolean => 
 
 /** What a node may keep of any load once it idles, MiB: heaps grow under a load by what V8 leaves uncollected, which tells no leak. */
 const MAX_IDLE = 250
-/** An idle node gives memory back after some 10 s (src/idleMemory.ts). */
+/** An idle node gives memory back after some 10 s (src/runtime/idleMemory.ts). */
 const IDLES_WITHIN_MS = 60_000
 
 /** Resident memory of a node once it idles, MiB; what it still is when it stays above {@link MAX_IDLE}. */

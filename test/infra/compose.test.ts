@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process"
 import { describe, expect, it, onTestFinished } from "vitest"
 import { parse } from "yaml"
-import { SETTINGS } from "../../src/config.ts"
+import { SETTINGS } from "../../src/config/settings.ts"
 import { ROOT, read } from "../docs/documents.ts"
 import { api, read as readData } from "../process/support.ts"
 import { eventually } from "../support/index.ts"

@@ -10,7 +10,7 @@ import { PodDisruptionBudget } from "kubernetes-models/policy/v1"
 import { ConfigMap, Secret, Service } from "kubernetes-models/v1"
 import { describe, expect, it, onTestFinished } from "vitest"
 import { parse, parseAllDocuments } from "yaml"
-import { loadConfig, SETTINGS } from "../../src/config.ts"
+import { loadConfig, SETTINGS } from "../../src/config/settings.ts"
 import { ROOT, read, section } from "../docs/documents.ts"
 import { rules } from "./monitoring.ts"
 

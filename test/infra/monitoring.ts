@@ -3,7 +3,7 @@ import type { Registry } from "prom-client"
 import { parse } from "yaml"
 import { dashboard } from "../../infra/grafana/dashboard.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
-import { collectProcessMetrics } from "../../src/metrics/scrape.ts"
+import { collectProcessMetrics } from "../../src/node/scrape.ts"
 import { filesIn, read } from "../docs/documents.ts"
 
 interface Rule {

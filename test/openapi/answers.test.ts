@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { STATUS } from "../../src/server/problem.ts"
 import type { Services } from "../../src/server/services.ts"
-import { node, settings, TOKEN } from "../app/support.ts"
 import { RawConnection } from "../server/rawClient.ts"
 import {
   ADMIN_TOKEN,
@@ -16,6 +15,7 @@ import {
   WRITE_KEY,
 } from "../server/serverFixture.ts"
 import { eventually } from "../support/index.ts"
+import { node, settings, TOKEN } from "../support/node.ts"
 import { headersOf, Recorder } from "./recorder.ts"
 
 const API = "/api/v1/analytics"

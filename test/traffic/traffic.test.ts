@@ -1,10 +1,10 @@
 /** Figures are exact under mixed traffic, and the tools that prove it would notice if they were not. */
 import { ConfigProvider, Effect, Exit, Scope } from "effect"
 import { expect, onTestFinished, test } from "vitest"
-import { startNode } from "../../src/app.ts"
-import { loadConfig } from "../../src/config.ts"
+import { loadConfig } from "../../src/config/settings.ts"
 import { decodeEvent, Rejection } from "../../src/domain/event.ts"
-import { loggingLayer } from "../../src/logging.ts"
+import { startNode } from "../../src/node/node.ts"
+import { loggingLayer } from "../../src/runtime/logging.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { checkFigures } from "./check.ts"
 import { countedEvents } from "./count.ts"

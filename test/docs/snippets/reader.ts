@@ -8,8 +8,8 @@ import { delimiter, join } from "node:path"
 import { Redis } from "ioredis"
 import { onTestFinished } from "vitest"
 import { streamKeys } from "../../../src/stream/keys.ts"
-import { node, settings, TOKEN } from "../../app/support.ts"
 import { eventually, freshDatabase, temporaryFolder } from "../../support/index.ts"
+import { node, settings, TOKEN } from "../../support/node.ts"
 import { ROOT } from "../documents.ts"
 
 /** How a block ended. */

@@ -2,7 +2,7 @@
 import { isIP } from "node:net"
 import { resolve } from "node:path"
 import * as Cron from "effect/Cron"
-import type { Role } from "./config.ts"
+import type { Role } from "./settings.ts"
 
 /** What a value should have been, to end the sentence that refuses it. */
 export class Expected {

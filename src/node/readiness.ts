@@ -1,10 +1,10 @@
 /** Whether a node can do its work, for whoever balances load or waits for a start. */
 import * as Effect from "effect/Effect"
-import type { AppConfig } from "../config.ts"
+import type { AppConfig } from "../config/settings.ts"
 import { requireKnownSchema, SCHEMA_TOO_NEW } from "../events/schemaVersion.ts"
+import type { ReadinessReport } from "../server/services.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import type { PartitionBacklog, readBacklog } from "../stream/backlog.ts"
-import type { ReadinessReport } from "./services.ts"
 
 /** `migrated`: by a newer version than this one. */
 const schemaState = (postgres: Postgres) =>

@@ -23,7 +23,7 @@ import {
   sites,
   storeUrl,
   timeZone,
-} from "./configValues.ts"
+} from "./values.ts"
 
 /** A setting whose value cannot be used. The message is one sentence: the setting, its value and what it should be. */
 export class InvalidSetting extends TaggedError("InvalidSetting")<{ readonly message: string }> {}

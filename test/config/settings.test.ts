@@ -1,6 +1,6 @@
 import { ConfigProvider, Effect } from "effect"
 import { describe, expect, test } from "vitest"
-import { loadConfig, SETTINGS } from "../../src/config.ts"
+import { loadConfig, SETTINGS } from "../../src/config/settings.ts"
 
 const load = (env: Record<string, string>) =>
   Effect.runPromise(

@@ -8,9 +8,9 @@ import {
 } from "prom-client"
 import type { Figures } from "../aggregates/figures.ts"
 import { conversionRate } from "../domain/aggregation.ts"
+import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { PartitionBacklog } from "../stream/backlog.ts"
-import type { Metrics } from "./metrics.ts"
 
 /** Themes that have a gauge of their own. */
 const TOP_THEMES = 20

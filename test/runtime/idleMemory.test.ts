@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { IdleWatch } from "../../src/idleMemory.ts"
+import { IdleWatch } from "../../src/runtime/idleMemory.ts"
 
 const MEGABYTE = 1024 * 1024
 

@@ -1,9 +1,9 @@
 /** Nodes within the test's process, with a part of the run's stores of their own. */
 import { Effect, Exit, Logger, Scope } from "effect"
 import { onTestFinished } from "vitest"
-import { type RunningNode, startNode } from "../../src/app.ts"
-import { type AppConfig, loadConfig, nodeUrl } from "../../src/config.ts"
-import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
+import { type AppConfig, loadConfig, nodeUrl } from "../../src/config/settings.ts"
+import { type RunningNode, startNode } from "../../src/node/node.ts"
+import { freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
 
 export const TOKEN = "0123456789abcdef"
 

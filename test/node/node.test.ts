@@ -3,12 +3,12 @@ import { Effect, type Scope } from "effect"
 import { expect, onTestFinished, test } from "vitest"
 import { rebuild } from "../../src/commands/rebuild.ts"
 import { describeRetention, retain } from "../../src/commands/retention.ts"
-import type { AppConfig } from "../../src/config.ts"
+import type { AppConfig } from "../../src/config/settings.ts"
 import { fingerprint, partitionOf } from "../../src/domain/visitor.ts"
-import { type CommandStores, withStores } from "../../src/openStores.ts"
+import { type CommandStores, withStores } from "../../src/node/openStores.ts"
 import { figureKeys } from "../../src/stream/keys.ts"
 import { eventually } from "../support/index.ts"
-import { node, quietly, settings } from "./support.ts"
+import { node, quietly, settings } from "../support/node.ts"
 
 const command = <A, E>(
   config: AppConfig,
