@@ -4,11 +4,11 @@
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { type Operation, openApiDocument, type Parameter } from "../src/server/openapi/document.ts"
-import { eventSchema } from "../src/server/openapi/ingestion.ts"
-import { MEANING } from "../src/server/openapi/problems.ts"
-import { TIMELINE_OFFSET } from "../src/server/parameters.ts"
-import { STATUS } from "../src/server/problem.ts"
+import { type Operation, openApiDocument, type Parameter } from "../src/server/api/openapi/document.ts"
+import { eventSchema } from "../src/server/api/openapi/ingestion.ts"
+import { MEANING } from "../src/server/api/openapi/problems.ts"
+import { TIMELINE_OFFSET } from "../src/server/api/parameters.ts"
+import { STATUS } from "../src/server/http/problem.ts"
 import { markdownTable, withMarked } from "./marked.ts"
 
 const API = new URL("../docs/api.md", import.meta.url)

@@ -3,7 +3,7 @@
  * and that publishes a message to every WebSocket when its parent says so. It stores nothing.
  */
 import type { WebSocket } from "uWebSockets.js"
-import { uws } from "../../src/server/uws.ts"
+import { uws } from "../../src/server/http/uws.ts"
 
 const ANSWER = '{"success":true,"message":"Event tracked successfully"}'
 const TOPIC = "all"

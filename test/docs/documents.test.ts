@@ -4,12 +4,12 @@ import { figuresTable } from "../../scripts/figuresTable.ts"
 import { marked } from "../../scripts/marked.ts"
 import { settingsTable } from "../../scripts/settingsTable.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
-import { MESSAGE_CODES } from "../../src/server/messages.ts"
-import { STATUS } from "../../src/server/problem.ts"
-import { WEBSOCKET_PATH } from "../../src/server/websocket.ts"
+import { WEBSOCKET_PATH } from "../../src/server/dashboards/connections.ts"
+import { MESSAGE_CODES } from "../../src/server/dashboards/protocol.ts"
+import { STATUS } from "../../src/server/http/problem.ts"
 import { figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stream/keys.ts"
 import { FAULTS } from "../chaos/faults.ts"
-import { routes, served } from "../openapi/routes.ts"
+import { routes, served } from "../server/api/openapi/routes.ts"
 import { brokenLinks, codes, documents, filesIn, read, section, tableRows } from "./documents.ts"
 
 const sorted = (texts: Iterable<string>): ReadonlyArray<string> => [...texts].sort()
@@ -70,7 +70,7 @@ describe("error codes", () => {
   })
 
   it("of the WebSocket are those of docs/websocket.md", () => {
-    const frames = [...read("src/server/hub.ts").matchAll(/code: "([A-Z_]+)"/g)].map(
+    const frames = [...read("src/server/dashboards/hub.ts").matchAll(/code: "([A-Z_]+)"/g)].map(
       (match) => match[1] ?? "",
     )
     const documented = firstCells(section(read("docs/websocket.md"), "From the client")).filter((code) =>

@@ -4,8 +4,8 @@ import { Metrics } from "../../src/metrics/metrics.ts"
 import { startServer } from "../../src/server/server.ts"
 import { eventually } from "../support/eventually.ts"
 import { freePort } from "../support/freePort.ts"
-import { RawConnection, rawEvent } from "./rawClient.ts"
-import { API, DEFAULTS, serve, VISITOR, World } from "./serverFixture.ts"
+import { RawConnection, rawEvent } from "../support/rawClient.ts"
+import { API, DEFAULTS, serve, VISITOR, World } from "../support/server.ts"
 
 const EVENT = JSON.stringify({ event_type: "page_view", visitor_id: VISITOR })
 const REQUEST = rawEvent([`Content-Length: ${EVENT.length}`], EVENT)

@@ -1,0 +1,55 @@
+/** What only the bearer of `ADMIN_TOKEN` may do: hand out or erase what is known of a visitor. */
+
+import type { HttpRequest } from "uWebSockets.js"
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import { UUID } from "../../domain/limits.ts"
+import type { Exchange } from "../http/exchange.ts"
+import { Problem } from "../http/problem.ts"
+import { bearerToken, Secrets } from "../http/secrets.ts"
+import type { Runner } from "../readCache.ts"
+import type { EventQueries } from "../services.ts"
+import type { Exports } from "./exports.ts"
+
+const UNAUTHORIZED = new Problem(
+  "UNAUTHORIZED",
+  "Administration needs Authorization: Bearer with the value of ADMIN_TOKEN.",
+  'WWW-Authenticate: Bearer realm="administration"\r\n',
+)
+const NOT_UUID = new Problem("INVALID_VISITOR_ID", "The visitor id in the path must be a UUID.")
+
+export class Administration {
+  readonly #token: Secrets
+  readonly #queries: EventQueries
+  readonly #exports: Exports
+  readonly #run: Runner
+
+  constructor(token: string, queries: EventQueries, exports: Exports, run: Runner) {
+    this.#token = new Secrets([token])
+    this.#queries = queries
+    this.#exports = exports
+    this.#run = run
+  }
+
+  /** The visitor of the path, for the bearer of the token. */
+  #visitor(req: HttpRequest, id: string): string | Problem {
+    const given = bearerToken(req.getHeader("authorization"))
+    if (given === null || !this.#token.accepts(given)) return UNAUTHORIZED
+    return UUID.test(id) ? id.toLowerCase() : NOT_UUID
+  }
+
+  exportVisitor(exchange: Exchange, req: HttpRequest, id: string) {
+    const visitor = this.#visitor(req, id)
+    if (visitor instanceof Problem) return exchange.refuse(visitor)
+    this.#exports.visitor(visitor, exchange)
+  }
+
+  eraseVisitor(exchange: Exchange, req: HttpRequest, id: string) {
+    const visitor = this.#visitor(req, id)
+    if (visitor instanceof Problem) return exchange.refuse(visitor)
+    this.#run(this.#queries.eraseVisitor(visitor)).addObserver((exit) => {
+      if (Exit.isFailure(exit)) exchange.fail(Cause.squash(exit.cause))
+      else exchange.json({ success: true, data: { deleted: exit.value.deleted } })
+    })
+  }
+}

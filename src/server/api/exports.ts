@@ -1,0 +1,204 @@
+/** Downloads: rows streamed as CSV or JSON, no faster than the client takes them. */
+import * as Effect from "effect/Effect"
+import { PERIODS, type Period } from "../../domain/period.ts"
+import type { Exchange } from "../http/exchange.ts"
+import { Problem } from "../http/problem.ts"
+import type { Parameters } from "../http/query.ts"
+import type { EventQueries, ExportRow, Figures } from "../services.ts"
+import { EXPORT_FORMATS } from "./parameters.ts"
+
+export const EXPORT_KINDS = ["visitors", "themes", "letters"] as const
+export type ExportKind = (typeof EXPORT_KINDS)[number]
+export type ExportFormat = (typeof EXPORT_FORMATS)[number]
+
+/** Characters gathered before they are written. */
+const PART_LENGTH = 16 * 1024
+/** How long a client may take nothing before it is disconnected, milliseconds. */
+const PATIENCE_MS = 30_000
+/** How long a download may take as a whole, milliseconds. */
+const DEADLINE_MS = 10 * 60_000
+/** Downloads at once: half of the connections to Postgres that answer requests, so that reads find one. */
+const MAX_DOWNLOADS = 3
+/** Themes of an export; the store keeps names, so there is no natural end. */
+const MAX_THEMES = 10_000
+
+/** Spreadsheets run a cell that begins so as a formula (https://owasp.org/www-community/attacks/CSV_Injection). */
+const FORMULA = /^[=+\-@\t\r]/
+
+/** A field of RFC 4180; text that a spreadsheet would run is made text by an apostrophe. */
+export const csvField = (value: unknown): string => {
+  if (value === null || value === undefined) return ""
+  if (typeof value === "number" || typeof value === "boolean") return String(value)
+  const raw = typeof value === "string" ? value : JSON.stringify(value)
+  const text = FORMULA.test(raw) ? `'${raw}` : raw
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+async function* asCsv(
+  rows: AsyncIterable<ExportRow>,
+  columns: ReadonlyArray<string>,
+): AsyncGenerator<string> {
+  yield `${columns.join(",")}\r\n`
+  for await (const row of rows)
+    yield `${columns.map((column) => csvField(Reflect.get(row, column))).join(",")}\r\n`
+}
+
+async function* asJson(rows: AsyncIterable<ExportRow>): AsyncGenerator<string> {
+  let before = "[\n"
+  for await (const row of rows) {
+    yield `${before}${JSON.stringify(row)}`
+    before = ",\n"
+  }
+  yield before === "[\n" ? "[]\n" : "\n]\n"
+}
+
+/** Joins texts to parts that are worth a write. */
+async function* gather(texts: AsyncIterable<string>): AsyncGenerator<string> {
+  let part = ""
+  for await (const text of texts) {
+    part += text
+    if (part.length < PART_LENGTH) continue
+    yield part
+    part = ""
+  }
+  if (part !== "") yield part
+}
+
+const BUSY = new Problem(
+  "TOO_MANY_EXPORTS",
+  `At most ${MAX_DOWNLOADS} downloads run at once; try again shortly.`,
+)
+const LATE = new Problem("STORE_UNAVAILABLE", "The rows could not be read in time; try again later.")
+
+/** Rows that can be given up while the next one is still waited for, which a generator around them could not. */
+class Rows implements AsyncIterable<ExportRow> {
+  readonly #iterator: AsyncIterator<ExportRow>
+
+  constructor(rows: AsyncIterable<ExportRow>) {
+    this.#iterator = rows[Symbol.asyncIterator]()
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<ExportRow> {
+    return this.#iterator
+  }
+
+  /** Ends the rows where they are, and what reads them. */
+  giveUp(): void {
+    void this.#iterator.return?.().catch(() => {})
+  }
+}
+
+/**
+ * Streams parts as the answer. A failure before the first part is answered; a later one breaks the connection. Rows whose
+ * client has left, or that take too long, are given up at once.
+ */
+const send = async (
+  exchange: Exchange,
+  rows: Rows,
+  texts: AsyncIterable<string>,
+  type: string,
+  lines: string,
+  deadlineMs: number,
+): Promise<void> => {
+  let begun = false
+  exchange.onAbort(() => rows.giveUp())
+  const deadline = setTimeout(() => {
+    if (begun) return exchange.abandon()
+    exchange.refuse(LATE)
+    rows.giveUp()
+  }, deadlineMs)
+  try {
+    for await (const part of gather(texts)) {
+      if (!begun) exchange.begin(type, lines)
+      begun = true
+      if (!exchange.open) return
+      if (!exchange.write(part)) await exchange.writable(PATIENCE_MS)
+      if (!exchange.open) return
+    }
+    exchange.end()
+  } catch (cause) {
+    if (begun) exchange.abandon()
+    else exchange.fail(cause)
+  } finally {
+    clearTimeout(deadline)
+  }
+}
+
+async function* rowsOf<A extends object>(
+  effect: Effect.Effect<ReadonlyArray<A>, unknown>,
+): AsyncGenerator<ExportRow> {
+  const rows: ReadonlyArray<A> = await Effect.runPromise(effect)
+  for (const row of rows) yield row
+}
+
+/** Columns of the exports, in their order. */
+export const COLUMNS: { readonly [kind in ExportKind]: ReadonlyArray<string> } = {
+  visitors: ["visitor_id", "first_seen", "last_seen", "events", "page_views", "letters"],
+  themes: ["theme", "views", "percentage"],
+  letters: ["date", "motivation", "anti_motivation", "other", "total"],
+}
+
+export class Exports {
+  readonly #figures: Figures
+  readonly #queries: EventQueries
+  readonly #deadlineMs: number
+  #downloads = 0
+
+  constructor(figures: Figures, queries: EventQueries, deadlineMs = DEADLINE_MS) {
+    this.#figures = figures
+    this.#queries = queries
+    this.#deadlineMs = deadlineMs
+  }
+
+  /** Sends rows, unless as many downloads as may run do. */
+  async #send(
+    exchange: Exchange,
+    iterable: () => AsyncIterable<ExportRow>,
+    texts: (rows: Rows) => AsyncIterable<string>,
+    type: string,
+    lines: string,
+  ): Promise<void> {
+    if (this.#downloads >= MAX_DOWNLOADS) return exchange.refuse(BUSY)
+    this.#downloads++
+    const rows = new Rows(iterable())
+    await send(exchange, rows, texts(rows), type, lines, this.#deadlineMs)
+    this.#downloads--
+  }
+
+  #rows(kind: ExportKind, site: string, period: Period | null): AsyncIterable<ExportRow> {
+    if (kind === "visitors") return this.#queries.exportVisitors(site, period ?? "day")
+    if (kind === "themes") return rowsOf(this.#figures.themes(site, MAX_THEMES, period))
+    return rowsOf(this.#figures.lettersByType(site, period ?? "day"))
+  }
+
+  /** `GET /export/{kind}`: `period` as the figures of that kind have it, `format` CSV by default. */
+  download(kind: ExportKind, exchange: Exchange, parameters: Parameters, site: string) {
+    const period = parameters.oneOf("period", PERIODS, null)
+    const format: ExportFormat = parameters.oneOf("format", EXPORT_FORMATS, "csv")
+    if (parameters.problem !== null) return exchange.refuse(parameters.problem)
+    const name = `${site}-${kind}-${period ?? (kind === "themes" ? "all" : "day")}.${format}`
+    const lines = `Content-Disposition: attachment; filename="${name}"\r\n`
+    const rows = () => this.#rows(kind, site, period)
+    if (format === "json") void this.#send(exchange, rows, asJson, "application/json; charset=utf-8", lines)
+    else
+      void this.#send(
+        exchange,
+        rows,
+        (each) => asCsv(each, COLUMNS[kind]),
+        "text/csv; charset=utf-8; header=present",
+        lines,
+      )
+  }
+
+  /** `GET /visitors/{id}`: every event of a visitor, as a JSON array within the usual envelope. */
+  visitor(visitorId: string, exchange: Exchange) {
+    const enveloped = async function* (rows: Rows) {
+      yield '{"success":true,"data":'
+      yield* asJson(rows)
+      yield "}\n"
+    }
+    const lines = `Content-Disposition: attachment; filename="visitor-${visitorId}.json"\r\n`
+    const rows = () => this.#queries.exportVisitor(visitorId)
+    void this.#send(exchange, rows, enveloped, "application/json; charset=utf-8", lines)
+  }
+}

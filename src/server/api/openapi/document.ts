@@ -1,0 +1,133 @@
+/**
+ * The OpenAPI 3.1 document of a deployment, served at `/openapi.json`. Limits, patterns, ranges, codes and columns are the
+ * very constants that requests are decoded with, and shapes of answers are checked against their types by the compiler.
+ */
+import packageJson from "../../../../package.json" with { type: "json" }
+import { STATUS } from "../../http/problem.ts"
+import { eventSchema, ingestionPaths } from "./ingestion.ts"
+import { clientMessage, serverFrame } from "./live.ts"
+import { content, get, json, type PathItem, siteOf } from "./operation.ts"
+import { problemOf, refusal, refusals, UPGRADE_CODES } from "./problems.ts"
+import { administrationPaths, exportPaths, figurePaths } from "./reading.ts"
+import { text } from "./schema.ts"
+import { enveloped, readiness } from "./shapes.ts"
+
+export type { Operation, Parameter, PathItem } from "./operation.ts"
+
+export interface OpenApiOptions {
+  /** The declared sites; the first is the default one. */
+  readonly sites: ReadonlyArray<string>
+  /** Whether there are administration paths. */
+  readonly administration: boolean
+}
+
+export interface OpenApiDocument {
+  readonly openapi: "3.1.0"
+  readonly [key: string]: unknown
+  readonly paths: { readonly [path: string]: PathItem }
+}
+
+const BASE = "/api/v1/analytics"
+
+const operationPaths: { readonly [path: string]: PathItem } = {
+  "/health": get(
+    "health",
+    "The process answers",
+    "operations",
+    [],
+    json({
+      type: "object",
+      properties: { success: { const: true }, status: { const: "ok" } },
+      required: ["success", "status"],
+      additionalProperties: false,
+    }),
+    [],
+  ),
+  "/ready": {
+    get: {
+      operationId: "ready",
+      summary: "The node can do its work: both stores answer, and the streams have room",
+      tags: ["operations"],
+      responses: {
+        200: { description: "It can.", ...json(enveloped(readiness)) },
+        ...refusals([]),
+        503: refusal("503", ["NOT_READY", "SHUTTING_DOWN"], {
+          anyOf: [problemOf(["NOT_READY"], readiness), problemOf(["SHUTTING_DOWN"])],
+        }),
+      },
+    },
+  },
+  "/metrics": get("metrics", "The Prometheus text format", "operations", [], content("text/plain", text), []),
+  "/openapi.json": get(
+    "openapi",
+    "This API as an OpenAPI 3.1 document",
+    "operations",
+    [],
+    json({ type: "object", required: ["openapi", "info", "paths"] }),
+    [],
+  ),
+}
+
+const livePath = (sites: ReadonlyArray<string>): { readonly [path: string]: PathItem } => ({
+  "/ws/analytics": {
+    get: {
+      operationId: "websocket",
+      summary: "Live figures over WebSocket",
+      description: "Frames from the server are ServerFrame, messages to it ClientMessage.",
+      tags: ["live"],
+      parameters: [siteOf(sites)],
+      responses: {
+        101: { description: "The connection is a WebSocket from here on." },
+        ...refusals(UPGRADE_CODES),
+      },
+    },
+  },
+})
+
+const asset = (operationId: string, summary: string, type: string): PathItem =>
+  get(operationId, summary, "pages", [], content(type, text), [])
+
+const pagePaths: { readonly [path: string]: PathItem } = {
+  "/": asset("dashboard", "The dashboard; `?site=` chooses the site", "text/html"),
+  "/assets/dashboard.js": asset("dashboardScript", "The dashboard's script", "text/javascript"),
+  "/assets/dashboard.css": asset("dashboardStyle", "The dashboard's style sheet", "text/css"),
+  "/tracker.js": asset("tracker", "The tracker, for a script tag", "text/javascript"),
+}
+
+/** The document for a deployment. Pure: the same options give the same document. */
+export const openApiDocument = ({ sites, administration }: OpenApiOptions): OpenApiDocument => ({
+  openapi: "3.1.0",
+  info: {
+    title: packageJson.name,
+    version: packageJson.version,
+    description: `${packageJson.description}. HEAD works wherever GET does, and OPTIONS everywhere. Any other path is 404 NOT_FOUND.`,
+    license: { name: packageJson.license, identifier: packageJson.license },
+  },
+  servers: [{ url: "/" }],
+  tags: ["events", "figures", "exports", "live", "operations", "administration", "pages"].map((name) => ({
+    name,
+  })),
+  security: [],
+  paths: {
+    ...ingestionPaths(BASE, sites),
+    ...figurePaths(BASE, sites),
+    ...exportPaths(BASE, sites),
+    ...(administration && administrationPaths(BASE)),
+    ...operationPaths,
+    ...livePath(sites),
+    ...pagePaths,
+  },
+  components: {
+    schemas: {
+      Event: eventSchema(sites),
+      Problem: problemOf(Object.keys(STATUS)),
+      ServerFrame: serverFrame,
+      ClientMessage: clientMessage,
+    },
+    securitySchemes: {
+      writeKey: { type: "apiKey", in: "header", name: "X-Write-Key", description: "Lifts the rate limit." },
+      writeKeyBearer: { type: "http", scheme: "bearer", description: "The same." },
+      adminToken: { type: "http", scheme: "bearer", description: "ADMIN_TOKEN." },
+    },
+  },
+})

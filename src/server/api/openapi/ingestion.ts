@@ -1,0 +1,157 @@
+/** The paths that take events. */
+import {
+  EVENT_TYPE,
+  ISO_TIMESTAMP,
+  MAX_AGE_MS,
+  MAX_AHEAD_MS,
+  MAX_BATCH_BODY_BYTES,
+  MAX_BATCH_EVENTS,
+  MAX_EVENT_BODY_BYTES,
+  MAX_EVENT_DATA_BYTES,
+  MAX_EVENT_DATA_DEPTH,
+  MAX_URL_LENGTH,
+} from "../../../domain/limits.ts"
+import type { ProblemCode } from "../../http/problem.ts"
+import { json, type PathItem, siteOf } from "./operation.ts"
+import { EVENT_CODES, LISTED_CODES, REQUEST_CODES, refusals } from "./problems.ts"
+import { array, count, matching, nullable, type Schema, shape, text } from "./schema.ts"
+import { enveloped, uuid } from "./shapes.ts"
+
+const KIB = 1024
+const DAY_MS = 86_400_000
+const MINUTE_MS = 60_000
+
+/** What is POSTed for one event. */
+export const eventSchema = (sites: ReadonlyArray<string>): Schema => ({
+  type: "object",
+  description: "Fields that are null count as absent; unknown ones are ignored.",
+  required: ["event_type"],
+  properties: {
+    event_type: {
+      ...matching(EVENT_TYPE),
+      description: "Required; 1 to 50 characters of `a-z 0-9 _ . : -`.",
+    },
+    event_data: {
+      type: ["object", "null"],
+      description: `An object of at most ${MAX_EVENT_DATA_BYTES / KIB} KiB as compact JSON, at most ${MAX_EVENT_DATA_DEPTH} levels deep.`,
+    },
+    page_url: {
+      type: ["string", "null"],
+      description: `A string; cut at ${MAX_URL_LENGTH} UTF-16 code units.`,
+    },
+    referrer: {
+      type: ["string", "null"],
+      description: "A string, cut likewise; without it the `Referer` header is taken.",
+    },
+    id: {
+      ...nullable(uuid),
+      description: "A UUID, the event's idempotency key: it counts once however often it is sent.",
+    },
+    timestamp: {
+      anyOf: [matching(ISO_TIMESTAMP), { type: "number" }, { type: "null" }],
+      description: `When it happened: ISO 8601 with \`Z\` or an offset, or unix milliseconds, from ${MAX_AGE_MS / DAY_MS} days ago to ${MAX_AHEAD_MS / MINUTE_MS} minutes ahead; without it the time of receipt.`,
+    },
+    visitor_id: { ...nullable(uuid), description: "A UUID; without it the visitor is found otherwise." },
+    site: {
+      ...nullable({ type: "string", enum: sites }),
+      description: "A declared site; goes before the parameter of the same name.",
+    },
+  },
+})
+
+const NUMBER_HEADER = { schema: count }
+/** Of the first draft of the IETF's RateLimit fields; only where there is a limit. */
+const RATE_HEADERS = {
+  "RateLimit-Limit": NUMBER_HEADER,
+  "RateLimit-Remaining": NUMBER_HEADER,
+  "RateLimit-Reset": NUMBER_HEADER,
+  "RateLimit-Policy": { schema: text },
+}
+
+const post = (
+  operationId: string,
+  summary: string,
+  sites: ReadonlyArray<string>,
+  bodies: { readonly [type: string]: Schema },
+  done: Schema,
+  codes: ReadonlyArray<ProblemCode>,
+): PathItem => ({
+  post: {
+    operationId,
+    summary,
+    tags: ["events"],
+    parameters: [
+      siteOf(sites),
+      {
+        name: "X-Visitor-Id",
+        in: "header",
+        required: false,
+        schema: uuid,
+        description: "The visitor of events that name none.",
+      },
+      {
+        name: "maicivy_session",
+        in: "cookie",
+        required: false,
+        schema: text,
+        description: "The visitor where there is no other, when it is a UUID.",
+      },
+    ],
+    security: [{}, { writeKey: [] }, { writeKeyBearer: [] }],
+    requestBody: {
+      required: true,
+      content: Object.fromEntries(Object.entries(bodies).map(([type, schema]) => [type, { schema }])),
+    },
+    responses: {
+      201: { description: "Every accepted event is durable.", headers: RATE_HEADERS, ...json(done) },
+      ...refusals(codes),
+    },
+  },
+})
+
+const tracked: Schema = {
+  type: "object",
+  properties: { success: { const: true }, message: text },
+  required: ["success", "message"],
+  additionalProperties: false,
+}
+
+const batchReport = shape<{ accepted: number; rejected: unknown }>({
+  accepted: { ...count, maximum: MAX_BATCH_EVENTS },
+  rejected: array(
+    shape<{ index: number; code: string; error: string }>({
+      index: { ...count, exclusiveMaximum: MAX_BATCH_EVENTS },
+      code: { type: "string", enum: LISTED_CODES },
+      error: text,
+    }),
+  ),
+})
+
+export const ingestionPaths = (base: string, sites: ReadonlyArray<string>) => {
+  const event: Schema = { $ref: "#/components/schemas/Event" }
+  const batch = array(event, { maxItems: MAX_BATCH_EVENTS })
+  const lines: Schema = { ...text, description: "One event a line." }
+  return {
+    [`${base}/event`]: post(
+      "sendEvent",
+      `One event, at most ${MAX_EVENT_BODY_BYTES / KIB} KiB`,
+      sites,
+      { "application/json": event, "text/plain": event },
+      tracked,
+      [...REQUEST_CODES, ...EVENT_CODES],
+    ),
+    [`${base}/events`]: post(
+      "sendEvents",
+      `Up to ${MAX_BATCH_EVENTS.toLocaleString("en")} events and ${MAX_BATCH_BODY_BYTES / KIB / KIB} MiB; valid ones are kept when others are not`,
+      sites,
+      {
+        "application/json": batch,
+        "text/plain": batch,
+        "application/x-ndjson": lines,
+        "application/ndjson": lines,
+      },
+      enveloped(batchReport),
+      [...REQUEST_CODES, "TOO_MANY_EVENTS"],
+    ),
+  }
+}

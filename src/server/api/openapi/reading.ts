@@ -1,0 +1,174 @@
+/** The paths of figures, exports and administration. */
+import { UUID } from "../../../domain/limits.ts"
+import { MAX_HEATMAP_POINTS } from "../../../events/heatmap.ts"
+import { CURSOR } from "../../../events/timeline.ts"
+import { COLUMNS, EXPORT_KINDS, type ExportKind } from "../exports.ts"
+import {
+  EXPORT_FORMATS,
+  HEATMAP_HOURS,
+  HISTORY_MINUTES,
+  THEMES_LIMIT,
+  TIMELINE_LIMIT,
+  TIMELINE_OFFSET,
+} from "../parameters.ts"
+import { figure, get, json, type PathItem, periodOr, query, range, siteOf } from "./operation.ts"
+import { ADMIN_CODES, EXPORT_CODES, refusals } from "./problems.ts"
+import { array, count, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"
+import * as shapes from "./shapes.ts"
+
+/** The statistics endpoints. */
+export const figurePaths = (
+  base: string,
+  sites: ReadonlyArray<string>,
+): { readonly [path: string]: PathItem } => {
+  const site = siteOf(sites)
+  return {
+    [`${base}/sites`]: figure(
+      "sites",
+      "The declared sites, the default one first",
+      [site],
+      shape<{ sites: unknown; default: string }>({ sites: array(text, { minItems: 1 }), default: text }),
+    ),
+    [`${base}/realtime`]: figure(
+      "realtime",
+      "Today's figures, and who is there now",
+      [site],
+      shapes.realtime,
+    ),
+    [`${base}/stats`]: figure("stats", "Figures of a period", [site, periodOr("day")], shapes.stats),
+    [`${base}/themes`]: figure(
+      "themes",
+      "Most viewed themes, ties by name",
+      [site, range("limit", THEMES_LIMIT, "Themes of the answer."), periodOr(null)],
+      array(shapes.theme, { maxItems: THEMES_LIMIT.max }),
+    ),
+    [`${base}/letters`]: figure(
+      "letters",
+      "Letters, with every day of the period",
+      [site, periodOr("day")],
+      shapes.letters,
+    ),
+    [`${base}/timeline`]: figure(
+      "timeline",
+      "Raw events, newest first",
+      [
+        site,
+        range("limit", TIMELINE_LIMIT, "Events of the answer."),
+        range("offset", TIMELINE_OFFSET, "Events to skip."),
+        query("cursor", matching(CURSOR), "`next_cursor` of an earlier answer; goes before `offset`."),
+      ],
+      array(shapes.timelineEvent, { maxItems: TIMELINE_LIMIT.max }),
+      shape<{ limit: number; offset: number; count: number; next_cursor: string | null }>({
+        limit: { type: "integer", minimum: TIMELINE_LIMIT.min, maximum: TIMELINE_LIMIT.max },
+        offset: count,
+        count,
+        next_cursor: nullable(matching(CURSOR)),
+      }),
+    ),
+    [`${base}/heatmap`]: figure(
+      "heatmap",
+      "Positions of clicks, most clicked first",
+      [
+        site,
+        query("page_url", text, "One page, exactly as it was sent; without it all pages."),
+        query("page", text, "The same as `page_url`, which goes before it."),
+        range("hours", HEATMAP_HOURS, "Length of the window that ends now."),
+      ],
+      array(shapes.heatmapPoint, { maxItems: MAX_HEATMAP_POINTS }),
+      shape<{ page_url: string | null; hours: number; count: number }>({
+        page_url: { type: ["string", "null"] },
+        hours: { type: "integer", minimum: HEATMAP_HOURS.min, maximum: HEATMAP_HOURS.max },
+        count,
+      }),
+    ),
+    [`${base}/history`]: figure(
+      "history",
+      "The last minutes, one by one, oldest first",
+      [site, range("minutes", HISTORY_MINUTES, "Length of the window that ends now.")],
+      array(shapes.minuteOfHistory, { maxItems: HISTORY_MINUTES.max }),
+      shape<{ minutes: number; until: string }>({
+        minutes: { type: "integer", minimum: HISTORY_MINUTES.min, maximum: HISTORY_MINUTES.max },
+        until: instant,
+      }),
+    ),
+    [`${base}/yesterday`]: figure(
+      "yesterday",
+      "How the day before grew, minute by minute",
+      [site],
+      shapes.dayCourse,
+    ),
+  }
+}
+
+const EXPORT_ROWS: { readonly [kind in ExportKind]: Schema } = {
+  visitors: shapes.visitorSummary,
+  themes: shapes.theme,
+  letters: shapes.lettersOfDay,
+}
+
+/** The downloads. */
+export const exportPaths = (
+  base: string,
+  sites: ReadonlyArray<string>,
+): { readonly [path: string]: PathItem } =>
+  Object.fromEntries(
+    EXPORT_KINDS.map((kind) => [
+      `${base}/export/${kind}`,
+      get(
+        `export_${kind}`,
+        `A download of ${kind}: ${COLUMNS[kind].map((column) => `\`${column}\``).join(", ")}`,
+        "exports",
+        [
+          siteOf(sites),
+          periodOr(kind === "themes" ? null : "day"),
+          query(
+            "format",
+            { type: "string", enum: [...EXPORT_FORMATS], default: EXPORT_FORMATS[0] },
+            "CSV (RFC 4180) or a JSON array.",
+          ),
+        ],
+        {
+          headers: { "Content-Disposition": { required: true, schema: text } },
+          content: {
+            "text/csv": { schema: { type: "string", pattern: `^${COLUMNS[kind].join(",")}\\r\\n` } },
+            "application/json": { schema: array(EXPORT_ROWS[kind]) },
+          },
+        },
+        EXPORT_CODES,
+      ),
+    ]),
+  )
+
+/** What is only there with an `ADMIN_TOKEN`. */
+export const administrationPaths = (base: string): { readonly [path: string]: PathItem } => {
+  const operation = (operationId: string, summary: string, data: Schema) => ({
+    operationId,
+    summary,
+    tags: ["administration"],
+    parameters: [
+      {
+        name: "id",
+        in: "path",
+        required: true,
+        schema: matching(UUID),
+        description: "The visitor.",
+      } as const,
+    ],
+    security: [{ adminToken: [] }],
+    responses: { 200: { description: summary, ...json(shapes.enveloped(data)) }, ...refusals(ADMIN_CODES) },
+  })
+  return {
+    [`${base}/visitors/{id}`]: {
+      get: operation(
+        "exportVisitor",
+        "Every raw event of a visitor, of all sites, oldest first",
+        array(shapes.visitorEvent),
+      ),
+      delete: operation(
+        "eraseVisitor",
+        "Erase every raw event of a visitor, of all sites",
+        shape<{ deleted: number }>({ deleted: count }),
+      ),
+    },
+  }
+}

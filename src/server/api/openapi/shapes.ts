@@ -1,0 +1,116 @@
+/** Shapes of what is answered. The compiler holds each equal to the type that the code answers with. */
+import type { Letters, LettersOfDay, Realtime, Stats, ThemeViews } from "../../../aggregates/figures.ts"
+import { EVENT_TYPE, MAX_URL_LENGTH, UUID } from "../../../domain/limits.ts"
+import { PERIODS } from "../../../domain/period.ts"
+import type { HeatmapPoint } from "../../../events/heatmap.ts"
+import type { DayCourse, MinuteOfHistory } from "../../../events/history.ts"
+import type { TimelineEvent } from "../../../events/timeline.ts"
+import type { VisitorSummary } from "../../../events/visitors.ts"
+import type { ReadinessReport } from "../../services.ts"
+import { array, count, day, instant, matching, type Schema, shape, text } from "./schema.ts"
+
+export const uuid = matching(UUID)
+/** As the server writes them. */
+export const uuidOut = { type: "string", format: "uuid" } as const
+export const period = { type: "string", enum: [...PERIODS] }
+const rate = { type: "number", minimum: 0 } as const
+const percentage = { type: "number", minimum: 0, maximum: 100 } as const
+
+export const realtime = shape<Realtime>({
+  current_visitors: count,
+  unique_today: count,
+  total_events: count,
+  letters_today: count,
+  timestamp: { ...count, description: "Unix seconds." },
+})
+
+export const stats = shape<Stats>({
+  period,
+  period_key: { type: "string", pattern: "^\\d{4}-(\\d{2}-\\d{2}|W\\d{2}|\\d{2})$" },
+  total_events: count,
+  page_views: count,
+  letters_generated: count,
+  unique_visitors: count,
+  conversion_rate: { ...rate, description: "Letters by unique visitors; 0 without visitors." },
+})
+
+export const theme = shape<ThemeViews>({ theme: text, views: count, percentage })
+
+export const letters = shape<Letters>({
+  period,
+  total: count,
+  motivation: count,
+  anti_motivation: count,
+  unique_visitors: count,
+  conversion_rate: rate,
+  history: array(shape<Letters["history"][number]>({ date: day, count }), { minItems: 1, maxItems: 31 }),
+})
+
+export const lettersOfDay = shape<LettersOfDay>({
+  date: day,
+  motivation: count,
+  anti_motivation: count,
+  other: count,
+  total: count,
+})
+
+const timelineFields = {
+  id: uuidOut,
+  visitor_id: uuidOut,
+  event_type: matching(EVENT_TYPE),
+  event_data: { type: ["object", "null"] },
+  page_url: { type: ["string", "null"], maxLength: MAX_URL_LENGTH },
+  referrer: { type: ["string", "null"], maxLength: MAX_URL_LENGTH },
+  created_at: instant,
+}
+export const timelineEvent = shape<TimelineEvent>(timelineFields)
+
+/** As the administration exports it: with its site. */
+export const visitorEvent = shape<{ site: string } & TimelineEvent>({ site: text, ...timelineFields })
+
+export const heatmapPoint = shape<HeatmapPoint>({
+  x: { type: "number" },
+  y: { type: "number" },
+  count: { type: "integer", minimum: 1 },
+})
+
+export const minuteOfHistory = shape<MinuteOfHistory>({ time: instant, events: count, visitors: count })
+
+export const dayCourse = shape<DayCourse>({
+  date: day,
+  from: instant,
+  until: instant,
+  total_events: array(count),
+  page_views: array(count),
+  letters: array(count),
+  unique_visitors: array(count),
+})
+
+export const visitorSummary = shape<VisitorSummary>({
+  visitor_id: uuidOut,
+  first_seen: instant,
+  last_seen: instant,
+  events: count,
+  page_views: count,
+  letters: count,
+})
+
+export const readiness = shape<ReadinessReport>({
+  ready: { type: "boolean" },
+  redis: { type: "string", enum: ["up", "down"] },
+  postgres: {
+    type: "string",
+    enum: ["up", "down", "migrated"],
+    description: "migrated: a newer version has changed the schema; this node only takes events.",
+  },
+  backlog: { type: ["integer", "null"], minimum: 0 },
+  oldest_event_age_seconds: { type: ["number", "null"], minimum: 0 },
+})
+
+/** `{"success": true, "data": …, "meta"?: …}`. */
+export const enveloped = (data: Schema, meta?: Schema): Schema => ({
+  type: "object",
+  properties: { success: { const: true }, data, ...(meta && { meta }) },
+  required: ["success", "data", ...(meta ? ["meta"] : [])],
+  additionalProperties: false,
+})

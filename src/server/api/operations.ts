@@ -1,0 +1,50 @@
+/** What operators ask: liveness, readiness, metrics. */
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
+import { RETRY_AFTER_S } from "../http/problem.ts"
+import type { Runner } from "../readCache.ts"
+import type { MetricsText, Readiness } from "../services.ts"
+
+const NO_STORE = "Cache-Control: no-store\r\n"
+
+export class Operations {
+  readonly #readiness: Readiness
+  readonly #metricsText: MetricsText
+  readonly #run: Runner
+
+  constructor(readiness: Readiness, metricsText: MetricsText, run: Runner) {
+    this.#readiness = readiness
+    this.#metricsText = metricsText
+    this.#run = run
+  }
+
+  /** `GET /health`: the process answers. */
+  health(exchange: Exchange): void {
+    exchange.json({ success: true, status: "ok" })
+  }
+
+  /** `GET /ready`: the process can do its work; 503 with the same report when it cannot. */
+  ready(exchange: Exchange): void {
+    this.#run(this.#readiness.check).addObserver((exit) => {
+      if (Exit.isFailure(exit)) return exchange.fail(Cause.squash(exit.cause))
+      const data = exit.value
+      if (data.ready) return exchange.json({ success: true, data })
+      const error = "Not ready: see data for the part that is missing."
+      exchange.answer(
+        "503 Service Unavailable",
+        JSON_TYPE,
+        JSON.stringify({ success: false, error, code: "NOT_READY", data }),
+        { lines: `Retry-After: ${RETRY_AFTER_S}\r\n${NO_STORE}` },
+      )
+    })
+  }
+
+  /** `GET /metrics`: the Prometheus text format. */
+  metrics(exchange: Exchange): void {
+    this.#run(this.#metricsText.scrape).addObserver((exit) => {
+      if (Exit.isFailure(exit)) exchange.fail(Cause.squash(exit.cause))
+      else exchange.answer("200 OK", exit.value.contentType, exit.value.body, { lines: NO_STORE })
+    })
+  }
+}

@@ -1,0 +1,183 @@
+/** The statistics endpoints: parameters, the figures they ask for, and answers kept ready for a moment. */
+
+import type { HttpRequest } from "uWebSockets.js"
+import { gzip } from "node:zlib"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { decodeSite, Rejection } from "../../domain/event.ts"
+import { PERIODS } from "../../domain/period.ts"
+import type { StoreError } from "../../stores/errors.ts"
+import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
+import { Problem } from "../http/problem.ts"
+import { Parameters } from "../http/query.ts"
+import { ReadCache, type Runner } from "../readCache.ts"
+import type { EventQueries, Figures } from "../services.ts"
+import {
+  HEATMAP_HOURS,
+  HISTORY_MINUTES,
+  THEMES_LIMIT,
+  TIMELINE_LIMIT,
+  TIMELINE_OFFSET,
+} from "./parameters.ts"
+
+/**
+ * How long one answer serves all who ask the same, in milliseconds: at least a moment; then fifty times what it took to make,
+ * so that one question asked again and again takes a fiftieth of a store's time; but no longer than a dashboard looks away.
+ */
+const keepMs = (tookMs: number): number => Math.min(Math.max(200, 50 * tookMs), 5000)
+const MAX_ANSWERS = 256
+/** Bytes of all answers that are kept. */
+const MAX_KEPT_BYTES = 8 * 1024 * 1024
+/** Bytes from which gzip saves a packet. */
+const MIN_GZIP_BYTES = 1024
+
+export interface Sites {
+  readonly declared: ReadonlySet<string>
+  readonly default: string
+}
+
+/** The site a read asks for. */
+export const readSite = (parameters: Parameters, sites: Sites): string => {
+  const site = decodeSite(parameters.text("site"), { site: sites.default, sites: sites.declared })
+  if (!(site instanceof Rejection)) return site
+  parameters.problem ??= new Problem(site.code, site.error)
+  return sites.default
+}
+
+/** A read as its parameters describe it: the key under which equal ones are shared, and the answer's body. */
+interface Read {
+  readonly key: string
+  readonly load: () => Effect.Effect<unknown, StoreError>
+}
+
+type Endpoint = (parameters: Parameters, site: string) => Read
+
+const data = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<unknown, StoreError> =>
+  Effect.map(effect, (value) => ({ success: true, data: value }))
+
+/** The body compressed, or the body itself when that fails. */
+const compress = (body: Buffer): Promise<Buffer> =>
+  new Promise((resolve) => {
+    gzip(body, (failure, compressed) => resolve(failure === null ? compressed : body))
+  })
+
+/** The endpoints by their names in the contract. */
+const endpoints = (figures: Figures, queries: EventQueries, sites: Sites) => ({
+  sites: (() => ({
+    key: "",
+    load: () =>
+      Effect.succeed({ success: true, data: { sites: [...sites.declared], default: sites.default } }),
+  })) satisfies Endpoint,
+
+  realtime: ((_, site) => ({ key: "", load: () => data(figures.realtime(site)) })) satisfies Endpoint,
+
+  stats: ((parameters, site) => {
+    const period = parameters.oneOf("period", PERIODS, "day")
+    return { key: period, load: () => data(figures.stats(site, period)) }
+  }) satisfies Endpoint,
+
+  themes: ((parameters, site) => {
+    const limit = parameters.integer("limit", THEMES_LIMIT)
+    const period = parameters.oneOf("period", PERIODS, null)
+    return { key: `${limit} ${period}`, load: () => data(figures.themes(site, limit, period)) }
+  }) satisfies Endpoint,
+
+  letters: ((parameters, site) => {
+    const period = parameters.oneOf("period", PERIODS, "day")
+    return { key: period, load: () => data(figures.letters(site, period)) }
+  }) satisfies Endpoint,
+
+  timeline: ((parameters, site) => {
+    const limit = parameters.integer("limit", TIMELINE_LIMIT)
+    const offset = parameters.integer("offset", TIMELINE_OFFSET)
+    const cursor = parameters.text("cursor")
+    if (cursor !== null && !queries.isCursor(cursor))
+      parameters.refuse("cursor", cursor, "a next_cursor of an earlier answer")
+    const load = () =>
+      Effect.map(queries.timeline({ site, limit, offset, cursor }), ({ rows, nextCursor }) => ({
+        success: true,
+        data: rows,
+        meta: { limit, offset, count: rows.length, next_cursor: nextCursor },
+      }))
+    return { key: `${limit} ${offset} ${cursor}`, load }
+  }) satisfies Endpoint,
+
+  heatmap: ((parameters, site) => {
+    const pageUrl = parameters.text("page_url") ?? parameters.text("page")
+    const hours = parameters.integer("hours", HEATMAP_HOURS)
+    const load = () =>
+      Effect.map(queries.heatmap({ site, pageUrl: pageUrl || null, hours }), (points) => ({
+        success: true,
+        data: points,
+        meta: { page_url: pageUrl || null, hours, count: points.length },
+      }))
+    // As JSON, for a page may be called "null".
+    return { key: JSON.stringify([hours, pageUrl || null]), load }
+  }) satisfies Endpoint,
+
+  history: ((parameters, site) => {
+    const minutes = parameters.integer("minutes", HISTORY_MINUTES)
+    const load = () =>
+      Effect.map(queries.history({ site, minutes }), ({ minutes: rows, until }) => ({
+        success: true,
+        data: rows,
+        meta: { minutes, until: new Date(until).toISOString() },
+      }))
+    return { key: `${minutes}`, load }
+  }) satisfies Endpoint,
+
+  yesterday: ((_, site) => ({ key: "", load: () => data(queries.yesterday(site)) })) satisfies Endpoint,
+})
+
+export type ReadEndpoint = keyof ReturnType<typeof endpoints>
+
+export class Reads {
+  readonly #endpoints: ReturnType<typeof endpoints>
+  readonly #sites: Sites
+  readonly #answers: ReadCache<Buffer>
+  /** Compressed copies, for as long as their answers are kept. */
+  readonly #gzipped = new WeakMap<Buffer, Promise<Buffer>>()
+
+  constructor(figures: Figures, queries: EventQueries, sites: Sites, run: Runner) {
+    this.#endpoints = endpoints(figures, queries, sites)
+    this.#sites = sites
+    this.#answers = new ReadCache<Buffer>({
+      run,
+      keepMs,
+      maxEntries: MAX_ANSWERS,
+      weigh: (body) => body.length,
+      maxWeight: MAX_KEPT_BYTES,
+    })
+  }
+
+  /** Answers one of the statistics endpoints. */
+  answer(endpoint: ReadEndpoint, exchange: Exchange, req: HttpRequest) {
+    const parameters = new Parameters(req.getQuery() ?? "")
+    const site = readSite(parameters, this.#sites)
+    const read = this.#endpoints[endpoint](parameters, site)
+    if (parameters.problem !== null) return exchange.refuse(parameters.problem)
+    const load = () => Effect.map(read.load(), (value) => Buffer.from(JSON.stringify(value)))
+    const key = `${endpoint} ${site} ${read.key}`
+    this.#answers.get(key, load, (plain) => {
+      if (Exit.isFailure(plain)) return exchange.fail(Cause.squash(plain.cause))
+      if (!exchange.headers.gzip || plain.value.length < MIN_GZIP_BYTES)
+        return exchange.answer("200 OK", JSON_TYPE, plain.value, PLAIN)
+      void this.#compressed(plain.value).then((body) =>
+        exchange.answer("200 OK", JSON_TYPE, body, body === plain.value ? PLAIN : GZIPPED),
+      )
+    })
+  }
+
+  #compressed(body: Buffer): Promise<Buffer> {
+    const known = this.#gzipped.get(body)
+    if (known !== undefined) return known
+    const compressed = compress(body)
+    this.#gzipped.set(body, compressed)
+    return compressed
+  }
+}
+
+/** Shared here for a moment only: browsers and proxies keep nothing. */
+const PLAIN = { lines: "Cache-Control: no-store\r\nVary: Accept-Encoding\r\n" }
+const GZIPPED = { lines: `${PLAIN.lines}Content-Encoding: gzip\r\n` }

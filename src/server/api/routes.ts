@@ -1,0 +1,113 @@
+/** Every path of the HTTP API, once. */
+
+import { WEBSOCKET_PATH } from "../dashboards/connections.ts"
+import { Problem } from "../http/problem.ts"
+import { Parameters } from "../http/query.ts"
+import type { Handler, Method, Route, Routes } from "../http/router.ts"
+import type { Runner } from "../readCache.ts"
+import type { Services } from "../services.ts"
+import { Administration } from "./administration.ts"
+import { ASSET_PATHS, Assets } from "./assets.ts"
+import { EXPORT_KINDS, Exports } from "./exports.ts"
+import type { Ingest } from "./ingest.ts"
+import { OpenApi } from "./openapi/answer.ts"
+import { Operations } from "./operations.ts"
+import { type ReadEndpoint, Reads, readSite, type Sites } from "./reads.ts"
+
+const BASE = "/api/v1/analytics"
+export const EVENT_PATH = `${BASE}/event`
+const VISITORS_PREFIX = `${BASE}/visitors/`
+
+const READS: ReadonlyArray<ReadEndpoint> = [
+  "sites",
+  "realtime",
+  "stats",
+  "themes",
+  "letters",
+  "timeline",
+  "heatmap",
+  "history",
+  "yesterday",
+]
+
+const UPGRADE_REQUIRED = new Problem(
+  "UPGRADE_REQUIRED",
+  "This path speaks WebSocket only.",
+  "Upgrade: websocket\r\n",
+)
+
+export interface RouteOptions {
+  readonly ingest: Ingest
+  readonly services: Services
+  readonly sites: Sites
+  readonly adminToken: string | null
+  /** `false` leaves what an operator asks of any node: health, readiness, metrics. */
+  readonly serving: boolean
+  readonly run: Runner
+  /** Milliseconds that a download may take. */
+  readonly exportDeadlineMs?: number | undefined
+}
+
+/** The routes of a server. */
+export const apiRoutes = ({
+  ingest,
+  services,
+  sites,
+  adminToken,
+  serving,
+  run,
+  exportDeadlineMs,
+}: RouteOptions): Routes => {
+  const { figures, queries, readiness, metricsText } = services
+  const reads = new Reads(figures, queries, sites, run)
+  const exports = new Exports(figures, queries, exportDeadlineMs)
+  const operations = new Operations(readiness, metricsText, run)
+  const assets = new Assets()
+
+  const exact = new Map<string, Route>()
+  const add = (path: string, name: string, cors: boolean, handlers: { [method in Method]?: Handler }) => {
+    exact.set(path, { name, cors, handlers })
+  }
+
+  add("/health", "health", true, { GET: (exchange) => operations.health(exchange) })
+  add("/ready", "ready", true, { GET: (exchange) => operations.ready(exchange) })
+  add("/metrics", "metrics", false, { GET: (exchange) => operations.metrics(exchange) })
+  if (!serving) return { exact, prefixes: [] }
+
+  const openApi = new OpenApi({ sites: [...sites.declared], administration: adminToken !== null })
+  add("/openapi.json", "openapi", true, { GET: (exchange) => openApi.answer(exchange) })
+
+  add(EVENT_PATH, "event", true, { POST: (exchange, req) => ingest.event(exchange, req) })
+  add(`${BASE}/events`, "events", true, { POST: (exchange, req) => ingest.events(exchange, req) })
+  for (const endpoint of READS)
+    add(`${BASE}/${endpoint}`, endpoint, true, {
+      GET: (exchange, req) => reads.answer(endpoint, exchange, req),
+    })
+  for (const kind of EXPORT_KINDS)
+    add(`${BASE}/export/${kind}`, "export", true, {
+      GET: (exchange, req) => {
+        const parameters = new Parameters(req.getQuery() ?? "")
+        exports.download(kind, exchange, parameters, readSite(parameters, sites))
+      },
+    })
+  add(WEBSOCKET_PATH, "websocket", false, { GET: (exchange) => exchange.refuse(UPGRADE_REQUIRED) })
+  for (const [path, name] of ASSET_PATHS)
+    add(path, name, path === "/tracker.js", {
+      GET: (exchange, req) => assets.answer(path, exchange, req),
+    })
+
+  // Without a token there is no such path.
+  if (adminToken === null) return { exact, prefixes: [] }
+  const administration = new Administration(adminToken, queries, exports, run)
+  const visitors: Route = {
+    name: "visitors",
+    cors: false,
+    handlers: {
+      GET: (exchange, req, path) =>
+        administration.exportVisitor(exchange, req, path.slice(VISITORS_PREFIX.length)),
+      DELETE: (exchange, req, path) =>
+        administration.eraseVisitor(exchange, req, path.slice(VISITORS_PREFIX.length)),
+    },
+  }
+  return { exact, prefixes: [[VISITORS_PREFIX, visitors]] }
+}

@@ -1,0 +1,272 @@
+/** Dashboards' connections: who may connect, what they may say, and when they are dropped. */
+import type {
+  HttpRequest,
+  HttpResponse,
+  TemplatedApp,
+  us_socket_context_t,
+  WebSocket,
+  WebSocketBehavior,
+} from "uWebSockets.js"
+import { decodeSite, Rejection } from "../../domain/event.ts"
+import type { Metrics } from "../../metrics/metrics.ts"
+import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
+import type { Cors } from "../http/cors.ts"
+import { readHeaders } from "../http/headers.ts"
+import { Problem, SHUTTING_DOWN } from "../http/problem.ts"
+import { Parameters } from "../http/query.ts"
+import type { FanOut, Listener } from "./fanOut.ts"
+import { type Hub, TOPICS, type Topic, topicOf } from "./hub.ts"
+import { decodeMessage, MessageError } from "./protocol.ts"
+
+export const WEBSOCKET_PATH = "/ws/analytics"
+
+/** Bytes of a message that is understood. */
+const MAX_MESSAGE_BYTES = 1024
+/** Bytes up to which a larger message is answered with an error; beyond, the connection is closed with 1009. */
+const MAX_ANSWERED_BYTES = 16 * 1024
+/** Bytes at which the library breaks the connection while a message still arrives, so that none fills the memory. */
+const MAX_RECEIVED_BYTES = 64 * 1024
+/** Messages a second that are understood; what exceeds them is answered with an error. */
+const MESSAGES_PER_SECOND = 10
+/** Messages a second beyond which a client is closed with 1008. */
+const ABUSIVE_MESSAGES_PER_SECOND = 10 * MESSAGES_PER_SECOND
+/** Bytes that may wait for a slow reader, beside what its socket holds; then it is dropped. */
+const MAX_BACKPRESSURE_BYTES = 64 * 1024
+/** Seconds without a frame from a client, pongs included, after which it is gone. */
+const IDLE_TIMEOUT_S = 60
+
+const DEFAULT_TOPICS: ReadonlyArray<Topic> = ["stats", "events"]
+
+const GOING_AWAY = 1001
+const POLICY_VIOLATION = 1008
+const MESSAGE_TOO_BIG = 1009
+
+const BINARY = new MessageError("BINARY_MESSAGE", "Messages must be text.")
+const TOO_LARGE = new MessageError("MESSAGE_TOO_LARGE", `A message may have ${MAX_MESSAGE_BYTES} bytes.`)
+const TOO_MANY = new MessageError(
+  "RATE_LIMITED",
+  `A connection may send ${MESSAGES_PER_SECOND} messages a second.`,
+)
+const FULL = new Problem(
+  "TOO_MANY_CONNECTIONS",
+  "This server has as many connections as it may; try again later.",
+)
+const ADDRESS_FULL = new Problem(
+  "CONNECTION_LIMIT",
+  "Your address has as many connections as it may.",
+  "Retry-After: 10\r\n",
+)
+const FOREIGN_ORIGIN = new Problem("ORIGIN_NOT_ALLOWED", "Pages of this origin may not connect.")
+
+/** One connection. */
+interface Client extends Listener {
+  readonly site: string
+  /** What its address is limited by. */
+  readonly address: string
+  open: boolean
+  /** The second in which messages are counted, `performance.now()` milliseconds. */
+  windowSince: number
+  windowMessages: number
+  /** Why it will be closed, when this side decides so. */
+  dropped: "slow" | "abusive" | "too_large" | null
+}
+
+export interface ConnectionOptions {
+  readonly hub: Hub
+  readonly fanOut: FanOut
+  readonly metrics: Metrics
+  readonly cors: Cors
+  readonly proxies: TrustedProxies
+  readonly sites: ReadonlySet<string>
+  readonly defaultSite: string
+  readonly maxConnections: number
+  readonly maxConnectionsPerAddress: number
+  /** Bytes; see {@link MAX_BACKPRESSURE_BYTES}. */
+  readonly maxBackpressure?: number
+  /** Answers an upgrade that is refused. */
+  readonly refuse: (res: HttpResponse, problem: Problem) => void
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+const errorFrame = (error: MessageError): string =>
+  JSON.stringify({ type: "error", code: error.code, error: error.error })
+
+export class Connections {
+  readonly #options: ConnectionOptions
+  readonly #sockets = new Set<WebSocket<Client>>()
+  readonly #perAddress = new Map<string, number>()
+  #closing = false
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+  }
+
+  /** Registers the WebSocket route. */
+  attach(app: TemplatedApp) {
+    const behavior: WebSocketBehavior<Client> = {
+      maxPayloadLength: MAX_RECEIVED_BYTES,
+      maxBackpressure: this.#options.maxBackpressure ?? MAX_BACKPRESSURE_BYTES,
+      closeOnBackpressureLimit: true,
+      idleTimeout: IDLE_TIMEOUT_S,
+      sendPingsAutomatically: true,
+      upgrade: (res, req, context) => this.#upgrade(res, req, context),
+      open: (ws) => this.#opened(ws),
+      message: (ws, message, isBinary) => this.#received(ws, message, isBinary),
+      dropped: (ws) => {
+        ws.getUserData().dropped ??= "slow"
+      },
+      close: (ws, code) => this.#closed(ws, code),
+    }
+    app.ws(WEBSOCKET_PATH, behavior)
+  }
+
+  #admission(req: HttpRequest, address: string): string | Problem {
+    const { cors, sites, defaultSite, maxConnections, maxConnectionsPerAddress } = this.#options
+    if (this.#closing) return SHUTTING_DOWN
+    const origin = req.getHeader("origin")
+    if (origin !== "" && !cors.allows(origin) && !isOwnOrigin(origin, req.getHeader("host")))
+      return FOREIGN_ORIGIN
+    const parameters = new Parameters(req.getQuery() ?? "")
+    const site = decodeSite(parameters.text("site"), { site: defaultSite, sites })
+    if (parameters.problem !== null) return parameters.problem
+    if (site instanceof Rejection) return new Problem(site.code, site.error)
+    if (this.#sockets.size >= maxConnections) return FULL
+    return (this.#perAddress.get(address) ?? 0) >= maxConnectionsPerAddress ? ADDRESS_FULL : site
+  }
+
+  #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t) {
+    const { proxies } = this.#options
+    const socket = socketAddress(res.getRemoteAddress())
+    const address = limitKey(proxies.client(socket, proxies.any ? readHeaders(req).forwardedFor : ""))
+    const site = this.#admission(req, address)
+    if (site instanceof Problem) {
+      this.#options.metrics.websocketDropped.inc({ reason: site.code.toLowerCase() })
+      return this.#options.refuse(res, site)
+    }
+    const client: Client = {
+      site,
+      address,
+      shard: this.#options.fanOut.shard(),
+      topics: new Set(),
+      open: true,
+      windowSince: 0,
+      windowMessages: 0,
+      dropped: null,
+    }
+    res.upgrade(
+      client,
+      req.getHeader("sec-websocket-key"),
+      firstOf(req.getHeader("sec-websocket-protocol")),
+      req.getHeader("sec-websocket-extensions"),
+      context,
+    )
+  }
+
+  #opened(ws: WebSocket<Client>) {
+    const client = ws.getUserData()
+    this.#sockets.add(ws)
+    this.#perAddress.set(client.address, (this.#perAddress.get(client.address) ?? 0) + 1)
+    this.#options.metrics.websocketConnections.set(this.#sockets.size)
+    const { hub, fanOut } = this.#options
+    fanOut.subscribe(ws, topicOf(client.site, "all"))
+    for (const topic of DEFAULT_TOPICS) fanOut.subscribe(ws, topicOf(client.site, topic))
+    void hub.initialStats(client.site).then((frame) => this.#send(ws, client, frame))
+  }
+
+  #closed(ws: WebSocket<Client>, code: number) {
+    const client = ws.getUserData()
+    client.open = false
+    this.#options.fanOut.left(client)
+    this.#sockets.delete(ws)
+    const left = (this.#perAddress.get(client.address) ?? 1) - 1
+    if (left > 0) this.#perAddress.set(client.address, left)
+    else this.#perAddress.delete(client.address)
+    const { metrics } = this.#options
+    metrics.websocketConnections.set(this.#sockets.size)
+    // 1006 without a reason of ours: the client vanished, or sent more than can be received.
+    const reason = client.dropped ?? (code === 1006 ? "lost" : null)
+    if (reason !== null) metrics.websocketDropped.inc({ reason })
+  }
+
+  #send(ws: WebSocket<Client>, client: Client, text: string) {
+    if (!client.open) return
+    ws.send(text)
+    this.#options.metrics.websocketMessages.inc({ direction: "out" })
+  }
+
+  #end(ws: WebSocket<Client>, client: Client, reason: Client["dropped"], code: number, why: string) {
+    client.dropped = reason
+    ws.end(code, why)
+  }
+
+  #received(ws: WebSocket<Client>, message: ArrayBuffer, isBinary: boolean) {
+    const client = ws.getUserData()
+    this.#options.metrics.websocketMessages.inc({ direction: "in" })
+    const now = this.#options.now()
+    if (now - client.windowSince >= 1000 || now < client.windowSince) {
+      client.windowSince = now
+      client.windowMessages = 0
+    }
+    client.windowMessages++
+    if (client.windowMessages > ABUSIVE_MESSAGES_PER_SECOND)
+      return this.#end(ws, client, "abusive", POLICY_VIOLATION, "too many messages")
+    if (message.byteLength > MAX_ANSWERED_BYTES)
+      return this.#end(ws, client, "too_large", MESSAGE_TOO_BIG, "message too large")
+    const problem =
+      client.windowMessages > MESSAGES_PER_SECOND
+        ? TOO_MANY
+        : isBinary
+          ? BINARY
+          : message.byteLength > MAX_MESSAGE_BYTES
+            ? TOO_LARGE
+            : this.#obey(ws, client, Buffer.from(message).toString("utf8"))
+    if (problem !== null) this.#send(ws, client, errorFrame(problem))
+  }
+
+  #obey(ws: WebSocket<Client>, client: Client, text: string): MessageError | null {
+    const { hub, fanOut, sites } = this.#options
+    const message = decodeMessage(text, sites)
+    if (message instanceof MessageError) return message
+    if (message.type === "ping")
+      this.#send(ws, client, `{"type":"pong","time":${Math.floor(this.#options.now() / 1000)}}`)
+    else if (message.type === "refresh_stats")
+      void hub.initialStats(client.site).then((frame) => this.#send(ws, client, frame))
+    else {
+      const site = message.site ?? client.site
+      const added: Array<Topic> = []
+      for (const topic of new Set(message.topics)) {
+        const name = topicOf(site, topic)
+        if (message.type === "unsubscribe") fanOut.unsubscribe(ws, name)
+        else if (fanOut.subscribe(ws, name)) added.push(topic)
+      }
+      const topics = TOPICS.filter((topic) => client.topics.has(topicOf(site, topic)))
+      this.#send(ws, client, JSON.stringify({ type: "subscribed", site, topics }))
+      for (const topic of added)
+        void hub.firstFrame(site, topic).then((frame) => {
+          if (frame !== null) this.#send(ws, client, frame)
+        })
+    }
+    return null
+  }
+
+  /** Connections open now. */
+  get size(): number {
+    return this.#sockets.size
+  }
+
+  /** Closes every connection with 1001 and refuses new ones. Gives how many there were. */
+  close(): number {
+    this.#closing = true
+    const sockets = [...this.#sockets]
+    for (const ws of sockets) ws.end(GOING_AWAY, "server is stopping")
+    return sockets.length
+  }
+}
+
+/** A client that offers subprotocols expects one of them back, though none means anything here. */
+const firstOf = (protocols: string): string => protocols.split(",", 1)[0]?.trim() ?? ""
+
+/** The dashboard of this very server is always welcome. */
+const isOwnOrigin = (origin: string, host: string): boolean =>
+  URL.canParse(origin) && host !== "" && new URL(origin).host === host.toLowerCase()

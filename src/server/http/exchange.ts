@@ -1,0 +1,237 @@
+/** One request and its answer: safe to use after the client has gone, and counted once whatever happens. */
+import type { HttpResponse } from "uWebSockets.js"
+import type { Metrics } from "../../metrics/metrics.ts"
+import type { RequestHeaders } from "./headers.ts"
+import { failureProblem, type Problem, STATUS } from "./problem.ts"
+
+const COMMON =
+  "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\nContent-Security-Policy: "
+
+/**
+ * Header lines of every answer. They go out as one "value": uWebSockets.js copies it as it is, and a call into it costs
+ * more than the bytes do. No line may end with a CRLF here, for the library adds the last one.
+ */
+const API_SECURITY = `${COMMON}default-src 'none'; frame-ancestors 'none'`
+const PAGE_SECURITY = `${COMMON}default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+
+let last = { type: "", shared: "", own: "", page: false, bytes: Buffer.alloc(0) }
+
+/** The bytes of an answer's header lines. One answer after the other has the same ones, and bytes are handed over faster than text. */
+const headBytes = (type: string, shared: string, own: string, page: boolean): Buffer => {
+  if (last.type !== type || last.shared !== shared || last.own !== own || last.page !== page) {
+    const bytes = Buffer.from(`${type}\r\n${shared}${own}${page ? PAGE_SECURITY : API_SECURITY}`)
+    last = { type, shared, own, page, bytes }
+  }
+  return last.bytes
+}
+
+export const JSON_TYPE = "application/json; charset=utf-8"
+
+/** Status that metrics show for a request whose client left before the answer (nginx's convention). */
+const CLIENT_LEFT = "499"
+
+const METHODS = new Set(["GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"])
+
+/** What all requests of a server share. */
+export class Traffic {
+  readonly metrics: Metrics
+  /** Set at shutdown: answers then close their connections. */
+  closing = false
+  readonly onFault: (cause: unknown) => void
+  #inFlight = 0
+  #idle: (() => void) | null = null
+
+  /** @param onFault told about errors that should not happen, for the log */
+  constructor(metrics: Metrics, onFault: (cause: unknown) => void) {
+    this.metrics = metrics
+    this.onFault = onFault
+  }
+
+  begin(): void {
+    this.#inFlight++
+  }
+
+  end(): void {
+    this.#inFlight--
+    if (this.#inFlight === 0) this.#idle?.()
+  }
+
+  /** Resolves when every request has its answer. */
+  whenIdle(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#inFlight === 0) resolve()
+      else this.#idle = resolve
+    })
+  }
+}
+
+/** A request under way. Every method does nothing once it has been answered or its client has left. */
+export class Exchange {
+  readonly res: HttpResponse
+  /** Name of the route, a label of the request metric. */
+  readonly endpoint: string
+  /** In capitals. */
+  readonly method: string
+  readonly headers: RequestHeaders
+  /** Header lines to send with whatever the answer is, each with its CRLF. */
+  lines: string
+  #open = true
+  #onWritable: (() => void) | null = null
+  #onAbort: (() => void) | null = null
+  readonly #traffic: Traffic
+  readonly #startedAt = performance.now()
+
+  constructor(
+    traffic: Traffic,
+    res: HttpResponse,
+    endpoint: string,
+    method: string,
+    headers: RequestHeaders,
+    lines: string,
+  ) {
+    this.#traffic = traffic
+    this.res = res
+    this.endpoint = endpoint
+    this.method = method
+    this.headers = headers
+    this.lines = lines
+    traffic.begin()
+    res.onAborted(() => {
+      if (!this.#open) return
+      this.#finish(CLIENT_LEFT)
+      this.#onWritable?.()
+      this.#onAbort?.()
+    })
+  }
+
+  /** Whether an answer can still be given. */
+  get open(): boolean {
+    return this.#open
+  }
+
+  /** Runs when the client leaves before the answer has ended. */
+  onAbort(action: () => void): void {
+    this.#onAbort = action
+  }
+
+  #finish(status: string): void {
+    this.#open = false
+    this.#traffic.end()
+    this.#traffic.metrics.requestDuration.record(
+      {
+        endpoint: this.endpoint,
+        method: METHODS.has(this.method) ? this.method : "other",
+        status: status.slice(0, 3),
+      },
+      (performance.now() - this.#startedAt) / 1000,
+    )
+  }
+
+  #writeHead(status: string, type: string, lines: string, page: boolean): void {
+    this.res.writeStatus(status)
+    this.res.writeHeader("Content-Type", headBytes(type, this.lines, lines, page))
+  }
+
+  /**
+   * Answers with a whole body. `lines` are further header lines, each with its CRLF. `close` ends the connection, for a
+   * request whose rest is not worth reading.
+   */
+  answer(
+    status: string,
+    type: string,
+    body: string | Buffer,
+    options: { readonly lines?: string; readonly page?: boolean; readonly close?: boolean } = NO_OPTIONS,
+  ): void {
+    if (!this.#open) return
+    this.#finish(status)
+    const close = this.#traffic.closing || options.close === true
+    this.res.cork(() => {
+      this.#writeHead(status, type, options.lines ?? "", options.page === true)
+      if (this.method === "HEAD") this.res.endWithoutBody(Buffer.byteLength(body), close)
+      else this.res.end(body, close)
+    })
+  }
+
+  /** Answers without a body: 204 and 304. */
+  empty(status: string, lines: string): void {
+    if (!this.#open) return
+    this.#finish(status)
+    this.res.cork(() => {
+      this.res.writeStatus(status)
+      this.res.writeHeader("X-Content-Type-Options", `nosniff\r\n${this.lines}${lines.slice(0, -2)}`)
+      this.res.endWithoutBody()
+    })
+  }
+
+  json(value: unknown): void {
+    this.answer("200 OK", JSON_TYPE, JSON.stringify(value), NO_STORE)
+  }
+
+  refuse(problem: Problem, options: { readonly close?: boolean } = NO_OPTIONS): void {
+    this.answer(STATUS[problem.code], JSON_TYPE, problem.body, {
+      lines: `${problem.headers}Cache-Control: no-store\r\n`,
+      ...options,
+    })
+  }
+
+  /** Refuses what failed for `cause`, a store's error or a fault of ours; the latter is reported for the log. */
+  fail(cause: unknown): void {
+    const problem = failureProblem(cause)
+    if (problem.code === "INTERNAL_ERROR") this.#traffic.onFault(cause)
+    this.refuse(problem)
+  }
+
+  /** Begins a body of unknown length; {@link write} and {@link end} follow. A HEAD is answered at once. */
+  begin(type: string, lines: string): void {
+    if (!this.#open) return
+    if (this.method === "HEAD") this.#finish("200")
+    else
+      this.res.onWritable(() => {
+        this.#onWritable?.()
+        return true
+      })
+    this.res.cork(() => {
+      this.#writeHead("200 OK", type, `${lines}Cache-Control: no-store\r\n`, false)
+      if (this.method === "HEAD") this.res.endWithoutBody()
+    })
+  }
+
+  /** Writes a part; `false` when the client is behind: wait for {@link writable} before the next. */
+  write(part: string): boolean {
+    let flowing = true
+    if (this.#open)
+      this.res.cork(() => {
+        flowing = this.res.write(part)
+      })
+    return flowing
+  }
+
+  /** Resolves when the client has caught up or left; one that takes nothing for `patience` ms is disconnected. */
+  writable(patience: number): Promise<void> {
+    return new Promise((resolve) => {
+      if (!this.#open) return resolve()
+      const timer = setTimeout(() => this.abandon(), patience)
+      this.#onWritable = () => {
+        clearTimeout(timer)
+        this.#onWritable = null
+        resolve()
+      }
+    })
+  }
+
+  end(): void {
+    if (!this.#open) return
+    this.#finish("200")
+    this.res.cork(() => {
+      this.res.end(undefined, this.#traffic.closing)
+    })
+  }
+
+  /** Breaks the connection, so that the client sees that the body is not whole. */
+  abandon(): void {
+    if (this.#open) this.res.close()
+  }
+}
+
+const NO_OPTIONS = {}
+const NO_STORE = { lines: "Cache-Control: no-store\r\n" }

@@ -1,0 +1,82 @@
+/** Query strings: decoding, and parameters whose bad values are refused rather than replaced. */
+import { type IntegerRange, TIMELINE_OFFSET } from "../api/parameters.ts"
+import { Problem } from "./problem.ts"
+
+/** `undefined` for malformed percent-encoding or UTF-8. */
+const decode = (text: string): string | undefined => {
+  if (!text.includes("%") && !text.includes("+")) return text
+  try {
+    return decodeURIComponent(text.replaceAll("+", " "))
+  } catch {
+    return undefined
+  }
+}
+
+const shown = (value: string): string => JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+
+/**
+ * Reads known parameters of one query. The first bad value is kept in {@link problem}; readers then give their defaults,
+ * so a handler reads all it needs and asks once. Parameters that are never read are ignored, however malformed.
+ */
+export class Parameters {
+  problem: Problem | null = null
+  readonly #pairs: Array<readonly [name: string, raw: string]> = []
+
+  constructor(query: string) {
+    if (query === "") return
+    for (const part of query.split("&")) {
+      const at = part.indexOf("=")
+      const name = decode(at < 0 ? part : part.slice(0, at))
+      if (name !== undefined && name !== "") this.#pairs.push([name, at < 0 ? "" : part.slice(at + 1)])
+    }
+  }
+
+  /** Refuses a parameter: the message names it, its value and what it should be. */
+  refuse(name: string, value: string, expected: string): void {
+    this.problem ??= new Problem("INVALID_PARAMETER", `${name} is ${shown(value)}: it should be ${expected}.`)
+  }
+
+  /** A parameter's text, or `null` when it is absent. Given twice, it must have said the same. */
+  text(name: string): string | null {
+    let found: string | null = null
+    for (const [each, raw] of this.#pairs) {
+      if (each !== name) continue
+      const value = decode(raw)
+      if (value === undefined) {
+        this.refuse(name, raw, "percent-encoded UTF-8")
+        return null
+      }
+      // Postgres has no such text, so nothing could match it.
+      if (value.includes("\u0000")) {
+        this.refuse(name, value, "text without NUL")
+        return null
+      }
+      if (found !== null && found !== value) {
+        this.problem ??= new Problem("INVALID_PARAMETER", `${name} is given more than once: give it once.`)
+        return null
+      }
+      found = value
+    }
+    return found
+  }
+
+  oneOf<const A extends string, B>(name: string, values: ReadonlyArray<A>, fallback: B): A | B {
+    const text = this.text(name)
+    if (text === null) return fallback
+    const value = values.find((each) => each === text)
+    if (value !== undefined) return value
+    this.refuse(name, text, `one of ${values.join(", ")}`)
+    return fallback
+  }
+
+  integer(name: string, { min, max, fallback }: IntegerRange): number {
+    const text = this.text(name)
+    if (text === null) return fallback
+    const value = Number(text)
+    if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value
+    const range =
+      max === TIMELINE_OFFSET.max ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`
+    this.refuse(name, text, range)
+    return fallback
+  }
+}

@@ -1,0 +1,121 @@
+import { describe, expect, it } from "vitest"
+import { csvField } from "../../../src/server/api/exports.ts"
+import { eventually } from "../../support/eventually.ts"
+import { RawConnection } from "../../support/rawClient.ts"
+import { API, serve, silentRows } from "../../support/server.ts"
+
+const DOWNLOAD = `GET ${API}/export/visitors HTTP/1.1\r\nHost: x\r\n\r\n`
+
+describe("an export", () => {
+  it("is a CSV download by default, and JSON when asked", async () => {
+    await using running = await serve()
+    const csv = await fetch(`${running.url}${API}/export/visitors`)
+    expect(csv.headers.get("content-type")).toContain("text/csv")
+    expect(csv.headers.get("content-disposition")).toBe('attachment; filename="main-visitors-day.csv"')
+    const [header, ...rows] = (await csv.text()).split("\r\n")
+    expect(header).toBe("visitor_id,first_seen,last_seen,events,page_views,letters")
+    expect(rows).toHaveLength(3)
+    const json = await fetch(`${running.url}${API}/export/letters?format=json&period=week`)
+    expect(json.headers.get("content-disposition")).toBe('attachment; filename="main-letters-week.json"')
+    expect(await json.json()).toEqual([
+      { date: "2025-12-08", motivation: 1, anti_motivation: 0, other: 0, total: 1 },
+    ])
+  })
+
+  it("of nothing is a header, or an empty array", async () => {
+    await using running = await serve()
+    running.world.exportRows = 0
+    expect(await (await fetch(`${running.url}${API}/export/visitors`)).text()).toMatch(/^visitor_id,.*\r\n$/)
+    expect(await (await fetch(`${running.url}${API}/export/visitors?format=json`)).json()).toEqual([])
+  })
+
+  it("runs nothing in a spreadsheet, and quotes as RFC 4180 says", async () => {
+    await using running = await serve()
+    const text = await (await fetch(`${running.url}${API}/export/themes`)).text()
+    expect(text.split("\r\n").slice(1, 3)).toEqual(["'=SUM(A1),3,33.3", '"quoted ""theme"", really",2,33.3'])
+    for (const formula of ["=1", "+1", "-1", "@x", "\tx"]) expect(csvField(formula)).toBe(`'${formula}`)
+    expect(csvField("\rx")).toBe('"\'\rx"')
+    expect([csvField(-1), csvField(null), csvField("a\nb"), csvField({ a: 1 })]).toEqual([
+      "-1",
+      "",
+      '"a\nb"',
+      '"{""a"":1}"',
+    ])
+  })
+
+  it("that fails on its way breaks off, so that nobody takes it for whole", async () => {
+    await using running = await serve()
+    running.world.exportRows = 1000
+    running.world.exportFailsAfter = 900
+    const answer = await fetch(`${running.url}${API}/export/visitors`)
+    expect(answer.status).toBe(200)
+    await expect(answer.text()).rejects.toThrow()
+  })
+
+  it("waits for a slow client, and stops reading when it leaves", async () => {
+    await using running = await serve()
+    running.world.exportRows = 1_000_000
+    const connection = new RawConnection(running.server.port)
+    connection.write(`GET ${API}/export/visitors HTTP/1.1\r\nHost: x\r\n\r\n`)
+    await eventually(() => expect(connection.received.length).toBeGreaterThan(0))
+    connection.socket.pause()
+    expect(running.world.exportsEnded).toBe(0)
+    connection.socket.destroy()
+    await eventually(() => expect(running.world.exportsEnded).toBe(1))
+    expect((await fetch(`${running.url}/health`)).status).toBe(200)
+  })
+
+  it("is given up where it is when its client leaves, though the store has not answered", async () => {
+    await using running = await serve()
+    const { given, givenUp } = silentRows(running.world)
+    const connection = new RawConnection(running.server.port)
+    connection.write(DOWNLOAD)
+    await eventually(() => expect(given()).toBe(1))
+    connection.socket.destroy()
+    await eventually(() => expect(givenUp()).toBe(1))
+  })
+
+  it("has a deadline, also while the store does not answer", async () => {
+    await using running = await serve({}, { exportDeadlineMs: 20 })
+    const { givenUp } = silentRows(running.world)
+    const answer = await fetch(`${running.url}${API}/export/visitors`)
+    expect(answer.status).toBe(503)
+    expect(answer.headers.get("retry-after")).toMatch(/^\d+$/)
+    expect(await answer.json()).toMatchObject({ code: "STORE_UNAVAILABLE" })
+    expect(givenUp()).toBe(1)
+  })
+
+  it("that has begun breaks off at its deadline", async () => {
+    await using running = await serve({}, { exportDeadlineMs: 20 })
+    running.world.exportRows = Number.POSITIVE_INFINITY
+    using connection = new RawConnection(running.server.port)
+    connection.write(DOWNLOAD)
+    await connection.whenClosed()
+    expect(connection.received).toMatch(/^HTTP\/1.1 200/)
+    await eventually(() => expect(running.world.exportsEnded).toBe(1))
+  })
+
+  it("is refused beyond three at once, so that reads find a connection, until one has ended", async () => {
+    await using running = await serve()
+    const { given } = silentRows(running.world)
+    const connections = Array.from({ length: 3 }, () => new RawConnection(running.server.port))
+    for (const connection of connections) connection.write(DOWNLOAD)
+    await eventually(() => expect(given()).toBe(3))
+    const refused = await fetch(`${running.url}${API}/export/letters`)
+    expect(refused.status).toBe(503)
+    expect(refused.headers.get("retry-after")).toMatch(/^\d+$/)
+    expect(await refused.json()).toMatchObject({ success: false, code: "TOO_MANY_EXPORTS" })
+    expect((await fetch(`${running.url}${API}/timeline`)).status).toBe(200)
+    for (const connection of connections) connection.socket.destroy()
+    await eventually(async () =>
+      expect((await fetch(`${running.url}${API}/export/letters`)).status).toBe(200),
+    )
+  })
+
+  it("of 200,000 rows arrives whole", async () => {
+    await using running = await serve()
+    running.world.exportRows = 200_000
+    const text = await (await fetch(`${running.url}${API}/export/visitors`)).text()
+    expect(text.split("\r\n")).toHaveLength(200_002)
+  })
+})

@@ -1,0 +1,357 @@
+/** Real answers, of every operation with every status, against the document of the server that gave them. */
+import { randomUUID } from "node:crypto"
+import * as Effect from "effect/Effect"
+import { describe, expect, it } from "vitest"
+import { STATUS } from "../../../../src/server/http/problem.ts"
+import type { Services } from "../../../../src/server/services.ts"
+import { eventually } from "../../../support/index.ts"
+import { node, settings, TOKEN } from "../../../support/node.ts"
+import { RawConnection } from "../../../support/rawClient.ts"
+import {
+  ADMIN_TOKEN,
+  type Running,
+  serve,
+  silentRows,
+  VISITOR,
+  World,
+  WRITE_KEY,
+} from "../../../support/server.ts"
+import { headersOf, Recorder } from "./recorder.ts"
+
+const API = "/api/v1/analytics"
+const VISITORS = `${API}/visitors/`
+const ADMIN = { headers: { Authorization: `Bearer ${ADMIN_TOKEN}` } }
+const JSON_HEADERS = { "Content-Type": "application/json" }
+const EVENT = { event_type: "page_view", visitor_id: VISITOR }
+
+const posted = (body: unknown, headers: { readonly [name: string]: string } = {}): RequestInit => ({
+  headers: { ...JSON_HEADERS, ...headers },
+  body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body),
+})
+
+/** Nothing but the router itself could fail there, and that is the same code for all. */
+const CANNOT_FAIL = new Set([
+  ...["/health", "/openapi.json", "/ws/analytics", "/", "/assets/dashboard.js", "/assets/dashboard.css"],
+  "/tracker.js",
+  `${API}/sites`,
+])
+
+/** A world in which everything that a request can ask throws. */
+class Broken extends World {
+  override readonly services: Services = brokenServices(new World().services)
+}
+
+const fault = Effect.die(new Error("a fault of the test's"))
+const throws = (): never => {
+  throw new Error("a fault of the test's")
+}
+async function* throwingRows(): AsyncGenerator<object> {
+  yield* [throws()]
+}
+
+const brokenServices = (services: Services): Services => ({
+  ...services,
+  appender: { ...services.appender, append: throws },
+  figures: {
+    realtime: () => fault,
+    stats: () => fault,
+    themes: () => fault,
+    letters: () => fault,
+    lettersByType: () => fault,
+  },
+  queries: {
+    ...services.queries,
+    timeline: () => fault,
+    heatmap: () => fault,
+    history: () => fault,
+    yesterday: () => fault,
+    exportVisitors: throwingRows,
+    exportVisitor: throwingRows,
+    eraseVisitor: () => fault,
+  },
+  readiness: { check: fault },
+  metricsText: { scrape: fault },
+})
+
+/** An address of each operation, with what a request needs to be let in. */
+const addresses = (recorder: Recorder) =>
+  recorder.contract.operations.map(({ method, path }) => ({
+    method,
+    path: path.replace("{id}", VISITOR),
+    init: path.includes("{id}")
+      ? ADMIN
+      : method === "POST"
+        ? posted(path.endsWith("/events") ? [EVENT] : EVENT)
+        : {},
+  }))
+
+const rawRequest = (method: string, path: string, lines: ReadonlyArray<string>, body = ""): string =>
+  `${method} ${path} HTTP/1.1\r\n${["Host: x", ...lines].join("\r\n")}\r\n\r\n${body}`
+
+/** What a real node answers when all is well, and when the client is to blame. */
+const ofARealNode = async (): Promise<Recorder> => {
+  const { base } = await node(await settings())
+  const recorder = await Recorder.of(base)
+  const ask = (method: string, path: string, init?: RequestInit) => recorder.ask(base, method, path, init)
+  const visitor = randomUUID()
+  const happenings = [
+    { event_type: "page_view", page_url: "/cv", referrer: "https://a.example/" },
+    { event_type: "cv_theme_change", event_data: { theme: "dark" } },
+    { event_type: "letter_generate", event_data: { letter_type: "motivation" } },
+    { event_type: "button_click", event_data: { x: 10.5, y: 20 } },
+    { event_type: "form_submit", timestamp: Date.now() - 86_400_000 },
+  ]
+  for (const each of happenings)
+    await ask("POST", `${API}/event`, posted({ ...each, visitor_id: visitor, id: randomUUID() }))
+  await ask(
+    "POST",
+    `${API}/events`,
+    posted([{ ...EVENT }, { event_type: "No!" }, null, { ...EVENT, site: "x" }]),
+  )
+  const lines = `${JSON.stringify(EVENT)}\n{\n`
+  await ask("POST", `${API}/events`, posted(lines, { "Content-Type": "application/x-ndjson" }))
+  await eventually(async () => expect(JSON.parse(await ask("GET", `${API}/timeline`)).data).toHaveLength(7))
+  const figures = recorder.contract.operations.filter(
+    ({ method, path }) => method === "GET" && path.startsWith(API) && !path.includes("{"),
+  )
+  for (const { path } of figures) {
+    await ask("GET", path)
+    await ask("HEAD", path)
+    await ask("GET", `${path}?site=blog`)
+    await ask("GET", `${path}?site=unknown`)
+  }
+  for (const period of ["day", "week", "month"])
+    for (const path of ["stats", "themes", "letters", "export/visitors", "export/themes", "export/letters"])
+      for (const format of ["csv", "json"])
+        await ask("GET", `${API}/${path}?period=${period}&format=${format}`)
+  await ask("GET", `${API}/timeline?limit=2`)
+  await ask("GET", `${API}/heatmap?page_url=/cv&hours=168`)
+  for (const query of ["limit=0", "limit=x", "offset=-1", "cursor=!"])
+    await ask("GET", `${API}/timeline?${query}`)
+  for (const path of ["/health", "/ready", "/metrics", "/openapi.json", "/", "/tracker.js"])
+    await ask("GET", path)
+  await ask("GET", "/assets/dashboard.js")
+  await ask("GET", "/assets/dashboard.css")
+  await ask("GET", "/ws/analytics")
+  await recorder.upgrade(base, "/ws/analytics")
+  await recorder.upgrade(base, "/ws/analytics?site=unknown")
+  const admin = { headers: { Authorization: `Bearer ${TOKEN}` } }
+  for (const method of ["GET", "DELETE"]) {
+    await ask(method, `${VISITORS}${visitor}`, admin)
+    await ask(method, `${VISITORS}nobody`, admin)
+    await ask(method, `${VISITORS}${visitor}`)
+  }
+  return recorder
+}
+
+/** Refusals of events, and of requests that the server's own settings turn away. */
+const refuseEvents = async (running: Running, recorder: Recorder): Promise<void> => {
+  const { url, world, server } = running
+  const ask = (path: string, init: RequestInit) => recorder.ask(url, "POST", `${API}/${path}`, init)
+  const deep = JSON.parse(`${'{"a":'.repeat(40)}1${"}".repeat(40)}`)
+  const events: ReadonlyArray<unknown> = [
+    "{",
+    new Uint8Array([0x22, 0xff, 0x22]),
+    [],
+    { event_type: "No!" },
+    { ...EVENT, event_data: deep },
+    { ...EVENT, event_data: { text: "x".repeat(9000) } },
+    { ...EVENT, page_url: 1 },
+    { ...EVENT, referrer: 1 },
+    { ...EVENT, id: "1" },
+    { ...EVENT, timestamp: "now" },
+    { ...EVENT, timestamp: 0 },
+    { ...EVENT, visitor_id: "me" },
+    { event_type: "page_view" },
+    { ...EVENT, site: 1 },
+    { ...EVENT, site: "unknown" },
+  ]
+  for (const event of events) await ask("event", posted(event))
+  await ask("events", posted(events.filter((event) => !(event instanceof Uint8Array)).slice(2)))
+  await ask("events", posted("{"))
+  await ask("events", posted('"'))
+  for (const path of ["event", "events"]) {
+    await ask(path, posted("%", { "Content-Type": "text/html" }))
+    await ask(path, posted("x".repeat(1_048_577)))
+    await ask(path, posted([EVENT], { "X-Write-Key": "wrong-0123456789" }))
+    await ask(`${path}?site=%ff`, posted([EVENT]))
+    for (const failure of ["BACKLOG_FULL", "STREAM_UNAVAILABLE"] as const) {
+      world.failure = failure
+      await ask(path, posted(path === "events" ? [EVENT] : EVENT))
+    }
+    world.failure = null
+    const slow = rawRequest(
+      "POST",
+      `${API}/${path}`,
+      ["Content-Type: application/json", "Content-Length: 9"],
+      "{",
+    )
+    await recorder.raw(server.port, "POST", `${API}/${path}`, slow)
+  }
+  await ask("events", posted(Array.from({ length: 1001 }, () => EVENT)))
+}
+
+const limited = async (recorder: Recorder): Promise<void> => {
+  await using running = await serve({ rateLimitPerMinute: 2, writeKeys: [WRITE_KEY] })
+  for (const path of ["event", "events", "events", "event"])
+    await recorder.ask(
+      running.url,
+      "POST",
+      `${API}/${path}`,
+      posted(path === "event" ? EVENT : [EVENT, EVENT]),
+    )
+  await recorder.ask(running.url, "POST", `${API}/event`, posted(EVENT, { "X-Write-Key": WRITE_KEY }))
+}
+
+/** What has no room: bodies that do not come at once, and a download too many. */
+const busy = async (recorder: Recorder): Promise<void> => {
+  await using running = await serve({ adminToken: ADMIN_TOKEN }, { maxWaitingBytes: 0 })
+  const { port } = running.server
+  for (const path of [`${API}/event`, `${API}/events`])
+    await recorder.raw(port, "POST", path, rawRequest("POST", path, ["Content-Length: 9"], "{"))
+  const { given } = silentRows(running.world)
+  const downloads = Array.from({ length: 3 }, () => new RawConnection(port))
+  for (const download of downloads) download.write(rawRequest("GET", `${API}/export/visitors`, []))
+  await eventually(() => expect(given()).toBe(3))
+  await recorder.ask(running.url, "GET", `${API}/export/visitors`)
+  await recorder.ask(running.url, "GET", `${VISITORS}${VISITOR}`, ADMIN)
+  for (const download of downloads) download[Symbol.dispose]()
+}
+
+const upgrades = async (recorder: Recorder): Promise<void> => {
+  const full = async (config: Parameters<typeof serve>[0]) => {
+    await using running = await serve(config)
+    const socket = new WebSocket(`${running.url.replace("http", "ws")}/ws/analytics`)
+    await new Promise((resolve) => socket.addEventListener("message", resolve, { once: true }))
+    await recorder.upgrade(running.url, "/ws/analytics")
+    await recorder.upgrade(running.url, "/ws/analytics", { Origin: "https://other.example" })
+    socket.close()
+  }
+  await full({ wsMaxConnections: 1, corsOrigins: ["https://own.example"] })
+  await full({ wsMaxConnectionsPerIp: 1 })
+}
+
+const failures = async (recorder: Recorder): Promise<void> => {
+  await using broken = await serve({ adminToken: ADMIN_TOKEN }, {}, new Broken())
+  for (const { method, path, init } of addresses(recorder))
+    if (!CANNOT_FAIL.has(path)) await recorder.ask(broken.url, method, path, init)
+  await using away = await serve({ adminToken: ADMIN_TOKEN })
+  away.world.storesAway = true
+  away.world.ready = false
+  for (const { method, path, init } of addresses(recorder)) await recorder.ask(away.url, method, path, init)
+}
+
+/** A method that no path has, a request that is ambiguous, and requests on connections that outlive the port. */
+const refusedAnywhere = async (recorder: Recorder): Promise<void> => {
+  const running = await serve({ adminToken: ADMIN_TOKEN })
+  const { port } = running.server
+  const ambiguous = ["Content-Length: 1", "Content-Length: 2"]
+  for (const { method, path } of addresses(recorder)) {
+    await recorder.ask(running.url, "PUT", path)
+    await recorder.raw(port, method, path, rawRequest(method, path, ambiguous, "{"))
+  }
+  running.world.held = []
+  using waiting = new RawConnection(port)
+  const event = JSON.stringify(EVENT)
+  waiting.write(rawRequest("POST", `${API}/event`, [`Content-Length: ${event.length}`], event))
+  await eventually(() => expect(running.world.held).toHaveLength(1))
+  const open = await Promise.all(
+    addresses(recorder).map(async ({ method, path }) => {
+      const connection = new RawConnection(port)
+      connection.write(rawRequest("GET", "/health", []))
+      await connection.answer()
+      return { method, path, connection }
+    }),
+  )
+  const stopped = running.stop()
+  for (const { method, path, connection } of open) {
+    const upgrade = path === "/ws/analytics" ? ["Connection: Upgrade", "Upgrade: websocket"] : []
+    connection.write(rawRequest(method, path, [...upgrade, "Content-Length: 0"]))
+    const { status, head, body } = await connection.answer()
+    recorder.record(method, path, status, headersOf(head), body)
+    connection[Symbol.dispose]()
+  }
+  running.world.release()
+  await stopped
+}
+
+describe("every answer", () => {
+  it("is as its server's OpenAPI document says, whatever the operation and the status", {
+    timeout: 120_000,
+  }, async () => {
+    const recorder = await ofARealNode()
+    {
+      await using running = await serve(
+        { requireVisitor: true, writeKeys: [WRITE_KEY] },
+        { bodyTimeoutMs: 50 },
+      )
+      await refuseEvents(running, recorder)
+    }
+    await limited(recorder)
+    await busy(recorder)
+    await upgrades(recorder)
+    await failures(recorder)
+    await refusedAnywhere(recorder)
+    expect(recorder.violations).toEqual([])
+
+    const documented = recorder.contract.operations.flatMap(({ method, path, statuses }) =>
+      statuses
+        .filter((status) => !(status === "500" && CANNOT_FAIL.has(path)))
+        .map((status) => `${method} ${path} ${status}`),
+    )
+    expect(documented.filter((each) => !recorder.seen.has(each))).toEqual([])
+    // An unknown path is none of the document's.
+    const codes = Object.keys(STATUS).filter((code) => code !== "NOT_FOUND")
+    expect(codes.filter((code) => !recorder.codes.has(code))).toEqual([])
+  })
+
+  it("that is not as documented is found", async () => {
+    await using running = await serve()
+    const recorder = await Recorder.of(running.url)
+    const headers = new Headers({ "content-type": "application/json" })
+    const path = `${API}/realtime`
+    recorder.record("GET", path, 200, headers, '{"success":true,"data":{"current_visitors":-1}}')
+    recorder.record("GET", path, 201, headers, "{}")
+    recorder.record("GET", path, 503, headers, '{"success":false,"error":"x","code":"STORE_UNAVAILABLE"}')
+    recorder.record("GET", path, 200, new Headers({ "content-type": "text/html" }), "")
+    recorder.record("GET", "/nowhere", 200, headers, "{}")
+    expect(recorder.violations).toHaveLength(5)
+  })
+})
+
+describe("every frame of the WebSocket", () => {
+  it("is as the OpenAPI document says", async () => {
+    const { base } = await node(await settings({ liveEventsPerSecond: 2 }))
+    const { contract } = await Recorder.of(base)
+    const types = new Set<string>()
+    const violations: Array<string> = []
+    const socket = new WebSocket(`${base.replace("http", "ws")}/ws/analytics`)
+    socket.onmessage = ({ data }) => {
+      const frame: { readonly type: string; readonly omitted?: unknown } = JSON.parse(String(data))
+      types.add(frame.type)
+      if (frame.omitted !== undefined) types.add("omitted")
+      violations.push(...contract.frameViolations(frame).map((each) => `${each}: ${data}`))
+    }
+    await eventually(() => expect(types).toContain("initial_stats"))
+    socket.send(JSON.stringify({ type: "subscribe", topics: ["themes", "letters", "week"] }))
+    socket.send(JSON.stringify({ type: "ping" }))
+    socket.send("nonsense")
+    const events = Array.from({ length: 20 }, (_, i) => ({ event_type: "page_view", page_url: `/${i}` }))
+    await fetch(`${base}${API}/events`, { method: "POST", body: JSON.stringify(events) })
+    const expected = [
+      "subscribed",
+      "pong",
+      "error",
+      "themes",
+      "letters",
+      "period",
+      "stats_update",
+      "page_view",
+      "omitted",
+    ]
+    await eventually(() => expect([...types]).toEqual(expect.arrayContaining([...expected, "heartbeat"])))
+    socket.close()
+    expect(violations).toEqual([])
+    expect(contract.frameViolations({ type: "pong", time: "now" })).not.toEqual([])
+  })
+})

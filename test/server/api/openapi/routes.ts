@@ -1,0 +1,25 @@
+/** The routes that a server with everything switched on has; nothing of what they would call runs. */
+import type { Ingest } from "../../../../src/server/api/ingest.ts"
+import { apiRoutes } from "../../../../src/server/api/routes.ts"
+import { World } from "../../../support/server.ts"
+
+export const routes = () =>
+  apiRoutes({
+    ingest: {} as Ingest,
+    services: new World().services,
+    sites: { declared: new Set(["main"]), default: "main" },
+    adminToken: "token-0123456789",
+    serving: true,
+    run: () => {
+      throw new Error("no route is called here")
+    },
+  })
+
+/** `GET /health` and so on, an id at the path's end as `{id}`. */
+export const served = (): ReadonlyArray<string> => {
+  const { exact, prefixes } = routes()
+  return [
+    ...[...exact].map(([path, route]) => ({ path, methods: Object.keys(route.handlers) })),
+    ...prefixes.map(([prefix, route]) => ({ path: `${prefix}{id}`, methods: Object.keys(route.handlers) })),
+  ].flatMap(({ path, methods }) => methods.map((method) => `${method} ${path}`))
+}

@@ -1,0 +1,342 @@
+import { gunzipSync } from "node:zlib"
+import { describe, expect, it } from "vitest"
+import { RawConnection, raw } from "../../support/rawClient.ts"
+import { ADMIN_TOKEN, API, requestCount, serve, VISITOR, World } from "../../support/server.ts"
+
+const READS = ["realtime", "stats", "themes", "letters", "timeline", "heatmap"]
+
+describe("the statistics endpoints", () => {
+  it.each(READS)("%s answers data in the usual envelope", async (endpoint) => {
+    await using running = await serve()
+    const answer = await fetch(`${running.url}${API}/${endpoint}`)
+    expect(answer.status).toBe(200)
+    expect(answer.headers.get("content-type")).toMatch(/^application\/json/)
+    expect(await answer.json()).toMatchObject({ success: true, data: expect.anything() })
+  })
+
+  it("timeline and heatmap say in meta what they answered", async () => {
+    await using running = await serve()
+    const timeline = await (await fetch(`${running.url}${API}/timeline?limit=2&offset=1`)).json()
+    expect(timeline).toMatchObject({ meta: { limit: 2, offset: 1, count: 2, next_cursor: "next" } })
+    const heatmap = await (await fetch(`${running.url}${API}/heatmap?page=%2Fcv&hours=48`)).json()
+    expect(heatmap).toMatchObject({
+      data: [{ x: 1, y: 2, count: 3 }],
+      meta: { page_url: "/cv", hours: 48, count: 1 },
+    })
+  })
+
+  it("heatmap keeps a page that is called null and all pages apart", async () => {
+    await using running = await serve()
+    const metas = await Promise.all(
+      ["heatmap", "heatmap?page_url=null", "heatmap?page_url="].map(async (path) => {
+        const answer: unknown = await (await fetch(`${running.url}${API}/${path}`)).json()
+        return answer
+      }),
+    )
+    expect(metas).toMatchObject([
+      { meta: { page_url: null } },
+      { meta: { page_url: "null" } },
+      { meta: { page_url: null } },
+    ])
+  })
+
+  it.each([
+    ["stats?period=year", "period"],
+    ["stats?period=", "period"],
+    ["stats?period=day&period=week", "period"],
+    ["letters?period=DAY", "period"],
+    ["themes?limit=0", "limit"],
+    ["themes?limit=21", "limit"],
+    ["themes?limit=5.5", "limit"],
+    ["themes?limit=1e1", "limit"],
+    ["themes?period=all", "period"],
+    ["timeline?limit=101", "limit"],
+    ["timeline?offset=-1", "offset"],
+    ["timeline?cursor=forged", "cursor"],
+    ["timeline?limit=%zz", "limit"],
+    ["heatmap?hours=169", "hours"],
+    ["heatmap?hours=%FF", "hours"],
+    ["heatmap?page_url=/%00a", "page_url"],
+    ["export/visitors?format=xml", "format"],
+    ["export/themes?period=never", "period"],
+  ])("refuse %s, naming the parameter", async (path, parameter) => {
+    await using running = await serve()
+    const answer = await fetch(`${running.url}${API}/${path}`)
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toEqual({
+      success: false,
+      code: "INVALID_PARAMETER",
+      error: expect.stringMatching(new RegExp(`^${parameter} is .*: (it should be|give it once)`)),
+    })
+    expect(running.world.reads).toBe(0)
+  })
+
+  it.each([
+    "stats?unknown=%zz",
+    "stats?x",
+    "stats?&&=&period=day",
+    "stats?%70eriod=day",
+    "stats?period=day&period=day",
+  ])("take %s", async (path) => {
+    await using running = await serve()
+    expect((await fetch(`${running.url}${API}/${path}`)).status).toBe(200)
+  })
+
+  it.each([...READS, "export/themes"])("%s refuses an undeclared site", async (endpoint) => {
+    await using running = await serve()
+    expect((await fetch(`${running.url}${API}/${endpoint}?site=blog`)).status).toBe(200)
+    const answer = await fetch(`${running.url}${API}/${endpoint}?site=nope`)
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({ success: false, code: "UNKNOWN_SITE" })
+  })
+
+  it("ask the store once for all who ask at once", async () => {
+    await using running = await serve()
+    let open = () => {}
+    running.world.gate = new Promise((resolve) => {
+      open = resolve
+    })
+    const asked = Array.from({ length: 50 }, () => fetch(`${running.url}${API}/stats`))
+    await Promise.race([...asked, new Promise((resolve) => setImmediate(resolve))])
+    open()
+    for (const answer of await Promise.all(asked)) expect(answer.status).toBe(200)
+    expect(running.world.reads).toBe(1)
+    await fetch(`${running.url}${API}/stats?period=week`)
+    expect(running.world.reads).toBe(2)
+  })
+
+  it("say 503 with Retry-After while the store is away, and recover", async () => {
+    await using running = await serve()
+    running.world.storesAway = true
+    for (const endpoint of [...READS, "export/visitors", "export/themes?format=json"]) {
+      const answer = await fetch(`${running.url}${API}/${endpoint}`)
+      expect(answer.status).toBe(503)
+      expect(answer.headers.has("retry-after")).toBe(true)
+      expect(await answer.json()).toMatchObject({ success: false, code: "STORE_UNAVAILABLE" })
+    }
+    running.world.storesAway = false
+    expect((await fetch(`${running.url}${API}/realtime`)).status).toBe(200)
+  })
+})
+
+describe("HTTP", () => {
+  it("HEAD is GET without the body", async () => {
+    await using running = await serve()
+    for (const path of [`${API}/stats`, "/health", "/metrics", "/", "/tracker.js", `${API}/export/themes`]) {
+      const [got, head] = [
+        await fetch(running.url + path),
+        await fetch(running.url + path, { method: "HEAD" }),
+      ]
+      expect(head.status).toBe(200)
+      expect(head.headers.get("content-type")).toBe(got.headers.get("content-type"))
+      expect(head.headers.get("content-length")).toBe(got.headers.get("content-length"))
+      expect(await head.text()).toBe("")
+    }
+  })
+
+  it("gzip is used for larger answers when it is accepted", async () => {
+    const world = new World()
+    world.timelineRows = 50
+    await using running = await serve({}, {}, world)
+    const get = async (path: string, encoding: string) => {
+      using connection = new RawConnection(running.server.port)
+      connection.write(`GET ${API}/${path} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: ${encoding}\r\n\r\n`)
+      return await connection.answer()
+    }
+    const plain = await get("timeline", "identity")
+    const small = await get("realtime", "gzip")
+    expect(plain.head + small.head).not.toMatch(/content-encoding/i)
+    expect(plain.head).toMatch(/vary: accept-encoding/i)
+    for (const encoding of ["gzip", "br, GZIP;q=0.5", "*"]) {
+      const compressed = await get("timeline", encoding)
+      expect(compressed.head).toMatch(/content-encoding: gzip/i)
+      expect(gunzipSync(Buffer.from(compressed.body, "latin1")).toString()).toBe(plain.body)
+    }
+    for (const encoding of ["gzip;q=0", "br", "gzip;q=0, *;q=0"])
+      expect((await get("timeline", encoding)).head).not.toMatch(/content-encoding/i)
+  })
+
+  it.each([
+    ["POST", `${API}/stats`, "GET, HEAD, OPTIONS"],
+    ["GET", `${API}/event`, "POST, OPTIONS"],
+    ["PUT", `${API}/events`, "POST, OPTIONS"],
+    ["DELETE", "/health", "GET, HEAD, OPTIONS"],
+    ["PATCH", `${API}/visitors/${VISITOR}`, "GET, HEAD, DELETE, OPTIONS"],
+    ["get", `${API}/stats`, "GET, HEAD, OPTIONS"],
+  ])("%s %s is 405 and says what is allowed", async (method, path, allow) => {
+    await using running = await serve({ adminToken: ADMIN_TOKEN })
+    const answer = await raw(
+      running.server.port,
+      `${method} ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n`,
+    )
+    expect(answer.status).toBe(405)
+    expect(/^allow: (.*)$/im.exec(answer.head)?.[1]).toBe(allow)
+    expect(JSON.parse(answer.body)).toMatchObject({ success: false, code: "METHOD_NOT_ALLOWED" })
+  })
+
+  it.each([
+    "/nope",
+    API,
+    `${API}/stats/`,
+    `${API}/export/passwords`,
+    "/assets/../package.json",
+    "/%2e%2e/x",
+    "//",
+  ])("%s is 404", async (path) => {
+    await using running = await serve()
+    const answer = await raw(running.server.port, `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    expect(answer.status).toBe(404)
+    expect(JSON.parse(answer.body)).toMatchObject({ success: false, code: "NOT_FOUND" })
+  })
+
+  it("bounds the labels of the request metric", async () => {
+    await using running = await serve()
+    for (let i = 0; i < 5; i++)
+      await fetch(`${running.url}/random-${i}`, { method: i % 2 === 0 ? "PURGE" : "GET" })
+    expect(await requestCount(running.metrics, { endpoint: "other", status: "404" })).toBe(5)
+    expect(await requestCount(running.metrics, { method: "other" })).toBe(3)
+  })
+
+  it("every answer carries the security headers", async () => {
+    await using running = await serve()
+    for (const path of ["/", "/tracker.js", "/health", "/nope", `${API}/stats`, `${API}/stats?period=x`]) {
+      const { headers } = await fetch(running.url + path)
+      expect(headers.get("x-content-type-options")).toBe("nosniff")
+      expect(headers.get("referrer-policy")).toBe("no-referrer")
+      expect(headers.get("x-frame-options")).toBe("DENY")
+      expect(headers.get("content-security-policy")).toMatch(/default-src 'none'.*frame-ancestors 'none'/)
+      expect(headers.get("content-security-policy")).not.toMatch(/unsafe/)
+      expect(headers.has("server")).toBe(false)
+    }
+  })
+
+  it("the page brings nothing inline, and unchanged files are 304", async () => {
+    await using running = await serve()
+    const page = await fetch(`${running.url}/`)
+    const html = await page.text()
+    expect(html).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=/i)
+    for (const [, path] of html.matchAll(/(?:src|href)="(\/[^"]+)"/g)) {
+      const first = await fetch(`${running.url}${path}`)
+      expect(first.status).toBe(200)
+      const etag = first.headers.get("etag") ?? ""
+      const again = await fetch(`${running.url}${path}`, { headers: { "if-none-match": etag } })
+      expect(again.status).toBe(304)
+    }
+  })
+})
+
+describe("CORS", () => {
+  const origin = "https://cv.example"
+
+  it("mirrors any origin, with credentials, when all are allowed", async () => {
+    await using running = await serve()
+    for (const path of [`${API}/stats`, `${API}/stats?period=x`, "/tracker.js"]) {
+      const { headers } = await fetch(running.url + path, { headers: { origin } })
+      expect(headers.get("access-control-allow-origin")).toBe(origin)
+      expect(headers.get("access-control-allow-credentials")).toBe("true")
+      expect(headers.get("vary")).toContain("Origin")
+    }
+  })
+
+  it("says nothing to origins that are not listed", async () => {
+    await using running = await serve({ corsOrigins: [origin] })
+    const of = async (from: string) =>
+      (await fetch(`${running.url}${API}/stats`, { headers: { origin: from } })).headers
+    expect((await of(origin)).get("access-control-allow-origin")).toBe(origin)
+    for (const other of ["https://evil.example", "null", "https://cv.example.evil"]) {
+      const headers = await of(other)
+      expect(headers.has("access-control-allow-origin")).toBe(false)
+      expect(headers.get("vary")).toContain("Origin")
+    }
+  })
+
+  it("answers preflights", async () => {
+    await using running = await serve()
+    const answer = await fetch(`${running.url}${API}/event`, {
+      method: "OPTIONS",
+      headers: {
+        origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type",
+      },
+    })
+    expect(answer.status).toBe(204)
+    expect(answer.headers.get("access-control-allow-origin")).toBe(origin)
+    expect(answer.headers.get("access-control-allow-methods")).toContain("POST")
+    expect(answer.headers.get("access-control-allow-headers")?.toLowerCase()).toContain("content-type")
+    expect(Number(answer.headers.get("access-control-max-age"))).toBeGreaterThan(0)
+    expect(answer.headers.has("content-length")).toBe(false)
+  })
+
+  it("never opens administration or metrics", async () => {
+    await using running = await serve({ adminToken: ADMIN_TOKEN })
+    for (const method of ["GET", "OPTIONS", "DELETE"])
+      for (const path of ["/metrics", `${API}/visitors/${VISITOR}`]) {
+        const { headers } = await fetch(running.url + path, {
+          method,
+          headers: {
+            origin,
+            "access-control-request-method": "DELETE",
+            authorization: `Bearer ${ADMIN_TOKEN}`,
+          },
+        })
+        expect([...headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([])
+      }
+  })
+})
+
+describe("operations", () => {
+  it("health, readiness and metrics answer", async () => {
+    await using running = await serve()
+    expect(await (await fetch(`${running.url}/health`)).json()).toMatchObject({ status: "ok" })
+    expect((await fetch(`${running.url}/ready`)).status).toBe(200)
+    const metrics = await fetch(`${running.url}/metrics`)
+    expect(metrics.headers.get("content-type")).toContain("text/plain")
+    expect(await metrics.text()).toContain("maicivy_up 1")
+    running.world.ready = false
+    const ready = await fetch(`${running.url}/ready`)
+    expect(ready.status).toBe(503)
+    expect(await ready.json()).toMatchObject({ success: false, code: "NOT_READY", data: { redis: "down" } })
+  })
+})
+
+describe("administration", () => {
+  const path = `${API}/visitors/${VISITOR}`
+  const bearer = { authorization: `Bearer ${ADMIN_TOKEN}` }
+
+  it("does not exist without a token", async () => {
+    await using running = await serve()
+    for (const method of ["GET", "DELETE", "PATCH", "OPTIONS"]) {
+      const answer = await fetch(running.url + path, { method, headers: bearer })
+      expect(answer.status).toBe(404)
+    }
+  })
+
+  it("refuses everybody else", async () => {
+    await using running = await serve({ adminToken: ADMIN_TOKEN })
+    for (const authorization of ["", "Bearer", "Bearer wrong", `Basic ${ADMIN_TOKEN}`]) {
+      const answer = await fetch(running.url + path, { method: "DELETE", headers: { authorization } })
+      expect(answer.status).toBe(401)
+      expect(answer.headers.get("www-authenticate")).toMatch(/^Bearer/)
+      expect(await answer.json()).toMatchObject({ code: "UNAUTHORIZED" })
+    }
+    expect(running.world.erased).toEqual([])
+  })
+
+  it("exports and erases a visitor", async () => {
+    await using running = await serve({ adminToken: ADMIN_TOKEN })
+    const exported = await fetch(running.url + path, { headers: bearer })
+    expect(await exported.json()).toMatchObject({
+      success: true,
+      data: [{ visitor_id: VISITOR }, { visitor_id: VISITOR }],
+    })
+    const erased = await fetch(`${running.url}${API}/visitors/${VISITOR.toUpperCase()}`, {
+      method: "DELETE",
+      headers: bearer,
+    })
+    expect(await erased.json()).toEqual({ success: true, data: { deleted: 7 } })
+    expect(running.world.erased).toEqual([VISITOR])
+    const bad = await fetch(`${running.url}${API}/visitors/me`, { headers: bearer })
+    expect(bad.status).toBe(400)
+  })
+})

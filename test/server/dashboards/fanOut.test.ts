@@ -1,0 +1,101 @@
+import { afterEach, expect, test } from "vitest"
+import { GROUPS } from "../../../src/live/budget.ts"
+import { FanOut, type Listener } from "../../../src/server/dashboards/fanOut.ts"
+import { uws } from "../../../src/server/http/uws.ts"
+import { eventually } from "../../support/index.ts"
+
+const ending: Array<() => void> = []
+afterEach(() => {
+  for (const end of ending.splice(0).reverse()) end()
+})
+
+/** A server whose connections listen to `topic`, and so many connections to it with the frames that each has had. */
+const connected = async (connections: number) => {
+  const app = uws.App()
+  /** Frames in the order in which they were handed to shards. */
+  const handed: Array<unknown> = []
+  const fanOut = new FanOut({
+    publish: (topic, frame) => {
+      handed.push(frame)
+      return app.publish(topic, frame)
+    },
+    numSubscribers: (topic) => app.numSubscribers(topic),
+  })
+  app.ws<Listener>("/*", {
+    upgrade: (res, req, context) =>
+      res.upgrade<Listener>(
+        { shard: fanOut.shard(), topics: new Set() },
+        req.getHeader("sec-websocket-key"),
+        "",
+        req.getHeader("sec-websocket-extensions"),
+        context,
+      ),
+    open: (ws) => {
+      expect(fanOut.subscribe(ws, "topic")).toBe(true)
+      expect(fanOut.subscribe(ws, "topic")).toBe(false)
+    },
+    message: (ws) => fanOut.unsubscribe(ws, "topic"),
+    close: (ws) => fanOut.left(ws.getUserData()),
+  })
+  const port = await new Promise<number>((resolve, reject) => {
+    app.listen("127.0.0.1", 0, (socket) =>
+      socket === false ? reject(new Error("no port is free")) : resolve(uws.us_socket_local_port(socket)),
+    )
+  })
+  ending.push(() => {
+    fanOut.stop()
+    app.close()
+  })
+  const clients = Array.from({ length: connections }, () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}`)
+    const frames: Array<unknown> = []
+    socket.addEventListener("message", ({ data }) => frames.push(data))
+    return { socket, frames }
+  })
+  await eventually(() => {
+    expect(fanOut.listeners("topic")).toBe(connections)
+    // The server has a connection a moment before its client knows.
+    expect(clients.every(({ socket }) => socket.readyState === WebSocket.OPEN)).toBe(true)
+  })
+  return { fanOut, clients, handed }
+}
+
+test("every listener gets every frame in order, though each round takes several turns", async () => {
+  const { fanOut, clients } = await connected(300)
+  fanOut.publish("topic", "first")
+  fanOut.publish("topic", "second")
+  fanOut.publish("elsewhere", "nobody listens")
+  // While the first round is under way.
+  setImmediate(() => fanOut.publish("topic", "third"))
+  await eventually(() =>
+    expect(new Set(clients.map(({ frames }) => frames.join()))).toEqual(new Set(["first,second,third"])),
+  )
+})
+
+test("who has unsubscribed or left is sent nothing more and not counted", async () => {
+  const { fanOut, clients } = await connected(3)
+  const [stays, unsubscribes, leaves] = clients
+  unsubscribes?.socket.send("any")
+  leaves?.socket.close()
+  await eventually(() => expect(fanOut.listeners("topic")).toBe(1))
+  fanOut.publish("topic", "frame")
+  await eventually(() => expect(stays?.frames).toEqual(["frame"]))
+  expect(unsubscribes?.frames).toEqual([])
+})
+
+test("a group's frames go to its listeners only, and those that are to be there soon before what others wait for", async () => {
+  const { fanOut, clients, handed } = await connected(2 * GROUPS)
+  for (let group = 0; group < GROUPS; group++) expect(fanOut.listeners("topic", group)).toBe(2)
+  fanOut.publish("topic", "for all")
+  fanOut.publish("topic", "for one", { group: GROUPS - 1, soon: true })
+  await eventually(() =>
+    expect(clients.map(({ frames }) => frames.join()).sort()).toEqual([
+      ...Array.from({ length: 2 * GROUPS - 2 }, () => "for all"),
+      "for all,for one",
+      "for all,for one",
+    ]),
+  )
+  // Of all that was handed over, the last that was for one of the group's shards.
+  const shards = handed.filter((frame) => frame === "for one").length
+  expect(handed.lastIndexOf("for one")).toBe(2 * shards - 1)
+})

@@ -1,0 +1,404 @@
+import { afterEach, describe, expect, it } from "vitest"
+import { decodeDelta, encodeDelta, type LiveDelta, type LiveEvent } from "../../../src/live/delta.ts"
+import { eventually } from "../../support/eventually.ts"
+import { RawConnection, raw } from "../../support/rawClient.ts"
+import { metricValue, type Running, serve, VISITOR } from "../../support/server.ts"
+
+type Frame = { readonly type: string; readonly [key: string]: unknown }
+
+/** A dashboard that keeps what it is told. */
+class Dashboard {
+  readonly frames: Array<Frame> = []
+  closed: CloseEvent | null = null
+  readonly socket: WebSocket
+
+  constructor(running: Running, query = "") {
+    this.socket = new WebSocket(`ws://127.0.0.1:${running.server.port}/ws/analytics${query}`)
+    this.socket.addEventListener("message", (message) => {
+      const frame: unknown = JSON.parse(String(message.data))
+      if (typeof frame === "object" && frame !== null && "type" in frame && typeof frame.type === "string")
+        this.frames.push({ ...frame, type: frame.type })
+    })
+    this.socket.addEventListener("close", (event) => {
+      this.closed = event
+    })
+    open.push(this.socket)
+  }
+
+  send(message: unknown): void {
+    this.socket.send(
+      typeof message === "string" || message instanceof Uint8Array ? message : JSON.stringify(message),
+    )
+  }
+
+  of(type: string): ReadonlyArray<Frame> {
+    return this.frames.filter((frame) => frame.type === type)
+  }
+
+  /** Waits for a frame that matches. */
+  frame(expected: { readonly [key: string]: unknown }): Promise<void> {
+    return eventually(() => expect(this.frames).toContainEqual(expect.objectContaining(expected)))
+  }
+
+  /** Everything sent before has been received once this resolves. */
+  async settled(): Promise<void> {
+    const pongs = this.of("pong").length
+    this.send({ type: "ping" })
+    await eventually(() => expect(this.of("pong").length).toBeGreaterThan(pongs))
+  }
+}
+
+const isOmitted = (value: unknown): value is { readonly events: number } =>
+  typeof value === "object" && value !== null && "events" in value && typeof value.events === "number"
+
+const open: Array<WebSocket> = []
+afterEach(() => {
+  for (const socket of open.splice(0)) socket.close()
+})
+
+const connect = async (running: Running, query = ""): Promise<Dashboard> => {
+  const dashboard = new Dashboard(running, query)
+  await dashboard.frame({ type: "initial_stats" })
+  return dashboard
+}
+
+const event = (more: Partial<LiveEvent> = {}): LiveEvent => ({
+  site: "main",
+  type: "page_view",
+  visitor_id: VISITOR,
+  timestamp: "2025-12-08T10:00:00.000Z",
+  page_url: "/cv",
+  data: { a: 1 },
+  ...more,
+})
+
+const delta = (...events: ReadonlyArray<LiveEvent>): LiveDelta => {
+  const counted: { [site: string]: number } = {}
+  for (const { site } of events) counted[site] = (counted[site] ?? 0) + 1
+  return { events, omitted: {}, counted }
+}
+
+describe("a dashboard", () => {
+  it("is sent the figures on connecting, as a heartbeat, and when it asks", async () => {
+    await using running = await serve({}, { heartbeatMs: 20 })
+    const dashboard = await connect(running)
+    expect(dashboard.frames[0]).toMatchObject({ type: "initial_stats", data: running.world.realtime })
+    await dashboard.frame({ type: "heartbeat", data: running.world.realtime })
+    running.world.realtime = { ...running.world.realtime, total_events: 99 }
+    dashboard.send({ type: "refresh_stats" })
+    await dashboard.frame({ type: "initial_stats", data: running.world.realtime })
+  })
+
+  it("is sent each event just counted, and the new figures", async () => {
+    await using running = await serve()
+    const dashboard = await connect(running)
+    running.server.hub.receive(delta(event()))
+    await dashboard.frame({
+      type: "page_view",
+      visitor_id: VISITOR,
+      timestamp: "2025-12-08T10:00:00.000Z",
+      page_url: "/cv",
+      data: { a: 1 },
+    })
+    await dashboard.frame({ type: "stats_update", data: running.world.realtime })
+  })
+
+  it("is sent figures at most once an interval, the last change included", async () => {
+    await using running = await serve({}, { updateMs: 100 })
+    const dashboard = await connect(running)
+    for (let i = 1; i <= 20; i++) {
+      running.world.realtime = { ...running.world.realtime, total_events: i }
+      running.server.hub.receive(delta(event()))
+    }
+    await dashboard.frame({ type: "stats_update", data: running.world.realtime })
+    expect(dashboard.of("stats_update").length).toBeLessThanOrEqual(3)
+  })
+
+  it("sees its own site only, unless it subscribes to another", async () => {
+    await using running = await serve()
+    const blog = await connect(running, "?site=blog")
+    const main = await connect(running)
+    running.server.hub.receive(delta(event({ site: "blog", type: "one" })))
+    await blog.frame({ type: "one" })
+    await main.settled()
+    expect(main.of("one")).toEqual([])
+    main.send({ type: "subscribe", topics: ["events"], site: "blog" })
+    await main.frame({ type: "subscribed", site: "blog", topics: ["events"] })
+    running.server.hub.receive(delta(event({ site: "blog", type: "two" })))
+    await main.frame({ type: "two", site: "blog" })
+  })
+
+  it("chooses its topics", async () => {
+    await using running = await serve()
+    const dashboard = await connect(running)
+    dashboard.send({ type: "unsubscribe", topics: ["events", "stats"] })
+    dashboard.send({ type: "subscribe", topics: ["themes", "letters"] })
+    await dashboard.frame({ type: "themes" })
+    await dashboard.frame({ type: "letters" })
+    running.server.hub.receive(
+      delta(event(), event({ type: "cv_theme_change" }), event({ type: "letter_generate" })),
+    )
+    await eventually(() => expect(dashboard.of("themes")).toHaveLength(2))
+    await eventually(() => expect(dashboard.of("letters")).toHaveLength(2))
+    expect(dashboard.of("page_view")).toEqual([])
+    expect(dashboard.of("stats_update")).toEqual([])
+  })
+
+  it("follows all figures of a period", async () => {
+    await using running = await serve()
+    const dashboard = await connect(running)
+    dashboard.send({ type: "subscribe", topics: ["week"] })
+    await dashboard.frame({ type: "period", site: "main" })
+    running.server.hub.receive(delta(event()))
+    await eventually(() => expect(dashboard.of("period")).toHaveLength(2))
+    expect(dashboard.of("period")[1]).toMatchObject({
+      data: { stats: { period: "week", page_views: 5 }, letters: { period: "week", motivation: 1 } },
+    })
+    dashboard.send({ type: "unsubscribe", topics: ["week"] })
+    await dashboard.frame({ type: "subscribed", topics: ["stats", "events"] })
+    const { reads } = running.world
+    running.server.hub.receive(delta(event({ type: "after" })))
+    await dashboard.frame({ type: "after" })
+    await dashboard.frame({ type: "stats_update" })
+    expect(dashboard.of("period")).toHaveLength(2)
+    expect(running.world.reads - reads).toBeLessThanOrEqual(2)
+  })
+
+  it("is told how many events it was not shown", async () => {
+    await using running = await serve({ liveEventsPerSecond: 2 }, { now: () => 1_000, updateMs: 20 })
+    const dashboard = await connect(running)
+    running.server.hub.receive({
+      ...delta(event(), event(), event({ type: "late" }), event({ type: "heartbeat" })),
+      omitted: { main: { page_view: 5 } },
+      counted: { main: 9 },
+    })
+    await dashboard.frame({
+      type: "stats_update",
+      omitted: { events: 7, by_type: { page_view: 6, heartbeat: 1 } },
+    })
+    // The latest that can be shown.
+    expect([dashboard.of("page_view"), dashboard.of("late")]).toEqual([
+      [expect.anything()],
+      [expect.anything()],
+    ])
+    running.server.hub.receive({ events: [], omitted: {}, counted: { main: 1 } })
+    await eventually(() => expect(dashboard.of("stats_update")).toHaveLength(2))
+    expect(dashboard.of("stats_update")[1]).not.toHaveProperty("omitted")
+    expect(await metricValue(running.metrics, "live_events_omitted_total")).toBe(7)
+  })
+
+  it("is shown or told of every event, whichever of them its group has seen", async () => {
+    let now = 1_000_000
+    await using running = await serve({ liveEventsPerSecond: 10 }, { now: () => now, updateMs: 20 })
+    const dashboards = [await connect(running), await connect(running), await connect(running)]
+    let sent = 0
+    for (let i = 0; i < 60; i++) {
+      running.server.hub.receive(
+        delta(...["a", "b", "c", "d"].map((type) => event({ type, page_url: `/${sent++}` }))),
+      )
+      now += 25
+    }
+    const shown = (dashboard: Dashboard) =>
+      dashboard.frames.flatMap(({ page_url }) => (typeof page_url === "string" ? [page_url] : []))
+    const told = (dashboard: Dashboard) =>
+      dashboard
+        .of("stats_update")
+        .reduce((sum, { omitted }) => sum + (isOmitted(omitted) ? omitted.events : 0), 0)
+    await eventually(() =>
+      expect(dashboards.map((each) => shown(each).length + told(each))).toEqual([sent, sent, sent]),
+    )
+    for (const dashboard of dashboards) {
+      // Ten at once at first, then two every 200 ms of the clock.
+      expect(shown(dashboard).length).toBeGreaterThanOrEqual(22)
+      expect(shown(dashboard).length).toBeLessThanOrEqual(24)
+    }
+    expect(new Set(dashboards.map((each) => shown(each).join())).size).toBe(dashboards.length)
+    const omitted = dashboards.reduce((sum, each) => sum + told(each), 0)
+    expect(await metricValue(running.metrics, "live_events_omitted_total")).toBeCloseTo(omitted / 3)
+  })
+
+  it("that watches no events misses none", async () => {
+    await using running = await serve({ liveEventsPerSecond: 0 }, { now: () => 1_000, updateMs: 20 })
+    const [watcher, other] = [await connect(running), await connect(running)]
+    other.send({ type: "unsubscribe", topics: ["events"] })
+    await other.frame({ type: "subscribed", topics: ["stats"] })
+    running.server.hub.receive(delta(event()))
+    await watcher.frame({ type: "stats_update", omitted: { events: 1, by_type: { page_view: 1 } } })
+    await other.frame({ type: "stats_update" })
+    expect(other.of("stats_update")[0]).not.toHaveProperty("omitted")
+  })
+
+  it("gets an error while the figures cannot be read, and lives", async () => {
+    await using running = await serve()
+    const dashboard = await connect(running)
+    running.world.storesAway = true
+    dashboard.send({ type: "refresh_stats" })
+    await dashboard.frame({ type: "error", code: "STORE_UNAVAILABLE" })
+    running.world.storesAway = false
+    dashboard.send({ type: "refresh_stats" })
+    await eventually(() => expect(dashboard.of("initial_stats")).toHaveLength(2))
+  })
+
+  it("costs the stores nothing when there is none", async () => {
+    await using running = await serve({}, { heartbeatMs: 10, updateMs: 1 })
+    for (let i = 0; i < 10; i++)
+      running.server.hub.receive(delta(event(), event({ type: "letter_generate" })))
+    await fetch(`${running.url}/health`)
+    expect(running.world.reads).toBe(0)
+  })
+})
+
+describe("a message", () => {
+  it("ping is answered with the time", async () => {
+    await using running = await serve()
+    const dashboard = await connect(running)
+    dashboard.send({ type: "ping" })
+    await dashboard.frame({ type: "pong", time: expect.any(Number) })
+  })
+
+  it("that is bad gets an error, and the connection lives", async () => {
+    let now = 0
+    await using running = await serve({}, { now: () => now })
+    const dashboard = await connect(running)
+    const cases: ReadonlyArray<readonly [unknown, string]> = [
+      ["{", "INVALID_JSON"],
+      ["[]", "INVALID_MESSAGE"],
+      ["null", "INVALID_MESSAGE"],
+      [{ type: "explode" }, "UNKNOWN_TYPE"],
+      [{ type: "subscribe" }, "INVALID_MESSAGE"],
+      [{ type: "subscribe", topics: ["secrets"] }, "UNKNOWN_TOPIC"],
+      [{ type: "subscribe", topics: ["stats"], site: "nope" }, "UNKNOWN_SITE"],
+      ["x".repeat(1025), "MESSAGE_TOO_LARGE"],
+      [new Uint8Array([1, 2, 3]), "BINARY_MESSAGE"],
+    ]
+    for (const [message, code] of cases) {
+      now += 1000
+      const before = dashboard.of("error").length
+      dashboard.send(message)
+      await eventually(() => expect(dashboard.of("error")).toHaveLength(before + 1))
+      expect(dashboard.of("error").at(-1)).toMatchObject({ code, error: expect.stringMatching(/\.$/) })
+    }
+    now += 1000
+    await dashboard.settled()
+  })
+
+  it("beyond ten a second is refused; a flood is closed with 1008", async () => {
+    let now = 0
+    await using running = await serve({}, { now: () => now })
+    const dashboard = await connect(running)
+    for (let i = 0; i < 11; i++) dashboard.send({ type: "ping" })
+    await dashboard.frame({ type: "error", code: "RATE_LIMITED" })
+    expect(dashboard.of("pong")).toHaveLength(10)
+    now += 1000
+    await dashboard.settled()
+    for (let i = 0; i < 120; i++) dashboard.send({ type: "ping" })
+    await eventually(() => expect(dashboard.closed?.code).toBe(1008))
+    expect(await metricValue(running.metrics, "websocket_dropped_total", { reason: "abusive" })).toBe(1)
+  })
+
+  it("that is far too large is closed with 1009", async () => {
+    await using running = await serve()
+    const dashboard = await connect(running)
+    dashboard.send("x".repeat(20_000))
+    await eventually(() => expect(dashboard.closed?.code).toBe(1009))
+  })
+})
+
+describe("the upgrade", () => {
+  const upgrade = (running: Running, query: string, ...lines: ReadonlyArray<string>) =>
+    raw(
+      running.server.port,
+      `GET /ws/analytics${query} HTTP/1.1\r\n${["Host: own.example", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", ...lines].join("\r\n")}\r\n\r\n`,
+    )
+
+  it("is refused for an undeclared site", async () => {
+    await using running = await serve()
+    const answer = await upgrade(running, "?site=nope")
+    expect(answer.status).toBe(400)
+    expect(JSON.parse(answer.body)).toMatchObject({ success: false, code: "UNKNOWN_SITE" })
+  })
+
+  it("is refused beyond the limits of the node and of an address", async () => {
+    await using running = await serve({
+      wsMaxConnections: 2,
+      wsMaxConnectionsPerIp: 1,
+      trustedProxies: ["127.0.0.1"],
+    })
+    const first = await connect(running)
+    const same = await upgrade(running, "")
+    expect(same.status).toBe(429)
+    expect(JSON.parse(same.body)).toMatchObject({ code: "CONNECTION_LIMIT" })
+    using second = new RawConnection(running.server.port)
+    second.write(
+      "GET /ws/analytics HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 9.9.9.9\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    )
+    await eventually(() => expect(second.received).toContain("101"))
+    const full = await upgrade(running, "", "X-Forwarded-For: 8.8.8.8")
+    expect(full.status).toBe(503)
+    first.socket.close()
+    await eventually(async () => expect(await metricValue(running.metrics, "websocket_connections")).toBe(1))
+    await connect(running)
+  })
+
+  it("is refused for pages of foreign origins when origins are listed", async () => {
+    await using running = await serve({ corsOrigins: ["https://cv.example"] })
+    expect((await upgrade(running, "", "Origin: https://evil.example")).status).toBe(403)
+    for (const origin of ["https://cv.example", "http://own.example"]) {
+      using connection = new RawConnection(running.server.port)
+      connection.write(
+        `GET /ws/analytics HTTP/1.1\r\nHost: own.example\r\nOrigin: ${origin}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+      )
+      await eventually(() => expect(connection.received).toContain("101 Switching Protocols"))
+    }
+  })
+
+  it("is what the path is for", async () => {
+    await using running = await serve()
+    const answer = await fetch(`${running.url}/ws/analytics`)
+    expect(answer.status).toBe(426)
+    expect(answer.headers.get("upgrade")).toBe("websocket")
+  })
+})
+
+describe("a slow reader", () => {
+  it("is dropped and counted, and nobody else notices", async () => {
+    await using running = await serve({ liveEventsPerSecond: 100_000 }, { maxBackpressure: 16 * 1024 })
+    const reader = await connect(running)
+    using slow = new RawConnection(running.server.port)
+    slow.write(
+      "GET /ws/analytics HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    )
+    await eventually(() => expect(slow.received).toContain("101"))
+    slow.socket.pause()
+    const large = delta(event({ data: { text: "x".repeat(7000) } }))
+    const dropped = () => metricValue(running.metrics, "websocket_dropped_total", { reason: "slow" })
+    // The kernel takes a few megabytes before the server has anything to hold back.
+    for (let sent = 0; (await dropped()) === 0; sent++) {
+      expect(sent).toBeLessThan(10_000)
+      running.server.hub.receive(large)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    const before = reader.frames.length
+    running.server.hub.receive(delta(event({ type: "after" })))
+    await reader.frame({ type: "after" })
+    expect(before).toBeGreaterThan(100)
+    expect(await metricValue(running.metrics, "websocket_connections")).toBe(1)
+  })
+})
+
+describe("a delta", () => {
+  it("survives the channel, and anything else is no delta", () => {
+    const sent: LiveDelta = { events: [event()], omitted: { main: { page_view: 3 } }, counted: { main: 4 } }
+    expect(decodeDelta(encodeDelta(sent))).toEqual(sent)
+    for (const other of [
+      "",
+      "{}",
+      "[]",
+      "null",
+      '{"events":[{}],"omitted":{},"counted":{}}',
+      '{"events":[],"omitted":{"a":1},"counted":{}}',
+      '{"events":[],"omitted":{},"counted":{"a":-1}}',
+    ])
+      expect(decodeDelta(other)).toBeNull()
+  })
+})

@@ -1,0 +1,87 @@
+import { describe, expect, it } from "vitest"
+import {
+  limitKey,
+  normalizeAddress,
+  socketAddress,
+  TrustedProxies,
+} from "../../../src/server/http/clientAddress.ts"
+import { RateLimit } from "../../../src/server/http/rateLimit.ts"
+
+describe("an address", () => {
+  it.each([
+    ["192.0.2.1", "192.0.2.1"],
+    ["::ffff:192.0.2.1", "192.0.2.1"],
+    ["::FFFF:192.0.2.1", "192.0.2.1"],
+    ["0:0:0:0:0:ffff:192.0.2.1", "192.0.2.1"],
+    ["::ffff:c000:201", "192.0.2.1"],
+    ["::1", "0:0:0:0:0:0:0:1"],
+    ["2001:DB8::00a1", "2001:db8:0:0:0:0:0:a1"],
+    ["fe80::1%eth0", "fe80:0:0:0:0:0:0:1"],
+    ["::", "0:0:0:0:0:0:0:0"],
+    ["1.2.3", null],
+    ["unknown", null],
+    ["", null],
+    ["2001:db8::1::2", null],
+  ])("%s is %s", (text, normal) => {
+    expect(normalizeAddress(text)).toBe(normal)
+  })
+
+  it("is limited by /64 in IPv6", () => {
+    expect(limitKey("192.0.2.1")).toBe("192.0.2.1")
+    const keys = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9"].map((text) =>
+      limitKey(normalizeAddress(text) ?? ""),
+    )
+    expect(new Set(keys)).toEqual(new Set(["2001:db8:1:2::/64"]))
+  })
+
+  it("of a socket reads as that of a header", () => {
+    const bytes = (...values: ReadonlyArray<number>) => Uint8Array.from(values).buffer
+    expect(socketAddress(bytes(192, 0, 2, 1))).toBe("192.0.2.1")
+    expect(socketAddress(bytes(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 192, 0, 2, 1))).toBe("192.0.2.1")
+    expect(socketAddress(bytes(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xa1))).toBe(
+      normalizeAddress("2001:db8::a1"),
+    )
+    expect(socketAddress(bytes())).toBe("unknown")
+  })
+})
+
+describe("trusted proxies", () => {
+  const proxies = new TrustedProxies(["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"])
+
+  it.each([
+    ["203.0.113.1", "1.1.1.1", "203.0.113.1"],
+    ["10.0.0.1", "1.1.1.1", "1.1.1.1"],
+    ["10.0.0.1", "9.9.9.9, 1.1.1.1, 10.2.2.2, 192.0.2.7", "1.1.1.1"],
+    ["10.0.0.1", "10.3.3.3, 10.2.2.2", "10.3.3.3"],
+    ["10.0.0.1", "", "10.0.0.1"],
+    ["10.0.0.1", "garbage", "10.0.0.1"],
+    ["10.0.0.1", "1.1.1.1, garbage, 10.2.2.2", "10.2.2.2"],
+    ["10.0.0.1", "1.1.1.1:5555", "1.1.1.1"],
+    ["10.0.0.1", "[2001:db9::1]:443", "2001:db9:0:0:0:0:0:1"],
+    ["2001:db8:0:0:0:0:0:5", "::ffff:1.1.1.1", "1.1.1.1"],
+  ])("from %s with %j give %s", (socket, forwarded, client) => {
+    expect(proxies.client(socket, forwarded)).toBe(client)
+  })
+
+  it("are none by default", () => {
+    expect(new TrustedProxies([]).client("127.0.0.1", "1.1.1.1")).toBe("127.0.0.1")
+  })
+})
+
+describe("the rate limit's memory", () => {
+  it("is bounded: the address whose minute began first is forgotten", () => {
+    const limit = new RateLimit(1, 3)
+    for (const address of ["a", "b", "c"]) expect(limit.take(address, 1, 0).granted).toBe(1)
+    expect(limit.take("a", 1, 0).granted).toBe(0)
+    limit.take("d", 1, 0)
+    expect(limit.size).toBe(3)
+    expect(limit.take("b", 1, 0).granted).toBe(0)
+    expect(limit.take("a", 1, 0).granted).toBe(1)
+  })
+
+  it("takes a clock that was set back for a new minute", () => {
+    const limit = new RateLimit(1)
+    limit.take("a", 1, 1_000_000)
+    expect(limit.take("a", 1, 0).granted).toBe(1)
+  })
+})

@@ -1,0 +1,225 @@
+import { describe, expect, it } from "vitest"
+import { eventually } from "../../support/eventually.ts"
+import { RawConnection, raw, rawEvent } from "../../support/rawClient.ts"
+import { API, metricValue, post, serve, VISITOR } from "../../support/server.ts"
+
+const EVENT = JSON.stringify({ event_type: "page_view", visitor_id: VISITOR })
+const LENGTH = `Content-Length: ${EVENT.length}`
+
+describe("a request that two parsers could read in two ways", () => {
+  it.each([
+    ["two different lengths", [LENGTH, "Content-Length: 2"], EVENT],
+    ["two different lengths, the shorter first", ["Content-Length: 2", LENGTH], EVENT],
+    ["a length and chunks", [LENGTH, "Transfer-Encoding: chunked"], "0\r\n\r\n"],
+    ["an unknown transfer encoding", ["Transfer-Encoding: gzip, chunked"], "0\r\n\r\n"],
+    ["a length that is no number", ["Content-Length: 1x"], "{}"],
+    ["a negative length", ["Content-Length: -1"], "{}"],
+  ])("is refused: %s", async (_, lines, body) => {
+    await using running = await serve()
+    const answer = await raw(running.server.port, rawEvent(lines, body))
+    expect(answer.status).toBe(400)
+    expect(running.world.accepted).toEqual([])
+  })
+
+  it("is not one that says the same length twice", async () => {
+    await using running = await serve()
+    expect((await raw(running.server.port, rawEvent([LENGTH, LENGTH], EVENT))).status).toBe(201)
+  })
+
+  it("is not one in chunks", async () => {
+    await using running = await serve()
+    const body = `${EVENT.length.toString(16)}\r\n${EVENT}\r\n0\r\n\r\n`
+    expect((await raw(running.server.port, rawEvent(["Transfer-Encoding: chunked"], body))).status).toBe(201)
+  })
+})
+
+describe("headers", () => {
+  it("beyond the server's room are refused, and the server goes on", async () => {
+    await using running = await serve()
+    const long = await raw(running.server.port, rawEvent([`X-Long: ${"x".repeat(40_000)}`, LENGTH], EVENT))
+    expect(long.status).toBe(431)
+    const many = Array.from({ length: 500 }, (_, i) => `X-${i}: y`)
+    expect((await raw(running.server.port, rawEvent([...many, LENGTH], EVENT))).status).toBe(431)
+    expect((await post(`${running.url}${API}/event`, EVENT)).status).toBe(201)
+  })
+
+  it("of 12 KiB, as browsers with many cookies send them, are taken", async () => {
+    await using running = await serve()
+    const lines = [`Cookie: a=${"x".repeat(12_000)}`, LENGTH]
+    expect((await raw(running.server.port, rawEvent(lines, EVENT))).status).toBe(201)
+  })
+
+  it("name no server software", async () => {
+    await using running = await serve()
+    const { head } = await raw(running.server.port, rawEvent([LENGTH], EVENT))
+    expect(head).not.toMatch(/uwebsockets|^server:/im)
+  })
+})
+
+describe("bodies", () => {
+  it("over the cap are refused by their declared length, before they are sent", async () => {
+    await using running = await serve()
+    const answer = await raw(running.server.port, rawEvent(["Content-Length: 70000"], ""))
+    expect(answer.status).toBe(413)
+    expect(JSON.parse(answer.body)).toMatchObject({ success: false, code: "BODY_TOO_LARGE" })
+  })
+
+  it("over the cap in chunks are refused as soon as they exceed it", async () => {
+    await using running = await serve()
+    using connection = new RawConnection(running.server.port)
+    connection.write(rawEvent(["Transfer-Encoding: chunked"], ""))
+    const chunk = `4000\r\n${"x".repeat(0x4000)}\r\n`
+    for (let i = 0; i < 5; i++) connection.write(chunk)
+    expect((await connection.answer()).status).toBe(413)
+  })
+
+  it("over the cap leave the connection usable when their end is known", async () => {
+    await using running = await serve()
+    using connection = new RawConnection(running.server.port)
+    connection.write(rawEvent(["Content-Length: 200000"], "x".repeat(200_000)))
+    expect((await connection.answer()).status).toBe(413)
+    connection.write(rawEvent([LENGTH], EVENT))
+    expect((await connection.answer()).status).toBe(201)
+  })
+
+  it("that do not come to an end are refused in time", async () => {
+    await using running = await serve({}, { bodyTimeoutMs: 50 })
+    for (const begun of ["", "{"]) {
+      using connection = new RawConnection(running.server.port)
+      connection.write(rawEvent([LENGTH], begun))
+      const answer = await connection.answer()
+      expect(answer.status).toBe(408)
+      expect(JSON.parse(answer.body)).toMatchObject({ code: "BODY_TIMEOUT" })
+      await connection.whenClosed()
+    }
+  })
+
+  it("that do not end take no more memory together than there is for them, and keep nobody else out", async () => {
+    await using running = await serve({}, { maxWaitingBytes: 256 * 1024 })
+    const begin = () => {
+      const connection = new RawConnection(running.server.port)
+      connection.write(
+        `POST ${API}/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n${" ".repeat(100_000)}`,
+      )
+      return connection
+    }
+    using first = begin()
+    using second = begin()
+    // Which of them find room depends on whose bytes come first; more than two never do.
+    const others = Array.from({ length: 20 }, begin)
+    const all = [first, second, ...others]
+    await eventually(() => expect(all.filter((each) => each.closed).length).toBeGreaterThanOrEqual(20))
+    for (const refused of all.filter((each) => each.closed)) {
+      const { status, head, body } = await refused.answer()
+      expect(status).toBe(503)
+      expect(head).toMatch(/retry-after: \d/i)
+      expect(JSON.parse(body)).toMatchObject({ success: false, code: "BODIES_FULL" })
+    }
+    expect(
+      await metricValue(running.metrics, "events_rejected_total", { reason: "BODIES_FULL" }),
+    ).toBeGreaterThanOrEqual(20)
+    // What arrives at once needs no room.
+    expect((await post(`${running.url}${API}/event`, EVENT)).status).toBe(201)
+
+    for (const each of all) each.socket.destroy()
+    await eventually(async () => {
+      using again = new RawConnection(running.server.port)
+      again.write(`POST ${API}/events HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n`)
+      again.write(" ".repeat(200_000))
+      expect((await again.answer()).status).toBe(400)
+    })
+  })
+
+  it("that arrive byte by byte are read whole", async () => {
+    await using running = await serve()
+    using connection = new RawConnection(running.server.port)
+    connection.socket.setNoDelay(true)
+    const text = JSON.stringify({ event_type: "page_view", visitor_id: VISITOR, page_url: "/ü€😀" })
+    const bytes = Buffer.from(text)
+    connection.write(rawEvent([`Content-Length: ${bytes.length}`], ""))
+    for (const byte of bytes) {
+      connection.write(Buffer.of(byte))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect((await connection.answer()).status).toBe(201)
+    expect(running.world.accepted[0]?.pageUrl).toBe("/ü€😀")
+  })
+
+  it("that are not UTF-8 are refused", async () => {
+    await using running = await serve()
+    const body = Buffer.concat([
+      Buffer.from('{"event_type":"page_view","page_url":"'),
+      Buffer.of(0xc3, 0x28),
+      Buffer.from('"}'),
+    ])
+    for (const path of ["event", "events"]) {
+      const answer = await post(`${running.url}${API}/${path}`, body)
+      expect(answer.status).toBe(400)
+      expect(await answer.json()).toMatchObject({ code: "INVALID_UTF8" })
+    }
+  })
+
+  it.each([
+    ["", "INVALID_JSON"],
+    ["{", "INVALID_JSON"],
+    ['{"event_type":"page_view",}', "INVALID_JSON"],
+    ["NaN", "INVALID_JSON"],
+    ["[]", "INVALID_BODY"],
+    ["null", "INVALID_BODY"],
+    ["[".repeat(60_000), "INVALID_JSON"],
+    [`${"[".repeat(30_000)}${"]".repeat(30_000)}`, "INVALID_BODY"],
+    [`{"event_type":"a","event_data":${'{"a":'.repeat(9000)}1${"}".repeat(9000)}}`, "INVALID_EVENT_DATA"],
+    ['{"event_type":"a","event_data":{"a":"\\u0000"}}', "INVALID_EVENT_DATA"],
+    ['{"event_type":"a","event_data":{"a":"\\ud800"}}', "INVALID_EVENT_DATA"],
+    ['{"event_type":"a","event_data":{"__proto__":{"polluted":1}}}', "INVALID_EVENT_DATA"],
+    ['{"event_type":"a","event_data":[1]}', "INVALID_EVENT_DATA"],
+    [`{"event_type":"a","event_data":{"a":"${"x".repeat(9000)}"}}`, "EVENT_DATA_TOO_LARGE"],
+    ['{"event_type":"a","page_url":"\\u0000"}', "INVALID_PAGE_URL"],
+    ['{"event_type":"<script>"}', "INVALID_EVENT_TYPE"],
+    ['{"event_type":"a","timestamp":1e400}', "INVALID_TIMESTAMP"],
+  ])("are refused with their reason: %.60j", async (body, code) => {
+    await using running = await serve()
+    const answer = await post(`${running.url}${API}/event`, body)
+    expect(answer.status).toBe(400)
+    const {
+      success,
+      error,
+      code: given,
+    } = (await answer.json()) as { success: boolean; error: string; code: string }
+    expect({ success, code: given }).toEqual({ success: false, code })
+    expect(error).toMatch(/^.{10,200}\.$/)
+    expect(running.world.accepted).toEqual([])
+    expect(Reflect.get({}, "polluted")).toBeUndefined()
+  })
+
+  it("tell where they stop being JSON, and repeat nothing of it", async () => {
+    await using running = await serve()
+    const answer = await post(`${running.url}${API}/event`, '{"event_type":"secret" 1}')
+    const { error } = (await answer.json()) as { error: string }
+    expect(error).toContain("position 23")
+    expect(error).not.toContain("secret")
+  })
+
+  it("may begin with a byte order mark", async () => {
+    await using running = await serve()
+    expect((await post(`${running.url}${API}/event`, `\ufeff${EVENT}`)).status).toBe(201)
+  })
+
+  it("that are compressed are refused rather than misread", async () => {
+    await using running = await serve()
+    const answer = await post(`${running.url}${API}/event`, EVENT, { "content-encoding": "gzip" })
+    expect(answer.status).toBe(415)
+  })
+})
+
+describe("connections", () => {
+  it("may carry requests one after the other", async () => {
+    await using running = await serve()
+    using connection = new RawConnection(running.server.port)
+    for (let i = 0; i < 3; i++) {
+      connection.write(rawEvent([LENGTH], EVENT))
+      expect((await connection.answer()).status).toBe(201)
+    }
+    expect(running.world.accepted).toHaveLength(3)
+  })
+})
