@@ -8,9 +8,9 @@ import { addDays, type Calendar, type Day } from "../domain/period.ts"
 import { partitionOf } from "../domain/visitor.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
-import { within } from "./chunkEvents.ts"
-import { openSession, type Session } from "./cursor.ts"
-import { type StoredTotal, toDayTotals } from "./dailyTotals.ts"
+import { openSession, type Session } from "../stores/session.ts"
+import { within } from "./chunks/within.ts"
+import { type StoredTotal, toDayTotals } from "./totals/dailyTotals.ts"
 
 /** A visitor with an event on a day. */
 export interface VisitorDay {

@@ -1,7 +1,7 @@
 /** Whether a node can do its work, for whoever balances load or waits for a start. */
 import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"
-import { requireKnownSchema, SCHEMA_TOO_NEW } from "../events/schemaVersion.ts"
+import { requireKnownSchema, SCHEMA_TOO_NEW } from "../events/schema/schemaVersion.ts"
 import type { ReadinessReport } from "../server/services.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import type { PartitionBacklog, readBacklog } from "../stream/backlog.ts"

@@ -2,7 +2,7 @@
 import type * as Effect from "effect/Effect"
 import type { Figures } from "../aggregates/figures.ts"
 import type { Period } from "../domain/period.ts"
-import type { EventQueries as Questions } from "../events/queries.ts"
+import type { EventQueries as Questions } from "../events/read/queries.ts"
 import type { AppendDone } from "../stream/producer.ts"
 import type { VisitorKeys } from "../visitors/dayKeys.ts"
 

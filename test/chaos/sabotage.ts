@@ -59,7 +59,7 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
     fault: "none",
     edits: [
       {
-        file: "src/events/batchWriter.ts",
+        file: "src/events/write/batchWriter.ts",
         from: "return entries.filter(({ streamId, event }) => event.id === null || first.has(streamId))",
         to: "return first.size < 0 ? [] : entries",
       },
@@ -70,12 +70,12 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
     fault: "lost-replies",
     edits: [
       {
-        file: "src/events/batchWriter.ts",
+        file: "src/events/write/batchWriter.ts",
         from: "totals: counted.length === 0 ? totals : totalsOf(counted.concat(written), calendar),",
         to: "totals,",
       },
       {
-        file: "src/events/batchWriter.ts",
+        file: "src/events/write/batchWriter.ts",
         from: "return { counted, totals: totalsOf(counted, calendar), duplicates",
         to: "return { counted, totals: NO_TOTALS, duplicates",
       },

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
-const MIGRATIONS = "src/events/migrations"
+const MIGRATIONS = "src/events/schema/migrations"
 
 const git = (root: string, ...args: Array<string>): string | null => {
   const done = spawnSync("git", ["-C", root, ...args], { encoding: "utf8" })

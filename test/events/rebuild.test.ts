@@ -5,13 +5,13 @@ import { aggregate } from "../../src/domain/aggregation.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
-import { ensureDeployment } from "../../src/events/deployment.ts"
 import { openRebuildSource, type RebuildSourceOptions } from "../../src/events/rebuildSource.ts"
 import { recomputeDailyTotals } from "../../src/events/recompute.ts"
-import { runRetention } from "../../src/events/retention.ts"
+import { runRetention } from "../../src/events/retention/retention.ts"
+import { ensureDeployment } from "../../src/events/schema/deployment.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import type { Postgres } from "../../src/stores/postgres.ts"
-import { dailyTotals, event, freshEvents, rows, run, store, UTC } from "./support.ts"
+import { dailyTotals, event, freshEvents, rows, run, store, UTC } from "../support/events.ts"
 
 const NOW = Date.parse("2025-12-08T12:00:00Z")
 const MINUTE_MS = 60_000

@@ -1,7 +1,7 @@
 /** The paths of figures, exports and administration. */
 import { UUID } from "../../../domain/limits.ts"
-import { MAX_HEATMAP_POINTS } from "../../../events/heatmap.ts"
-import { CURSOR } from "../../../events/timeline.ts"
+import { MAX_HEATMAP_POINTS } from "../../../events/read/heatmap.ts"
+import { CURSOR } from "../../../events/read/timeline.ts"
 import { COLUMNS, EXPORT_KINDS, type ExportKind } from "../exports.ts"
 import {
   EXPORT_FORMATS,

@@ -1,0 +1,56 @@
+/**
+ * Gives the disk back what compaction has freed in days that have ended. While a day goes on, its own new chunks use that
+ * space again; afterwards none come any more.
+ */
+import * as Effect from "effect/Effect"
+import type { StoreError } from "../../stores/errors.ts"
+import type { Postgres } from "../../stores/postgres.ts"
+import { openSession } from "../../stores/session.ts"
+import { openSince } from "./compaction.ts"
+
+const MEBIBYTE = 1024 * 1024
+/** A table is worth it that takes more than so many times what its chunks do; indexes and page borders are a fifth. */
+const LOOSE = 1.5
+/** Nobody can read a day while its table is written anew; this much takes a second or two. */
+const MAX_REWRITTEN = 256 * MEBIBYTE
+/** Milliseconds to wait for those who read it, before it is left for another time. */
+const LOCK_TIMEOUT_MS = 250
+
+const SELECT_SIZES = `
+  SELECT day_table::regclass::text AS name, held::float8, pg_total_relation_size(day_table)::float8 AS bytes
+  FROM (
+    SELECT tableoid AS day_table, sum(
+      pg_column_size(types) + pg_column_size(pages) + pg_column_size(referrers) + pg_column_size(visitors)
+      + pg_column_size(ids) + pg_column_size(offsets) + pg_column_size(type) + pg_column_size(page)
+      + pg_column_size(referrer) + pg_column_size(visitor) + pg_column_size(data)
+      + coalesce(pg_column_size(click_page) + pg_column_size(click_x) + pg_column_size(click_y), 0)
+    ) AS held
+    FROM event_chunks WHERE first_at < $1 GROUP BY tableoid
+  ) AS day
+  ORDER BY name`
+
+/** Writes tables of closed days anew that hold much free space, and gives their number. One that is in use is left. */
+export const shrinkDays = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  now: number,
+): Effect.fn.Return<number, StoreError> {
+  const sizes = yield* postgres.query<{ name: string; held: number; bytes: number }>("shrink", SELECT_SIZES, [
+    new Date(openSince(now)),
+  ])
+  const loose = sizes.filter(({ held, bytes }) => bytes > LOOSE * held + MEBIBYTE && held < MAX_REWRITTEN)
+  const rewritten = yield* Effect.forEach(loose, ({ name }) =>
+    Effect.gen(function* () {
+      const session = yield* openSession(postgres, "shrink")
+      yield* session.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`)
+      yield* Effect.ensuring(
+        session.query(`VACUUM (FULL) ${name}`),
+        Effect.ignore(session.query("RESET lock_timeout")),
+      )
+      return 1
+    }).pipe(
+      Effect.scoped,
+      Effect.catch((error) => Effect.as(Effect.logDebug(`${name} was not shrunk`, error.message), 0)),
+    ),
+  )
+  return rewritten.reduce((sum, each) => sum + each, 0)
+})

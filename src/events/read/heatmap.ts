@@ -1,0 +1,88 @@
+/** Where visitors of a site clicked. */
+import type * as Effect from "effect/Effect"
+import type { StoreError } from "../../stores/errors.ts"
+import type { Postgres } from "../../stores/postgres.ts"
+import { CLICK_TYPES } from "../chunks/chunk.ts"
+import { within } from "../chunks/within.ts"
+
+const HOUR_MS = 3_600_000
+
+/** Positions of one answer: more than any picture shows, few enough to send. */
+export const MAX_HEATMAP_POINTS = 10_000
+
+export interface HeatmapPoint {
+  readonly x: number
+  readonly y: number
+  readonly count: number
+}
+
+export interface HeatmapQuery {
+  /** A site's slug. */
+  readonly site: string
+  /** `null` for all pages. */
+  readonly pageUrl: string | null
+  /** Length of the window that ends at `now`. */
+  readonly hours: number
+  /** Unix milliseconds. */
+  readonly now: number
+}
+
+/**
+ * Chunks that begin in the window tell their clicks. Of one that lies across its beginning each event's time has to be looked
+ * at, and one of an earlier version tells nothing: these are taken apart (OFFSET 0: once, and without the chunk's arrays).
+ */
+const SELECT_POINTS = `
+  WITH of_site AS (SELECT id FROM sites WHERE slug = $1)
+  SELECT x, y, count(*)::integer AS count
+  FROM (
+    SELECT x, y
+    FROM (
+      SELECT wanted, unnest(click_x) AS x, unnest(click_y) AS y,
+        unnest(CASE WHEN wanted IS NOT NULL THEN click_page END) AS page
+      FROM (
+        SELECT click_page, click_x, click_y, CASE WHEN $3::text IS NOT NULL THEN array_position(pages, $3) END AS wanted
+        FROM event_chunks
+        WHERE site_id = (SELECT id FROM of_site) AND first_at >= $2 AND click_page <> '{}'
+          AND ($3::text IS NULL OR $3 = ANY (pages))
+        OFFSET 0
+      ) AS chunk
+    ) AS click
+    WHERE $3::text IS NULL OR page = wanted
+    UNION ALL
+    SELECT x::float8, y::float8
+    FROM (
+      SELECT data -> 'x' AS x, data -> 'y' AS y
+      FROM (
+        SELECT event_data::jsonb AS data
+        FROM event_chunks AS chunk CROSS JOIN LATERAL events_of(
+          chunk.first_at, ids, offsets, types, type, pages, page, referrers, chunk.referrer, visitors, visitor, chunk.data
+        )
+        WHERE site_id = (SELECT id FROM of_site) AND ${within("$2", "'infinity'")}
+          AND (first_at < $2 OR click_page IS NULL)
+          AND types && '{${[...CLICK_TYPES].join()}}' AND event_type = ANY ('{${[...CLICK_TYPES].join()}}')
+          AND ($3::text IS NULL OR page_url = $3)
+        OFFSET 0
+      ) AS found
+      OFFSET 0
+    ) AS decoded
+    WHERE jsonb_typeof(x) = 'number' AND jsonb_typeof(y) = 'number'
+  ) AS positions
+  GROUP BY x, y
+  ORDER BY count DESC, x, y
+  LIMIT $4`
+
+/**
+ * Positions of the `button_click` and `link_click` events of the last hours, most clicked first, then by x and y; at most
+ * {@link MAX_HEATMAP_POINTS}. Events whose `x` and `y` are not both numbers are left out.
+ */
+export const heatmap = (
+  postgres: Postgres,
+  { site, pageUrl, hours, now }: HeatmapQuery,
+): Effect.Effect<ReadonlyArray<HeatmapPoint>, StoreError> =>
+  postgres.query<HeatmapPoint>("heatmap", SELECT_POINTS, [
+    site,
+    // Instants after the window's beginning, to the millisecond.
+    new Date(now - hours * HOUR_MS + 1),
+    pageUrl,
+    MAX_HEATMAP_POINTS,
+  ])

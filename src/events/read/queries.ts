@@ -1,0 +1,83 @@
+/** Answers from raw events: the timeline, the heatmap, and what is held of visitors. */
+import type * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { type Calendar, type Period, periodBounds } from "../../domain/period.ts"
+import type { StoreError } from "../../stores/errors.ts"
+import type { Postgres } from "../../stores/postgres.ts"
+import { type HeatmapPoint, heatmap } from "./heatmap.ts"
+import { type DayCourse, type History, history, yesterday } from "./history.ts"
+import { decodeCursor, type TimelineEvent, type TimelinePage, timeline } from "./timeline.ts"
+import { eraseVisitor, exportVisitor, exportVisitors, type VisitorSummary } from "./visitors.ts"
+
+export { type HeatmapPoint, type HeatmapQuery, heatmap, MAX_HEATMAP_POINTS } from "./heatmap.ts"
+export { type DayCourse, type History, history, type MinuteOfHistory, yesterday } from "./history.ts"
+export {
+  type Cursor,
+  decodeCursor,
+  encodeCursor,
+  type TimelineEvent,
+  type TimelinePage,
+  type TimelineQuery,
+  timeline,
+} from "./timeline.ts"
+export { eraseVisitor, exportVisitor, exportVisitors, type VisitorSummary } from "./visitors.ts"
+
+export interface EventQueriesOptions {
+  readonly postgres: Postgres
+  /** In the deployment's time zone: periods are cut by it. */
+  readonly calendar: Calendar
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+/** Every question of the API to the raw events. Sites are slugs; one without events has empty answers. */
+export interface EventQueries {
+  /** Newest first. A cursor (a page's `nextCursor`) takes precedence over the offset; see {@link timeline}. */
+  timeline(query: {
+    readonly site: string
+    readonly limit: number
+    readonly offset: number
+    readonly cursor: string | null
+  }): Effect.Effect<TimelinePage, StoreError>
+  /** Whether a text is a cursor that `timeline` takes; any other is read as none. */
+  isCursor(text: string): boolean
+  /** See {@link heatmap}; the window ends now. */
+  heatmap(query: {
+    readonly site: string
+    /** `null` for all pages. */
+    readonly pageUrl: string | null
+    readonly hours: number
+  }): Effect.Effect<ReadonlyArray<HeatmapPoint>, StoreError>
+  /** See {@link history}; the window ends now. */
+  history(query: { readonly site: string; readonly minutes: number }): Effect.Effect<History, StoreError>
+  /** See {@link yesterday}. */
+  yesterday(site: string): Effect.Effect<DayCourse, StoreError>
+  /** The visitors of the current period. Rejects with a {@link StoreError}; ending it early frees the connection. */
+  exportVisitors(site: string, period: Period): AsyncIterable<VisitorSummary>
+  /** Every raw event of a visitor, of all sites; rejects and ends as `exportVisitors` does. */
+  exportVisitor(visitorId: string): AsyncIterable<TimelineEvent & { readonly site: string }>
+  /** See {@link eraseVisitor}. */
+  eraseVisitor(visitorId: string): Effect.Effect<{ readonly deleted: number }, StoreError>
+}
+
+export const makeEventQueries = ({ postgres, calendar, now }: EventQueriesOptions): EventQueries => ({
+  timeline: ({ site, limit, offset, cursor: text }) => {
+    const cursor = text === null ? null : decodeCursor(text)
+    return timeline(postgres, { site, limit, offset, cursor, now: now() })
+  },
+  isCursor: (text) => decodeCursor(text) !== null,
+  heatmap: (query) => heatmap(postgres, { ...query, now: now() }),
+  history: (query) => history(postgres, { ...query, now: now() }),
+  yesterday: (site) => yesterday(postgres, { site, calendar, now: now() }),
+  exportVisitors: (site, period) => {
+    const { from, until } = periodBounds(period, calendar.dayOf(now()))
+    return rowsOf(
+      exportVisitors(postgres, { site, from: calendar.startOf(from), until: calendar.startOf(until) }),
+    )
+  },
+  exportVisitor: (visitorId) => rowsOf(exportVisitor(postgres, visitorId)),
+  eraseVisitor: (visitorId) => eraseVisitor(postgres, visitorId),
+})
+
+const rowsOf = <Row>(batches: Stream.Stream<ReadonlyArray<Row>, StoreError>): AsyncIterable<Row> =>
+  Stream.toAsyncIterable(Stream.flattenIterable(batches))

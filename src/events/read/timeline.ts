@@ -1,0 +1,192 @@
+/** A site's events, newest first, page by page. */
+import * as Effect from "effect/Effect"
+import type { StoreError } from "../../stores/errors.ts"
+import type { Postgres } from "../../stores/postgres.ts"
+
+const DAY_MS = 86_400_000
+
+/** A raw event as the API shows it. */
+export interface TimelineEvent {
+  readonly id: string
+  readonly visitor_id: string
+  readonly event_type: string
+  readonly event_data: unknown
+  readonly page_url: string | null
+  readonly referrer: string | null
+  /** ISO 8601 in UTC, with milliseconds. */
+  readonly created_at: string
+}
+
+/** The last event of a page: the next one begins after it. */
+export interface Cursor {
+  /** Unix milliseconds. */
+  readonly createdAt: number
+  readonly id: string
+}
+
+export interface TimelinePage {
+  readonly rows: ReadonlyArray<TimelineEvent>
+  /** For {@link decodeCursor}; `null` when there is nothing after this page. */
+  readonly nextCursor: string | null
+}
+
+/** A cursor in bytes: unix milliseconds as a big-endian double, and the UUID. */
+const CURSOR_BYTES = 8 + 16
+
+/** What a cursor looks like. */
+export const CURSOR = /^[A-Za-z0-9_-]{32}$/
+
+/** A cursor as an opaque text, 32 characters of base64url. */
+export const encodeCursor = (cursor: Cursor): string => {
+  const bytes = Buffer.alloc(CURSOR_BYTES)
+  bytes.writeDoubleBE(cursor.createdAt, 0)
+  bytes.write(cursor.id.replaceAll("-", ""), 8, "hex")
+  return bytes.toString("base64url")
+}
+
+/** Reads a cursor back; `null` for a text that {@link encodeCursor} did not make. */
+export const decodeCursor = (text: string): Cursor | null => {
+  if (!CURSOR.test(text)) return null
+  const bytes = Buffer.from(text, "base64url")
+  const createdAt = bytes.readDoubleBE(0)
+  if (!Number.isSafeInteger(createdAt) || createdAt < 0 || createdAt > 8.64e15) return null
+  const hex = bytes.toString("hex", 8)
+  const id = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  return { createdAt, id }
+}
+
+export interface TimelineQuery {
+  /** A site's slug. */
+  readonly site: string
+  readonly limit: number
+  /** Events to skip; none are skipped after a cursor. */
+  readonly offset: number
+  readonly cursor: Cursor | null
+  /** Unix milliseconds. */
+  readonly now: number
+}
+
+export interface EventRow {
+  readonly id: string
+  readonly visitor_id: string
+  readonly event_type: string
+  readonly event_data: unknown
+  readonly page_url: string | null
+  readonly referrer: string | null
+  readonly created_at: Date
+}
+
+/** Chunks that a page is taken from beyond those that hold enough events: so many may overlap where several partitions write. */
+const CHUNKS = 8
+
+/**
+ * A page of the events before ($3, $4), from the chunks that end last: as many as hold $7 events, and {@link CHUNKS} more.
+ * `bound` is when the next chunk ends; from there on the page may lack events. $2 is a UTC midnight, before which nothing is
+ * looked for.
+ *
+ * To take apart no more than needed: chunks that begin before $3 and end after `enough` hold the page, as their number of
+ * events says, and of these no event before `cut` is on the page, as their times say, nor one after `start`, where that is
+ * not the first page; $6 is 0 after a cursor.
+ */
+const SELECT_PAGE = `
+  WITH newest AS MATERIALIZED (
+    SELECT *, coalesce(sum(events) OVER earlier, 0) < $7::bigint AS taken
+    FROM (
+      SELECT * FROM event_chunks
+      WHERE site_id = (SELECT id FROM sites WHERE slug = $1) AND first_at >= $2 AND first_at <= $3
+      ORDER BY last_at DESC
+      LIMIT ${CHUNKS} + 1 + $7
+    ) AS chunk
+    WINDOW earlier AS (ORDER BY last_at DESC ROWS BETWEEN UNBOUNDED PRECEDING AND ${CHUNKS + 1} PRECEDING)
+  ), enough AS (
+    SELECT max(first_at) AS since
+    FROM (
+      SELECT first_at, sum(events) OVER (ORDER BY first_at DESC) AS held FROM newest WHERE taken AND last_at < $3
+    ) AS whole
+    WHERE held >= $5::bigint + $6::bigint
+  ), times AS MATERIALIZED (
+    SELECT first_at + later * interval '1 millisecond' AS at
+    FROM newest CROSS JOIN unnest(offsets) AS later
+    WHERE taken AND last_at >= coalesce((SELECT since FROM enough), '-infinity')
+      AND first_at + later * interval '1 millisecond' < $3
+  ), cut AS (
+    SELECT at FROM times ORDER BY at DESC LIMIT 1 OFFSET $5::bigint + $6::bigint - 1
+  ), start AS (
+    SELECT at FROM times WHERE $6::bigint > 0 ORDER BY at DESC LIMIT 1 OFFSET $6::bigint
+  ), later_ones AS (
+    SELECT count(*) AS events FROM times WHERE at > (SELECT at FROM start)
+  )
+  SELECT page.*, bound
+  FROM (SELECT max(last_at) AS bound FROM newest WHERE NOT taken) AS rest
+  LEFT JOIN (
+    SELECT id, visitor_id, event_type, event_data::jsonb, page_url, referred_by AS referrer, created_at
+    FROM newest CROSS JOIN LATERAL events_of(
+      first_at, ids, offsets, types, type, pages, page, referrers, newest.referrer, visitors, visitor, data
+    )
+    WHERE taken AND last_at >= coalesce((SELECT at FROM cut), '-infinity')
+      AND created_at >= coalesce((SELECT at FROM cut), '-infinity')
+      AND first_at <= coalesce((SELECT at FROM start), $3) AND created_at <= coalesce((SELECT at FROM start), $3)
+      AND (created_at, id) < ($3, $4)
+    ORDER BY created_at DESC, id DESC
+    LIMIT $5 OFFSET $6::bigint - (SELECT events FROM later_ones)
+  ) AS page ON true
+  ORDER BY created_at DESC, id DESC`
+
+/** How many times as many chunks the next try takes. */
+const GROWTH = 8
+
+const LAST_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+export const toTimelineEvent = (row: EventRow): TimelineEvent => ({
+  id: row.id,
+  visitor_id: row.visitor_id,
+  event_type: row.event_type,
+  event_data: row.event_data,
+  page_url: row.page_url,
+  referrer: row.referrer,
+  created_at: row.created_at.toISOString(),
+})
+
+/**
+ * A page of a site's events, newest first; events of the same millisecond in the order of their ids. Following
+ * `nextCursor` shows every event that was there at the beginning exactly once, whatever arrives meanwhile.
+ */
+export const timeline = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  { site, limit, offset: asked, cursor, now }: TimelineQuery,
+): Effect.fn.Return<TimelinePage, StoreError> {
+  const offset = cursor === null ? asked : 0
+  // Nothing is newer than tomorrow: senders' clocks may be ahead by minutes only.
+  const until = cursor ?? { createdAt: now + DAY_MS, id: LAST_UUID }
+  // One more than asked for tells whether there is a next page.
+  const wanted = limit + 1
+  const select = Effect.fnUntraced(function* (from: number, events: number) {
+    const rows = yield* postgres.query<EventRow & { readonly bound: Date | null }>("timeline", SELECT_PAGE, [
+      ...[site, new Date(from), new Date(until.createdAt), until.id],
+      ...[wanted, offset, events],
+    ])
+    const bound = rows[0]?.bound ?? null
+    // Where there is no event, the row is that of the bound alone.
+    const found = rows.filter((row) => row.id !== null)
+    const last = found[wanted - 1]
+    const isWhole =
+      bound === null ? last !== undefined || from === 0 : last !== undefined && last.created_at > bound
+    return { found, isWhole }
+  })
+
+  // Most pages lie within a day, and planning a query over a day's tables takes a tenth of planning it over all.
+  const recent = Math.floor((Math.min(until.createdAt, now) - DAY_MS) / DAY_MS) * DAY_MS
+  let { found, isWhole } = yield* select(Math.max(0, recent), offset + wanted)
+  for (let events = offset + wanted; !isWhole; events *= GROWTH)
+    ({ found, isWhole } = yield* select(0, events))
+
+  const page = found.slice(0, limit)
+  const last = page.at(-1)
+  return {
+    rows: page.map(toTimelineEvent),
+    nextCursor:
+      last !== undefined && found.length > limit
+        ? encodeCursor({ createdAt: last.created_at.getTime(), id: last.id })
+        : null,
+  }
+})

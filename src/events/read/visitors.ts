@@ -1,0 +1,91 @@
+/** What Postgres holds of visitors: one list for a period's export, everything of one visitor, and its erasure. */
+import type * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { StoreError } from "../../stores/errors.ts"
+import type { Postgres } from "../../stores/postgres.ts"
+import { streamRows } from "../../stores/session.ts"
+import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "../chunks/rewrite.ts"
+import { type EventRow, type TimelineEvent, toTimelineEvent } from "./timeline.ts"
+
+/** A visitor of a period. */
+export interface VisitorSummary {
+  readonly visitor_id: string
+  /** ISO 8601 in UTC, with milliseconds; of the period's events. */
+  readonly first_seen: string
+  readonly last_seen: string
+  readonly events: number
+  readonly page_views: number
+  readonly letters: number
+}
+
+interface SummaryRow {
+  readonly visitor_id: string
+  readonly first_seen: Date
+  readonly last_seen: Date
+  readonly events: number
+  readonly page_views: number
+  readonly letters: number
+}
+
+const SELECT_SUMMARIES = `
+  SELECT visitor_id, min(created_at) AS first_seen, max(created_at) AS last_seen,
+    count(*)::integer AS events,
+    count(*) FILTER (WHERE event_type = 'page_view')::integer AS page_views,
+    count(*) FILTER (WHERE event_type = 'letter_generate')::integer AS letters
+  FROM events_between($1, $2, $3)
+  GROUP BY visitor_id
+  ORDER BY first_seen, visitor_id`
+
+/** The visitors of a site between two instants (unix milliseconds, the second excluded), by their first event there. */
+export const exportVisitors = (
+  postgres: Postgres,
+  { site, from, until }: { readonly site: string; readonly from: number; readonly until: number },
+): Stream.Stream<ReadonlyArray<VisitorSummary>, StoreError> =>
+  streamRows<SummaryRow>(postgres, "export_visitors", SELECT_SUMMARIES, [
+    site,
+    new Date(from),
+    new Date(until),
+  ]).pipe(
+    Stream.map((rows) =>
+      rows.map((row) => ({
+        ...row,
+        first_seen: row.first_seen.toISOString(),
+        last_seen: row.last_seen.toISOString(),
+      })),
+    ),
+  )
+
+const SELECT_OF_VISITOR = `
+  SELECT slug AS site, chunk_events.id, visitor_id, event_type, event_data::jsonb, page_url, referrer, created_at
+  FROM chunk_events JOIN sites ON sites.id = site_id
+  WHERE $1 = ANY (chunk_visitors) AND visitor_id = $1
+  ORDER BY created_at, chunk_events.id`
+
+/** Every raw event of a visitor, over all sites, oldest first. Looks into every chunk's visitors: no index is kept for it. */
+export const exportVisitor = (
+  postgres: Postgres,
+  visitorId: string,
+): Stream.Stream<ReadonlyArray<TimelineEvent & { readonly site: string }>, StoreError> =>
+  streamRows<EventRow & { site: string }>(postgres, "export_visitor", SELECT_OF_VISITOR, [visitorId]).pipe(
+    Stream.map((rows) => rows.map((row) => ({ site: row.site, ...toTimelineEvent(row) }))),
+  )
+
+/** Chunks that hold events of the visitor. */
+const SELECT_CHUNKS_OF_VISITOR = `
+  SELECT site_id, first_at, ctid::text AS place FROM event_chunks WHERE $1 = ANY (visitors)`
+
+/**
+ * Deletes every raw event of a visitor, over all sites. Daily totals and numbers of unique visitors stay: they are counts
+ * that name nobody. Events that still wait in a stream are not here yet; the caller sees to those.
+ */
+export const eraseVisitor = (
+  postgres: Postgres,
+  visitorId: string,
+): Effect.Effect<{ readonly deleted: number }, StoreError> =>
+  postgres.transaction("erase_visitor", async (sql) => {
+    await sql.query("SET LOCAL statement_timeout = 0")
+    await sql.query(LOCK_CHUNKS)
+    const { rows } = await sql.query<ChunkPlace>(SELECT_CHUNKS_OF_VISITOR, [visitorId])
+    const erased = visitorId.toLowerCase()
+    return { deleted: await rewriteChunks(sql, rows, (event) => event.visitorId !== erased) }
+  })

@@ -1,0 +1,95 @@
+/** Expired events as files: `<folder>/<YYYY-MM-DD>.ndjson.gz`, one a UTC day, a gzip member appended for each batch. */
+import { mkdir, open, stat, truncate } from "node:fs/promises"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { gzip } from "node:zlib"
+import { StoreError } from "../../stores/errors.ts"
+import { type EventRow, type TimelineEvent, toTimelineEvent } from "../read/timeline.ts"
+
+/** What went wrong with a file, as the {@link StoreError} of the deletion that it stops; another try may succeed. */
+export const archiveError = (cause: unknown): StoreError => {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "UNKNOWN"
+  return new StoreError({
+    store: "postgres",
+    operation: "retention_archive",
+    unavailable: true,
+    code,
+    message: `Events were not archived, and so not deleted: ${cause instanceof Error ? cause.message : code}`,
+  })
+}
+
+const compress = promisify(gzip)
+
+/** A line of an archive. */
+export type ArchivedEvent = TimelineEvent & { readonly site: string }
+
+/** What an archive needs of each event's row. */
+export type ArchiveRow = EventRow & { readonly site: string }
+
+const toLine = (row: ArchiveRow): string => {
+  const archived: ArchivedEvent = { site: row.site, ...toTimelineEvent(row) }
+  return `${JSON.stringify(archived)}\n`
+}
+
+/**
+ * Appends events to files that any gzip tool reads: members that follow each other are one text (RFC 1952, 2.2). An event
+ * is in its file, on disk, before its deletion is committed; a crash in between makes it come again, so an archive holds
+ * every deleted event at least once, and readers may drop lines whose `site` and `id` they have seen.
+ */
+export class Archive {
+  readonly #folder: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  #path(day: string): string {
+    return join(this.#folder, `${day}.ndjson.gz`)
+  }
+
+  /** Appends a batch of a UTC day (`2025-12-08`) and waits for the disk; rejects with an {@link archiveError} and the file as it was. */
+  async append(day: string, rows: ReadonlyArray<ArchiveRow>): Promise<void> {
+    if (rows.length === 0) return
+    const before = await this.size(day)
+    try {
+      const member = await compress(rows.map(toLine).join(""))
+      await mkdir(this.#folder, { recursive: true })
+      const file = await open(this.#path(day), "a")
+      try {
+        await file.writeFile(member)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      if (before === 0) await this.#syncFolder()
+    } catch (cause) {
+      await this.cutTo(day, before).catch(() => {})
+      throw archiveError(cause)
+    }
+  }
+
+  /** Bytes of a day's file; 0 when there is none. */
+  async size(day: string): Promise<number> {
+    try {
+      return (await stat(this.#path(day))).size
+    } catch {
+      return 0
+    }
+  }
+
+  /** Takes back what was appended since the file had this size. */
+  async cutTo(day: string, size: number): Promise<void> {
+    if ((await this.size(day)) > size) await truncate(this.#path(day), size)
+  }
+
+  /** A new file's name is on disk only after this. Windows has no such call, and needs none. */
+  async #syncFolder(): Promise<void> {
+    if (process.platform === "win32") return
+    const folder = await open(this.#folder, "r")
+    try {
+      await folder.sync()
+    } finally {
+      await folder.close()
+    }
+  }
+}

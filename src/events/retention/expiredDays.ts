@@ -1,0 +1,218 @@
+/** Removes a day's expired events: by dropping its table where all of it has expired, else chunk by chunk through a cursor. */
+import * as Effect from "effect/Effect"
+import { StoreError } from "../../stores/errors.ts"
+import type { Postgres, Sql } from "../../stores/postgres.ts"
+import { openSession } from "../../stores/session.ts"
+import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "../chunks/rewrite.ts"
+import { type Archive, type ArchiveRow, archiveError } from "./archive.ts"
+import { type Pace, removeExpiredRows } from "./expiredRows.ts"
+
+/** How expired events leave. */
+export type RetentionPath = "partition" | "cursor"
+
+/** A day with a table, and what of it has expired. */
+export interface ExpiredDay {
+  /** UTC, `2025-12-08`. */
+  readonly day: string
+  readonly table: string
+  /** Whether every event of the day has expired; otherwise those before the cutoff. */
+  readonly whole: boolean
+}
+
+const DAY_MS = 86_400_000
+const TABLE = /^event_chunks_(\d{4})(\d{2})(\d{2})$/
+
+const SELECT_TABLES = `
+  SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+  WHERE inhparent = 'event_chunks'::regclass
+  ORDER BY relname`
+
+/** The days that hold, or may hold, events before the cutoff (unix milliseconds), oldest first. */
+export const expiredDays = (
+  postgres: Postgres,
+  cutoff: number,
+): Effect.Effect<ReadonlyArray<ExpiredDay>, StoreError> =>
+  Effect.map(postgres.query<{ relname: string }>("retention", SELECT_TABLES), (tables) =>
+    tables.flatMap(({ relname }) => {
+      const [matched, year, month, dayOfMonth] = TABLE.exec(relname) ?? []
+      if (matched === undefined) return []
+      const day = `${year}-${month}-${dayOfMonth}`
+      const start = Date.parse(`${day}T00:00:00Z`)
+      return start < cutoff ? [{ day, table: relname, whole: start + DAY_MS <= cutoff }] : []
+    }),
+  )
+
+export interface Removal {
+  /** Unix milliseconds; only earlier events go. */
+  readonly cutoff: number
+  /** Where events go first, if anywhere. */
+  readonly archive: Archive | null
+  readonly pace: Pace
+  /** Runs after each committed step, with the number of events that went. */
+  readonly removed: (path: RetentionPath, rows: number) => Effect.Effect<void>
+}
+
+/** {@link ArchiveRow}s of a day, whose beginning and end are `$1` and `$2`. */
+const SELECT_ARCHIVE_ROWS = `
+  SELECT slug AS site, chunk_events.id, visitor_id, event_type, event_data::jsonb, page_url, referrer, created_at
+  FROM chunk_events JOIN sites ON sites.id = site_id
+  WHERE first_at >= $1 AND first_at < $2`
+
+const boundsOf = (day: string): readonly [from: Date, until: Date] => {
+  const from = Date.parse(`${day}T00:00:00Z`)
+  return [new Date(from), new Date(from + DAY_MS)]
+}
+
+/**
+ * Deletes the day's events before the cutoff and gives their number. Compaction may move some past the cursor that looks for
+ * them, so it goes over the day until there are none.
+ */
+export const deleteFromDay = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  day: ExpiredDay,
+  removal: Removal,
+): Effect.fn.Return<number, StoreError> {
+  const some = `SELECT 1 FROM ${day.table} WHERE first_at < $1 LIMIT 1`
+  const areLeft = Effect.map(
+    postgres.query("retention", some, [new Date(removal.cutoff)]),
+    (rows) => rows.length > 0,
+  )
+  let deleted = 0
+  while (yield* areLeft) deleted += yield* deleteOnce(postgres, day, removal)
+  return deleted
+})
+
+const deleteOnce = (
+  postgres: Postgres,
+  day: ExpiredDay,
+  removal: Removal,
+): Effect.Effect<number, StoreError> =>
+  removeExpiredRows(
+    postgres,
+    "retention",
+    {
+      table: day.table,
+      condition: "first_at < $2",
+      parameters: [new Date(removal.cutoff)],
+      weight: "events",
+      remove: (sql, places) => removeFromChunks(sql, day, places, removal),
+      afterBatch: (events) => removal.removed("cursor", events),
+    },
+    removal.pace,
+  )
+
+/** Removes the expired events of chunks of a day, those of the chunk that the cutoff divides one by one. */
+const removeFromChunks = async (
+  sql: Sql,
+  { day, table }: ExpiredDay,
+  places: ReadonlyArray<string>,
+  { cutoff, archive }: Removal,
+): Promise<number> => {
+  // The places were looked up before, and whatever is there now is judged anew.
+  await sql.query(LOCK_CHUNKS)
+  const values = [places, new Date(cutoff)]
+  if (archive !== null) {
+    const expired = await sql.query<ArchiveRow & Record<string, unknown>>(
+      `${SELECT_ARCHIVE_ROWS} AND place = ANY ($3::tid[]) AND created_at < $4`,
+      [...boundsOf(day), ...values],
+    )
+    await archive.append(day, expired.rows)
+  }
+  const whole = await sql.query<{ events: number }>(
+    `DELETE FROM ${table} WHERE ctid = ANY ($1::tid[]) AND last_at < $2 RETURNING events`,
+    values,
+  )
+  const divided = await sql.query<ChunkPlace & Record<string, unknown>>(
+    `SELECT site_id, first_at, ctid::text AS place FROM ${table}
+     WHERE ctid = ANY ($1::tid[]) AND first_at < $2 AND last_at >= $2`,
+    values,
+  )
+  const fromDivided = await rewriteChunks(sql, divided.rows, (event) => event.createdAt >= cutoff)
+  return whole.rows.reduce((sum, { events }) => sum + events, fromDivided)
+}
+
+/**
+ * A drop excludes all readers and writers of every day for its moment, so it must not make them queue behind one that
+ * takes long: it gives up after this.
+ */
+const DROP_LOCK_TIMEOUT = "250ms"
+/** Tries at a drop, before the day's events are deleted chunk by chunk instead, which waits for nobody. */
+const DROP_ATTEMPTS = 3
+/** SQLSTATE lock_not_available and deadlock_detected. */
+const LOCK_NOT_HAD = new Set(["55P03", "40P01"])
+
+/**
+ * Drops a whole day's table and gives the number of its events; deletes them one batch after another when the locks for
+ * it cannot be had. When this fails or is interrupted, both the table and the archive are as before.
+ */
+export const dropDay = (
+  postgres: Postgres,
+  day: ExpiredDay,
+  removal: Removal,
+): Effect.Effect<{ readonly path: RetentionPath; readonly rows: number }, StoreError> =>
+  dropOnce(postgres, day, removal).pipe(
+    Effect.retry({ times: DROP_ATTEMPTS - 1, while: (error) => LOCK_NOT_HAD.has(error.code) }),
+    Effect.tap((rows) => removal.removed("partition", rows)),
+    Effect.map((rows) => ({ path: "partition" as const, rows })),
+    Effect.catch((error) =>
+      LOCK_NOT_HAD.has(error.code)
+        ? Effect.map(deleteFromDay(postgres, day, removal), (rows) => ({ path: "cursor" as const, rows }))
+        : Effect.fail(error),
+    ),
+  )
+
+const dropOnce = (
+  postgres: Postgres,
+  { day, table }: ExpiredDay,
+  { archive, pace }: Removal,
+): Effect.Effect<number, StoreError> =>
+  Effect.gen(function* () {
+    const session = yield* openSession(postgres, "retention")
+    const transaction = yield* session.begin()
+    yield* session.query(`SET LOCAL lock_timeout = '${DROP_LOCK_TIMEOUT}'`)
+    yield* session.query("SET LOCAL statement_timeout = 0")
+    // Nobody adds an event of this day from here on, so what is counted and archived is what goes.
+    yield* session.query(`LOCK TABLE ${table} IN SHARE MODE`)
+    if (archive === null) {
+      const counted = yield* session.query<{ rows: string }>(
+        `SELECT coalesce(sum(events), 0) AS rows FROM ${table}`,
+      )
+      yield* session.query(`DROP TABLE ${table}`)
+      yield* Effect.uninterruptible(transaction.commit)
+      return Number(counted.rows[0]?.rows)
+    }
+
+    const onDisk = <A>(run: () => Promise<A>) =>
+      Effect.tryPromise({
+        try: run,
+        catch: (cause) => (cause instanceof StoreError ? cause : archiveError(cause)),
+      })
+    const before = yield* onDisk(() => archive.size(day))
+    let mayBeCommitted = false
+    return yield* Effect.gen(function* () {
+      let archived = 0
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const read = yield* session.cursor<ArchiveRow & Record<string, unknown>>(
+            SELECT_ARCHIVE_ROWS,
+            boundsOf(day),
+            pace.batchRows,
+          )
+          for (let rows = yield* read; rows.length > 0; rows = yield* read) {
+            const batch = rows
+            yield* Effect.uninterruptible(onDisk(() => archive.append(day, batch)))
+            archived += batch.length
+          }
+        }),
+      )
+      yield* session.query(`DROP TABLE ${table}`)
+      mayBeCommitted = true
+      yield* Effect.uninterruptible(transaction.commit)
+      return archived
+    }).pipe(
+      Effect.onError(() =>
+        // Once the commit was sent its events may be gone: then the archive keeps them, even if they come twice.
+        mayBeCommitted ? Effect.void : Effect.ignore(onDisk(() => archive.cutTo(day, before))),
+      ),
+    )
+  }).pipe(Effect.scoped)

@@ -1,0 +1,237 @@
+/**
+ * Deletes what is older than the retention: raw events, and the ids that no sender may retry any more. One node of a
+ * cluster at a time. It may be interrupted at any moment; the next run continues where it was.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type { Calendar } from "../../domain/period.ts"
+import type { Metrics } from "../../metrics/metrics.ts"
+import type { StoreError } from "../../stores/errors.ts"
+import { LOCKS } from "../../stores/locks.ts"
+import type { Postgres } from "../../stores/postgres.ts"
+import { openSession } from "../../stores/session.ts"
+import { shrinkDays } from "../chunks/shrink.ts"
+import { ensureEventDays, upcomingDays } from "../schema/dayTables.ts"
+import { SELECT_NEWEST, tooNew } from "../schema/schemaVersion.ts"
+import { snapshotUniques, type UniquesOf } from "../totals/periodUniques.ts"
+import { Archive } from "./archive.ts"
+import {
+  deleteFromDay,
+  dropDay,
+  type ExpiredDay,
+  expiredDays,
+  type Removal,
+  type RetentionPath,
+} from "./expiredDays.ts"
+import { deleteExpiredKeys } from "./expiredKeys.ts"
+import { DEFAULT_PACE, type Pace } from "./expiredRows.ts"
+
+export type { UniquesOf } from "../totals/periodUniques.ts"
+export type { RetentionPath } from "./expiredDays.ts"
+export type { Pace } from "./expiredRows.ts"
+
+const DAY_MS = 86_400_000
+
+export interface RetentionOptions {
+  /** Events older than this many days of 24 hours go. */
+  readonly retentionDays: number
+  /** Where events are archived before they go; `null` for nowhere. */
+  readonly archiveDir: string | null
+  /** Only says what would go. */
+  readonly dryRun: boolean
+  /** `false` deletes chunk by chunk even where a whole table has expired; the default is to drop it. */
+  readonly dropPartitions?: boolean
+  /** This machine's time, unix milliseconds; should Postgres' be earlier, that decides. */
+  readonly now: number
+  readonly metrics: Metrics
+  /** In the deployment's time zone. */
+  readonly calendar: Calendar
+  readonly partitions: number
+  /** The unique visitors of a site's period in a partition, asked before their events go. */
+  readonly uniquesOf: UniquesOf
+  /** Default: {@link DEFAULT_PACE}. */
+  readonly pace?: Pace
+  /** Runs after each committed step, with what it removed of which day. */
+  readonly onProgress?: (progress: RetainedDay) => Effect.Effect<void>
+}
+
+/** Events of a UTC day that went, or would go. */
+export interface RetainedDay {
+  /** `2025-12-08`. */
+  readonly day: string
+  readonly path: RetentionPath
+  readonly rows: number
+}
+
+export type RetentionReport =
+  /** Another node is at it. */
+  | { readonly skipped: true }
+  | {
+      readonly skipped: false
+      readonly dryRun: boolean
+      /** ISO 8601: events before this went. */
+      readonly cutoff: string
+      readonly days: ReadonlyArray<RetainedDay>
+      /** Sum over the days. */
+      readonly rows: number
+      /** Idempotency keys deleted; a dry run does not count them. */
+      readonly keys: number
+      readonly milliseconds: number
+      /** Of them, those in which events went; the others keep the figures of what goes, and tidy up. */
+      readonly deletingMilliseconds: number
+    }
+
+/** Before anything goes: what is complete must never be overstated. */
+const NOTE_CUTOFF = "UPDATE deployment SET raw_since = greatest(raw_since, $1)"
+
+const SELECT_CLOCK = "SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now"
+
+/** Clocks that differ by more are told, milliseconds. */
+const CLOCK_TOLERANCE_MS = 60_000
+
+/** The earlier of this machine's time and Postgres': a clock that is ahead must not delete what has not expired. */
+const earlierClock = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  now: number,
+): Effect.fn.Return<number, StoreError> {
+  const [row] = yield* postgres.query<{ now: string }>("retention", SELECT_CLOCK)
+  const theirs = Math.floor(Number(row?.now))
+  if (now - theirs > CLOCK_TOLERANCE_MS)
+    yield* Effect.logWarning("this machine's clock is ahead of Postgres', by which retention goes").pipe(
+      Effect.annotateLogs({ seconds: Math.round((now - theirs) / 1000) }),
+    )
+  return Math.min(now, theirs)
+})
+
+const TRY_LOCK = `SELECT pg_try_advisory_xact_lock(${LOCKS.retention}) AS locked`
+
+/**
+ * Runs retention once. Before events go, the unique visitors of their days, weeks and months are kept in period_uniques
+ * (daily_totals holds the rest), so that every figure outlives its events. Fails with the first {@link StoreError}; what
+ * was done until then stays done.
+ */
+export const runRetention = (
+  postgres: Postgres,
+  options: RetentionOptions,
+): Effect.Effect<RetentionReport, StoreError> =>
+  Effect.gen(function* () {
+    // The lock lives in a transaction that does nothing else: it ends with its connection, however that ends, and being
+    // idle it keeps vacuum from nothing.
+    const session = yield* openSession(postgres, "retention")
+    yield* session.begin()
+    yield* session.query("SET LOCAL idle_in_transaction_session_timeout = 0")
+    const { rows } = yield* session.query<{ locked: boolean }>(TRY_LOCK)
+    if (rows[0]?.locked !== true) {
+      yield* Effect.logInfo("retention skipped: another node is at it")
+      return { skipped: true } as const
+    }
+    const mayGoOn = session.query<{ version: number; name: string }>(SELECT_NEWEST).pipe(
+      Effect.flatMap(({ rows: [newest] }) => {
+        const refusal = tooNew("retention", newest)
+        return refusal === null ? Effect.void : Effect.fail(refusal)
+      }),
+    )
+    yield* mayGoOn
+    return yield* locked(postgres, options, mayGoOn)
+  }).pipe(Effect.scoped)
+
+const locked = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  options: RetentionOptions,
+  mayGoOn: Effect.Effect<void, StoreError>,
+): Effect.fn.Return<RetentionReport, StoreError> {
+  const { dryRun, metrics } = options
+  const now = yield* earlierClock(postgres, options.now)
+  const startedAt = yield* Clock.currentTimeMillis
+  const cutoff = now - options.retentionDays * DAY_MS
+  const days = yield* expiredDays(postgres, cutoff)
+
+  const removed: Array<RetainedDay> = []
+  let keys = 0
+  let deletingMilliseconds = 0
+  if (dryRun) {
+    for (const day of days) removed.push(yield* wouldGo(postgres, day, cutoff, options))
+  } else {
+    yield* ensureEventDays(postgres, upcomingDays(now))
+    yield* snapshotUniques(postgres, { ...options, cutoff, days: days.map(({ day }) => day) })
+    if (days.length > 0) yield* postgres.query("retention", NOTE_CUTOFF, [new Date(cutoff)])
+    const deletingSince = yield* Clock.currentTimeMillis
+    for (const day of days) {
+      // A connection lost meanwhile has freed the lock, and another node may be at it, or a newer version.
+      yield* mayGoOn
+      removed.push(yield* remove(postgres, day, cutoff, options))
+    }
+    deletingMilliseconds = (yield* Clock.currentTimeMillis) - deletingSince
+    keys = yield* deleteExpiredKeys(postgres, now, options.pace ?? DEFAULT_PACE)
+    yield* shrinkDays(postgres, now)
+  }
+
+  const milliseconds = (yield* Clock.currentTimeMillis) - startedAt
+  const report = {
+    skipped: false,
+    dryRun,
+    cutoff: new Date(cutoff).toISOString(),
+    days: removed,
+    rows: removed.reduce((sum, each) => sum + each.rows, 0),
+    keys,
+    milliseconds,
+    deletingMilliseconds,
+  } as const
+  if (!dryRun) {
+    metrics.retentionDuration.set(milliseconds / 1000)
+    metrics.retentionLastSuccess.set(now / 1000)
+  }
+  yield* Effect.logInfo(dryRun ? "retention would delete" : "retention has ended").pipe(
+    Effect.annotateLogs({ cutoff: report.cutoff, rows: report.rows, days: days.length, keys, milliseconds }),
+  )
+  return report
+})
+
+const pathOf = (day: ExpiredDay, options: RetentionOptions): RetentionPath =>
+  day.whole && options.dropPartitions !== false ? "partition" : "cursor"
+
+/** Only a chunk that the cutoff divides is looked into. */
+const countExpired = (table: string): string => `
+  SELECT coalesce(sum(CASE WHEN last_at < $1 THEN events ELSE (
+    SELECT count(*) FROM unnest(offsets) AS later WHERE first_at + later * interval '1 millisecond' < $1
+  ) END), 0) AS rows
+  FROM ${table} WHERE first_at < $1`
+
+const wouldGo = (
+  postgres: Postgres,
+  day: ExpiredDay,
+  cutoff: number,
+  options: RetentionOptions,
+): Effect.Effect<RetainedDay, StoreError> =>
+  postgres
+    .query<{ rows: string }>("retention", countExpired(day.table), [new Date(cutoff)])
+    .pipe(Effect.map(([row]) => ({ day: day.day, path: pathOf(day, options), rows: Number(row?.rows) })))
+
+const remove = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  day: ExpiredDay,
+  cutoff: number,
+  options: RetentionOptions,
+): Effect.fn.Return<RetainedDay, StoreError> {
+  const { archiveDir, metrics, onProgress } = options
+  const removal: Removal = {
+    cutoff,
+    archive: archiveDir === null ? null : new Archive(archiveDir),
+    pace: options.pace ?? DEFAULT_PACE,
+    removed: (path, rows) => {
+      metrics.retentionRows.inc({ path }, rows)
+      return onProgress?.({ day: day.day, path, rows }) ?? Effect.void
+    },
+  }
+  const startedAt = yield* Clock.currentTimeMillis
+  const gone: Omit<RetainedDay, "day"> =
+    pathOf(day, options) === "partition"
+      ? yield* dropDay(postgres, day, removal)
+      : { path: "cursor", rows: yield* deleteFromDay(postgres, day, removal) }
+  const milliseconds = (yield* Clock.currentTimeMillis) - startedAt
+  if (gone.rows > 0 || gone.path === "partition")
+    yield* Effect.logInfo("expired events deleted").pipe(
+      Effect.annotateLogs({ day: day.day, path: gone.path, rows: gone.rows, milliseconds }),
+    )
+  return { day: day.day, ...gone }
+})

@@ -1,0 +1,57 @@
+/** What a deployment decides at its first start and keeps: the number of partitions and the time zone. */
+
+import { TaggedError } from "effect/Data"
+import * as Effect from "effect/Effect"
+import type { StoreError } from "../../stores/errors.ts"
+import type { Postgres } from "../../stores/postgres.ts"
+import { ensureSites } from "./sites.ts"
+
+/** The settings differ from those the stored figures were made with. The message is one sentence with the way out. */
+export class DeploymentMismatch extends TaggedError("DeploymentMismatch")<{
+  readonly setting: "PARTITIONS" | "TIME_ZONE"
+  readonly message: string
+}> {}
+
+export interface DeploymentSettings {
+  readonly partitions: number
+  /** IANA name. */
+  readonly timeZone: string
+  /** Slugs of the declared sites. */
+  readonly sites: ReadonlyArray<string>
+}
+
+const INSERT_FIRST = "INSERT INTO deployment (partitions, time_zone) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+const SELECT_STORED = "SELECT partitions, time_zone FROM deployment"
+/** Rows of partitions beyond the count stay: their epochs must go on should the count grow again. */
+export const INSERT_STREAM_PARTITIONS = `
+  INSERT INTO stream_partitions (partition)
+  SELECT generate_series(0, $1::integer - 1) ON CONFLICT DO NOTHING`
+
+/**
+ * Stores the settings at the first start; afterwards fails with {@link DeploymentMismatch} when they differ from what was
+ * stored. Gives the ids of the declared sites.
+ */
+export const ensureDeployment = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  settings: DeploymentSettings,
+): Effect.fn.Return<{ readonly siteIds: ReadonlyMap<string, number> }, StoreError | DeploymentMismatch> {
+  yield* postgres.query("ensure_deployment", INSERT_FIRST, [settings.partitions, settings.timeZone])
+  const rows = yield* postgres.query<{ partitions: number; time_zone: string }>(
+    "ensure_deployment",
+    SELECT_STORED,
+  )
+  for (const stored of rows) {
+    if (stored.partitions !== settings.partitions)
+      return yield* new DeploymentMismatch({
+        setting: "PARTITIONS",
+        message: `PARTITIONS is ${settings.partitions}, but the stored figures are spread over ${stored.partitions}: set it back, or run \`rebuild --partitions ${settings.partitions}\` while no other node runs.`,
+      })
+    if (stored.time_zone !== settings.timeZone)
+      return yield* new DeploymentMismatch({
+        setting: "TIME_ZONE",
+        message: `TIME_ZONE is ${settings.timeZone}, but the stored figures count days of ${stored.time_zone}: set it back, or run \`rebuild --time-zone ${settings.timeZone}\` while no other node runs.`,
+      })
+  }
+  yield* postgres.query("ensure_deployment", INSERT_STREAM_PARTITIONS, [settings.partitions])
+  return { siteIds: yield* ensureSites(postgres, settings.sites) }
+})

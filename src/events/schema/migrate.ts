@@ -1,0 +1,102 @@
+/** Versioned SQL migrations, `migrations/NNN_name.sql`, applied in order by one node at a time. */
+import { readdirSync, readFileSync } from "node:fs"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { StoreError } from "../../stores/errors.ts"
+import { LOCKS } from "../../stores/locks.ts"
+import type { Postgres, Sql } from "../../stores/postgres.ts"
+import { MIGRATION_FILE, MIGRATIONS, SELECT_NEWEST, tooNew } from "./schemaVersion.ts"
+
+interface Migration {
+  readonly version: number
+  readonly name: string
+  readonly sql: string
+}
+
+const CREATE_TABLE = `
+  CREATE TABLE IF NOT EXISTS schema_migrations (
+    version integer PRIMARY KEY,
+    name text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+  )`
+
+const SELECT_APPLIED = "SELECT 1 FROM schema_migrations WHERE version = $1"
+/**
+ * Ends the ownership of every actor: one of an older version must not go on writing into a schema that it does not know.
+ * Before anything else is locked, so that a batch which is being committed ends first. One that waits for this row has its tables
+ * already: a migration that wants one of these for itself meets it there, one of the two is ended and tried again.
+ */
+const FENCE_ALL = "UPDATE stream_partitions SET epoch = epoch + 1"
+/**
+ * Whoever waits for a table that others use makes all wait who come after, so it gives up soon and tries again. Not for the lock
+ * of migrations, for which nodes that start together wait.
+ */
+const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
+const TRIES = 30
+/** SQLSTATE lock_not_available and deadlock_detected. */
+const LOCK_NOT_HAD = new Set(["55P03", "40P01"])
+
+const INSERT_APPLIED = "INSERT INTO schema_migrations (version, name) VALUES ($1, $2)"
+
+const load = (): ReadonlyArray<Migration> =>
+  readdirSync(MIGRATIONS)
+    .sort()
+    .flatMap((file) => {
+      const version = MIGRATION_FILE.exec(file)?.[1]
+      if (version === undefined) return []
+      return [
+        {
+          version: Number(version),
+          name: file.slice(0, -".sql".length),
+          sql: readFileSync(new URL(file, MIGRATIONS), "utf8"),
+        },
+      ]
+    })
+
+/**
+ * Brings the schema up to date and gives the names of the migrations that this call applied, in order. Each one is a
+ * transaction that also records it, so a failed one leaves nothing behind and the next call continues there. Nodes that
+ * start together wait for each other. Actors are fenced off by each migration and take their partitions over again; those
+ * of an older version leave them to newer nodes. Fails with `SCHEMA_TOO_NEW` when this program is the older one.
+ */
+export const migrate = Effect.fnUntraced(function* (
+  postgres: Postgres,
+): Effect.fn.Return<ReadonlyArray<string>, StoreError> {
+  const applied: Array<string> = []
+  for (const migration of load()) {
+    const apply = async (sql: Sql) => {
+      // Waiting for another node's migration must not count as a slow statement.
+      await sql.query("SET LOCAL statement_timeout = 0")
+      await sql.query(`SELECT pg_advisory_xact_lock(${LOCKS.migrate})`)
+      await sql.query(CREATE_TABLE)
+      const newest = await sql.query<{ version: number; name: string }>(SELECT_NEWEST)
+      const refusal = tooNew("migrate", newest.rows[0])
+      if (refusal !== null) throw refusal
+      const known = await sql.query(SELECT_APPLIED, [migration.version])
+      if (known.rows.length > 0) return false
+      await sql.query(LOCK_TIMEOUT)
+      if (migration.version > 1) await sql.query(FENCE_ALL)
+      await sql.query(migration.sql)
+      await sql.query(INSERT_APPLIED, [migration.version, migration.name])
+      return true
+    }
+    const isNew = yield* postgres
+      .transaction("migrate", apply, (cause) => (cause instanceof StoreError ? cause : null))
+      .pipe(
+        Effect.tapError((error) =>
+          LOCK_NOT_HAD.has(error.code)
+            ? Effect.logWarning("a migration waits until others have ended what they do with a table").pipe(
+                Effect.annotateLogs({ migration: migration.name }),
+              )
+            : Effect.void,
+        ),
+        Effect.retry({
+          schedule: Schedule.spaced("1 second"),
+          times: TRIES - 1,
+          while: (error) => LOCK_NOT_HAD.has(error.code),
+        }),
+      )
+    if (isNew) applied.push(migration.name)
+  }
+  return applied
+})

@@ -1,0 +1,80 @@
+/** A batch of a partition's events, and what of it Postgres keeps: ids, chunks and totals. */
+import { aggregate, type BatchTotals } from "../../domain/aggregation.ts"
+import type { StreamEvent } from "../../domain/event.ts"
+import type { Calendar } from "../../domain/period.ts"
+import { eventIdOf, sequenceOf, timeOf } from "../../stream/id.ts"
+import { type ChunkValues, toChunks, toData } from "../chunks/chunk.ts"
+import { type TotalRow, toTotalRows } from "../totals/dailyTotals.ts"
+import type { Key } from "./statements.ts"
+
+/** An event and the stream entry that carries it. */
+export interface BatchEntry {
+  /** `<milliseconds>-<sequence>`. */
+  readonly streamId: string
+  readonly event: StreamEvent
+}
+
+export interface Batch {
+  readonly partition: number
+  /** From acquireEpoch (batchWriter.ts). */
+  readonly epoch: number
+  /** In stream order. */
+  readonly entries: ReadonlyArray<BatchEntry>
+  /** In the deployment's time zone: the daily totals are of its days. */
+  readonly calendar: Calendar
+}
+
+/** Sites' numbers by their slugs. */
+export type SiteIds = ReadonlyMap<string, number>
+
+const siteIdOf = (siteIds: SiteIds, site: string): number => {
+  const id = siteIds.get(site)
+  if (id === undefined) throw new Error(`site ${site} has no id`)
+  return id
+}
+
+/** The ids that the entries bring, in stream order. */
+export const keysOf = (entries: ReadonlyArray<BatchEntry>, siteIds: SiteIds): ReadonlyArray<Key> => {
+  const keys: Array<Key> = []
+  for (const { streamId, event } of entries)
+    if (event.id !== null)
+      keys.push({
+        id: event.id,
+        siteId: siteIdOf(siteIds, event.site),
+        streamMs: timeOf(streamId),
+        streamSeq: sequenceOf(streamId),
+      })
+  return keys
+}
+
+/** The entries as chunks. Throws when an event cannot be stored, see {@link toData}. */
+export const chunksOf = (
+  partition: number,
+  entries: ReadonlyArray<BatchEntry>,
+  siteIds: SiteIds,
+): ReadonlyArray<ChunkValues> =>
+  [...Map.groupBy(entries, ({ event }) => event.site)].flatMap(([site, ofSite]) =>
+    toChunks(
+      siteIdOf(siteIds, site),
+      ofSite.map(({ streamId, event }) => ({
+        id: event.id ?? eventIdOf(partition, streamId),
+        visitorId: event.visitorId,
+        type: event.type,
+        createdAt: event.createdAt,
+        pageUrl: event.pageUrl,
+        referrer: event.referrer,
+        data: event.data === null ? null : toData(event.data),
+      })),
+    ),
+  )
+
+/** What the entries add to the figures. */
+export const totalsOf = (entries: ReadonlyArray<BatchEntry>, calendar: Calendar): BatchTotals =>
+  aggregate(
+    entries.map(({ event }) => event),
+    calendar,
+  )
+
+/** What they add as rows of daily_totals. */
+export const totalRowsOf = (totals: BatchTotals, siteIds: SiteIds): ReadonlyArray<TotalRow> =>
+  [...totals.days.values()].flatMap((day) => toTotalRows(siteIdOf(siteIds, day.site), day))

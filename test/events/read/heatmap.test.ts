@@ -1,0 +1,127 @@
+import { describe, expect, it } from "vitest"
+import type { StreamEvent } from "../../../src/domain/event.ts"
+import { compact } from "../../../src/events/chunks/compaction.ts"
+import { eraseVisitor, heatmap } from "../../../src/events/read/queries.ts"
+import { Metrics } from "../../../src/metrics/metrics.ts"
+import type { Postgres } from "../../../src/stores/postgres.ts"
+import { storeInBatches } from "../../support/chunks.ts"
+import { countOf, event, freshEvents, rows, run, store } from "../../support/events.ts"
+
+const NOW = Date.parse("2025-12-08T12:00:00Z")
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+
+const at = (createdAt: number, given: Partial<StreamEvent> = {}) => event({ createdAt, ...given })
+
+describe("the heatmap", () => {
+  const click = (x: unknown, y: unknown, given: Partial<StreamEvent> = {}) =>
+    at(NOW - HOUR_MS, { type: "button_click", data: { x, y }, ...given })
+
+  it("counts clicks by position, most clicked first, ties by x and y", async () => {
+    const { postgres } = await freshEvents()
+    await store(postgres, [
+      click(5, 5),
+      click(1, 9),
+      click(1, 2.5),
+      click(-3, 2, { type: "link_click" }),
+      click(5, 5, { type: "link_click", pageUrl: "/cv" }),
+      click(5, 5, { site: "blog" }),
+      click(5, 5, { type: "page_view" }),
+      click(5, 5, { createdAt: NOW - 24 * HOUR_MS }),
+    ])
+    const query = { site: "main", pageUrl: null, hours: 24, now: NOW }
+    expect(await run(heatmap(postgres, query))).toEqual([
+      { x: 5, y: 5, count: 2 },
+      { x: -3, y: 2, count: 1 },
+      { x: 1, y: 2.5, count: 1 },
+      { x: 1, y: 9, count: 1 },
+    ])
+    expect(await run(heatmap(postgres, { ...query, pageUrl: "/cv" }))).toEqual([{ x: 5, y: 5, count: 1 }])
+    expect(await run(heatmap(postgres, { ...query, hours: 168 }))).toContainEqual({
+      x: 5,
+      y: 5,
+      count: 3,
+    })
+  })
+
+  it("leaves out clicks whose position is not two numbers", async () => {
+    const { postgres } = await freshEvents()
+    await store(postgres, [
+      click("1", 1),
+      click(1, null),
+      click(1, [2]),
+      click(undefined, 1),
+      at(NOW, { type: "link_click" }),
+      click(1, 1),
+    ])
+    expect(await run(heatmap(postgres, { site: "main", pageUrl: null, hours: 24, now: NOW }))).toEqual([
+      { x: 1, y: 1, count: 1 },
+    ])
+  })
+})
+
+describe("the heatmap of many chunks", () => {
+  const PAGES = ["/cv", "/letters", null]
+  const TYPES = ["button_click", "link_click", "page_view"]
+
+  /** Three hundred events over 30 hours, 25 a batch, two in three of them clicks on twelve positions. */
+  const withClicks = async () => {
+    const { postgres } = await freshEvents()
+    const events = Array.from({ length: 300 }, (_, i) =>
+      at(NOW - Math.floor((i * 30 * HOUR_MS) / 300), {
+        type: TYPES[i % TYPES.length] ?? "",
+        pageUrl: PAGES[(i * i) % PAGES.length] ?? null,
+        data: i % 17 === 0 ? { x: "none", y: 1 } : { x: i % 4, y: (i % 3) / 2 },
+      }),
+    )
+    await storeInBatches(postgres, events, 25)
+    return postgres
+  }
+
+  /** Every window and page, beside a count of the events themselves. */
+  const expectAllEqual = async (postgres: Postgres) => {
+    for (const hours of [1, 7, 24, 29, 168])
+      for (const pageUrl of [null, "/cv", "/nowhere"]) {
+        const expected = await rows(
+          postgres,
+          `SELECT (event_data ->> 'x')::float8 AS x, (event_data ->> 'y')::float8 AS y, count(*)::integer AS count
+           FROM analytics_events
+           WHERE event_type IN ('button_click', 'link_click') AND created_at > $1 AND ($2::text IS NULL OR page_url = $2)
+             AND jsonb_typeof(event_data -> 'x') = 'number'
+           GROUP BY 1, 2 ORDER BY count DESC, x, y`,
+          [new Date(NOW - hours * HOUR_MS), pageUrl],
+        )
+        expect(expected.length > 0 || pageUrl === "/nowhere").toBe(true)
+        expect(await run(heatmap(postgres, { site: "main", pageUrl, hours, now: NOW }))).toEqual(expected)
+      }
+  }
+
+  it("counts what lies in the window, on every page and on one", async () => {
+    await expectAllEqual(await withClicks())
+  })
+
+  it("counts clicks of chunks that an earlier version wrote", async () => {
+    const postgres = await withClicks()
+    await rows(
+      postgres,
+      `UPDATE event_chunks SET click_page = NULL, click_x = NULL, click_y = NULL
+       WHERE extract(hour FROM first_at)::integer % 2 = 0`,
+    )
+    expect(await countOf(postgres, "event_chunks WHERE click_page IS NULL")).toBeGreaterThan(0)
+    await expectAllEqual(postgres)
+  })
+
+  it("stays the same when chunks are merged, and lacks a visitor who was erased", async () => {
+    const postgres = await withClicks()
+    const before = await countOf(postgres, "event_chunks")
+    await run(compact(postgres, { now: NOW + 2 * DAY_MS, busy: false, metrics: new Metrics("test_") }))
+    expect(await countOf(postgres, "event_chunks")).toBeLessThan(before)
+    await expectAllEqual(postgres)
+    const [{ visitor_id = "" } = {}] = await rows<{ visitor_id: string }>(
+      postgres,
+      "SELECT visitor_id FROM analytics_events WHERE event_type = 'link_click' LIMIT 1",
+    )
+    await run(eraseVisitor(postgres, visitor_id))
+    await expectAllEqual(postgres)
+  })
+})

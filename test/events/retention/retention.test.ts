@@ -1,0 +1,321 @@
+import { randomUUID } from "node:crypto"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { gunzipSync } from "node:zlib"
+import { Deferred, Effect, Fiber } from "effect"
+import { describe, expect, it } from "vitest"
+import {
+  type RetentionOptions,
+  type RetentionReport,
+  runRetention,
+} from "../../../src/events/retention/retention.ts"
+import { Metrics } from "../../../src/metrics/metrics.ts"
+import type { Postgres } from "../../../src/stores/postgres.ts"
+import { countOf, dailyTotals, event, freshEvents, rows, run, store, UTC } from "../../support/events.ts"
+import { temporaryFolder } from "../../support/index.ts"
+
+const NOW = Date.parse("2025-12-08T12:00:00Z")
+const DAY_MS = 86_400_000
+const CUTOFF = NOW - 10 * DAY_MS
+
+const options = (given: Partial<RetentionOptions> = {}): RetentionOptions => ({
+  retentionDays: 10,
+  archiveDir: null,
+  dryRun: false,
+  now: NOW,
+  metrics: new Metrics("test_"),
+  calendar: UTC,
+  partitions: 2,
+  uniquesOf: () => Effect.succeed(0),
+  pace: { batchRows: 10, batchesPerCursor: 2, pauseMs: 0 },
+  ...given,
+})
+
+const done = (report: RetentionReport) => {
+  if (report.skipped) throw new Error("the run was skipped")
+  return report
+}
+
+/** Events of a chunk, of which two make a batch. */
+const CHUNK = 5
+
+/** 45 events on each of the days from 12 before NOW to now, half of each day's before noon; the cutoff is a noon. */
+const fill = async (postgres: Postgres, days = 13) => {
+  const events = Array.from({ length: days }, (_, day) =>
+    Array.from({ length: 45 }, (_, i) =>
+      event({ id: randomUUID(), createdAt: NOW - day * DAY_MS + (i - 22) * 60_000, data: { i } }),
+    ),
+  ).flat()
+  for (let i = 0; i < events.length; i += CHUNK) await store(postgres, events.slice(i, i + CHUNK))
+  return {
+    expired: events.filter((each) => each.createdAt < CUTOFF).map((each) => each.id),
+    kept: events.filter((each) => each.createdAt >= CUTOFF).map((each) => each.id),
+  }
+}
+
+const idsLeft = async (postgres: Postgres) =>
+  (await rows<{ id: string }>(postgres, "SELECT id FROM analytics_events ORDER BY id")).map((row) => row.id)
+
+const archived = (folder: string): ReadonlyArray<{ id: string; created_at: string; site: string }> =>
+  readdirSync(folder).flatMap((file) =>
+    gunzipSync(readFileSync(join(folder, file)))
+      .toString()
+      .trimEnd()
+      .split("\n")
+      .map((line) => {
+        const parsed = JSON.parse(line)
+        expect(parsed.created_at.slice(0, 10)).toBe(file.slice(0, 10))
+        return parsed
+      }),
+  )
+
+describe.each([true, false])("retention with dropPartitions %s", (dropPartitions) => {
+  it("leaves exactly the events that have not expired, and the daily totals", async () => {
+    const { postgres } = await freshEvents()
+    const { expired, kept } = await fill(postgres)
+    const totals = await dailyTotals(postgres)
+    const metrics = new Metrics("test_")
+    const report = done(await run(runRetention(postgres, options({ dropPartitions, metrics }))))
+    expect(await idsLeft(postgres)).toEqual(kept.toSorted())
+    expect(report).toMatchObject({ rows: expired.length, dryRun: false, cutoff: "2025-11-28T12:00:00.000Z" })
+    const whole = dropPartitions ? "partition" : "cursor"
+    expect(report.days).toEqual([
+      { day: "2025-11-26", path: whole, rows: 45 },
+      { day: "2025-11-27", path: whole, rows: 45 },
+      { day: "2025-11-28", path: "cursor", rows: 22 },
+    ])
+    expect(await dailyTotals(postgres)).toEqual(totals)
+    const counted = (await metrics.retentionRows.get()).values.reduce((sum, { value }) => sum + value, 0)
+    expect(counted).toBe(expired.length)
+
+    const again = done(await run(runRetention(postgres, options({ dropPartitions }))))
+    expect(again.rows).toBe(0)
+  })
+
+  it("archives exactly the deleted events before they go", async () => {
+    const { postgres } = await freshEvents()
+    const { expired, kept } = await fill(postgres)
+    const archiveDir = temporaryFolder()
+    await run(runRetention(postgres, options({ dropPartitions, archiveDir })))
+    expect(await idsLeft(postgres)).toEqual(kept.toSorted())
+    const lines = archived(archiveDir)
+    expect(lines.map((line) => line.id).sort()).toEqual(expired.toSorted())
+    expect(lines[0]).toMatchObject({ site: "main", event_type: "page_view", page_url: "/", referrer: null })
+  })
+
+  it("deletes nothing that could not be archived", async () => {
+    const { postgres } = await freshEvents()
+    const { expired, kept } = await fill(postgres)
+    // A file where the folder should be.
+    const archiveDir = join(temporaryFolder(), "file", "archive")
+    await run(
+      Effect.promise(() => import("node:fs/promises").then((fs) => fs.writeFile(join(archiveDir, ".."), ""))),
+    )
+    const error = await run(Effect.flip(runRetention(postgres, options({ dropPartitions, archiveDir }))))
+    expect(error._tag).toBe("StoreError")
+    expect(await idsLeft(postgres)).toEqual([...expired, ...kept].sort())
+    expect(postgres.pool.totalCount).toBe(postgres.pool.idleCount)
+  })
+
+  it("only says what would go in a dry run", async () => {
+    const { postgres } = await freshEvents()
+    const { expired, kept } = await fill(postgres)
+    const report = done(await run(runRetention(postgres, options({ dropPartitions, dryRun: true }))))
+    const whole = dropPartitions ? "partition" : "cursor"
+    expect(report.days.map(({ path, rows }) => [path, rows])).toEqual([
+      [whole, 45],
+      [whole, 45],
+      ["cursor", 22],
+    ])
+    expect(await countOf(postgres, "analytics_events")).toBe(expired.length + kept.length)
+  })
+})
+
+describe("an interrupted retention", () => {
+  it("stops between two batches, and the next run resumes", async () => {
+    const { postgres } = await freshEvents()
+    const { expired, kept } = await fill(postgres)
+    const archiveDir = temporaryFolder()
+    const left = await run(
+      Effect.gen(function* () {
+        const thirdBatch = yield* Deferred.make<void>()
+        let batches = 0
+        const fiber = yield* Effect.forkChild(
+          runRetention(
+            postgres,
+            options({
+              archiveDir,
+              dropPartitions: false,
+              onProgress: () =>
+                ++batches === 3
+                  ? Effect.andThen(Deferred.succeed(thirdBatch, undefined), Effect.yieldNow)
+                  : Effect.void,
+              pace: { batchRows: 10, batchesPerCursor: 2, pauseMs: 1 },
+            }),
+          ),
+        )
+        yield* Deferred.await(thirdBatch)
+        yield* Fiber.interrupt(fiber)
+        return yield* Effect.promise(() => countOf(postgres, "analytics_events"))
+      }),
+    )
+    const gone = expired.length + kept.length - left
+    expect(gone).toBeGreaterThanOrEqual(30)
+    expect(gone).toBeLessThan(expired.length)
+    expect(archived(archiveDir)).toHaveLength(gone)
+    expect(postgres.pool.totalCount).toBe(postgres.pool.idleCount)
+
+    await run(runRetention(postgres, options({ archiveDir, dropPartitions: false })))
+    expect(await idsLeft(postgres)).toEqual(kept.toSorted())
+    expect(
+      archived(archiveDir)
+        .map((line) => line.id)
+        .sort(),
+    ).toEqual(expired.toSorted())
+  })
+})
+
+describe("two retentions at once", () => {
+  it("are one: the other is skipped", async () => {
+    const { postgres } = await freshEvents()
+    const { kept } = await fill(postgres)
+    const report = await run(
+      Effect.gen(function* () {
+        const [started, release] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const first = yield* Effect.forkChild(
+          runRetention(
+            postgres,
+            options({
+              onProgress: () => Effect.andThen(Deferred.succeed(started, undefined), Deferred.await(release)),
+            }),
+          ),
+        )
+        yield* Deferred.await(started)
+        const second = yield* runRetention(postgres, options())
+        yield* Deferred.succeed(release, undefined)
+        return { first: yield* Fiber.join(first), second }
+      }),
+    )
+    expect(report.second).toEqual({ skipped: true })
+    expect(report.first.skipped).toBe(false)
+    expect(await idsLeft(postgres)).toEqual(kept.toSorted())
+  })
+})
+
+describe("a day that somebody keeps reading", () => {
+  it("is deleted row by row instead of dropped, and holds up nobody", async () => {
+    const { postgres } = await freshEvents()
+    const { expired, kept } = await fill(postgres)
+    const reader = await postgres.pool.connect()
+    try {
+      await reader.query("BEGIN")
+      await reader.query("SELECT 1 FROM event_chunks_20251127 LIMIT 1")
+      const archiveDir = temporaryFolder()
+      const report = done(await run(runRetention(postgres, options({ archiveDir }))))
+      expect(report.days.map(({ day, path }) => `${day} ${path}`)).toEqual([
+        "2025-11-26 partition",
+        "2025-11-27 cursor",
+        "2025-11-28 cursor",
+      ])
+      expect(await idsLeft(postgres)).toEqual(kept.toSorted())
+      expect(
+        archived(archiveDir)
+          .map((line) => line.id)
+          .sort(),
+      ).toEqual(expired.toSorted())
+      await reader.query("COMMIT")
+    } finally {
+      reader.release()
+    }
+    // The empty table goes with the next run.
+    await run(runRetention(postgres, options()))
+    expect(await rows(postgres, "SELECT to_regclass('event_chunks_20251127') AS name")).toEqual([
+      { name: null },
+    ])
+  })
+})
+
+describe("a node whose clock is ahead", () => {
+  it("deletes nothing that has not expired by Postgres' clock", async () => {
+    const { postgres } = await freshEvents()
+    await store(postgres, [
+      event({ createdAt: Date.now() - 9 * DAY_MS }),
+      event({ createdAt: Date.now() - 11 * DAY_MS }),
+    ])
+    const report = await run(runRetention(postgres, options({ now: Date.now() + 5 * DAY_MS })))
+    expect(done(report).rows).toBe(1)
+    expect(await countOf(postgres, "analytics_events")).toBe(1)
+  })
+})
+
+describe("before events go", () => {
+  it("their periods' unique visitors are kept, and never replaced by less", async () => {
+    const { postgres } = await freshEvents()
+    await fill(postgres)
+    const uniquesOf: RetentionOptions["uniquesOf"] = (site, partition, key) =>
+      Effect.succeed(site === "main" && partition === 1 ? key.length : 0)
+    await run(runRetention(postgres, options({ uniquesOf })))
+    const kept = () =>
+      rows(
+        postgres,
+        `SELECT slug, partition, period_key, uniques FROM period_uniques JOIN sites ON sites.id = site_id
+         ORDER BY period_key COLLATE "C"`,
+      )
+    // Those that go, and those that go next.
+    const keys = ["2025-11", "2025-11-26", "2025-11-27", "2025-11-28", "2025-11-29", "2025-11-30"]
+      .concat("2025-12", "2025-12-01", "2025-W48", "2025-W49")
+      .map((key) => ({ slug: "main", partition: 1, period_key: key, uniques: String(key.length) }))
+    expect(await kept()).toEqual(keys)
+    const before = await kept()
+    await run(runRetention(postgres, options({ uniquesOf: () => Effect.succeed(1) })))
+    expect((await kept()).filter((row) => row.slug === "main" && row.partition === 1)).toEqual(before)
+  })
+})
+
+describe("an idempotency key", () => {
+  it("goes 8 days after its entry, by its partition's own time", async () => {
+    const { postgres } = await freshEvents()
+    await store(postgres, [event()], { partition: 1 })
+    const insert = (partition: number, ms: number) =>
+      rows(
+        postgres,
+        "INSERT INTO idempotency_keys (id, site_id, partition, stream_ms, stream_seq) VALUES ($1, 1, $2, $3, 0)",
+        [randomUUID(), partition, ms],
+      )
+    await rows(postgres, "UPDATE stream_partitions SET last_stream_id = $1 WHERE partition = 0", [`${NOW}-5`])
+    await insert(0, NOW - 8 * DAY_MS - 1)
+    await insert(0, NOW - 8 * DAY_MS)
+    // Partition 1 has been standing since 1970, and there is no partition 7 any more.
+    await insert(1, NOW - 30 * DAY_MS)
+    await insert(7, NOW - 8 * DAY_MS - 1)
+    await insert(7, NOW - 8 * DAY_MS)
+    expect(done(await run(runRetention(postgres, options()))).keys).toBe(2)
+    expect(
+      await rows(
+        postgres,
+        "SELECT partition, stream_ms::float8 AS ms FROM idempotency_keys ORDER BY partition",
+      ),
+    ).toEqual([
+      { partition: 0, ms: NOW - 8 * DAY_MS },
+      { partition: 1, ms: NOW - 30 * DAY_MS },
+      { partition: 7, ms: NOW - 8 * DAY_MS },
+    ])
+  })
+})
+
+describe("the next days", () => {
+  it("have their tables before they begin", async () => {
+    const { postgres } = await freshEvents()
+    await run(runRetention(postgres, options()))
+    const tables = await rows<{ relname: string }>(
+      postgres,
+      "SELECT relname FROM pg_class WHERE relname ~ '^event_chunks_\\d+$' ORDER BY relname",
+    )
+    expect(tables.map((row) => row.relname.slice(-8))).toEqual([
+      "20251208",
+      "20251209",
+      "20251210",
+      "20251211",
+    ])
+  })
+})

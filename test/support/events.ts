@@ -1,0 +1,113 @@
+/** What the tests of this folder share: a migrated database of one's own, and events to put in it. */
+import { randomUUID } from "node:crypto"
+import { Effect, Exit, Logger, Scope } from "effect"
+import { onTestFinished } from "vitest"
+import type { StreamEvent } from "../../src/domain/event.ts"
+import { Calendar } from "../../src/domain/period.ts"
+import { ensureDeployment } from "../../src/events/schema/deployment.ts"
+import { migrate } from "../../src/events/schema/migrate.ts"
+import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/write/batchWriter.ts"
+import { Metrics } from "../../src/metrics/metrics.ts"
+import { makePostgres, type Postgres, type PostgresOptions } from "../../src/stores/postgres.ts"
+import { freshDatabase } from "./index.ts"
+
+export const UTC = new Calendar("UTC")
+
+/** Runs an effect without its log. */
+export const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
+  Effect.runPromise(Effect.provide(effect, Logger.layer([])))
+
+/** A pool of a few connections, ended after the test. */
+export const connect = async (url: string, options: Partial<PostgresOptions> = {}): Promise<Postgres> => {
+  const scope = Effect.runSync(Scope.make())
+  onTestFinished(() => run(Scope.close(scope, Exit.void)))
+  return run(
+    makePostgres({ url, max: 8, name: "test", statementTimeoutMs: 0, ...options }, new Metrics("test_")).pipe(
+      Effect.provideService(Scope.Scope, scope),
+    ),
+  )
+}
+
+export interface Database {
+  readonly url: string
+  readonly postgres: Postgres
+}
+
+/** A migrated database with the sites main and blog. */
+export const freshEvents = async (
+  settings: { readonly partitions?: number; readonly timeZone?: string } = {},
+): Promise<Database> => {
+  const url = await freshDatabase()
+  const postgres = await connect(url)
+  await run(migrate(postgres))
+  await run(
+    ensureDeployment(postgres, {
+      partitions: settings.partitions ?? 2,
+      timeZone: settings.timeZone ?? "UTC",
+      sites: ["main", "blog"],
+    }),
+  )
+  return { url, postgres }
+}
+
+/** A page view of a new visitor at noon of 2025-12-08, unless told otherwise. */
+export const event = (given: Partial<StreamEvent> = {}): StreamEvent => ({
+  site: "main",
+  id: null,
+  visitorId: randomUUID(),
+  type: "page_view",
+  createdAt: Date.parse("2025-12-08T12:00:00Z"),
+  pageUrl: "/",
+  referrer: null,
+  data: null,
+  ...given,
+})
+
+/** Entries with the stream ids `<start>-0`, `<start + 1>-0`, … */
+export const entriesFrom = (start: number, events: ReadonlyArray<StreamEvent>): ReadonlyArray<BatchEntry> =>
+  events.map((each, i) => ({ streamId: `${start + i}-0`, event: each }))
+
+/** Writes entries as the owner of a partition in an epoch. */
+export const write = (
+  postgres: Postgres,
+  epoch: number,
+  entries: ReadonlyArray<BatchEntry>,
+  { partition = 0 }: { readonly partition?: number } = {},
+) => writeBatch(postgres, { partition, epoch, entries, calendar: UTC })
+
+/** The entries' stream ids. */
+export const idsOf = (entries: ReadonlyArray<BatchEntry>) => entries.map((entry) => entry.streamId)
+
+/** Writes events as the owner of a partition would, after whatever it holds. */
+export const store = async (
+  postgres: Postgres,
+  events: ReadonlyArray<StreamEvent>,
+  { partition = 0, calendar = UTC }: { readonly partition?: number; readonly calendar?: Calendar } = {},
+) => {
+  const { epoch, lastStreamId } = await run(acquireEpoch(postgres, partition))
+  const start = Number(lastStreamId.split("-")[0]) + 1
+  return run(writeBatch(postgres, { partition, epoch, entries: entriesFrom(start, events), calendar }))
+}
+
+/** Rows of a statement, as the driver gives them. */
+export const rows = <Row extends Record<string, unknown>>(
+  postgres: Postgres,
+  statement: string,
+  values: ReadonlyArray<unknown> = [],
+): Promise<ReadonlyArray<Row>> => run(postgres.query<Row>("test", statement, values))
+
+/** How many rows a FROM clause has. */
+export const countOf = async (postgres: Postgres, from: string): Promise<number> => {
+  const [row] = await rows<{ count: string }>(postgres, `SELECT count(*) FROM ${from}`)
+  return Number(row?.count)
+}
+
+/** The daily totals, summed over partitions, as `site day metric name: count` lines in order. */
+export const dailyTotals = async (postgres: Postgres): Promise<ReadonlyArray<string>> => {
+  const found = await rows<{ line: string }>(
+    postgres,
+    `SELECT slug || ' ' || day || ' ' || metric || CASE WHEN name = '' THEN '' ELSE ' ' || name END || ': ' || sum(count) AS line
+     FROM daily_totals JOIN sites ON sites.id = site_id GROUP BY slug, day, metric, name ORDER BY slug, day, metric, name`,
+  )
+  return found.map((row) => row.line)
+}
