@@ -6,7 +6,7 @@
 import { randomUUID } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
 import { encodeDelta, type LiveEvent } from "../../src/live/delta.ts"
-import { liveChannel } from "../../src/stream/keys.ts"
+import { liveChannel } from "../../src/stores/redisKeys.ts"
 import { machineNow } from "../load/clock.ts"
 import { connectDashboards, type Dashboards } from "../load/openLoop.ts"
 import {

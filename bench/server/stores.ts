@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { Redis } from "ioredis"
 import pg from "pg"
-import { figureKeys, streamKeys } from "../../src/stream/keys.ts"
+import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import type { Context } from "../scenario.ts"
 import type { BenchNode } from "./node.ts"
 

@@ -5,8 +5,8 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { AppConfig } from "../config/settings.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import type { Stores } from "./node.ts"
 import type { FromThread, MetricsJson, ThreadData, ToThread } from "./protocol.ts"
+import type { Stores } from "./runActors.ts"
 import { ThreadMetrics } from "./threadMetrics.ts"
 
 /** What a stop waits for running batches, milliseconds; then the thread is ended and the next owner goes on. */

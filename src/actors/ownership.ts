@@ -4,8 +4,8 @@ import type * as Scope from "effect/Scope"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
+import { nodesKey, streamKeys } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
-import { nodesKey, streamKeys } from "../stream/keys.ts"
 
 /** A lease and a heartbeat end this long after their last renewal, milliseconds: what a killed node's partitions wait. */
 export const LEASE_MS = 6000
@@ -18,8 +18,8 @@ const HTTP_ONLY = "http/"
 /** Whether a node takes partitions. */
 export const hasActors = (node: string): boolean => !node.startsWith(HTTP_ONLY)
 
-const heartbeatScript = Script.load(new URL("../stream/lua/heartbeat.lua", import.meta.url))
-const leaseScript = Script.load(new URL("../stream/lua/lease.lua", import.meta.url))
+const heartbeatScript = Script.load(new URL("./lua/heartbeat.lua", import.meta.url))
+const leaseScript = Script.load(new URL("./lua/lease.lua", import.meta.url))
 
 /** A 32-bit hash of a pair, FNV-1a with the finaliser of MurmurHash3. */
 const weight = (node: string, partition: number): number => {

@@ -8,8 +8,8 @@ import * as Fiber from "effect/Fiber"
 import { Metrics } from "../metrics/metrics.ts"
 import { giveBackWhenIdle } from "../runtime/idleMemory.ts"
 import { loggingLayer } from "../runtime/logging.ts"
-import { runActors } from "./node.ts"
 import type { FromThread, ThreadData, ToThread } from "./protocol.ts"
+import { runActors } from "./runActors.ts"
 
 /**
  * Steps of niceness, as getpriority(2) counts them: two are about 40 % of a processor that another thread wants, too (sched(7)).

@@ -5,9 +5,9 @@ import { type Calendar, type Day, PERIODS, type Period, periodBounds, periodKey 
 import { fingerprint } from "../domain/visitor.ts"
 import type { LiveMessage } from "../live/feed.ts"
 import type { RedisConnection } from "../stores/redis.ts"
+import { figureKeys, GROUP, streamKeys } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
 import { nextId } from "../stream/id.ts"
-import { figureKeys, GROUP, streamKeys } from "../stream/keys.ts"
 
 const applyScript = Script.load(new URL("./lua/apply.lua", import.meta.url))
 

@@ -6,7 +6,7 @@ import { type Calendar, type Day, type Period, periodDays, periodKey } from "../
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
-import { type FigureKeys, figureKeys } from "../stream/keys.ts"
+import { type FigureKeys, figureKeys } from "../stores/redisKeys.ts"
 
 /** Today's figures, and who is there now. */
 export interface Realtime {

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import type { Stores } from "../actors/node.ts"
+import type { Stores } from "../actors/runActors.ts"
 import type { AppConfig } from "../config/settings.ts"
 import { embeddedPostgres, embeddedRedis, lockDataDir } from "../embedded/index.ts"
 import { ensureDeployment } from "../events/schema/deployment.ts"

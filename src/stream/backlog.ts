@@ -3,8 +3,8 @@ import type * as Effect from "effect/Effect"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
+import { streamKeys } from "../stores/redisKeys.ts"
 import { timeOf } from "./id.ts"
-import { streamKeys } from "./keys.ts"
 
 /** One partition's stream. */
 export interface PartitionBacklog {

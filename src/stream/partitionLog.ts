@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import type { Metrics } from "../metrics/metrics.ts"
 import { Fenced, StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall, redisError } from "../stores/redis.ts"
+import { GROUP, streamKeys } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
-import { GROUP, streamKeys } from "./keys.ts"
 
 /** A stream entry: its id and its payload. */
 export interface Entry {

@@ -16,8 +16,8 @@
  */
 import type { Metrics } from "../metrics/metrics.ts"
 import { type RedisConnection, redisError } from "../stores/redis.ts"
+import { streamKeys } from "../stores/redisKeys.ts"
 import { encoded, Script, ScriptArguments } from "../stores/script.ts"
-import { streamKeys } from "./keys.ts"
 
 /** Why an event could not be made durable. */
 export type AppendFailure = "BACKLOG_FULL" | "STREAM_UNAVAILABLE"

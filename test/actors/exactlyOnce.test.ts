@@ -5,7 +5,7 @@ import { encodePayload } from "../../src/domain/event.ts"
 import { acquireEpoch } from "../../src/events/write/batchWriter.ts"
 import { listDeadLetters, replayDeadLetter } from "../../src/stream/deadLetters.ts"
 import { eventually } from "../support/index.ts"
-import { crashBeforeFigures, PARTITIONS, type Pipeline, pipeline, run } from "./support.ts"
+import { crashBeforeFigures, PARTITIONS, type Pipeline, pipeline, run } from "../support/pipeline.ts"
 
 describe("an event", () => {
   test("is counted once in Postgres and in the figures", async () => {

@@ -5,10 +5,10 @@ import { describe, expect, test } from "vitest"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { acquireEpoch } from "../../src/events/write/batchWriter.ts"
 import { connectRedis } from "../../src/stores/redis.ts"
-import { GROUP, nodesKey, streamKeys } from "../../src/stream/keys.ts"
+import { GROUP, nodesKey, streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
 import { eventually, privateRedis } from "../support/index.ts"
-import { PARTITIONS, type Pipeline, pipeline, run } from "./support.ts"
+import { PARTITIONS, type Pipeline, pipeline, run } from "../support/pipeline.ts"
 
 const sql = (each: Pipeline, statement: string) => run(each.postgres.query("test", statement))
 

@@ -4,8 +4,8 @@ import { applyTotals } from "../../src/aggregates/apply.ts"
 import { aggregate } from "../../src/domain/aggregation.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { monthOf, weekOf } from "../../src/domain/period.ts"
-import { figureKeys, streamKeys } from "../../src/stream/keys.ts"
-import { type Pipeline, pipeline, run } from "../actors/support.ts"
+import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
+import { type Pipeline, pipeline, run } from "../support/pipeline.ts"
 
 const event = (given: Partial<StreamEvent> = {}): StreamEvent => ({
   site: "main",

@@ -1,7 +1,7 @@
 /** A node as a process of its own, and what it has counted. */
 import { ROOT } from "../docs/documents.ts"
-import { startProcess } from "../process/support.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
+import { startProcess } from "../support/process.ts"
 
 /** A node as users start it, over stores of the test's own. */
 export const startNode = async () =>

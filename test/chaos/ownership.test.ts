@@ -7,9 +7,9 @@ import { applyTotals } from "../../src/aggregates/apply.ts"
 import { aggregate } from "../../src/domain/aggregation.ts"
 import { decodePayload } from "../../src/domain/event.ts"
 import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/write/batchWriter.ts"
-import { figureKeys, streamKeys } from "../../src/stream/keys.ts"
+import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
-import { PARTITIONS, type Pipeline, pipeline, run } from "../actors/support.ts"
+import { PARTITIONS, type Pipeline, pipeline, run } from "../support/pipeline.ts"
 
 const entriesAfter = async (each: Pipeline, partition: number, after: string, most: number) => {
   const { events } = streamKeys(each.prefix, partition)

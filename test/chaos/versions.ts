@@ -18,16 +18,18 @@ const newestMigration = (root: string): string =>
 
 /** The commit before the one that brought the newest migration; `null` when the history does not say. */
 const previousCommit = (root: string): string | null => {
+  // Wherever the file lay then: folders are renamed, migrations are not.
   const added = git(
     root,
     "log",
     "--diff-filter=A",
     "--format=%H",
-    "-1",
     "--",
-    join(MIGRATIONS, newestMigration(root)),
+    `:(glob)src/**/${newestMigration(root)}`,
   )
-  return added === null || added === "" ? null : git(root, "rev-parse", "--verify", `${added}^`)
+    ?.split("\n")
+    .at(-1)
+  return added === undefined || added === "" ? null : git(root, "rev-parse", "--verify", `${added}^`)
 }
 
 /** Why the version before cannot be had, or `null` when it can. */

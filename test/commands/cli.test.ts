@@ -2,7 +2,7 @@ import { ConfigProvider, Effect, Logger } from "effect"
 import { Redis } from "ioredis"
 import { expect, onTestFinished, test, vi } from "vitest"
 import { runCommandLine } from "../../src/commands/cli.ts"
-import { streamKeys } from "../../src/stream/keys.ts"
+import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 
 /** A command line of a deployment of this test's own, with its settings; `run` gives what a command printed. */

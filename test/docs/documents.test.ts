@@ -7,7 +7,7 @@ import { Metrics } from "../../src/metrics/metrics.ts"
 import { WEBSOCKET_PATH } from "../../src/server/dashboards/connections.ts"
 import { MESSAGE_CODES } from "../../src/server/dashboards/protocol.ts"
 import { STATUS } from "../../src/server/http/problem.ts"
-import { figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stream/keys.ts"
+import { figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stores/redisKeys.ts"
 import { FAULTS } from "../chaos/faults.ts"
 import { routes, served } from "../server/api/openapi/routes.ts"
 import { brokenLinks, codes, documents, filesIn, read, section, tableRows } from "./documents.ts"
@@ -142,14 +142,14 @@ describe("links", () => {
 })
 
 describe("the table of Redis keys", () => {
-  const source = read("src/stream/keys.ts")
+  const source = read("src/stores/redisKeys.ts")
   const table = source
     .slice(0, source.indexOf("*/"))
     .split("\n")
     .map((line) => line.replace(/^ \* /, ""))
     .join("\n")
 
-  it("in src/stream/keys.ts has every key that is built, and no other", () => {
+  it("in src/stores/redisKeys.ts has every key that is built, and no other", () => {
     const site = figureKeys("P", 0, "S")
     const period = site.period("K")
     const built = [

@@ -5,8 +5,8 @@ import { request } from "node:http"
 import { join } from "node:path"
 import { describe, expect, it, onTestFinished } from "vitest"
 import { ROOT, read } from "../docs/documents.ts"
-import { startProcess } from "../process/support.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
+import { startProcess } from "../support/process.ts"
 import { freePort, runs } from "./programs.ts"
 
 /** Caddy with the project's file, but for the addresses and the certificate. */

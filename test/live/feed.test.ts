@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto"
 import { expect, test } from "vitest"
 import { decodeDelta } from "../../src/live/delta.ts"
 import { makeLiveFeed } from "../../src/live/feed.ts"
-import { liveChannel } from "../../src/stream/keys.ts"
+import { liveChannel } from "../../src/stores/redisKeys.ts"
 
 test("the latest events are shown within the budget, the others summed by type, whatever a type is called", () => {
   const feed = makeLiveFeed({ prefix: "test", eventsPerSecond: 1, now: () => 0 })

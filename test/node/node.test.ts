@@ -6,7 +6,7 @@ import { describeRetention, retain } from "../../src/commands/retention.ts"
 import type { AppConfig } from "../../src/config/settings.ts"
 import { fingerprint, partitionOf } from "../../src/domain/visitor.ts"
 import { type CommandStores, withStores } from "../../src/node/openStores.ts"
-import { figureKeys } from "../../src/stream/keys.ts"
+import { figureKeys } from "../../src/stores/redisKeys.ts"
 import { eventually } from "../support/index.ts"
 import { node, quietly, settings } from "../support/node.ts"
 

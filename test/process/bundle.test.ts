@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { expect, test } from "vitest"
 import { bundle } from "../../scripts/bundle.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
-import { api, read, startProcess } from "./support.ts"
+import { api, read, startProcess } from "../support/process.ts"
 
 const ROOT = join(import.meta.dirname, "..", "..")
 const ENTRY = "node_modules/.cache/server/main.js"

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path"
 import pg from "pg"
 import { expect, test } from "vitest"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
-import { api, read, send, startProcess } from "./support.ts"
+import { api, read, send, startProcess } from "../support/process.ts"
 
 const ROOT = join(import.meta.dirname, "..", "..")
 const NODE = ["node", "src/main.ts"]

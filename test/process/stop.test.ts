@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect, onTestFinished, test } from "vitest"
 import { eventually, temporaryFolder } from "../support/index.ts"
-import { api, startProcess } from "./support.ts"
+import { api, startProcess } from "../support/process.ts"
 
 const ROOT = join(import.meta.dirname, "..", "..")
 

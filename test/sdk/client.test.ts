@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest"
 import { UUID } from "../../src/domain/limits.ts"
 import { Analytics, type AnalyticsOptions, type Loss, type Pause } from "../../src/sdk/index.ts"
 import { eventually } from "../support/index.ts"
-import { type Reply, recordingServer } from "./support.ts"
+import { type Reply, recordingServer } from "../support/recordingServer.ts"
 
 const setUp = async (reply?: (batch: number) => Reply, options: Partial<AnalyticsOptions> = {}) => {
   const server = await recordingServer(reply)

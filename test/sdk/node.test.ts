@@ -3,8 +3,8 @@ import { join } from "node:path"
 import pg from "pg"
 import { expect, test } from "vitest"
 import { Analytics, type Loss } from "../../src/sdk/index.ts"
-import { read, startProcess } from "../process/support.ts"
 import { eventually, freshDatabase, freshKeyPrefix, privateRedis, redisUrl } from "../support/index.ts"
+import { read, startProcess } from "../support/process.ts"
 
 const ROOT = join(import.meta.dirname, "..", "..")
 const NODE = ["node", "src/main.ts"]

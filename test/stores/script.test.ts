@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
 import { encoded, Script, ScriptArguments } from "../../src/stores/script.ts"
-import { pipeline } from "../actors/support.ts"
+import { pipeline } from "../support/pipeline.ts"
 
 /** RESP of an array's elements, as the client's own encoder would write them. */
 const resp = (values: ReadonlyArray<string | number>): string =>

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto"
 import { expect, test } from "vitest"
+import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { listDeadLetters } from "../../src/stream/deadLetters.ts"
-import { streamKeys } from "../../src/stream/keys.ts"
-import { pipeline, run } from "../actors/support.ts"
 import { eventually, privateRedis } from "../support/index.ts"
+import { pipeline, run } from "../support/pipeline.ts"
 
 test("events of one turn are appended in order by one call, and answered when they are durable", async () => {
   const each = await pipeline()

@@ -3,10 +3,10 @@ import { Effect, Fiber } from "effect"
 import { expect, test } from "vitest"
 import { periodKey } from "../../src/domain/period.ts"
 import { fingerprint, partitionOf } from "../../src/domain/visitor.ts"
-import { figureKeys, REBUILD_TOKEN, streamKeys, VISITOR_BUCKETS } from "../../src/stream/keys.ts"
-import { eraseVisitor } from "../../src/visitors/erase.ts"
-import { PARTITIONS, pipeline, run } from "../actors/support.ts"
+import { eraseVisitor } from "../../src/privacy/erase.ts"
+import { figureKeys, REBUILD_TOKEN, streamKeys, VISITOR_BUCKETS } from "../../src/stores/redisKeys.ts"
 import { eventually } from "../support/index.ts"
+import { PARTITIONS, pipeline, run } from "../support/pipeline.ts"
 
 test("a visitor whose figures are being rebuilt is forgotten when they have been", async () => {
   const each = await pipeline()

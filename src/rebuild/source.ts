@@ -6,11 +6,11 @@ import type { DayTotals } from "../domain/aggregation.ts"
 import { CURRENT_VISITOR_MS } from "../domain/limits.ts"
 import { addDays, type Calendar, type Day } from "../domain/period.ts"
 import { partitionOf } from "../domain/visitor.ts"
+import { within } from "../events/chunks/within.ts"
+import { type StoredTotal, toDayTotals } from "../events/totals/dailyTotals.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { openSession, type Session } from "../stores/session.ts"
-import { within } from "./chunks/within.ts"
-import { type StoredTotal, toDayTotals } from "./totals/dailyTotals.ts"
 
 /** A visitor with an event on a day. */
 export interface VisitorDay {

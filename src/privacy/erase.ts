@@ -9,9 +9,9 @@ import type { Metrics } from "../metrics/metrics.ts"
 import { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall, rewriteAppendOnlyFile } from "../stores/redis.ts"
+import { figureKeys, REBUILD_TOKEN, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
 import { dropDeadLetter, listDeadLetters } from "../stream/deadLetters.ts"
 import { compareIds, ZERO_ID } from "../stream/id.ts"
-import { figureKeys, REBUILD_TOKEN, streamKeys, VISITOR_BUCKETS } from "../stream/keys.ts"
 
 /** What an erasure waits for the actors to finish with the visitor's waiting events, or for a rebuild to end, milliseconds. */
 const PATIENCE_MS = 8000

@@ -9,7 +9,7 @@ import { addDays, type Calendar, type Day } from "../domain/period.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
-import { visitorKeyKey } from "../stream/keys.ts"
+import { visitorKeyKey } from "../stores/redisKeys.ts"
 
 /** A key outlives its day by this much: nodes' clocks differ. Seconds. */
 const GRACE_SECONDS = 600

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { onTestFinished } from "vitest"
-import { eventually } from "../support/index.ts"
+import { eventually } from "./index.ts"
 
 export interface NodeProcess {
   readonly url: string

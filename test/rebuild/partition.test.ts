@@ -2,15 +2,15 @@ import { randomUUID } from "node:crypto"
 import pg from "pg"
 import { describe, expect, test } from "vitest"
 import { uniquesOf } from "../../src/aggregates/figures.ts"
-import { dropFigures, rebuildPartition } from "../../src/aggregates/rebuild.ts"
 import { PERIODS, periodKey } from "../../src/domain/period.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { snapshotUniques } from "../../src/events/totals/periodUniques.ts"
+import { dropFigures, rebuildPartition } from "../../src/rebuild/partition.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
-import { figureKeys, streamKeys } from "../../src/stream/keys.ts"
+import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
-import { crashBeforeFigures, PARTITIONS, type Pipeline, pipeline, run } from "../actors/support.ts"
 import { eventually } from "../support/index.ts"
+import { crashBeforeFigures, PARTITIONS, type Pipeline, pipeline, run } from "../support/pipeline.ts"
 
 const rebuild = async (each: Pipeline, now = Date.now) => {
   const reader = await each.scoped(connectRedis(each.redisSettings, "read", "test"))

@@ -14,9 +14,9 @@ import { makeLiveFeed } from "../../src/live/feed.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { makePostgres } from "../../src/stores/postgres.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
-import { streamKeys } from "../../src/stream/keys.ts"
+import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { type AppendFailure, Producer } from "../../src/stream/producer.ts"
-import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
+import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
 
 export const PARTITIONS = 2
 export const run = Effect.runPromise
