@@ -47,7 +47,7 @@ const atTheirPlace = (root: string, folder: string): Plugin => ({
     if (!id.startsWith(join(root, "src") + sep) || !code.includes("import.meta.url")) return null
     const source = `new URL(${JSON.stringify(relative(folder, id).split(sep).join("/"))}, import.meta.url).href`
     const placed = code
-      .split('new URL("./thread.ts", import.meta.url)')
+      .split('new URL("./entry.ts", import.meta.url)')
       .map((part) => part.replaceAll("import.meta.url", source))
       .join('new URL("./thread.js", import.meta.url)')
     // No line has moved.
@@ -60,7 +60,7 @@ const write = async (root: string, folder: string): Promise<void> => {
   const { rolldown } = await import("rolldown")
   await using build = await rolldown({
     cwd: root,
-    input: { main: "src/main.ts", thread: "src/actors/thread.ts" },
+    input: { main: "src/main.ts", thread: "src/actors/thread/entry.ts" },
     platform: "node",
     external: EXTERNAL,
     plugins: [atTheirPlace(root, folder)],

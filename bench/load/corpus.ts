@@ -5,15 +5,15 @@
  * every event has an id of its own and every round brings new visitors.
  */
 import { writeFileSync } from "node:fs"
-import { type Happening, happening } from "../../test/traffic/happenings.ts"
-import { Random } from "../../test/traffic/random.ts"
+import { type Happening, happening } from "../../src/tools/traffic/happenings.ts"
+import { Random } from "../../src/tools/traffic/random.ts"
 import {
   advance,
   makeVisitor,
   type Session,
   startSession,
   type Visitor,
-} from "../../test/traffic/visitors.ts"
+} from "../../src/tools/traffic/visitors.ts"
 
 /** Characters that no request contains: where the event's number and the round's number go. */
 export const STAMPS = { event: "\u0001", round: "\u0002", lineEnd: "\u0003" } as const

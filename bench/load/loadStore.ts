@@ -11,15 +11,15 @@ import { Calendar } from "../../src/domain/period.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/write/batchWriter.ts"
 import { prepareStores, withStores } from "../../src/node/openStores.ts"
-import { happening } from "../../test/traffic/happenings.ts"
-import { Random } from "../../test/traffic/random.ts"
+import { happening } from "../../src/tools/traffic/happenings.ts"
+import { Random } from "../../src/tools/traffic/random.ts"
 import {
   advance,
   makeVisitor,
   type Session,
   startSession,
   type Visitor,
-} from "../../test/traffic/visitors.ts"
+} from "../../src/tools/traffic/visitors.ts"
 
 export interface LoadOptions {
   readonly events: number

@@ -2,8 +2,8 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { type AppConfig, nodeUrl } from "../config/settings.ts"
-import { examine, report, wantsColours } from "../doctor/index.ts"
 import { notedStoreUrls } from "../node/openStores.ts"
+import { examine, report, wantsColours } from "../tools/doctor/index.ts"
 import { CommandError } from "./error.ts"
 
 export interface DoctorOptions {

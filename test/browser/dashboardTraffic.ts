@@ -1,5 +1,5 @@
 /** Visits of two days as a site would send them, the same ones each time but for the clock. */
-import { Random } from "../traffic/random.ts"
+import { Random } from "../../src/tools/traffic/random.ts"
 
 const MINUTE_MS = 60_000
 const DAY_MIN = 1440

@@ -1,8 +1,8 @@
 /** A short selection of the experiments, and the proof that they would notice. */
 import { join } from "node:path"
 import { expect, test } from "vitest"
+import { Random } from "../../src/tools/traffic/random.ts"
 import { temporaryFolder } from "../support/index.ts"
-import { Random } from "../traffic/random.ts"
 import { isClean } from "./checker.ts"
 import { runExperiment } from "./experiment.ts"
 import { FAULTS } from "./faults.ts"

@@ -2,7 +2,7 @@
  * Compares what senders were told with what there is: rows, every figure in Redis, daily totals, REST answers, counters.
  * What the figures must be is counted here from the journal; nothing of the project's own counting is used.
  */
-import { isBody } from "../traffic/traffic.ts"
+import { isBody } from "../../src/tools/traffic/traffic.ts"
 import type { Journal, SentEvent } from "./journal.ts"
 import { SITES } from "./senders.ts"
 import { onPostgres, onRedis } from "./stores.ts"

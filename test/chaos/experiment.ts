@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import { Random } from "../traffic/random.ts"
+import { Random } from "../../src/tools/traffic/random.ts"
 import { check, isClean, type Verdict } from "./checker.ts"
 import { Dashboards } from "./dashboards.ts"
 import type { Fault } from "./faults.ts"

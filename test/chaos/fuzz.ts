@@ -2,8 +2,8 @@
 import { rmSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { Random } from "../../src/tools/traffic/random.ts"
 import { newFolder } from "../support/temporaryFolder.ts"
-import { Random } from "../traffic/random.ts"
 import { complaintsAbout, fuzz } from "./fuzzer.ts"
 import { startWorld } from "./world.ts"
 

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto"
 import { readdirSync } from "node:fs"
 import { createConnection } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
-import type { Random } from "../traffic/random.ts"
+import type { Random } from "../../src/tools/traffic/random.ts"
 import type { ChaosNode } from "./nodes.ts"
 
 const PATHS = [

@@ -1,7 +1,7 @@
 /** Senders with retries: singly and in batches, with ids of their own and without, now and days ago, to any node. */
 import { setTimeout as sleep } from "node:timers/promises"
-import type { Random } from "../traffic/random.ts"
-import { isBody } from "../traffic/traffic.ts"
+import type { Random } from "../../src/tools/traffic/random.ts"
+import { isBody } from "../../src/tools/traffic/traffic.ts"
 import { acknowledge, type Journal, type JournalLine, type SentEvent } from "./journal.ts"
 
 export const SITES = ["main", "blog"] as const

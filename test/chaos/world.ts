@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import type { Random } from "../traffic/random.ts"
+import type { Random } from "../../src/tools/traffic/random.ts"
 import type { Journal } from "./journal.ts"
 import { canUseNamespaces, namespacePlace, type Place, plainPlace, type Wire } from "./network.ts"
 import { ChaosNode } from "./nodes.ts"

@@ -16,12 +16,12 @@ const resident = (pid: number): number =>
 /** A folder with the least that can be bundled. */
 const project = (main: string): string => {
   const root = temporaryFolder()
-  mkdirSync(join(root, "src/actors"), { recursive: true })
+  mkdirSync(join(root, "src/actors/thread"), { recursive: true })
   mkdirSync(join(root, "scripts"))
   cpSync(join(ROOT, "scripts/bundle.ts"), join(root, "scripts/bundle.ts"))
   writeFileSync(join(root, "package-lock.json"), "{}")
   writeFileSync(join(root, "src/main.ts"), main)
-  writeFileSync(join(root, "src/actors/thread.ts"), "export {}")
+  writeFileSync(join(root, "src/actors/thread/entry.ts"), "export {}")
   return root
 }
 

@@ -1,7 +1,7 @@
 /** Which lines of an access log are page views, and the event that each becomes. Pure: the clock and the key are given. */
 import { createHash } from "node:crypto"
-import { MAX_AGE_MS, MAX_URL_LENGTH } from "../domain/limits.ts"
-import { deriveVisitorId } from "../domain/visitor.ts"
+import { MAX_AGE_MS, MAX_URL_LENGTH } from "../../domain/limits.ts"
+import { deriveVisitorId } from "../../domain/visitor.ts"
 import { type AccessLine, parseAccessLine } from "./accessLog.ts"
 
 /** Why a line is no event, in the words of the summary. */

@@ -1,8 +1,8 @@
 /** The stores' own settings, which decide what an acknowledgement is worth. */
 import * as Effect from "effect/Effect"
-import { Metrics } from "../metrics/metrics.ts"
-import { checkPostgres, checkRedis, type StoreWarning, type UnusableStore } from "../stores/checks.ts"
-import { makePostgres } from "../stores/postgres.ts"
+import { Metrics } from "../../metrics/metrics.ts"
+import { checkPostgres, checkRedis, type StoreWarning, type UnusableStore } from "../../stores/checks.ts"
+import { makePostgres } from "../../stores/postgres.ts"
 import { type Finding, failed, ok, skipped, warning } from "./finding.ts"
 
 export interface StoreAddresses {

@@ -1,6 +1,6 @@
 /** Sends events through the public API in batches, a few at a time, and keeps at it through overload and outages. */
 import { setTimeout as sleep } from "node:timers/promises"
-import { MAX_BATCH_BODY_BYTES, MAX_BATCH_EVENTS } from "../domain/limits.ts"
+import { MAX_BATCH_BODY_BYTES, MAX_BATCH_EVENTS } from "../../domain/limits.ts"
 import type { Answer, Poster } from "./http.ts"
 import type { PageViewEvent } from "./pageViews.ts"
 

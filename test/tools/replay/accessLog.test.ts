@@ -1,6 +1,6 @@
 /** Reading lines of the combined log format. */
 import { describe, expect, it } from "vitest"
-import { parseAccessLine } from "../../src/replay/accessLog.ts"
+import { parseAccessLine } from "../../../src/tools/replay/accessLog.ts"
 import { logLine } from "./fixture.ts"
 
 describe("a line of the combined log format", () => {

@@ -1,6 +1,6 @@
 /** The metrics: readable, complete, and what they say about the pipeline. */
 import * as Effect from "effect/Effect"
-import { Metrics } from "../metrics/metrics.ts"
+import { Metrics } from "../../metrics/metrics.ts"
 import { ask, type Deployment, type NoAnswer, said } from "./ask.ts"
 import { type Exposition, parseExposition } from "./exposition.ts"
 import { type Finding, failed, ok, warning } from "./finding.ts"

@@ -5,13 +5,19 @@ import type { AddressInfo } from "node:net"
 import { promisify } from "node:util"
 import { Effect } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { parseExposition } from "../../src/doctor/exposition.ts"
-import { type Deployment, type Examination, examine, type Finding, report } from "../../src/doctor/index.ts"
-import { ROOT } from "../docs/documents.ts"
-import { freePort } from "../support/freePort.ts"
-import { eventually, privateRedis } from "../support/index.ts"
-import { node, settings, TOKEN } from "../support/node.ts"
-import { serve } from "../support/server.ts"
+import { parseExposition } from "../../../src/tools/doctor/exposition.ts"
+import {
+  type Deployment,
+  type Examination,
+  examine,
+  type Finding,
+  report,
+} from "../../../src/tools/doctor/index.ts"
+import { ROOT } from "../../docs/documents.ts"
+import { freePort } from "../../support/freePort.ts"
+import { eventually, privateRedis } from "../../support/index.ts"
+import { node, settings, TOKEN } from "../../support/node.ts"
+import { serve } from "../../support/server.ts"
 
 const deploymentAt = (url: string, given: Partial<Deployment> = {}): Deployment => ({
   ...{ url, timeoutMs: 10_000, adminToken: null, writeKey: null },

@@ -5,11 +5,11 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { Metrics } from "../metrics/metrics.ts"
-import { giveBackWhenIdle } from "../runtime/idleMemory.ts"
-import { loggingLayer } from "../runtime/logging.ts"
-import type { FromThread, ThreadData, ToThread } from "./protocol.ts"
-import { runActors } from "./runActors.ts"
+import { Metrics } from "../../metrics/metrics.ts"
+import { giveBackWhenIdle } from "../../runtime/idleMemory.ts"
+import { loggingLayer } from "../../runtime/logging.ts"
+import { runActors } from "../runActors.ts"
+import type { FromThread, ThreadData, ToThread } from "./messages.ts"
 
 /**
  * Steps of niceness, as getpriority(2) counts them: two are about 40 % of a processor that another thread wants, too (sched(7)).
@@ -19,7 +19,7 @@ const LOWER_PRIORITY = 2
 /** Milliseconds between two reports that none has asked for: what a scrape lags behind at most when the thread is busy. */
 const REPORT_MS = 1000
 
-if (parentPort === null) throw new Error("src/actors/thread.ts runs as a worker thread only")
+if (parentPort === null) throw new Error("src/actors/thread/entry.ts runs as a worker thread only")
 const port = parentPort
 const { config, stores, node }: ThreadData = workerData
 const metrics = new Metrics(config.metricsPrefix)

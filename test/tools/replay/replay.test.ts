@@ -13,7 +13,7 @@ interface Run {
   readonly err: string
 }
 
-const command = new URL("../../src/replay/main.ts", import.meta.url).pathname
+const command = new URL("../../../src/tools/replay/main.ts", import.meta.url).pathname
 let directory: string
 let stub: Stub | null
 

@@ -1,7 +1,7 @@
 /** What the actors' thread has counted, as far as it is known: a scrape that the thread misses must not show less than the last. */
 import * as Effect from "effect/Effect"
 import { AggregatorRegistry } from "prom-client"
-import type { MetricsJson } from "./protocol.ts"
+import type { MetricsJson } from "./messages.ts"
 
 /** What a scrape waits for the thread, milliseconds. A busy one has reported within the last second, see thread.ts. */
 const ANSWER_MS = 10

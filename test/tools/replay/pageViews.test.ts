@@ -1,7 +1,7 @@
 /** Which lines count as page views, and that ids and visitors are derived as promised. */
 import { describe, expect, it } from "vitest"
-import { UUID } from "../../src/domain/limits.ts"
-import { latestTime, type PageViewEvent, PageViews } from "../../src/replay/pageViews.ts"
+import { UUID } from "../../../src/domain/limits.ts"
+import { latestTime, type PageViewEvent, PageViews } from "../../../src/tools/replay/pageViews.ts"
 import { logLine } from "./fixture.ts"
 
 const NOW = Date.parse("2026-01-10T12:00:00Z")

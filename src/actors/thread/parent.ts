@@ -3,11 +3,11 @@ import { Worker } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import type { AppConfig } from "../config/settings.ts"
-import type { Metrics } from "../metrics/metrics.ts"
-import type { FromThread, MetricsJson, ThreadData, ToThread } from "./protocol.ts"
-import type { Stores } from "./runActors.ts"
-import { ThreadMetrics } from "./threadMetrics.ts"
+import type { AppConfig } from "../../config/settings.ts"
+import type { Metrics } from "../../metrics/metrics.ts"
+import type { Stores } from "../runActors.ts"
+import type { FromThread, MetricsJson, ThreadData, ToThread } from "./messages.ts"
+import { ThreadMetrics } from "./metrics.ts"
 
 /** What a stop waits for running batches, milliseconds; then the thread is ended and the next owner goes on. */
 const STOP_MS = 3500
@@ -33,7 +33,7 @@ export const startActorsThread = (
 
     /** Runs one thread to its end: succeeds when it was stopped, fails with the reason when it ended on its own. */
     const runThread = Effect.callback<void, string>((resume) => {
-      const worker = new Worker(new URL("./thread.ts", import.meta.url), {
+      const worker = new Worker(new URL("./entry.ts", import.meta.url), {
         workerData: data,
         stdout: true,
         stderr: true,

@@ -1,6 +1,6 @@
 /** Sends traffic at speed and keeps at it, with the same ids, until every event has an answer. */
 import { setTimeout as sleep } from "node:timers/promises"
-import { type Answer, openPoster, type Poster } from "../../src/replay/http.ts"
+import { type Answer, openPoster, type Poster } from "../replay/http.ts"
 import type { Journal } from "./journal.ts"
 import { isBody, type PlannedEvent, type Shipment } from "./traffic.ts"
 
