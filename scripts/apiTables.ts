@@ -2,17 +2,18 @@
  * The reference tables of docs/api.md, made from the OpenAPI document that nodes serve: `node scripts/apiTables.ts` prints
  * them, `--write` puts them between the markers of the document.
  */
+
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { type Operation, openApiDocument, type Parameter } from "../src/server/api/openapi/document.ts"
-import { eventSchema } from "../src/server/api/openapi/ingestion.ts"
-import { MEANING } from "../src/server/api/openapi/problems.ts"
-import { TIMELINE_OFFSET } from "../src/server/api/parameters.ts"
+import { API_PATH } from "../src/domain/paths.ts"
 import { STATUS } from "../src/server/http/problem.ts"
+import { MAX_INTEGER } from "../src/server/http/query.ts"
+import { type Operation, openApiDocument, type Parameter } from "../src/server/openapi/document.ts"
+import { eventSchema } from "../src/server/openapi/ingestion.ts"
+import { MEANING } from "../src/server/openapi/problems.ts"
 import { markdownTable, withMarked } from "./marked.ts"
 
 const API = new URL("../docs/api.md", import.meta.url)
-const BASE = "/api/v1/analytics"
 
 const code = (value: unknown): string => `\`${String(value)}\``
 
@@ -26,7 +27,7 @@ const operations = (): ReadonlyArray<Listed> => {
   const { paths } = openApiDocument({ sites: ["main"], administration: true })
   return Object.entries(paths).flatMap(([path, item]) =>
     Object.entries(item).map(([method, operation]) => ({
-      path: path.replace(BASE, ""),
+      path: path.replace(API_PATH, ""),
       method: method.toUpperCase(),
       operation,
     })),
@@ -46,9 +47,7 @@ const endpoints = (...tags: ReadonlyArray<string>): string =>
 const values = ({ schema }: Parameter): string => {
   if (Array.isArray(schema.enum)) return schema.enum.map(code).join(", ")
   if (schema.type !== "integer") return "text"
-  return schema.maximum === TIMELINE_OFFSET.max
-    ? `${schema.minimum} or more`
-    : `${schema.minimum}–${schema.maximum}`
+  return schema.maximum === MAX_INTEGER ? `${schema.minimum} or more` : `${schema.minimum}–${schema.maximum}`
 }
 
 const parameters = (): string =>

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { uniquesOf } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
-import { type RetentionReport, runRetention } from "../events/retention/retention.ts"
+import { type RetentionReport, runRetention } from "../events/retention/index.ts"
 import type { CommandStores } from "../node/openStores.ts"
 
 export interface RetentionCommand {

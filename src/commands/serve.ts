@@ -1,6 +1,8 @@
 /** `serve`: runs a node until it is told to stop, and says where it is. */
+
 import * as Effect from "effect/Effect"
 import { type AppConfig, nodeUrl } from "../config/settings.ts"
+import { API_PATH, WEBSOCKET_PATH } from "../domain/paths.ts"
 import { startNode } from "../node/node.ts"
 import { giveBackWhenIdle } from "../runtime/idleMemory.ts"
 
@@ -25,8 +27,8 @@ export const serveUntilStopped = (config: AppConfig) =>
         [
           `maicivy-analytics is ready (${node.stores.description})`,
           `  dashboard  ${url}/`,
-          `  API        ${url}/api/v1/analytics`,
-          `  WebSocket  ${url.replace("http", "ws")}/ws/analytics`,
+          `  API        ${url}${API_PATH}`,
+          `  WebSocket  ${url.replace("http", "ws")}${WEBSOCKET_PATH}`,
           `  metrics    ${url}/metrics`,
           "",
         ].join("\n"),

@@ -28,9 +28,6 @@ import {
 /** A setting whose value cannot be used. The message is one sentence: the setting, its value and what it should be. */
 export class InvalidSetting extends TaggedError("InvalidSetting")<{ readonly message: string }> {}
 
-/** What the process does: `http` answers and serves dashboards, `actors` process the streams. */
-export type Role = "http" | "actors"
-
 /** What the embedded Redis may lose: nothing (`always`), or up to two seconds when it or the power fails (`everysec`). */
 export type Fsync = "always" | "everysec"
 

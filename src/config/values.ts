@@ -2,7 +2,6 @@
 import { isIP } from "node:net"
 import { resolve } from "node:path"
 import * as Cron from "effect/Cron"
-import type { Role } from "./settings.ts"
 
 /** What a value should have been, to end the sentence that refuses it. */
 export class Expected {
@@ -64,6 +63,9 @@ export const timeZone = (text: string) => {
     return new Expected("an IANA time zone such as UTC or Europe/Paris")
   }
 }
+
+/** What the process does: `http` answers and serves dashboards, `actors` process the streams. */
+export type Role = "http" | "actors"
 
 export const roles = (text: string): ReadonlyArray<Role> | Expected => {
   const chosen = list(text).filter((role) => role === "http" || role === "actors")

@@ -9,6 +9,7 @@
  * A connection that has been silent for {@link SILENCE_MS} is taken for lost: after a sleep or a change of networks a
  * socket can stay open to nobody.
  */
+import { WEBSOCKET_PATH } from "../domain/paths.ts"
 import { decodeFrame, type Frame, type Period } from "./figures.ts"
 
 const FIRST_PAUSE_MS = 400
@@ -76,7 +77,7 @@ export const connect = ({ site, period, onState, onFrame }: ConnectionOptions): 
   const open = () => {
     drop()
     onState({ is: "connecting" })
-    const url = new URL("/ws/analytics", location.href)
+    const url = new URL(WEBSOCKET_PATH, location.href)
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:"
     if (site !== null) url.searchParams.set("site", site)
     const opened = new WebSocket(url)

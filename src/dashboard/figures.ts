@@ -1,4 +1,5 @@
 /** What the server sends, as far as this page reads it, and reading it: over REST, and from frames of the WebSocket. */
+import { API_PATH } from "../domain/paths.ts"
 
 export const PERIODS = ["day", "week", "month"] as const
 export type Period = (typeof PERIODS)[number]
@@ -132,7 +133,7 @@ export const read = async <A>(
   parameters: Readonly<Record<string, string | number | null>>,
   signal: AbortSignal,
 ): Promise<A> => {
-  const url = new URL(`/api/v1/analytics/${endpoint}`, location.href)
+  const url = new URL(`${API_PATH}/${endpoint}`, location.href)
   for (const [name, value] of Object.entries(parameters))
     if (value !== null) url.searchParams.set(name, String(value))
   let body: { readonly success: boolean; readonly code?: string; readonly error?: string }

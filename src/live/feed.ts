@@ -1,5 +1,5 @@
 /** What every node's dashboards are told of a batch that an actor counts: one message, bounded by the live feed's budget. */
-import type { BatchEntry } from "../events/write/batchWriter.ts"
+import type { BatchEntry } from "../events/write/index.ts"
 import { liveChannel } from "../stores/redisKeys.ts"
 import { feedBudget } from "./budget.ts"
 import { encodeDelta, type LiveEvent } from "./delta.ts"

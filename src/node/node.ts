@@ -9,7 +9,7 @@ import { type ActorsThread, startActorsThread } from "../actors/thread/parent.ts
 import { makeFigures } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
-import { makeEventQueries } from "../events/read/queries.ts"
+import { makeEventQueries } from "../events/read/index.ts"
 import { decodeDelta } from "../live/delta.ts"
 import { Metrics } from "../metrics/metrics.ts"
 import { makeVisitorKeys } from "../privacy/dayKeys.ts"

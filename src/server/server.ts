@@ -17,7 +17,7 @@ import type { Metrics } from "../metrics/metrics.ts"
 import { Ingest } from "./api/ingest.ts"
 import { apiRoutes, EVENT_PATH } from "./api/routes.ts"
 import { Visitors } from "./api/visitorOf.ts"
-import { Connections, WEBSOCKET_PATH } from "./dashboards/connections.ts"
+import { Connections } from "./dashboards/connections.ts"
 import { FanOut } from "./dashboards/fanOut.ts"
 import { Hub } from "./dashboards/hub.ts"
 import { Bodies } from "./http/body.ts"
@@ -29,7 +29,8 @@ import { RateLimit } from "./http/rateLimit.ts"
 import { Router } from "./http/router.ts"
 import { Secrets } from "./http/secrets.ts"
 import { uws } from "./http/uws.ts"
-import type { Services } from "./services.ts"
+import { openApiDocument } from "./openapi/document.ts"
+import type { Services } from "./services/services.ts"
 
 /** The server could not start. The message is one sentence: the setting, its value and what it should be. */
 export class ServerError extends TaggedError("ServerError")<{ readonly message: string }> {}
@@ -200,6 +201,8 @@ export const startServer = (
       adminToken: config.adminToken,
       serving,
       run,
+      openApiDocument: () =>
+        openApiDocument({ sites: config.sites, administration: config.adminToken !== null }),
       exportDeadlineMs: options.exportDeadlineMs,
     })
     const router = new Router(routes, traffic, cors)
@@ -228,5 +231,3 @@ export const startServer = (
     )
     return { port: uws.us_socket_local_port(socket), hub }
   })
-
-export { WEBSOCKET_PATH }

@@ -3,7 +3,7 @@ import { Effect, Exit, Scope } from "effect"
 import { decodePayload, type StreamEvent } from "../../src/domain/event.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { type Server, type ServerConfig, type ServerOptions, startServer } from "../../src/server/server.ts"
-import type { AppendFailure, Realtime, Services } from "../../src/server/services.ts"
+import type { AppendFailure, Realtime, Services } from "../../src/server/services/services.ts"
 import { StoreError } from "../../src/stores/errors.ts"
 
 export const API = "/api/v1/analytics"

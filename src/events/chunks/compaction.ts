@@ -11,7 +11,7 @@ import type { Metrics } from "../../metrics/metrics.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import { LOCKS } from "../../stores/locks.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-import { requireKnownSchema } from "../schema/schemaVersion.ts"
+import { requireKnownSchema } from "../schema/index.ts"
 import { type ChunkPlace, rewriteChunks } from "./rewrite.ts"
 
 const DAY_MS = 86_400_000

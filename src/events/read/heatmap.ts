@@ -2,8 +2,7 @@
 import type * as Effect from "effect/Effect"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-import { CLICK_TYPES } from "../chunks/chunk.ts"
-import { within } from "../chunks/within.ts"
+import { CLICK_TYPES, within } from "../chunks/index.ts"
 
 const HOUR_MS = 3_600_000
 

@@ -9,19 +9,6 @@ import { type DayCourse, type History, history, yesterday } from "./history.ts"
 import { decodeCursor, type TimelineEvent, type TimelinePage, timeline } from "./timeline.ts"
 import { eraseVisitor, exportVisitor, exportVisitors, type VisitorSummary } from "./visitors.ts"
 
-export { type HeatmapPoint, type HeatmapQuery, heatmap, MAX_HEATMAP_POINTS } from "./heatmap.ts"
-export { type DayCourse, type History, history, type MinuteOfHistory, yesterday } from "./history.ts"
-export {
-  type Cursor,
-  decodeCursor,
-  encodeCursor,
-  type TimelineEvent,
-  type TimelinePage,
-  type TimelineQuery,
-  timeline,
-} from "./timeline.ts"
-export { eraseVisitor, exportVisitor, exportVisitors, type VisitorSummary } from "./visitors.ts"
-
 export interface EventQueriesOptions {
   readonly postgres: Postgres
   /** In the deployment's time zone: periods are cut by it. */

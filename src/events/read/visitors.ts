@@ -4,7 +4,7 @@ import * as Stream from "effect/Stream"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import { streamRows } from "../../stores/session.ts"
-import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "../chunks/rewrite.ts"
+import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "../chunks/index.ts"
 import { type EventRow, type TimelineEvent, toTimelineEvent } from "./timeline.ts"
 
 /** A visitor of a period. */

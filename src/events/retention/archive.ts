@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { promisify } from "node:util"
 import { gzip } from "node:zlib"
 import { StoreError } from "../../stores/errors.ts"
-import { type EventRow, type TimelineEvent, toTimelineEvent } from "../read/timeline.ts"
+import { type EventRow, type TimelineEvent, toTimelineEvent } from "../read/index.ts"
 
 /** What went wrong with a file, as the {@link StoreError} of the deletion that it stops; another try may succeed. */
 export const archiveError = (cause: unknown): StoreError => {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { StoreError } from "../../stores/errors.ts"
 import type { Postgres, Sql } from "../../stores/postgres.ts"
 import { openSession } from "../../stores/session.ts"
-import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "../chunks/rewrite.ts"
+import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "../chunks/index.ts"
 import { type Archive, type ArchiveRow, archiveError } from "./archive.ts"
 import { type Pace, removeExpiredRows } from "./expiredRows.ts"
 

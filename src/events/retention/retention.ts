@@ -10,10 +10,9 @@ import type { StoreError } from "../../stores/errors.ts"
 import { LOCKS } from "../../stores/locks.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import { openSession } from "../../stores/session.ts"
-import { shrinkDays } from "../chunks/shrink.ts"
-import { ensureEventDays, upcomingDays } from "../schema/dayTables.ts"
-import { SELECT_NEWEST, tooNew } from "../schema/schemaVersion.ts"
-import { snapshotUniques, type UniquesOf } from "../totals/periodUniques.ts"
+import { shrinkDays } from "../chunks/index.ts"
+import { ensureEventDays, SELECT_NEWEST, tooNew, upcomingDays } from "../schema/index.ts"
+import { snapshotUniques, type UniquesOf } from "../totals/index.ts"
 import { Archive } from "./archive.ts"
 import {
   deleteFromDay,
@@ -26,7 +25,6 @@ import {
 import { deleteExpiredKeys } from "./expiredKeys.ts"
 import { DEFAULT_PACE, type Pace } from "./expiredRows.ts"
 
-export type { UniquesOf } from "../totals/periodUniques.ts"
 export type { RetentionPath } from "./expiredDays.ts"
 export type { Pace } from "./expiredRows.ts"
 

@@ -7,8 +7,9 @@ import type { AppConfig } from "../../config/settings.ts"
 import { Calendar } from "../../domain/period.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-import { ensureEventDays, upcomingDays } from "../schema/dayTables.ts"
-import { runRetention, type UniquesOf } from "./retention.ts"
+import { ensureEventDays, upcomingDays } from "../schema/index.ts"
+import type { UniquesOf } from "../totals/index.ts"
+import { runRetention } from "./retention.ts"
 
 export interface RetentionSchedule {
   readonly postgres: Postgres

@@ -3,8 +3,8 @@ import { aggregate, type BatchTotals } from "../../domain/aggregation.ts"
 import type { StreamEvent } from "../../domain/event.ts"
 import type { Calendar } from "../../domain/period.ts"
 import { eventIdOf, sequenceOf, timeOf } from "../../stream/id.ts"
-import { type ChunkValues, toChunks, toData } from "../chunks/chunk.ts"
-import { type TotalRow, toTotalRows } from "../totals/dailyTotals.ts"
+import { type ChunkValues, toChunks, toData } from "../chunks/index.ts"
+import { type TotalRow, toTotalRows } from "../totals/index.ts"
 import type { Key } from "./statements.ts"
 
 /** An event and the stream entry that carries it. */

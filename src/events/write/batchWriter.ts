@@ -10,9 +10,7 @@ import type { BatchTotals } from "../../domain/aggregation.ts"
 import { Fenced, StoreError } from "../../stores/errors.ts"
 import { type Postgres, postgresError, type Sql } from "../../stores/postgres.ts"
 import { compareIds } from "../../stream/id.ts"
-import { KnownEventDays } from "../schema/dayTables.ts"
-import { requireKnownSchema } from "../schema/schemaVersion.ts"
-import { ensureSites } from "../schema/sites.ts"
+import { ensureSites, KnownEventDays, requireKnownSchema } from "../schema/index.ts"
 import {
   type Batch,
   type BatchEntry,

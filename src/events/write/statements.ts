@@ -1,7 +1,14 @@
 /** The SQL of a batch's transaction. Prepared once a connection (named), so that Postgres does not plan them again. */
-import { bigints, integers, smallints, uuids } from "../chunks/binaryArrays.ts"
-import { CHUNK_PARAMETERS, type ChunkValues, insertChunk } from "../chunks/chunk.ts"
-import { addTotals, type TotalRow } from "../totals/dailyTotals.ts"
+import {
+  bigints,
+  CHUNK_PARAMETERS,
+  type ChunkValues,
+  insertChunk,
+  integers,
+  smallints,
+  uuids,
+} from "../chunks/index.ts"
+import { addTotals, type TotalRow } from "../totals/index.ts"
 
 /** Rows of stream_partitions as the driver gives them: a bigint is text. */
 export interface PartitionRow {

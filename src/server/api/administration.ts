@@ -7,8 +7,8 @@ import { UUID } from "../../domain/limits.ts"
 import type { Exchange } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import { bearerToken, Secrets } from "../http/secrets.ts"
-import type { Runner } from "../readCache.ts"
-import type { EventQueries } from "../services.ts"
+import type { Runner } from "../services/readCache.ts"
+import type { EventQueries } from "../services/services.ts"
 import type { Exports } from "./exports.ts"
 
 const UNAUTHORIZED = new Problem(

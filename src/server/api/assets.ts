@@ -1,4 +1,4 @@
-/** The files that browsers load: the dashboard and the tracker, read once and kept ready. */
+/** Documents that are answered as they are: what browsers load, and whatever else is made once. */
 
 import type { HttpRequest } from "uWebSockets.js"
 import { createHash } from "node:crypto"
@@ -6,62 +6,84 @@ import { readFileSync } from "node:fs"
 import { gzipSync } from "node:zlib"
 import type { Exchange } from "../http/exchange.ts"
 
-interface Asset {
-  readonly type: string
-  readonly plain: Buffer
-  readonly gzipped: Buffer
-  readonly etag: string
-  readonly cacheControl: string
-}
-
 /** Seconds; a changed tracker reaches every page within this. */
 const TRACKER_MAX_AGE_S = 3600
 
-const asset = (path: string, type: string, cacheControl: string): Asset => {
-  const plain = readFileSync(new URL(path, import.meta.url))
-  const etag = createHash("sha256").update(plain).digest("base64url").slice(0, 22)
-  return { type, plain, gzipped: gzipSync(plain, { level: 9 }), etag, cacheControl }
-}
+/** A document that is the same for everybody: kept plain and compressed, and told unchanged by its tag. */
+export class Prepared {
+  readonly #load: () => Buffer
+  readonly #type: string
+  readonly #cacheControl: string
+  readonly #page: boolean
+  #bytes: { readonly plain: Buffer; readonly gzipped: Buffer; readonly tag: string } | null = null
 
-const JAVASCRIPT = "text/javascript; charset=utf-8"
+  /** `load` is called at the first question. `page`: a browser may run it as part of a page. */
+  constructor(load: () => Buffer, type: string, cacheControl: string, page: boolean) {
+    this.#load = load
+    this.#type = type
+    this.#cacheControl = cacheControl
+    this.#page = page
+  }
 
-/** Answers for the paths of {@link ASSET_PATHS}. */
-export class Assets {
-  readonly #assets = new Map<string, Asset>([
-    ["/", asset("../../dashboard/built/index.html", "text/html; charset=utf-8", "no-cache")],
-    ["/assets/dashboard.js", asset("../../dashboard/built/assets/dashboard.js", JAVASCRIPT, "no-cache")],
-    [
-      "/assets/dashboard.css",
-      asset("../../dashboard/built/assets/dashboard.css", "text/css; charset=utf-8", "no-cache"),
-    ],
-    ["/tracker.js", asset("../../tracker/tracker.js", JAVASCRIPT, `public, max-age=${TRACKER_MAX_AGE_S}`)],
-  ])
+  /** Loads and compresses it, unless that was done before. */
+  ready() {
+    this.#bytes ??= prepare(this.#load())
+    return this.#bytes
+  }
 
-  answer(path: string, exchange: Exchange, req: HttpRequest) {
-    const found = this.#assets.get(path)
-    if (found === undefined) throw new Error(`no asset for the route ${path}`)
+  answer(exchange: Exchange, req: HttpRequest) {
+    const { plain, gzipped, tag } = this.ready()
+    const compressed = exchange.headers.gzip
     // A compressed representation is another one, so it has another strong tag (RFC 9110 §8.8.3.3).
-    const etag = `"${found.etag}${exchange.headers.gzip ? "-gzip" : ""}"`
-    const lines = `ETag: ${etag}\r\nCache-Control: ${found.cacheControl}\r\nVary: Accept-Encoding\r\n`
-    const asked = req.getHeader("if-none-match")
-    if (
-      asked !== "" &&
-      (asked === "*" || asked.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag))
-    )
-      return exchange.empty("304 Not Modified", lines)
-    if (exchange.headers.gzip)
-      exchange.answer("200 OK", found.type, found.gzipped, {
-        lines: `${lines}Content-Encoding: gzip\r\n`,
-        page: true,
-      })
-    else exchange.answer("200 OK", found.type, found.plain, { lines, page: true })
+    const etag = `"${tag}${compressed ? "-gzip" : ""}"`
+    const lines = `ETag: ${etag}\r\nCache-Control: ${this.#cacheControl}\r\nVary: Accept-Encoding\r\n`
+    if (isKnown(req.getHeader("if-none-match"), etag)) return exchange.empty("304 Not Modified", lines)
+    exchange.answer("200 OK", this.#type, compressed ? gzipped : plain, {
+      lines: compressed ? `${lines}Content-Encoding: gzip\r\n` : lines,
+      page: this.#page,
+    })
   }
 }
 
-/** Paths and the names of their routes. */
-export const ASSET_PATHS = [
-  ["/", "dashboard"],
-  ["/assets/dashboard.js", "dashboard"],
-  ["/assets/dashboard.css", "dashboard"],
-  ["/tracker.js", "tracker"],
-] as const
+const prepare = (plain: Buffer) => ({
+  plain,
+  gzipped: gzipSync(plain, { level: 9 }),
+  tag: createHash("sha256").update(plain).digest("base64url").slice(0, 22),
+})
+
+/** Whether an `If-None-Match` names the tag (RFC 9110 §13.1.2: compared weakly). */
+const isKnown = (asked: string, etag: string): boolean =>
+  asked !== "" && (asked === "*" || asked.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag))
+
+const JAVASCRIPT = "text/javascript; charset=utf-8"
+
+const asset = (file: string, type: string, cacheControl = "no-cache"): Prepared =>
+  new Prepared(() => readFileSync(new URL(file, import.meta.url)), type, cacheControl, true)
+
+/** The files that browsers load, by their paths; `name` is that of the route. */
+export const ASSETS: ReadonlyArray<{
+  readonly path: string
+  readonly name: string
+  readonly file: Prepared
+}> = [
+  {
+    path: "/",
+    name: "dashboard",
+    file: asset("../../dashboard/built/index.html", "text/html; charset=utf-8"),
+  },
+  {
+    path: "/assets/dashboard.js",
+    name: "dashboard",
+    file: asset("../../dashboard/built/assets/dashboard.js", JAVASCRIPT),
+  },
+  {
+    path: "/assets/dashboard.css",
+    name: "dashboard",
+    file: asset("../../dashboard/built/assets/dashboard.css", "text/css; charset=utf-8"),
+  },
+  {
+    path: "/tracker.js",
+    name: "tracker",
+    file: asset("../../tracker/tracker.js", JAVASCRIPT, `public, max-age=${TRACKER_MAX_AGE_S}`),
+  },
+]

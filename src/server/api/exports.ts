@@ -4,7 +4,7 @@ import { PERIODS, type Period } from "../../domain/period.ts"
 import type { Exchange } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import type { Parameters } from "../http/query.ts"
-import type { EventQueries, ExportRow, Figures } from "../services.ts"
+import type { EventQueries, ExportRow, Figures } from "../services/services.ts"
 import { EXPORT_FORMATS } from "./parameters.ts"
 
 export const EXPORT_KINDS = ["visitors", "themes", "letters"] as const

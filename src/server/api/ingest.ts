@@ -22,7 +22,7 @@ import { appendProblem, Problem, type ProblemCode } from "../http/problem.ts"
 import { Parameters } from "../http/query.ts"
 import type { Grant, RateLimit } from "../http/rateLimit.ts"
 import { bearerToken, type Secrets } from "../http/secrets.ts"
-import type { Appender, AppendFailure } from "../services.ts"
+import type { Appender, AppendFailure } from "../services/services.ts"
 import { type BatchItem, batchItems } from "./batchBody.ts"
 import type { VisitorHints, Visitors } from "./visitorOf.ts"
 

@@ -3,8 +3,8 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
 import { RETRY_AFTER_S } from "../http/problem.ts"
-import type { Runner } from "../readCache.ts"
-import type { MetricsText, Readiness } from "../services.ts"
+import type { Runner } from "../services/readCache.ts"
+import type { MetricsText, Readiness } from "../services/services.ts"
 
 const NO_STORE = "Cache-Control: no-store\r\n"
 

@@ -1,16 +1,9 @@
 /** Query parameters of the reads: their ranges and defaults, once for decoding and for the OpenAPI document. */
-
-/** A whole number within bounds. */
-export interface IntegerRange {
-  readonly min: number
-  readonly max: number
-  readonly fallback: number
-}
+import { type IntegerRange, MAX_INTEGER } from "../http/query.ts"
 
 export const THEMES_LIMIT: IntegerRange = { min: 1, max: 20, fallback: 5 }
 export const TIMELINE_LIMIT: IntegerRange = { min: 1, max: 100, fallback: 50 }
-/** At most 15 digits are read, so that a number is exact. */
-export const TIMELINE_OFFSET: IntegerRange = { min: 0, max: 999_999_999_999_999, fallback: 0 }
+export const TIMELINE_OFFSET: IntegerRange = { min: 0, max: MAX_INTEGER, fallback: 0 }
 export const HEATMAP_HOURS: IntegerRange = { min: 1, max: 168, fallback: 24 }
 /** A day: the longest window that `history` reads. */
 export const HISTORY_MINUTES: IntegerRange = { min: 1, max: 1440, fallback: 60 }

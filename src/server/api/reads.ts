@@ -11,8 +11,8 @@ import type { StoreError } from "../../stores/errors.ts"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import { Parameters } from "../http/query.ts"
-import { ReadCache, type Runner } from "../readCache.ts"
-import type { EventQueries, Figures } from "../services.ts"
+import { ReadCache, type Runner } from "../services/readCache.ts"
+import type { EventQueries, Figures } from "../services/services.ts"
 import {
   HEATMAP_HOURS,
   HISTORY_MINUTES,

@@ -1,22 +1,21 @@
 /** Every path of the HTTP API, once. */
 
-import { WEBSOCKET_PATH } from "../dashboards/connections.ts"
+import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
+import { JSON_TYPE } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import { Parameters } from "../http/query.ts"
 import type { Handler, Method, Route, Routes } from "../http/router.ts"
-import type { Runner } from "../readCache.ts"
-import type { Services } from "../services.ts"
+import type { Runner } from "../services/readCache.ts"
+import type { Services } from "../services/services.ts"
 import { Administration } from "./administration.ts"
-import { ASSET_PATHS, Assets } from "./assets.ts"
+import { ASSETS, Prepared } from "./assets.ts"
 import { EXPORT_KINDS, Exports } from "./exports.ts"
 import type { Ingest } from "./ingest.ts"
-import { OpenApi } from "./openapi/answer.ts"
 import { Operations } from "./operations.ts"
 import { type ReadEndpoint, Reads, readSite, type Sites } from "./reads.ts"
 
-const BASE = "/api/v1/analytics"
-export const EVENT_PATH = `${BASE}/event`
-const VISITORS_PREFIX = `${BASE}/visitors/`
+export const EVENT_PATH = `${API_PATH}/event`
+const VISITORS_PREFIX = `${API_PATH}/visitors/`
 
 const READS: ReadonlyArray<ReadEndpoint> = [
   "sites",
@@ -44,6 +43,8 @@ export interface RouteOptions {
   /** `false` leaves what an operator asks of any node: health, readiness, metrics. */
   readonly serving: boolean
   readonly run: Runner
+  /** What `/openapi.json` answers. */
+  readonly openApiDocument: () => object
   /** Milliseconds that a download may take. */
   readonly exportDeadlineMs?: number | undefined
 }
@@ -56,13 +57,13 @@ export const apiRoutes = ({
   adminToken,
   serving,
   run,
+  openApiDocument,
   exportDeadlineMs,
 }: RouteOptions): Routes => {
   const { figures, queries, readiness, metricsText } = services
   const reads = new Reads(figures, queries, sites, run)
   const exports = new Exports(figures, queries, exportDeadlineMs)
   const operations = new Operations(readiness, metricsText, run)
-  const assets = new Assets()
 
   const exact = new Map<string, Route>()
   const add = (path: string, name: string, cors: boolean, handlers: { [method in Method]?: Handler }) => {
@@ -74,27 +75,34 @@ export const apiRoutes = ({
   add("/metrics", "metrics", false, { GET: (exchange) => operations.metrics(exchange) })
   if (!serving) return { exact, prefixes: [] }
 
-  const openApi = new OpenApi({ sites: [...sites.declared], administration: adminToken !== null })
-  add("/openapi.json", "openapi", true, { GET: (exchange) => openApi.answer(exchange) })
+  const openApi = new Prepared(
+    () => Buffer.from(JSON.stringify(openApiDocument())),
+    JSON_TYPE,
+    "no-cache",
+    false,
+  )
+  add("/openapi.json", "openapi", true, { GET: (exchange, req) => openApi.answer(exchange, req) })
 
   add(EVENT_PATH, "event", true, { POST: (exchange, req) => ingest.event(exchange, req) })
-  add(`${BASE}/events`, "events", true, { POST: (exchange, req) => ingest.events(exchange, req) })
+  add(`${API_PATH}/events`, "events", true, { POST: (exchange, req) => ingest.events(exchange, req) })
   for (const endpoint of READS)
-    add(`${BASE}/${endpoint}`, endpoint, true, {
+    add(`${API_PATH}/${endpoint}`, endpoint, true, {
       GET: (exchange, req) => reads.answer(endpoint, exchange, req),
     })
   for (const kind of EXPORT_KINDS)
-    add(`${BASE}/export/${kind}`, "export", true, {
+    add(`${API_PATH}/export/${kind}`, "export", true, {
       GET: (exchange, req) => {
         const parameters = new Parameters(req.getQuery() ?? "")
         exports.download(kind, exchange, parameters, readSite(parameters, sites))
       },
     })
   add(WEBSOCKET_PATH, "websocket", false, { GET: (exchange) => exchange.refuse(UPGRADE_REQUIRED) })
-  for (const [path, name] of ASSET_PATHS)
-    add(path, name, path === "/tracker.js", {
-      GET: (exchange, req) => assets.answer(path, exchange, req),
-    })
+  // Pages of other origins load the tracker.
+  for (const { path, name, file } of ASSETS) {
+    // At the start: an upgrade in place must not mix versions.
+    file.ready()
+    add(path, name, name === "tracker", { GET: (exchange, req) => file.answer(exchange, req) })
+  }
 
   // Without a token there is no such path.
   if (adminToken === null) return { exact, prefixes: [] }

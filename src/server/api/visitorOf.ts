@@ -2,7 +2,7 @@
 import { type EventInput, Rejection } from "../../domain/event.ts"
 import { UUID } from "../../domain/limits.ts"
 import { deriveVisitorId } from "../../domain/visitor.ts"
-import type { VisitorKeys } from "../services.ts"
+import type { VisitorKeys } from "../services/services.ts"
 
 /** Derived ids remembered, so that a visitor's later events cost no HMAC; about 3 MB when full. In memory only. */
 const MAX_DERIVED = 10_000

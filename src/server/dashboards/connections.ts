@@ -1,4 +1,5 @@
 /** Dashboards' connections: who may connect, what they may say, and when they are dropped. */
+
 import type {
   HttpRequest,
   HttpResponse,
@@ -8,6 +9,7 @@ import type {
   WebSocketBehavior,
 } from "uWebSockets.js"
 import { decodeSite, Rejection } from "../../domain/event.ts"
+import { WEBSOCKET_PATH } from "../../domain/paths.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
 import type { Cors } from "../http/cors.ts"
@@ -17,8 +19,6 @@ import { Parameters } from "../http/query.ts"
 import type { FanOut, Listener } from "./fanOut.ts"
 import { type Hub, TOPICS, type Topic, topicOf } from "./hub.ts"
 import { decodeMessage, MessageError } from "./protocol.ts"
-
-export const WEBSOCKET_PATH = "/ws/analytics"
 
 /** Bytes of a message that is understood. */
 const MAX_MESSAGE_BYTES = 1024

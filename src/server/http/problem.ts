@@ -1,7 +1,7 @@
 /** How a request can fail: one union of codes, and the one place that maps them to statuses. */
 import type { RejectionCode } from "../../domain/event.ts"
 import { StoreError } from "../../stores/errors.ts"
-import type { AppendFailure } from "../services.ts"
+import type { AppendFailure } from "../../stream/producer.ts"
 
 /** The `code` of an error answer. Those that refuse an event are also the `reason` of the metric. */
 export type ProblemCode =

@@ -1,6 +1,15 @@
 /** Query strings: decoding, and parameters whose bad values are refused rather than replaced. */
-import { type IntegerRange, TIMELINE_OFFSET } from "../api/parameters.ts"
 import { Problem } from "./problem.ts"
+
+/** At most 15 digits are read, so that a number is exact. A range that ends here has no upper bound to speak of. */
+export const MAX_INTEGER = 999_999_999_999_999
+
+/** A whole number within bounds. */
+export interface IntegerRange {
+  readonly min: number
+  readonly max: number
+  readonly fallback: number
+}
 
 /** `undefined` for malformed percent-encoding or UTF-8. */
 const decode = (text: string): string | undefined => {
@@ -74,8 +83,7 @@ export class Parameters {
     if (text === null) return fallback
     const value = Number(text)
     if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value
-    const range =
-      max === TIMELINE_OFFSET.max ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`
+    const range = max === MAX_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`
     this.refuse(name, text, range)
     return fallback
   }

@@ -1,10 +1,11 @@
 /** Health, readiness, and the shape of every answer that a client can ask for without changing anything. */
+
 import * as Effect from "effect/Effect"
+import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
 import { ask, type Deployment, dataOf, type NoAnswer, parsed, said, type TimedAnswer } from "./ask.ts"
 import { Contract } from "./contract.ts"
 import { type Finding, failed, ok, warning } from "./finding.ts"
 
-const API = "/api/v1/analytics"
 /** Seconds by which clocks may differ before senders' timestamps are in danger. */
 const MAX_CLOCK_DIFFERENCE_S = 60
 
@@ -54,9 +55,9 @@ const harmless = (
   method: string,
   path: string,
 ): { readonly path: string; readonly init: RequestInit } | null => {
-  if (method === "GET" && !path.includes("{") && path !== "/ws/analytics") return { path, init: {} }
+  if (method === "GET" && !path.includes("{") && path !== WEBSOCKET_PATH) return { path, init: {} }
   // A batch without events is a batch.
-  if (method === "POST" && path === `${API}/events`)
+  if (method === "POST" && path === `${API_PATH}/events`)
     return {
       path,
       init: { method: "POST", headers: { "Content-Type": "application/json" }, body: "[]" },
@@ -87,7 +88,7 @@ export const endpoints = (
     for (const { method, path } of contract.operations.filter((each) => each.path !== "/metrics")) {
       const request = harmless(method, path)
       if (request === null) continue
-      const address = path.startsWith(API) ? `${request.path}${query}` : request.path
+      const address = path.startsWith(API_PATH) ? `${request.path}${query}` : request.path
       const answer = yield* Effect.result(ask(deployment, address, request.init))
       const problem = answer._tag === "Failure" ? answer.failure.message : judged(contract, answer.success)
       if (problem !== null) findings.push(failed(`${method} ${path}`, problem))
@@ -95,7 +96,7 @@ export const endpoints = (
       if (answer._tag === "Success" && answer.success.milliseconds > (slowest?.milliseconds ?? 0))
         slowest = answer.success
     }
-    const bad = yield* Effect.result(ask(deployment, `${API}/stats?period=never`))
+    const bad = yield* Effect.result(ask(deployment, `${API_PATH}/stats?period=never`))
     const refusal = bad._tag === "Failure" ? bad.failure.message : refusalProblem(contract, bad.success)
     if (refusal === null) well++
     else findings.push(failed("a bad parameter", refusal))
@@ -111,14 +112,14 @@ const refusalProblem = (contract: Contract, answer: TimedAnswer): string | null 
 
 /** The declared sites, the default one first; empty when they cannot be read. */
 export const sites = (deployment: Deployment): Effect.Effect<ReadonlyArray<string>, NoAnswer> =>
-  Effect.map(ask(deployment, `${API}/sites`), ({ body }) => {
+  Effect.map(ask(deployment, `${API_PATH}/sites`), ({ body }) => {
     const { sites: declared } = dataOf(body)
     return Array.isArray(declared) ? declared.filter((each) => typeof each === "string") : []
   })
 
 /** Whether the deployment's clock is this machine's: senders' timestamps depend on both. */
 export const clock = (deployment: Deployment): Effect.Effect<Finding, NoAnswer> =>
-  Effect.map(ask(deployment, `${API}/realtime`), ({ body }) => {
+  Effect.map(ask(deployment, `${API_PATH}/realtime`), ({ body }) => {
     const { timestamp } = dataOf(body)
     if (typeof timestamp !== "number") return failed("clock", "realtime has no timestamp")
     const difference = Math.abs(Date.now() / 1000 - timestamp)

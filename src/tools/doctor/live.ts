@@ -1,11 +1,11 @@
 /** An event's way: sent, made durable, counted, shown to dashboards, and a row of the timeline. */
+
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
+import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
 import { ask, type Deployment, NoAnswer, parsed, said } from "./ask.ts"
 import type { Contract } from "./contract.ts"
 import { type Finding, failed, ok, skipped, warning } from "./finding.ts"
-
-const API = "/api/v1/analytics"
 
 /** The type of the events that the doctor sends. Nothing else should have it. */
 export const DOCTOR_EVENT = "doctor.check"
@@ -103,7 +103,7 @@ const sent = (
 ): Effect.Effect<ReadonlyArray<Finding>, NoAnswer> =>
   Effect.gen(function* () {
     const begun = performance.now()
-    const answer = yield* ask(deployment, `${API}/event`, {
+    const answer = yield* ask(deployment, `${API_PATH}/event`, {
       method: "POST",
       headers: {
         "Content-Type": "application/json",
@@ -139,12 +139,15 @@ const stored = (deployment: Deployment, site: string, check: string): Effect.Eff
   Effect.gen(function* () {
     const { adminToken } = deployment
     if (adminToken === null) {
-      const timeline = yield* ask(deployment, `${API}/timeline?limit=100&site=${encodeURIComponent(site)}`)
+      const timeline = yield* ask(
+        deployment,
+        `${API_PATH}/timeline?limit=100&site=${encodeURIComponent(site)}`,
+      )
       return timeline.body.includes(check)
         ? ok("event in Postgres", "in the timeline", timeline.milliseconds)
         : warning("event in Postgres", "not among the newest 100 of the timeline: is the site that busy?")
     }
-    const path = `${API}/visitors/${DOCTOR_VISITOR}`
+    const path = `${API_PATH}/visitors/${DOCTOR_VISITOR}`
     const headers = { Authorization: `Bearer ${adminToken}` }
     const known = yield* ask(deployment, path, { headers })
     if (known.status !== 200) return failed("administration", said(known))
@@ -175,7 +178,7 @@ export const live = (
     Effect.sync(
       () =>
         new Listener(
-          `${deployment.url.replace(/^http/, "ws")}/ws/analytics?site=${encodeURIComponent(site)}`,
+          `${deployment.url.replace(/^http/, "ws")}${WEBSOCKET_PATH}?site=${encodeURIComponent(site)}`,
         ),
     ),
     (listener) =>

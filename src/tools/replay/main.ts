@@ -1,7 +1,9 @@
 /** The command that feeds a web server's access log through the public API: `npm run replay -- access.log`. */
+
 import { accessSync, constants, statSync } from "node:fs"
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
+import { API_PATH } from "../../domain/paths.ts"
 import { openPoster } from "./http.ts"
 import { findWriteKey, visitorKey } from "./keys.ts"
 import { readLines } from "./lines.ts"
@@ -12,7 +14,7 @@ import { countLine, emptyReading, Preview, replaySummary, withProgress } from ".
 const HELP = `Usage: npm run replay -- <access.log> [options]
 
 Sends the page views of a web server's access log (combined format of Apache or nginx, plain or gzip) through
-POST /api/v1/analytics/events. Times are shifted so that the log's latest line is now; lines older than 7 days
+POST ${API_PATH}/events. Times are shifted so that the log's latest line is now; lines older than 7 days
 after that are left out. A log replayed twice counts once. Addresses stay here: a visitor is a keyed hash of
 address and agent, under a key kept in DATA_DIR/replay-key.
 

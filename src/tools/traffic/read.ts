@@ -1,8 +1,9 @@
 /** Reads figures as a dashboard does, over HTTP, and trusts no shape. */
+
 import { setTimeout as sleep } from "node:timers/promises"
+import { API_PATH } from "../../domain/paths.ts"
 import { type Body, isBody } from "./traffic.ts"
 
-const API = "/api/v1/analytics"
 /** Reads are tried again for this long, milliseconds: the server may be restarting. */
 const PATIENCE = 30_000
 const BETWEEN = 250
@@ -21,7 +22,7 @@ export class Reader {
 
   /** The body of an answer as text. Fails when it is not 200. */
   async text(path: string, parameters: Parameters = {}): Promise<string> {
-    const url = new URL(`${API}/${path}`, this.#url)
+    const url = new URL(`${API_PATH}/${path}`, this.#url)
     for (const [name, value] of Object.entries({ ...parameters, site: this.site }))
       if (value !== null) url.searchParams.set(name, String(value))
     const giveUpAt = Date.now() + PATIENCE

@@ -1,5 +1,7 @@
 /** Sends traffic at speed and keeps at it, with the same ids, until every event has an answer. */
+
 import { setTimeout as sleep } from "node:timers/promises"
+import { API_PATH } from "../../domain/paths.ts"
 import { type Answer, openPoster, type Poster } from "../replay/http.ts"
 import type { Journal } from "./journal.ts"
 import { isBody, type PlannedEvent, type Shipment } from "./traffic.ts"
@@ -98,7 +100,7 @@ class Courier {
   }
 
   async #post(shipment: Shipment, events: ReadonlyArray<PlannedEvent>): Promise<Answer | string> {
-    const path = `/api/v1/analytics/${shipment.form === "single" ? "event" : "events"}`
+    const path = `${API_PATH}/${shipment.form === "single" ? "event" : "events"}`
     const query = shipment.site === null ? "" : `?site=${shipment.site}`
     this.#report.requests++
     try {

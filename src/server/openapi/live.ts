@@ -1,9 +1,9 @@
 /** What goes over the WebSocket: OpenAPI has no words for it, so the frames are schemas of their own. */
 
-import { EVENT_TYPE, MAX_URL_LENGTH } from "../../../domain/limits.ts"
-import type { TypeCounts } from "../../../live/delta.ts"
-import { TOPICS } from "../../dashboards/hub.ts"
-import { MESSAGE_CODES } from "../../dashboards/protocol.ts"
+import { EVENT_TYPE, MAX_URL_LENGTH } from "../../domain/limits.ts"
+import type { TypeCounts } from "../../live/delta.ts"
+import { TOPICS } from "../dashboards/hub.ts"
+import { MESSAGE_CODES } from "../dashboards/protocol.ts"
 import { array, count, instant, matching, type Schema, shape, text } from "./schema.ts"
 import * as shapes from "./shapes.ts"
 

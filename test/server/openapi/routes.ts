@@ -1,7 +1,7 @@
 /** The routes that a server with everything switched on has; nothing of what they would call runs. */
-import type { Ingest } from "../../../../src/server/api/ingest.ts"
-import { apiRoutes } from "../../../../src/server/api/routes.ts"
-import { World } from "../../../support/server.ts"
+import type { Ingest } from "../../../src/server/api/ingest.ts"
+import { apiRoutes } from "../../../src/server/api/routes.ts"
+import { World } from "../../support/server.ts"
 
 export const routes = () =>
   apiRoutes({
@@ -10,6 +10,7 @@ export const routes = () =>
     sites: { declared: new Set(["main"]), default: "main" },
     adminToken: "token-0123456789",
     serving: true,
+    openApiDocument: () => ({}),
     run: () => {
       throw new Error("no route is called here")
     },

@@ -1,8 +1,7 @@
 /** The paths of figures, exports and administration. */
-import { UUID } from "../../../domain/limits.ts"
-import { MAX_HEATMAP_POINTS } from "../../../events/read/heatmap.ts"
-import { CURSOR } from "../../../events/read/timeline.ts"
-import { COLUMNS, EXPORT_KINDS, type ExportKind } from "../exports.ts"
+import { UUID } from "../../domain/limits.ts"
+import { CURSOR, MAX_HEATMAP_POINTS } from "../../events/read/index.ts"
+import { COLUMNS, EXPORT_KINDS, type ExportKind } from "../api/exports.ts"
 import {
   EXPORT_FORMATS,
   HEATMAP_HOURS,
@@ -10,7 +9,7 @@ import {
   THEMES_LIMIT,
   TIMELINE_LIMIT,
   TIMELINE_OFFSET,
-} from "../parameters.ts"
+} from "../api/parameters.ts"
 import { figure, get, json, type PathItem, periodOr, query, range, siteOf } from "./operation.ts"
 import { ADMIN_CODES, EXPORT_CODES, refusals } from "./problems.ts"
 import { array, count, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"

@@ -2,11 +2,11 @@
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
-import { STATUS } from "../../../../src/server/http/problem.ts"
-import type { Services } from "../../../../src/server/services.ts"
-import { eventually } from "../../../support/index.ts"
-import { node, settings, TOKEN } from "../../../support/node.ts"
-import { RawConnection } from "../../../support/rawClient.ts"
+import { STATUS } from "../../../src/server/http/problem.ts"
+import type { Services } from "../../../src/server/services/services.ts"
+import { eventually } from "../../support/index.ts"
+import { node, settings, TOKEN } from "../../support/node.ts"
+import { RawConnection } from "../../support/rawClient.ts"
 import {
   ADMIN_TOKEN,
   type Running,
@@ -15,7 +15,7 @@ import {
   VISITOR,
   World,
   WRITE_KEY,
-} from "../../../support/server.ts"
+} from "../../support/server.ts"
 import { headersOf, Recorder } from "./recorder.ts"
 
 const API = "/api/v1/analytics"

@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { expect, test } from "vitest"
-import { ReadCache } from "../../src/server/readCache.ts"
-import { StoreError } from "../../src/stores/errors.ts"
-import { eventually } from "../support/index.ts"
+import { ReadCache } from "../../../src/server/services/readCache.ts"
+import { StoreError } from "../../../src/stores/errors.ts"
+import { eventually } from "../../support/index.ts"
 
 const away = new StoreError({
   store: "redis",

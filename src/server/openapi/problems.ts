@@ -1,6 +1,8 @@
 /** Answers that refuse: what each code means, which of them an operation may give, and their shape. */
-import { MAX_AGE_MS, MAX_AHEAD_MS, MAX_BATCH_EVENTS, MAX_EVENT_DATA_BYTES } from "../../../domain/limits.ts"
-import { type ProblemCode, STATUS } from "../../http/problem.ts"
+
+import { MAX_AGE_MS, MAX_AHEAD_MS, MAX_BATCH_EVENTS, MAX_EVENT_DATA_BYTES } from "../../domain/limits.ts"
+import { WEBSOCKET_PATH } from "../../domain/paths.ts"
+import { type ProblemCode, STATUS } from "../http/problem.ts"
 import { count, type Schema, text } from "./schema.ts"
 
 const DAY_MS = 86_400_000
@@ -35,7 +37,7 @@ export const MEANING: { readonly [code in ProblemCode]: string } = {
   BODY_TOO_LARGE: "The body is larger than 64 KiB (`/event`) or 1 MiB (`/events`).",
   TOO_MANY_EVENTS: `A batch has more than ${MAX_BATCH_EVENTS.toLocaleString("en")} events.`,
   UNSUPPORTED_MEDIA_TYPE: "The body's type, charset or encoding is not supported.",
-  UPGRADE_REQUIRED: "`/ws/analytics` speaks WebSocket only.",
+  UPGRADE_REQUIRED: `\`${WEBSOCKET_PATH}\` speaks WebSocket only.`,
   RATE_LIMITED: "The address has sent its events of this minute; see `Retry-After`.",
   CONNECTION_LIMIT: "The address holds as many WebSocket connections as it may.",
   INTERNAL_ERROR: "A fault of the server. It is in its log.",

@@ -2,8 +2,9 @@
  * The OpenAPI 3.1 document of a deployment, served at `/openapi.json`. Limits, patterns, ranges, codes and columns are the
  * very constants that requests are decoded with, and shapes of answers are checked against their types by the compiler.
  */
-import packageJson from "../../../../package.json" with { type: "json" }
-import { STATUS } from "../../http/problem.ts"
+import packageJson from "../../../package.json" with { type: "json" }
+import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
+import { STATUS } from "../http/problem.ts"
 import { eventSchema, ingestionPaths } from "./ingestion.ts"
 import { clientMessage, serverFrame } from "./live.ts"
 import { content, get, json, type PathItem, siteOf } from "./operation.ts"
@@ -26,8 +27,6 @@ export interface OpenApiDocument {
   readonly [key: string]: unknown
   readonly paths: { readonly [path: string]: PathItem }
 }
-
-const BASE = "/api/v1/analytics"
 
 const operationPaths: { readonly [path: string]: PathItem } = {
   "/health": get(
@@ -69,7 +68,7 @@ const operationPaths: { readonly [path: string]: PathItem } = {
 }
 
 const livePath = (sites: ReadonlyArray<string>): { readonly [path: string]: PathItem } => ({
-  "/ws/analytics": {
+  [WEBSOCKET_PATH]: {
     get: {
       operationId: "websocket",
       summary: "Live figures over WebSocket",
@@ -109,10 +108,10 @@ export const openApiDocument = ({ sites, administration }: OpenApiOptions): Open
   })),
   security: [],
   paths: {
-    ...ingestionPaths(BASE, sites),
-    ...figurePaths(BASE, sites),
-    ...exportPaths(BASE, sites),
-    ...(administration && administrationPaths(BASE)),
+    ...ingestionPaths(API_PATH, sites),
+    ...figurePaths(API_PATH, sites),
+    ...exportPaths(API_PATH, sites),
+    ...(administration && administrationPaths(API_PATH)),
     ...operationPaths,
     ...livePath(sites),
     ...pagePaths,

@@ -1,12 +1,15 @@
 /** Shapes of what is answered. The compiler holds each equal to the type that the code answers with. */
-import type { Letters, LettersOfDay, Realtime, Stats, ThemeViews } from "../../../aggregates/figures.ts"
-import { EVENT_TYPE, MAX_URL_LENGTH, UUID } from "../../../domain/limits.ts"
-import { PERIODS } from "../../../domain/period.ts"
-import type { HeatmapPoint } from "../../../events/read/heatmap.ts"
-import type { DayCourse, MinuteOfHistory } from "../../../events/read/history.ts"
-import type { TimelineEvent } from "../../../events/read/timeline.ts"
-import type { VisitorSummary } from "../../../events/read/visitors.ts"
-import type { ReadinessReport } from "../../services.ts"
+import type { Letters, LettersOfDay, Realtime, Stats, ThemeViews } from "../../aggregates/figures.ts"
+import { EVENT_TYPE, MAX_URL_LENGTH, UUID } from "../../domain/limits.ts"
+import { PERIODS } from "../../domain/period.ts"
+import type {
+  DayCourse,
+  HeatmapPoint,
+  MinuteOfHistory,
+  TimelineEvent,
+  VisitorSummary,
+} from "../../events/read/index.ts"
+import type { ReadinessReport } from "../services/services.ts"
 import { array, count, day, instant, matching, type Schema, shape, text } from "./schema.ts"
 
 export const uuid = matching(UUID)

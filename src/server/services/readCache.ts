@@ -9,7 +9,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import type { StoreError } from "../stores/errors.ts"
+import type { StoreError } from "../../stores/errors.ts"
 
 /** Runs an effect in the server's scope. */
 export type Runner = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>

@@ -1,7 +1,7 @@
 /** Operations of the document: parameters, and the kinds of request that the API has. */
-import { PERIODS } from "../../../domain/period.ts"
-import type { ProblemCode } from "../../http/problem.ts"
-import type { IntegerRange } from "../parameters.ts"
+import { PERIODS } from "../../domain/period.ts"
+import type { ProblemCode } from "../http/problem.ts"
+import type { IntegerRange } from "../http/query.ts"
 import { READ_CODES, refusals } from "./problems.ts"
 import type { Schema } from "./schema.ts"
 import { enveloped } from "./shapes.ts"

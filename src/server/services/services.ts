@@ -1,14 +1,14 @@
 /** What the server needs of the rest of the system: interfaces only, so that its tests need no store. */
 import type * as Effect from "effect/Effect"
-import type { Figures } from "../aggregates/figures.ts"
-import type { Period } from "../domain/period.ts"
-import type { EventQueries as Questions } from "../events/read/queries.ts"
-import type { VisitorKeys } from "../privacy/dayKeys.ts"
-import type { AppendDone } from "../stream/producer.ts"
+import type { Figures } from "../../aggregates/figures.ts"
+import type { Period } from "../../domain/period.ts"
+import type { EventQueries as Questions } from "../../events/read/index.ts"
+import type { VisitorKeys } from "../../privacy/dayKeys.ts"
+import type { AppendDone } from "../../stream/producer.ts"
 
-export type { Figures, Letters, LettersOfDay, Realtime, Stats, ThemeViews } from "../aggregates/figures.ts"
-export type { VisitorKeys } from "../privacy/dayKeys.ts"
-export type { AppendFailure } from "../stream/producer.ts"
+export type { Figures, Letters, LettersOfDay, Realtime, Stats, ThemeViews } from "../../aggregates/figures.ts"
+export type { VisitorKeys } from "../../privacy/dayKeys.ts"
+export type { AppendFailure } from "../../stream/producer.ts"
 
 /** Makes events durable. Hot: synchronous, one call an event. */
 export interface Appender {

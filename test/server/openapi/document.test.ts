@@ -1,8 +1,8 @@
 import { Validator } from "@seriousme/openapi-schema-validator"
 import { describe, expect, it } from "vitest"
-import { openApiDocument } from "../../../../src/server/api/openapi/document.ts"
-import { matching } from "../../../../src/server/api/openapi/schema.ts"
-import { Contract } from "../../../../src/tools/doctor/contract.ts"
+import { openApiDocument } from "../../../src/server/openapi/document.ts"
+import { matching } from "../../../src/server/openapi/schema.ts"
+import { Contract } from "../../../src/tools/doctor/contract.ts"
 import { served } from "./routes.ts"
 
 const OPTIONS = { sites: ["main", "blog"], administration: true }

@@ -1,7 +1,7 @@
 /** A client that holds every answer against the document of the server that gave it, and remembers what it has seen. */
 import { request } from "node:http"
-import { Contract } from "../../../../src/tools/doctor/contract.ts"
-import { raw } from "../../../support/rawClient.ts"
+import { Contract } from "../../../src/tools/doctor/contract.ts"
+import { raw } from "../../support/rawClient.ts"
 
 const codeOf = (body: string): ReadonlyArray<string> =>
   [...body.matchAll(/"code":"([A-Z_0-9]+)"/g)].map((m) => m[1] ?? "")

@@ -1,0 +1,3 @@
+/** Deletes what is older than the retention, on schedule or by command. */
+export { type RetentionReport, runRetention } from "./retention.ts"
+export { scheduleRetention } from "./schedule.ts"
