@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { expectedFigures, makeCorpus, partsOf, stamped } from "../../bench/load/corpus.ts"
 import { at, percentilesOfValues } from "../../bench/load/percentiles.ts"
 import { isMissed, textTable, verdict } from "../../bench/report/table.ts"
@@ -34,7 +34,7 @@ const runWith = (outcome: Partial<Run["outcomes"][number]>, scale: Run["scale"] 
 })
 
 describe("a verdict", () => {
-  it.each([
+  test.each([
     [figure("rate", 60, "%", atLeast(60)), "met"],
     [figure("rate", 59.9, "%", atLeast(60)), "missed"],
     [figure("time", 10, "ms", atMost(10)), "met"],
@@ -45,24 +45,24 @@ describe("a verdict", () => {
     expect(verdict(measured, runWith({}))).toBe(expected)
   })
 
-  it("is not given by a run that only checks that everything works", () => {
+  test("is not given by a run that only checks that everything works", () => {
     expect(verdict(figure("rate", 1, "%", atLeast(60)), runWith({}, "smoke"))).toBe("")
   })
 })
 
 describe("a run", () => {
-  it("fails when a count is wrong, and says which", () => {
+  test("fails when a count is wrong, and says which", () => {
     const run = runWith({ checks: [check("rows", 10, 10), check("letters", 3, 4)] })
     expect(isMissed(run)).toBe(true)
     expect(textTable(run)).toContain("WRONG: letters: 4, not 3")
     expect(textTable(run)).toContain("1 of 2 counts are right")
   })
 
-  it("fails when a scenario could not be measured", () => {
+  test("fails when a scenario could not be measured", () => {
     expect(isMissed(runWith({ failure: "no server" }))).toBe(true)
   })
 
-  it("does not fail because a figure misses its aim", () => {
+  test("does not fail because a figure misses its aim", () => {
     expect(isMissed(runWith({ figures: [figure("rate", 1, "%", atLeast(60))] }))).toBe(false)
   })
 })
@@ -70,7 +70,7 @@ describe("a run", () => {
 describe("a corpus", () => {
   const corpus = makeCorpus({ events: 200, ids: true, perRequest: 1 })
 
-  it("has requests whose length is what they say once the stamps are in", () => {
+  test("has requests whose length is what they say once the stamps are in", () => {
     for (const [i, { text }] of corpus.requests.entries()) {
       const [head = "", body = ""] = stamped(partsOf(text), i, 7).split("\r\n\r\n")
       expect(Number(/Content-Length: (\d+)/.exec(head)?.[1])).toBe(Buffer.byteLength(body))
@@ -78,7 +78,7 @@ describe("a corpus", () => {
     }
   })
 
-  it("gives every event an id of its own, round after round", () => {
+  test("gives every event an id of its own, round after round", () => {
     const ids = [0, 1].flatMap((round) =>
       corpus.requests.map(
         ({ text }, i) => /"id":"([^"]+)"/.exec(stamped(partsOf(text), round * 200 + i, round))?.[1],
@@ -87,7 +87,7 @@ describe("a corpus", () => {
     expect(new Set(ids).size).toBe(400)
   })
 
-  it("knows the figures of any number of requests", () => {
+  test("knows the figures of any number of requests", () => {
     const pageViews = (sent: number) => expectedFigures(corpus, sent).pageViews
     expect(expectedFigures(corpus, 450).events).toBe(450)
     expect(pageViews(450)).toBe(2 * pageViews(200) + pageViews(50))
@@ -95,7 +95,7 @@ describe("a corpus", () => {
   })
 })
 
-it("percentiles and medians are of the values", () => {
+test("percentiles and medians are of the values", () => {
   const values = Array.from({ length: 100 }, (_, i) => 100 - i)
   expect([at(percentilesOfValues(values), 50), at(percentilesOfValues(values), 99)]).toEqual([50, 99])
   expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5])

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Semaphore } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { isRun } from "../../bench/report/results.ts"
 import type { Run } from "../../bench/run.ts"
 import { holds } from "../../bench/scenario.ts"
@@ -43,7 +43,7 @@ const wrongCounts = (run: Run) =>
 const lanes = Semaphore.makeUnsafe(2)
 
 describe.concurrent("a short run of the bench", () => {
-  it.for(SCENARIOS.map(({ name }) => name))(
+  test.for(SCENARIOS.map(({ name }) => name))(
     "works, counts what it sent, and shows it: %s",
     { timeout: TIMEOUT },
     async (scenario) => {

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Browser, Page } from "playwright-core"
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest"
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest"
 import { Random } from "../../src/tools/traffic/random.ts"
 import { filesIn, ROOT, read } from "../docs/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
@@ -13,7 +13,7 @@ import { latestVisits, someEvent, twoDaysOfVisits } from "./dashboardTraffic.ts"
 const MAX_BYTES = 120 * 1024
 
 describe("the built page", () => {
-  it("is what its sources say", () => {
+  test("is what its sources say", () => {
     const outDir = temporaryFolder()
     // As by hand: with the test runner's NODE_ENV, a build is one for development.
     const { NODE_ENV: _, ...env } = process.env
@@ -63,7 +63,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     return started
   }
 
-  it("shows what the API says while events stream in", async () => {
+  test("shows what the API says while events stream in", async () => {
     node = await visited()
     const { page, complaints } = await openDashboard(browser, `${node.url}/?period=day`)
     const asked: Array<string> = []
@@ -130,7 +130,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(complaints).toEqual([])
   })
 
-  it("has room for a million visitors", async () => {
+  test("has room for a million visitors", async () => {
     const started = await newNode()
     onTestFinished(() => started.stop())
     const page = await browser.newPage()
@@ -152,7 +152,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     }
   })
 
-  it("compares with yesterday at the same hour", async () => {
+  test("compares with yesterday at the same hour", async () => {
     node = await visited()
     const { page } = await openDashboard(browser, node.url)
     await page.locator("[data-past=total_events]").waitFor()
@@ -170,7 +170,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(at(day.unique_visitors)).toContain(await shown(page, "[data-past=unique_today]"))
   })
 
-  it("connects again by itself after a restart of the server, and has everything that happened", async () => {
+  test("connects again by itself after a restart of the server, and has everything that happened", async () => {
     node = await visited()
     const { page } = await openDashboard(browser, node.url)
     await page.locator("[data-connection=open]").waitFor()
@@ -190,7 +190,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     await eventually(async () => expect(await page.locator(".failure").count()).toBe(0))
   })
 
-  it("says what is empty, what is loading and what failed, and offers to try again", async () => {
+  test("says what is empty, what is loading and what failed, and offers to try again", async () => {
     node = await newNode()
     onTestFinished(() => node.stop())
     const { page, complaints } = await openDashboard(browser, `${node.url}/?site=blog`)
@@ -218,7 +218,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(await page.locator(".heatmap .failure").count()).toBe(0)
   })
 
-  it("fills a timeline that was empty, although answers are older than the event at first", async () => {
+  test("fills a timeline that was empty, although answers are older than the event at first", async () => {
     node = await newNode()
     onTestFinished(() => node.stop())
     let stale = 0
@@ -234,7 +234,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(complaints).toEqual([])
   })
 
-  it("reads the timeline once, although events come before its first answer", async () => {
+  test("reads the timeline once, although events come before its first answer", async () => {
     node = await visited()
     const { page, complaints } = await openDashboard(browser, node.url)
     await page.locator(".timeline tbody tr").first().waitFor()
@@ -265,7 +265,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(complaints).toEqual([])
   })
 
-  it("switches site, period and page, and keeps them in its address", async () => {
+  test("switches site, period and page, and keeps them in its address", async () => {
     node = await visited()
     await node.send([
       {
@@ -304,7 +304,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(complaints).toEqual([])
   })
 
-  it.each([
+  test.each([
     ["light", "en-GB", "Visitors now"],
     ["dark", "fr-FR", "Visiteurs en ce moment"],
   ] as const)("is accessible in %s colours and %s", async (colorScheme, locale, title) => {
@@ -333,7 +333,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(complaints).toEqual([])
   })
 
-  it("is reached by the keyboard alone", async () => {
+  test("is reached by the keyboard alone", async () => {
     node = await visited()
     const { page } = await openDashboard(browser, node.url)
     await page.locator("[data-stat=page_views]").waitFor()
@@ -375,7 +375,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(await page.locator("html").getAttribute("data-scheme")).toBe("dark")
   })
 
-  it.each([320, 390, 820, 1280, 1920, 2560])("fits a screen %i pixels wide", async (width) => {
+  test.each([320, 390, 820, 1280, 1920, 2560])("fits a screen %i pixels wide", async (width) => {
     node = await visited()
     const { page } = await openDashboard(browser, node.url, { viewport: { width, height: 900 } })
     await page.locator("[data-clicks]").waitFor()
@@ -383,7 +383,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width)
   })
 
-  it("takes less than 120 KB", async () => {
+  test("takes less than 120 KB", async () => {
     node = await newNode()
     onTestFinished(() => node.stop())
     const sizes = await Promise.all(
@@ -393,7 +393,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(total).toBeLessThan(MAX_BYTES)
   })
 
-  it.runIf(PICTURES).each([
+  test.runIf(PICTURES).each([
     ["dashboard-wide-light", "light", 1920, 1080, ""],
     ["dashboard-wide-dark", "dark", 1920, 1080, ""],
     ["dashboard-phone-light", "light", 390, 844, "?lang=fr"],

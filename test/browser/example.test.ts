@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process"
 import { join } from "node:path"
 import type { Page } from "playwright-core"
-import { describe, expect, it, onTestFinished } from "vitest"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { ROOT } from "../docs/documents.ts"
 import { eventually } from "../support/index.ts"
 import { CHROMIUM, launch } from "./chromium.ts"
@@ -70,7 +70,7 @@ const VISIT: ReadonlyArray<
 ]
 
 describe.skipIf(CHROMIUM === undefined)("the example site in a browser", { timeout: 120_000 }, () => {
-  it("counts each view once, between server and tracker, for one visitor, and letters of the server's", async () => {
+  test("counts each view once, between server and tracker, for one visitor, and letters of the server's", async () => {
     const { node, site, page } = await setUp()
     for (const [step] of VISIT) await step(page, site)
     const expected = VISIT.flatMap(([, events]) => events).sort()
@@ -78,7 +78,7 @@ describe.skipIf(CHROMIUM === undefined)("the example site in a browser", { timeo
     expect(new Set((await timeline(node)).map(({ visitor_id }) => visitor_id)).size).toBe(1)
   })
 
-  it("is clicked through, and a dashboard that was open before shows every step as it happens", async () => {
+  test("is clicked through, and a dashboard that was open before shows every step as it happens", async () => {
     const { node, site, browser, page } = await setUp()
     const { page: dashboard, complaints } = await openDashboard(browser, node, {
       viewport: { width: 1440, height: 1000 },

@@ -1,5 +1,5 @@
 import type { Page } from "playwright-core"
-import { describe, expect, it, onTestFinished } from "vitest"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { eventually } from "../support/index.ts"
 import { CHROMIUM, launch } from "./chromium.ts"
 import { startNode, timeline } from "./node.ts"
@@ -21,7 +21,7 @@ const setUp = async (attributes = "") => {
 }
 
 describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 120_000 }, () => {
-  it("counts views, navigation within the page, themes, clicks where they were, and marked elements", async () => {
+  test("counts views, navigation within the page, themes, clicks where they were, and marked elements", async () => {
     const { node, site, context, page, errors } = await setUp()
     await page.goto(`${site}/?theme=dark`)
     await page.evaluate('history.pushState(null, "", "/inside")')
@@ -53,7 +53,7 @@ describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 1
     expect(errors).toEqual([])
   })
 
-  it("loses nothing when the page is left in mid-send", async () => {
+  test("loses nothing when the page is left in mid-send", async () => {
     const { node, between, site, page, errors } = await setUp()
     await page.goto(site)
     await eventually(async () => expect(await types(node)).toEqual(["page_view"]))
@@ -69,7 +69,7 @@ describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 1
     expect(errors).toEqual([])
   })
 
-  it.each([
+  test.each([
     ["is on its way", "drop"],
     ["waited after a refusal", "refuse"],
   ] as const)("sends what %s when the page is left, and counts it once", async (_, mode) => {
@@ -85,7 +85,7 @@ describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 1
     await eventually(async () => expect(await types(node)).toEqual(["page_view", "custom"]))
   })
 
-  it("offline keeps events, and online counts them once, at the time they happened", async () => {
+  test("offline keeps events, and online counts them once, at the time they happened", async () => {
     const { node, site, context, page, errors } = await setUp()
     await page.goto(site)
     await eventually(async () => expect(await types(node)).toEqual(["page_view"]))
@@ -108,7 +108,7 @@ describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 1
     expect(errors).toEqual([])
   })
 
-  it("sends again what was refused, with the same ids", async () => {
+  test("sends again what was refused, with the same ids", async () => {
     const { node, between, site, page } = await setUp()
     between.mode = "refuse"
     await page.goto(site)
@@ -120,7 +120,7 @@ describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 1
     })
   })
 
-  it("sets the visitor's cookie when asked to, and tells visits apart by it", async () => {
+  test("sets the visitor's cookie when asked to, and tells visits apart by it", async () => {
     const { node, site, context, page } = await setUp("data-cookie")
     await page.goto(site)
     const [cookie] = await context.cookies()
@@ -134,7 +134,7 @@ describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 1
     )
   })
 
-  it("obeys a browser that says no, when told to", async () => {
+  test("obeys a browser that says no, when told to", async () => {
     const { node, browser, site } = await setUp("data-respect-dnt data-cookie")
     const open = async (init: () => void): Promise<Page> => {
       const page = await (await browser.newContext()).newPage()

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
-import { expect, it } from "vitest"
+import { expect, test } from "vitest"
 import { codes, ROOT, read, section, tableRows } from "./documents.ts"
 
 const run = promisify(execFile)
@@ -32,7 +32,7 @@ const offered = async (...command: ReadonlyArray<string>): Promise<ReadonlyArray
   return [[...command, ...flags.sort()].join(" ")]
 }
 
-it("docs/operations.md lists every command with its flags, and no other", { timeout: 60_000 }, async () => {
+test("docs/operations.md lists every command with its flags, and no other", { timeout: 60_000 }, async () => {
   const documented = tableRows(section(read("docs/operations.md"), "Commands")).map(([cell = ""]) => {
     const line = codes(cell)[0]?.replace("npm start -- ", "") ?? ""
     const command = line.split(" ").filter((word) => /^[a-z-]+$/.test(word) && !word.startsWith("--"))

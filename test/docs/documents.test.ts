@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { apiTables } from "../../scripts/apiTables.ts"
 import { figuresTable } from "../../scripts/figuresTable.ts"
 import { marked } from "../../scripts/marked.ts"
@@ -23,23 +23,23 @@ const firstColumn = (text: string): ReadonlyArray<string> => tableRows(text).map
 const BASE = "/api/v1/analytics"
 
 describe("the README", () => {
-  it("shows the settings that there are", () => {
+  test("shows the settings that there are", () => {
     expect(marked(read("README.md"), "settings"), "Run `npm run tables`.").toBe(settingsTable())
   })
 
-  it("quotes the figures of the newest run, and no other", () => {
+  test("quotes the figures of the newest run, and no other", () => {
     expect(marked(read("README.md"), "figures"), "Run `npm run tables`.").toBe(figuresTable())
   })
 })
 
 describe("docs/reliability.md", () => {
-  it("has a row for every fault that strikes, and no other", () => {
+  test("has a row for every fault that strikes, and no other", () => {
     expect(firstCells(marked(read("docs/reliability.md"), "faults"))).toEqual(FAULTS.map(({ name }) => name))
   })
 })
 
 describe("docs/metrics.md", () => {
-  it("lists every metric with its type and labels, and no other", () => {
+  test("lists every metric with its type and labels, and no other", () => {
     const [reference = ""] = read("docs/metrics.md").split("\n## Alerts")
     const documented = tableRows(reference).map(
       ([name = "", type, labels = ""]) => `${codes(name)[0]} ${type} {${sorted(codes(labels))}}`,
@@ -50,7 +50,7 @@ describe("docs/metrics.md", () => {
     expect(sorted(documented)).toEqual(sorted(registered))
   })
 
-  it("names every endpoint label", () => {
+  test("names every endpoint label", () => {
     const { exact, prefixes } = routes()
     const labels = [...exact.values(), ...prefixes.map(([, route]) => route)].map(({ name }) => name)
     const documented = codes(
@@ -61,7 +61,7 @@ describe("docs/metrics.md", () => {
 })
 
 describe("error codes", () => {
-  it("of HTTP are those of docs/api.md, with their statuses", () => {
+  test("of HTTP are those of docs/api.md, with their statuses", () => {
     const documented = tableRows(section(read("docs/api.md"), "Errors")).map(
       ([code = "", status]) => `${codes(code)[0]} ${status}`,
     )
@@ -69,7 +69,7 @@ describe("error codes", () => {
     expect(sorted(documented)).toEqual(sorted(known))
   })
 
-  it("of the WebSocket are those of docs/websocket.md", () => {
+  test("of the WebSocket are those of docs/websocket.md", () => {
     const frames = [...read("src/server/dashboards/hub.ts").matchAll(/code: "([A-Z_]+)"/g)].map(
       (match) => match[1] ?? "",
     )
@@ -79,7 +79,7 @@ describe("error codes", () => {
     expect(sorted(documented)).toEqual(sorted(new Set([...MESSAGE_CODES, ...frames])))
   })
 
-  it("in the documents are codes that there are", () => {
+  test("in the documents are codes that there are", () => {
     const known = new Set([...Object.keys(STATUS), ...MESSAGE_CODES])
     const api = section(read("docs/api.md"), "Sending events")
     const quoted = [...api.matchAll(/"code":"([A-Z_]+)"/g)].map((match) => match[1] ?? "")
@@ -96,20 +96,20 @@ describe("docs/api.md", () => {
   )
   const paths = served().map((route) => route.replace(BASE, ""))
 
-  it("has every route with its methods", () => {
+  test("has every route with its methods", () => {
     expect(paths).toContain(`GET ${WEBSOCKET_PATH}`)
     expect(paths.filter((route) => !documented.has(route))).toEqual([])
   })
 
-  it("has no route that is not served", () => {
+  test("has no route that is not served", () => {
     expect([...documented].filter((route) => !paths.includes(route))).toEqual([])
   })
 
-  it.each(Object.entries(apiTables()))("has the table %s of the OpenAPI document", (name, table) => {
+  test.each(Object.entries(apiTables()))("has the table %s of the OpenAPI document", (name, table) => {
     expect(marked(text, name), "Run `npm run tables`.").toBe(table)
   })
 
-  it("shows JSON that is JSON", () => {
+  test("shows JSON that is JSON", () => {
     for (const document of ["docs/api.md", "docs/websocket.md"])
       for (const [, example = ""] of read(document).matchAll(/^```json\n([\s\S]*?)^```/gm))
         expect(() => JSON.parse(example), `${document}: ${example}`).not.toThrow()
@@ -117,7 +117,7 @@ describe("docs/api.md", () => {
 })
 
 describe("docs/troubleshooting.md", () => {
-  it("quotes what the code says", () => {
+  test("quotes what the code says", () => {
     const source = filesIn("src", ".ts")
       .map(read)
       .join("\n")
@@ -133,10 +133,10 @@ describe("docs/troubleshooting.md", () => {
 })
 
 describe("links", () => {
-  it.each(documents().filter((document) => document !== "README.md"))("of %s resolve", (document) => {
+  test.each(documents().filter((document) => document !== "README.md"))("of %s resolve", (document) => {
     expect(brokenLinks(document)).toEqual([])
   })
-  it("of README.md resolve", () => {
+  test("of README.md resolve", () => {
     expect(brokenLinks("README.md")).toEqual([])
   })
 })
@@ -149,7 +149,7 @@ describe("the table of Redis keys", () => {
     .map((line) => line.replace(/^ \* /, ""))
     .join("\n")
 
-  it("in src/stores/redisKeys.ts has every key that is built, and no other", () => {
+  test("in src/stores/redisKeys.ts has every key that is built, and no other", () => {
     const site = figureKeys("P", 0, "S")
     const period = site.period("K")
     const built = [
@@ -163,7 +163,7 @@ describe("the table of Redis keys", () => {
     expect(sorted(firstCells(table))).toEqual(sorted(built))
   })
 
-  it("covers the keys that scripts derive from those they are given", () => {
+  test("covers the keys that scripts derive from those they are given", () => {
     const suffixes = filesIn("src", ".lua").flatMap((path) =>
       [...read(path).matchAll(/\.\. '(:[a-z:]+)'/g)].map((match) => match[1] ?? ""),
     )
@@ -174,7 +174,7 @@ describe("the table of Redis keys", () => {
 })
 
 describe("docs/architecture.md", () => {
-  it("has every table of the schema", () => {
+  test("has every table of the schema", () => {
     const tables = (statement: RegExp) =>
       filesIn("src/events", ".sql").flatMap((path) =>
         [...read(path).matchAll(statement)].map(([, name]) => name ?? ""),
@@ -185,7 +185,7 @@ describe("docs/architecture.md", () => {
     expect(sorted(documented)).toEqual(sorted([...created, "schema_migrations"]))
   })
 
-  it("names files that there are", () => {
+  test("names files that there are", () => {
     const named = documents()
       .filter((document) => document !== "README.md")
       .flatMap((document) => codes(read(document)))

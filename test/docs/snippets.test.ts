@@ -1,7 +1,7 @@
 /** Every block of every document is run as its reader would run it, against a node of the document's own. */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { documents, filesIn, ROOT } from "./documents.ts"
 import { type Block, blocks, nameOf } from "./snippets/blocks.ts"
 import { LANGUAGES } from "./snippets/languages.ts"
@@ -18,17 +18,17 @@ const everyBlock = all.flatMap((each) => each.blocks)
 const MOST_NOT_RUN = 12
 
 describe("blocks of documents", () => {
-  it("are in languages that something runs", () => {
+  test("are in languages that something runs", () => {
     expect(everyBlock.filter(({ language }) => !(language in LANGUAGES)).map(nameOf)).toEqual([])
   })
 
-  it("that are not run are few, and say why", () => {
+  test("that are not run are few, and say why", () => {
     const notRun = everyBlock.filter((block) => block.notRun !== null)
     expect(notRun.filter(({ notRun }) => (notRun ?? "").split(" ").length < 4).map(nameOf)).toEqual([])
     expect(notRun.length, notRun.map(nameOf).join("\n")).toBeLessThanOrEqual(MOST_NOT_RUN)
   })
 
-  it("have the form of their language", async () => {
+  test("have the form of their language", async () => {
     const problems: Array<string> = []
     for (const block of everyBlock)
       for (const problem of (await LANGUAGES[block.language]?.form(block)) ?? [])
@@ -39,7 +39,7 @@ describe("blocks of documents", () => {
 
 describe("a reader who follows", () => {
   const runnable = (block: Block) => block.notRun === null && LANGUAGES[block.language]?.run !== undefined
-  it.each(all.filter(({ blocks }) => blocks.some(runnable)))(
+  test.each(all.filter(({ blocks }) => blocks.some(runnable)))(
     "$document meets no error",
     { timeout: 240_000 },
     async ({ blocks }) => {
@@ -64,7 +64,7 @@ describe("a block that is broken is found:", () => {
     ...more,
   })
 
-  it.each([
+  test.each([
     block("sh", "if true"),
     block("js", "const = 1"),
     block("ts", "const x: = 1"),
@@ -80,7 +80,7 @@ describe("a block that is broken is found:", () => {
     expect(await LANGUAGES[broken.language]?.form(broken)).not.toEqual([])
   })
 
-  it("when it is run", { timeout: 120_000 }, async () => {
+  test("when it is run", { timeout: 120_000 }, async () => {
     const follower = await reader("")
     const broken = [
       block("sh", "curl -s http://127.0.0.1:8080/nowhere"),

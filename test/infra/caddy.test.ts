@@ -1,9 +1,9 @@
-/** A node behind Caddy, as docs/deployment.md has it. */
+/** A node behind Caddy, as docs/deployment.md has test. */
 import { spawn } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
-import { describe, expect, it, onTestFinished } from "vitest"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { ROOT, read } from "../docs/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
 import { startProcess } from "../support/process.ts"
@@ -45,7 +45,7 @@ const postFrom = (url: string, localAddress: string, claimed = ""): Promise<numb
   })
 
 describe.skipIf(!runs("caddy", "version"))("behind Caddy", () => {
-  it("visitors keep their addresses, WebSockets work, and metrics are not for them", async () => {
+  test("visitors keep their addresses, WebSockets work, and metrics are not for them", async () => {
     const node = await startProcess(["node", "src/main.ts"], {
       cwd: ROOT,
       env: {

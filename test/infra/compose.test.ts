@@ -1,6 +1,6 @@
 /** The image and the compose file in a real Docker engine, from the build to an event's figures. */
 import { spawn } from "node:child_process"
-import { describe, expect, it, onTestFinished } from "vitest"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { parse } from "yaml"
 import { SETTINGS } from "../../src/config/settings.ts"
 import { ROOT, read } from "../docs/documents.ts"
@@ -17,7 +17,7 @@ interface Service {
 const services = (parse(read("infra/docker-compose.yml")) as { services: Record<string, Service> }).services
 
 describe("the compose file", () => {
-  it("publishes ports on the loopback only, and none of a store", () => {
+  test("publishes ports on the loopback only, and none of a store", () => {
     const published = Object.values(services).flatMap(({ ports }) => ports ?? [])
     expect(published.length).toBeGreaterThan(2)
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of Compose's
@@ -25,7 +25,7 @@ describe("the compose file", () => {
     for (const store of ["redis", "postgres"]) expect(services[store]).not.toHaveProperty("ports")
   })
 
-  it("takes every variable of the example file, with the same default", () => {
+  test("takes every variable of the example file, with the same default", () => {
     const compose = read("infra/docker-compose.yml")
     const settings = Object.values(SETTINGS).map(({ name, default: text }) => ({ name: String(name), text }))
     const lines = [...read("infra/.env.example").matchAll(/^([A-Z_]+)=(.*)$/gm)]
@@ -104,7 +104,7 @@ const nextEvent = (url: string): Promise<unknown> =>
   })
 
 describe.skipIf(why !== null)("docker compose", () => {
-  it("brings up a deployment that counts, shows, is scraped, and keeps what it has acknowledged", {
+  test("brings up a deployment that counts, shows, is scraped, and keeps what it has acknowledged", {
     timeout: 600_000,
   }, async () => {
     onTestFinished(async () => {
@@ -173,7 +173,7 @@ describe.skipIf(why !== null)("docker compose", () => {
     expect(await readData(again, "timeline")).toHaveProperty("0.page_url", "/cv")
   })
 
-  it("starts an image that is small beside its base", async () => {
+  test("starts an image that is small beside its base", async () => {
     await compose("build", "analytics")
     const size = async (image: string) =>
       Number(await docker("image", "inspect", "--format", "{{.Size}}", image))

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { describe, expect, it, onTestFinished } from "vitest"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { parse, stringify } from "yaml"
 import { DASHBOARD_PATH, dashboardText } from "../../infra/grafana/dashboard.ts"
 import { ROOT, read } from "../docs/documents.ts"
@@ -14,7 +14,7 @@ import { freePort, runs } from "./programs.ts"
 /** What traffic does not bring about: stores that fail, and a night's retention. */
 const MAY_BE_EMPTY = ["Batches tried again", "Retention: rows deleted", "Retention: since the last success"]
 
-it("the dashboard's file is the one that the code describes", () => {
+test("the dashboard's file is the one that the code describes", () => {
   expect(readFileSync(DASHBOARD_PATH, "utf8"), "Run `node infra/grafana/dashboard.ts --write`.").toBe(
     dashboardText,
   )
@@ -62,7 +62,7 @@ interface QueryAnswer {
   readonly data?: { readonly result: ReadonlyArray<{ readonly value: readonly [number, string] }> }
 }
 
-/** Numbers that a query gives now; rejects when Prometheus refuses it. */
+/** Numbers that a query gives now; rejects when Prometheus refuses test. */
 const query = async (prometheus: string, expr: string): Promise<ReadonlyArray<number>> => {
   const response = await fetch(`${prometheus}/api/v1/query`, {
     method: "POST",
@@ -94,7 +94,7 @@ const post = async (url: string, turn: number): Promise<number> => {
 }
 
 describe.skipIf(!runs("prometheus", "--version"))("Prometheus", () => {
-  it("answers every query of the dashboard, with figures where there was traffic", {
+  test("answers every query of the dashboard, with figures where there was traffic", {
     timeout: 120_000,
   }, async () => {
     const node = await startProcess(["node", "src/main.ts"], {

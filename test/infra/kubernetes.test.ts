@@ -8,7 +8,7 @@ import { Deployment } from "kubernetes-models/apps/v1"
 import { HorizontalPodAutoscaler } from "kubernetes-models/autoscaling/v2"
 import { PodDisruptionBudget } from "kubernetes-models/policy/v1"
 import { ConfigMap, Secret, Service } from "kubernetes-models/v1"
-import { describe, expect, it, onTestFinished } from "vitest"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { parse, parseAllDocuments } from "yaml"
 import { loadConfig, SETTINGS } from "../../src/config/settings.ts"
 import { ROOT, read, section } from "../docs/documents.ts"
@@ -93,22 +93,22 @@ const expectValid = (manifest: Manifest) => {
 }
 
 describe("manifests", () => {
-  it.each(manifests.map((manifest) => ({ ...manifest, name: manifest.metadata.name })))(
+  test.each(manifests.map((manifest) => ({ ...manifest, name: manifest.metadata.name })))(
     "$kind $name has values that its schema allows",
     (manifest) => expectValid(manifest),
   )
 
-  it("have fields that there are", { timeout: 60_000 }, () => {
+  test("have fields that there are", { timeout: 60_000 }, () => {
     expect(misnamedFields(manifests)).toBe("")
   })
 
-  it("would be refused with a wrong value or a misspelt field", { timeout: 60_000 }, () => {
+  test("would be refused with a wrong value or a misspelt field", { timeout: 60_000 }, () => {
     const service = { apiVersion: "v1", kind: "Service", metadata: { name: "x" } }
     expect(() => expectValid({ ...service, spec: { ports: [{ port: "http" }] } } as Manifest)).toThrow()
     expect(misnamedFields([{ ...service, spec: { selectors: {} } } as Manifest])).toContain("selectors")
   })
 
-  it("select the pods that there are", () => {
+  test("select the pods that there are", () => {
     const pods = only(Deployment).map(({ spec }) => spec?.template.metadata?.labels ?? {})
     const selectors = [
       ...only(Deployment).map(({ spec }) => spec?.selector.matchLabels),
@@ -124,7 +124,7 @@ describe("manifests", () => {
       expect(deployments).toContain(spec?.scaleTargetRef.name)
   })
 
-  it("give nodes settings that they can start with", async () => {
+  test("give nodes settings that they can start with", async () => {
     const env = {
       ...only(ConfigMap)[0]?.data,
       ...only(Secret)[0]?.stringData,
@@ -144,7 +144,7 @@ describe("manifests", () => {
     }
   })
 
-  it("scale on a series that is recorded", () => {
+  test("scale on a series that is recorded", () => {
     const values = read(`${FOLDER}/prometheus-adapter.values.yaml`)
     const adapter = parse(values) as {
       readonly rules: { readonly external: Array<{ seriesQuery: string; name: { as: string } }> }
@@ -160,7 +160,7 @@ describe("manifests", () => {
 })
 
 describe("docs/deployment.md", () => {
-  it("makes rules for the Prometheus operator that its schema allows", () => {
+  test("makes rules for the Prometheus operator that its schema allows", () => {
     const script = /^```sh\n(for file in [\s\S]*?)^```/m.exec(
       section(read("docs/deployment.md"), "Kubernetes"),
     )?.[1]

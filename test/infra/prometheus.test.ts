@@ -1,5 +1,5 @@
 import { join } from "node:path"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { parse } from "yaml"
 import { codes, ROOT, read, section, tableRows } from "../docs/documents.ts"
 import { alerts, knownSeries, panelQueries, ruleFiles, rules, seriesIn } from "./monitoring.ts"
@@ -22,7 +22,7 @@ const expectSuccess = (...args: ReadonlyArray<string>) => {
 }
 
 describe("rules", () => {
-  it.each(rules.map((rule) => [rule.alert ?? rule.record ?? "", rule.expr]))(
+  test.each(rules.map((rule) => [rule.alert ?? rule.record ?? "", rule.expr]))(
     "%s names series that there are",
     (_name, expr) => {
       const known = knownSeries()
@@ -31,7 +31,7 @@ describe("rules", () => {
     },
   )
 
-  it("alert in unit tests where each fires and where it does not", () => {
+  test("alert in unit tests where each fires and where it does not", () => {
     const tested = (parse(read(UNIT_TESTS)) as UnitTests).tests.flatMap((test) => test.alert_rule_test)
     const named = (fires: boolean) =>
       tested.filter(({ exp_alerts }) => exp_alerts.length > 0 === fires).map(({ alertname }) => alertname)
@@ -40,7 +40,7 @@ describe("rules", () => {
     expect(new Set(named(false))).toEqual(new Set(alerts))
   })
 
-  it("alert as docs/metrics.md explains", () => {
+  test("alert as docs/metrics.md explains", () => {
     const documented = tableRows(section(read("docs/metrics.md"), "Alerts")).map(
       ([name = ""]) => codes(name)[0],
     )
@@ -49,7 +49,7 @@ describe("rules", () => {
 })
 
 describe("the dashboard", () => {
-  it.each(panelQueries)("names series that there are: $panel", ({ expr }) => {
+  test.each(panelQueries)("names series that there are: $panel", ({ expr }) => {
     const known = knownSeries()
     expect(seriesIn(expr).filter((name) => !known.has(name))).toEqual([])
     expect([...seriesIn(expr), ...expr.matchAll(/\bALERTS\b/g)].length).toBeGreaterThan(0)
@@ -57,15 +57,15 @@ describe("the dashboard", () => {
 })
 
 describe.skipIf(!runs("promtool", "--version"))("promtool", () => {
-  it("accepts the configuration", () => {
+  test("accepts the configuration", () => {
     expectSuccess("check", "config", join(ROOT, "infra/prometheus/prometheus.yml"))
   })
 
-  it("accepts the rules", () => {
+  test("accepts the rules", () => {
     expectSuccess("check", "rules", ...ruleFiles.map((path) => join(ROOT, path)))
   })
 
-  it("sees each alert fire and not fire", () => {
+  test("sees each alert fire and not fire", () => {
     expectSuccess("test", "rules", join(ROOT, UNIT_TESTS))
   })
 })

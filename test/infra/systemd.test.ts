@@ -1,12 +1,12 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { read } from "../docs/documents.ts"
 import { temporaryFolder } from "../support/index.ts"
 import { run, runs } from "./programs.ts"
 
 describe.skipIf(!runs("systemd-analyze", "--version"))("the unit", () => {
-  it("is one that systemd understands", () => {
+  test("is one that systemd understands", () => {
     const project = temporaryFolder()
     mkdirSync(join(project, "node_modules/.bin"), { recursive: true })
     writeFileSync(join(project, "node_modules/.bin/node"), "", { mode: 0o755 })

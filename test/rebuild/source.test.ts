@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { Effect, Stream } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { aggregate } from "../../src/domain/aggregation.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
@@ -94,7 +94,7 @@ const countedBy = (events: ReadonlyArray<StreamEvent>, calendar: Calendar) =>
 describe.each(["UTC", "America/St_Johns"])("what figures are rebuilt from, in %s", (timeZone) => {
   const calendar = new Calendar(timeZone)
 
-  it("is the partition's totals and visitors, as the events themselves give them", async () => {
+  test("is the partition's totals and visitors, as the events themselves give them", async () => {
     const { postgres } = await freshEvents({ timeZone })
     const events = await fill(postgres, calendar)
     for (const partition of [0, 1]) {
@@ -115,7 +115,7 @@ describe.each(["UTC", "America/St_Johns"])("what figures are rebuilt from, in %s
     }
   })
 
-  it("has the visitors of the last 5 minutes by their last event", async () => {
+  test("has the visitors of the last 5 minutes by their last event", async () => {
     const { postgres } = await freshEvents({ timeZone })
     const visitorId = randomUUID()
     const partition = partitionOf(visitorId, PARTITIONS)
@@ -133,7 +133,7 @@ describe.each(["UTC", "America/St_Johns"])("what figures are rebuilt from, in %s
     )
   })
 
-  it("says since when raw events are complete, and what the periods before had", async () => {
+  test("says since when raw events are complete, and what the periods before had", async () => {
     const { postgres } = await freshEvents({ timeZone })
     await fill(postgres, calendar)
     const before = await readSource(postgres, { partition: 1, calendar })
@@ -150,7 +150,7 @@ describe.each(["UTC", "America/St_Johns"])("what figures are rebuilt from, in %s
 })
 
 describe("a source", () => {
-  it("is one moment: what is written and deleted while it is read is not in it", async () => {
+  test("is one moment: what is written and deleted while it is read is not in it", async () => {
     const { postgres } = await freshEvents()
     await fill(postgres, UTC)
     const whole = await readSource(postgres)
@@ -174,7 +174,7 @@ describe("a source", () => {
 })
 
 describe("another time zone", () => {
-  it("counts the days anew from raw events", async () => {
+  test("counts the days anew from raw events", async () => {
     const { postgres } = await freshEvents()
     const events = await fill(postgres, UTC)
     expect([...(await dailyTotals(postgres))].sort()).toEqual(countedBy(events, UTC))
@@ -186,7 +186,7 @@ describe("another time zone", () => {
     await run(ensureDeployment(postgres, { ...settings, sites: ["main"] }))
   })
 
-  it("leaves the totals of days whose raw events are gone", async () => {
+  test("leaves the totals of days whose raw events are gone", async () => {
     const { postgres } = await freshEvents()
     await fill(postgres, UTC)
     await withRetention(postgres, UTC, 10)
@@ -198,7 +198,7 @@ describe("another time zone", () => {
 })
 
 describe("another number of partitions", () => {
-  it("spreads the same totals as the new partitions would have counted them", async () => {
+  test("spreads the same totals as the new partitions would have counted them", async () => {
     const { postgres } = await freshEvents()
     const events = await fill(postgres, UTC)
     const totals = await dailyTotals(postgres)
@@ -212,7 +212,7 @@ describe("another number of partitions", () => {
     await run(ensureDeployment(postgres, { partitions: 5, timeZone: "UTC", sites: ["main"] }))
   })
 
-  it("keeps what is left of past days in partition 0, and fences every actor", async () => {
+  test("keeps what is left of past days in partition 0, and fences every actor", async () => {
     const { postgres } = await freshEvents()
     await fill(postgres, UTC)
     await withRetention(postgres, UTC, 10)

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process"
 import { join } from "node:path"
-import { describe, expect, it, onTestFinished } from "vitest"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { UUID } from "../../src/domain/limits.ts"
 import { Analytics, type AnalyticsOptions, type Loss, type Pause } from "../../src/sdk/index.ts"
 import { eventually } from "../support/index.ts"
@@ -25,7 +25,7 @@ const setUp = async (reply?: (batch: number) => Reply, options: Partial<Analytic
 }
 
 describe("the client", () => {
-  it("sends events that happen together in one request, as the API wants them", async () => {
+  test("sends events that happen together in one request, as the API wants them", async () => {
     const { analytics, received } = await setUp(undefined, { site: "blog", writeKey: "key-0123456789abcdef" })
     const before = Date.now()
     const id = analytics.track(
@@ -63,14 +63,14 @@ describe("the client", () => {
     expect(timestamp).toBeLessThanOrEqual(Date.now() + 1)
   })
 
-  it("sends without being asked, and at once when a batch is full", async () => {
+  test("sends without being asked, and at once when a batch is full", async () => {
     const { analytics, received } = await setUp(undefined, { batchSize: 3, flushIntervalMs: 20 })
     for (let i = 0; i < 7; i++) analytics.track("custom", { i })
     await eventually(() => expect(received.map(({ events }) => events.length)).toEqual([3, 3, 1]))
     await eventually(() => expect(analytics.waiting).toBe(0))
   })
 
-  it("keeps a batch below the size that the server takes", async () => {
+  test("keeps a batch below the size that the server takes", async () => {
     const { analytics, received, ids } = await setUp()
     for (let i = 0; i < 300; i++) analytics.track("custom", { text: "é".repeat(4000) })
     await analytics.flush()
@@ -78,7 +78,7 @@ describe("the client", () => {
     for (const { headers } of received) expect(Number(headers["content-length"])).toBeLessThan(1024 * 1024)
   })
 
-  it.each([
+  test.each([
     ["503 with Retry-After", { status: 503, headers: { "Retry-After": "1" } }, 1000],
     ["429 with Retry-After", { status: 429, headers: { "Retry-After": "1" } }, 1000],
     ["a bad gateway", { status: 502, body: "<html>" }, 1000],
@@ -101,7 +101,7 @@ describe("the client", () => {
     },
   )
 
-  it("does not send while it was asked to wait, whatever is tracked and flushed", async () => {
+  test("does not send while it was asked to wait, whatever is tracked and flushed", async () => {
     const { analytics, received } = await setUp(() => ({ status: 503, headers: { "Retry-After": "600" } }))
     analytics.track("page_view")
     await eventually(() => expect(received).toHaveLength(1))
@@ -114,7 +114,7 @@ describe("the client", () => {
     expect(received).toHaveLength(2)
   })
 
-  it("sends again those of a batch that may be, and tells of the others", async () => {
+  test("sends again those of a batch that may be, and tells of the others", async () => {
     const codes = ["RATE_LIMITED", "INVALID_EVENT_TYPE", "STREAM_UNAVAILABLE", "BACKLOG_FULL"]
     const { analytics, received, losses } = await setUp((batch) =>
       batch === 0
@@ -132,7 +132,7 @@ describe("the client", () => {
     ])
   })
 
-  it("tells of every event of a batch that was refused for good", async () => {
+  test("tells of every event of a batch that was refused for good", async () => {
     const { analytics, received, losses } = await setUp(() => ({
       status: 401,
       body: '{"success":false,"error":"Wrong key.","code":"INVALID_WRITE_KEY"}',
@@ -143,14 +143,14 @@ describe("the client", () => {
     expect(received).toHaveLength(1)
   })
 
-  it("holds a bounded number of events", async () => {
+  test("holds a bounded number of events", async () => {
     const { analytics, losses } = await setUp(() => ({ status: 503 }), { maxQueue: 10 })
     for (let i = 0; i < 15; i++) analytics.track("page_view")
     expect(analytics.waiting).toBe(10)
     expect(losses.map(({ code }) => code)).toEqual(Array.from({ length: 5 }, () => "QUEUE_FULL"))
   })
 
-  it("gives up on an answer that does not come", async () => {
+  test("gives up on an answer that does not come", async () => {
     const { analytics, received, pauses } = await setUp(
       (batch) => (batch === 0 ? { after: new Promise(() => {}) } : {}),
       { timeoutMs: 50 },
@@ -161,7 +161,7 @@ describe("the client", () => {
     expect(pauses[0]?.reason).toBe("The server did not answer in time.")
   })
 
-  it("never throws into its host", async () => {
+  test("never throws into its host", async () => {
     const { analytics, losses } = await setUp(undefined, {
       fetch: () => {
         throw new Error("no network")
@@ -192,7 +192,7 @@ describe("the client", () => {
     console.error = error
   })
 
-  it("takes data as it is when it is tracked", async () => {
+  test("takes data as it is when it is tracked", async () => {
     const { analytics, received } = await setUp()
     const data = { step: 1 }
     analytics.track("custom", data)
@@ -201,7 +201,7 @@ describe("the client", () => {
     expect(received[0]?.events[0]?.event_data).toEqual({ step: 1 })
   })
 
-  it("on close sends what waits, and what is tracked while it does", async () => {
+  test("on close sends what waits, and what is tracked while it does", async () => {
     let answer = () => {}
     const held = new Promise<void>((resolve) => {
       answer = resolve
@@ -244,13 +244,13 @@ describe("at the end of a process", () => {
   const types = (received: ReadonlyArray<{ events: ReadonlyArray<{ event_type: string }> }>) =>
     received.flatMap(({ events }) => events.map(({ event_type }) => event_type)).sort()
 
-  it("sends what waits when nothing is left to do", async () => {
+  test("sends what waits when nothing is left to do", async () => {
     const { url, received } = await recordingServer()
     expect(await host(url, "").ended).toEqual({ code: 0, signal: null })
     expect(types(received)).toEqual(["one", "two"])
   })
 
-  it.each(["SIGTERM", "SIGINT"] as const)("sends what waits on %s, which then ends it", async (signal) => {
+  test.each(["SIGTERM", "SIGINT"] as const)("sends what waits on %s, which then ends it", async (signal) => {
     const { url, received } = await recordingServer()
     const { child, ready, ended } = host(url, "setInterval(() => {}, 1000)")
     await ready
@@ -259,7 +259,7 @@ describe("at the end of a process", () => {
     expect(types(received)).toEqual(["one", "two"])
   })
 
-  it("leaves a signal to the host that handles it", async () => {
+  test("leaves a signal to the host that handles it", async () => {
     const { url, received } = await recordingServer()
     const { child, ready, ended } = host(
       url,

@@ -3,7 +3,7 @@ import { createServer, request, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import express from "express"
 import fastify from "fastify"
-import { describe, expect, it, onTestFinished } from "vitest"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { UUID } from "../../src/domain/limits.ts"
 import { type EventFields, type PageViewsOptions, pageViews, visitorOf } from "../../src/sdk/index.ts"
 import { eventually } from "../support/index.ts"
@@ -103,7 +103,7 @@ const session = (response: Response): string | undefined =>
   response.headers.getSetCookie().find((cookie) => cookie.startsWith("maicivy_session="))
 
 describe.each(Object.entries(SITES))("page views on %s", (_name, site) => {
-  it("are tracked with their visitor, who gets a cookie and keeps it", async () => {
+  test("are tracked with their visitor, who gets a cookie and keeps it", async () => {
     const client = recorder()
     const url = await site(client)
     const first = await get(`${url}/cv?from=mail`, { Referer: "https://search.example/" })
@@ -129,7 +129,7 @@ describe.each(Object.entries(SITES))("page views on %s", (_name, site) => {
     )
   })
 
-  it("turn a theme in the query into a theme change", async () => {
+  test("turn a theme in the query into a theme change", async () => {
     const client = recorder()
     const url = await site(client, {
       origin: "https://cv.example",
@@ -149,7 +149,7 @@ describe.each(Object.entries(SITES))("page views on %s", (_name, site) => {
     expect(new Set(client.tracked.map(({ visitorId }) => visitorId)).size).toBe(1)
   })
 
-  it("are not APIs, files, redirects, faults, prefetches, other methods, nor of those who do not want it", async () => {
+  test("are not APIs, files, redirects, faults, prefetches, other methods, nor of those who do not want it", async () => {
     const client = recorder()
     const url = await site(client)
     for (const path of ["/api/data", "/data", "/photo.png", "/old", "/none", "/ws/none", "/health"])
@@ -166,7 +166,7 @@ describe.each(Object.entries(SITES))("page views on %s", (_name, site) => {
     expect(client.tracked[0]?.pageUrl).toBe(`${url}/cv?last`)
   })
 
-  it("skip the paths that they are told to, in place of the usual ones", async () => {
+  test("skip the paths that they are told to, in place of the usual ones", async () => {
     const client = recorder()
     const url = await site(client, { skip: ["/fr", /secret/] })
     for (const path of ["/fr/cv", "/cv?secret", "/photo.png"]) await get(url + path)
@@ -177,7 +177,7 @@ describe.each(Object.entries(SITES))("page views on %s", (_name, site) => {
 })
 
 describe("page views", () => {
-  it("do not delay the answer, nor break it when tracking does", async () => {
+  test("do not delay the answer, nor break it when tracking does", async () => {
     const broken = {
       track: () => {
         throw new Error("broken")
@@ -196,7 +196,7 @@ describe("page views", () => {
     expect(await (await get(`${url}/cv`)).text()).toBe("1")
   })
 
-  it("pass on a request whose host or target is nonsense", async () => {
+  test("pass on a request whose host or target is nonsense", async () => {
     const client = recorder()
     const track = pageViews(client)
     const url = await listening(
@@ -215,7 +215,7 @@ describe("page views", () => {
     expect(client.tracked).toEqual([])
   })
 
-  it("leave the error of a handler to the server", () => {
+  test("leave the error of a handler to the server", () => {
     const track = pageViews(recorder())
     const incoming = { method: "GET", url: "/cv", headers: { host: "cv.example" } }
     const outgoing = {
@@ -229,7 +229,7 @@ describe("page views", () => {
     ).toThrow("the handler's")
   })
 
-  it("ignore a session cookie that is no UUID", async () => {
+  test("ignore a session cookie that is no UUID", async () => {
     const client = recorder()
     const url = await SITES["node:http"]?.(client)
     const response = await get(`${url}/cv`, { Cookie: "maicivy_session=someone" })

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync, writeFileSync } from "node:fs"
 import { delimiter, join, sep } from "node:path"
-import { beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, describe, expect, test } from "vitest"
 import { ROOT } from "../docs/documents.ts"
 import { newFolder, removeFolder } from "../support/temporaryFolder.ts"
 
@@ -30,13 +30,13 @@ describe("the packed SDK in an empty folder", () => {
     return () => removeFolder(folder)
   })
 
-  it("brings no other package", () => {
+  test("brings no other package", () => {
     expect(readdirSync(join(folder, "node_modules")).filter((name) => !name.startsWith("."))).toEqual([
       "maicivy-analytics",
     ])
   })
 
-  it.each(NODES)("is imported by %s", (node) => {
+  test.each(NODES)("is imported by %s", (node) => {
     const script = `
       import { Analytics, DEFAULT_SKIPPED, pageViews, visitorOf } from "maicivy-analytics/sdk"
       const analytics = new Analytics({ url: "http://127.0.0.1:9", flushOnShutdown: false })
@@ -45,7 +45,7 @@ describe("the packed SDK in an empty folder", () => {
     expect(run(node, ["--input-type=module", "--eval", script])).toBe("function function true\n")
   })
 
-  it.each(["nodenext", "bundler"])("has types that resolve as %s", (moduleResolution) => {
+  test.each(["nodenext", "bundler"])("has types that resolve as %s", (moduleResolution) => {
     const module = moduleResolution === "bundler" ? "esnext" : moduleResolution
     const check = (source: string) => {
       writeFileSync(join(folder, "check.ts"), source)

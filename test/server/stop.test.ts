@@ -1,5 +1,5 @@
 import { Effect, Result } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { startServer } from "../../src/server/server.ts"
 import { eventually } from "../support/eventually.ts"
@@ -11,7 +11,7 @@ const EVENT = JSON.stringify({ event_type: "page_view", visitor_id: VISITOR })
 const REQUEST = rawEvent([`Content-Length: ${EVENT.length}`], EVENT)
 
 describe("a stop", () => {
-  it("answers what is in flight, refuses what still comes, and closes the port", async () => {
+  test("answers what is in flight, refuses what still comes, and closes the port", async () => {
     const running = await serve()
     const { port } = running.server
     using idle = new RawConnection(port)
@@ -37,7 +37,7 @@ describe("a stop", () => {
     expect(running.world.accepted).toHaveLength(2)
   })
 
-  it("does not wait for bodies that are still arriving", async () => {
+  test("does not wait for bodies that are still arriving", async () => {
     const running = await serve()
     using slow = new RawConnection(running.server.port)
     slow.write(rawEvent(["Content-Length: 100"], "{"))
@@ -48,7 +48,7 @@ describe("a stop", () => {
     expect((await slow.answer()).status).toBe(503)
   })
 
-  it("closes dashboards with 1001", async () => {
+  test("closes dashboards with 1001", async () => {
     const running = await serve()
     const socket = new WebSocket(`ws://127.0.0.1:${running.server.port}/ws/analytics`)
     await new Promise((resolve) => socket.addEventListener("message", resolve, { once: true }))
@@ -67,7 +67,7 @@ describe("a start", () => {
       ),
     )
 
-  it("on a taken port fails with one sentence that names PORT", async () => {
+  test("on a taken port fails with one sentence that names PORT", async () => {
     await using running = await serve()
     const result = await start({ port: running.server.port })
     expect(Result.isFailure(result) && result.failure.message).toMatch(
@@ -76,7 +76,7 @@ describe("a start", () => {
     expect((await fetch(`${running.url}${API}/stats`)).status).toBe(200)
   })
 
-  it("takes the port of a server that has just stopped and closed its connections", async () => {
+  test("takes the port of a server that has just stopped and closed its connections", async () => {
     const port = await freePort()
     const running = await serve({ port })
     const socket = new WebSocket(`ws://127.0.0.1:${port}/ws/analytics`)
@@ -86,7 +86,7 @@ describe("a start", () => {
     expect((await fetch(`${again.url}${API}/stats`)).status).toBe(200)
   })
 
-  it("on an address of another machine names HOST", async () => {
+  test("on an address of another machine names HOST", async () => {
     const result = await start({ port: 0, host: "192.0.2.1" })
     expect(Result.isFailure(result) && result.failure.message).toMatch(
       /^HOST is "192\.0\.2\.1": it should be .*\.$/,

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { createContext, runInContext } from "node:vm"
 import { gzipSync } from "node:zlib"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { UUID } from "../../src/domain/limits.ts"
 import { eventually } from "../support/index.ts"
 
@@ -25,7 +25,7 @@ interface Given {
   }
 }
 
-/** A page that has loaded the tracker, as far as the tracker sees it. */
+/** A page that has loaded the tracker, as far as the tracker sees test. */
 const page = (given: Given = {}) => {
   const sent: Array<Sent> = []
   const asked: Array<string> = []
@@ -90,11 +90,11 @@ const element = (matches: string, more: object) => ({
 const BOX = { getBoundingClientRect: () => ({ x: 400, y: 480, width: 200, height: 40 }) }
 
 describe("the tracker", () => {
-  it("is below 2 KB compressed", () => {
+  test("is below 2 KB compressed", () => {
     expect(gzipSync(SOURCE, { level: 9 }).length).toBeLessThan(2048)
   })
 
-  it("sends a page view on loading, without a preflight or a time, to where it came from", async () => {
+  test("sends a page view on loading, without a preflight or a time, to where it came from", async () => {
     const { sent, settled } = page({ attributes: { site: "blog" } })
     await settled()
     expect(sent).toHaveLength(1)
@@ -114,13 +114,13 @@ describe("the tracker", () => {
     expect(sent[0]?.events[0]).not.toHaveProperty("timestamp")
   })
 
-  it("sends to another endpoint when one is named", async () => {
+  test("sends to another endpoint when one is named", async () => {
     const { sent, settled } = page({ attributes: { endpoint: "https://cv.example/stats" } })
     await settled()
     expect(sent[0]?.url).toBe("https://cv.example/stats/events")
   })
 
-  it("follows navigation within the page, each page once, and not to a place in it", async () => {
+  test("follows navigation within the page, each page once, and not to a place in it", async () => {
     const { events, history, listeners, location, settled } = page()
     history.pushState(null, "", "/letters")
     history.pushState(null, "", "/letters#first")
@@ -135,7 +135,7 @@ describe("the tracker", () => {
     ])
   })
 
-  it("takes a theme from the address, once as long as it stays", async () => {
+  test("takes a theme from the address, once as long as it stays", async () => {
     const { events, history, settled } = page()
     history.pushState(null, "", "/?theme=dark")
     history.pushState(null, "", "/letters?theme=dark")
@@ -148,14 +148,14 @@ describe("the tracker", () => {
     ).toEqual([{ theme: "dark" }, { theme: "light" }])
   })
 
-  it("leaves the first view to a server that counts it", async () => {
+  test("leaves the first view to a server that counts it", async () => {
     const { events, history, settled } = page({ attributes: { firstView: "server" } })
     history.pushState(null, "", "/letters")
     await settled()
     expect(events().map((event) => event.page_url)).toEqual(["https://cv.example/letters"])
   })
 
-  it("counts a page that was rendered ahead of time when it is seen", async () => {
+  test("counts a page that was rendered ahead of time when it is seen", async () => {
     const { events, listeners, settled } = page({ prerendering: true, attributes: { firstView: "server" } })
     await settled()
     expect(events()).toEqual([])
@@ -164,7 +164,7 @@ describe("the tracker", () => {
     expect(events()).toHaveLength(1)
   })
 
-  it("sends clicks with their place in percent of the document, by pointer and by keyboard", async () => {
+  test("sends clicks with their place in percent of the document, by pointer and by keyboard", async () => {
     const { events, listeners, settled } = page()
     const click = { type: "click", isTrusted: true, detail: 1, pageX: 250, pageY: 1500 }
     const link = element("a[href]", { href: "https://cv.example/letters", ...BOX })
@@ -179,7 +179,7 @@ describe("the tracker", () => {
     ])
   })
 
-  it("sends what elements are marked with, forms when they are submitted", async () => {
+  test("sends what elements are marked with, forms when they are submitted", async () => {
     const { events, listeners, settled } = page()
     const marked = element("data-maicivy-event", {
       dataset: { maicivyEvent: "pdf_download", maicivyData: '{"file":"cv"}' },
@@ -194,7 +194,7 @@ describe("the tracker", () => {
     ])
   })
 
-  it("sends again with the same id after the pause that was asked for, at the server's time less the age", async () => {
+  test("sends again with the same id after the pause that was asked for, at the server's time less the age", async () => {
     const { sent, asked, timers, clock, settled } = page({
       answer: (batch) => (batch === 1 ? { status: 503, retryAfter: "7" } : { status: 201 }),
     })
@@ -210,7 +210,7 @@ describe("the tracker", () => {
     expect(timers).toHaveLength(1)
   })
 
-  it("sends again only what may be, and nothing that was refused", async () => {
+  test("sends again only what may be, and nothing that was refused", async () => {
     const { sent, timers, track, settled } = page({
       answer: (batch) =>
         batch === 1
@@ -231,7 +231,7 @@ describe("the tracker", () => {
     expect(timers).toHaveLength(1)
   })
 
-  it("keeps at most a hundred events, the latest, and sends them when the page is left", async () => {
+  test("keeps at most a hundred events, the latest, and sends them when the page is left", async () => {
     const { sent, listeners, track, settled } = page({ answer: () => ({ status: 503 }) })
     await settled()
     for (let i = 0; i < 150; i++) track("custom", { i })
@@ -244,7 +244,7 @@ describe("the tracker", () => {
     )
   })
 
-  it.each([{ doNotTrack: "1" }, { globalPrivacyControl: true }])(
+  test.each([{ doNotTrack: "1" }, { globalPrivacyControl: true }])(
     "obeys %j when told to",
     async (navigator) => {
       const obeying = page({ navigator, attributes: { respectDnt: "", cookie: "" } })
@@ -257,7 +257,7 @@ describe("the tracker", () => {
     },
   )
 
-  it("sets a cookie when asked to only, and names the visitor by it", async () => {
+  test("sets a cookie when asked to only, and names the visitor by it", async () => {
     const without = page()
     const asked = page({ attributes: { cookie: "" } })
     await asked.settled()
@@ -268,7 +268,7 @@ describe("the tracker", () => {
     expect(asked.events()[0]?.visitor_id).toBe(visitor)
   })
 
-  it("loaded twice counts once, and sends events of the page's own", async () => {
+  test("loaded twice counts once, and sends events of the page's own", async () => {
     const { events, track, load, settled } = page()
     load()
     track("pdf_download", { file: "cv" })

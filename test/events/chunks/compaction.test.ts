@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { Deferred, Effect, Fiber } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { compact } from "../../../src/events/chunks/compaction.ts"
 import { LOCK_CHUNKS } from "../../../src/events/chunks/rewrite.ts"
 import { shrinkDays } from "../../../src/events/chunks/shrink.ts"
@@ -21,7 +21,7 @@ const compacted = (postgres: Postgres, now = LATER, metrics = new Metrics("test_
   run(compact(postgres, { now, busy, metrics }))
 
 describe("compaction", () => {
-  it("merges a closed day's chunks, and every event stays as it was", async () => {
+  test("merges a closed day's chunks, and every event stays as it was", async () => {
     const { postgres } = await freshEvents()
     await storeInBatches(postgres, mixed(300, DAY), 1)
     await storeInBatches(postgres, mixed(1500, DAY + 1000, 30), 100, 1)
@@ -42,7 +42,7 @@ describe("compaction", () => {
     expect(await compacted(postgres)).toBe(0)
   })
 
-  it("makes chunks that follow each other in time of chunks that overlap", async () => {
+  test("makes chunks that follow each other in time of chunks that overlap", async () => {
     const { postgres } = await freshEvents()
     const events = Array.from({ length: 1800 }, (_, i) =>
       event({ createdAt: DAY + ((i * 997) % 1800) * 1000 }),
@@ -55,7 +55,7 @@ describe("compaction", () => {
       expect(chunk.first_at.getTime()).toBeGreaterThan(chunks[i - 1]?.last_at.getTime() ?? 0)
   })
 
-  it("waits on a day that goes on until there are enough of them", async () => {
+  test("waits on a day that goes on until there are enough of them", async () => {
     const { postgres } = await freshEvents()
     const open = DAY + 12 * 3_600_000
     for (let i = 0; i < 15; i++) await store(postgres, [event({ createdAt: open + i })])
@@ -65,7 +65,7 @@ describe("compaction", () => {
     expect(await compacted(postgres, LATER)).toBe(0)
   })
 
-  it("leaves the batches of a load until it has ended or their day is closed", async () => {
+  test("leaves the batches of a load until it has ended or their day is closed", async () => {
     const { postgres } = await freshEvents()
     const open = DAY + 12 * 3_600_000
     await storeInBatches(
@@ -92,7 +92,7 @@ describe("compaction", () => {
     expect(await busy(LATER)).toBe(4)
   })
 
-  it("takes sites and days in turn", async () => {
+  test("takes sites and days in turn", async () => {
     const { postgres } = await freshEvents()
     // More than a merge takes, of an older day, beside a few of a newer one.
     await storeInBatches(
@@ -121,7 +121,7 @@ describe("compaction", () => {
     expect((await chunks())[0]).toBe(0)
   })
 
-  it("keeps events with much data in chunks that can be handled, and leaves them then", async () => {
+  test("keeps events with much data in chunks that can be handled, and leaves them then", async () => {
     const { postgres } = await freshEvents()
     const data = { text: "é".repeat(4000) }
     const events = Array.from({ length: 150 }, (_, i) => event({ createdAt: DAY + i, data: { ...data, i } }))
@@ -133,7 +133,7 @@ describe("compaction", () => {
     expect(await allEvents(postgres)).toEqual(before)
   })
 
-  it("can be interrupted between two merges, and goes on where it was", async () => {
+  test("can be interrupted between two merges, and goes on where it was", async () => {
     const { postgres } = await freshEvents()
     for (let day = 0; day < 4; day++) await storeInBatches(postgres, mixed(40, DAY - day * DAY_MS), 10)
     const before = await allEvents(postgres)
@@ -167,7 +167,7 @@ describe("compaction", () => {
     expect(await allEvents(postgres)).toEqual(before)
   })
 
-  it("leaves chunks alone that somebody else rewrites", async () => {
+  test("leaves chunks alone that somebody else rewrites", async () => {
     const { postgres } = await freshEvents()
     await storeInBatches(postgres, mixed(40, DAY), 10)
     const other = await postgres.pool.connect()
@@ -182,7 +182,7 @@ describe("compaction", () => {
     }
   })
 
-  it("loses and doubles nothing beside batches, erasures, retention and another node's compaction", async () => {
+  test("loses and doubles nothing beside batches, erasures, retention and another node's compaction", async () => {
     const { url, postgres } = await freshEvents()
     const other = await connect(url)
     const erased: ReadonlyArray<string> = Array.from({ length: 10 }, () => randomUUID())
@@ -191,7 +191,7 @@ describe("compaction", () => {
       Array.from({ length: 400 }, (_, i) =>
         event({
           id: randomUUID(),
-          // In the day that the cutoff divides, and in those around it.
+          // In the day that the cutoff divides, and in those around test.
           createdAt: cutoff + ((i * 7919) % 400) * 600_000 - 30 * 3_600_000,
           visitorId: (i % 5 === 0 ? erased[(i / 5) % erased.length] : undefined) ?? randomUUID(),
         }),
@@ -251,7 +251,7 @@ describe("a closed day whose chunks were merged", () => {
     await eventually(async () => expect(await rows(postgres, others)).toEqual([]))
   }
 
-  it("gives the disk back what they took alone, unless it is being read", async () => {
+  test("gives the disk back what they took alone, unless it is being read", async () => {
     const { postgres } = await freshEvents()
     const data = { text: Array.from({ length: 60 }, () => randomUUID()).join() }
     await storeInBatches(
@@ -282,7 +282,7 @@ describe("a closed day whose chunks were merged", () => {
 })
 
 describe("a timeline over chunks of every size", () => {
-  it("is in order and complete, whatever overlaps", async () => {
+  test("is in order and complete, whatever overlaps", async () => {
     const { postgres } = await freshEvents()
     const now = DAY + 12 * 3_600_000
     // Each batch has events of the whole day and some of the last minute, as senders that were offline bring them.

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import type { StreamEvent } from "../../../src/domain/event.ts"
 import { compact } from "../../../src/events/chunks/compaction.ts"
 import { heatmap } from "../../../src/events/read/heatmap.ts"
@@ -18,7 +18,7 @@ describe("the heatmap", () => {
   const click = (x: unknown, y: unknown, given: Partial<StreamEvent> = {}) =>
     at(NOW - HOUR_MS, { type: "button_click", data: { x, y }, ...given })
 
-  it("counts clicks by position, most clicked first, ties by x and y", async () => {
+  test("counts clicks by position, most clicked first, ties by x and y", async () => {
     const { postgres } = await freshEvents()
     await store(postgres, [
       click(5, 5),
@@ -45,7 +45,7 @@ describe("the heatmap", () => {
     })
   })
 
-  it("leaves out clicks whose position is not two numbers", async () => {
+  test("leaves out clicks whose position is not two numbers", async () => {
     const { postgres } = await freshEvents()
     await store(postgres, [
       click("1", 1),
@@ -97,11 +97,11 @@ describe("the heatmap of many chunks", () => {
       }
   }
 
-  it("counts what lies in the window, on every page and on one", async () => {
+  test("counts what lies in the window, on every page and on one", async () => {
     await expectAllEqual(await withClicks())
   })
 
-  it("counts clicks of chunks that an earlier version wrote", async () => {
+  test("counts clicks of chunks that an earlier version wrote", async () => {
     const postgres = await withClicks()
     await rows(
       postgres,
@@ -112,7 +112,7 @@ describe("the heatmap of many chunks", () => {
     await expectAllEqual(postgres)
   })
 
-  it("stays the same when chunks are merged, and lacks a visitor who was erased", async () => {
+  test("stays the same when chunks are merged, and lacks a visitor who was erased", async () => {
     const postgres = await withClicks()
     const before = await countOf(postgres, "event_chunks")
     await run(compact(postgres, { now: NOW + 2 * DAY_MS, busy: false, metrics: new Metrics("test_") }))

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { Effect, Stream } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import type { StreamEvent } from "../../../src/domain/event.ts"
 import { Calendar } from "../../../src/domain/period.ts"
 import { makeEventQueries } from "../../../src/events/read/queries.ts"
@@ -21,7 +21,7 @@ const queriesOf = (postgres: Postgres, timeZone = "UTC") =>
 const at = (createdAt: number, given: Partial<StreamEvent> = {}) => event({ createdAt, ...given })
 
 describe("the timeline", () => {
-  it("shows a site's events whole, newest first", async () => {
+  test("shows a site's events whole, newest first", async () => {
     const { postgres } = await freshEvents()
     const id = randomUUID()
     const newest = at(NOW, {
@@ -49,7 +49,7 @@ describe("the timeline", () => {
     expect(page.nextCursor).toBeNull()
   })
 
-  it("covers everything once by its cursors while rows are inserted", async () => {
+  test("covers everything once by its cursors while rows are inserted", async () => {
     const { postgres } = await freshEvents()
     // Many of the same millisecond, and days with nothing in between.
     const times = Array.from({ length: 120 }, (_, i) => NOW - (i % 4) * 5 * DAY_MS - (i % 7 === 0 ? 0 : i))
@@ -74,7 +74,7 @@ describe("the timeline", () => {
     expect(events.filter((each) => each.id !== null && !seen.includes(each.id))).toHaveLength(3)
   })
 
-  it("pages by offset over more than a day", async () => {
+  test("pages by offset over more than a day", async () => {
     const { postgres } = await freshEvents()
     const events = Array.from({ length: 10 }, (_, i) => at(NOW - i * DAY_MS, { id: randomUUID() }))
     await store(postgres, events)
@@ -83,7 +83,7 @@ describe("the timeline", () => {
     expect(page.nextCursor).not.toBeNull()
   })
 
-  it("pages by offset over chunks that overlap, with many events of the same millisecond", async () => {
+  test("pages by offset over chunks that overlap, with many events of the same millisecond", async () => {
     const { postgres } = await freshEvents()
     const events = Array.from({ length: 600 }, (_, i) => at(NOW - ((i * 37) % 90), { id: randomUUID() }))
     await storeInBatches(postgres, events.slice(0, 400), 40, 0)
@@ -99,7 +99,7 @@ describe("the timeline", () => {
     }
   })
 
-  it("knows its own cursors from any other text", () => {
+  test("knows its own cursors from any other text", () => {
     const cursor = { createdAt: NOW, id: "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b" }
     expect(decodeCursor(encodeCursor(cursor))).toEqual(cursor)
     for (const text of [
@@ -116,7 +116,7 @@ describe("the timeline", () => {
 })
 
 describe("exports", () => {
-  it("give each visitor of the period, in the deployment's time zone", async () => {
+  test("give each visitor of the period, in the deployment's time zone", async () => {
     const { postgres } = await freshEvents()
     const [ann, bob] = [randomUUID(), randomUUID()]
     // In Kiritimati (UTC+14) the day of NOW begins at 10:00 UTC.
@@ -149,7 +149,7 @@ describe("exports", () => {
     ])
   })
 
-  it("give back their connection when nobody reads them to the end", async () => {
+  test("give back their connection when nobody reads them to the end", async () => {
     const { postgres } = await freshEvents()
     await store(
       postgres,
@@ -165,7 +165,7 @@ describe("exports", () => {
     expect((await Array.fromAsync(queries.exportVisitors("main", "day"))).length).toBe(3000)
   })
 
-  it("end a query that is still at work when its reader is interrupted", async () => {
+  test("end a query that is still at work when its reader is interrupted", async () => {
     const { postgres } = await freshEvents()
     const endless = streamRows(
       postgres,
@@ -187,7 +187,7 @@ describe("exports", () => {
     })
   })
 
-  it("reject with a StoreError when the statement fails midway", async () => {
+  test("reject with a StoreError when the statement fails midway", async () => {
     const { postgres } = await freshEvents()
     const failing = Stream.toAsyncIterable(
       streamRows(postgres, "failing", "SELECT 1 / (3 - n) FROM generate_series(1, 5) AS n", [], 1),
@@ -198,7 +198,7 @@ describe("exports", () => {
 })
 
 describe("a visitor", () => {
-  it("is exported over all sites, and erased with its daily totals kept", async () => {
+  test("is exported over all sites, and erased with its daily totals kept", async () => {
     const { postgres } = await freshEvents()
     const visitorId = randomUUID()
     await store(postgres, [

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { Deferred, Effect, Fiber } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import {
   type RetentionOptions,
   type RetentionReport,
@@ -70,7 +70,7 @@ const archived = (folder: string): ReadonlyArray<{ id: string; created_at: strin
   )
 
 describe.each([true, false])("retention with dropPartitions %s", (dropPartitions) => {
-  it("leaves exactly the events that have not expired, and the daily totals", async () => {
+  test("leaves exactly the events that have not expired, and the daily totals", async () => {
     const { postgres } = await freshEvents()
     const { expired, kept } = await fill(postgres)
     const totals = await dailyTotals(postgres)
@@ -92,7 +92,7 @@ describe.each([true, false])("retention with dropPartitions %s", (dropPartitions
     expect(again.rows).toBe(0)
   })
 
-  it("archives exactly the deleted events before they go", async () => {
+  test("archives exactly the deleted events before they go", async () => {
     const { postgres } = await freshEvents()
     const { expired, kept } = await fill(postgres)
     const archiveDir = temporaryFolder()
@@ -103,7 +103,7 @@ describe.each([true, false])("retention with dropPartitions %s", (dropPartitions
     expect(lines[0]).toMatchObject({ site: "main", event_type: "page_view", page_url: "/", referrer: null })
   })
 
-  it("deletes nothing that could not be archived", async () => {
+  test("deletes nothing that could not be archived", async () => {
     const { postgres } = await freshEvents()
     const { expired, kept } = await fill(postgres)
     // A file where the folder should be.
@@ -117,7 +117,7 @@ describe.each([true, false])("retention with dropPartitions %s", (dropPartitions
     expect(postgres.pool.totalCount).toBe(postgres.pool.idleCount)
   })
 
-  it("only says what would go in a dry run", async () => {
+  test("only says what would go in a dry run", async () => {
     const { postgres } = await freshEvents()
     const { expired, kept } = await fill(postgres)
     const report = done(await run(runRetention(postgres, options({ dropPartitions, dryRun: true }))))
@@ -132,7 +132,7 @@ describe.each([true, false])("retention with dropPartitions %s", (dropPartitions
 })
 
 describe("an interrupted retention", () => {
-  it("stops between two batches, and the next run resumes", async () => {
+  test("stops between two batches, and the next run resumes", async () => {
     const { postgres } = await freshEvents()
     const { expired, kept } = await fill(postgres)
     const archiveDir = temporaryFolder()
@@ -176,7 +176,7 @@ describe("an interrupted retention", () => {
 })
 
 describe("two retentions at once", () => {
-  it("are one: the other is skipped", async () => {
+  test("are one: the other is skipped", async () => {
     const { postgres } = await freshEvents()
     const { kept } = await fill(postgres)
     const report = await run(
@@ -203,7 +203,7 @@ describe("two retentions at once", () => {
 })
 
 describe("a day that somebody keeps reading", () => {
-  it("is deleted row by row instead of dropped, and holds up nobody", async () => {
+  test("is deleted row by row instead of dropped, and holds up nobody", async () => {
     const { postgres } = await freshEvents()
     const { expired, kept } = await fill(postgres)
     const reader = await postgres.pool.connect()
@@ -236,7 +236,7 @@ describe("a day that somebody keeps reading", () => {
 })
 
 describe("a node whose clock is ahead", () => {
-  it("deletes nothing that has not expired by Postgres' clock", async () => {
+  test("deletes nothing that has not expired by Postgres' clock", async () => {
     const { postgres } = await freshEvents()
     await store(postgres, [
       event({ createdAt: Date.now() - 9 * DAY_MS }),
@@ -249,7 +249,7 @@ describe("a node whose clock is ahead", () => {
 })
 
 describe("before events go", () => {
-  it("their periods' unique visitors are kept, and never replaced by less", async () => {
+  test("their periods' unique visitors are kept, and never replaced by less", async () => {
     const { postgres } = await freshEvents()
     await fill(postgres)
     const uniquesOf: RetentionOptions["uniquesOf"] = (site, partition, key) =>
@@ -273,7 +273,7 @@ describe("before events go", () => {
 })
 
 describe("an idempotency key", () => {
-  it("goes 8 days after its entry, by its partition's own time", async () => {
+  test("goes 8 days after its entry, by its partition's own time", async () => {
     const { postgres } = await freshEvents()
     await store(postgres, [event()], { partition: 1 })
     const insert = (partition: number, ms: number) =>
@@ -304,7 +304,7 @@ describe("an idempotency key", () => {
 })
 
 describe("the next days", () => {
-  it("have their tables before they begin", async () => {
+  test("have their tables before they begin", async () => {
     const { postgres } = await freshEvents()
     await run(runRetention(postgres, options()))
     const tables = await rows<{ relname: string }>(

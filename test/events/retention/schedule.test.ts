@@ -1,6 +1,6 @@
 import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { scheduleRetention } from "../../../src/events/retention/schedule.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
 import { connect, countOf, event, freshEvents, run, store } from "../../support/events.ts"
@@ -24,7 +24,7 @@ const collectErrors = () => {
 }
 
 describe("the retention schedule", () => {
-  it("runs at the cron's time in its zone, not before, and not at the start", async () => {
+  test("runs at the cron's time in its zone, not before, and not at the start", async () => {
     const { postgres } = await freshEvents()
     await store(postgres, [event({ createdAt: Date.parse("2025-11-01T12:00:00Z") })])
     const { errors, layer } = collectErrors()
@@ -57,7 +57,7 @@ describe("the retention schedule", () => {
     expect(errors).toEqual([])
   })
 
-  it("goes on after a run that failed", async () => {
+  test("goes on after a run that failed", async () => {
     const { url, postgres } = await freshEvents()
     const broken = await connect(url.replace(/[^/]*$/, "no_such_database"))
     const { errors, layer } = collectErrors()
@@ -81,7 +81,7 @@ describe("the retention schedule", () => {
     expect(errors[0]).toMatchObject(["retention failed; the next run continues"])
   })
 
-  it("ends with its scope in the middle of a run, which is no failure", async () => {
+  test("ends with its scope in the middle of a run, which is no failure", async () => {
     const { postgres } = await freshEvents()
     await store(postgres, [event({ createdAt: Date.parse("2025-11-01T12:00:00Z") })])
     const { errors, layer } = collectErrors()

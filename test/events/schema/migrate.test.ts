@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { Effect } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { runRetention } from "../../../src/events/retention/retention.ts"
 import { DeploymentMismatch, ensureDeployment } from "../../../src/events/schema/deployment.ts"
 import { migrate } from "../../../src/events/schema/migrate.ts"
@@ -21,7 +21,7 @@ import {
 import { eventually, freshDatabase } from "../../support/index.ts"
 
 describe("migrations", () => {
-  it("are each applied once by nodes that start together", async () => {
+  test("are each applied once by nodes that start together", async () => {
     const url = await freshDatabase()
     const nodes = await Promise.all([connect(url), connect(url), connect(url)])
     const applied = (await Promise.all(nodes.map((node) => run(migrate(node))))).flat()
@@ -33,7 +33,7 @@ describe("migrations", () => {
 })
 
 describe("a migration", () => {
-  it("waits for who reads a table, without making others wait for long, and is applied then", async () => {
+  test("waits for who reads a table, without making others wait for long, and is applied then", async () => {
     const { postgres } = await freshEvents()
     await rows(postgres, "DELETE FROM schema_migrations WHERE version = 4")
     await rows(postgres, "DROP INDEX event_chunks_tiny")
@@ -88,7 +88,7 @@ describe("the migration to chunks", () => {
     return postgres
   }
 
-  it("keeps every event as it was", async () => {
+  test("keeps every event as it was", async () => {
     const postgres = await withRows()
     const all = `SELECT id, visitor_id, created_at, created_at::text AS exactly, site_id, event_type, page_url, referrer,
       event_data FROM analytics_events ORDER BY id`
@@ -99,7 +99,7 @@ describe("the migration to chunks", () => {
     expect(await countOf(postgres, "pg_class WHERE relname LIKE 'analytics_events%'")).toBe(1)
   })
 
-  it("makes chunks of full size that new batches stand beside", async () => {
+  test("makes chunks of full size that new batches stand beside", async () => {
     const postgres = await withRows()
     await run(migrate(postgres))
     await store(postgres, [event({ createdAt: Date.parse("2025-12-07T23:30:00Z") })])
@@ -124,7 +124,7 @@ describe("a schema that a newer version has migrated", () => {
   }
   const refused = { code: "SCHEMA_TOO_NEW", message: expect.stringContaining("999_next") }
 
-  it("is worked with by none of an older version's parts", async () => {
+  test("is worked with by none of an older version's parts", async () => {
     const { postgres } = await migratedByNewer()
     const retention = runRetention(postgres, {
       ...{ retentionDays: 1, archiveDir: null, dryRun: false, now: Date.now(), partitions: 2 },
@@ -136,7 +136,7 @@ describe("a schema that a newer version has migrated", () => {
       expect(await run(Effect.flip<unknown, StoreError, never>(part))).toMatchObject(refused)
   })
 
-  it("takes no batch of an owner from before the migration", async () => {
+  test("takes no batch of an owner from before the migration", async () => {
     const { postgres } = await freshEvents()
     const { epoch } = await run(acquireEpoch(postgres, 0))
     // The last migration, once more: what a newer version would do.
@@ -158,7 +158,7 @@ describe("a deployment", () => {
     return postgres
   }
 
-  it("keeps the ids of its sites, whatever is declared later", async () => {
+  test("keeps the ids of its sites, whatever is declared later", async () => {
     const postgres = await migrated()
     const { siteIds } = await run(ensureDeployment(postgres, settings))
     expect([...siteIds.keys()].sort()).toEqual(["blog", "main"])
@@ -168,7 +168,7 @@ describe("a deployment", () => {
     expect(await countOf(postgres, "stream_partitions")).toBe(4)
   })
 
-  it("refuses another number of partitions and another time zone, with the way out", async () => {
+  test("refuses another number of partitions and another time zone, with the way out", async () => {
     const postgres = await migrated()
     await run(ensureDeployment(postgres, settings))
     const partitions = await run(Effect.flip(ensureDeployment(postgres, { ...settings, partitions: 8 })))
@@ -178,7 +178,7 @@ describe("a deployment", () => {
     expect(zone.message).toMatch(/TIME_ZONE is UTC.*Europe\/Paris: .*`rebuild --time-zone UTC`/)
   })
 
-  it("is decided once by nodes that start together", async () => {
+  test("is decided once by nodes that start together", async () => {
     const postgres = await migrated()
     const started = await Promise.all(
       [4, 8].map((partitions) => run(Effect.exit(ensureDeployment(postgres, { ...settings, partitions })))),
@@ -188,7 +188,7 @@ describe("a deployment", () => {
 })
 
 describe("tables of days", () => {
-  it("are made once by batches that need them at the same time", async () => {
+  test("are made once by batches that need them at the same time", async () => {
     const { postgres } = await freshEvents()
     const made = await Promise.all(
       Array.from({ length: 8 }, () =>

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { acquireEpoch } from "../../../src/events/write/batchWriter.ts"
 import { StoreError } from "../../../src/stores/errors.ts"
 import { eventIdOf } from "../../../src/stream/id.ts"
@@ -19,7 +19,7 @@ import {
 } from "../../support/events.ts"
 
 describe("an event", () => {
-  it("is stored whole, with an id that its stream entry decides", async () => {
+  test("is stored whole, with an id that its stream entry decides", async () => {
     const { postgres } = await freshEvents()
     const { epoch } = await run(acquireEpoch(postgres, 1))
     const [entry] = entriesFrom(1765195200000, [
@@ -50,7 +50,7 @@ describe("an event", () => {
     })
   })
 
-  it("without optional fields has NULLs, not JSON's null", async () => {
+  test("without optional fields has NULLs, not JSON's null", async () => {
     const { postgres } = await freshEvents()
     const { epoch } = await run(acquireEpoch(postgres, 0))
     await run(write(postgres, epoch, entriesFrom(1, [event({ pageUrl: null })])))
@@ -62,7 +62,7 @@ describe("an event", () => {
     ).toBe(1)
   })
 
-  it("retried with the same id counts once, in one batch or in a later one", async () => {
+  test("retried with the same id counts once, in one batch or in a later one", async () => {
     const { postgres } = await freshEvents()
     const { epoch } = await run(acquireEpoch(postgres, 0))
     const id = randomUUID()
@@ -82,7 +82,7 @@ describe("an event", () => {
     ])
   })
 
-  it("with the same id on another site is another event", async () => {
+  test("with the same id on another site is another event", async () => {
     const { postgres } = await freshEvents()
     const { epoch } = await run(acquireEpoch(postgres, 0))
     const id = randomUUID()
@@ -93,7 +93,7 @@ describe("an event", () => {
     expect(await countOf(postgres, `analytics_events WHERE id = '${id}'`)).toBe(2)
   })
 
-  it("of a site that is no longer declared is stored under it", async () => {
+  test("of a site that is no longer declared is stored under it", async () => {
     const { postgres } = await freshEvents()
     const { epoch } = await run(acquireEpoch(postgres, 0))
     await run(write(postgres, epoch, entriesFrom(1, [event({ site: "gone" }), event({ site: "gone" })])))
@@ -103,7 +103,7 @@ describe("an event", () => {
     ])
   })
 
-  it.each(["\u0000", "\ud800", "a\\\u0000"])(
+  test.each(["\u0000", "\ud800", "a\\\u0000"])(
     "whose data jsonb cannot hold is refused for good: %j",
     async (text) => {
       const { postgres } = await freshEvents()
@@ -122,7 +122,7 @@ describe("an event", () => {
     },
   )
 
-  it("whose time no calendar holds is refused for good, and its batch changes nothing", async () => {
+  test("whose time no calendar holds is refused for good, and its batch changes nothing", async () => {
     const { postgres } = await freshEvents()
     const { epoch } = await run(acquireEpoch(postgres, 0))
     const error = await run(
@@ -134,7 +134,7 @@ describe("an event", () => {
 })
 
 describe("partitions whose batches share ids", () => {
-  it("write each id once, without deadlock, while they run at the same time", async () => {
+  test("write each id once, without deadlock, while they run at the same time", async () => {
     const { url, postgres } = await freshEvents()
     const pools = [postgres, await connect(url)]
     const ids = Array.from({ length: 200 }, () => randomUUID())
@@ -157,7 +157,7 @@ describe("partitions whose batches share ids", () => {
 })
 
 describe("a day whose table was dropped since", () => {
-  it("makes a batch fail as unavailable, and the next try succeed", async () => {
+  test("makes a batch fail as unavailable, and the next try succeed", async () => {
     const { postgres } = await freshEvents()
     const { epoch } = await run(acquireEpoch(postgres, 0))
     await run(write(postgres, epoch, entriesFrom(1, [event()])))
@@ -171,7 +171,7 @@ describe("a day whose table was dropped since", () => {
 })
 
 describe("daily totals", () => {
-  it("add up what the figures show, by site and day", async () => {
+  test("add up what the figures show, by site and day", async () => {
     const { postgres } = await freshEvents()
     const { epoch } = await run(acquireEpoch(postgres, 0))
     const letter = (letter_type: string) => event({ type: "letter_generate", data: { letter_type } })
@@ -204,7 +204,7 @@ describe("daily totals", () => {
     ])
   })
 
-  it("keep up to 10,000 themes of a partition, site and day by name, and sum further ones", async () => {
+  test("keep up to 10,000 themes of a partition, site and day by name, and sum further ones", async () => {
     const { postgres } = await freshEvents()
     const views = (from: number, count: number) =>
       store(

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { ensureDeployment } from "../../../src/events/schema/deployment.ts"
 import { migrate } from "../../../src/events/schema/migrate.ts"
 import { acquireEpoch, writeBatch } from "../../../src/events/write/batchWriter.ts"
@@ -9,7 +9,7 @@ import { connect, countOf, dailyTotals, entriesFrom, event, run, UTC } from "../
 import { eventually, privatePostgres } from "../../support/index.ts"
 
 describe("a Postgres that is killed while batches are written", () => {
-  it("holds every event once after they were tried again, and every failure says to try again", async () => {
+  test("holds every event once after they were tried again, and every failure says to try again", async () => {
     const server = await privatePostgres()
     const postgres = await connect(server.url)
     await run(migrate(postgres))

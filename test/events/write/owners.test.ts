@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { acquireEpoch } from "../../../src/events/write/batchWriter.ts"
 import { Fenced } from "../../../src/stores/errors.ts"
 import {
@@ -16,7 +16,7 @@ import {
 } from "../../support/events.ts"
 
 describe("an entry redelivered after a crash between Postgres and Redis", () => {
-  it("counts once, and is written once", async () => {
+  test("counts once, and is written once", async () => {
     const { postgres } = await freshEvents()
     const id = randomUUID()
     const entries = entriesFrom(10, [event(), event({ id }), event({ id }), event()])
@@ -30,7 +30,7 @@ describe("an entry redelivered after a crash between Postgres and Redis", () => 
     expect(await countOf(postgres, "analytics_events")).toBe(3)
   })
 
-  it("comes together with new ones, and only these are written", async () => {
+  test("comes together with new ones, and only these are written", async () => {
     const { postgres } = await freshEvents()
     const id = randomUUID()
     const { epoch } = await run(acquireEpoch(postgres, 0))
@@ -44,7 +44,7 @@ describe("an entry redelivered after a crash between Postgres and Redis", () => 
     expect((await run(acquireEpoch(postgres, 0))).lastStreamId).toBe("13-0")
   })
 
-  it.each([true, false])(
+  test.each([true, false])(
     "is known even where this process thinks that Postgres does not have it; with ids: %s",
     async (ids) => {
       const { postgres, url } = await freshEvents()
@@ -63,7 +63,7 @@ describe("an entry redelivered after a crash between Postgres and Redis", () => 
     },
   )
 
-  it("does not count when another partition was the first to bring its id", async () => {
+  test("does not count when another partition was the first to bring its id", async () => {
     const { postgres } = await freshEvents()
     const id = randomUUID()
     const zero = await run(acquireEpoch(postgres, 0))
@@ -77,7 +77,7 @@ describe("an entry redelivered after a crash between Postgres and Redis", () => 
       })
   })
 
-  it("orders ids by number, not by text", async () => {
+  test("orders ids by number, not by text", async () => {
     const { postgres } = await freshEvents()
     const { epoch } = await run(acquireEpoch(postgres, 0))
     const entries = ["9-2", "9-10", "10-0"].map((streamId) => ({ streamId, event: event() }))
@@ -88,7 +88,7 @@ describe("an entry redelivered after a crash between Postgres and Redis", () => 
 })
 
 describe("a fenced actor", () => {
-  it("changes nothing", async () => {
+  test("changes nothing", async () => {
     const { postgres } = await freshEvents()
     const old = await run(acquireEpoch(postgres, 0))
     const next = await run(acquireEpoch(postgres, 0))
@@ -101,7 +101,7 @@ describe("a fenced actor", () => {
     expect((await run(acquireEpoch(postgres, 0))).lastStreamId).toBe("0-0")
   })
 
-  it("does not disturb another partition", async () => {
+  test("does not disturb another partition", async () => {
     const { postgres } = await freshEvents()
     const zero = await run(acquireEpoch(postgres, 0))
     await run(acquireEpoch(postgres, 1))
@@ -110,7 +110,7 @@ describe("a fenced actor", () => {
 })
 
 describe("an owner that is frozen inside its transaction", () => {
-  it("holds up its successor no longer than the server lets a transaction idle", async () => {
+  test("holds up its successor no longer than the server lets a transaction idle", async () => {
     const { url } = await freshEvents()
     const [frozen, successor] = [await connect(url, { idleTransactionMs: 200 }), await connect(url)]
     const locked = Promise.withResolvers<void>()

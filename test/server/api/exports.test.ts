@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { csvField } from "../../../src/server/api/exports.ts"
 import { eventually } from "../../support/eventually.ts"
 import { RawConnection } from "../../support/rawClient.ts"
@@ -7,7 +7,7 @@ import { API, serve, silentRows } from "../../support/server.ts"
 const DOWNLOAD = `GET ${API}/export/visitors HTTP/1.1\r\nHost: x\r\n\r\n`
 
 describe("an export", () => {
-  it("is a CSV download by default, and JSON when asked", async () => {
+  test("is a CSV download by default, and JSON when asked", async () => {
     await using running = await serve()
     const csv = await fetch(`${running.url}${API}/export/visitors`)
     expect(csv.headers.get("content-type")).toContain("text/csv")
@@ -22,14 +22,14 @@ describe("an export", () => {
     ])
   })
 
-  it("of nothing is a header, or an empty array", async () => {
+  test("of nothing is a header, or an empty array", async () => {
     await using running = await serve()
     running.world.exportRows = 0
     expect(await (await fetch(`${running.url}${API}/export/visitors`)).text()).toMatch(/^visitor_id,.*\r\n$/)
     expect(await (await fetch(`${running.url}${API}/export/visitors?format=json`)).json()).toEqual([])
   })
 
-  it("runs nothing in a spreadsheet, and quotes as RFC 4180 says", async () => {
+  test("runs nothing in a spreadsheet, and quotes as RFC 4180 says", async () => {
     await using running = await serve()
     const text = await (await fetch(`${running.url}${API}/export/themes`)).text()
     expect(text.split("\r\n").slice(1, 3)).toEqual(["'=SUM(A1),3,33.3", '"quoted ""theme"", really",2,33.3'])
@@ -43,7 +43,7 @@ describe("an export", () => {
     ])
   })
 
-  it("that fails on its way breaks off, so that nobody takes it for whole", async () => {
+  test("that fails on its way breaks off, so that nobody takes it for whole", async () => {
     await using running = await serve()
     running.world.exportRows = 1000
     running.world.exportFailsAfter = 900
@@ -52,7 +52,7 @@ describe("an export", () => {
     await expect(answer.text()).rejects.toThrow()
   })
 
-  it("waits for a slow client, and stops reading when it leaves", async () => {
+  test("waits for a slow client, and stops reading when it leaves", async () => {
     await using running = await serve()
     running.world.exportRows = 1_000_000
     const connection = new RawConnection(running.server.port)
@@ -65,7 +65,7 @@ describe("an export", () => {
     expect((await fetch(`${running.url}/health`)).status).toBe(200)
   })
 
-  it("is given up where it is when its client leaves, though the store has not answered", async () => {
+  test("is given up where it is when its client leaves, though the store has not answered", async () => {
     await using running = await serve()
     const { given, givenUp } = silentRows(running.world)
     const connection = new RawConnection(running.server.port)
@@ -75,7 +75,7 @@ describe("an export", () => {
     await eventually(() => expect(givenUp()).toBe(1))
   })
 
-  it("has a deadline, also while the store does not answer", async () => {
+  test("has a deadline, also while the store does not answer", async () => {
     await using running = await serve({}, { exportDeadlineMs: 20 })
     const { givenUp } = silentRows(running.world)
     const answer = await fetch(`${running.url}${API}/export/visitors`)
@@ -85,7 +85,7 @@ describe("an export", () => {
     expect(givenUp()).toBe(1)
   })
 
-  it("that has begun breaks off at its deadline", async () => {
+  test("that has begun breaks off at its deadline", async () => {
     await using running = await serve({}, { exportDeadlineMs: 20 })
     running.world.exportRows = Number.POSITIVE_INFINITY
     using connection = new RawConnection(running.server.port)
@@ -95,7 +95,7 @@ describe("an export", () => {
     await eventually(() => expect(running.world.exportsEnded).toBe(1))
   })
 
-  it("is refused beyond three at once, so that reads find a connection, until one has ended", async () => {
+  test("is refused beyond three at once, so that reads find a connection, until one has ended", async () => {
     await using running = await serve()
     const { given } = silentRows(running.world)
     const connections = Array.from({ length: 3 }, () => new RawConnection(running.server.port))
@@ -112,7 +112,7 @@ describe("an export", () => {
     )
   })
 
-  it("of 200,000 rows arrives whole", async () => {
+  test("of 200,000 rows arrives whole", async () => {
     await using running = await serve()
     running.world.exportRows = 200_000
     const text = await (await fetch(`${running.url}${API}/export/visitors`)).text()

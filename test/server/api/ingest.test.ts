@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { deriveVisitorId } from "../../../src/domain/visitor.ts"
 import { eventually } from "../../support/eventually.ts"
 import { raw, rawEvent } from "../../support/rawClient.ts"
@@ -8,7 +8,7 @@ const EVENT = { event_type: "page_view", visitor_id: VISITOR, page_url: "/cv" }
 const OTHER = "11111111-2222-4333-8444-555555555555"
 
 describe("POST /event", () => {
-  it("is answered after the event is durable, in the words of the contract", async () => {
+  test("is answered after the event is durable, in the words of the contract", async () => {
     await using running = await serve()
     const answer = await post(`${running.url}${API}/event`, EVENT)
     expect(answer.status).toBe(201)
@@ -16,7 +16,7 @@ describe("POST /event", () => {
     expect(running.world.accepted).toMatchObject([{ type: "page_view", visitorId: VISITOR, site: "main" }])
   })
 
-  it("reads text/plain, and a body without a content type, as JSON", async () => {
+  test("reads text/plain, and a body without a content type, as JSON", async () => {
     await using running = await serve()
     const url = `${running.url}${API}/event`
     const types = ["text/plain;charset=UTF-8", "application/json; charset=utf-8", "TEXT/PLAIN"]
@@ -26,7 +26,7 @@ describe("POST /event", () => {
     expect(running.world.accepted).toHaveLength(4)
   })
 
-  it.each([
+  test.each([
     ["application/x-www-form-urlencoded", "UNSUPPORTED_MEDIA_TYPE"],
     ["application/x-ndjson", "UNSUPPORTED_MEDIA_TYPE"],
     ["application/json; charset=latin1", "UNSUPPORTED_MEDIA_TYPE"],
@@ -37,7 +37,7 @@ describe("POST /event", () => {
     expect(await answer.json()).toMatchObject({ success: false, code })
   })
 
-  it("says 503 with Retry-After when an event cannot be made durable", async () => {
+  test("says 503 with Retry-After when an event cannot be made durable", async () => {
     await using running = await serve()
     for (const failure of ["BACKLOG_FULL", "STREAM_UNAVAILABLE"] as const) {
       running.world.failure = failure
@@ -49,7 +49,7 @@ describe("POST /event", () => {
     }
   })
 
-  it("takes the site of the query for events that name none, and refuses undeclared ones", async () => {
+  test("takes the site of the query for events that name none, and refuses undeclared ones", async () => {
     await using running = await serve()
     const url = `${running.url}${API}/event`
     await post(`${url}?site=blog`, EVENT)
@@ -64,14 +64,14 @@ describe("POST /event", () => {
     }
   })
 
-  it("takes the Referer header for an event without a referrer", async () => {
+  test("takes the Referer header for an event without a referrer", async () => {
     await using running = await serve()
     await post(`${running.url}${API}/event`, EVENT, { referer: "https://search.example/" })
     await post(`${running.url}${API}/event`, { ...EVENT, referrer: "own" }, { referer: "https://x.example/" })
     expect(running.world.accepted.map((event) => event.referrer)).toEqual(["https://search.example/", "own"])
   })
 
-  it("asks for nothing of senders who do not want to be tracked, when so configured", async () => {
+  test("asks for nothing of senders who do not want to be tracked, when so configured", async () => {
     await using running = await serve({ respectDnt: true, requireVisitor: true })
     for (const headers of [{ dnt: "1" }, { "sec-gpc": "1" }]) {
       const answer = await post(`${running.url}${API}/event`, { event_type: "page_view" }, headers)
@@ -88,7 +88,7 @@ describe("the visitor of an event", () => {
   const event = { event_type: "page_view" }
   const cookie = `a=b; maicivy_session=${OTHER}; c=d`
 
-  it("is the body's, else the header's, else the cookie's", async () => {
+  test("is the body's, else the header's, else the cookie's", async () => {
     await using running = await serve()
     const url = `${running.url}${API}/event`
     const third = "99999999-2222-4333-8444-555555555555"
@@ -98,7 +98,7 @@ describe("the visitor of an event", () => {
     expect(running.world.accepted.map((each) => each.visitorId)).toEqual([VISITOR, third, OTHER])
   })
 
-  it("is refused when the header is no UUID, and the cookie is ignored when it is none", async () => {
+  test("is refused when the header is no UUID, and the cookie is ignored when it is none", async () => {
     await using running = await serve()
     const url = `${running.url}${API}/event`
     const answer = await post(url, event, { "x-visitor-id": "me" })
@@ -107,7 +107,7 @@ describe("the visitor of an event", () => {
     expect((await post(url, event, { cookie: "maicivy_session=opaque" })).status).toBe(201)
   })
 
-  it("is derived from the day's key, address and user agent, when nothing names it", async () => {
+  test("is derived from the day's key, address and user agent, when nothing names it", async () => {
     await using running = await serve()
     const url = `${running.url}${API}/event`
     await post(url, event, { "user-agent": "A" })
@@ -118,7 +118,7 @@ describe("the visitor of an event", () => {
     expect(running.world.accepted.map((each) => each.visitorId)).toEqual([a, a, b])
   })
 
-  it("changes with the day's key", async () => {
+  test("changes with the day's key", async () => {
     await using running = await serve()
     const url = `${running.url}${API}/event`
     await post(url, event)
@@ -128,14 +128,14 @@ describe("the visitor of an event", () => {
     expect(first?.visitorId).not.toBe(second?.visitorId)
   })
 
-  it("cannot be derived without the day's key: 503", async () => {
+  test("cannot be derived without the day's key: 503", async () => {
     await using running = await serve()
     running.world.dayKey = null
     expect((await post(`${running.url}${API}/event`, event)).status).toBe(503)
     expect((await post(`${running.url}${API}/event`, EVENT)).status).toBe(201)
   })
 
-  it("is required when so configured", async () => {
+  test("is required when so configured", async () => {
     await using running = await serve({ requireVisitor: true })
     const answer = await post(`${running.url}${API}/event`, event)
     expect(answer.status).toBe(400)
@@ -149,7 +149,7 @@ describe("the visitor of an event", () => {
 })
 
 describe("POST /events", () => {
-  it("keeps the valid events of an array and lists the others", async () => {
+  test("keeps the valid events of an array and lists the others", async () => {
     await using running = await serve()
     const answer = await post(`${running.url}${API}/events`, [EVENT, { event_type: "NO" }, 7, EVENT])
     expect(answer.status).toBe(201)
@@ -166,7 +166,7 @@ describe("POST /events", () => {
     expect(running.world.accepted).toHaveLength(2)
   })
 
-  it.each(["application/x-ndjson", "application/ndjson", "text/plain", "application/json"])(
+  test.each(["application/x-ndjson", "application/ndjson", "text/plain", "application/json"])(
     "reads NDJSON sent as %s",
     async (type) => {
       await using running = await serve()
@@ -179,7 +179,7 @@ describe("POST /events", () => {
     },
   )
 
-  it("takes 1,000 events and refuses 1,001", async () => {
+  test("takes 1,000 events and refuses 1,001", async () => {
     await using running = await serve()
     const url = `${running.url}${API}/events`
     const many = Array.from({ length: 1001 }, () => EVENT)
@@ -193,7 +193,7 @@ describe("POST /events", () => {
     expect(running.world.accepted).toHaveLength(1000)
   })
 
-  it("answers an empty array, and an array of nothing valid, with 201 and what was wrong", async () => {
+  test("answers an empty array, and an array of nothing valid, with 201 and what was wrong", async () => {
     await using running = await serve()
     const url = `${running.url}${API}/events`
     expect(await (await post(url, [])).json()).toEqual({ success: true, data: { accepted: 0, rejected: [] } })
@@ -204,7 +204,7 @@ describe("POST /events", () => {
     })
   })
 
-  it.each([
+  test.each([
     ["", "INVALID_JSON"],
     ["[", "INVALID_JSON"],
     ['"text"', "INVALID_BODY"],
@@ -216,7 +216,7 @@ describe("POST /events", () => {
     expect(await answer.json()).toMatchObject({ success: false, code })
   })
 
-  it("is 503 when nothing could be made durable, and lists the failures when something was invalid", async () => {
+  test("is 503 when nothing could be made durable, and lists the failures when something was invalid", async () => {
     await using running = await serve()
     const url = `${running.url}${API}/events`
     running.world.failure = "STREAM_UNAVAILABLE"
@@ -230,7 +230,7 @@ describe("POST /events", () => {
     })
   })
 
-  it("counts every refusal by its code", async () => {
+  test("counts every refusal by its code", async () => {
     await using running = await serve()
     await post(`${running.url}${API}/events`, [{ event_type: "NO" }, { event_type: "NO" }, EVENT])
     const count = await metricValue(running.metrics, "events_rejected_total", {
@@ -241,7 +241,7 @@ describe("POST /events", () => {
 })
 
 describe("the rate limit", () => {
-  it("gives an address its events a minute, says where it stands, and begins anew", async () => {
+  test("gives an address its events a minute, says where it stands, and begins anew", async () => {
     let now = Date.UTC(2025, 11, 8)
     await using running = await serve({ rateLimitPerMinute: 2 }, { now: () => now })
     const url = `${running.url}${API}/event`
@@ -261,7 +261,7 @@ describe("the rate limit", () => {
     expect((await post(url, EVENT)).status).toBe(201)
   })
 
-  it("refuses a batch of an address that has sent its events before it reads the body", async () => {
+  test("refuses a batch of an address that has sent its events before it reads the body", async () => {
     await using running = await serve({ rateLimitPerMinute: 1 })
     expect((await post(`${running.url}${API}/event`, EVENT)).status).toBe(201)
     const head = `POST ${API}/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n`
@@ -271,7 +271,7 @@ describe("the rate limit", () => {
     expect(refused.head).toMatch(/retry-after: \d/i)
   })
 
-  it("counts each event of a batch, takes what fits, and is 429 when none does", async () => {
+  test("counts each event of a batch, takes what fits, and is 429 when none does", async () => {
     await using running = await serve({ rateLimitPerMinute: 3 })
     const url = `${running.url}${API}/events`
     const part = await post(url, [EVENT, EVENT, EVENT, EVENT])
@@ -283,7 +283,7 @@ describe("the rate limit", () => {
     expect(await metricValue(running.metrics, "events_rejected_total", { reason: "RATE_LIMITED" })).toBe(2)
   })
 
-  it("is lifted by a write key; a wrong one is refused", async () => {
+  test("is lifted by a write key; a wrong one is refused", async () => {
     await using running = await serve(
       { rateLimitPerMinute: 1, writeKeys: [WRITE_KEY] },
       { localWriteKey: "local-key-0123456789" },
@@ -303,7 +303,7 @@ describe("the rate limit", () => {
     expect((await post(url, EVENT, { authorization: "Basic eDp5" })).status).toBe(201)
   })
 
-  it("believes X-Forwarded-For of trusted proxies only", async () => {
+  test("believes X-Forwarded-For of trusted proxies only", async () => {
     await using direct = await serve({ rateLimitPerMinute: 1 })
     const send = (url: string, from: string) =>
       post(`${url}${API}/event`, EVENT, { "x-forwarded-for": from }).then((answer) => answer.status)
@@ -322,7 +322,7 @@ describe("the rate limit", () => {
 })
 
 describe("a client that leaves", () => {
-  it("before its event is durable harms nobody", async () => {
+  test("before its event is durable harms nobody", async () => {
     await using running = await serve()
     running.world.held = []
     const leaving = new AbortController()

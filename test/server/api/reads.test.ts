@@ -1,12 +1,12 @@
 import { gunzipSync } from "node:zlib"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { RawConnection, raw } from "../../support/rawClient.ts"
 import { ADMIN_TOKEN, API, requestCount, serve, VISITOR, World } from "../../support/server.ts"
 
 const READS = ["realtime", "stats", "themes", "letters", "timeline", "heatmap"]
 
 describe("the statistics endpoints", () => {
-  it.each(READS)("%s answers data in the usual envelope", async (endpoint) => {
+  test.each(READS)("%s answers data in the usual envelope", async (endpoint) => {
     await using running = await serve()
     const answer = await fetch(`${running.url}${API}/${endpoint}`)
     expect(answer.status).toBe(200)
@@ -14,7 +14,7 @@ describe("the statistics endpoints", () => {
     expect(await answer.json()).toMatchObject({ success: true, data: expect.anything() })
   })
 
-  it("timeline and heatmap say in meta what they answered", async () => {
+  test("timeline and heatmap say in meta what they answered", async () => {
     await using running = await serve()
     const timeline = await (await fetch(`${running.url}${API}/timeline?limit=2&offset=1`)).json()
     expect(timeline).toMatchObject({ meta: { limit: 2, offset: 1, count: 2, next_cursor: "next" } })
@@ -25,7 +25,7 @@ describe("the statistics endpoints", () => {
     })
   })
 
-  it("heatmap keeps a page that is called null and all pages apart", async () => {
+  test("heatmap keeps a page that is called null and all pages apart", async () => {
     await using running = await serve()
     const metas = await Promise.all(
       ["heatmap", "heatmap?page_url=null", "heatmap?page_url="].map(async (path) => {
@@ -40,7 +40,7 @@ describe("the statistics endpoints", () => {
     ])
   })
 
-  it.each([
+  test.each([
     ["stats?period=year", "period"],
     ["stats?period=", "period"],
     ["stats?period=day&period=week", "period"],
@@ -71,7 +71,7 @@ describe("the statistics endpoints", () => {
     expect(running.world.reads).toBe(0)
   })
 
-  it.each([
+  test.each([
     "stats?unknown=%zz",
     "stats?x",
     "stats?&&=&period=day",
@@ -82,7 +82,7 @@ describe("the statistics endpoints", () => {
     expect((await fetch(`${running.url}${API}/${path}`)).status).toBe(200)
   })
 
-  it.each([...READS, "export/themes"])("%s refuses an undeclared site", async (endpoint) => {
+  test.each([...READS, "export/themes"])("%s refuses an undeclared site", async (endpoint) => {
     await using running = await serve()
     expect((await fetch(`${running.url}${API}/${endpoint}?site=blog`)).status).toBe(200)
     const answer = await fetch(`${running.url}${API}/${endpoint}?site=nope`)
@@ -90,7 +90,7 @@ describe("the statistics endpoints", () => {
     expect(await answer.json()).toMatchObject({ success: false, code: "UNKNOWN_SITE" })
   })
 
-  it("ask the store once for all who ask at once", async () => {
+  test("ask the store once for all who ask at once", async () => {
     await using running = await serve()
     let open = () => {}
     running.world.gate = new Promise((resolve) => {
@@ -105,7 +105,7 @@ describe("the statistics endpoints", () => {
     expect(running.world.reads).toBe(2)
   })
 
-  it("say 503 with Retry-After while the store is away, and recover", async () => {
+  test("say 503 with Retry-After while the store is away, and recover", async () => {
     await using running = await serve()
     running.world.storesAway = true
     for (const endpoint of [...READS, "export/visitors", "export/themes?format=json"]) {
@@ -120,7 +120,7 @@ describe("the statistics endpoints", () => {
 })
 
 describe("HTTP", () => {
-  it("HEAD is GET without the body", async () => {
+  test("HEAD is GET without the body", async () => {
     await using running = await serve()
     for (const path of [`${API}/stats`, "/health", "/metrics", "/", "/tracker.js", `${API}/export/themes`]) {
       const [got, head] = [
@@ -134,7 +134,7 @@ describe("HTTP", () => {
     }
   })
 
-  it("gzip is used for larger answers when it is accepted", async () => {
+  test("gzip is used for larger answers when it is accepted", async () => {
     const world = new World()
     world.timelineRows = 50
     await using running = await serve({}, {}, world)
@@ -156,7 +156,7 @@ describe("HTTP", () => {
       expect((await get("timeline", encoding)).head).not.toMatch(/content-encoding/i)
   })
 
-  it.each([
+  test.each([
     ["POST", `${API}/stats`, "GET, HEAD, OPTIONS"],
     ["GET", `${API}/event`, "POST, OPTIONS"],
     ["PUT", `${API}/events`, "POST, OPTIONS"],
@@ -174,7 +174,7 @@ describe("HTTP", () => {
     expect(JSON.parse(answer.body)).toMatchObject({ success: false, code: "METHOD_NOT_ALLOWED" })
   })
 
-  it.each([
+  test.each([
     "/nope",
     API,
     `${API}/stats/`,
@@ -189,7 +189,7 @@ describe("HTTP", () => {
     expect(JSON.parse(answer.body)).toMatchObject({ success: false, code: "NOT_FOUND" })
   })
 
-  it("bounds the labels of the request metric", async () => {
+  test("bounds the labels of the request metric", async () => {
     await using running = await serve()
     for (let i = 0; i < 5; i++)
       await fetch(`${running.url}/random-${i}`, { method: i % 2 === 0 ? "PURGE" : "GET" })
@@ -197,7 +197,7 @@ describe("HTTP", () => {
     expect(await requestCount(running.metrics, { method: "other" })).toBe(3)
   })
 
-  it("every answer carries the security headers", async () => {
+  test("every answer carries the security headers", async () => {
     await using running = await serve()
     for (const path of ["/", "/tracker.js", "/health", "/nope", `${API}/stats`, `${API}/stats?period=x`]) {
       const { headers } = await fetch(running.url + path)
@@ -210,7 +210,7 @@ describe("HTTP", () => {
     }
   })
 
-  it("the page brings nothing inline, and unchanged files are 304", async () => {
+  test("the page brings nothing inline, and unchanged files are 304", async () => {
     await using running = await serve()
     const page = await fetch(`${running.url}/`)
     const html = await page.text()
@@ -228,7 +228,7 @@ describe("HTTP", () => {
 describe("CORS", () => {
   const origin = "https://cv.example"
 
-  it("mirrors any origin, with credentials, when all are allowed", async () => {
+  test("mirrors any origin, with credentials, when all are allowed", async () => {
     await using running = await serve()
     for (const path of [`${API}/stats`, `${API}/stats?period=x`, "/tracker.js"]) {
       const { headers } = await fetch(running.url + path, { headers: { origin } })
@@ -238,7 +238,7 @@ describe("CORS", () => {
     }
   })
 
-  it("says nothing to origins that are not listed", async () => {
+  test("says nothing to origins that are not listed", async () => {
     await using running = await serve({ corsOrigins: [origin] })
     const of = async (from: string) =>
       (await fetch(`${running.url}${API}/stats`, { headers: { origin: from } })).headers
@@ -250,7 +250,7 @@ describe("CORS", () => {
     }
   })
 
-  it("answers preflights", async () => {
+  test("answers preflights", async () => {
     await using running = await serve()
     const answer = await fetch(`${running.url}${API}/event`, {
       method: "OPTIONS",
@@ -268,7 +268,7 @@ describe("CORS", () => {
     expect(answer.headers.has("content-length")).toBe(false)
   })
 
-  it("never opens administration or metrics", async () => {
+  test("never opens administration or metrics", async () => {
     await using running = await serve({ adminToken: ADMIN_TOKEN })
     for (const method of ["GET", "OPTIONS", "DELETE"])
       for (const path of ["/metrics", `${API}/visitors/${VISITOR}`]) {
@@ -286,7 +286,7 @@ describe("CORS", () => {
 })
 
 describe("operations", () => {
-  it("health, readiness and metrics answer", async () => {
+  test("health, readiness and metrics answer", async () => {
     await using running = await serve()
     expect(await (await fetch(`${running.url}/health`)).json()).toMatchObject({ status: "ok" })
     expect((await fetch(`${running.url}/ready`)).status).toBe(200)
@@ -304,7 +304,7 @@ describe("administration", () => {
   const path = `${API}/visitors/${VISITOR}`
   const bearer = { authorization: `Bearer ${ADMIN_TOKEN}` }
 
-  it("does not exist without a token", async () => {
+  test("does not exist without a token", async () => {
     await using running = await serve()
     for (const method of ["GET", "DELETE", "PATCH", "OPTIONS"]) {
       const answer = await fetch(running.url + path, { method, headers: bearer })
@@ -312,7 +312,7 @@ describe("administration", () => {
     }
   })
 
-  it("refuses everybody else", async () => {
+  test("refuses everybody else", async () => {
     await using running = await serve({ adminToken: ADMIN_TOKEN })
     for (const authorization of ["", "Bearer", "Bearer wrong", `Basic ${ADMIN_TOKEN}`]) {
       const answer = await fetch(running.url + path, { method: "DELETE", headers: { authorization } })
@@ -323,7 +323,7 @@ describe("administration", () => {
     expect(running.world.erased).toEqual([])
   })
 
-  it("exports and erases a visitor", async () => {
+  test("exports and erases a visitor", async () => {
     await using running = await serve({ adminToken: ADMIN_TOKEN })
     const exported = await fetch(running.url + path, { headers: bearer })
     expect(await exported.json()).toMatchObject({

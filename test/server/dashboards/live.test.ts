@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, test } from "vitest"
 import { decodeDelta, encodeDelta, type LiveDelta, type LiveEvent } from "../../../src/live/delta.ts"
 import { eventually } from "../../support/eventually.ts"
 import { RawConnection, raw } from "../../support/rawClient.ts"
@@ -79,7 +79,7 @@ const delta = (...events: ReadonlyArray<LiveEvent>): LiveDelta => {
 }
 
 describe("a dashboard", () => {
-  it("is sent the figures on connecting, as a heartbeat, and when it asks", async () => {
+  test("is sent the figures on connecting, as a heartbeat, and when it asks", async () => {
     await using running = await serve({}, { heartbeatMs: 20 })
     const dashboard = await connect(running)
     expect(dashboard.frames[0]).toMatchObject({ type: "initial_stats", data: running.world.realtime })
@@ -89,7 +89,7 @@ describe("a dashboard", () => {
     await dashboard.frame({ type: "initial_stats", data: running.world.realtime })
   })
 
-  it("is sent each event just counted, and the new figures", async () => {
+  test("is sent each event just counted, and the new figures", async () => {
     await using running = await serve()
     const dashboard = await connect(running)
     running.server.hub.receive(delta(event()))
@@ -103,7 +103,7 @@ describe("a dashboard", () => {
     await dashboard.frame({ type: "stats_update", data: running.world.realtime })
   })
 
-  it("is sent figures at most once an interval, the last change included", async () => {
+  test("is sent figures at most once an interval, the last change included", async () => {
     await using running = await serve({}, { updateMs: 100 })
     const dashboard = await connect(running)
     for (let i = 1; i <= 20; i++) {
@@ -114,7 +114,7 @@ describe("a dashboard", () => {
     expect(dashboard.of("stats_update").length).toBeLessThanOrEqual(3)
   })
 
-  it("sees its own site only, unless it subscribes to another", async () => {
+  test("sees its own site only, unless it subscribes to another", async () => {
     await using running = await serve()
     const blog = await connect(running, "?site=blog")
     const main = await connect(running)
@@ -128,7 +128,7 @@ describe("a dashboard", () => {
     await main.frame({ type: "two", site: "blog" })
   })
 
-  it("chooses its topics", async () => {
+  test("chooses its topics", async () => {
     await using running = await serve()
     const dashboard = await connect(running)
     dashboard.send({ type: "unsubscribe", topics: ["events", "stats"] })
@@ -144,7 +144,7 @@ describe("a dashboard", () => {
     expect(dashboard.of("stats_update")).toEqual([])
   })
 
-  it("follows all figures of a period", async () => {
+  test("follows all figures of a period", async () => {
     await using running = await serve()
     const dashboard = await connect(running)
     dashboard.send({ type: "subscribe", topics: ["week"] })
@@ -164,7 +164,7 @@ describe("a dashboard", () => {
     expect(running.world.reads - reads).toBeLessThanOrEqual(2)
   })
 
-  it("is told how many events it was not shown", async () => {
+  test("is told how many events it was not shown", async () => {
     await using running = await serve({ liveEventsPerSecond: 2 }, { now: () => 1_000, updateMs: 20 })
     const dashboard = await connect(running)
     running.server.hub.receive({
@@ -187,7 +187,7 @@ describe("a dashboard", () => {
     expect(await metricValue(running.metrics, "live_events_omitted_total")).toBe(7)
   })
 
-  it("is shown or told of every event, whichever of them its group has seen", async () => {
+  test("is shown or told of every event, whichever of them its group has seen", async () => {
     let now = 1_000_000
     await using running = await serve({ liveEventsPerSecond: 10 }, { now: () => now, updateMs: 20 })
     const dashboards = [await connect(running), await connect(running), await connect(running)]
@@ -217,7 +217,7 @@ describe("a dashboard", () => {
     expect(await metricValue(running.metrics, "live_events_omitted_total")).toBeCloseTo(omitted / 3)
   })
 
-  it("that watches no events misses none", async () => {
+  test("that watches no events misses none", async () => {
     await using running = await serve({ liveEventsPerSecond: 0 }, { now: () => 1_000, updateMs: 20 })
     const [watcher, other] = [await connect(running), await connect(running)]
     other.send({ type: "unsubscribe", topics: ["events"] })
@@ -228,7 +228,7 @@ describe("a dashboard", () => {
     expect(other.of("stats_update")[0]).not.toHaveProperty("omitted")
   })
 
-  it("gets an error while the figures cannot be read, and lives", async () => {
+  test("gets an error while the figures cannot be read, and lives", async () => {
     await using running = await serve()
     const dashboard = await connect(running)
     running.world.storesAway = true
@@ -239,7 +239,7 @@ describe("a dashboard", () => {
     await eventually(() => expect(dashboard.of("initial_stats")).toHaveLength(2))
   })
 
-  it("costs the stores nothing when there is none", async () => {
+  test("costs the stores nothing when there is none", async () => {
     await using running = await serve({}, { heartbeatMs: 10, updateMs: 1 })
     for (let i = 0; i < 10; i++)
       running.server.hub.receive(delta(event(), event({ type: "letter_generate" })))
@@ -249,14 +249,14 @@ describe("a dashboard", () => {
 })
 
 describe("a message", () => {
-  it("ping is answered with the time", async () => {
+  test("ping is answered with the time", async () => {
     await using running = await serve()
     const dashboard = await connect(running)
     dashboard.send({ type: "ping" })
     await dashboard.frame({ type: "pong", time: expect.any(Number) })
   })
 
-  it("that is bad gets an error, and the connection lives", async () => {
+  test("that is bad gets an error, and the connection lives", async () => {
     let now = 0
     await using running = await serve({}, { now: () => now })
     const dashboard = await connect(running)
@@ -282,7 +282,7 @@ describe("a message", () => {
     await dashboard.settled()
   })
 
-  it("beyond ten a second is refused; a flood is closed with 1008", async () => {
+  test("beyond ten a second is refused; a flood is closed with 1008", async () => {
     let now = 0
     await using running = await serve({}, { now: () => now })
     const dashboard = await connect(running)
@@ -296,7 +296,7 @@ describe("a message", () => {
     expect(await metricValue(running.metrics, "websocket_dropped_total", { reason: "abusive" })).toBe(1)
   })
 
-  it("that is far too large is closed with 1009", async () => {
+  test("that is far too large is closed with 1009", async () => {
     await using running = await serve()
     const dashboard = await connect(running)
     dashboard.send("x".repeat(20_000))
@@ -311,14 +311,14 @@ describe("the upgrade", () => {
       `GET /ws/analytics${query} HTTP/1.1\r\n${["Host: own.example", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", ...lines].join("\r\n")}\r\n\r\n`,
     )
 
-  it("is refused for an undeclared site", async () => {
+  test("is refused for an undeclared site", async () => {
     await using running = await serve()
     const answer = await upgrade(running, "?site=nope")
     expect(answer.status).toBe(400)
     expect(JSON.parse(answer.body)).toMatchObject({ success: false, code: "UNKNOWN_SITE" })
   })
 
-  it("is refused beyond the limits of the node and of an address", async () => {
+  test("is refused beyond the limits of the node and of an address", async () => {
     await using running = await serve({
       wsMaxConnections: 2,
       wsMaxConnectionsPerIp: 1,
@@ -340,7 +340,7 @@ describe("the upgrade", () => {
     await connect(running)
   })
 
-  it("is refused for pages of foreign origins when origins are listed", async () => {
+  test("is refused for pages of foreign origins when origins are listed", async () => {
     await using running = await serve({ corsOrigins: ["https://cv.example"] })
     expect((await upgrade(running, "", "Origin: https://evil.example")).status).toBe(403)
     for (const origin of ["https://cv.example", "http://own.example"]) {
@@ -352,7 +352,7 @@ describe("the upgrade", () => {
     }
   })
 
-  it("is what the path is for", async () => {
+  test("is what the path is for", async () => {
     await using running = await serve()
     const answer = await fetch(`${running.url}/ws/analytics`)
     expect(answer.status).toBe(426)
@@ -361,7 +361,7 @@ describe("the upgrade", () => {
 })
 
 describe("a slow reader", () => {
-  it("is dropped and counted, and nobody else notices", async () => {
+  test("is dropped and counted, and nobody else notices", async () => {
     await using running = await serve({ liveEventsPerSecond: 100_000 }, { maxBackpressure: 16 * 1024 })
     const reader = await connect(running)
     using slow = new RawConnection(running.server.port)
@@ -387,7 +387,7 @@ describe("a slow reader", () => {
 })
 
 describe("a delta", () => {
-  it("survives the channel, and anything else is no delta", () => {
+  test("survives the channel, and anything else is no delta", () => {
     const sent: LiveDelta = { events: [event()], omitted: { main: { page_view: 3 } }, counted: { main: 4 } }
     expect(decodeDelta(encodeDelta(sent))).toEqual(sent)
     for (const other of [

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import {
   limitKey,
   normalizeAddress,
@@ -8,7 +8,7 @@ import {
 import { RateLimit } from "../../../src/server/http/rateLimit.ts"
 
 describe("an address", () => {
-  it.each([
+  test.each([
     ["192.0.2.1", "192.0.2.1"],
     ["::ffff:192.0.2.1", "192.0.2.1"],
     ["::FFFF:192.0.2.1", "192.0.2.1"],
@@ -26,7 +26,7 @@ describe("an address", () => {
     expect(normalizeAddress(text)).toBe(normal)
   })
 
-  it("is limited by /64 in IPv6", () => {
+  test("is limited by /64 in IPv6", () => {
     expect(limitKey("192.0.2.1")).toBe("192.0.2.1")
     const keys = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9"].map((text) =>
       limitKey(normalizeAddress(text) ?? ""),
@@ -34,7 +34,7 @@ describe("an address", () => {
     expect(new Set(keys)).toEqual(new Set(["2001:db8:1:2::/64"]))
   })
 
-  it("of a socket reads as that of a header", () => {
+  test("of a socket reads as that of a header", () => {
     const bytes = (...values: ReadonlyArray<number>) => Uint8Array.from(values).buffer
     expect(socketAddress(bytes(192, 0, 2, 1))).toBe("192.0.2.1")
     expect(socketAddress(bytes(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 192, 0, 2, 1))).toBe("192.0.2.1")
@@ -48,7 +48,7 @@ describe("an address", () => {
 describe("trusted proxies", () => {
   const proxies = new TrustedProxies(["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"])
 
-  it.each([
+  test.each([
     ["203.0.113.1", "1.1.1.1", "203.0.113.1"],
     ["10.0.0.1", "1.1.1.1", "1.1.1.1"],
     ["10.0.0.1", "9.9.9.9, 1.1.1.1, 10.2.2.2, 192.0.2.7", "1.1.1.1"],
@@ -63,13 +63,13 @@ describe("trusted proxies", () => {
     expect(proxies.client(socket, forwarded)).toBe(client)
   })
 
-  it("are none by default", () => {
+  test("are none by default", () => {
     expect(new TrustedProxies([]).client("127.0.0.1", "1.1.1.1")).toBe("127.0.0.1")
   })
 })
 
 describe("the rate limit's memory", () => {
-  it("is bounded: the address whose minute began first is forgotten", () => {
+  test("is bounded: the address whose minute began first is forgotten", () => {
     const limit = new RateLimit(1, 3)
     for (const address of ["a", "b", "c"]) expect(limit.take(address, 1, 0).granted).toBe(1)
     expect(limit.take("a", 1, 0).granted).toBe(0)
@@ -79,7 +79,7 @@ describe("the rate limit's memory", () => {
     expect(limit.take("a", 1, 0).granted).toBe(1)
   })
 
-  it("takes a clock that was set back for a new minute", () => {
+  test("takes a clock that was set back for a new minute", () => {
     const limit = new RateLimit(1)
     limit.take("a", 1, 1_000_000)
     expect(limit.take("a", 1, 0).granted).toBe(1)

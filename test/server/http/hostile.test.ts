@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { eventually } from "../../support/eventually.ts"
 import { RawConnection, raw, rawEvent } from "../../support/rawClient.ts"
 import { API, metricValue, post, serve, VISITOR } from "../../support/server.ts"
@@ -7,7 +7,7 @@ const EVENT = JSON.stringify({ event_type: "page_view", visitor_id: VISITOR })
 const LENGTH = `Content-Length: ${EVENT.length}`
 
 describe("a request that two parsers could read in two ways", () => {
-  it.each([
+  test.each([
     ["two different lengths", [LENGTH, "Content-Length: 2"], EVENT],
     ["two different lengths, the shorter first", ["Content-Length: 2", LENGTH], EVENT],
     ["a length and chunks", [LENGTH, "Transfer-Encoding: chunked"], "0\r\n\r\n"],
@@ -21,12 +21,12 @@ describe("a request that two parsers could read in two ways", () => {
     expect(running.world.accepted).toEqual([])
   })
 
-  it("is not one that says the same length twice", async () => {
+  test("is not one that says the same length twice", async () => {
     await using running = await serve()
     expect((await raw(running.server.port, rawEvent([LENGTH, LENGTH], EVENT))).status).toBe(201)
   })
 
-  it("is not one in chunks", async () => {
+  test("is not one in chunks", async () => {
     await using running = await serve()
     const body = `${EVENT.length.toString(16)}\r\n${EVENT}\r\n0\r\n\r\n`
     expect((await raw(running.server.port, rawEvent(["Transfer-Encoding: chunked"], body))).status).toBe(201)
@@ -34,7 +34,7 @@ describe("a request that two parsers could read in two ways", () => {
 })
 
 describe("headers", () => {
-  it("beyond the server's room are refused, and the server goes on", async () => {
+  test("beyond the server's room are refused, and the server goes on", async () => {
     await using running = await serve()
     const long = await raw(running.server.port, rawEvent([`X-Long: ${"x".repeat(40_000)}`, LENGTH], EVENT))
     expect(long.status).toBe(431)
@@ -43,13 +43,13 @@ describe("headers", () => {
     expect((await post(`${running.url}${API}/event`, EVENT)).status).toBe(201)
   })
 
-  it("of 12 KiB, as browsers with many cookies send them, are taken", async () => {
+  test("of 12 KiB, as browsers with many cookies send them, are taken", async () => {
     await using running = await serve()
     const lines = [`Cookie: a=${"x".repeat(12_000)}`, LENGTH]
     expect((await raw(running.server.port, rawEvent(lines, EVENT))).status).toBe(201)
   })
 
-  it("name no server software", async () => {
+  test("name no server software", async () => {
     await using running = await serve()
     const { head } = await raw(running.server.port, rawEvent([LENGTH], EVENT))
     expect(head).not.toMatch(/uwebsockets|^server:/im)
@@ -57,14 +57,14 @@ describe("headers", () => {
 })
 
 describe("bodies", () => {
-  it("over the cap are refused by their declared length, before they are sent", async () => {
+  test("over the cap are refused by their declared length, before they are sent", async () => {
     await using running = await serve()
     const answer = await raw(running.server.port, rawEvent(["Content-Length: 70000"], ""))
     expect(answer.status).toBe(413)
     expect(JSON.parse(answer.body)).toMatchObject({ success: false, code: "BODY_TOO_LARGE" })
   })
 
-  it("over the cap in chunks are refused as soon as they exceed it", async () => {
+  test("over the cap in chunks are refused as soon as they exceed it", async () => {
     await using running = await serve()
     using connection = new RawConnection(running.server.port)
     connection.write(rawEvent(["Transfer-Encoding: chunked"], ""))
@@ -73,7 +73,7 @@ describe("bodies", () => {
     expect((await connection.answer()).status).toBe(413)
   })
 
-  it("over the cap leave the connection usable when their end is known", async () => {
+  test("over the cap leave the connection usable when their end is known", async () => {
     await using running = await serve()
     using connection = new RawConnection(running.server.port)
     connection.write(rawEvent(["Content-Length: 200000"], "x".repeat(200_000)))
@@ -82,7 +82,7 @@ describe("bodies", () => {
     expect((await connection.answer()).status).toBe(201)
   })
 
-  it("that do not come to an end are refused in time", async () => {
+  test("that do not come to an end are refused in time", async () => {
     await using running = await serve({}, { bodyTimeoutMs: 50 })
     for (const begun of ["", "{"]) {
       using connection = new RawConnection(running.server.port)
@@ -94,7 +94,7 @@ describe("bodies", () => {
     }
   })
 
-  it("that do not end take no more memory together than there is for them, and keep nobody else out", async () => {
+  test("that do not end take no more memory together than there is for them, and keep nobody else out", async () => {
     await using running = await serve({}, { maxWaitingBytes: 256 * 1024 })
     const begin = () => {
       const connection = new RawConnection(running.server.port)
@@ -130,7 +130,7 @@ describe("bodies", () => {
     })
   })
 
-  it("that arrive byte by byte are read whole", async () => {
+  test("that arrive byte by byte are read whole", async () => {
     await using running = await serve()
     using connection = new RawConnection(running.server.port)
     connection.socket.setNoDelay(true)
@@ -145,7 +145,7 @@ describe("bodies", () => {
     expect(running.world.accepted[0]?.pageUrl).toBe("/ü€😀")
   })
 
-  it("that are not UTF-8 are refused", async () => {
+  test("that are not UTF-8 are refused", async () => {
     await using running = await serve()
     const body = Buffer.concat([
       Buffer.from('{"event_type":"page_view","page_url":"'),
@@ -159,7 +159,7 @@ describe("bodies", () => {
     }
   })
 
-  it.each([
+  test.each([
     ["", "INVALID_JSON"],
     ["{", "INVALID_JSON"],
     ['{"event_type":"page_view",}', "INVALID_JSON"],
@@ -192,7 +192,7 @@ describe("bodies", () => {
     expect(Reflect.get({}, "polluted")).toBeUndefined()
   })
 
-  it("tell where they stop being JSON, and repeat nothing of it", async () => {
+  test("tell where they stop being JSON, and repeat nothing of it", async () => {
     await using running = await serve()
     const answer = await post(`${running.url}${API}/event`, '{"event_type":"secret" 1}')
     const { error } = (await answer.json()) as { error: string }
@@ -200,12 +200,12 @@ describe("bodies", () => {
     expect(error).not.toContain("secret")
   })
 
-  it("may begin with a byte order mark", async () => {
+  test("may begin with a byte order mark", async () => {
     await using running = await serve()
     expect((await post(`${running.url}${API}/event`, `\ufeff${EVENT}`)).status).toBe(201)
   })
 
-  it("that are compressed are refused rather than misread", async () => {
+  test("that are compressed are refused rather than misread", async () => {
     await using running = await serve()
     const answer = await post(`${running.url}${API}/event`, EVENT, { "content-encoding": "gzip" })
     expect(answer.status).toBe(415)
@@ -213,7 +213,7 @@ describe("bodies", () => {
 })
 
 describe("connections", () => {
-  it("may carry requests one after the other", async () => {
+  test("may carry requests one after the other", async () => {
     await using running = await serve()
     using connection = new RawConnection(running.server.port)
     for (let i = 0; i < 3; i++) {

@@ -1,7 +1,7 @@
 /** Real answers, of every operation with every status, against the document of the server that gave them. */
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { STATUS } from "../../../src/server/http/problem.ts"
 import type { Services } from "../../../src/server/services/services.ts"
 import { eventually } from "../../support/index.ts"
@@ -276,7 +276,7 @@ const refusedAnywhere = async (recorder: Recorder): Promise<void> => {
 }
 
 describe("every answer", () => {
-  it("is as its server's OpenAPI document says, whatever the operation and the status", {
+  test("is as its server's OpenAPI document says, whatever the operation and the status", {
     timeout: 120_000,
   }, async () => {
     const recorder = await ofARealNode()
@@ -305,7 +305,7 @@ describe("every answer", () => {
     expect(codes.filter((code) => !recorder.codes.has(code))).toEqual([])
   })
 
-  it("that is not as documented is found", async () => {
+  test("that is not as documented is found", async () => {
     await using running = await serve()
     const recorder = await Recorder.of(running.url)
     const headers = new Headers({ "content-type": "application/json" })
@@ -320,7 +320,7 @@ describe("every answer", () => {
 })
 
 describe("every frame of the WebSocket", () => {
-  it("is as the OpenAPI document says", async () => {
+  test("is as the OpenAPI document says", async () => {
     const { base } = await node(await settings({ liveEventsPerSecond: 2 }))
     const { contract } = await Recorder.of(base)
     const types = new Set<string>()

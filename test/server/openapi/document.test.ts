@@ -1,5 +1,5 @@
 import { Validator } from "@seriousme/openapi-schema-validator"
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { openApiDocument } from "../../../src/server/openapi/document.ts"
 import { matching } from "../../../src/server/openapi/schema.ts"
 import { Contract } from "../../../src/tools/doctor/contract.ts"
@@ -8,7 +8,7 @@ import { served } from "./routes.ts"
 const OPTIONS = { sites: ["main", "blog"], administration: true }
 
 describe("the OpenAPI document", () => {
-  it.each([OPTIONS, { sites: ["main"], administration: false }])("is OpenAPI 3.1: %o", async (options) => {
+  test.each([OPTIONS, { sites: ["main"], administration: false }])("is OpenAPI 3.1: %o", async (options) => {
     const document: Record<string, unknown> = JSON.parse(JSON.stringify(openApiDocument(options)))
     const validator = new Validator()
     expect(await validator.validate(document)).toMatchObject({ valid: true })
@@ -18,19 +18,19 @@ describe("the OpenAPI document", () => {
     })
   })
 
-  it("has every route with its methods, and no other", () => {
+  test("has every route with its methods, and no other", () => {
     const { operations } = new Contract(openApiDocument(OPTIONS))
     const documented = operations.map(({ method, path }) => `${method} ${path}`)
     expect([...documented].sort()).toEqual([...served()].sort())
   })
 
-  it("names each operation once", () => {
+  test("names each operation once", () => {
     const { paths } = openApiDocument(OPTIONS)
     const names = Object.values(paths).flatMap((item) => Object.values(item).map((each) => each.operationId))
     expect(new Set(names).size).toBe(names.length)
   })
 
-  it("spells letters in both cases where an expression ignores case", () => {
+  test("spells letters in both cases where an expression ignores case", () => {
     const { pattern } = matching(/^[0-9a-f]x-\d$/i)
     expect(new RegExp(String(pattern)).test("FX-1")).toBe(true)
     expect(new RegExp(String(pattern)).test("gX-1")).toBe(false)

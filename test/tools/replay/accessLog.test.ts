@@ -1,10 +1,10 @@
 /** Reading lines of the combined log format. */
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { parseAccessLine } from "../../../src/tools/replay/accessLog.ts"
 import { logLine } from "./fixture.ts"
 
 describe("a line of the combined log format", () => {
-  it("is read field by field", () => {
+  test("is read field by field", () => {
     expect(
       parseAccessLine(
         '2001:db8::1 - ann lee [17/May/2015:10:05:03 +0200] "GET /a?b=c HTTP/2.0" 200 - "https://x.org/" "UA (x)"',
@@ -20,11 +20,11 @@ describe("a line of the combined log format", () => {
     })
   })
 
-  it("may carry fields of its own at the end", () => {
+  test("may carry fields of its own at the end", () => {
     expect(parseAccessLine(`${logLine({})} "10.0.0.1" 0.003`)?.target).toBe("/")
   })
 
-  it("unescapes quotes, backslashes and bytes, and never yields control characters", () => {
+  test("unescapes quotes, backslashes and bytes, and never yields control characters", () => {
     const line = logLine({
       request: String.raw`GET /\"q\"/\xc3\xa9/\\x41/\x00 HTTP/1.1`,
       agent: String.raw`say \"hi\"\t`,
@@ -32,22 +32,22 @@ describe("a line of the combined log format", () => {
     expect(parseAccessLine(line)).toMatchObject({ target: '/"q"/é/\\x41/%00', agent: 'say "hi"%09' })
   })
 
-  it("has no referrer when it is '-' or empty", () => {
+  test("has no referrer when it is '-' or empty", () => {
     expect(parseAccessLine(logLine({ referrer: "-" }))?.referrer).toBeNull()
     expect(parseAccessLine(logLine({ referrer: "" }))?.referrer).toBeNull()
   })
 
-  it("yields the path of a request through a proxy", () => {
+  test("yields the path of a request through a proxy", () => {
     expect(parseAccessLine(logLine({ request: "GET http://a.org/p?q HTTP/1.1" }))?.target).toBe("/p?q")
     expect(parseAccessLine(logLine({ request: "GET http://a.org HTTP/1.1" }))?.target).toBe("/")
   })
 
-  it("has no method when the request was not HTTP", () => {
+  test("has no method when the request was not HTTP", () => {
     expect(parseAccessLine(logLine({ request: String.raw`\x16\x03\x01` }))?.method).toBe("")
     expect(parseAccessLine(logLine({ request: "-" }))?.method).toBe("")
   })
 
-  it.each([
+  test.each([
     ["", "nothing"],
     ["hello", "words"],
     [logLine({}).slice(0, -1), "no closing quote"],

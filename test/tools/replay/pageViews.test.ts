@@ -1,5 +1,5 @@
 /** Which lines count as page views, and that ids and visitors are derived as promised. */
-import { describe, expect, it } from "vitest"
+import { describe, expect, test } from "vitest"
 import { UUID } from "../../../src/domain/limits.ts"
 import { latestTime, type PageViewEvent, PageViews } from "../../../src/tools/replay/pageViews.ts"
 import { logLine } from "./fixture.ts"
@@ -19,30 +19,30 @@ const event = (line: string, views = pageViews()): PageViewEvent => {
 const get = (target: string, status = 200) => logLine({ request: `GET ${target} HTTP/1.1`, status })
 
 describe("a line is a page view", () => {
-  it.each(["/", "/a/", "/a.html", "/a?f=x.png", "/v1.2/page", "/json", "/a.php?x=.js"])(
+  test.each(["/", "/a/", "/a.html", "/a?f=x.png", "/v1.2/page", "/json", "/a.php?x=.js"])(
     "when it is a GET of %s",
     (target) => expect(event(get(target)).page_url).toBe(target),
   )
 
-  it.each(["/a.js", "/a.CSS", "/robots.txt", "/a.json?v=1", "/x/y.Woff2", "/favicon.ico"])(
+  test.each(["/a.js", "/a.CSS", "/robots.txt", "/a.json?v=1", "/x/y.Woff2", "/favicon.ico"])(
     "unless its extension is an asset's: %s",
     (target) => expect(pageViews().read(get(target))).toBe("asset"),
   )
 
-  it.each([200, 206, 301, 304])("when it was answered %i", (status) =>
+  test.each([200, 206, 301, 304])("when it was answered %i", (status) =>
     expect(event(get("/", status)).event_type).toBe("page_view"),
   )
 
-  it.each([101, 403, 404, 500])("unless it was answered %i", (status) =>
+  test.each([101, 403, 404, 500])("unless it was answered %i", (status) =>
     expect(pageViews().read(get("/", status))).toBe("status"),
   )
 
-  it("unless the method is another", () => {
+  test("unless the method is another", () => {
     expect(pageViews().read(logLine({ request: "POST / HTTP/1.1" }))).toBe("method")
     expect(pageViews().read(logLine({ request: "HEAD / HTTP/1.1" }))).toBe("method")
   })
 
-  it("unless it is malformed, or older than 7 days after the shift", () => {
+  test("unless it is malformed, or older than 7 days after the shift", () => {
     const week = 7 * 86_400_000
     expect(pageViews().read("nonsense")).toBe("malformed")
     expect(pageViews(NOW - LINE_TIME - week - 1).read(logLine({}))).toBe("too_old")
@@ -53,13 +53,13 @@ describe("a line is a page view", () => {
 })
 
 describe("the event of a line", () => {
-  it("has the shifted time and a referrer only when there was one", () => {
+  test("has the shifted time and a referrer only when there was one", () => {
     expect(event(logLine({})).timestamp).toBe(NOW)
     expect(event(logLine({}))).not.toHaveProperty("referrer")
     expect(event(logLine({ referrer: "https://x.org/" })).referrer).toBe("https://x.org/")
   })
 
-  it("has the same id in every replay, and identical lines have different ones", () => {
+  test("has the same id in every replay, and identical lines have different ones", () => {
     const ids = (shift: number) => {
       const views = pageViews(shift)
       return [logLine({}), logLine({}), get("/b"), logLine({})].map((line) => event(line, views).id)
@@ -73,7 +73,7 @@ describe("the event of a line", () => {
     }
   })
 
-  it("names a visitor by address and agent under the key alone", () => {
+  test("names a visitor by address and agent under the key alone", () => {
     const of = (address: string, agent: string, key = KEY) =>
       event(logLine({ address, agent }), pageViews(NOW - LINE_TIME, key)).visitor_id
     expect(of("192.0.2.1", "A")).toBe(of("192.0.2.1", "A"))
@@ -85,7 +85,7 @@ describe("the event of a line", () => {
   })
 })
 
-it("the latest time is that of any line, whatever its place and request", async () => {
+test("the latest time is that of any line, whatever its place and request", async () => {
   async function* chunks() {
     yield [logLine({ request: "GET /a.png HTTP/1.1", time: "17/May/2015:10:09:00 +0000" }), "nonsense"]
     yield [logLine({})]

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { acceptAll, logLine, type Stub, startStub } from "./fixture.ts"
 
 interface Run {
@@ -62,7 +62,7 @@ const figure = (out: string, label: string) =>
   Number(new RegExp(`^\\s*${label} +(\\d+)$`, "m").exec(out)?.[1] ?? -1)
 
 describe("a replay", () => {
-  it("sends page views in batches of at most 1,000 and sums up what became of the lines", async () => {
+  test("sends page views in batches of at most 1,000 and sums up what became of the lines", async () => {
     stub = await startStub(acceptAll)
     const path = writeLog([...pages(2100), logLine({ request: "GET /a.png HTTP/1.1" }), "nonsense"])
     const { code, out } = await run([path, "--url", stub.url, "--site", "blog"])
@@ -75,7 +75,7 @@ describe("a replay", () => {
     expect(figure(out, "skipped")).toBe(2)
   })
 
-  it("reads gzip, whatever the file is called, and sends the same ids again", async () => {
+  test("reads gzip, whatever the file is called, and sends the same ids again", async () => {
     stub = await startStub(acceptAll)
     const plain = await run([writeLog(pages(5)), "--url", stub.url])
     const packed = await run([writeLog(pages(5), "log.1.gz"), "--url", stub.url])
@@ -84,7 +84,7 @@ describe("a replay", () => {
     expect(ids.slice(5)).toEqual(ids.slice(0, 5))
   })
 
-  it("tries again after 503 and a broken connection, with the same ids", async () => {
+  test("tries again after 503 and a broken connection, with the same ids", async () => {
     let turn = 0
     stub = await startStub(() => {
       turn++
@@ -97,7 +97,7 @@ describe("a replay", () => {
     expect(figure(out, "posts tried again")).toBe(2)
   })
 
-  it("explains once how to lift the rate limit", async () => {
+  test("explains once how to lift the rate limit", async () => {
     let turn = 0
     stub = await startStub(() =>
       ++turn <= 2 ? { status: 429, headers: { "retry-after": "0" } } : acceptAll(),
@@ -107,7 +107,7 @@ describe("a replay", () => {
     expect(err.split("RATE_LIMIT_PER_MINUTE=0")).toHaveLength(2)
   })
 
-  it("sends the events of a batch again that were refused for now, and only those", async () => {
+  test("sends the events of a batch again that were refused for now, and only those", async () => {
     let turn = 0
     stub = await startStub(() => {
       const rejected = [
@@ -127,7 +127,7 @@ describe("a replay", () => {
     expect(err).toContain("--write-key")
   })
 
-  it("ends with 1 and counts by code when events are rejected", async () => {
+  test("ends with 1 and counts by code when events are rejected", async () => {
     stub = await startStub(() => ({
       status: 201,
       body: { success: true, data: { accepted: 2, rejected: [{ index: 0, code: "INVALID_ID", error: "" }] } },
@@ -138,14 +138,14 @@ describe("a replay", () => {
     expect(figure(out, "INVALID_ID")).toBe(1)
   })
 
-  it("ends with 1 at once when the key is wrong or the address is another service's", async () => {
+  test("ends with 1 at once when the key is wrong or the address is another service's", async () => {
     stub = await startStub(() => ({ status: 401, body: { success: false, error: "No.", code: "X" } }))
     const { code, out } = await run([writeLog(pages(3)), "--url", stub.url])
     expect(code).toBe(1)
     expect(out).toContain("401: No.")
   })
 
-  it("sends single events at a low rate", async () => {
+  test("sends single events at a low rate", async () => {
     stub = await startStub(() => ({ status: 201, body: { success: true, message: "ok" } }))
     const { code, out } = await run([writeLog(pages(4)), "--url", stub.url, "--rate", "20"])
     expect(code).toBe(0)
@@ -153,7 +153,7 @@ describe("a replay", () => {
     expect(figure(out, "accepted")).toBe(4)
   })
 
-  it("takes the key from the option, the environment, then the local server's file", async () => {
+  test("takes the key from the option, the environment, then the local server's file", async () => {
     stub = await startStub(acceptAll)
     const log = writeLog(pages(1))
     mkdirSync(join(directory, "data"), { recursive: true })
@@ -168,7 +168,7 @@ describe("a replay", () => {
     ])
   })
 
-  it("only tells what it would send with --dry-run", async () => {
+  test("only tells what it would send with --dry-run", async () => {
     stub = await startStub(acceptAll)
     const other = logLine({ address: "192.0.2.9" })
     const { code, out } = await run([writeLog([...pages(3), other]), "--url", stub.url, "--dry-run"])
@@ -178,7 +178,7 @@ describe("a replay", () => {
     expect(figure(out, "unique visitors")).toBe(2)
   })
 
-  it.each([
+  test.each([
     [[], "Which access log"],
     [["/nowhere/access"], "cannot be read"],
     [["--nope"], "--nope"],
@@ -188,14 +188,14 @@ describe("a replay", () => {
     expect(err).toContain(said)
   })
 
-  it("ends with 2 for a bad rate or address, and with 0 for --help", async () => {
+  test("ends with 2 for a bad rate or address, and with 0 for --help", async () => {
     const path = writeLog(pages(1))
     expect((await run([path, "--rate", "0"])).code).toBe(2)
     expect((await run([path, "--url", "ftp://x"])).code).toBe(2)
     expect((await run(["--help"])).code).toBe(0)
   })
 
-  it("ends with 1 for a file that is no access log", async () => {
+  test("ends with 1 for a file that is no access log", async () => {
     expect((await run([writeLog(["a", "b"])])).code).toBe(1)
   })
 })
