@@ -4,144 +4,151 @@ import { describe, expect, test } from "vitest"
 import { encodePayload } from "../../src/domain/event.ts"
 import { acquireEpoch } from "../../src/events/write/batchWriter.ts"
 import { listDeadLetters, replayDeadLetter } from "../../src/stream/deadLetters.ts"
+import {
+  crashBeforeFigures,
+  type Deployment,
+  freshDeployment,
+  PARTITIONS,
+  run,
+} from "../support/deployment.ts"
 import { eventually } from "../support/index.ts"
-import { crashBeforeFigures, PARTITIONS, type Pipeline, pipeline, run } from "../support/pipeline.ts"
 
 describe("an event", () => {
   test("is counted once in Postgres and in the figures", async () => {
-    const each = await pipeline()
-    each.startNode()
+    const deployment = await freshDeployment()
+    deployment.startNode()
     const visitor = randomUUID()
-    await each.send({ event_type: "page_view", visitor_id: visitor })
-    await each.send({
+    await deployment.send({ event_type: "page_view", visitor_id: visitor })
+    await deployment.send({
       event_type: "letter_generate",
       visitor_id: visitor,
       event_data: { letter_type: "motivation" },
     })
-    await each.send({ event_type: "cv_theme_change", event_data: { theme: "dark" } })
-    await each.drained()
-    expect(await each.rowCount()).toBe(3)
-    expect(await run(each.figures.stats("main", "day"))).toMatchObject({
+    await deployment.send({ event_type: "cv_theme_change", event_data: { theme: "dark" } })
+    await deployment.drained()
+    expect(await deployment.rowCount()).toBe(3)
+    expect(await run(deployment.figures.stats("main", "day"))).toMatchObject({
       total_events: 3,
       page_views: 1,
       letters_generated: 1,
       unique_visitors: 2,
       conversion_rate: 0.5,
     })
-    expect(await run(each.figures.realtime("main"))).toMatchObject({
+    expect(await run(deployment.figures.realtime("main"))).toMatchObject({
       current_visitors: 2,
       unique_today: 2,
       letters_today: 1,
     })
-    expect(await run(each.figures.themes("main", 5, null))).toEqual([
+    expect(await run(deployment.figures.themes("main", 5, null))).toEqual([
       { theme: "dark", views: 1, percentage: 100 },
     ])
-    expect(await run(each.figures.letters("main", "week"))).toMatchObject({
+    expect(await run(deployment.figures.letters("main", "week"))).toMatchObject({
       total: 1,
       motivation: 1,
       anti_motivation: 0,
     })
-    expect(await run(each.figures.stats("blog", "day"))).toMatchObject({
+    expect(await run(deployment.figures.stats("blog", "day"))).toMatchObject({
       total_events: 0,
       conversion_rate: 0,
     })
   })
 
   test("that is retried with the same id counts once, whichever visitor it is taken for", async () => {
-    const each = await pipeline()
-    each.startNode()
+    const deployment = await freshDeployment()
+    deployment.startNode()
     const id = randomUUID()
-    for (let i = 0; i < 20; i++) await each.send({ event_type: "page_view", id })
-    await each.drained()
-    await each.send({ event_type: "page_view", id })
-    await each.drained()
-    expect(await each.rowCount()).toBe(1)
-    expect(await run(each.figures.stats("main", "month"))).toMatchObject({
+    for (let i = 0; i < 20; i++) await deployment.send({ event_type: "page_view", id })
+    await deployment.drained()
+    await deployment.send({ event_type: "page_view", id })
+    await deployment.drained()
+    expect(await deployment.rowCount()).toBe(1)
+    expect(await run(deployment.figures.stats("main", "month"))).toMatchObject({
       total_events: 1,
       unique_visitors: 1,
     })
   })
 
   test("with the same id on another site is another event", async () => {
-    const each = await pipeline()
-    each.startNode()
+    const deployment = await freshDeployment()
+    deployment.startNode()
     const id = randomUUID()
-    await each.send({ event_type: "page_view", id })
-    await each.send({ event_type: "page_view", id, site: "blog" })
-    await each.drained()
-    expect(await run(each.figures.stats("main", "day"))).toMatchObject({ total_events: 1 })
-    expect(await run(each.figures.stats("blog", "day"))).toMatchObject({ total_events: 1 })
+    await deployment.send({ event_type: "page_view", id })
+    await deployment.send({ event_type: "page_view", id, site: "blog" })
+    await deployment.drained()
+    expect(await run(deployment.figures.stats("main", "day"))).toMatchObject({ total_events: 1 })
+    expect(await run(deployment.figures.stats("blog", "day"))).toMatchObject({ total_events: 1 })
   })
 
   test("whose owner died between Postgres and the figures counts once in both", async () => {
-    const each = await pipeline()
+    const deployment = await freshDeployment()
     const repeated = randomUUID()
     for (let i = 0; i < 50; i++)
-      await each.send({ event_type: "page_view", id: i % 5 === 0 ? repeated : randomUUID() })
-    for (let i = 0; i < 50; i++) await each.send({ event_type: "page_view" })
-    for (let partition = 0; partition < PARTITIONS; partition++) await crashBeforeFigures(each, partition, 30)
-    each.startNode()
-    await each.drained()
-    expect(await each.rowCount()).toBe(91)
-    expect(await run(each.figures.stats("main", "day"))).toMatchObject({ total_events: 91 })
+      await deployment.send({ event_type: "page_view", id: i % 5 === 0 ? repeated : randomUUID() })
+    for (let i = 0; i < 50; i++) await deployment.send({ event_type: "page_view" })
+    for (let partition = 0; partition < PARTITIONS; partition++)
+      await crashBeforeFigures(deployment, partition, 30)
+    deployment.startNode()
+    await deployment.drained()
+    expect(await deployment.rowCount()).toBe(91)
+    expect(await run(deployment.figures.stats("main", "day"))).toMatchObject({ total_events: 91 })
   })
 
   test("that comes late counts in its own day", async () => {
-    const each = await pipeline({ timeZone: "Europe/Paris" })
-    each.startNode()
-    await each.send({ event_type: "letter_generate", timestamp: Date.now() - 6.5 * 86_400_000 })
-    await each.send({ event_type: "page_view" })
-    await each.drained()
-    expect(await run(each.figures.stats("main", "day"))).toMatchObject({
+    const deployment = await freshDeployment({ timeZone: "Europe/Paris" })
+    deployment.startNode()
+    await deployment.send({ event_type: "letter_generate", timestamp: Date.now() - 6.5 * 86_400_000 })
+    await deployment.send({ event_type: "page_view" })
+    await deployment.drained()
+    expect(await run(deployment.figures.stats("main", "day"))).toMatchObject({
       total_events: 1,
       letters_generated: 0,
     })
-    expect(await run(each.figures.realtime("main"))).toMatchObject({ current_visitors: 1 })
+    expect(await run(deployment.figures.realtime("main"))).toMatchObject({ current_visitors: 1 })
   })
 })
 
 test("a new owner fences the old one off, and nothing is lost or doubled", async () => {
-  const each = await pipeline()
-  each.startNode("old")
-  for (let i = 0; i < 20; i++) await each.send({ event_type: "page_view" })
-  await each.drained()
+  const deployment = await freshDeployment()
+  deployment.startNode("old")
+  for (let i = 0; i < 20; i++) await deployment.send({ event_type: "page_view" })
+  await deployment.drained()
   // What another node's takeover does while this one still believes that it owns the partitions.
   for (let partition = 0; partition < PARTITIONS; partition++)
-    await run(acquireEpoch(each.postgres, partition))
-  for (let i = 0; i < 20; i++) await each.send({ event_type: "page_view" })
-  await each.drained()
-  expect(await each.rowCount()).toBe(40)
-  expect(await run(each.figures.stats("main", "day"))).toMatchObject({
+    await run(acquireEpoch(deployment.postgres, partition))
+  for (let i = 0; i < 20; i++) await deployment.send({ event_type: "page_view" })
+  await deployment.drained()
+  expect(await deployment.rowCount()).toBe(40)
+  expect(await run(deployment.figures.stats("main", "day"))).toMatchObject({
     total_events: 40,
     unique_visitors: 40,
   })
 })
 
 test("two nodes share the partitions, and one that stops hands its share over", async () => {
-  const each = await pipeline()
-  const first = each.startNode()
-  each.startNode()
+  const deployment = await freshDeployment()
+  const first = deployment.startNode()
+  deployment.startNode()
   const owned = () =>
     eventually(async () =>
-      expect((await each.metrics.partitionsOwned.get()).values[0]?.value).toBe(PARTITIONS),
+      expect((await deployment.metrics.partitionsOwned.get()).values[0]?.value).toBe(PARTITIONS),
     )
   await owned()
-  for (let i = 0; i < 100; i++) await each.send({ event_type: "page_view", visitor_id: randomUUID() })
+  for (let i = 0; i < 100; i++) await deployment.send({ event_type: "page_view", visitor_id: randomUUID() })
   await first.stop()
-  for (let i = 0; i < 100; i++) await each.send({ event_type: "page_view", visitor_id: randomUUID() })
-  await each.drained()
+  for (let i = 0; i < 100; i++) await deployment.send({ event_type: "page_view", visitor_id: randomUUID() })
+  await deployment.drained()
   await owned()
-  expect(await each.rowCount()).toBe(200)
-  expect(await run(each.figures.stats("main", "day"))).toMatchObject({
+  expect(await deployment.rowCount()).toBe(200)
+  expect(await run(deployment.figures.stats("main", "day"))).toMatchObject({
     total_events: 200,
     unique_visitors: 200,
   })
 })
 
 describe("a poison event", () => {
-  const good = (each: Pipeline) => {
+  const good = (deployment: Deployment) => {
     const visitor = randomUUID()
-    return each.appendPayload(
+    return deployment.appendPayload(
       0,
       encodePayload(
         {
@@ -160,43 +167,43 @@ describe("a poison event", () => {
   }
 
   test("that cannot be read is dead-lettered; the others count", async () => {
-    const each = await pipeline()
-    await good(each)
-    await each.appendPayload(0, "{}")
-    await good(each)
-    each.startNode()
-    await each.drained()
-    expect(await each.rowCount()).toBe(2)
-    expect(await run(each.figures.stats("main", "day"))).toMatchObject({ total_events: 2 })
-    const letters = await run(listDeadLetters({ ...each, partitions: PARTITIONS }, 10))
+    const deployment = await freshDeployment()
+    await good(deployment)
+    await deployment.appendPayload(0, "{}")
+    await good(deployment)
+    deployment.startNode()
+    await deployment.drained()
+    expect(await deployment.rowCount()).toBe(2)
+    expect(await run(deployment.figures.stats("main", "day"))).toMatchObject({ total_events: 2 })
+    const letters = await run(listDeadLetters({ ...deployment, partitions: PARTITIONS }, 10))
     expect(letters).toEqual([
       expect.objectContaining({ partition: 0, payload: "{}", reason: expect.stringContaining("array") }),
     ])
   })
 
   test("that Postgres cannot take is found among many and dead-lettered; replayed in vain it comes back", async () => {
-    const each = await pipeline()
+    const deployment = await freshDeployment()
     const visitor = randomUUID()
     const poison = `[1,"main",null,"${visitor}","page_view",9007199254740991,null,null,null]`
-    for (let i = 0; i < 37; i++) await good(each)
-    await each.appendPayload(0, poison)
-    for (let i = 0; i < 25; i++) await good(each)
-    each.startNode()
-    await each.drained()
-    expect(await each.rowCount()).toBe(62)
-    const options = { ...each, partitions: PARTITIONS }
+    for (let i = 0; i < 37; i++) await good(deployment)
+    await deployment.appendPayload(0, poison)
+    for (let i = 0; i < 25; i++) await good(deployment)
+    deployment.startNode()
+    await deployment.drained()
+    expect(await deployment.rowCount()).toBe(62)
+    const options = { ...deployment, partitions: PARTITIONS }
     const [letter] = await run(listDeadLetters(options, 10))
     expect(letter?.payload).toBe(poison)
     expect(await run(replayDeadLetter(options, 0, letter?.id ?? ""))).toBe(true)
     expect(await run(replayDeadLetter(options, 0, letter?.id ?? ""))).toBe(false)
-    await each.drained()
+    await deployment.drained()
     const again = await eventually(async () => {
       const letters = await run(listDeadLetters(options, 10))
       expect(letters).toHaveLength(1)
       return letters
     })
     expect(again[0]?.payload).toBe(poison)
-    expect(await each.rowCount()).toBe(62)
+    expect(await deployment.rowCount()).toBe(62)
   })
 })
 
@@ -230,15 +237,15 @@ test("any interleaving of appends, retries, crashes and takeovers gives the figu
   )
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 10 }), async (steps) => {
-      const each = await pipeline()
+      const deployment = await freshDeployment()
       const keys = new Map<number, string>()
       const counted = new Set<number>()
       const expected = { events: 0, letters: 0, views: 0, visitors: new Set<number>() }
       for (const action of steps) {
-        if (action.kind === "crash") await crashBeforeFigures(each, action.partition, action.most)
+        if (action.kind === "crash") await crashBeforeFigures(deployment, action.partition, action.most)
         else if (action.kind === "process") {
-          const node = each.startNode()
-          await each.drained()
+          const node = deployment.startNode()
+          await deployment.drained()
           await node.stop()
         } else {
           for (const event of action.events) {
@@ -246,7 +253,7 @@ test("any interleaving of appends, retries, crashes and takeovers gives the figu
             const visitor = event.key === null ? event.visitor : event.key % 12
             const type = event.key === null ? event.type : "page_view"
             if (event.key !== null && !keys.has(event.key)) keys.set(event.key, randomUUID())
-            await each.send({
+            await deployment.send({
               event_type: type,
               visitor_id: visitors[visitor],
               ...(event.key !== null && { id: keys.get(event.key) }),
@@ -261,11 +268,11 @@ test("any interleaving of appends, retries, crashes and takeovers gives the figu
           }
         }
       }
-      const node = each.startNode()
-      await each.drained()
+      const node = deployment.startNode()
+      await deployment.drained()
       await node.stop()
-      expect(await each.rowCount()).toBe(expected.events)
-      const totals = await sumOfDays(each)
+      expect(await deployment.rowCount()).toBe(expected.events)
+      const totals = await sumOfDays(deployment)
       expect(totals).toEqual({
         events: expected.events,
         letters: expected.letters,
@@ -274,7 +281,7 @@ test("any interleaving of appends, retries, crashes and takeovers gives the figu
       const uniques = new Set(
         (
           await run(
-            each.postgres.query<{ visitor_id: string }>(
+            deployment.postgres.query<{ visitor_id: string }>(
               "test",
               "SELECT DISTINCT visitor_id FROM analytics_events",
             ),
@@ -288,13 +295,13 @@ test("any interleaving of appends, retries, crashes and takeovers gives the figu
 }, 120_000)
 
 /** The sum over all days that any test event can lie in. */
-const sumOfDays = async (each: Pipeline) => {
+const sumOfDays = async (deployment: Deployment) => {
   const sum = { events: 0, letters: 0, page_views: 0 }
   for (let daysAgo = 0; daysAgo < 5; daysAgo++) {
-    const day = each.calendar.dayOf(Date.now() - daysAgo * 86_400_000)
+    const day = deployment.calendar.dayOf(Date.now() - daysAgo * 86_400_000)
     for (let partition = 0; partition < PARTITIONS; partition++) {
-      const [events, letters, views] = await each.redis.hmget(
-        `${each.prefix}:{${partition}}:main:${day}`,
+      const [events, letters, views] = await deployment.redis.hmget(
+        `${deployment.prefix}:{${partition}}:main:${day}`,
         "events",
         "letters",
         "page_views",
@@ -308,15 +315,15 @@ const sumOfDays = async (each: Pipeline) => {
 }
 
 test("a Postgres that refuses everything is waited for, and nothing is dead-lettered", async () => {
-  const each = await pipeline()
-  for (let i = 0; i < 20; i++) await each.send({ event_type: "page_view" })
-  await run(each.postgres.query("test", "ALTER TABLE daily_totals RENAME TO gone"))
-  each.startNode()
+  const deployment = await freshDeployment()
+  for (let i = 0; i < 20; i++) await deployment.send({ event_type: "page_view" })
+  await run(deployment.postgres.query("test", "ALTER TABLE daily_totals RENAME TO gone"))
+  deployment.startNode()
   const retries = async () =>
-    (await each.metrics.batchRetries.get()).values.reduce((sum, { value }) => sum + value, 0)
+    (await deployment.metrics.batchRetries.get()).values.reduce((sum, { value }) => sum + value, 0)
   await eventually(async () => expect(await retries()).toBeGreaterThan(PARTITIONS))
-  expect(await run(listDeadLetters({ ...each, partitions: PARTITIONS }, 10))).toEqual([])
-  await run(each.postgres.query("test", "ALTER TABLE gone RENAME TO daily_totals"))
-  await each.drained()
-  expect(await each.rowCount()).toBe(20)
+  expect(await run(listDeadLetters({ ...deployment, partitions: PARTITIONS }, 10))).toEqual([])
+  await run(deployment.postgres.query("test", "ALTER TABLE gone RENAME TO daily_totals"))
+  await deployment.drained()
+  expect(await deployment.rowCount()).toBe(20)
 })

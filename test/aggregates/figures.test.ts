@@ -5,7 +5,7 @@ import { aggregate } from "../../src/domain/aggregation.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { monthOf, weekOf } from "../../src/domain/period.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
-import { type Pipeline, pipeline, run } from "../support/pipeline.ts"
+import { type Deployment, freshDeployment, run } from "../support/deployment.ts"
 
 const event = (given: Partial<StreamEvent> = {}): StreamEvent => ({
   site: "main",
@@ -20,31 +20,31 @@ const event = (given: Partial<StreamEvent> = {}): StreamEvent => ({
 })
 
 /** Adds events to the figures as the owner of partition 0 would. */
-const add = async (each: Pipeline, events: ReadonlyArray<StreamEvent>, now = Date.now()) => {
-  await each.redis.hset(streamKeys(each.prefix, 0).state, "epoch", 1)
-  return applyTotals(each.redis, {
-    prefix: each.prefix,
+const add = async (deployment: Deployment, events: ReadonlyArray<StreamEvent>, now = Date.now()) => {
+  await deployment.redis.hset(streamKeys(deployment.prefix, 0).state, "epoch", 1)
+  return applyTotals(deployment.redis, {
+    prefix: deployment.prefix,
     partition: 0,
     epoch: 1,
     move: null,
-    totals: aggregate(events, each.calendar),
-    calendar: each.calendar,
+    totals: aggregate(events, deployment.calendar),
+    calendar: deployment.calendar,
     now,
   })
 }
 
 describe("unique visitors", () => {
   test("are exact, whatever the order and the repetitions", async () => {
-    const each = await pipeline()
+    const deployment = await freshDeployment()
     const visitors = Array.from({ length: 3000 }, () => randomUUID())
     for (let i = 0; i < 6; i++) {
       await add(
-        each,
+        deployment,
         visitors.slice(i * 400, i * 400 + 1000).map((visitorId) => event({ visitorId })),
       )
     }
     for (const period of ["day", "week", "month"] as const) {
-      expect(await run(each.figures.stats("main", period))).toMatchObject({
+      expect(await run(deployment.figures.stats("main", period))).toMatchObject({
         unique_visitors: 3000,
         total_events: 6000,
       })
@@ -52,101 +52,106 @@ describe("unique visitors", () => {
   })
 
   test("leave nothing behind that does not expire, whatever order they came in", async () => {
-    const each = await pipeline()
+    const deployment = await freshDeployment()
     const visitors = Array.from({ length: 300 }, () => randomUUID())
     const yesterday = Date.now() - 86_400_000
     for (const createdAt of [Date.now(), yesterday, Date.now()])
       for (let i = 0; i < 3; i++)
         await add(
-          each,
+          deployment,
           visitors
             .slice(i * 80, i * 80 + 100)
             .map((visitorId) =>
               event({ visitorId, createdAt, type: "cv_theme_change", data: { theme: `theme ${i}` } }),
             ),
         )
-    const forEver = ["state", "main:themes"].map((name) => `${each.prefix}:{0}:${name}`)
-    const keys = (await each.redis.keys(`${each.prefix}:{0}:*`)).filter((key) => !forEver.includes(key))
+    const forEver = ["state", "main:themes"].map((name) => `${deployment.prefix}:{0}:${name}`)
+    const keys = (await deployment.redis.keys(`${deployment.prefix}:{0}:*`)).filter(
+      (key) => !forEver.includes(key),
+    )
     expect(keys.filter((key) => key.includes(":visitors:")).length).toBeGreaterThan(100)
     for (const key of keys)
-      expect([key, await each.redis.ttl(key)]).toEqual([key, expect.toSatisfy((s) => s > 0)])
+      expect([key, await deployment.redis.ttl(key)]).toEqual([key, expect.toSatisfy((s) => s > 0)])
   })
 
   test("beyond 16,384 in a partition and period are estimated to within 2 %, in little memory", async () => {
-    const each = await pipeline()
+    const deployment = await freshDeployment()
     const visitors = Array.from({ length: 40_000 }, () => randomUUID())
     for (let i = 0; i < visitors.length; i += 1000) {
       await add(
-        each,
+        deployment,
         visitors.slice(i, i + 1000).map((visitorId) => event({ visitorId })),
       )
     }
-    const { unique_visitors } = await run(each.figures.stats("main", "day"))
+    const { unique_visitors } = await run(deployment.figures.stats("main", "day"))
     expect(Math.abs(unique_visitors - 40_000)).toBeLessThan(800)
-    const exact = await each.redis.keys(`${each.prefix}:{0}:main:*:visitors:*`)
+    const exact = await deployment.redis.keys(`${deployment.prefix}:{0}:main:*:visitors:*`)
     expect(exact).toEqual([])
     await add(
-      each,
+      deployment,
       visitors.slice(0, 1000).map((visitorId) => event({ visitorId })),
     )
-    expect((await run(each.figures.stats("main", "day"))).unique_visitors).toBe(unique_visitors)
+    expect((await run(deployment.figures.stats("main", "day"))).unique_visitors).toBe(unique_visitors)
   })
 
   test("that come after their period has closed are added to its count", async () => {
-    const each = await pipeline()
+    const deployment = await freshDeployment()
     const createdAt = Date.now() - 30 * 86_400_000
     const visitors = [randomUUID(), randomUUID(), randomUUID()]
-    const day = each.calendar.dayOf(createdAt)
-    const keys = figureKeys(each.prefix, 0, "main").period(day)
+    const day = deployment.calendar.dayOf(createdAt)
+    const keys = figureKeys(deployment.prefix, 0, "main").period(day)
     await add(
-      each,
+      deployment,
       visitors.map((visitorId) => event({ visitorId, createdAt })),
     )
-    await add(each, [event({ visitorId: visitors[0] ?? "", createdAt })])
-    expect(await each.redis.hget(keys.totals, "unique_visitors")).toBe("3")
-    expect(await each.redis.keys(`${keys.visitors}*`)).toEqual([])
+    await add(deployment, [event({ visitorId: visitors[0] ?? "", createdAt })])
+    expect(await deployment.redis.hget(keys.totals, "unique_visitors")).toBe("3")
+    expect(await deployment.redis.keys(`${keys.visitors}*`)).toEqual([])
   })
 })
 
 test("day figures live 90 days after their day, week and month figures 365 days after theirs", async () => {
-  const each = await pipeline({ timeZone: "Europe/Paris" })
+  const deployment = await freshDeployment({ timeZone: "Europe/Paris" })
   const now = Date.now()
-  await add(each, [event({ createdAt: now }), event({ type: "cv_theme_change", data: { theme: "dark" } })])
-  const day = each.calendar.dayOf(now)
-  const keys = figureKeys(each.prefix, 0, "main")
-  const dayEnd = each.calendar.startOf(nextDay(day)) / 1000
+  await add(deployment, [
+    event({ createdAt: now }),
+    event({ type: "cv_theme_change", data: { theme: "dark" } }),
+  ])
+  const day = deployment.calendar.dayOf(now)
+  const keys = figureKeys(deployment.prefix, 0, "main")
+  const dayEnd = deployment.calendar.startOf(nextDay(day)) / 1000
   for (const key of [keys.period(day).totals, keys.period(day).hll, keys.period(day).themes]) {
-    expect(await each.redis.expiretime(key)).toBe(dayEnd + 90 * 86_400)
+    expect(await deployment.redis.expiretime(key)).toBe(dayEnd + 90 * 86_400)
   }
   for (const period of [weekOf(day), monthOf(day)]) {
-    const expiry = await each.redis.expiretime(keys.period(period).totals)
+    const expiry = await deployment.redis.expiretime(keys.period(period).totals)
     expect(expiry).toBeGreaterThanOrEqual(dayEnd + 365 * 86_400)
     expect(expiry).toBeLessThanOrEqual(dayEnd + 396 * 86_400)
   }
-  expect(await each.redis.expiretime(keys.themes)).toBe(-1)
+  expect(await deployment.redis.expiretime(keys.themes)).toBe(-1)
 })
 
 const nextDay = (day: string) => new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10)
 
 test("current visitors expire one by one, five minutes after each was seen", async () => {
-  const each = await pipeline()
+  const deployment = await freshDeployment()
   const now = Date.now()
-  await add(each, [
+  await add(deployment, [
     event({ createdAt: now - 301_000 }),
     event({ createdAt: now - 200_000 }),
     event({ createdAt: now + 250_000 }),
   ])
-  expect((await run(each.figures.realtime("main"))).current_visitors).toBe(2)
-  const active = figureKeys(each.prefix, 0, "main").active
-  const latest = (await each.redis.zrange(active, 0, "-1", "WITHSCORES")).at(-1)
+  expect((await run(deployment.figures.realtime("main"))).current_visitors).toBe(2)
+  const active = figureKeys(deployment.prefix, 0, "main").active
+  const latest = (await deployment.redis.zrange(active, 0, "-1", "WITHSCORES")).at(-1)
   expect(Number(latest)).toBeLessThanOrEqual(Date.now())
 })
 
 test("themes come most viewed first, ties by name, with their share of all views", async () => {
-  const each = await pipeline()
+  const deployment = await freshDeployment()
   const views = (theme: unknown, times: number) =>
     Array.from({ length: times }, () => event({ type: "cv_theme_change", data: { theme } }))
-  await add(each, [
+  await add(deployment, [
     ...views("b", 2),
     ...views("a", 2),
     ...views("dark", 3),
@@ -154,52 +159,52 @@ test("themes come most viewed first, ties by name, with their share of all views
     ...views(7, 5),
     ...views("", 1),
   ])
-  expect(await run(each.figures.themes("main", 3, "week"))).toEqual([
+  expect(await run(deployment.figures.themes("main", 3, "week"))).toEqual([
     { theme: "dark", views: 3, percentage: 37.5 },
     { theme: "a", views: 2, percentage: 25 },
     { theme: "b", views: 2, percentage: 25 },
   ])
-  expect(await run(each.figures.themes("main", 20, null))).toHaveLength(4)
+  expect(await run(deployment.figures.themes("main", 20, null))).toHaveLength(4)
 })
 
 test("more than 10,000 themes in a partition are summed under one name", async () => {
-  const each = await pipeline()
+  const deployment = await freshDeployment()
   for (let i = 0; i < 10; i++) {
     await add(
-      each,
+      deployment,
       Array.from({ length: 1001 }, (_, n) =>
         event({ type: "cv_theme_change", data: { theme: `t${i}-${n}` } }),
       ),
     )
   }
-  await add(each, [event({ type: "cv_theme_change", data: { theme: "one too many" } })])
-  await add(each, [event({ type: "cv_theme_change", data: { theme: "t0-0" } })])
-  const themes = figureKeys(each.prefix, 0, "main").themes
-  expect(await each.redis.zscore(themes, "one too many")).toBeNull()
+  await add(deployment, [event({ type: "cv_theme_change", data: { theme: "one too many" } })])
+  await add(deployment, [event({ type: "cv_theme_change", data: { theme: "t0-0" } })])
+  const themes = figureKeys(deployment.prefix, 0, "main").themes
+  expect(await deployment.redis.zscore(themes, "one too many")).toBeNull()
   // Of the last of the ten batches, what the 10,000 had no room for.
-  expect(await each.redis.zscore(themes, "(other)")).toBe("11")
-  expect(await each.redis.zcard(themes)).toBe(10_001)
-  expect(await each.redis.zscore(themes, "t0-0")).toBe("2")
+  expect(await deployment.redis.zscore(themes, "(other)")).toBe("11")
+  expect(await deployment.redis.zcard(themes)).toBe(10_001)
+  expect(await deployment.redis.zscore(themes, "t0-0")).toBe("2")
 })
 
 test("a batch that was applied is not applied again, and one that skips another is refused", async () => {
-  const each = await pipeline()
-  const keys = streamKeys(each.prefix, 0)
-  await each.redis.xgroup("CREATE", keys.events, "actors", "0", "MKSTREAM")
-  await each.redis.hset(keys.state, "epoch", 1, "applied", "0-0")
+  const deployment = await freshDeployment()
+  const keys = streamKeys(deployment.prefix, 0)
+  await deployment.redis.xgroup("CREATE", keys.events, "actors", "0", "MKSTREAM")
+  await deployment.redis.hset(keys.state, "epoch", 1, "applied", "0-0")
   const apply = (from: string, to: string, epoch = 1) =>
-    applyTotals(each.redis, {
-      prefix: each.prefix,
+    applyTotals(deployment.redis, {
+      prefix: deployment.prefix,
       partition: 0,
       epoch,
       move: { from, to },
-      totals: aggregate([event()], each.calendar),
-      calendar: each.calendar,
+      totals: aggregate([event()], deployment.calendar),
+      calendar: deployment.calendar,
       now: Date.now(),
     })
   expect(await apply("0-0", "5-0")).toBe(1)
   expect(await apply("0-0", "5-0")).toBeNull()
   await expect(apply("4-0", "9-0")).rejects.toThrow(/FENCED/)
   await expect(apply("5-0", "9-0", 2)).rejects.toThrow(/FENCED/)
-  expect((await run(each.figures.stats("main", "day"))).total_events).toBe(1)
+  expect((await run(deployment.figures.stats("main", "day"))).total_events).toBe(1)
 })

@@ -9,11 +9,11 @@ import { decodePayload } from "../../src/domain/event.ts"
 import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/write/batchWriter.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
-import { PARTITIONS, type Pipeline, pipeline, run } from "../support/pipeline.ts"
+import { type Deployment, freshDeployment, PARTITIONS, run } from "../support/deployment.ts"
 
-const entriesAfter = async (each: Pipeline, partition: number, after: string, most: number) => {
-  const { events } = streamKeys(each.prefix, partition)
-  const found = await each.redis.xrange(events, after === "0-0" ? "-" : `(${after}`, "+", "COUNT", most)
+const entriesAfter = async (deployment: Deployment, partition: number, after: string, most: number) => {
+  const { events } = streamKeys(deployment.prefix, partition)
+  const found = await deployment.redis.xrange(events, after === "0-0" ? "-" : `(${after}`, "+", "COUNT", most)
   return found.map(([streamId, fields]): BatchEntry => {
     const event = decodePayload(fields[1] ?? "")
     if (typeof event === "string") throw new Error(event)
@@ -22,16 +22,16 @@ const entriesAfter = async (each: Pipeline, partition: number, after: string, mo
 }
 
 test("an entry whose owners were killed after its commit, however often, gets its figures and is no dead letter", async () => {
-  const each = await pipeline()
-  for (let i = 0; i < 10; i++) await each.send({ event_type: "page_view", visitor_id: randomUUID() })
+  const deployment = await freshDeployment()
+  for (let i = 0; i < 10; i++) await deployment.send({ event_type: "page_view", visitor_id: randomUUID() })
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    const { epoch } = await run(acquireEpoch(each.postgres, partition))
-    const entries = await entriesAfter(each, partition, "0-0", 100)
-    await run(writeBatch(each.postgres, { partition, epoch, entries, calendar: each.calendar }))
+    const { epoch } = await run(acquireEpoch(deployment.postgres, partition))
+    const entries = await entriesAfter(deployment, partition, "0-0", 100)
+    await run(writeBatch(deployment.postgres, { partition, epoch, entries, calendar: deployment.calendar }))
     const first = entries[0]?.streamId ?? ""
     // What several owners leave that were killed while they processed the first entry alone.
-    const { state } = streamKeys(each.prefix, partition)
-    await each.redis.hset(state, {
+    const { state } = streamKeys(deployment.prefix, partition)
+    await deployment.redis.hset(state, {
       head: first,
       deliveries: 6,
       tried_from: first,
@@ -39,10 +39,10 @@ test("an entry whose owners were killed after its commit, however often, gets it
       attempts: 3,
     })
   }
-  each.startNode()
-  await each.drained()
-  expect(await each.rowCount()).toBe(10)
-  expect(await run(each.figures.stats("main", "day"))).toMatchObject({
+  deployment.startNode()
+  await deployment.drained()
+  expect(await deployment.rowCount()).toBe(10)
+  expect(await run(deployment.figures.stats("main", "day"))).toMatchObject({
     total_events: 10,
     unique_visitors: 10,
   })
@@ -52,7 +52,7 @@ type Step = "own" | "take over" | "read" | "write" | "apply"
 
 /** An actor as a list of steps: what it holds between them is all that a crash can take. */
 class SteppedActor {
-  readonly #each: Pipeline
+  readonly #deployment: Deployment
   #epoch = 0
   #position = ""
   #batch: ReadonlyArray<BatchEntry> = []
@@ -61,8 +61,8 @@ class SteppedActor {
   #stored = "0-0"
   #moved: string | null = null
 
-  constructor(each: Pipeline) {
-    this.#each = each
+  constructor(deployment: Deployment) {
+    this.#deployment = deployment
   }
 
   /** Forgets everything, as a process that died. */
@@ -87,8 +87,8 @@ class SteppedActor {
   }
 
   async #do(step: Step): Promise<Step> {
-    const each = this.#each
-    const { prefix, redis, metrics, postgres, calendar } = each
+    const deployment = this.#deployment
+    const { prefix, redis, metrics, postgres, calendar } = deployment
     switch (step) {
       case "own": {
         const acquired = await run(acquireEpoch(postgres, 0))
@@ -105,7 +105,7 @@ class SteppedActor {
         return "read"
       }
       case "read": {
-        this.#batch = await entriesAfter(each, 0, this.#position, 7)
+        this.#batch = await entriesAfter(deployment, 0, this.#position, 7)
         return this.#batch.length > 0 ? "write" : "read"
       }
       case "write": {
@@ -150,8 +150,8 @@ test("two actors, stepped, stopped and crashed in any order, count each event on
   )
   await fc.assert(
     fc.asyncProperty(fc.array(action, { minLength: 10, maxLength: 60 }), async (actions) => {
-      const each = await pipeline()
-      const actors = [new SteppedActor(each), new SteppedActor(each)] as const
+      const deployment = await freshDeployment()
+      const actors = [new SteppedActor(deployment), new SteppedActor(deployment)] as const
       const ids = Array.from({ length: 16 }, () => randomUUID())
       const brought = new Set<number>()
       let expected = 0
@@ -161,7 +161,7 @@ test("two actors, stepped, stopped and crashed in any order, count each event on
         else {
           for (const key of done.keys) {
             const id = key === null ? "null" : `"${ids[key]}"`
-            await each.appendPayload(
+            await deployment.appendPayload(
               0,
               `[1,"main",${id},"${randomUUID()}","page_view",${Date.now()},null,null,null]`,
             )
@@ -170,12 +170,12 @@ test("two actors, stepped, stopped and crashed in any order, count each event on
           }
         }
       }
-      for (let i = 0; i < 400 && (await each.backlog()) > 0; i++) await actors[0].step(false)
-      expect(await each.backlog()).toBe(0)
-      expect(await each.rowCount()).toBe(expected)
-      const day = each.calendar.dayOf(Date.now())
-      const { totals } = figureKeys(each.prefix, 0, "main").period(day)
-      expect(Number((await each.redis.hget(totals, "events")) ?? 0)).toBe(expected)
+      for (let i = 0; i < 400 && (await deployment.backlog()) > 0; i++) await actors[0].step(false)
+      expect(await deployment.backlog()).toBe(0)
+      expect(await deployment.rowCount()).toBe(expected)
+      const day = deployment.calendar.dayOf(Date.now())
+      const { totals } = figureKeys(deployment.prefix, 0, "main").period(day)
+      expect(Number((await deployment.redis.hget(totals, "events")) ?? 0)).toBe(expected)
     }),
     { numRuns: 25, endOnFailure: true },
   )

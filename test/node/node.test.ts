@@ -8,7 +8,7 @@ import { fingerprint, partitionOf } from "../../src/domain/visitor.ts"
 import { type CommandStores, withStores } from "../../src/node/openStores.ts"
 import { figureKeys } from "../../src/stores/redisKeys.ts"
 import { eventually } from "../support/index.ts"
-import { node, quietly, settings } from "../support/node.ts"
+import { quietly, runNode, settings } from "../support/node.ts"
 
 const command = <A, E>(
   config: AppConfig,
@@ -16,26 +16,26 @@ const command = <A, E>(
 ) => Effect.runPromise(quietly(Effect.scoped(Effect.flatMap(withStores(config), body))))
 
 test("an event goes the whole way: figures, rows, metrics, dashboards", async () => {
-  const each = await node(await settings())
+  const node = await runNode(await settings())
   const frames: Array<{ type: string; site?: string; page_url?: string }> = []
-  const socket = new WebSocket(`${each.base.replace("http", "ws")}/ws/analytics`)
+  const socket = new WebSocket(`${node.base.replace("http", "ws")}/ws/analytics`)
   socket.onmessage = ({ data }) => frames.push(JSON.parse(String(data)))
   onTestFinished(() => socket.close())
   await eventually(() => expect(frames[0]?.type).toBe("initial_stats"))
-  expect(await each.post({ event_type: "page_view", page_url: "/cv?x=1", visitor_id: randomUUID() })).toBe(
+  expect(await node.post({ event_type: "page_view", page_url: "/cv?x=1", visitor_id: randomUUID() })).toBe(
     201,
   )
-  expect(await each.post({ event_type: "letter_generate", event_data: { letter_type: "motivation" } })).toBe(
+  expect(await node.post({ event_type: "letter_generate", event_data: { letter_type: "motivation" } })).toBe(
     201,
   )
   await eventually(() =>
     expect(frames).toContainEqual(expect.objectContaining({ type: "page_view", page_url: "/cv?x=1" })),
   )
   await eventually(async () =>
-    expect(await each.data("stats")).toMatchObject({ total_events: 2, letters_generated: 1 }),
+    expect(await node.data("stats")).toMatchObject({ total_events: 2, letters_generated: 1 }),
   )
-  expect(await each.data("timeline")).toHaveLength(2)
-  const { text } = await each.get("/metrics")
+  expect(await node.data("timeline")).toHaveLength(2)
+  const { text } = await node.get("/metrics")
   for (const line of [
     'maicivy_events_total{event_type="page_view"} 1',
     'maicivy_page_views_total{path="/cv"} 1',
@@ -49,18 +49,18 @@ test("an event goes the whole way: figures, rows, metrics, dashboards", async ()
     expect(text).toContain(line)
   }
   expect(text).toMatch(/^process_start_time_seconds \d/m)
-  expect((await each.get("/ready")).status).toBe(200)
+  expect((await node.get("/ready")).status).toBe(200)
 })
 
 test("a node without http answers only what operators ask; one without actors leaves events to others", async () => {
   const config = await settings()
-  const front = await node({ ...config, roles: ["http"] })
+  const front = await runNode({ ...config, roles: ["http"] })
   expect(await front.post({ event_type: "page_view" })).toBe(201)
   expect(await front.data("stats")).toMatchObject({ total_events: 0 })
   await expect(
     command(config, (stores) => rebuild(config, stores, { partitions: 3, timeZone: null })),
   ).rejects.toThrow(/1 node\(s\) run/)
-  const back = await node({ ...config, roles: ["actors"] })
+  const back = await runNode({ ...config, roles: ["actors"] })
   await eventually(async () => expect(await front.data("stats")).toMatchObject({ total_events: 1 }))
   expect(await back.post({ event_type: "page_view" })).toBe(404)
   for (const path of ["/health", "/ready", "/metrics"]) expect((await back.get(path)).status).toBe(200)
@@ -70,18 +70,18 @@ test("a node without http answers only what operators ask; one without actors le
 
 test("a visitor is exported and erased wherever it is known", async () => {
   const config = await settings()
-  const each = await node(config)
+  const node = await runNode(config)
   const visitor = randomUUID()
   for (const site of ["main", "blog"]) {
-    expect(await each.post({ event_type: "page_view", visitor_id: visitor, site })).toBe(201)
-    expect(await each.post({ event_type: "page_view", site })).toBe(201)
+    expect(await node.post({ event_type: "page_view", visitor_id: visitor, site })).toBe(201)
+    expect(await node.post({ event_type: "page_view", site })).toBe(201)
   }
-  await eventually(async () => expect((await each.admin("GET", visitor)).body.data).toHaveLength(2))
-  expect(await each.admin("DELETE", visitor)).toMatchObject({ status: 200, body: { data: { deleted: 2 } } })
-  expect((await each.admin("GET", visitor)).body.data).toEqual([])
-  expect(await each.data("timeline")).toHaveLength(1)
+  await eventually(async () => expect((await node.admin("GET", visitor)).body.data).toHaveLength(2))
+  expect(await node.admin("DELETE", visitor)).toMatchObject({ status: 200, body: { data: { deleted: 2 } } })
+  expect((await node.admin("GET", visitor)).body.data).toEqual([])
+  expect(await node.data("timeline")).toHaveLength(1)
   await eventually(async () =>
-    expect(await each.data("realtime")).toMatchObject({ current_visitors: 1, unique_today: 2 }),
+    expect(await node.data("realtime")).toMatchObject({ current_visitors: 1, unique_today: 2 }),
   )
   await command(config, ({ redis }) =>
     Effect.promise(async () => {
@@ -95,7 +95,7 @@ test("a visitor is exported and erased wherever it is known", async () => {
 
 test("the number of partitions and the time zone are changed by a rebuild, with equal figures", async () => {
   const config = await settings()
-  const before = await node(config)
+  const before = await runNode(config)
   const visitors = Array.from({ length: 20 }, () => randomUUID())
   for (const [i, visitor_id] of [...visitors, ...visitors].entries()) {
     expect(await before.post({ event_type: i % 4 === 0 ? "letter_generate" : "page_view", visitor_id })).toBe(
@@ -111,8 +111,8 @@ test("the number of partitions and the time zone are changed by a rebuild, with 
   ).rejects.toThrow(/stop every node/)
   await before.stop()
   await command(config, (stores) => rebuild(config, stores, { partitions: 5, timeZone: "Europe/Paris" }))
-  await expect(node(config)).rejects.toThrow(/PARTITIONS is 2/)
-  const after = await node({ ...config, partitions: 5, timeZone: "Europe/Paris" })
+  await expect(runNode(config)).rejects.toThrow(/PARTITIONS is 2/)
+  const after = await runNode({ ...config, partitions: 5, timeZone: "Europe/Paris" })
   expect(await after.data("stats?period=month")).toEqual(figures)
   expect(await after.post({ event_type: "page_view", visitor_id: visitors[0] })).toBe(201)
   await eventually(async () =>
@@ -122,28 +122,28 @@ test("the number of partitions and the time zone are changed by a rebuild, with 
 
 test("a rebuild and a retention by command run beside a node", async () => {
   const config = await settings()
-  const each = await node(config)
+  const node = await runNode(config)
   for (const days of [0, 1, 5, 6]) {
-    expect(await each.post({ event_type: "page_view", timestamp: Date.now() - days * 86_400_000 })).toBe(201)
+    expect(await node.post({ event_type: "page_view", timestamp: Date.now() - days * 86_400_000 })).toBe(201)
   }
-  await eventually(async () => expect(await each.data("timeline")).toHaveLength(4))
+  await eventually(async () => expect(await node.data("timeline")).toHaveLength(4))
   await command(config, (stores) => rebuild(config, stores, { partitions: null, timeZone: null }))
-  expect(await each.data("stats")).toMatchObject({ total_events: 1, unique_visitors: 1 })
+  expect(await node.data("stats")).toMatchObject({ total_events: 1, unique_visitors: 1 })
   const run = (dryRun: boolean) =>
     command(config, (stores) => retain(config, stores, { dryRun, dropPartitions: true, retentionDays: 3 }))
   const plan = await run(true)
   expect(plan).toMatchObject({ skipped: false, rows: 2 })
   expect(describeRetention(plan)).toMatch(/2 events before .* would go\.$/)
   expect(await run(false)).toMatchObject({ rows: 2 })
-  await eventually(async () => expect(await each.data("timeline")).toHaveLength(2))
+  await eventually(async () => expect(await node.data("timeline")).toHaveLength(2))
 })
 
 test("a store that does not answer is named with the reason, without its password", async () => {
   const redis = await settings({ redisUrl: "redis://:secret@127.0.0.1:1" })
-  const first = await node(redis).catch((error: unknown) => String(error))
+  const first = await runNode(redis).catch((error: unknown) => String(error))
   expect(first).toMatch(/REDIS_URL redis:\/\/127\.0\.0\.1:1 cannot be used: .*ECONNREFUSED.*\.$/)
   const database = await settings({ databaseUrl: "postgres://user:secret@127.0.0.1:1/events" })
-  const second = await node(database).catch((error: unknown) => String(error))
+  const second = await runNode(database).catch((error: unknown) => String(error))
   expect(second).toMatch(
     /DATABASE_URL postgres:\/\/127\.0\.0\.1:1\/events cannot be used: .*ECONNREFUSED.*\.$/,
   )

@@ -9,37 +9,43 @@ import { dropFigures, rebuildPartition } from "../../src/rebuild/partition.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
+import {
+  crashBeforeFigures,
+  type Deployment,
+  freshDeployment,
+  PARTITIONS,
+  run,
+} from "../support/deployment.ts"
 import { eventually } from "../support/index.ts"
-import { crashBeforeFigures, PARTITIONS, type Pipeline, pipeline, run } from "../support/pipeline.ts"
 
-const rebuild = async (each: Pipeline, now = Date.now) => {
-  const reader = await each.scoped(connectRedis(each.redisSettings, "read", "test"))
+const rebuild = async (deployment: Deployment, now = Date.now) => {
+  const reader = await deployment.scoped(connectRedis(deployment.redisSettings, "read", "test"))
   await run(awaitReady(reader, 5000))
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    const log = makePartitionLog({ ...each, partition, reader })
-    await run(rebuildPartition({ ...each, partition, partitions: PARTITIONS, log, now }))
+    const log = makePartitionLog({ ...deployment, partition, reader })
+    await run(rebuildPartition({ ...deployment, partition, partitions: PARTITIONS, log, now }))
   }
 }
 
 /** Every figure of both sites. */
-const allFigures = async (each: Pipeline) =>
+const allFigures = async (deployment: Deployment) =>
   Promise.all(
     ["main", "blog"].flatMap((site) => [
-      run(each.figures.realtime(site)).then(({ timestamp: _, ...rest }) => rest),
+      run(deployment.figures.realtime(site)).then(({ timestamp: _, ...rest }) => rest),
       ...(["day", "week", "month"] as const).flatMap((period) => [
-        run(each.figures.stats(site, period)),
-        run(each.figures.themes(site, 20, period)),
-        run(each.figures.letters(site, period)),
+        run(deployment.figures.stats(site, period)),
+        run(deployment.figures.themes(site, 20, period)),
+        run(deployment.figures.letters(site, period)),
       ]),
-      run(each.figures.themes(site, 20, null)),
+      run(deployment.figures.themes(site, 20, null)),
     ]),
   )
 
-const sendMixed = async (each: Pipeline, count: number) => {
+const sendMixed = async (deployment: Deployment, count: number) => {
   const visitors = Array.from({ length: 40 }, () => randomUUID())
   await Promise.all(
     Array.from({ length: count }, (_, i) =>
-      each.send({
+      deployment.send({
         event_type: ["page_view", "cv_theme_change", "letter_generate", "button_click"][i % 4],
         event_data: { theme: `theme-${i % 7}`, letter_type: i % 3 === 0 ? "motivation" : "anti_motivation" },
         visitor_id: visitors[(i * 7) % 40],
@@ -51,199 +57,205 @@ const sendMixed = async (each: Pipeline, count: number) => {
 }
 
 test("rebuilt figures equal the ones that were, keys and lifetimes included", async () => {
-  const each = await pipeline({ timeZone: "Asia/Kolkata" })
-  const node = each.startNode()
-  await sendMixed(each, 400)
-  await each.drained()
+  const deployment = await freshDeployment({ timeZone: "Asia/Kolkata" })
+  const node = deployment.startNode()
+  await sendMixed(deployment, 400)
+  await deployment.drained()
   await node.stop()
-  const before = await allFigures(each)
+  const before = await allFigures(deployment)
   const keys = async () => {
-    const found = (await each.redis.keys(`${each.prefix}:{*}:*`)).sort()
-    return Promise.all(found.map(async (key) => [key, await each.redis.type(key)]))
+    const found = (await deployment.redis.keys(`${deployment.prefix}:{*}:*`)).sort()
+    return Promise.all(found.map(async (key) => [key, await deployment.redis.type(key)]))
   }
   const keysBefore = (await keys()).filter(([key]) => !key?.endsWith(":lease"))
-  await rebuild(each)
-  expect(await allFigures(each)).toEqual(before)
+  await rebuild(deployment)
+  expect(await allFigures(deployment)).toEqual(before)
   expect(await keys()).toEqual(keysBefore)
 })
 
 test("figures that Redis lost come back, and wrong ones are righted", async () => {
-  const each = await pipeline()
-  const node = each.startNode()
-  await sendMixed(each, 300)
-  await each.drained()
+  const deployment = await freshDeployment()
+  const node = deployment.startNode()
+  await sendMixed(deployment, 300)
+  await deployment.drained()
   await node.stop()
-  const before = await allFigures(each)
-  const day = each.calendar.dayOf(Date.now())
-  await each.redis.del(figureKeys(each.prefix, 0, "main").period(day).totals)
-  await each.redis.hincrby(figureKeys(each.prefix, 1, "main").period(day).totals, "events", 5)
-  await each.redis.zincrby(figureKeys(each.prefix, 1, "blog").themes, 3, "made up")
-  expect(await allFigures(each)).not.toEqual(before)
-  await rebuild(each)
-  expect(await allFigures(each)).toEqual(before)
+  const before = await allFigures(deployment)
+  const day = deployment.calendar.dayOf(Date.now())
+  await deployment.redis.del(figureKeys(deployment.prefix, 0, "main").period(day).totals)
+  await deployment.redis.hincrby(figureKeys(deployment.prefix, 1, "main").period(day).totals, "events", 5)
+  await deployment.redis.zincrby(figureKeys(deployment.prefix, 1, "blog").themes, 3, "made up")
+  expect(await allFigures(deployment)).not.toEqual(before)
+  await rebuild(deployment)
+  expect(await allFigures(deployment)).toEqual(before)
 })
 
 test("events that arrive during a rebuild are counted once", async () => {
-  const each = await pipeline()
-  each.startNode()
-  await sendMixed(each, 200)
+  const deployment = await freshDeployment()
+  deployment.startNode()
+  await sendMixed(deployment, 200)
   const sending = (async () => {
-    for (let i = 0; i < 30; i++) await sendMixed(each, 20)
+    for (let i = 0; i < 30; i++) await sendMixed(deployment, 20)
   })()
-  await rebuild(each)
-  await rebuild(each)
+  await rebuild(deployment)
+  await rebuild(deployment)
   await sending
-  await each.drained()
-  const [today] = await Promise.all([allFigures(each)])
-  await rebuild(each)
-  await each.drained()
-  expect(await allFigures(each)).toEqual(today)
-  expect(await each.rowCount()).toBe(800)
+  await deployment.drained()
+  const [today] = await Promise.all([allFigures(deployment)])
+  await rebuild(deployment)
+  await deployment.drained()
+  expect(await allFigures(deployment)).toEqual(today)
+  expect(await deployment.rowCount()).toBe(800)
 })
 
 test("visitors of a period whose raw events are partly gone keep their number", async () => {
-  const each = await pipeline()
-  const node = each.startNode()
-  await sendMixed(each, 200)
-  await each.drained()
+  const deployment = await freshDeployment()
+  const node = deployment.startNode()
+  await sendMixed(deployment, 200)
+  await deployment.drained()
   await node.stop()
-  const before = await run(each.figures.stats("main", "month"))
-  const gone = each.calendar.startOf(each.calendar.dayOf(Date.now() - 2 * 86_400_000))
-  await run(each.postgres.query("test", "DELETE FROM event_chunks WHERE last_at < $1", [new Date(gone)]))
-  await run(each.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(gone)]))
-  await rebuild(each)
-  expect(await run(each.figures.stats("main", "month"))).toEqual(before)
+  const before = await run(deployment.figures.stats("main", "month"))
+  const gone = deployment.calendar.startOf(deployment.calendar.dayOf(Date.now() - 2 * 86_400_000))
+  await run(
+    deployment.postgres.query("test", "DELETE FROM event_chunks WHERE last_at < $1", [new Date(gone)]),
+  )
+  await run(deployment.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(gone)]))
+  await rebuild(deployment)
+  expect(await run(deployment.figures.stats("main", "month"))).toEqual(before)
 })
 
 describe("visitors of a period whose raw events are partly gone", () => {
   const newVisitors = (count: number) => Array.from({ length: count }, () => randomUUID())
 
-  const visit = async (each: Pipeline, visitors: ReadonlyArray<string>) => {
-    const node = each.startNode()
-    await Promise.all(visitors.map((visitor_id) => each.send({ event_type: "page_view", visitor_id })))
-    await each.drained()
+  const visit = async (deployment: Deployment, visitors: ReadonlyArray<string>) => {
+    const node = deployment.startNode()
+    await Promise.all(visitors.map((visitor_id) => deployment.send({ event_type: "page_view", visitor_id })))
+    await deployment.drained()
     await node.stop()
   }
 
-  const uniques = (each: Pipeline) =>
+  const uniques = (deployment: Deployment) =>
     Promise.all(
-      PERIODS.map(async (period) => (await run(each.figures.stats("main", period))).unique_visitors),
+      PERIODS.map(async (period) => (await run(deployment.figures.stats("main", period))).unique_visitors),
     )
 
   /** What retention does as today begins to expire: it keeps the numbers, and raw events up to now go. */
-  const expireEvents = async (each: Pipeline) => {
+  const expireEvents = async (deployment: Deployment) => {
     const now = Date.now()
     await run(
-      snapshotUniques(each.postgres, {
-        days: [each.calendar.dayOf(now)],
+      snapshotUniques(deployment.postgres, {
+        days: [deployment.calendar.dayOf(now)],
         cutoff: now,
-        calendar: each.calendar,
+        calendar: deployment.calendar,
         partitions: PARTITIONS,
-        uniquesOf: (site, partition, key) => uniquesOf(each, site, partition, key),
+        uniquesOf: (site, partition, key) => uniquesOf(deployment, site, partition, key),
       }),
     )
-    await run(each.postgres.query("test", "DELETE FROM event_chunks"))
-    await run(each.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(now)]))
+    await run(deployment.postgres.query("test", "DELETE FROM event_chunks"))
+    await run(deployment.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(now)]))
   }
 
-  const keysOf = async (each: Pipeline) => {
+  const keysOf = async (deployment: Deployment) => {
     // Current visitors are kept for some minutes from when they were written last.
-    const keys = (await each.redis.keys(`${each.prefix}:{*}:main:*`))
+    const keys = (await deployment.redis.keys(`${deployment.prefix}:{*}:main:*`))
       .filter((key) => !key.endsWith(":active"))
       .sort()
-    return Promise.all(keys.map(async (key) => ({ key, expires: await each.redis.expiretime(key) })))
+    return Promise.all(keys.map(async (key) => ({ key, expires: await deployment.redis.expiretime(key) })))
   }
 
   test("are joined by those whose events are left, after Redis lost everything", async () => {
-    const each = await pipeline()
+    const deployment = await freshDeployment()
     const [gone, left, late] = [newVisitors(30), newVisitors(40), newVisitors(20)]
-    await visit(each, gone)
-    await expireEvents(each)
-    await visit(each, left)
-    for (let partition = 0; partition < PARTITIONS; partition++) await run(dropFigures(each, partition))
-    await visit(each, late)
-    await rebuild(each)
+    await visit(deployment, gone)
+    await expireEvents(deployment)
+    await visit(deployment, left)
+    for (let partition = 0; partition < PARTITIONS; partition++) await run(dropFigures(deployment, partition))
+    await visit(deployment, late)
+    await rebuild(deployment)
     // Those who are gone are a number, and nobody can tell whether those who are left were among them.
     const inPartition = (visitors: ReadonlyArray<string>, partition: number) =>
       visitors.filter((visitor) => partitionOf(visitor, PARTITIONS) === partition).length
     let expected = 0
     for (let partition = 0; partition < PARTITIONS; partition++)
       expected += Math.max(inPartition(gone, partition), inPartition([...left, ...late], partition))
-    expect(await uniques(each)).toEqual([expected, expected, expected])
-    await visit(each, [...left, ...late])
-    expect(await uniques(each)).toEqual([expected, expected, expected])
-    await visit(each, newVisitors(5))
-    expect(await uniques(each)).toEqual([expected + 5, expected + 5, expected + 5])
+    expect(await uniques(deployment)).toEqual([expected, expected, expected])
+    await visit(deployment, [...left, ...late])
+    expect(await uniques(deployment)).toEqual([expected, expected, expected])
+    await visit(deployment, newVisitors(5))
+    expect(await uniques(deployment)).toEqual([expected + 5, expected + 5, expected + 5])
     expect(
-      (await keysOf(each)).filter(({ key, expires }) => expires < 0 && !key.endsWith("main:themes")),
+      (await keysOf(deployment)).filter(({ key, expires }) => expires < 0 && !key.endsWith("main:themes")),
     ).toEqual([])
   })
 
   test.each(["exact", "closed", "estimated"])(
     "keep their number in %s figures, rebuilt twice",
     async (kind) => {
-      const each = await pipeline()
+      const deployment = await freshDeployment()
       const [gone, left] = [newVisitors(30), newVisitors(40)]
-      await visit(each, gone)
-      await expireEvents(each)
-      await visit(each, left)
-      const day = each.calendar.dayOf(Date.now())
-      const sets = await each.redis.keys(`${each.prefix}:{*}:main:*:visitors:*`)
+      await visit(deployment, gone)
+      await expireEvents(deployment)
+      await visit(deployment, left)
+      const day = deployment.calendar.dayOf(Date.now())
+      const sets = await deployment.redis.keys(`${deployment.prefix}:{*}:main:*:visitors:*`)
       // What time and numbers do: exact visitors go one set after the other once their period is closed, or all when
       // they are too many.
       const lost = kind === "closed" ? sets.length / 2 : kind === "estimated" ? sets.length : 0
-      if (lost > 0) await each.redis.del(...sets.slice(0, lost))
+      if (lost > 0) await deployment.redis.del(...sets.slice(0, lost))
       const now = () => Date.now() + (kind === "closed" ? 40 * 86_400_000 : 0)
       for (let partition = 0; partition < PARTITIONS && kind === "estimated"; partition++)
         for (const period of PERIODS)
-          await each.redis.hset(
-            figureKeys(each.prefix, partition, "main").period(periodKey(period, day)).totals,
+          await deployment.redis.hset(
+            figureKeys(deployment.prefix, partition, "main").period(periodKey(period, day)).totals,
             { estimated: 1 },
           )
-      const before = await keysOf(each)
-      await rebuild(each, now)
-      expect(await uniques(each)).toEqual([70, 70, 70])
-      if (kind !== "closed") expect(await keysOf(each)).toEqual(before)
-      await rebuild(each, now)
-      expect(await uniques(each)).toEqual([70, 70, 70])
+      const before = await keysOf(deployment)
+      await rebuild(deployment, now)
+      expect(await uniques(deployment)).toEqual([70, 70, 70])
+      if (kind !== "closed") expect(await keysOf(deployment)).toEqual(before)
+      await rebuild(deployment, now)
+      expect(await uniques(deployment)).toEqual([70, 70, 70])
       if (kind === "closed") return
-      await visit(each, [...gone, ...left])
-      expect(await uniques(each)).toEqual([70, 70, 70])
+      await visit(deployment, [...gone, ...left])
+      expect(await uniques(deployment)).toEqual([70, 70, 70])
     },
   )
 })
 
 test("visitors whose owner died before their figures are in a period whose raw events are partly gone", async () => {
-  const each = await pipeline()
-  const node = each.startNode()
-  const today = each.calendar.startOf(each.calendar.dayOf(Date.now()))
+  const deployment = await freshDeployment()
+  const node = deployment.startNode()
+  const today = deployment.calendar.startOf(deployment.calendar.dayOf(Date.now()))
   const send = (timestamp: number) =>
-    each.send({ event_type: "page_view", visitor_id: randomUUID(), timestamp })
+    deployment.send({ event_type: "page_view", visitor_id: randomUUID(), timestamp })
   for (let i = 0; i < 30; i++) await send(today - 1000 - i)
-  await each.drained()
+  await deployment.drained()
   await node.stop()
-  await run(each.postgres.query("test", "DELETE FROM event_chunks WHERE first_at < $1", [new Date(today)]))
-  await run(each.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(today)]))
+  await run(
+    deployment.postgres.query("test", "DELETE FROM event_chunks WHERE first_at < $1", [new Date(today)]),
+  )
+  await run(deployment.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(today)]))
   for (let i = 0; i < 20; i++) await send(Date.now())
-  for (let partition = 0; partition < PARTITIONS; partition++) await crashBeforeFigures(each, partition, 1000)
-  await rebuild(each)
+  for (let partition = 0; partition < PARTITIONS; partition++)
+    await crashBeforeFigures(deployment, partition, 1000)
+  await rebuild(deployment)
   const uniques = async (period: "week" | "month") =>
-    (await run(each.figures.stats("main", period))).unique_visitors
+    (await run(deployment.figures.stats("main", period))).unique_visitors
   // A week or month that began today has nobody of yesterday.
   const expected = (period: "week" | "month") =>
-    periodKey(period, each.calendar.dayOf(today)) === periodKey(period, each.calendar.dayOf(today - 1))
+    periodKey(period, deployment.calendar.dayOf(today)) ===
+    periodKey(period, deployment.calendar.dayOf(today - 1))
       ? 50
       : 20
   expect([await uniques("week"), await uniques("month")]).toEqual([expected("week"), expected("month")])
-  expect(await each.backlog()).toBe(0)
+  expect(await deployment.backlog()).toBe(0)
 })
 
 test("a partition with thousands of current visitors and themes is rebuilt", async () => {
-  const each = await pipeline()
-  const node = each.startNode()
+  const deployment = await freshDeployment()
+  const node = deployment.startNode()
   await Promise.all(
     Array.from({ length: 10_000 }, (_, i) =>
-      each.send({
+      deployment.send({
         event_type: "cv_theme_change",
         event_data: { theme: `theme ${i}` },
         visitor_id: randomUUID(),
@@ -251,37 +263,37 @@ test("a partition with thousands of current visitors and themes is rebuilt", asy
       }),
     ),
   )
-  await each.drained()
+  await deployment.drained()
   await node.stop()
-  const before = await run(each.figures.stats("main", "month"))
-  const current = (await run(each.figures.realtime("main"))).current_visitors
+  const before = await run(deployment.figures.stats("main", "month"))
+  const current = (await run(deployment.figures.realtime("main"))).current_visitors
   expect(current).toBeGreaterThan(6000)
-  await rebuild(each)
-  expect(await run(each.figures.stats("main", "month"))).toEqual(before)
-  expect((await run(each.figures.realtime("main"))).current_visitors).toBe(current)
+  await rebuild(deployment)
+  expect(await run(deployment.figures.stats("main", "month"))).toEqual(before)
+  expect((await run(deployment.figures.realtime("main"))).current_visitors).toBe(current)
 })
 
 test("a rebuild keeps its partition though a renewal of its lease fails", async () => {
-  const each = await pipeline()
-  const { lease } = streamKeys(each.prefix, 0)
+  const deployment = await freshDeployment()
+  const { lease } = streamKeys(deployment.prefix, 0)
   let renewals = 0
   // The second renewal does not reach Redis.
-  const redis = new Proxy(each.redis, {
+  const redis = new Proxy(deployment.redis, {
     get: (target, name) => {
       if (name !== "set") return Reflect.get(target, name)
       return (...args: Parameters<typeof target.set>) =>
         ++renewals === 2 ? Promise.reject(new Error("Connection is closed.")) : target.set(...args)
     },
   })
-  const holder = new pg.Client(each.databaseUrl)
+  const holder = new pg.Client(deployment.databaseUrl)
   await holder.connect()
   // Nothing is read from Postgres meanwhile, so the rebuild takes as long as this.
   await holder.query("BEGIN; LOCK TABLE analytics_events IN ACCESS EXCLUSIVE MODE")
-  const reader = await each.scoped(connectRedis(each.redisSettings, "read", "test"))
-  const log = makePartitionLog({ ...each, partition: 0, reader })
+  const reader = await deployment.scoped(connectRedis(deployment.redisSettings, "read", "test"))
+  const log = makePartitionLog({ ...deployment, partition: 0, reader })
   const rebuilt = run(
     rebuildPartition({
-      ...each,
+      ...deployment,
       redis,
       log,
       partition: 0,
@@ -292,7 +304,7 @@ test("a rebuild keeps its partition though a renewal of its lease fails", async 
   )
   await eventually(async () => {
     expect(renewals).toBeGreaterThan(4)
-    expect(await each.redis.get(lease)).toMatch(/^rebuild/)
+    expect(await deployment.redis.get(lease)).toMatch(/^rebuild/)
   })
   await holder.query("COMMIT")
   await holder.end()

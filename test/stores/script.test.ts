@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
 import { encoded, Script, ScriptArguments } from "../../src/stores/script.ts"
-import { pipeline } from "../support/pipeline.ts"
+import { freshDeployment } from "../support/deployment.ts"
 
 /** RESP of an array's elements, as the client's own encoder would write them. */
 const resp = (values: ReadonlyArray<string | number>): string =>
@@ -41,7 +41,7 @@ test("arguments that were cleared take others", () => {
 })
 
 test("a script gets its keys and arguments, also from a server that does not know it yet", async () => {
-  const { redis } = await pipeline()
+  const { redis } = await freshDeployment()
   const script = new Script(`return { #KEYS, KEYS[1], #ARGV, ARGV[1], ARGV[3], '${crypto.randomUUID()}' }`)
   for (let i = 0; i < 2; i++) {
     const reply = await script.runEncoded(
@@ -55,7 +55,7 @@ test("a script gets its keys and arguments, also from a server that does not kno
 })
 
 test("a script that fails rejects with Redis' error", async () => {
-  const { redis } = await pipeline()
+  const { redis } = await freshDeployment()
   await expect(new Script("return redis.error_reply('FENCED by a test')").run(redis, [], [])).rejects.toThrow(
     /^FENCED by/,
   )

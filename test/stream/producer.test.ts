@@ -2,88 +2,95 @@ import { randomUUID } from "node:crypto"
 import { expect, test } from "vitest"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { listDeadLetters } from "../../src/stream/deadLetters.ts"
+import { freshDeployment, run } from "../support/deployment.ts"
 import { eventually, privateRedis } from "../support/index.ts"
-import { pipeline, run } from "../support/pipeline.ts"
 
 test("events of one turn are appended in order by one call, and answered when they are durable", async () => {
-  const each = await pipeline()
+  const deployment = await freshDeployment()
   const outcomes = await Promise.all(
-    ["a", "b", "c", "d"].map((payload, i) => each.appendPayload(i % 2, payload)),
+    ["a", "b", "c", "d"].map((payload, i) => deployment.appendPayload(i % 2, payload)),
   )
   expect(outcomes).toEqual([null, null, null, null])
-  const entries = await each.redis.xrange(streamKeys(each.prefix, 0).events, "-", "+")
+  const entries = await deployment.redis.xrange(streamKeys(deployment.prefix, 0).events, "-", "+")
   expect(entries.map(([, fields]) => fields)).toEqual([
     ["e", "a"],
     ["e", "c"],
   ])
-  const sizes = await each.metrics.appendBatchSize.get()
+  const sizes = await deployment.metrics.appendBatchSize.get()
   expect(sizes.values.find((value) => value.metricName?.endsWith("_count"))?.value).toBe(1)
 })
 
 test("a full backlog refuses events, and takes them again when there is room", async () => {
-  const each = await pipeline({ maxBacklog: 20 })
-  const fill = await Promise.all(Array.from({ length: 10 }, () => each.appendPayload(0, "{}")))
+  const deployment = await freshDeployment({ maxBacklog: 20 })
+  const fill = await Promise.all(Array.from({ length: 10 }, () => deployment.appendPayload(0, "{}")))
   expect(fill).toEqual(fill.map(() => null))
-  expect(await each.appendPayload(0, "{}")).toBe("BACKLOG_FULL")
-  expect(await each.appendPayload(1, "{}")).toBeNull()
-  await each.redis.xtrim(streamKeys(each.prefix, 0).events, "MAXLEN", 5)
-  expect(await each.appendPayload(0, "{}")).toBeNull()
+  expect(await deployment.appendPayload(0, "{}")).toBe("BACKLOG_FULL")
+  expect(await deployment.appendPayload(1, "{}")).toBeNull()
+  await deployment.redis.xtrim(streamKeys(deployment.prefix, 0).events, "MAXLEN", 5)
+  expect(await deployment.appendPayload(0, "{}")).toBeNull()
 })
 
 test("the fuller the streams, the longer events gather before they are sent", async () => {
-  const each = await pipeline({ maxBacklog: 20 })
+  const deployment = await freshDeployment({ maxBacklog: 20 })
   const calls = async () => {
-    const { values } = await each.metrics.appendBatchSize.get()
+    const { values } = await deployment.metrics.appendBatchSize.get()
     return values.find((value) => value.metricName?.endsWith("_count"))?.value
   }
   /** Two events of different turns, neither of which waits for the other's answer. */
   const appendTwo = async () => {
-    const first = each.appendPayload(0, "{}")
+    const first = deployment.appendPayload(0, "{}")
     await new Promise((resolve) => setImmediate(resolve))
-    expect(await Promise.all([first, each.appendPayload(0, "{}")])).toEqual([null, null])
+    expect(await Promise.all([first, deployment.appendPayload(0, "{}")])).toEqual([null, null])
   }
   await appendTwo()
   expect(await calls()).toBe(2)
-  await Promise.all(Array.from({ length: 6 }, () => each.appendPayload(0, "{}")))
+  await Promise.all(Array.from({ length: 6 }, () => deployment.appendPayload(0, "{}")))
   expect(await calls()).toBe(3)
   await appendTwo()
   expect(await calls()).toBe(4)
 })
 
 test("more events than one call may carry are all appended", async () => {
-  const each = await pipeline()
-  const outcomes = await Promise.all(Array.from({ length: 2500 }, (_, i) => each.appendPayload(0, String(i))))
+  const deployment = await freshDeployment()
+  const outcomes = await Promise.all(
+    Array.from({ length: 2500 }, (_, i) => deployment.appendPayload(0, String(i))),
+  )
   expect(outcomes.every((outcome) => outcome === null)).toBe(true)
-  await each.producer.drain()
-  expect(await each.redis.xlen(streamKeys(each.prefix, 0).events)).toBe(2500)
+  await deployment.producer.drain()
+  expect(await deployment.redis.xlen(streamKeys(deployment.prefix, 0).events)).toBe(2500)
 })
 
 test("a Redis that is killed refuses events at once, loses none that it took, and takes events again", async () => {
   const redis = await privateRedis({ fsync: "always" })
-  const each = await pipeline({ redisUrl: redis.url })
+  const deployment = await freshDeployment({ redisUrl: redis.url })
   const accepted: Array<string> = []
   const append = async () => {
     const payload = randomUUID()
-    const outcome = await each.appendPayload(0, payload)
+    const outcome = await deployment.appendPayload(0, payload)
     if (outcome === null) accepted.push(payload)
     return outcome
   }
   for (let i = 0; i < 100; i++) await append()
   redis.kill()
   await eventually(async () => expect(await append()).toBe("STREAM_UNAVAILABLE"))
-  expect(each.failures.length).toBeGreaterThan(0)
+  expect(deployment.failures.length).toBeGreaterThan(0)
   await eventually(async () => expect(await append()).toBeNull(), { timeout: 20_000 })
-  const stored = await eventually(() => each.redis.xrange(streamKeys(each.prefix, 0).events, "-", "+"))
+  const stored = await eventually(() =>
+    deployment.redis.xrange(streamKeys(deployment.prefix, 0).events, "-", "+"),
+  )
   const payloads = new Set(stored.map(([, fields]) => fields[1]))
   expect(accepted.filter((payload) => !payloads.has(payload))).toEqual([])
 })
 
 test("a Redis that is out of memory refuses events, and actors free it again", async () => {
   const redis = await privateRedis({ maxMemoryBytes: 6 * 1024 * 1024 })
-  const each = await pipeline({ redisUrl: redis.url })
+  const deployment = await freshDeployment({ redisUrl: redis.url })
   let taken = 0
   const fill = async () => {
-    const outcome = await each.send({ event_type: "page_view", event_data: { filler: "x".repeat(8000) } })
+    const outcome = await deployment.send({
+      event_type: "page_view",
+      event_data: { filler: "x".repeat(8000) },
+    })
     if (outcome === null) taken++
     return outcome
   }
@@ -91,11 +98,11 @@ test("a Redis that is out of memory refuses events, and actors free it again", a
     const outcomes = await Promise.all(Array.from({ length: 50 }, fill))
     expect(outcomes).toContain("STREAM_UNAVAILABLE")
   })
-  each.startNode()
-  await each.drained()
+  deployment.startNode()
+  await deployment.drained()
   await eventually(async () => expect(await fill()).toBeNull())
-  await each.drained()
-  expect(await each.rowCount()).toBe(taken)
-  expect((await run(each.figures.stats("main", "day"))).total_events).toBe(taken)
-  expect(await run(listDeadLetters({ ...each, partitions: 2 }, 1))).toEqual([])
+  await deployment.drained()
+  expect(await deployment.rowCount()).toBe(taken)
+  expect((await run(deployment.figures.stats("main", "day"))).total_events).toBe(taken)
+  expect(await run(listDeadLetters({ ...deployment, partitions: 2 }, 1))).toEqual([])
 })

@@ -26,7 +26,7 @@ export const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   effect.pipe(Effect.provide(Logger.layer([])))
 
 /** A node within this process, stopped after the test. */
-export const node = async (config: AppConfig) => {
+export const runNode = async (config: AppConfig) => {
   const scope = Effect.runSync(Scope.make())
   let stopped: Promise<void> | null = null
   const stop = () => {

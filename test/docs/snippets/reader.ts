@@ -9,7 +9,7 @@ import { Redis } from "ioredis"
 import { onTestFinished } from "vitest"
 import { streamKeys } from "../../../src/stores/redisKeys.ts"
 import { eventually, freshDatabase, temporaryFolder } from "../../support/index.ts"
-import { node, settings, TOKEN } from "../../support/node.ts"
+import { runNode, settings, TOKEN } from "../../support/node.ts"
 import { ROOT } from "../documents.ts"
 
 /** How a block ended. */
@@ -208,7 +208,7 @@ const seedDeadLetters = async (redisUrl: string, prefix: string, text: string): 
 /** A reader of a text, with a node of its own that is stopped after the test. */
 export const reader = async (text: string): Promise<Reader> => {
   const config = await settings({ adminToken: TOKEN })
-  const { base } = await node(config)
+  const { base } = await runNode(config)
   const folder = checkout()
   const redisUrl = config.redisUrl ?? ""
   const log = join(folder, "access.log")

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest"
 import { STATUS } from "../../../src/server/http/problem.ts"
 import type { Services } from "../../../src/server/services/services.ts"
 import { eventually } from "../../support/index.ts"
-import { node, settings, TOKEN } from "../../support/node.ts"
+import { runNode, settings, TOKEN } from "../../support/node.ts"
 import { RawConnection } from "../../support/rawClient.ts"
 import {
   ADMIN_TOKEN,
@@ -90,7 +90,7 @@ const rawRequest = (method: string, path: string, lines: ReadonlyArray<string>, 
 
 /** What a real node answers when all is well, and when the client is to blame. */
 const ofARealNode = async (): Promise<Recorder> => {
-  const { base } = await node(await settings())
+  const { base } = await runNode(await settings())
   const recorder = await Recorder.of(base)
   const ask = (method: string, path: string, init?: RequestInit) => recorder.ask(base, method, path, init)
   const visitor = randomUUID()
@@ -321,7 +321,7 @@ describe("every answer", () => {
 
 describe("every frame of the WebSocket", () => {
   test("is as the OpenAPI document says", async () => {
-    const { base } = await node(await settings({ liveEventsPerSecond: 2 }))
+    const { base } = await runNode(await settings({ liveEventsPerSecond: 2 }))
     const { contract } = await Recorder.of(base)
     const types = new Set<string>()
     const violations: Array<string> = []

@@ -16,7 +16,7 @@ import {
 import { ROOT } from "../../docs/documents.ts"
 import { freePort } from "../../support/freePort.ts"
 import { eventually, privateRedis } from "../../support/index.ts"
-import { node, settings, TOKEN } from "../../support/node.ts"
+import { runNode, settings, TOKEN } from "../../support/node.ts"
 import { serve } from "../../support/server.ts"
 
 const deploymentAt = (url: string, given: Partial<Deployment> = {}): Deployment => ({
@@ -51,7 +51,7 @@ const fake = async (listener: RequestListener): Promise<string> => {
 
 test("a deployment that is well is found so, and its event leaves one row less with the administration's token", async () => {
   const config = await settings()
-  const { base, data } = await node(config)
+  const { base, data } = await runNode(config)
   const all = await findings(base, {
     stores: { redisUrl: config.redisUrl, databaseUrl: config.databaseUrl },
   })
@@ -72,7 +72,7 @@ test("a deployment that is well is found so, and its event leaves one row less w
 })
 
 test("with read-only no figure changes, and a site is asked by its name", async () => {
-  const { base, data } = await node(await settings())
+  const { base, data } = await runNode(await settings())
   expect(states(await findings(base, { readOnly: true }))).toMatchObject({
     WebSocket: "ok",
     event: "skipped",
@@ -84,7 +84,7 @@ test("with read-only no figure changes, and a site is asked by its name", async 
 })
 
 test("an event that is acknowledged and not processed is found", async () => {
-  const { base } = await node(await settings({ roles: ["http"] }))
+  const { base } = await runNode(await settings({ roles: ["http"] }))
   const all = await findings(base, { deployment: deploymentAt(base, { timeoutMs: 300 }) })
   expect(states(all)).toMatchObject({ event: "ok", "event to dashboard": "failed" })
 })
@@ -199,7 +199,7 @@ describe("the command", () => {
   }
 
   test("exits with 0 for a deployment that is well, and 1 for one that is not", async () => {
-    const { base } = await node(await settings())
+    const { base } = await runNode(await settings())
     const well = await doctor("--url", `${base}/`)
     expect(well).toMatchObject({ code: 0, stdout: expect.stringMatching(/✓ event to dashboard .* ms\)/) })
     expect(well.stdout).not.toContain("\u001b")

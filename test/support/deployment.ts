@@ -29,7 +29,7 @@ const testScope = () => {
     run(Effect.provideService(effect, Scope.Scope, scope))
 }
 
-export interface PipelineOptions {
+export interface DeploymentOptions {
   readonly redisUrl?: string
   readonly databaseUrl?: string
   readonly timeZone?: string
@@ -37,7 +37,7 @@ export interface PipelineOptions {
 }
 
 /** Prepared stores and all that works on them; nothing runs yet. */
-export const pipeline = async (options: PipelineOptions = {}) => {
+export const freshDeployment = async (options: DeploymentOptions = {}) => {
   const scoped = testScope()
   const metrics = new Metrics("test_")
   const calendar = new Calendar(options.timeZone ?? "UTC")
@@ -153,16 +153,22 @@ export const pipeline = async (options: PipelineOptions = {}) => {
   }
 }
 
-export type Pipeline = Awaited<ReturnType<typeof pipeline>>
+export type Deployment = Awaited<ReturnType<typeof freshDeployment>>
 
 /** Postgres' half of a batch, and then the crash: what an owner leaves that dies before it has told Redis. */
-export const crashBeforeFigures = async (each: Pipeline, partition: number, most: number) => {
-  const { epoch } = await run(acquireEpoch(each.postgres, partition))
-  const found = await each.redis.xrange(streamKeys(each.prefix, partition).events, "-", "+", "COUNT", most)
+export const crashBeforeFigures = async (deployment: Deployment, partition: number, most: number) => {
+  const { epoch } = await run(acquireEpoch(deployment.postgres, partition))
+  const found = await deployment.redis.xrange(
+    streamKeys(deployment.prefix, partition).events,
+    "-",
+    "+",
+    "COUNT",
+    most,
+  )
   const entries = found.map(([streamId, fields]) => {
     const event = decodePayload(fields[1] ?? "")
     if (typeof event === "string") throw new Error(event)
     return { streamId, event }
   })
-  await run(writeBatch(each.postgres, { partition, epoch, entries, calendar: each.calendar }))
+  await run(writeBatch(deployment.postgres, { partition, epoch, entries, calendar: deployment.calendar }))
 }
