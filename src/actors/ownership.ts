@@ -1,6 +1,7 @@
 /** Who owns which partition: live nodes by heartbeat, one preferred owner a partition, and a lease for the handover. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { fnv1a, mix } from "../domain/hash.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
@@ -21,14 +22,8 @@ export const hasActors = (node: string): boolean => !node.startsWith(HTTP_ONLY)
 const heartbeatScript = Script.load(new URL("./lua/heartbeat.lua", import.meta.url))
 const leaseScript = Script.load(new URL("./lua/lease.lua", import.meta.url))
 
-/** A 32-bit hash of a pair, FNV-1a with the finaliser of MurmurHash3. */
-const weight = (node: string, partition: number): number => {
-  let hash = 0x811c9dc5
-  for (const char of `${partition}:${node}`) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193)
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
-}
+/** How much a node wants a partition. */
+const weight = (node: string, partition: number): number => mix(fnv1a(`${partition}:${node}`))
 
 /**
  * The node that should own each partition: rendezvous hashing (Thaler & Ravishankar, 1996), so that most partitions stay
