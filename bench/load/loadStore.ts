@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import { loadConfig } from "../../src/config/settings.ts"
 import { decodeEvent, Rejection, type StreamEvent } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
+import { DAY_MS } from "../../src/domain/time.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/write/batchWriter.ts"
 import { prepareStores, withStores } from "../../src/node/openStores.ts"
@@ -31,7 +32,6 @@ export interface LoadOptions {
   readonly ids: boolean
 }
 
-const DAY_MS = 86_400_000
 /** Entries of one batch of an actor under load. */
 const BATCH_ENTRIES = 1000
 const SESSIONS = 200

@@ -5,6 +5,7 @@
  */
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { DAY_MS } from "../../src/domain/time.ts"
 import { makeCorpus, writeCorpus } from "../load/corpus.ts"
 import { sendAtRate } from "../load/openLoop.ts"
 import { at, inWords, type Percentiles } from "../load/percentiles.ts"
@@ -27,7 +28,6 @@ import { openStores } from "../server/stores.ts"
 const OLDEST = 106
 const MIDDLE = 98
 const RETAINED = 90
-const DAY_MS = 86_400_000
 const CONNECTIONS = 128
 /** Ingest goes on before and after for as long, seconds. */
 const MARGIN_S = 1

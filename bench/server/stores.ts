@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { Redis } from "ioredis"
 import pg from "pg"
+import { DAY_MS } from "../../src/domain/time.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import type { Context } from "../scenario.ts"
 import type { BenchNode } from "./node.ts"
@@ -11,7 +12,6 @@ const PREFIX = "maicivy"
 const PARTITIONS = [0, 1, 2, 3]
 const SITE = "main"
 
-const DAY_MS = 86_400_000
 /** Days that an accepted event can lie in: a week back, and a clock that is ahead. */
 const daysAround = (now: number): ReadonlyArray<string> =>
   Array.from({ length: 9 }, (_, i) => new Date(now + (1 - i) * DAY_MS).toISOString().slice(0, 10))

@@ -2,6 +2,7 @@
 import type { BatchTotals, DayTotals } from "../domain/aggregation.ts"
 import { CURRENT_VISITOR_MS, MAX_AGE_MS, MAX_AHEAD_MS } from "../domain/limits.ts"
 import { type Calendar, type Day, PERIODS, type Period, periodBounds, periodKey } from "../domain/period.ts"
+import { DAY_SECONDS } from "../domain/time.ts"
 import { fingerprint } from "../domain/visitor.ts"
 import type { LiveMessage } from "../live/feed.ts"
 import type { RedisConnection } from "../stores/redis.ts"
@@ -11,7 +12,6 @@ import { nextId } from "../stream/id.ts"
 
 const applyScript = Script.load(new URL("./lua/apply.lua", import.meta.url))
 
-const DAY_SECONDS = 86_400
 /** Days for which a period's figures live after it has ended. */
 const LIFETIME_DAYS: { readonly [P in Period]: number } = { day: 90, week: 365, month: 365 }
 /** Late events may arrive for this long after a period has ended; a day on top lets a backlog drain. */

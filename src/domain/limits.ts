@@ -1,4 +1,5 @@
 /** The limits of the public contract, in one place: decoding, error messages and docs all quote these. */
+import { DAY_MS, MINUTE_MS } from "./time.ts"
 
 /** Event types: 1–50 of `[a-z0-9_.:-]`. */
 export const EVENT_TYPE = /^[a-z0-9_.:-]{1,50}$/
@@ -11,9 +12,9 @@ export const MAX_URL_LENGTH = 500
 /** UTF-16 code units of a theme's name in figures; longer ones are cut. */
 export const MAX_THEME_LENGTH = 100
 /** How far an event's own timestamp may lie in the past, milliseconds. */
-export const MAX_AGE_MS = 7 * 24 * 60 * 60 * 1000
+export const MAX_AGE_MS = 7 * DAY_MS
 /** How far an event's own timestamp may lie ahead (senders' clocks differ), milliseconds. */
-export const MAX_AHEAD_MS = 5 * 60 * 1000
+export const MAX_AHEAD_MS = 5 * MINUTE_MS
 /** Bytes of a `POST /event` body. */
 export const MAX_EVENT_BODY_BYTES = 64 * 1024
 /** Events of a `POST /events` body. */
@@ -21,7 +22,7 @@ export const MAX_BATCH_EVENTS = 1000
 /** Bytes of a `POST /events` body. */
 export const MAX_BATCH_BODY_BYTES = 1024 * 1024
 /** A visitor counts as current for this long after its last event, milliseconds. */
-export const CURRENT_VISITOR_MS = 5 * 60 * 1000
+export const CURRENT_VISITOR_MS = 5 * MINUTE_MS
 /** A UUID of any version, in any case. */
 export const UUID = /^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$/
 /** RFC 3339 with an offset or `Z`; `Date.parse` alone would also take "1" and local times. */

@@ -1,11 +1,11 @@
 /** Calendar days, ISO weeks and months in the deployment's time zone, and their keys. */
+import { DAY_MS, MINUTE_MS } from "./time.ts"
 
 export const PERIODS = ["day", "week", "month"] as const
 export type Period = (typeof PERIODS)[number]
 
-const DAY_MS = 86_400_000
 /** Every zone's offset since 1972 is a multiple of this, so a day never begins within such a slice. */
-const SLICE_MS = 15 * 60 * 1000
+const SLICE_MS = 15 * MINUTE_MS
 /** Slices remembered by a {@link Calendar}: a bit over 40 days of them. */
 const MAX_SLICES = 4096
 

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { addDays, type Calendar, type Day } from "../domain/period.ts"
+import { HOUR_MS } from "../domain/time.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
@@ -16,7 +17,7 @@ const GRACE_SECONDS = 600
 /** Between two looks at whether the next day's key is needed. */
 const REFRESH = "20 seconds"
 /** The next day's key is fetched this long before the day begins, milliseconds. */
-const AHEAD_MS = 3600_000
+const AHEAD_MS = HOUR_MS
 
 export interface VisitorKeys {
   /** The key of the day of `now` (unix milliseconds), or `null` while Redis has not given it yet. */

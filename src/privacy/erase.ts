@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { decodePayload } from "../domain/event.ts"
 import { type Calendar, PERIODS, periodKey } from "../domain/period.ts"
+import { DAY_MS } from "../domain/time.ts"
 import { fingerprint, partitionOf } from "../domain/visitor.ts"
 import { eraseVisitor as eraseRows } from "../events/read/index.ts"
 import { requireKnownSchema } from "../events/schema/index.ts"
@@ -16,7 +17,6 @@ import { compareIds, ZERO_ID } from "../stream/id.ts"
 /** What an erasure waits for the actors to finish with the visitor's waiting events, or for a rebuild to end, milliseconds. */
 const PATIENCE_MS = 8000
 
-const DAY_MS = 86_400_000
 /** Days back to which a period may still have its sets: a week of late events, and a day each for backlog and zone. */
 const OPEN_DAYS = 10
 

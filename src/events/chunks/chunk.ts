@@ -1,8 +1,7 @@
 /** Events as the chunks that Postgres keeps: rows of up to 1,000 events, their columns as arrays. */
+import { DAY_MS } from "../../domain/time.ts"
 import { StoreError } from "../../stores/errors.ts"
 import { doubles, integers, smallints, texts, uuids } from "./binaryArrays.ts"
-
-const DAY_MS = 86_400_000
 
 /** Events of a chunk at most: larger ones take hardly less disk, but reading one event reads its chunk. */
 export const MAX_CHUNK_EVENTS = 1000

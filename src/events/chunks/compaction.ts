@@ -7,6 +7,7 @@ import { performance } from "node:perf_hooks"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { DAY_MS, HOUR_MS } from "../../domain/time.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import { LOCKS } from "../../stores/locks.ts"
@@ -14,9 +15,8 @@ import type { Postgres } from "../../stores/postgres.ts"
 import { requireKnownSchema } from "../schema/index.ts"
 import { type ChunkPlace, rewriteChunks } from "./rewrite.ts"
 
-const DAY_MS = 86_400_000
 /** A day that ended longer ago than this is closed: few events are still to come. */
-const CLOSED_AFTER_MS = 3_600_000
+const CLOSED_AFTER_MS = HOUR_MS
 /** Small chunks of a site and day that are merged: as soon as there are two, or, while the day goes on, so many. */
 const ENOUGH = { closed: 2, open: 16 } as const
 /** Events of a merge: some ten milliseconds of work on both sides, for which a batch of events may have to wait. */

@@ -4,6 +4,7 @@
  * it writes, and nobody looks for an event while another moves it.
  */
 
+import { DAY_MS } from "../../domain/time.ts"
 import { LOCKS } from "../../stores/locks.ts"
 import type { Sql } from "../../stores/postgres.ts"
 import { type ChunkEvent, insertChunk, toChunks } from "./chunk.ts"
@@ -28,8 +29,6 @@ interface HeldEvent {
   readonly referrer: string | null
   readonly created_ms: number
 }
-
-const DAY_MS = 86_400_000
 
 /** `$1` and `$2` are the beginning and end of the UTC day, so that only its table is visited. */
 const ON_DAY = "first_at >= $1 AND first_at < $2 AND site_id = $3"

@@ -2,10 +2,10 @@
 import * as Effect from "effect/Effect"
 import { CURRENT_VISITOR_MS } from "../../domain/limits.ts"
 import { addDays, type Calendar, type Day } from "../../domain/period.ts"
+import { MINUTE_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 
-const MINUTE_MS = 60_000
 /** Minutes for which a visitor counts as present after an event. */
 const PRESENT_MINUTES = CURRENT_VISITOR_MS / MINUTE_MS
 

@@ -1,9 +1,8 @@
 /** A site's events, newest first, page by page. */
 import * as Effect from "effect/Effect"
+import { DAY_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-
-const DAY_MS = 86_400_000
 
 /** A raw event as the API shows it. */
 export interface TimelineEvent {

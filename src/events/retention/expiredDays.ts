@@ -1,5 +1,6 @@
 /** Removes a day's expired events: by dropping its table where all of it has expired, else chunk by chunk through a cursor. */
 import * as Effect from "effect/Effect"
+import { DAY_MS } from "../../domain/time.ts"
 import { StoreError } from "../../stores/errors.ts"
 import type { Postgres, Sql } from "../../stores/postgres.ts"
 import { openSession } from "../../stores/session.ts"
@@ -19,7 +20,6 @@ export interface ExpiredDay {
   readonly whole: boolean
 }
 
-const DAY_MS = 86_400_000
 const TABLE = /^event_chunks_(\d{4})(\d{2})(\d{2})$/
 
 const SELECT_TABLES = `

@@ -5,6 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Calendar } from "../../domain/period.ts"
+import { DAY_MS, MINUTE_MS } from "../../domain/time.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import { LOCKS } from "../../stores/locks.ts"
@@ -27,8 +28,6 @@ import { DEFAULT_PACE, type Pace } from "./expiredRows.ts"
 
 export type { RetentionPath } from "./expiredDays.ts"
 export type { Pace } from "./expiredRows.ts"
-
-const DAY_MS = 86_400_000
 
 export interface RetentionOptions {
   /** Events older than this many days of 24 hours go. */
@@ -85,7 +84,7 @@ const NOTE_CUTOFF = "UPDATE deployment SET raw_since = greatest(raw_since, $1)"
 const SELECT_CLOCK = "SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now"
 
 /** Clocks that differ by more are told, milliseconds. */
-const CLOCK_TOLERANCE_MS = 60_000
+const CLOCK_TOLERANCE_MS = MINUTE_MS
 
 /** The earlier of this machine's time and Postgres': a clock that is ahead must not delete what has not expired. */
 const earlierClock = Effect.fnUntraced(function* (

@@ -1,9 +1,9 @@
 /** Raw events lie in one table a UTC day; this makes sure that the tables of a batch's days are there. */
 import * as Effect from "effect/Effect"
+import { DAY_MS } from "../../domain/time.ts"
 import { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 
-const DAY_MS = 86_400_000
 /** 9999-12-31T23:59:59.999Z: the last instant whose day has a name of eight digits. */
 const LAST_INSTANT = 253_402_300_799_999
 

@@ -1,6 +1,7 @@
 /** Keeps the unique visitors of days, weeks and months whose raw events are about to go. */
 import * as Effect from "effect/Effect"
 import { type Calendar, PERIODS, periodKey } from "../../domain/period.ts"
+import { DAY_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 
@@ -21,7 +22,6 @@ export interface UniquesSnapshot {
   readonly uniquesOf: UniquesOf
 }
 
-const DAY_MS = 86_400_000
 /** Also the days that expire next: their figures in Redis may be gone by then, if they live as long as the events do. */
 const DAYS_AHEAD = 2
 /** Questions to Redis at a time. */

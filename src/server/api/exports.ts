@@ -1,6 +1,7 @@
 /** Downloads: rows streamed as CSV or JSON, no faster than the client takes them. */
 import * as Effect from "effect/Effect"
 import { PERIODS, type Period } from "../../domain/period.ts"
+import { MINUTE_MS } from "../../domain/time.ts"
 import type { Exchange } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import type { Parameters } from "../http/query.ts"
@@ -16,7 +17,7 @@ const PART_LENGTH = 16 * 1024
 /** How long a client may take nothing before it is disconnected, milliseconds. */
 const PATIENCE_MS = 30_000
 /** How long a download may take as a whole, milliseconds. */
-const DEADLINE_MS = 10 * 60_000
+const DEADLINE_MS = 10 * MINUTE_MS
 /** Downloads at once: half of the connections to Postgres that answer requests, so that reads find one. */
 const MAX_DOWNLOADS = 3
 /** Themes of an export; the store keeps names, so there is no natural end. */

@@ -1,6 +1,7 @@
 /** How many events an address may still send this minute. */
+import { MINUTE_MS } from "../../domain/time.ts"
 
-const WINDOW_MS = 60_000
+const WINDOW_MS = MINUTE_MS
 /** Addresses remembered; past it the one whose minute began first is forgotten. About 20 MB when full. */
 const MAX_ADDRESSES = 100_000
 

@@ -11,6 +11,7 @@ import {
   MAX_EVENT_DATA_DEPTH,
   MAX_URL_LENGTH,
 } from "../../domain/limits.ts"
+import { DAY_MS, MINUTE_MS } from "../../domain/time.ts"
 import type { ProblemCode } from "../http/problem.ts"
 import { json, type PathItem, siteOf } from "./operation.ts"
 import { EVENT_CODES, LISTED_CODES, REQUEST_CODES, refusals } from "./problems.ts"
@@ -18,8 +19,6 @@ import { array, count, matching, nullable, type Schema, shape, text } from "./sc
 import { enveloped, uuid } from "./shapes.ts"
 
 const KIB = 1024
-const DAY_MS = 86_400_000
-const MINUTE_MS = 60_000
 
 /** What is POSTed for one event. */
 export const eventSchema = (sites: ReadonlyArray<string>): Schema => ({

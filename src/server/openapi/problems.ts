@@ -2,11 +2,9 @@
 
 import { MAX_AGE_MS, MAX_AHEAD_MS, MAX_BATCH_EVENTS, MAX_EVENT_DATA_BYTES } from "../../domain/limits.ts"
 import { WEBSOCKET_PATH } from "../../domain/paths.ts"
+import { DAY_MS, MINUTE_MS } from "../../domain/time.ts"
 import { type ProblemCode, STATUS } from "../http/problem.ts"
 import { count, type Schema, text } from "./schema.ts"
-
-const DAY_MS = 86_400_000
-const MINUTE_MS = 60_000
 
 /** What a code says, for people. The compiler asks for every code. */
 export const MEANING: { readonly [code in ProblemCode]: string } = {

@@ -1,4 +1,5 @@
 /** The combined log format of Apache and nginx: one line to one request. */
+import { MINUTE_MS } from "../../domain/time.ts"
 
 /** One request, as a web server logged it. */
 export interface AccessLine {
@@ -41,7 +42,7 @@ const parseTime = (text: string): number | null => {
   // 60 is a leap second. `Date.UTC` would carry 31 June over to July.
   if (day < 1 || hour > 23 || minute > 59 || second > 60) return null
   if (new Date(Date.UTC(year, month, day)).getUTCDate() !== day) return null
-  const offset = (Number(parts[8]) * 60 + Number(parts[9])) * 60_000
+  const offset = (Number(parts[8]) * 60 + Number(parts[9])) * MINUTE_MS
   return Date.UTC(year, month, day, hour, minute, second) - (parts[7] === "-" ? -offset : offset)
 }
 

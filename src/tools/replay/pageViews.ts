@@ -1,6 +1,7 @@
 /** Which lines of an access log are page views, and the event that each becomes. Pure: the clock and the key are given. */
 import { createHash } from "node:crypto"
 import { MAX_AGE_MS, MAX_URL_LENGTH } from "../../domain/limits.ts"
+import { MINUTE_MS } from "../../domain/time.ts"
 import { deriveVisitorId } from "../../domain/visitor.ts"
 import { type AccessLine, parseAccessLine } from "./accessLog.ts"
 
@@ -33,7 +34,7 @@ const ASSET_EXTENSIONS = new Set("js css png jpg jpeg gif svg ico woff woff2 ttf
  * Slack before the age limit: an event is looked at again when it arrives, after waiting for retries and by a clock that
  * may differ a little.
  */
-const AGE_MARGIN_MS = 60_000
+const AGE_MARGIN_MS = MINUTE_MS
 
 /** How many page views one generation of {@link Occurrences} remembers. */
 const GENERATION = 500_000

@@ -1,8 +1,8 @@
 /** Events that must be refused, one of each kind, and requests that must be refused as a whole. */
+import { MAX_AGE_MS } from "../../domain/limits.ts"
+import { DAY_MS, MINUTE_MS } from "../../domain/time.ts"
 import type { Random } from "./random.ts"
 import type { PlannedEvent, Sender, Shipment } from "./traffic.ts"
-
-const DAY = 86_400_000
 
 type Flaw = readonly [name: string, make: (random: Random, now: number) => Partial<PlannedEvent>]
 
@@ -23,15 +23,15 @@ export const FLAWS: readonly [Flaw, ...Array<Flaw>] = [
   ["id is a number", withFields({ id: 12 })],
   ["visitor_id is no UUID", withFields({ visitor_id: "someone@example.org" })],
   ["visitor_id is an object", withFields({ visitor_id: {} })],
-  ["older than 7 days", (random, now) => withFields({ timestamp: now - 7 * DAY - 60_000 })(random)],
+  ["too old", (random, now) => withFields({ timestamp: now - MAX_AGE_MS - MINUTE_MS })(random)],
   [
-    "older than 7 days, ISO",
-    (random, now) => withFields({ timestamp: new Date(now - 30 * DAY).toISOString() })(random),
+    "too old, ISO",
+    (random, now) => withFields({ timestamp: new Date(now - 30 * DAY_MS).toISOString() })(random),
   ],
   ["ahead by 10 minutes", (random, now) => withFields({ timestamp: now + 600_000 })(random)],
   [
     "ahead by a day, ISO",
-    (random, now) => withFields({ timestamp: new Date(now + DAY).toISOString() })(random),
+    (random, now) => withFields({ timestamp: new Date(now + DAY_MS).toISOString() })(random),
   ],
   ["timestamp is a word", withFields({ timestamp: "yesterday" })],
   ["timestamp is a boolean", withFields({ timestamp: true })],

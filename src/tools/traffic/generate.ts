@@ -1,4 +1,5 @@
 /** Realistic mixed traffic from a seed, as requests ready to be sent. */
+import { HOUR_MS, MINUTE_MS } from "../../domain/time.ts"
 import { flawedEvent, flawedShipment } from "./flaws.ts"
 import { happening } from "./happenings.ts"
 import { Random } from "./random.ts"
@@ -21,8 +22,6 @@ export interface TrafficOptions {
 /** Hours of the heatmap that a check asks for: clicks keep away from where those begin. */
 export const HEATMAP_HOURS = [1, 24, 72, 168] as const
 
-const MINUTE = 60_000
-const HOUR = 60 * MINUTE
 /** Sessions that run at the same time. */
 const SESSIONS = 200
 /** Sent events kept for later repetitions. */
@@ -32,7 +31,7 @@ const EVENTS_PER_VISITOR = 12
 
 /** Whether a click at `at` would come in or fall out of a heatmap's hours during a run and its check. */
 const nearHeatmapEdge = (at: number, now: number): boolean =>
-  HEATMAP_HOURS.some((hours) => Math.abs(at - (now - hours * HOUR)) < 30 * MINUTE)
+  HEATMAP_HOURS.some((hours) => Math.abs(at - (now - hours * HOUR_MS)) < 30 * MINUTE_MS)
 
 const timestampText = (random: Random, at: number): string | number => {
   const iso = new Date(at).toISOString()
@@ -40,7 +39,7 @@ const timestampText = (random: Random, at: number): string | number => {
     case 0:
       return iso
     case 1:
-      return `${new Date(at + 2 * HOUR).toISOString().slice(0, -1)}+02:00`
+      return `${new Date(at + 2 * HOUR_MS).toISOString().slice(0, -1)}+02:00`
     case 2:
       return iso.replace("Z", random.pick(["000Z", "-00:00"]))
     default:
@@ -174,7 +173,7 @@ class TrafficGenerator {
       ? 0
       : random.weighted([
           [0, 9],
-          [4 * MINUTE, 1],
+          [4 * MINUTE_MS, 1],
         ])
     const present = session.visitor.bodyId !== null && random.chance(0.3) ? now - 1 + ahead : null
     const at = session.at ?? present

@@ -1,18 +1,16 @@
 /** Who visits: made-up visitors, their sessions, and what happens on a page. */
+import { MAX_AGE_MS } from "../../domain/limits.ts"
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../domain/time.ts"
 import type { Random } from "./random.ts"
 import type { Sender } from "./traffic.ts"
 
-const MINUTE = 60_000
-const HOUR = 60 * MINUTE
-const DAY = 24 * HOUR
-
 /** Late events stay this far from the age limit, since a retry may arrive a minute later. */
-const AGE_MARGIN = 30 * MINUTE
+const AGE_MARGIN = 30 * MINUTE_MS
 /**
  * Late events are older than this, and the others happen as they are sent, so that the visitors of the last five minutes
  * are known for as long as a check takes.
  */
-const LATE = 30 * MINUTE
+const LATE = 30 * MINUTE_MS
 
 /** How a visitor is known to the server: one of the four ways of the contract. */
 export interface Visitor {
@@ -108,10 +106,10 @@ const sessionStart = (random: Random, now: number): number | null => {
     ["midnight", 15],
   ])
   if (when === "now") return null
-  const oldest = now - 7 * DAY + AGE_MARGIN
+  const oldest = now - MAX_AGE_MS + AGE_MARGIN
   const latest = now - LATE
-  if (when === "late") return random.integer(oldest, latest - HOUR)
-  const midnight = Math.floor(now / DAY) * DAY - random.integer(0, 6) * DAY
+  if (when === "late") return random.integer(oldest, latest - HOUR_MS)
+  const midnight = Math.floor(now / DAY_MS) * DAY_MS - random.integer(0, 6) * DAY_MS
   const at =
     midnight +
     random.weighted([
@@ -120,7 +118,7 @@ const sessionStart = (random: Random, now: number): number | null => {
       [-15_000, 2],
       [-90_000, 2],
     ])
-  return at > oldest && at < latest - HOUR ? at : random.integer(oldest, latest - HOUR)
+  return at > oldest && at < latest - HOUR_MS ? at : random.integer(oldest, latest - HOUR_MS)
 }
 
 /** Begins a session. Cookieless visitors have only the present: their id changes with the day of the request. */

@@ -1,0 +1,7 @@
+/** Lengths of time. A day here is one of UTC; days of the deployment's zone are the {@link file://./period.ts}'s. */
+
+export const MINUTE_MS = 60_000
+export const HOUR_MS = 60 * MINUTE_MS
+export const DAY_MS = 24 * HOUR_MS
+
+export const DAY_SECONDS = DAY_MS / 1000
