@@ -10,7 +10,7 @@ import { STATUS } from "../../src/server/http/problem.ts"
 import { figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stores/redisKeys.ts"
 import { FAULTS } from "../chaos/faults.ts"
 import { routes, served } from "../server/openapi/routes.ts"
-import { brokenLinks, codes, documents, filesIn, read, section, tableRows } from "./documents.ts"
+import { brokenLinks, codes, documents, filesIn, longProse, read, section, tableRows } from "./documents.ts"
 
 const sorted = (texts: Iterable<string>): ReadonlyArray<string> => [...texts].sort()
 
@@ -139,6 +139,15 @@ describe("links", () => {
   test("of README.md resolve", () => {
     expect(brokenLinks("README.md")).toEqual([])
   })
+})
+
+describe("lines of prose", () => {
+  test.each(["bench/README.md", ...documents().filter((path) => path !== "docs/architecture.md")])(
+    "of %s fit in 120 columns",
+    (document) => {
+      expect(longProse(read(document))).toEqual([])
+    },
+  )
 })
 
 describe("the table of Redis keys", () => {

@@ -83,3 +83,27 @@ export const brokenLinks = (document: string): ReadonlyArray<string> => {
   }
   return broken
 }
+
+const MAX_COLUMNS = 120
+
+/** Whether a line could be broken: outside of code, where the words of one span stay together, it has a space. */
+const breakable = (line: string): boolean =>
+  /\S\s/.test(line.replace(/`[^`]*`/g, "`").replace(/^\s*([-*]|\d+\.)\s/, ""))
+
+/**
+ * Lines of prose that are wider than documents are, as `12: the line`. Tables, HTML, code blocks and what stands between
+ * the markers of a generated part are not prose.
+ */
+export const longProse = (text: string): ReadonlyArray<string> => {
+  const long: Array<string> = []
+  let fenced = false
+  let generated = false
+  for (const [index, line] of text.split("\n").entries()) {
+    if (/^\s*```/.test(line)) fenced = !fenced
+    else if (/^<!-- [\w-]+:begin -->/.test(line)) generated = true
+    else if (/^<!-- [\w-]+:end -->/.test(line)) generated = false
+    const prose = !fenced && !generated && !/^\s*[|<]/.test(line)
+    if (prose && [...line].length > MAX_COLUMNS && breakable(line)) long.push(`${index + 1}: ${line}`)
+  }
+  return long
+}
