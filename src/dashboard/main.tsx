@@ -1,3 +1,4 @@
+/** Starts the page: its styles, then the app. */
 import { render } from "preact"
 import "uplot/dist/uPlot.min.css"
 import "./styles/base.css"

@@ -1,4 +1,4 @@
-/** Sends events through the public API_PATH in batches, a few at a time, and keeps at it through overload and outages. */
+/** Sends events through the public API in batches, a few at a time, and keeps at it through overload and outages. */
 
 import { setTimeout as sleep } from "node:timers/promises"
 import { MAX_BATCH_BODY_BYTES, MAX_BATCH_EVENTS } from "../../domain/limits.ts"
@@ -81,7 +81,7 @@ const KEY_HINT =
   "The server limits events per address (429); waiting as it asks. A write key lifts the limit (--write-key, or " +
   "WRITE_KEY), RATE_LIMIT_PER_MINUTE=0 on the server turns it off."
 
-/** Splits events into groups whose bodies keep within the API_PATH's limit of bytes. */
+/** Splits events into groups whose bodies keep within the API's limit of bytes. */
 const groupsOf = (events: ReadonlyArray<PageViewEvent>): ReadonlyArray<ReadonlyArray<PageViewEvent>> => {
   const groups: Array<Array<PageViewEvent>> = []
   let group: Array<PageViewEvent> = []
@@ -199,7 +199,7 @@ class Sender {
       this.#reject(codeOf(body), events.length)
       return DONE
     }
-    // Neither this post nor any other will fare better: a wrong key, or something else than this API_PATH at that address.
+    // Neither this post nor any other will fare better: a wrong key, or something else than this API at that address.
     this.#tally.stopped ??= `the server answered ${describe(answer)}`
     return DONE
   }

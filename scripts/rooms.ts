@@ -1,0 +1,123 @@
+/**
+ * The rooms of `src`, and the table of them in docs/architecture.md: `node scripts/rooms.ts` prints it, `--write` puts it
+ * between the document's markers. What is imported lies further down the list; test/architecture holds every import to it.
+ */
+import { readFileSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { markdownTable, withMarked } from "./marked.ts"
+
+const DOCUMENT = new URL("../docs/architecture.md", import.meta.url)
+
+/** A folder of `src` and its one reason. */
+export interface Room {
+  /** Below `src`; empty for `src` itself. */
+  readonly path: string
+  readonly reason: string
+  /** The file to begin with. In a room with a door it is the door, through which alone others import. */
+  readonly main: string
+  readonly door?: true
+}
+
+/** Top to bottom: imports point down this list, never up. */
+export const ROOMS: ReadonlyArray<Room> = [
+  { path: "", reason: "The program: serves, or runs a command", main: "main.ts" },
+  { path: "commands", reason: "The command line, one file a command", main: "cli.ts" },
+  {
+    path: "tools/traffic",
+    reason: "Generates traffic and compares every figure with a count of its own",
+    main: "main.ts",
+  },
+  { path: "tools/replay", reason: "Feeds an access log through the public API", main: "main.ts" },
+  { path: "tools/doctor", reason: "Examines a running deployment from outside", main: "index.ts" },
+  {
+    path: "node",
+    reason: "Puts a node together: its stores, its roles, what it says of itself",
+    main: "node.ts",
+  },
+  { path: "server", reason: "The server's life, from listening to the last answer", main: "server.ts" },
+  {
+    path: "server/openapi",
+    reason: "The API as an OpenAPI document, made of what the code checks",
+    main: "document.ts",
+  },
+  { path: "server/api", reason: "The endpoints, one file a resource", main: "routes.ts" },
+  { path: "server/dashboards", reason: "The WebSocket: who listens, what is sent and when", main: "hub.ts" },
+  {
+    path: "server/services",
+    reason: "What the server asks of the rest, as interfaces, and answers kept for a moment",
+    main: "services.ts",
+  },
+  {
+    path: "server/http",
+    reason: "Bytes in and bytes out: framing, bodies, headers, refusals",
+    main: "router.ts",
+  },
+  { path: "actors/thread", reason: "The actors' thread, seen from both of its sides", main: "parent.ts" },
+  { path: "actors", reason: "The owners of partitions, and how a batch is committed", main: "supervisor.ts" },
+  { path: "rebuild", reason: "Figures made again from Postgres", main: "partition.ts" },
+  { path: "privacy", reason: "Day keys of cookieless visitors, and erasure", main: "erase.ts" },
+  { path: "aggregates", reason: "The figures in Redis: adding a batch, reading them", main: "figures.ts" },
+  { path: "live", reason: "What nodes tell each other of a batch, within a budget", main: "feed.ts" },
+  { path: "events/retention", reason: "Deletes raw events that have expired", main: "index.ts", door: true },
+  {
+    path: "events/read",
+    reason: "Questions to raw events: timeline, heatmap, history, visitors",
+    main: "index.ts",
+    door: true,
+  },
+  { path: "events/write", reason: "Writes batches, each event once", main: "index.ts", door: true },
+  {
+    path: "events/totals",
+    reason: "What outlives raw events: daily totals, unique visitors of periods",
+    main: "index.ts",
+    door: true,
+  },
+  {
+    path: "events/chunks",
+    reason: "Events as packed rows: made, read, merged, shrunk",
+    main: "index.ts",
+    door: true,
+  },
+  {
+    path: "events/schema",
+    reason: "Migrations, the deployment's settings, sites, day tables",
+    main: "index.ts",
+    door: true,
+  },
+  { path: "stream", reason: "The log: appending, reading, dead letters", main: "partitionLog.ts" },
+  {
+    path: "stores",
+    reason: "Connections to Redis and Postgres, how they fail, every Redis key",
+    main: "errors.ts",
+  },
+  { path: "metrics", reason: "Every Prometheus metric, once", main: "metrics.ts" },
+  { path: "runtime", reason: "What every thread does: logging, giving memory back", main: "logging.ts" },
+  {
+    path: "embedded",
+    reason: "Redis and PostgreSQL for a machine that has none",
+    main: "index.ts",
+    door: true,
+  },
+  { path: "config", reason: "Every setting, once", main: "settings.ts" },
+  { path: "dashboard", reason: "The page at `/`, in the browser", main: "main.tsx" },
+  { path: "tracker", reason: "The script that sites load", main: "tracker.js" },
+  { path: "sdk", reason: "The client and the middleware for senders", main: "index.ts" },
+  { path: "domain", reason: "What events, visitors and periods are; pure, no I/O", main: "event.ts" },
+]
+
+/** The table in Markdown, one row a room. */
+export const roomsTable = (): string =>
+  markdownTable(
+    ["room", "reason", "begin with"],
+    ROOMS.map(({ path, reason, main, door }) => [
+      `\`src/${path === "" ? "" : `${path}/`}\``,
+      reason,
+      `\`${main}\`${door === true ? " (its door)" : ""}`,
+    ]),
+  )
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (process.argv.includes("--write"))
+    writeFileSync(DOCUMENT, withMarked(readFileSync(DOCUMENT, "utf8"), "rooms", roomsTable()))
+  else console.log(roomsTable())
+}
