@@ -17,8 +17,16 @@ import { readHeaders } from "../http/headers.ts"
 import { Problem, SHUTTING_DOWN } from "../http/problem.ts"
 import { Parameters } from "../http/query.ts"
 import type { FanOut, Listener } from "./fanOut.ts"
-import { type Hub, TOPICS, type Topic, topicOf } from "./hub.ts"
-import { decodeMessage, MessageError } from "./protocol.ts"
+import { type Hub, topicOf } from "./hub.ts"
+import {
+  decodeMessage,
+  errorFrame,
+  MessageError,
+  pongFrame,
+  subscribedFrame,
+  TOPICS,
+  type Topic,
+} from "./protocol.ts"
 
 /** Bytes of a message that is understood. */
 const MAX_MESSAGE_BYTES = 1024
@@ -88,9 +96,6 @@ export interface ConnectionOptions {
   /** Unix milliseconds. */
   readonly now: () => number
 }
-
-const errorFrame = (error: MessageError): string =>
-  JSON.stringify({ type: "error", code: error.code, error: error.error })
 
 export class Connections {
   readonly #options: ConnectionOptions
@@ -228,8 +233,7 @@ export class Connections {
     const { hub, fanOut, sites } = this.#options
     const message = decodeMessage(text, sites)
     if (message instanceof MessageError) return message
-    if (message.type === "ping")
-      this.#send(ws, client, `{"type":"pong","time":${Math.floor(this.#options.now() / 1000)}}`)
+    if (message.type === "ping") this.#send(ws, client, pongFrame(this.#options.now()))
     else if (message.type === "refresh_stats")
       void hub.initialStats(client.site).then((frame) => this.#send(ws, client, frame))
     else {
@@ -241,7 +245,7 @@ export class Connections {
         else if (fanOut.subscribe(ws, name)) added.push(topic)
       }
       const topics = TOPICS.filter((topic) => client.topics.has(topicOf(site, topic)))
-      this.#send(ws, client, JSON.stringify({ type: "subscribed", site, topics }))
+      this.#send(ws, client, subscribedFrame(site, topics))
       for (const topic of added)
         void hub.firstFrame(site, topic).then((frame) => {
           if (frame !== null) this.#send(ws, client, frame)

@@ -13,7 +13,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { PERIODS, type Period } from "../../domain/period.ts"
+import { PERIODS } from "../../domain/period.ts"
 import { GROUPS, groupBudget } from "../../live/budget.ts"
 import type { LiveDelta, LiveEvent } from "../../live/delta.ts"
 import type { TokenBucket } from "../../live/tokenBucket.ts"
@@ -22,18 +22,20 @@ import type { StoreError } from "../../stores/errors.ts"
 import { ReadCache, type Runner } from "../services/readCache.ts"
 import type { Figures } from "../services/services.ts"
 import type { FanOut, PublishOptions } from "./fanOut.ts"
+import {
+  eventFrame,
+  type FigureTopic,
+  figuresFrame,
+  heartbeatFrame,
+  initialStatsFrame,
+  isFigureTopic,
+  type Omitted,
+  RESERVED_TYPES,
+  STORE_ERROR_FRAME,
+  statsUpdateFrame,
+  type Topic,
+} from "./protocol.ts"
 import { Throttle } from "./throttle.ts"
-
-/** What a client may subscribe to. */
-export const TOPICS = ["stats", "events", "themes", "letters", ...PERIODS] as const
-export type Topic = (typeof TOPICS)[number]
-
-/** Topics whose frames are whole figures, which a client is also sent on subscribing. */
-const FIGURES = ["themes", "letters", ...PERIODS] as const
-type FigureTopic = (typeof FIGURES)[number]
-
-const isPeriod = (topic: Topic): topic is Period => PERIODS.some((period) => period === topic)
-const isFigures = (topic: Topic): topic is FigureTopic => FIGURES.some((each) => each === topic)
 
 /** Most viewed themes in a frame. */
 const TOP_THEMES = 5
@@ -81,42 +83,6 @@ interface Watched {
 }
 
 export const topicOf = (site: string, topic: Topic | "all"): string => `${site}/${topic}`
-
-/** Frames of ours; an event whose type is one of them is summed rather than shown, lest a client take it for figures. */
-const RESERVED_TYPES: ReadonlySet<string> = new Set([
-  "initial_stats",
-  "heartbeat",
-  "stats_update",
-  "themes",
-  "letters",
-  "period",
-  "pong",
-  "subscribed",
-  "error",
-])
-
-const eventFrame = (event: LiveEvent): string =>
-  JSON.stringify({
-    type: event.type,
-    site: event.site,
-    visitor_id: event.visitor_id,
-    timestamp: event.timestamp,
-    page_url: event.page_url,
-    data: event.data,
-  })
-
-/** A frame around figures that are JSON already. */
-const frame = (type: string, site: string, data: string, more = ""): string =>
-  `{"type":"${type}","site":"${site}","data":${data}${more}}`
-
-const figuresFrame = (site: string, topic: FigureTopic, data: string): string =>
-  frame(isPeriod(topic) ? "period" : topic, site, data)
-
-export const STORE_ERROR_FRAME = JSON.stringify({
-  type: "error",
-  code: "STORE_UNAVAILABLE",
-  error: "The figures cannot be read now.",
-})
 
 export class Hub {
   readonly #options: HubOptions
@@ -272,8 +238,8 @@ export class Hub {
       if (this.#options.fanOut.listeners(topic, group) === 0) continue
       // Where nobody watches events, nobody misses any.
       const followsEvents = this.#options.fanOut.listeners(topicOf(site, "events"), group) > 0
-      const omitted = followsEvents ? omittedPart(counted, counts) : ""
-      this.#publish(topic, frame("stats_update", site, data, omitted), { group })
+      const omitted = followsEvents ? omittedOf(counted, counts) : null
+      this.#publish(topic, statsUpdateFrame(site, data, omitted), { group })
     }
   }
 
@@ -287,12 +253,12 @@ export class Hub {
   /** The frame that a client is sent on connecting and on `refresh_stats`. */
   async initialStats(site: string): Promise<string> {
     const data = await this.#read(site, "realtime")
-    return data === null ? STORE_ERROR_FRAME : frame("initial_stats", site, data)
+    return data === null ? STORE_ERROR_FRAME : initialStatsFrame(site, data)
   }
 
   /** The frame that a client is sent on subscribing to a topic, or `null` for topics that begin with the next event. */
   async firstFrame(site: string, topic: Topic): Promise<string | null> {
-    if (!isFigures(topic)) return null
+    if (!isFigureTopic(topic)) return null
     const data = await this.#read(site, topic)
     return data === null ? STORE_ERROR_FRAME : figuresFrame(site, topic, data)
   }
@@ -302,7 +268,7 @@ export class Hub {
       const topic = topicOf(site, "all")
       if (this.#options.fanOut.listeners(topic) === 0) continue
       void this.#read(site, "realtime").then((data) => {
-        this.#publish(topic, data === null ? STORE_ERROR_FRAME : frame("heartbeat", site, data))
+        this.#publish(topic, data === null ? STORE_ERROR_FRAME : heartbeatFrame(site, data))
       })
     }
   }
@@ -315,8 +281,8 @@ export class Hub {
   }
 }
 
-/** What was counted and not shown, as a part of a stats message; nothing when all was shown. */
-const omittedPart = (counted: Counts, shown: Counts): string => {
+/** What was counted and not shown; `null` when all was shown. */
+const omittedOf = (counted: Counts, shown: Counts): Omitted | null => {
   let events = 0
   const byType: Array<readonly [string, number]> = []
   for (const [type, count] of counted) {
@@ -325,5 +291,5 @@ const omittedPart = (counted: Counts, shown: Counts): string => {
     events += left
     byType.push([type, left])
   }
-  return events === 0 ? "" : `,"omitted":${JSON.stringify({ events, by_type: Object.fromEntries(byType) })}`
+  return events === 0 ? null : { events, by_type: Object.fromEntries(byType) }
 }

@@ -1,26 +1,39 @@
 /** What goes over the WebSocket: OpenAPI has no words for it, so the frames are schemas of their own. */
 
 import { EVENT_TYPE, MAX_URL_LENGTH } from "../../domain/limits.ts"
-import type { TypeCounts } from "../../live/delta.ts"
-import { TOPICS } from "../dashboards/hub.ts"
-import { MESSAGE_CODES } from "../dashboards/protocol.ts"
+import {
+  CHOICES,
+  ERROR_CODES,
+  type ErrorFrame,
+  type EventFrame,
+  type NamedFrame,
+  type Omitted,
+  type PeriodFigures,
+  type PongFrame,
+  QUESTIONS,
+  RESERVED_TYPES,
+  type SubscribedFrame,
+  TOPICS,
+} from "../dashboards/protocol.ts"
 import { array, count, instant, matching, type Schema, shape, text } from "./schema.ts"
 import * as shapes from "./shapes.ts"
 
-const typed = (type: string): Schema => ({ const: type })
+type FrameType = NamedFrame["type"]
+
+const typed = (type: FrameType): Schema => ({ const: type })
 const topics = { type: "array", items: { type: "string", enum: [...TOPICS] } } as const
 
 /** `{"type", "site", "data"}`. */
-const figures = (type: string, data: Schema): Schema =>
+const figures = (type: FrameType, data: Schema): Schema =>
   shape<{ type: string; site: string; data: unknown }>({ type: typed(type), site: text, data })
 
-const omitted = shape<{ events: number; by_type: TypeCounts }>({
+const omitted = shape<Omitted>({
   events: count,
   by_type: { type: "object", additionalProperties: count },
 })
 
-/** Frames with a name of their own, in the order of the documentation. */
-const NAMED: { readonly [type: string]: Schema } = {
+/** The compiler asks for every frame of the protocol. */
+const NAMED: { readonly [type in FrameType]: Schema } = {
   initial_stats: figures("initial_stats", shapes.realtime),
   heartbeat: figures("heartbeat", shapes.realtime),
   stats_update: {
@@ -31,35 +44,25 @@ const NAMED: { readonly [type: string]: Schema } = {
   },
   themes: figures("themes", array(shapes.theme)),
   letters: figures("letters", shapes.letters),
-  period: figures(
-    "period",
-    shape<{ stats: unknown; letters: unknown }>({ stats: shapes.stats, letters: shapes.letters }),
-  ),
-  pong: shape<{ type: string; time: number }>({
+  period: figures("period", shape<PeriodFigures>({ stats: shapes.stats, letters: shapes.letters })),
+  pong: shape<PongFrame>({
     type: typed("pong"),
     time: { ...count, description: "Unix seconds." },
   }),
-  subscribed: shape<{ type: string; site: string; topics: unknown }>({
+  subscribed: shape<SubscribedFrame>({
     type: typed("subscribed"),
     site: text,
     topics,
   }),
-  error: shape<{ type: string; code: string; error: string }>({
+  error: shape<ErrorFrame>({
     type: typed("error"),
-    code: { type: "string", enum: [...MESSAGE_CODES, "STORE_UNAVAILABLE"] },
+    code: { type: "string", enum: [...ERROR_CODES] },
     error: text,
   }),
 }
 
-const event = shape<{
-  type: string
-  site: string
-  visitor_id: string
-  timestamp: string
-  page_url: string | null
-  data: unknown
-}>({
-  type: { ...matching(EVENT_TYPE), not: { enum: Object.keys(NAMED) } },
+const event = shape<EventFrame>({
+  type: { ...matching(EVENT_TYPE), not: { enum: [...RESERVED_TYPES] } },
   site: text,
   visitor_id: shapes.uuidOut,
   timestamp: instant,
@@ -73,12 +76,12 @@ export const serverFrame: Schema = { oneOf: [...Object.values(NAMED), event] }
 /** A message from a client. Other members are ignored. */
 export const clientMessage: Schema = {
   oneOf: [
-    { type: "object", required: ["type"], properties: { type: { enum: ["ping", "refresh_stats"] } } },
+    { type: "object", required: ["type"], properties: { type: { enum: [...QUESTIONS] } } },
     {
       type: "object",
       required: ["type", "topics"],
       properties: {
-        type: { enum: ["subscribe", "unsubscribe"] },
+        type: { enum: [...CHOICES] },
         topics,
         site: { type: ["string", "null"], description: "A declared site; without it the connection's own." },
       },
