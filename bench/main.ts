@@ -1,12 +1,13 @@
 /** `npm run bench`: measures the product and reports; see README.md beside this file. */
 import { parseArgs } from "node:util"
-import { writeResults } from "./report/results.ts"
+import { renderPage, writeResults } from "./report/results.ts"
 import { isMissed, textTable } from "./report/table.ts"
 import { type RunOptions, runScenarios } from "./run.ts"
 import type { Scale } from "./scenario.ts"
 import { SCENARIOS } from "./scenarios/index.ts"
 
 const HELP = `Usage: npm run bench -- [scenario …] [options]
+       npm run bench -- page <results.json> [--out <file>]
 
 Scenarios (all by default, in this order):
 ${SCENARIOS.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join("\n")}
@@ -19,6 +20,8 @@ ${SCENARIOS.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join("\n")
   --no-results     prints the table only
   --help           this text
 
+page renders the results of an earlier run as a page with every plot, beside them or as --out says.
+
 Exit code: 0 when everything was measured and all counts were right, whatever the figures; 1 otherwise.`
 
 class UsageError extends Error {}
@@ -28,7 +31,7 @@ const OPTIONS = {
   smoke: { type: "boolean", default: false },
   seconds: { type: "string" },
   events: { type: "string" },
-  out: { type: "string", default: "bench/results" },
+  out: { type: "string" },
   "no-results": { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const
@@ -49,17 +52,15 @@ const wholeNumber = (name: string, text: string | undefined, max: number): numbe
   return value
 }
 
-const main = async (): Promise<number> => {
-  const { values, positionals } = readArguments()
-  if (values.help) {
-    console.log(HELP)
-    return 0
-  }
-  const unknown = positionals.filter((name) => !SCENARIOS.some((each) => each.name === name))
+type Values = ReturnType<typeof readArguments>["values"]
+
+/** Measures the named scenarios, all where none is named; the exit code. */
+const measure = async (names: ReadonlyArray<string>, values: Values): Promise<number> => {
+  const unknown = names.filter((name) => !SCENARIOS.some((each) => each.name === name))
   if (unknown.length > 0) throw new UsageError(`There is no scenario ${unknown.join(", ")}.\n\n${HELP}`)
   const scale: Scale = values.smoke ? "smoke" : values.quick ? "quick" : "full"
   const options: RunOptions = {
-    scenarios: SCENARIOS.filter(({ name }) => positionals.length === 0 || positionals.includes(name)),
+    scenarios: SCENARIOS.filter(({ name }) => names.length === 0 || names.includes(name)),
     scale,
     seconds: wholeNumber("seconds", values.seconds, 600),
     events: wholeNumber("events", values.events, 100_000_000),
@@ -67,8 +68,28 @@ const main = async (): Promise<number> => {
   }
   const run = await runScenarios(options)
   console.log(textTable(run))
-  if (!values["no-results"]) for (const file of writeResults(values.out, run)) console.log(file)
+  if (!values["no-results"])
+    for (const file of writeResults(values.out ?? "bench/results", run)) console.log(file)
   return isMissed(run) ? 1 : 0
+}
+
+/** Renders the page of an earlier run's results; the exit code. */
+const page = (files: ReadonlyArray<string>, out: string | undefined): number => {
+  const [results, ...others] = files
+  if (results === undefined || others.length > 0)
+    throw new UsageError(`page takes one file of results.\n\n${HELP}`)
+  console.log(renderPage(results, out))
+  return 0
+}
+
+const main = async (): Promise<number> => {
+  const { values, positionals } = readArguments()
+  if (values.help) {
+    console.log(HELP)
+    return 0
+  }
+  const [first, ...others] = positionals
+  return first === "page" ? page(others, values.out) : measure(positionals, values)
 }
 
 try {

@@ -1,40 +1,67 @@
-/** Keeps a run: as JSON for programs, as a page for people. */
+/** Keeps a run: as JSON for programs, from which its page for people can be rendered at any time. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Run } from "../run.ts"
 import { pageOf } from "./page.ts"
 
+const RESULTS = /\.json$/
+
 /** Numbers in results need no more digits than they can be trusted to have. */
 const rounded = (_key: string, value: unknown): unknown =>
   typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value
 
-/** Writes a run's files, named by its date and time, and gives their paths. */
-export const writeResults = (folder: string, run: Run): ReadonlyArray<string> => {
-  mkdirSync(folder, { recursive: true })
-  const name = run.date.slice(0, 16).replace(":", "")
-  const json = join(folder, `${name}.json`)
-  const page = join(folder, `${name}.html`)
-  writeFileSync(json, `${JSON.stringify(run, rounded)}\n`)
-  writeFileSync(page, pageOf(run))
-  return [json, page]
-}
+/** JSON has no NaN: a number that could not be measured is written as `null`, and must not be read as zero. */
+const unmeasured = (key: string, value: unknown): unknown =>
+  value === null && ["measured", "expected", "actual"].includes(key) ? Number.NaN : value
+
+/** Whether a value is an outcome, with the lists that a page shows. */
+const isOutcome = (value: unknown): boolean =>
+  typeof value === "object" &&
+  value !== null &&
+  ["figures", "checks", "plots", "remarks"].every((key) => Array.isArray(Reflect.get(value, key)))
 
 /** Whether a value is what {@link writeResults} wrote. */
-export const isRun = (value: unknown): value is Run =>
+const isRun = (value: unknown): value is Run =>
   typeof value === "object" &&
   value !== null &&
   "date" in value &&
+  typeof value.date === "string" &&
+  "scale" in value &&
   "machine" in value &&
   "outcomes" in value &&
-  Array.isArray(value.outcomes)
+  Array.isArray(value.outcomes) &&
+  value.outcomes.every(isOutcome)
 
-/** The newest full run whose results are in a folder; `null` when there is none. */
+/** Returns the run whose results are in a file. Throws when it cannot be read, or holds anything else. */
+export const readResults = (file: string): Run => {
+  const run: unknown = JSON.parse(readFileSync(file, "utf8"), unmeasured)
+  if (!isRun(run)) throw new Error(`${file} is not what a run writes`)
+  return run
+}
+
+/**
+ * Renders the page of a results file as `out`, by default beside it under its name, and returns where it is. It shows the
+ * file's numbers, so that it is the same page whenever it is rendered.
+ */
+export const renderPage = (results: string, out = `${results.replace(RESULTS, "")}.html`): string => {
+  writeFileSync(out, pageOf(readResults(results)))
+  return out
+}
+
+/** Writes a run's results and their page, named by its date and time, and returns their paths. */
+export const writeResults = (folder: string, run: Run): ReadonlyArray<string> => {
+  mkdirSync(folder, { recursive: true })
+  const results = join(folder, `${run.date.slice(0, 16).replace(":", "")}.json`)
+  writeFileSync(results, `${JSON.stringify(run, rounded)}\n`)
+  return [results, renderPage(results)]
+}
+
+/** Returns the newest full run whose results are in a folder; `null` when there is none. */
 export const newestRun = (folder: string): Run | null => {
   if (!existsSync(folder)) return null
-  const names = readdirSync(folder).filter((name) => name.endsWith(".json"))
+  const names = readdirSync(folder).filter((name) => RESULTS.test(name))
   for (const name of names.sort().reverse()) {
-    const run: unknown = JSON.parse(readFileSync(join(folder, name), "utf8"))
-    if (!isRun(run)) throw new Error(`${name} is not what a run writes`)
+    const run = readResults(join(folder, name))
     if (run.scale === "full") return run
   }
   return null

@@ -1,9 +1,17 @@
+import { spawnSync } from "node:child_process"
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { describe, expect, test } from "vitest"
 import { expectedFigures, makeCorpus, partsOf, stamped } from "../../bench/load/corpus.ts"
 import { at, percentilesOfValues } from "../../bench/load/percentiles.ts"
+import { pageOf } from "../../bench/report/page.ts"
+import { readResults, writeResults } from "../../bench/report/results.ts"
 import { isMissed, textTable, verdict } from "../../bench/report/table.ts"
 import type { Run } from "../../bench/run.ts"
 import { atLeast, atMost, check, figure, median } from "../../bench/scenario.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
+
+const ROOT = join(import.meta.dirname, "..", "..")
 
 const runWith = (outcome: Partial<Run["outcomes"][number]>, scale: Run["scale"] = "full"): Run => ({
   date: "2025-12-08T12:00:00.000Z",
@@ -64,6 +72,69 @@ describe("a run", () => {
 
   test("does not fail because a figure misses its aim", () => {
     expect(isMissed(runWith({ figures: [figure("rate", 1, "%", atLeast(60))] }))).toBe(false)
+  })
+})
+
+describe("the page of an earlier run", () => {
+  const bench = (...args: ReadonlyArray<string>) =>
+    spawnSync(process.execPath, ["bench/main.ts", ...args], { cwd: ROOT, encoding: "utf8" })
+  const earlier = (outcome: Partial<Run["outcomes"][number]> = {}) => {
+    const [results = "", page = ""] = writeResults(temporaryFolder(), runWith(outcome))
+    return { results, page, written: readFileSync(page, "utf8") }
+  }
+
+  test("is the page that the run wrote, though results keep fewer digits", () => {
+    const { results, page, written } = earlier({ figures: [figure("rate", 1_234_567.891, "events/s")] })
+    rmSync(page)
+    const { status, stdout } = bench("page", results)
+    expect([status, stdout]).toEqual([0, `${page}\n`])
+    expect(readFileSync(page, "utf8")).toBe(written)
+    expect(written).toContain("1,234,570 events/s")
+  })
+
+  test("is written where --out says", () => {
+    const { results, written } = earlier()
+    const out = join(temporaryFolder(), "page.html")
+    expect(bench("page", results, "--out", out).status).toBe(0)
+    expect(readFileSync(out, "utf8")).toBe(written)
+  })
+
+  test("misses an aim, or a count, that could not be measured", () => {
+    const { results, written } = earlier({
+      figures: [figure("time", Number.NaN, "ms", atMost(10))],
+      checks: [check("rows", 0, Number.NaN)],
+    })
+    expect(written).toContain('<td class="missed">missed</td>')
+    expect(written).toContain("0 of 1 counts are right")
+    expect(isMissed(readResults(results))).toBe(true)
+  })
+
+  test.each([
+    ["no file", []],
+    ["two files", ["a.json", "b.json"]],
+  ] as const)("needs one file of results, not %s", (_, files) => {
+    const { status, stderr } = bench("page", ...files)
+    expect([status, stderr]).toEqual([2, expect.stringContaining("page takes one file")])
+  })
+
+  test("is not made of a file that no run wrote", () => {
+    const file = join(temporaryFolder(), "other.json")
+    writeFileSync(file, '{"date":"2025-12-08","scale":"full","machine":{},"outcomes":[{}]}')
+    const { status, stderr } = bench("page", file)
+    expect([status, stderr]).toEqual([1, expect.stringContaining("is not what a run writes")])
+    expect(existsSync(file.replace(".json", ".html"))).toBe(false)
+  })
+
+  test("can be made of every run that is kept", () => {
+    const folder = join(ROOT, "bench/results")
+    const kept = readdirSync(folder).filter((name) => name.endsWith(".json"))
+    expect(kept.length).toBeGreaterThan(0)
+    for (const name of kept) {
+      const run = readResults(join(folder, name))
+      const page = pageOf(run)
+      expect(page.match(/<svg/g)?.length, name).toBe(run.outcomes.flatMap(({ plots }) => plots).length)
+      expect(page, name).not.toMatch(/NaN|undefined/)
+    }
   })
 })
 

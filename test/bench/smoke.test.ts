@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Semaphore } from "effect"
 import { describe, expect, test } from "vitest"
-import { isRun } from "../../bench/report/results.ts"
+import { readResults } from "../../bench/report/results.ts"
 import type { Run } from "../../bench/run.ts"
 import { holds } from "../../bench/scenario.ts"
 import { SCENARIOS } from "../../bench/scenarios/index.ts"
@@ -12,7 +12,7 @@ import { newFolder, removeFolder } from "../support/temporaryFolder.ts"
 const ROOT = join(import.meta.dirname, "..", "..")
 const TIMEOUT = 240_000
 
-/** Runs one scenario in a process of its own, and gives its exit code, what it said and the files it wrote. */
+/** Runs one scenario in a process of its own, and returns its exit code, what it said and the files it wrote. */
 const smoke = async (scenario: string) => {
   const out = newFolder()
   try {
@@ -26,11 +26,14 @@ const smoke = async (scenario: string) => {
         output += chunk.toString()
       })
     const code = await new Promise<number | null>((resolve) => child.once("close", resolve))
-    const files = readdirSync(out).sort()
-    const [page, json] = files.map((name) => readFileSync(join(out, name), "utf8"))
-    const run: unknown = JSON.parse(json ?? "null")
-    if (!isRun(run)) throw new Error(`no results:\n${output}`)
-    return { code, output, run, page: page ?? "" }
+    const [page, results] = readdirSync(out).sort()
+    if (page === undefined || results === undefined) throw new Error(`no results:\n${output}`)
+    return {
+      code,
+      output,
+      run: readResults(join(out, results)),
+      page: readFileSync(join(out, page), "utf8"),
+    }
   } finally {
     removeFolder(out)
   }
