@@ -1,58 +1,13 @@
 /** Reads figures from Redis: each is the sum over the partitions, since a visitor lives in one of them. */
 import type * as Effect from "effect/Effect"
 import { conversionRate } from "../domain/aggregation.ts"
+import type { Letters, LettersOfDay, Realtime, Stats, ThemeViews } from "../domain/answers.ts"
 import { CURRENT_VISITOR_MS } from "../domain/limits.ts"
 import { type Calendar, type Day, type Period, periodDays, periodKey } from "../domain/period.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { type FigureKeys, figureKeys } from "../stores/redisKeys.ts"
-
-/** Today's figures, and who is there now. */
-export interface Realtime {
-  readonly current_visitors: number
-  readonly unique_today: number
-  /** Today's events. */
-  readonly total_events: number
-  readonly letters_today: number
-  /** Unix seconds. */
-  readonly timestamp: number
-}
-
-export interface Stats {
-  readonly period: Period
-  readonly period_key: string
-  readonly total_events: number
-  readonly page_views: number
-  readonly letters_generated: number
-  readonly unique_visitors: number
-  readonly conversion_rate: number
-}
-
-export interface ThemeViews {
-  readonly theme: string
-  readonly views: number
-  /** Of all theme views, 0–100, to two decimals. */
-  readonly percentage: number
-}
-
-export interface Letters {
-  readonly period: Period
-  readonly total: number
-  readonly motivation: number
-  readonly anti_motivation: number
-  readonly unique_visitors: number
-  readonly conversion_rate: number
-  readonly history: ReadonlyArray<{ readonly date: Day; readonly count: number }>
-}
-
-export interface LettersOfDay {
-  readonly date: Day
-  readonly motivation: number
-  readonly anti_motivation: number
-  readonly other: number
-  readonly total: number
-}
 
 /** The figures of every site. Each call reads; callers that many share put a cache in front. */
 export interface Figures {

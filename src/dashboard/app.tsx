@@ -1,5 +1,6 @@
 /** The page: settings, the store of the chosen site, and the panels. */
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
+import type { DeclaredSites } from "../domain/answers.ts"
 import { read } from "./figures.ts"
 import { FeedPanel } from "./panels/feed.tsx"
 import { Header } from "./panels/header.tsx"
@@ -115,7 +116,7 @@ const useSites = (): ReadonlyArray<string> => {
   const [sites, setSites] = useState<ReadonlyArray<string>>([])
   useEffect(() => {
     const reading = new AbortController()
-    read<{ data: { sites: ReadonlyArray<string> } }>("sites", {}, reading.signal).then(
+    read<{ data: DeclaredSites }>("sites", {}, reading.signal).then(
       ({ data }) => setSites(data.sites),
       // Without the list there is no switch; the panels tell what is wrong.
       () => undefined,

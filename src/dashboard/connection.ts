@@ -10,7 +10,8 @@
  * socket can stay open to nobody.
  */
 import { WEBSOCKET_PATH } from "../domain/paths.ts"
-import { decodeFrame, type Frame, type Period } from "./figures.ts"
+import type { Period } from "../domain/period.ts"
+import { decodeFrame, type Frame } from "./figures.ts"
 
 const FIRST_PAUSE_MS = 400
 const LONGEST_PAUSE_MS = 15_000

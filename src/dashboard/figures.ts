@@ -1,77 +1,24 @@
 /** What the server sends, as far as this page reads it, and reading it: over REST, and from frames of the WebSocket. */
+import type {
+  HistoryMeta,
+  Letters,
+  MinuteOfHistory,
+  Realtime,
+  Stats,
+  ThemeViews,
+  TimelineEvent,
+  TimelineMeta,
+} from "../domain/answers.ts"
 import { API_PATH } from "../domain/paths.ts"
 
-export const PERIODS = ["day", "week", "month"] as const
-export type Period = (typeof PERIODS)[number]
-
-/** Today's figures. */
-export interface Realtime {
-  readonly current_visitors: number
-  readonly unique_today: number
-  readonly total_events: number
-  readonly letters_today: number
-  /** Unix seconds. */
-  readonly timestamp: number
-}
-
-export interface PeriodStats {
-  readonly period: Period
-  readonly period_key: string
-  readonly total_events: number
-  readonly page_views: number
-  readonly letters_generated: number
-  readonly unique_visitors: number
-  readonly conversion_rate: number
-}
-
-export interface ThemeViews {
-  readonly theme: string
-  readonly views: number
-  readonly percentage: number
-}
-
-export interface Letters {
-  readonly period: Period
-  readonly total: number
-  readonly motivation: number
-  readonly anti_motivation: number
-  readonly history: ReadonlyArray<{ readonly date: string; readonly count: number }>
-}
-
-export interface StoredEvent {
-  readonly id: string
-  readonly visitor_id: string
-  readonly event_type: string
-  readonly event_data: unknown
-  readonly page_url: string | null
-  readonly created_at: string
-}
-
 export interface TimelinePage {
-  readonly data: ReadonlyArray<StoredEvent>
-  readonly meta: { readonly next_cursor: string | null }
-}
-
-export interface Click {
-  readonly x: number
-  readonly y: number
-  readonly count: number
+  readonly data: ReadonlyArray<TimelineEvent>
+  readonly meta: TimelineMeta
 }
 
 export interface History {
-  readonly data: ReadonlyArray<{ readonly time: string; readonly events: number; readonly visitors: number }>
-  readonly meta: { readonly until: string }
-}
-
-/** How the day before grew, minute by minute. */
-export interface Yesterday {
-  readonly date: string
-  readonly from: string
-  readonly until: string
-  readonly total_events: ReadonlyArray<number>
-  readonly page_views: ReadonlyArray<number>
-  readonly letters: ReadonlyArray<number>
-  readonly unique_visitors: ReadonlyArray<number>
+  readonly data: ReadonlyArray<MinuteOfHistory>
+  readonly meta: HistoryMeta
 }
 
 /** An event that was counted just now. */
@@ -92,7 +39,7 @@ export interface Omitted {
 export type Frame =
   | { readonly kind: "realtime"; readonly data: Realtime; readonly omitted: Omitted | null }
   | { readonly kind: "themes"; readonly data: ReadonlyArray<ThemeViews> }
-  | { readonly kind: "period"; readonly data: { readonly stats: PeriodStats; readonly letters: Letters } }
+  | { readonly kind: "period"; readonly data: { readonly stats: Stats; readonly letters: Letters } }
   | { readonly kind: "event"; readonly data: LiveEvent }
   | { readonly kind: "failure"; readonly code: string }
 

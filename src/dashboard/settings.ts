@@ -1,5 +1,5 @@
 /** What the reader has chosen: site, period and page in the address, so that it can be shared; the rest on this machine. */
-import { PERIODS, type Period } from "./figures.ts"
+import { PERIODS, type Period } from "../domain/period.ts"
 import { LANGUAGES, type Language } from "./text.ts"
 
 export const SCHEMES = ["auto", "light", "dark"] as const

@@ -7,23 +7,25 @@
  *
  * After a lost connection everything is read anew, because nothing is replayed.
  */
+import type {
+  DayCourse,
+  HeatmapPoint,
+  Letters,
+  Realtime,
+  Stats,
+  ThemeViews,
+  TimelineEvent,
+} from "../domain/answers.ts"
+import type { Period } from "../domain/period.ts"
 import { type Connection, type ConnectionState, connect } from "./connection.ts"
 import {
-  type Click,
   type Frame,
   type History,
-  type Letters,
   type LiveEvent,
   type Omitted,
-  type Period,
-  type PeriodStats,
   ReadFailure,
-  type Realtime,
   read,
-  type StoredEvent,
-  type ThemeViews,
   type TimelinePage,
-  type Yesterday,
 } from "./figures.ts"
 import {
   fromHistory,
@@ -59,7 +61,7 @@ export interface FeedEvent extends LiveEvent {
 }
 
 export interface Timeline {
-  readonly rows: ReadonlyArray<StoredEvent>
+  readonly rows: ReadonlyArray<TimelineEvent>
   readonly next: string | null
 }
 
@@ -76,11 +78,11 @@ export interface State {
   /** Events since the timeline was read. */
   readonly newEvents: number
   readonly hour: Loaded<LastHour>
-  readonly yesterday: Loaded<Yesterday>
-  readonly stats: Loaded<PeriodStats>
+  readonly yesterday: Loaded<DayCourse>
+  readonly stats: Loaded<Stats>
   readonly letters: Loaded<Letters>
   readonly themes: Loaded<ReadonlyArray<ThemeViews>>
-  readonly clicks: Loaded<ReadonlyArray<Click>>
+  readonly clicks: Loaded<ReadonlyArray<HeatmapPoint>>
   readonly timeline: Loaded<Timeline>
 }
 
@@ -109,7 +111,11 @@ export type Part = (typeof PARTS)[number]
 const isClick = (type: string): boolean => type === "button_click" || type === "link_click"
 
 /** The same figures with one more click at a position. */
-const withClick = (clicks: ReadonlyArray<Click>, x: number, y: number): ReadonlyArray<Click> => {
+const withClick = (
+  clicks: ReadonlyArray<HeatmapPoint>,
+  x: number,
+  y: number,
+): ReadonlyArray<HeatmapPoint> => {
   const index = clicks.findIndex((each) => each.x === x && each.y === y)
   const known = clicks[index]
   return known === undefined
@@ -226,16 +232,16 @@ export class Store {
       case "hour":
         return fromHistory(await read<History>("history", { site, minutes: MINUTES }, signal))
       case "yesterday":
-        return (await read<{ data: Yesterday }>("yesterday", { site }, signal)).data
+        return (await read<{ data: DayCourse }>("yesterday", { site }, signal)).data
       case "stats":
-        return (await read<{ data: PeriodStats }>("stats", { site, period: this.#period }, signal)).data
+        return (await read<{ data: Stats }>("stats", { site, period: this.#period }, signal)).data
       case "letters":
         return (await read<{ data: Letters }>("letters", { site, period: this.#period }, signal)).data
       case "themes":
         return (await read<{ data: ReadonlyArray<ThemeViews> }>("themes", { site }, signal)).data
       case "clicks": {
         const asked = { site, page_url: this.#page === "" ? null : this.#page, hours: HEATMAP_HOURS }
-        return (await read<{ data: ReadonlyArray<Click> }>("heatmap", asked, signal)).data
+        return (await read<{ data: ReadonlyArray<HeatmapPoint> }>("heatmap", asked, signal)).data
       }
       case "timeline": {
         const { data, meta } = await read<TimelinePage>("timeline", { site, limit: TIMELINE_PAGE }, signal)

@@ -1,8 +1,8 @@
 /** Whether a node can do its work, for whoever balances load or waits for a start. */
 import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"
+import type { ReadinessReport } from "../domain/answers.ts"
 import { requireKnownSchema, SCHEMA_TOO_NEW } from "../events/schema/index.ts"
-import type { ReadinessReport } from "../server/services/services.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import type { PartitionBacklog, readBacklog } from "../stream/backlog.ts"
 

@@ -1,9 +1,10 @@
 /** A real server on a free port over services that live in memory, for the semantics of HTTP and WebSocket. */
 import { Effect, Exit, Scope } from "effect"
+import type { Realtime } from "../../src/domain/answers.ts"
 import { decodePayload, type StreamEvent } from "../../src/domain/event.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { type Server, type ServerConfig, type ServerOptions, startServer } from "../../src/server/server.ts"
-import type { AppendFailure, Realtime, Services } from "../../src/server/services/services.ts"
+import type { AppendFailure, Services } from "../../src/server/services/services.ts"
 import { StoreError } from "../../src/stores/errors.ts"
 
 export const API = "/api/v1/analytics"

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks"
-import { PERIODS, type Period } from "../figures.ts"
+import { PERIODS, type Period } from "../../domain/period.ts"
 import { Choice, useWording } from "../parts.tsx"
 import { SCHEMES, type Settings } from "../settings.ts"
 import type { State } from "../store.ts"

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks"
-import type { Click } from "../figures.ts"
+import type { HeatmapPoint } from "../../domain/answers.ts"
 import { Panel, PartView, useWording } from "../parts.tsx"
 import { HEATMAP_HOURS, type Loaded } from "../store.ts"
 
@@ -7,7 +7,7 @@ import { HEATMAP_HOURS, type Loaded } from "../store.ts"
 const LISTED = 20
 
 export interface HeatmapPanelProps {
-  readonly clicks: Loaded<ReadonlyArray<Click>>
+  readonly clicks: Loaded<ReadonlyArray<HeatmapPoint>>
   readonly page: string
   readonly pages: ReadonlyArray<string>
   /** Changes when the colours do. */
@@ -70,7 +70,7 @@ const HeatmapView = ({
   clicks,
   scheme,
 }: {
-  readonly clicks: ReadonlyArray<Click>
+  readonly clicks: ReadonlyArray<HeatmapPoint>
   readonly scheme: string
 }) => {
   const { t, number } = useWording()
@@ -134,7 +134,7 @@ const REACH = 0.06
  * Paints how dense clicks are (a kernel density estimate, the densest place having the strongest colour). Positions are
  * percent of the page as the tracker sends them; those of senders that count pixels are fitted in.
  */
-const draw = (canvas: HTMLCanvasElement, clicks: ReadonlyArray<Click>): void => {
+const draw = (canvas: HTMLCanvasElement, clicks: ReadonlyArray<HeatmapPoint>): void => {
   const ratio = Math.min(2, devicePixelRatio)
   const width = Math.round(canvas.clientWidth * ratio)
   const height = Math.round(canvas.clientHeight * ratio)
@@ -162,7 +162,7 @@ const draw = (canvas: HTMLCanvasElement, clicks: ReadonlyArray<Click>): void => 
 }
 
 /** Clicks near each cell, row by row, weighed by nearness (a quartic kernel). */
-const densityOf = (clicks: ReadonlyArray<Click>, columns: number, rows: number): Float32Array => {
+const densityOf = (clicks: ReadonlyArray<HeatmapPoint>, columns: number, rows: number): Float32Array => {
   const density = new Float32Array(columns * rows)
   const widest = Math.max(100, ...clicks.map(({ x }) => x))
   const highest = Math.max(100, ...clicks.map(({ y }) => y))

@@ -1,4 +1,5 @@
-import type { Letters, Period } from "../figures.ts"
+import type { Letters } from "../../domain/answers.ts"
+import type { Period } from "../../domain/period.ts"
 import { Panel, PartView, useWording } from "../parts.tsx"
 import type { Loaded } from "../store.ts"
 

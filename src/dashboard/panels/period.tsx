@@ -1,11 +1,12 @@
-import type { Period, PeriodStats } from "../figures.ts"
+import type { Stats } from "../../domain/answers.ts"
+import type { Period } from "../../domain/period.ts"
 import { Panel, PartView, useWording } from "../parts.tsx"
 import type { Loaded } from "../store.ts"
 import { PeriodChoice } from "./header.tsx"
 
 export interface PeriodPanelProps {
   readonly period: Period
-  readonly stats: Loaded<PeriodStats>
+  readonly stats: Loaded<Stats>
   readonly onChoose: (period: Period) => void
   readonly onAgain: () => void
 }

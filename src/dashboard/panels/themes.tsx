@@ -1,4 +1,4 @@
-import type { ThemeViews } from "../figures.ts"
+import type { ThemeViews } from "../../domain/answers.ts"
 import { Panel, PartView, useWording } from "../parts.tsx"
 import type { Loaded } from "../store.ts"
 

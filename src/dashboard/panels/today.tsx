@@ -1,11 +1,11 @@
-import type { Yesterday } from "../figures.ts"
+import type { DayCourse } from "../../domain/answers.ts"
 import { useWording } from "../parts.tsx"
 import type { State } from "../store.ts"
 
 const MINUTE_MS = 60_000
 
 /** Yesterday's total as far into the day as `now`. */
-const pastOf = (list: ReadonlyArray<number>, yesterday: Yesterday, now: number): number => {
+const pastOf = (list: ReadonlyArray<number>, yesterday: DayCourse, now: number): number => {
   const minute = Math.floor((now - Date.parse(yesterday.until)) / MINUTE_MS)
   return list[Math.max(0, Math.min(list.length - 1, minute))] ?? 0
 }
@@ -15,7 +15,7 @@ export const Today = ({ state }: { readonly state: State }) => {
   const { t, number, percent, shortClock } = useWording()
   const { realtime, yesterday } = state
   const now = realtime === null ? null : realtime.timestamp * 1000
-  const before = (list: (day: Yesterday) => ReadonlyArray<number>): number | null =>
+  const before = (list: (day: DayCourse) => ReadonlyArray<number>): number | null =>
     yesterday.data === null || now === null ? null : pastOf(list(yesterday.data), yesterday.data, now)
 
   const visitors = before((day) => day.unique_visitors)

@@ -1,5 +1,6 @@
 /** Where visitors of a site clicked. */
 import type * as Effect from "effect/Effect"
+import type { HeatmapPoint } from "../../domain/answers.ts"
 import { HOUR_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
@@ -7,12 +8,6 @@ import { CLICK_TYPES, within } from "../chunks/index.ts"
 
 /** Positions of one answer: more than any picture shows, few enough to send. */
 export const MAX_HEATMAP_POINTS = 10_000
-
-export interface HeatmapPoint {
-  readonly x: number
-  readonly y: number
-  readonly count: number
-}
 
 export interface HeatmapQuery {
   /** A site's slug. */

@@ -1,21 +1,14 @@
 /** A site's course in time, from raw events: the last minutes, and how the day before went. */
 import * as Effect from "effect/Effect"
+import type { DayCourse, MinuteOfHistory } from "../../domain/answers.ts"
 import { CURRENT_VISITOR_MS } from "../../domain/limits.ts"
-import { addDays, type Calendar, type Day } from "../../domain/period.ts"
+import { addDays, type Calendar } from "../../domain/period.ts"
 import { MINUTE_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 
 /** Minutes for which a visitor counts as present after an event. */
 const PRESENT_MINUTES = CURRENT_VISITOR_MS / MINUTE_MS
-
-export interface MinuteOfHistory {
-  /** Beginning of the minute, ISO 8601. */
-  readonly time: string
-  readonly events: number
-  /** Visitors seen in this minute or the four before: those present, as `current_visitors` counts them. */
-  readonly visitors: number
-}
 
 export interface History {
   /** Oldest first, every minute, the one that has begun included. */
@@ -61,18 +54,6 @@ export const history = Effect.fnUntraced(function* (
     until: now,
   }
 })
-
-/** How a day's figures grew: each list has one entry a minute of the day, the total at that minute's end. */
-export interface DayCourse {
-  readonly date: Day
-  /** The day's beginning and end in the deployment's time zone, ISO 8601. */
-  readonly from: string
-  readonly until: string
-  readonly total_events: ReadonlyArray<number>
-  readonly page_views: ReadonlyArray<number>
-  readonly letters: ReadonlyArray<number>
-  readonly unique_visitors: ReadonlyArray<number>
-}
 
 /** A visitor is new in the minute of the day's first event, so that sums of new ones are unique visitors. */
 const SELECT_COURSE = `

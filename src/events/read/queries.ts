@@ -1,13 +1,14 @@
 /** Answers from raw events: the timeline, the heatmap, and what is held of visitors. */
 import type * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { DayCourse, HeatmapPoint, SiteEvent, VisitorSummary } from "../../domain/answers.ts"
 import { type Calendar, type Period, periodBounds } from "../../domain/period.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-import { type HeatmapPoint, heatmap } from "./heatmap.ts"
-import { type DayCourse, type History, history, yesterday } from "./history.ts"
-import { decodeCursor, type TimelineEvent, type TimelinePage, timeline } from "./timeline.ts"
-import { eraseVisitor, exportVisitor, exportVisitors, type VisitorSummary } from "./visitors.ts"
+import { heatmap } from "./heatmap.ts"
+import { type History, history, yesterday } from "./history.ts"
+import { decodeCursor, type TimelinePage, timeline } from "./timeline.ts"
+import { eraseVisitor, exportVisitor, exportVisitors } from "./visitors.ts"
 
 export interface EventQueriesOptions {
   readonly postgres: Postgres
@@ -42,7 +43,7 @@ export interface EventQueries {
   /** The visitors of the current period. Rejects with a {@link StoreError}; ending it early frees the connection. */
   exportVisitors(site: string, period: Period): AsyncIterable<VisitorSummary>
   /** Every raw event of a visitor, of all sites; rejects and ends as `exportVisitors` does. */
-  exportVisitor(visitorId: string): AsyncIterable<TimelineEvent & { readonly site: string }>
+  exportVisitor(visitorId: string): AsyncIterable<SiteEvent>
   /** See {@link eraseVisitor}. */
   eraseVisitor(visitorId: string): Effect.Effect<{ readonly deleted: number }, StoreError>
 }

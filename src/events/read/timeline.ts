@@ -1,20 +1,9 @@
 /** A site's events, newest first, page by page. */
 import * as Effect from "effect/Effect"
+import type { TimelineEvent } from "../../domain/answers.ts"
 import { DAY_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-
-/** A raw event as the API shows it. */
-export interface TimelineEvent {
-  readonly id: string
-  readonly visitor_id: string
-  readonly event_type: string
-  readonly event_data: unknown
-  readonly page_url: string | null
-  readonly referrer: string | null
-  /** ISO 8601 in UTC, with milliseconds. */
-  readonly created_at: string
-}
 
 /** The last event of a page: the next one begins after it. */
 export interface Cursor {

@@ -1,22 +1,12 @@
 /** What Postgres holds of visitors: one list for a period's export, everything of one visitor, and its erasure. */
 import type * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { SiteEvent, VisitorSummary } from "../../domain/answers.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import { streamRows } from "../../stores/session.ts"
 import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "../chunks/index.ts"
-import { type EventRow, type TimelineEvent, toTimelineEvent } from "./timeline.ts"
-
-/** A visitor of a period. */
-export interface VisitorSummary {
-  readonly visitor_id: string
-  /** ISO 8601 in UTC, with milliseconds; of the period's events. */
-  readonly first_seen: string
-  readonly last_seen: string
-  readonly events: number
-  readonly page_views: number
-  readonly letters: number
-}
+import { type EventRow, toTimelineEvent } from "./timeline.ts"
 
 interface SummaryRow {
   readonly visitor_id: string
@@ -65,7 +55,7 @@ const SELECT_OF_VISITOR = `
 export const exportVisitor = (
   postgres: Postgres,
   visitorId: string,
-): Stream.Stream<ReadonlyArray<TimelineEvent & { readonly site: string }>, StoreError> =>
+): Stream.Stream<ReadonlyArray<SiteEvent>, StoreError> =>
   streamRows<EventRow & { site: string }>(postgres, "export_visitor", SELECT_OF_VISITOR, [visitorId]).pipe(
     Stream.map((rows) => rows.map((row) => ({ site: row.site, ...toTimelineEvent(row) }))),
   )

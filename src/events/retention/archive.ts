@@ -3,8 +3,9 @@ import { mkdir, open, stat, truncate } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { gzip } from "node:zlib"
+import type { SiteEvent } from "../../domain/answers.ts"
 import { StoreError } from "../../stores/errors.ts"
-import { type EventRow, type TimelineEvent, toTimelineEvent } from "../read/index.ts"
+import { type EventRow, toTimelineEvent } from "../read/index.ts"
 
 /** What went wrong with a file, as the {@link StoreError} of the deletion that it stops; another try may succeed. */
 export const archiveError = (cause: unknown): StoreError => {
@@ -20,14 +21,11 @@ export const archiveError = (cause: unknown): StoreError => {
 
 const compress = promisify(gzip)
 
-/** A line of an archive. */
-export type ArchivedEvent = TimelineEvent & { readonly site: string }
-
 /** What an archive needs of each event's row. */
 export type ArchiveRow = EventRow & { readonly site: string }
 
 const toLine = (row: ArchiveRow): string => {
-  const archived: ArchivedEvent = { site: row.site, ...toTimelineEvent(row) }
+  const archived: SiteEvent = { site: row.site, ...toTimelineEvent(row) }
   return `${JSON.stringify(archived)}\n`
 }
 

@@ -5,6 +5,7 @@ import { gzip } from "node:zlib"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type { DeclaredSites, HeatmapMeta, HistoryMeta, TimelineMeta } from "../../domain/answers.ts"
 import { decodeSite, Rejection } from "../../domain/event.ts"
 import { PERIODS } from "../../domain/period.ts"
 import type { StoreError } from "../../stores/errors.ts"
@@ -66,8 +67,7 @@ const compress = (body: Buffer): Promise<Buffer> =>
 const endpoints = (figures: Figures, queries: EventQueries, sites: Sites) => ({
   sites: (() => ({
     key: "",
-    load: () =>
-      Effect.succeed({ success: true, data: { sites: [...sites.declared], default: sites.default } }),
+    load: () => data(Effect.succeed<DeclaredSites>({ sites: [...sites.declared], default: sites.default })),
   })) satisfies Endpoint,
 
   realtime: ((_, site) => ({ key: "", load: () => data(figures.realtime(site)) })) satisfies Endpoint,
@@ -98,7 +98,7 @@ const endpoints = (figures: Figures, queries: EventQueries, sites: Sites) => ({
       Effect.map(queries.timeline({ site, limit, offset, cursor }), ({ rows, nextCursor }) => ({
         success: true,
         data: rows,
-        meta: { limit, offset, count: rows.length, next_cursor: nextCursor },
+        meta: { limit, offset, count: rows.length, next_cursor: nextCursor } satisfies TimelineMeta,
       }))
     return { key: `${limit} ${offset} ${cursor}`, load }
   }) satisfies Endpoint,
@@ -110,7 +110,7 @@ const endpoints = (figures: Figures, queries: EventQueries, sites: Sites) => ({
       Effect.map(queries.heatmap({ site, pageUrl: pageUrl || null, hours }), (points) => ({
         success: true,
         data: points,
-        meta: { page_url: pageUrl || null, hours, count: points.length },
+        meta: { page_url: pageUrl || null, hours, count: points.length } satisfies HeatmapMeta,
       }))
     // As JSON, for a page may be called "null".
     return { key: JSON.stringify([hours, pageUrl || null]), load }
@@ -122,7 +122,7 @@ const endpoints = (figures: Figures, queries: EventQueries, sites: Sites) => ({
       Effect.map(queries.history({ site, minutes }), ({ minutes: rows, until }) => ({
         success: true,
         data: rows,
-        meta: { minutes, until: new Date(until).toISOString() },
+        meta: { minutes, until: new Date(until).toISOString() } satisfies HistoryMeta,
       }))
     return { key: `${minutes}`, load }
   }) satisfies Endpoint,

@@ -2,9 +2,9 @@
  * The WebSocket protocol: every frame that the server sends, built here and nowhere else, and every message that a client
  * may send, decoded. When a frame is sent is decided in `hub.ts` and `connections.ts`.
  */
+import type { Letters, Realtime, Stats, ThemeViews } from "../../domain/answers.ts"
 import { PERIODS, type Period } from "../../domain/period.ts"
 import type { LiveEvent, TypeCounts } from "../../live/delta.ts"
-import type { Letters, Realtime, Stats, ThemeViews } from "../services/services.ts"
 
 /** What a client may subscribe to. */
 export const TOPICS = ["stats", "events", "themes", "letters", ...PERIODS] as const

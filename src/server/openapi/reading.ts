@@ -1,4 +1,5 @@
 /** The paths of figures, exports and administration. */
+import type { DeclaredSites, HeatmapMeta, HistoryMeta, TimelineMeta } from "../../domain/answers.ts"
 import { UUID } from "../../domain/limits.ts"
 import { CURSOR, MAX_HEATMAP_POINTS } from "../../events/read/index.ts"
 import { COLUMNS, EXPORT_KINDS, type ExportKind } from "../api/exports.ts"
@@ -26,7 +27,7 @@ export const figurePaths = (
       "sites",
       "The declared sites, the default one first",
       [site],
-      shape<{ sites: unknown; default: string }>({ sites: array(text, { minItems: 1 }), default: text }),
+      shape<DeclaredSites>({ sites: array(text, { minItems: 1 }), default: text }),
     ),
     [`${base}/realtime`]: figure(
       "realtime",
@@ -57,7 +58,7 @@ export const figurePaths = (
         query("cursor", matching(CURSOR), "`next_cursor` of an earlier answer; goes before `offset`."),
       ],
       array(shapes.timelineEvent, { maxItems: TIMELINE_LIMIT.max }),
-      shape<{ limit: number; offset: number; count: number; next_cursor: string | null }>({
+      shape<TimelineMeta>({
         limit: { type: "integer", minimum: TIMELINE_LIMIT.min, maximum: TIMELINE_LIMIT.max },
         offset: count,
         count,
@@ -74,7 +75,7 @@ export const figurePaths = (
         range("hours", HEATMAP_HOURS, "Length of the window that ends now."),
       ],
       array(shapes.heatmapPoint, { maxItems: MAX_HEATMAP_POINTS }),
-      shape<{ page_url: string | null; hours: number; count: number }>({
+      shape<HeatmapMeta>({
         page_url: { type: ["string", "null"] },
         hours: { type: "integer", minimum: HEATMAP_HOURS.min, maximum: HEATMAP_HOURS.max },
         count,
@@ -85,7 +86,7 @@ export const figurePaths = (
       "The last minutes, one by one, oldest first",
       [site, range("minutes", HISTORY_MINUTES, "Length of the window that ends now.")],
       array(shapes.minuteOfHistory, { maxItems: HISTORY_MINUTES.max }),
-      shape<{ minutes: number; until: string }>({
+      shape<HistoryMeta>({
         minutes: { type: "integer", minimum: HISTORY_MINUTES.min, maximum: HISTORY_MINUTES.max },
         until: instant,
       }),

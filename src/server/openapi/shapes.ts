@@ -1,15 +1,20 @@
 /** Shapes of what is answered. The compiler holds each equal to the type that the code answers with. */
-import type { Letters, LettersOfDay, Realtime, Stats, ThemeViews } from "../../aggregates/figures.ts"
-import { EVENT_TYPE, MAX_URL_LENGTH, UUID } from "../../domain/limits.ts"
-import { PERIODS } from "../../domain/period.ts"
 import type {
   DayCourse,
   HeatmapPoint,
+  Letters,
+  LettersOfDay,
   MinuteOfHistory,
+  ReadinessReport,
+  Realtime,
+  SiteEvent,
+  Stats,
+  ThemeViews,
   TimelineEvent,
   VisitorSummary,
-} from "../../events/read/index.ts"
-import type { ReadinessReport } from "../services/services.ts"
+} from "../../domain/answers.ts"
+import { EVENT_TYPE, MAX_URL_LENGTH, UUID } from "../../domain/limits.ts"
+import { PERIODS } from "../../domain/period.ts"
 import { array, count, day, instant, matching, type Schema, shape, text } from "./schema.ts"
 
 export const uuid = matching(UUID)
@@ -69,7 +74,7 @@ const timelineFields = {
 export const timelineEvent = shape<TimelineEvent>(timelineFields)
 
 /** As the administration exports it: with its site. */
-export const visitorEvent = shape<{ site: string } & TimelineEvent>({ site: text, ...timelineFields })
+export const visitorEvent = shape<SiteEvent>({ site: text, ...timelineFields })
 
 export const heatmapPoint = shape<HeatmapPoint>({
   x: { type: "number" },

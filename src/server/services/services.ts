@@ -1,12 +1,13 @@
 /** What the server needs of the rest of the system: interfaces only, so that its tests need no store. */
 import type * as Effect from "effect/Effect"
 import type { Figures } from "../../aggregates/figures.ts"
+import type { ReadinessReport } from "../../domain/answers.ts"
 import type { Period } from "../../domain/period.ts"
 import type { EventQueries as Questions } from "../../events/read/index.ts"
 import type { VisitorKeys } from "../../privacy/dayKeys.ts"
 import type { AppendDone } from "../../stream/producer.ts"
 
-export type { Figures, Letters, LettersOfDay, Realtime, Stats, ThemeViews } from "../../aggregates/figures.ts"
+export type { Figures } from "../../aggregates/figures.ts"
 export type { VisitorKeys } from "../../privacy/dayKeys.ts"
 export type { AppendFailure } from "../../stream/producer.ts"
 
@@ -28,18 +29,6 @@ export type ExportRow = object
 export interface EventQueries extends Omit<Questions, "exportVisitors" | "exportVisitor"> {
   exportVisitors(site: string, period: Period): AsyncIterable<ExportRow>
   exportVisitor(visitorId: string): AsyncIterable<ExportRow>
-}
-
-/** What `/ready` answers; `ready` decides between 200 and 503. */
-export interface ReadinessReport {
-  readonly ready: boolean
-  readonly redis: "up" | "down"
-  /** `migrated`: by a newer version than this one, which only takes events then. */
-  readonly postgres: "up" | "down" | "migrated"
-  /** Events that wait; `null` while Redis is down. */
-  readonly backlog: number | null
-  /** Seconds; 0 when none waits, `null` while Redis is down. */
-  readonly oldest_event_age_seconds: number | null
 }
 
 export interface Readiness {

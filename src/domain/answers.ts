@@ -1,0 +1,151 @@
+/**
+ * What the API answers with: each type is the `data` of an answer (or its `meta`), as JSON. Whoever makes, documents or reads
+ * answers takes the types from here.
+ */
+import type { Day, Period } from "./period.ts"
+
+/** `/sites`. */
+export interface DeclaredSites {
+  readonly sites: ReadonlyArray<string>
+  readonly default: string
+}
+
+/** `/realtime`: today's figures, and who is there now. */
+export interface Realtime {
+  readonly current_visitors: number
+  readonly unique_today: number
+  /** Today's events. */
+  readonly total_events: number
+  readonly letters_today: number
+  /** Unix seconds. */
+  readonly timestamp: number
+}
+
+/** `/stats`. */
+export interface Stats {
+  readonly period: Period
+  readonly period_key: string
+  readonly total_events: number
+  readonly page_views: number
+  readonly letters_generated: number
+  readonly unique_visitors: number
+  /** Letters by unique visitors; 0 without visitors. */
+  readonly conversion_rate: number
+}
+
+/** A row of `/themes`. */
+export interface ThemeViews {
+  readonly theme: string
+  readonly views: number
+  /** Of all theme views, 0–100, to two decimals. */
+  readonly percentage: number
+}
+
+/** `/letters`. */
+export interface Letters {
+  readonly period: Period
+  readonly total: number
+  readonly motivation: number
+  readonly anti_motivation: number
+  readonly unique_visitors: number
+  /** Letters by unique visitors; 0 without visitors. */
+  readonly conversion_rate: number
+  /** Every day of the period, zeros included. */
+  readonly history: ReadonlyArray<{ readonly date: Day; readonly count: number }>
+}
+
+/** A row of `/export/letters`. */
+export interface LettersOfDay {
+  readonly date: Day
+  readonly motivation: number
+  readonly anti_motivation: number
+  readonly other: number
+  readonly total: number
+}
+
+/** A row of `/timeline`: a raw event. */
+export interface TimelineEvent {
+  readonly id: string
+  readonly visitor_id: string
+  readonly event_type: string
+  readonly event_data: unknown
+  readonly page_url: string | null
+  readonly referrer: string | null
+  /** ISO 8601 in UTC, with milliseconds. */
+  readonly created_at: string
+}
+
+export interface TimelineMeta {
+  readonly limit: number
+  readonly offset: number
+  readonly count: number
+  /** Opaque; `null` when there is nothing after this page. */
+  readonly next_cursor: string | null
+}
+
+/** A raw event of any site, as the administration exports it and archives keep it. */
+export type SiteEvent = { readonly site: string } & TimelineEvent
+
+/** A row of `/heatmap`: a position, as the sender gave it. */
+export interface HeatmapPoint {
+  readonly x: number
+  readonly y: number
+  readonly count: number
+}
+
+export interface HeatmapMeta {
+  /** `null` for all pages. */
+  readonly page_url: string | null
+  readonly hours: number
+  readonly count: number
+}
+
+/** A row of `/history`. */
+export interface MinuteOfHistory {
+  /** Beginning of the minute, ISO 8601. */
+  readonly time: string
+  readonly events: number
+  /** Visitors seen in this minute or the four before: those present, as `current_visitors` counts them. */
+  readonly visitors: number
+}
+
+export interface HistoryMeta {
+  readonly minutes: number
+  /** Events up to this instant are in the answer, ISO 8601. */
+  readonly until: string
+}
+
+/** `/yesterday`: how a day's figures grew. Each list has one entry a minute of the day, the total at that minute's end. */
+export interface DayCourse {
+  readonly date: Day
+  /** The day's beginning and end in the deployment's time zone, ISO 8601. */
+  readonly from: string
+  readonly until: string
+  readonly total_events: ReadonlyArray<number>
+  readonly page_views: ReadonlyArray<number>
+  readonly letters: ReadonlyArray<number>
+  readonly unique_visitors: ReadonlyArray<number>
+}
+
+/** A row of `/export/visitors`: a visitor of a period. */
+export interface VisitorSummary {
+  readonly visitor_id: string
+  /** ISO 8601 in UTC, with milliseconds; of the period's events. */
+  readonly first_seen: string
+  readonly last_seen: string
+  readonly events: number
+  readonly page_views: number
+  readonly letters: number
+}
+
+/** `/ready`; `ready` decides between 200 and 503. */
+export interface ReadinessReport {
+  readonly ready: boolean
+  readonly redis: "up" | "down"
+  /** `migrated`: by a newer version than this one, which only takes events then. */
+  readonly postgres: "up" | "down" | "migrated"
+  /** Events that wait; `null` while Redis is down. */
+  readonly backlog: number | null
+  /** Seconds; 0 when none waits, `null` while Redis is down. */
+  readonly oldest_event_age_seconds: number | null
+}
