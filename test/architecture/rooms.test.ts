@@ -2,7 +2,7 @@ import { posix } from "node:path"
 import { describe, expect, test } from "vitest"
 import { marked } from "../../scripts/marked.ts"
 import { ROOMS, type Room, roomsTable } from "../../scripts/rooms.ts"
-import { read } from "../docs/documents.ts"
+import { read } from "../support/documents.ts"
 import { type Source, sources } from "./sources.ts"
 
 const all = sources()

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs"
 import { join, posix } from "node:path"
 import { parseSync } from "rolldown/utils"
-import { filesIn, ROOT } from "../docs/documents.ts"
+import { filesIn, ROOT } from "../support/documents.ts"
 
 export interface Source {
   /** Below `src`, with slashes. */

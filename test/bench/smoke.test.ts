@@ -7,9 +7,9 @@ import { readResults } from "../../bench/report/results.ts"
 import type { Run } from "../../bench/run.ts"
 import { holds } from "../../bench/scenario.ts"
 import { SCENARIOS } from "../../bench/scenarios/index.ts"
+import { ROOT } from "../support/documents.ts"
 import { newFolder, removeFolder } from "../support/temporaryFolder.ts"
 
-const ROOT = join(import.meta.dirname, "..", "..")
 const TIMEOUT = 240_000
 
 /** Runs one scenario in a process of its own, and returns its exit code, what it said and the files it wrote. */

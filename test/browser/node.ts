@@ -1,5 +1,5 @@
 /** A node as a process of its own, and what it has counted. */
-import { ROOT } from "../docs/documents.ts"
+import { ROOT } from "../support/documents.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { startProcess } from "../support/process.ts"
 

@@ -1,7 +1,7 @@
 import type { Page } from "playwright-core"
 import { describe, expect, onTestFinished, test } from "vitest"
+import { CHROMIUM, launch } from "../support/chromium.ts"
 import { eventually } from "../support/index.ts"
-import { CHROMIUM, launch } from "./chromium.ts"
 import { startNode, timeline } from "./node.ts"
 import { gate, pages } from "./trackerPage.ts"
 

@@ -2,6 +2,7 @@
 import { join } from "node:path"
 import { expect, test } from "vitest"
 import { Random } from "../../src/tools/traffic/random.ts"
+import { ROOT } from "../support/documents.ts"
 import { temporaryFolder } from "../support/index.ts"
 import { isClean } from "./checker.ts"
 import { runExperiment } from "./experiment.ts"
@@ -9,8 +10,6 @@ import { FAULTS } from "./faults.ts"
 import { complaintsAbout, fuzz } from "./fuzzer.ts"
 import { SABOTAGES, sabotaged } from "./sabotage.ts"
 import { startWorld } from "./world.ts"
-
-const ROOT = join(import.meta.dirname, "..", "..")
 
 const experiment = (
   name: string,

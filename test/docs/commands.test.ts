@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { expect, test } from "vitest"
-import { codes, ROOT, read, section, tableRows } from "./documents.ts"
+import { codes, ROOT, read, section, tableRows } from "../support/documents.ts"
 
 const run = promisify(execFile)
 

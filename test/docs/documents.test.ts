@@ -9,8 +9,17 @@ import { ERROR_CODES } from "../../src/server/dashboards/protocol.ts"
 import { STATUS } from "../../src/server/http/problem.ts"
 import { figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stores/redisKeys.ts"
 import { FAULTS } from "../chaos/faults.ts"
-import { routes, served } from "../server/openapi/routes.ts"
-import { brokenLinks, codes, documents, filesIn, longProse, read, section, tableRows } from "./documents.ts"
+import {
+  brokenLinks,
+  codes,
+  documents,
+  filesIn,
+  longProse,
+  read,
+  section,
+  tableRows,
+} from "../support/documents.ts"
+import { routes, served } from "../support/routes.ts"
 
 const sorted = (texts: Iterable<string>): ReadonlyArray<string> => [...texts].sort()
 

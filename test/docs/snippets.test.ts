@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, test } from "vitest"
-import { documents, filesIn, ROOT } from "./documents.ts"
+import { documents, filesIn, ROOT } from "../support/documents.ts"
 import { type Block, blocks, nameOf } from "./snippets/blocks.ts"
 import { LANGUAGES } from "./snippets/languages.ts"
 import { reader } from "./snippets/reader.ts"

@@ -4,10 +4,17 @@ import { writeFileSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { ROOT, read } from "../docs/documents.ts"
-import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
+import { ROOT, read } from "../support/documents.ts"
+import {
+  eventually,
+  freePort,
+  freshDatabase,
+  freshKeyPrefix,
+  redisUrl,
+  temporaryFolder,
+} from "../support/index.ts"
 import { startProcess } from "../support/process.ts"
-import { freePort, runs } from "./programs.ts"
+import { canRun } from "../support/programs.ts"
 
 /** Caddy with the project's file, but for the addresses and the certificate. */
 const startCaddy = async (upstream: string): Promise<string> => {
@@ -44,7 +51,7 @@ const postFrom = (url: string, localAddress: string, claimed = ""): Promise<numb
     sent.end('{"event_type":"page_view"}')
   })
 
-describe.skipIf(!runs("caddy", "version"))("behind Caddy", () => {
+describe.skipIf(!canRun("caddy", "version"))("behind Caddy", () => {
   test("visitors keep their addresses, WebSockets work, and metrics are not for them", async () => {
     const node = await startProcess(["node", "src/main.ts"], {
       cwd: ROOT,

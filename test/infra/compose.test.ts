@@ -3,11 +3,11 @@ import { spawn } from "node:child_process"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { parse } from "yaml"
 import { SETTINGS } from "../../src/config/settings.ts"
-import { ROOT, read } from "../docs/documents.ts"
+import { ROOT, read } from "../support/documents.ts"
 import { eventually } from "../support/index.ts"
-import { api, read as readData } from "../support/process.ts"
+import { api, dataOf } from "../support/process.ts"
+import { canRun } from "../support/programs.ts"
 import { alerts } from "./monitoring.ts"
-import { runs } from "./programs.ts"
 
 interface Service {
   readonly image: string
@@ -69,13 +69,13 @@ const docker = (...args: ReadonlyArray<string>): Promise<string> =>
 const compose = (...args: ReadonlyArray<string>) => docker(...COMPOSE, ...args)
 
 const hasImage = (image: string): boolean =>
-  runs("docker", "image", "inspect", image) || runs("docker", "pull", "--quiet", image)
+  canRun("docker", "image", "inspect", image) || canRun("docker", "pull", "--quiet", image)
 
 const nodeImage = /^ARG NODE_IMAGE=(.*)$/m.exec(read("infra/docker/Dockerfile"))?.[1] ?? ""
 /** Why the compose file cannot be tried on this machine; `null` when it can. */
 const obstacle = (): string | null => {
-  if (!runs("docker", "info")) return "no Docker engine answers"
-  if (!runs("docker", "compose", "version")) return "Docker has no compose command"
+  if (!canRun("docker", "info")) return "no Docker engine answers"
+  if (!canRun("docker", "compose", "version")) return "Docker has no compose command"
   const missing = [nodeImage, "redis", "postgres", "prometheus"].map((name) => services[name]?.image ?? name)
   const [image] = missing.filter((each) => !hasImage(each))
   return image === undefined ? null : `the image ${image} cannot be had`
@@ -125,7 +125,7 @@ describe.skipIf(why !== null)("docker compose", () => {
       const response = await fetch(api(url, "event"), { method: "POST", body: JSON.stringify(event) })
       expect(response.status).toBe(201)
     })
-    await eventually(async () => expect(await readData(url, "stats")).toMatchObject(counted))
+    await eventually(async () => expect(await dataOf(url, "stats")).toMatchObject(counted))
     expect(await frame).toMatchObject({ type: "page_view", page_url: "/cv" })
 
     const prometheus = await addressOf("prometheus", 9090)
@@ -169,8 +169,8 @@ describe.skipIf(why !== null)("docker compose", () => {
     await compose("kill", "redis", "postgres")
     await up()
     const again = await addressOf("analytics", 8080)
-    expect(await readData(again, "stats")).toMatchObject(counted)
-    expect(await readData(again, "timeline")).toHaveProperty("0.page_url", "/cv")
+    expect(await dataOf(again, "stats")).toMatchObject(counted)
+    expect(await dataOf(again, "timeline")).toHaveProperty("0.page_url", "/cv")
   })
 
   test("starts an image that is small beside its base", async () => {

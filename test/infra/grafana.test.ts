@@ -5,11 +5,18 @@ import { join } from "node:path"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { parse, stringify } from "yaml"
 import { DASHBOARD_PATH, dashboardText } from "../../infra/grafana/dashboard.ts"
-import { ROOT, read } from "../docs/documents.ts"
-import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
-import { api, read as readData, startProcess } from "../support/process.ts"
+import { ROOT, read } from "../support/documents.ts"
+import {
+  eventually,
+  freePort,
+  freshDatabase,
+  freshKeyPrefix,
+  redisUrl,
+  temporaryFolder,
+} from "../support/index.ts"
+import { api, dataOf, startProcess } from "../support/process.ts"
+import { canRun } from "../support/programs.ts"
 import { panelQueries } from "./monitoring.ts"
-import { freePort, runs } from "./programs.ts"
 
 /** What traffic does not bring about: stores that fail, and a night's retention. */
 const MAY_BE_EMPTY = ["Batches tried again", "Retention: rows deleted", "Retention: since the last success"]
@@ -93,7 +100,7 @@ const post = async (url: string, turn: number): Promise<number> => {
   return response.status
 }
 
-describe.skipIf(!runs("prometheus", "--version"))("Prometheus", () => {
+describe.skipIf(!canRun("prometheus", "--version"))("Prometheus", () => {
   test("answers every query of the dashboard, with figures where there was traffic", {
     timeout: 120_000,
   }, async () => {
@@ -120,7 +127,7 @@ describe.skipIf(!runs("prometheus", "--version"))("Prometheus", () => {
       rude.send("x".repeat(20_000))
       const statuses = await Promise.all(EVENTS.map(() => post(node.url, turn++)))
       accepted += statuses.filter((status) => status === 201).length
-      for (const path of READS) await readData(node.url, path)
+      for (const path of READS) await dataOf(node.url, path)
       rude.close()
     }
 
@@ -144,7 +151,7 @@ describe.skipIf(!runs("prometheus", "--version"))("Prometheus", () => {
     })
     // Answers are shared for a moment.
     await eventually(async () =>
-      expect(await readData(node.url, "stats")).toMatchObject({ total_events: accepted }),
+      expect(await dataOf(node.url, "stats")).toMatchObject({ total_events: accepted }),
     )
   })
 })

@@ -11,7 +11,7 @@ import { ConfigMap, Secret, Service } from "kubernetes-models/v1"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { parse, parseAllDocuments } from "yaml"
 import { loadConfig, SETTINGS } from "../../src/config/settings.ts"
-import { ROOT, read, section } from "../docs/documents.ts"
+import { ROOT, read, section } from "../support/documents.ts"
 import { rules } from "./monitoring.ts"
 
 const FOLDER = "infra/kubernetes"

@@ -4,7 +4,7 @@ import { parse } from "yaml"
 import { dashboard } from "../../infra/grafana/dashboard.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { collectProcessMetrics } from "../../src/node/scrape.ts"
-import { filesIn, read } from "../docs/documents.ts"
+import { filesIn, read } from "../support/documents.ts"
 
 interface Rule {
   readonly alert?: string

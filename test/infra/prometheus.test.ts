@@ -1,9 +1,9 @@
 import { join } from "node:path"
 import { describe, expect, test } from "vitest"
 import { parse } from "yaml"
-import { codes, ROOT, read, section, tableRows } from "../docs/documents.ts"
+import { codes, ROOT, read, section, tableRows } from "../support/documents.ts"
+import { canRun, runProgram } from "../support/programs.ts"
 import { alerts, knownSeries, panelQueries, ruleFiles, rules, seriesIn } from "./monitoring.ts"
-import { run, runs } from "./programs.ts"
 
 const UNIT_TESTS = "test/infra/alerts.promtool.yml"
 
@@ -17,7 +17,7 @@ interface UnitTests {
 }
 
 const expectSuccess = (...args: ReadonlyArray<string>) => {
-  const { status, stdout, stderr } = run("promtool", ...args)
+  const { status, stdout, stderr } = runProgram("promtool", ...args)
   expect(status, stdout + stderr).toBe(0)
 }
 
@@ -56,7 +56,7 @@ describe("the dashboard", () => {
   })
 })
 
-describe.skipIf(!runs("promtool", "--version"))("promtool", () => {
+describe.skipIf(!canRun("promtool", "--version"))("promtool", () => {
   test("accepts the configuration", () => {
     expectSuccess("check", "config", join(ROOT, "infra/prometheus/prometheus.yml"))
   })

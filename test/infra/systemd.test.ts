@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, test } from "vitest"
-import { read } from "../docs/documents.ts"
+import { read } from "../support/documents.ts"
 import { temporaryFolder } from "../support/index.ts"
-import { run, runs } from "./programs.ts"
+import { canRun, runProgram } from "../support/programs.ts"
 
-describe.skipIf(!runs("systemd-analyze", "--version"))("the unit", () => {
+describe.skipIf(!canRun("systemd-analyze", "--version"))("the unit", () => {
   test("is one that systemd understands", () => {
     const project = temporaryFolder()
     mkdirSync(join(project, "node_modules/.bin"), { recursive: true })
@@ -13,7 +13,7 @@ describe.skipIf(!runs("systemd-analyze", "--version"))("the unit", () => {
     const unit = join(project, "maicivy-analytics.service")
     const verify = (text: string) => {
       writeFileSync(unit, text.replaceAll("/opt/maicivy-analytics", project))
-      const { status, stderr } = run("systemd-analyze", "verify", unit)
+      const { status, stderr } = runProgram("systemd-analyze", "verify", unit)
       return { status, stderr }
     }
     const text = read("infra/systemd/maicivy-analytics.service")

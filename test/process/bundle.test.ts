@@ -2,10 +2,10 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync
 import { join } from "node:path"
 import { expect, test } from "vitest"
 import { bundle } from "../../scripts/bundle.ts"
+import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
-import { api, read, startProcess } from "../support/process.ts"
+import { api, dataOf, startProcess } from "../support/process.ts"
 
-const ROOT = join(import.meta.dirname, "..", "..")
 const ENTRY = "node_modules/.cache/server/main.js"
 const MEGABYTE = 1024 * 1024
 
@@ -50,7 +50,7 @@ test("a bundled node does all that one from sources does, and takes less than 12
     expect((await fetch(api(node.url, "events"), { method: "POST", body })).status).toBe(201)
   // Counted by the actors, who are a thread of the bundle; and shown by pages that lie beside the sources.
   await eventually(
-    async () => expect(await read(node.url, "stats")).toMatchObject({ total_events: 40_000 }),
+    async () => expect(await dataOf(node.url, "stats")).toMatchObject({ total_events: 40_000 }),
     {
       timeout: 40_000,
     },

@@ -3,10 +3,10 @@ import { cpSync, mkdirSync } from "node:fs"
 import { dirname, join } from "node:path"
 import pg from "pg"
 import { expect, test } from "vitest"
+import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
-import { api, read, send, startProcess } from "../support/process.ts"
+import { api, dataOf, send, startProcess } from "../support/process.ts"
 
-const ROOT = join(import.meta.dirname, "..", "..")
 const NODE = ["node", "src/main.ts"]
 
 const rowIds = async (databaseUrl: string): Promise<ReadonlyArray<string>> => {
@@ -23,7 +23,7 @@ const rowIds = async (databaseUrl: string): Promise<ReadonlyArray<string>> => {
 /** Every acknowledged event is there once, and nothing else. */
 const expectExactly = async (url: string, databaseUrl: string, acknowledged: ReadonlySet<string>) => {
   await eventually(
-    async () => expect(await read(url, "stats")).toMatchObject({ total_events: acknowledged.size }),
+    async () => expect(await dataOf(url, "stats")).toMatchObject({ total_events: acknowledged.size }),
     { timeout: 40_000 },
   )
   const ids = await rowIds(databaseUrl)
@@ -54,7 +54,7 @@ test("a copy of the repository starts with npm start, stops cleanly, and finds i
   })
   expect(posted.status).toBe(201)
   await eventually(async () =>
-    expect(await read(first.url, "stats?site=blog")).toMatchObject({ total_events: 1 }),
+    expect(await dataOf(first.url, "stats?site=blog")).toMatchObject({ total_events: 1 }),
   )
   expect(await first.end("SIGTERM")).toBe(0)
   for (const line of first
@@ -64,7 +64,7 @@ test("a copy of the repository starts with npm start, stops cleanly, and finds i
     JSON.parse(line)
 
   const second = await startProcess(["npm", "start"], { cwd: clone, env, timeout: 120_000 })
-  expect(await read(second.url, "stats?site=blog")).toMatchObject({ total_events: 1, unique_visitors: 1 })
+  expect(await dataOf(second.url, "stats?site=blog")).toMatchObject({ total_events: 1, unique_visitors: 1 })
   expect(await second.end("SIGTERM")).toBe(0)
 }, 400_000)
 
@@ -80,7 +80,7 @@ test("a node that is killed in mid-stream and started again has every acknowledg
   const sending = send(() => [node.url], 6000, 16)
   for (let kill = 1; kill <= 2; kill++) {
     await eventually(async () =>
-      expect(Number((await read(node.url, "stats")).total_events)).toBeGreaterThan(kill * 1000),
+      expect(Number((await dataOf(node.url, "stats")).total_events)).toBeGreaterThan(kill * 1000),
     )
     await node.end("SIGKILL")
     node = await startProcess(NODE, { cwd: ROOT, env })
@@ -105,7 +105,7 @@ test("a second node takes over a killed node's partitions, with nothing lost or 
   let urls: ReadonlyArray<string> = nodes.map((node) => node.url)
   const sending = send(() => urls, 4000, 16)
   await eventually(async () =>
-    expect(Number((await read(survivor.url, "stats")).total_events)).toBeGreaterThan(1000),
+    expect(Number((await dataOf(survivor.url, "stats")).total_events)).toBeGreaterThan(1000),
   )
   await victim.end("SIGKILL")
   urls = [survivor.url]

@@ -1,10 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect, onTestFinished, test } from "vitest"
+import { ROOT } from "../support/documents.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
 import { api, startProcess } from "../support/process.ts"
-
-const ROOT = join(import.meta.dirname, "..", "..")
 
 /** A process and those it has started. */
 const family = (parent: number): ReadonlyArray<number> => [

@@ -1,12 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { expect, test } from "vitest"
 import { OLDEST_GLIBC_VERSION, patchElf, patchInstalledBinaries, planFor } from "../../scripts/patchUws.mjs"
+import { ROOT } from "../support/documents.ts"
 
-const root = fileURLToPath(new URL("../..", import.meta.url))
-const folder = join(root, "node_modules/uWebSockets.js")
+const folder = join(ROOT, "node_modules/uWebSockets.js")
 
 /** Binaries for the architecture that this machine has not are as they were published. */
 const foreign = process.arch === "x64" ? "arm64" : "x64"
@@ -66,7 +65,7 @@ test("the installed uWebSockets.js loads, and a second patch leaves its files as
       .filter((name) => name.startsWith(`uws_${process.platform}_${process.arch}_`))
       .map((name) => readFileSync(join(folder, name)))
   const before = contents()
-  expect(patchInstalledBinaries(root)).toBeUndefined()
+  expect(patchInstalledBinaries(ROOT)).toBeUndefined()
   expect(contents().every((content, index) => content.equals(before[index] ?? Buffer.alloc(0)))).toBe(true)
   expect(createRequire(import.meta.url)("uWebSockets.js").App).toBeTypeOf("function")
 })

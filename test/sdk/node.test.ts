@@ -1,12 +1,11 @@
 /** The client against nodes of its own, with real stores, that are killed and cut off. */
-import { join } from "node:path"
 import pg from "pg"
 import { expect, test } from "vitest"
 import { Analytics, type Loss } from "../../src/sdk/index.ts"
+import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, privateRedis, redisUrl } from "../support/index.ts"
-import { read, startProcess } from "../support/process.ts"
+import { dataOf, startProcess } from "../support/process.ts"
 
-const ROOT = join(import.meta.dirname, "..", "..")
 const NODE = ["node", "src/main.ts"]
 
 const rowIds = async (databaseUrl: string): Promise<ReadonlyArray<string>> => {
@@ -22,7 +21,7 @@ const rowIds = async (databaseUrl: string): Promise<ReadonlyArray<string>> => {
 
 /** Every tracked event is counted once, and nothing else. */
 const expectExactly = async (url: string, databaseUrl: string, ids: ReadonlySet<string>) => {
-  await eventually(async () => expect(await read(url, "stats")).toMatchObject({ total_events: ids.size }), {
+  await eventually(async () => expect(await dataOf(url, "stats")).toMatchObject({ total_events: ids.size }), {
     timeout: 40_000,
   })
   const rows = await rowIds(databaseUrl)
@@ -69,7 +68,7 @@ test("a node that is killed and started again has every event of the SDK once", 
   const killing = async () => {
     for (let kill = 1; kill <= 2; kill++) {
       await eventually(async () =>
-        expect(Number((await read(node.url, "stats")).total_events)).toBeGreaterThan(kill * 300),
+        expect(Number((await dataOf(node.url, "stats")).total_events)).toBeGreaterThan(kill * 300),
       )
       await node.end("SIGKILL")
       node = await startProcess(NODE, { cwd: ROOT, env })
@@ -100,7 +99,7 @@ test("events wait while Redis hangs and is killed, and count once when it is bac
   })
   const outage = async () => {
     await eventually(async () =>
-      expect(Number((await read(node.url, "stats")).total_events)).toBeGreaterThan(50),
+      expect(Number((await dataOf(node.url, "stats")).total_events)).toBeGreaterThan(50),
     )
     // Hanging, it may still carry out what was given up meanwhile; killed, it has what it acknowledged.
     redis.pause()
@@ -142,5 +141,5 @@ test("what exceeds the rate limit is kept, what is no event is told of, and a wr
   })
   for (let i = 0; i < 50; i++) keyed.track("custom")
   expect(await keyed.close()).toBe(0)
-  await eventually(async () => expect(await read(node.url, "stats")).toMatchObject({ total_events: 59 }))
+  await eventually(async () => expect(await dataOf(node.url, "stats")).toMatchObject({ total_events: 59 }))
 }, 60_000)

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync, writeFileSync } from "node:fs"
 import { delimiter, join, sep } from "node:path"
 import { beforeAll, describe, expect, test } from "vitest"
-import { ROOT } from "../docs/documents.ts"
+import { ROOT } from "../support/documents.ts"
 import { newFolder, removeFolder } from "../support/temporaryFolder.ts"
 
 /** The project's own Node, and the machine's, which may be older. */

@@ -74,7 +74,7 @@ export const startProcess = async (
 export const api = (url: string, path: string): string => `${url}/api/v1/analytics/${path}`
 
 /** `data` of a GET. */
-export const read = async (url: string, path: string): Promise<Record<string, unknown>> => {
+export const dataOf = async (url: string, path: string): Promise<Record<string, unknown>> => {
   const response = await fetch(api(url, path))
   const body: unknown = await response.json()
   if (typeof body !== "object" || body === null || !("data" in body)) throw new Error(JSON.stringify(body))

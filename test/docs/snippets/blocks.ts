@@ -5,7 +5,7 @@
  * - `<!-- not run: why -->`: it is checked as far as it can be without running it
  * - `<!-- runs until stopped -->`: it has done its work when it has been heard of, and is stopped then
  */
-import { read } from "../documents.ts"
+import { read } from "../../support/documents.ts"
 
 export interface Block {
   readonly document: string

@@ -8,8 +8,8 @@ import { transformWithOxc } from "vite"
 import { parseAllDocuments } from "yaml"
 import { openApiDocument } from "../../../src/server/openapi/document.ts"
 import { Contract } from "../../../src/tools/doctor/contract.ts"
-import { runs } from "../../infra/programs.ts"
-import { ROOT } from "../documents.ts"
+import { ROOT } from "../../support/documents.ts"
+import { canRun } from "../../support/programs.ts"
 import type { Block } from "./blocks.ts"
 import { nginxProblems, throughNginx } from "./nginx.ts"
 import { htmlProblems, inChromium } from "./page.ts"
@@ -60,7 +60,7 @@ const watched = async (
 }
 
 /** A minimal Debian has none. */
-const CURL = runs("curl", "--version")
+const CURL = canRun("curl", "--version")
 
 const shell: Language = {
   form: async ({ text }) => {

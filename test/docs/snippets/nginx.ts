@@ -2,8 +2,8 @@
 import { execFileSync } from "node:child_process"
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { runs } from "../../infra/programs.ts"
-import { freePort } from "../../support/freePort.ts"
+import { freePort } from "../../support/index.ts"
+import { canRun } from "../../support/programs.ts"
 import type { Reader } from "./reader.ts"
 
 const NGINX = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"].find((path) => existsSync(path))
@@ -25,7 +25,7 @@ export const nginxProblems = (text: string): ReadonlyArray<string> => {
 
 /** Serves through nginx with the block's configuration; `null` where there is no nginx, curl or openssl. */
 export const throughNginx = async (reader: Reader, text: string): Promise<ReadonlyArray<string> | null> => {
-  if (NGINX === undefined || !runs("curl", "--version") || !runs("openssl", "version")) return null
+  if (NGINX === undefined || !canRun("curl", "--version") || !canRun("openssl", "version")) return null
   const folder = join(reader.folder, "nginx")
   mkdirSync(folder)
   const [certificate, key] = [join(folder, "certificate.pem"), join(folder, "key.pem")]

@@ -4,10 +4,10 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { onTestFinished } from "vitest"
-import { CHROMIUM, launch } from "../../browser/chromium.ts"
+import { CHROMIUM, launch } from "../../support/chromium.ts"
+import { ROOT } from "../../support/documents.ts"
 import { eventually } from "../../support/index.ts"
-import { read } from "../../support/process.ts"
-import { ROOT } from "../documents.ts"
+import { dataOf } from "../../support/process.ts"
 import type { Reader } from "./reader.ts"
 
 const camelCase = (name: string): string =>
@@ -52,7 +52,7 @@ export const inChromium = async (
   const page = await browser.newPage()
   const problems: Array<string> = []
   page.on("pageerror", (error) => problems.push(error.message))
-  const events = async () => Number((await read(reader.base, "stats")).total_events)
+  const events = async () => Number((await dataOf(reader.base, "stats")).total_events)
   const before = await events()
   await page.goto(`http://127.0.0.1:${port}/`, { waitUntil: "load" })
   if (script !== "") await page.evaluate(reader.own(script))

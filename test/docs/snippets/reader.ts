@@ -8,9 +8,9 @@ import { delimiter, join } from "node:path"
 import { Redis } from "ioredis"
 import { onTestFinished } from "vitest"
 import { streamKeys } from "../../../src/stores/redisKeys.ts"
+import { ROOT } from "../../support/documents.ts"
 import { eventually, freshDatabase, temporaryFolder } from "../../support/index.ts"
 import { runNode, settings, TOKEN } from "../../support/node.ts"
-import { ROOT } from "../documents.ts"
 
 /** How a block ended. */
 export interface Outcome {

@@ -67,7 +67,10 @@ describe("the migration to chunks", () => {
       "CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text, applied_at timestamptz)",
     )
     for (const name of ["001_schema", "002_raw_since"]) {
-      const sql = readFileSync(new URL(`../../src/events/migrations/${name}.sql`, import.meta.url), "utf8")
+      const sql = readFileSync(
+        new URL(`../../../src/events/schema/migrations/${name}.sql`, import.meta.url),
+        "utf8",
+      )
       await postgres.pool.query(sql)
       await rows(postgres, "INSERT INTO schema_migrations VALUES ($1, $2, now())", [
         Number(name.slice(0, 3)),

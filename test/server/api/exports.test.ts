@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
 import { csvField } from "../../../src/server/api/exports.ts"
-import { eventually } from "../../support/eventually.ts"
+import { eventually } from "../../support/index.ts"
 import { RawConnection } from "../../support/rawClient.ts"
 import { API, serve, silentRows } from "../../support/server.ts"
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
 import { deriveVisitorId } from "../../../src/domain/visitor.ts"
-import { eventually } from "../../support/eventually.ts"
+import { eventually } from "../../support/index.ts"
 import { raw, rawEvent } from "../../support/rawClient.ts"
 import { API, metricValue, post, requestCount, serve, VISITOR, WRITE_KEY } from "../../support/server.ts"
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { eventually } from "../../support/eventually.ts"
+import { eventually } from "../../support/index.ts"
 import { RawConnection, raw, rawEvent } from "../../support/rawClient.ts"
 import { API, metricValue, post, serve, VISITOR } from "../../support/server.ts"
 

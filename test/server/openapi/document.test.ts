@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import { openApiDocument } from "../../../src/server/openapi/document.ts"
 import { matching } from "../../../src/server/openapi/schema.ts"
 import { Contract } from "../../../src/tools/doctor/contract.ts"
-import { served } from "./routes.ts"
+import { served } from "../../support/routes.ts"
 
 const OPTIONS = { sites: ["main", "blog"], administration: true }
 

@@ -13,9 +13,8 @@ import {
   type Finding,
   report,
 } from "../../../src/tools/doctor/index.ts"
-import { ROOT } from "../../docs/documents.ts"
-import { freePort } from "../../support/freePort.ts"
-import { eventually, privateRedis } from "../../support/index.ts"
+import { ROOT } from "../../support/documents.ts"
+import { eventually, freePort, privateRedis } from "../../support/index.ts"
 import { runNode, settings, TOKEN } from "../../support/node.ts"
 import { serve } from "../../support/server.ts"
 

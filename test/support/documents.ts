@@ -1,4 +1,4 @@
-/** The project's documents, as text and as the tables in them. */
+/** The project's files as text, and the sections, tables and links of its documents. */
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { dirname, join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
