@@ -5,8 +5,9 @@ import { fnv1a, mix } from "../domain/hash.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
-import { nodesKey, streamKeys } from "../stores/redisKeys.ts"
+import { nodesKey } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
+import { giveLeaseBack, holdLease } from "../stream/lease.ts"
 
 /** A lease and a heartbeat end this long after their last renewal, milliseconds: what a killed node's partitions wait. */
 export const LEASE_MS = 6000
@@ -20,7 +21,6 @@ const HTTP_ONLY = "http/"
 export const hasActors = (node: string): boolean => !node.startsWith(HTTP_ONLY)
 
 const heartbeatScript = Script.load(new URL("./lua/heartbeat.lua", import.meta.url))
-const leaseScript = Script.load(new URL("./lua/lease.lua", import.meta.url))
 
 /** How much a node wants a partition. */
 const weight = (node: string, partition: number): number => mix(fnv1a(`${partition}:${node}`))
@@ -73,17 +73,9 @@ export const makeOwnership = (
   leave: redisCall(metrics, "heartbeat", async () => {
     await heartbeatScript.run(redis, [nodesKey(prefix)], [node, 0])
   }),
-  hold: (partition, token) =>
-    redisCall(
-      metrics,
-      "lease",
-      async () =>
-        (await leaseScript.run(redis, [streamKeys(prefix, partition).lease], [token, LEASE_MS])) === 1,
-    ),
+  hold: (partition, token) => holdLease({ redis, prefix, partition, token, leaseMs: LEASE_MS, metrics }),
   giveBack: (partition, token) =>
-    redisCall(metrics, "lease", async () => {
-      await leaseScript.run(redis, [streamKeys(prefix, partition).lease], [token, 0])
-    }),
+    giveLeaseBack({ redis, prefix, partition, token, leaseMs: LEASE_MS, metrics }),
 })
 
 /** The nodes that live, those without actors included, by Redis' clock, which their heartbeats go by. */

@@ -10,9 +10,10 @@ import type { Metrics } from "../metrics/metrics.ts"
 import { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall, rewriteAppendOnlyFile } from "../stores/redis.ts"
-import { figureKeys, REBUILD_TOKEN, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
+import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
 import { dropDeadLetter, listDeadLetters } from "../stream/deadLetters.ts"
 import { compareIds, ZERO_ID } from "../stream/id.ts"
+import { isBeingRebuilt } from "../stream/lease.ts"
 
 /** What an erasure waits for the actors to finish with the visitor's waiting events, or for a rebuild to end, milliseconds. */
 const PATIENCE_MS = 8000
@@ -55,12 +56,6 @@ const awaitProcessed = ({ redis, prefix, metrics }: EraseOptions, partition: num
     }
   }).pipe(orTryAgain("postgres", "BACKLOG", "events of the visitor may still wait to be stored"))
 
-/** Whether a rebuild has the partition: what it has read of Postgres, the visitor included, will take the figures' place. */
-const isBeingRebuilt = ({ redis, prefix, metrics }: EraseOptions, partition: number) =>
-  redisCall(metrics, "erase", async () =>
-    ((await redis.get(streamKeys(prefix, partition).lease)) ?? "").startsWith(REBUILD_TOKEN),
-  )
-
 /** Takes a visitor out of every set that could be asked for it; the counts that it went into stay. */
 const forget = async (
   { redis, prefix, sites, calendar, now }: EraseOptions,
@@ -83,13 +78,16 @@ const forget = async (
   )
 }
 
-/** {@link forget}, and again should a rebuild have begun meanwhile, once it has ended. */
+/**
+ * {@link forget}, and again should a rebuild have begun meanwhile, once it has ended: what that has read of Postgres, the visitor
+ * included, takes the figures' place.
+ */
 const forgetWhileNotRebuilt = (options: EraseOptions, partition: number, visitor: number) =>
   Effect.gen(function* () {
     while (true) {
-      while (yield* isBeingRebuilt(options, partition)) yield* Effect.sleep("25 millis")
+      while (yield* isBeingRebuilt({ ...options, partition })) yield* Effect.sleep("25 millis")
       yield* redisCall(options.metrics, "erase", () => forget(options, partition, visitor))
-      if (!(yield* isBeingRebuilt(options, partition))) return
+      if (!(yield* isBeingRebuilt({ ...options, partition }))) return
     }
   }).pipe(orTryAgain("redis", "REBUILD", "the figures of the visitor's partition are being rebuilt"))
 

@@ -21,9 +21,10 @@ import type { Metrics } from "../metrics/metrics.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
-import { figureKeys, GROUP, REBUILD_TOKEN, streamKeys } from "../stores/redisKeys.ts"
+import { figureKeys, GROUP, streamKeys } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
 import { compareIds, nextId } from "../stream/id.ts"
+import { REBUILD_TOKEN, seizeLease } from "../stream/lease.ts"
 import { fencedCall, type PartitionLog } from "../stream/partitionLog.ts"
 import { openRebuildSource, type RebuildSource } from "./source.ts"
 
@@ -78,25 +79,6 @@ export const dropFigures = (
   redisCall(metrics, "rebuild", async () => {
     for (const key of await figureKeysOf(redis, prefix, partition)) await redis.unlink(key)
   })
-
-/** Takes the lease from whoever has it, which the epoch makes safe, and keeps it until the scope ends. */
-const seizeLease = (
-  { redis, prefix, partition, metrics, leaseMs = LEASE_MS }: RebuildOptions,
-  token: string,
-) => {
-  const { lease } = streamKeys(prefix, partition)
-  const hold = redisCall(metrics, "lease", () => redis.set(lease, token, "PX", leaseMs))
-  return Effect.acquireRelease(hold, () =>
-    redisCall(metrics, "lease", async () => {
-      if ((await redis.get(lease)) === token) await redis.del(lease)
-    }).pipe(Effect.ignore),
-  ).pipe(
-    // A renewal may fail twice; should all do, another owner's epoch ends the rebuild.
-    Effect.andThen(
-      Effect.forkScoped(Effect.forever(Effect.sleep(leaseMs / 3).pipe(Effect.andThen(Effect.ignore(hold))))),
-    ),
-  )
-}
 
 const chunks = <A>(items: ReadonlyArray<A>, size: number): ReadonlyArray<ReadonlyArray<A>> =>
   Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
@@ -225,7 +207,7 @@ export const rebuildPartition = (options: RebuildOptions): Effect.Effect<number,
   Effect.gen(function* () {
     const { redis, postgres, prefix, partition, partitions, calendar, metrics, log, now } = options
     const token = `${REBUILD_TOKEN}${randomUUID()}`
-    yield* seizeLease(options, token)
+    yield* seizeLease({ redis, prefix, partition, token, leaseMs: options.leaseMs ?? LEASE_MS, metrics })
     const { epoch, lastStreamId } = yield* acquireEpoch(postgres, partition)
     const { applied } = yield* log.takeOver(token, epoch, lastStreamId)
     yield* catchUp(options, epoch, applied, lastStreamId)

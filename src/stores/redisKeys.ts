@@ -23,9 +23,6 @@
 /** Consumer group of every partition's stream: its position says how far the actors are. */
 export const GROUP = "actors"
 
-/** What the token of a lease begins with that a rebuild holds. */
-export const REBUILD_TOKEN = "rebuild/"
-
 /** Keys of one partition's stream. */
 export interface StreamKeys {
   readonly events: string

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto"
+import type { Command } from "ioredis"
 import pg from "pg"
 import { describe, expect, test } from "vitest"
 import { uniquesOf } from "../../src/aggregates/figures.ts"
@@ -280,9 +281,12 @@ test("a rebuild keeps its partition though a renewal of its lease fails", async 
   // The second renewal does not reach Redis.
   const redis = new Proxy(deployment.redis, {
     get: (target, name) => {
-      if (name !== "set") return Reflect.get(target, name)
-      return (...args: Parameters<typeof target.set>) =>
-        ++renewals === 2 ? Promise.reject(new Error("Connection is closed.")) : target.set(...args)
+      if (name !== "sendCommand") return Reflect.get(target, name)
+      return (command: Command) => {
+        const isRenewal = command.getKeys().join() === lease
+        if (isRenewal && ++renewals === 2) return Promise.reject(new Error("Connection is closed."))
+        return target.sendCommand(command)
+      }
     },
   })
   const holder = new pg.Client(deployment.databaseUrl)

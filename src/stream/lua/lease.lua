@@ -2,7 +2,7 @@
 -- Takes, renews or gives back the lease of a partition.
 -- KEYS  lease
 -- ARGV  token, milliseconds (0 gives back)
--- Gives 1 when the token holds (or held) the lease, else 0.
+-- Returns 1 when the token holds (or held) the lease, else 0.
 local holder = redis.call('GET', KEYS[1])
 if ARGV[2] == '0' then
   if holder == ARGV[1] then return redis.call('DEL', KEYS[1]) end

@@ -1,0 +1,78 @@
+import { Effect } from "effect"
+import { expect, test } from "vitest"
+import { streamKeys } from "../../src/stores/redisKeys.ts"
+import {
+  giveLeaseBack,
+  holdLease,
+  isBeingRebuilt,
+  REBUILD_TOKEN,
+  seizeLease,
+} from "../../src/stream/lease.ts"
+import { freshDeployment, run } from "../support/deployment.ts"
+import { eventually } from "../support/index.ts"
+
+const leases = async () => {
+  const deployment = await freshDeployment()
+  const lease = { ...deployment, partition: 0, leaseMs: 30_000 }
+  const holder = () => deployment.redis.get(streamKeys(deployment.prefix, 0).lease)
+  /** How often the lease was asked for. */
+  const calls = async () => {
+    const { values } = await deployment.metrics.redisDuration.get()
+    const counts = values.filter(
+      ({ metricName, labels }) => metricName?.endsWith("_count") && labels.operation === "lease",
+    )
+    return counts.reduce((sum, { value }) => sum + value, 0)
+  }
+  return { lease, holder, calls }
+}
+
+test("a lease is its holder's until that gives it back", async () => {
+  const { lease, holder } = await leases()
+  expect(await run(holdLease({ ...lease, token: "one" }))).toBe(true)
+  expect(await run(holdLease({ ...lease, token: "one" }))).toBe(true)
+  expect(await run(holdLease({ ...lease, token: "two" }))).toBe(false)
+  await run(giveLeaseBack({ ...lease, token: "two" }))
+  expect(await holder()).toBe("one")
+  await run(giveLeaseBack({ ...lease, token: "one" }))
+  expect(await run(holdLease({ ...lease, token: "two" }))).toBe(true)
+})
+
+test("a lease is seized from its holder, and is given back at the end", async () => {
+  const { lease, holder } = await leases()
+  await run(holdLease({ ...lease, token: "actor" }))
+  const token = `${REBUILD_TOKEN}one`
+  const during = Effect.gen(function* () {
+    yield* seizeLease({ ...lease, token })
+    expect(yield* Effect.promise(holder)).toBe(token)
+    expect(yield* isBeingRebuilt(lease)).toBe(true)
+    expect(yield* holdLease({ ...lease, token: "actor" })).toBe(false)
+  })
+  await run(Effect.scoped(during))
+  expect(await holder()).toBeNull()
+  expect(await run(isBeingRebuilt(lease))).toBe(false)
+})
+
+test("a lease that was seized in turn is neither renewed nor given back by the one that lost it", async () => {
+  const { lease, holder, calls } = await leases()
+  const during = Effect.gen(function* () {
+    yield* seizeLease({ ...lease, token: "first", leaseMs: 30 })
+    yield* seizeLease({ ...lease, token: "second" })
+    // Renewals of the first, that is: the second's are 10 s apart.
+    const before = yield* Effect.promise(calls)
+    yield* Effect.promise(() => eventually(async () => expect(await calls()).toBeGreaterThan(before + 3)))
+    expect(yield* Effect.promise(holder)).toBe("second")
+  })
+  await run(Effect.scoped(during))
+  expect(await holder()).toBeNull()
+})
+
+test("a lease that another holds stays that one's when the one that lost it ends", async () => {
+  const { lease, holder } = await leases()
+  const during = Effect.gen(function* () {
+    yield* seizeLease({ ...lease, token: "first" })
+    yield* giveLeaseBack({ ...lease, token: "first" })
+    yield* holdLease({ ...lease, token: "second" })
+  })
+  await run(Effect.scoped(during))
+  expect(await holder()).toBe("second")
+})
