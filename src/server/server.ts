@@ -167,7 +167,7 @@ export const startServer = (
     })
     const serving = config.roles.includes("http")
     const app = uws.App()
-    const fanOut = new FanOut(app)
+    const fanOut = new FanOut(app, metrics)
     const hub = new Hub({
       sites: config.sites,
       figures: services.figures,

@@ -16,8 +16,8 @@ import type { Cors } from "../http/cors.ts"
 import { readHeaders } from "../http/headers.ts"
 import { Problem, SHUTTING_DOWN } from "../http/problem.ts"
 import { Parameters } from "../http/query.ts"
-import type { FanOut, Listener } from "./fanOut.ts"
-import { type Hub, topicOf } from "./hub.ts"
+import { type FanOut, type Listener, topicOf } from "./fanOut.ts"
+import type { Hub } from "./hub.ts"
 import {
   decodeMessage,
   errorFrame,

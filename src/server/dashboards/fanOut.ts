@@ -8,6 +8,8 @@
  */
 import type { TemplatedApp, WebSocket } from "uWebSockets.js"
 import { GROUPS } from "../../live/budget.ts"
+import type { Metrics } from "../../metrics/metrics.ts"
+import type { Topic } from "./protocol.ts"
 
 /** A multiple of {@link GROUPS}: a shard's group is its remainder. */
 const SHARDS = 8 * GROUPS
@@ -43,10 +45,14 @@ export interface PublishOptions {
 
 const EVERYONE: PublishOptions = {}
 
+/** Where a site's frames of a kind are published; every connection of the site listens to `all`. */
+export const topicOf = (site: string, topic: Topic | "all"): string => `${site}/${topic}`
+
 const shardTopic = (topic: string, shard: number): string => `${topic}/${shard}`
 
 export class FanOut {
   readonly #app: Pick<TemplatedApp, "publish" | "numSubscribers">
+  readonly #metrics: Metrics
   /** Of each topic, by group. */
   readonly #listeners = new Map<string, Array<number>>()
   #joined = 0
@@ -60,8 +66,9 @@ export class FanOut {
   #turn: NodeJS.Immediate | null = null
   #stopped = false
 
-  constructor(app: Pick<TemplatedApp, "publish" | "numSubscribers">) {
+  constructor(app: Pick<TemplatedApp, "publish" | "numSubscribers">, metrics: Metrics) {
     this.#app = app
+    this.#metrics = metrics
   }
 
   /** The shard of the next connection. */
@@ -110,6 +117,7 @@ export class FanOut {
   /** Sends a frame to whoever listens to the topic. */
   publish(topic: string, frame: string, { group, soon = false }: PublishOptions = EVERYONE): void {
     if (this.#stopped) return
+    this.#metrics.websocketMessages.inc({ direction: "out" }, this.listeners(topic, group))
     for (const [each, waiting] of this.#waiting.entries()) {
       if ((group !== undefined && group !== each) || this.listeners(topic, each) === 0) continue
       waiting.push({ topic, frame })

@@ -11,7 +11,7 @@ export const TOPICS = ["stats", "events", "themes", "letters", ...PERIODS] as co
 export type Topic = (typeof TOPICS)[number]
 
 /** Topics whose frames are whole figures, which a client is also sent on subscribing. */
-const FIGURE_TOPICS = ["themes", "letters", ...PERIODS] as const
+export const FIGURE_TOPICS = ["themes", "letters", ...PERIODS] as const
 export type FigureTopic = (typeof FIGURE_TOPICS)[number]
 
 /** Messages that ask for an answer, and those that choose topics. */

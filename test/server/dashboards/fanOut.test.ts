@@ -1,8 +1,11 @@
+import type { RecognizedString } from "uWebSockets.js"
 import { afterEach, expect, test } from "vitest"
 import { GROUPS } from "../../../src/live/budget.ts"
+import { Metrics } from "../../../src/metrics/metrics.ts"
 import { FanOut, type Listener } from "../../../src/server/dashboards/fanOut.ts"
 import { uws } from "../../../src/server/http/uws.ts"
 import { eventually } from "../../support/index.ts"
+import { metricValue } from "../../support/server.ts"
 
 const ending: Array<() => void> = []
 afterEach(() => {
@@ -14,13 +17,15 @@ const connected = async (connections: number) => {
   const app = uws.App()
   /** Frames in the order in which they were handed to shards. */
   const handed: Array<unknown> = []
-  const fanOut = new FanOut({
-    publish: (topic, frame) => {
+  const metrics = new Metrics("test_")
+  const recording = {
+    publish: (topic: string, frame: RecognizedString) => {
       handed.push(frame)
       return app.publish(topic, frame)
     },
-    numSubscribers: (topic) => app.numSubscribers(topic),
-  })
+    numSubscribers: (topic: string) => app.numSubscribers(topic),
+  }
+  const fanOut = new FanOut(recording, metrics)
   app.ws<Listener>("/*", {
     upgrade: (res, req, context) =>
       res.upgrade<Listener>(
@@ -57,11 +62,12 @@ const connected = async (connections: number) => {
     // The server has a connection a moment before its client knows.
     expect(clients.every(({ socket }) => socket.readyState === WebSocket.OPEN)).toBe(true)
   })
-  return { fanOut, clients, handed }
+  const sent = () => metricValue(metrics, "websocket_messages_total", { direction: "out" })
+  return { fanOut, clients, handed, sent }
 }
 
 test("every listener gets every frame in order, though each round takes several turns", async () => {
-  const { fanOut, clients } = await connected(300)
+  const { fanOut, clients, sent } = await connected(300)
   fanOut.publish("topic", "first")
   fanOut.publish("topic", "second")
   fanOut.publish("elsewhere", "nobody listens")
@@ -70,6 +76,7 @@ test("every listener gets every frame in order, though each round takes several 
   await eventually(() =>
     expect(new Set(clients.map(({ frames }) => frames.join()))).toEqual(new Set(["first,second,third"])),
   )
+  expect(await sent()).toBe(3 * 300)
 })
 
 test("who has unsubscribed or left is sent nothing more and not counted", async () => {
@@ -84,7 +91,7 @@ test("who has unsubscribed or left is sent nothing more and not counted", async 
 })
 
 test("a group's frames go to its listeners only, and those that are to be there soon before what others wait for", async () => {
-  const { fanOut, clients, handed } = await connected(2 * GROUPS)
+  const { fanOut, clients, handed, sent } = await connected(2 * GROUPS)
   for (let group = 0; group < GROUPS; group++) expect(fanOut.listeners("topic", group)).toBe(2)
   fanOut.publish("topic", "for all")
   fanOut.publish("topic", "for one", { group: GROUPS - 1, soon: true })
@@ -98,4 +105,5 @@ test("a group's frames go to its listeners only, and those that are to be there 
   // Of all that was handed over, the last that was for one of the group's shards.
   const shards = handed.filter((frame) => frame === "for one").length
   expect(handed.lastIndexOf("for one")).toBe(2 * shards - 1)
+  expect(await sent()).toBe(2 * GROUPS + 2)
 })

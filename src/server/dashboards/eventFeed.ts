@@ -1,0 +1,122 @@
+/**
+ * Single events for dashboards. Each group of dashboards is shown the latest events within its budget; those that it is not
+ * shown are summed by type, and the next stats message tells of them.
+ */
+import { GROUPS, groupBudget } from "../../live/budget.ts"
+import type { LiveDelta, LiveEvent } from "../../live/delta.ts"
+import type { TokenBucket } from "../../live/tokenBucket.ts"
+import type { Metrics } from "../../metrics/metrics.ts"
+import { type FanOut, topicOf } from "./fanOut.ts"
+import { eventFrame, type Omitted, RESERVED_TYPES } from "./protocol.ts"
+
+/** Event types that are counted separately between two stats messages; further ones are summed as `other`. */
+const MAX_TYPES = 50
+
+export interface EventFeedOptions {
+  readonly sites: ReadonlyArray<string>
+  readonly metrics: Metrics
+  readonly fanOut: Pick<FanOut, "publish" | "listeners">
+  /** Single events a second that a dashboard is shown. */
+  readonly eventsPerSecond: number
+  /** Milliseconds, unix or not: only differences count. */
+  readonly now: () => number
+}
+
+/** Numbers of events by type. */
+type Counts = Map<string, number>
+
+const add = (counts: Counts, type: string, count: number): void => {
+  counts.set(type, (counts.get(type) ?? 0) + count)
+}
+
+/** A site's events since its last stats message: all of them, and those that each group was shown. */
+interface Interval {
+  readonly counted: Counts
+  readonly shown: ReadonlyArray<Counts>
+}
+
+const newInterval = (): Interval => ({
+  counted: new Map(),
+  shown: Array.from({ length: GROUPS }, () => new Map()),
+})
+
+export class EventFeed {
+  readonly #options: EventFeedOptions
+  /** By group. */
+  readonly #budgets: ReadonlyArray<TokenBucket>
+  /** By site. */
+  readonly #intervals: Map<string, Interval>
+
+  constructor(options: EventFeedOptions) {
+    this.#options = options
+    this.#budgets = Array.from({ length: GROUPS }, (_, group) =>
+      groupBudget(options.eventsPerSecond, group, options.now),
+    )
+    this.#intervals = new Map(options.sites.map((site) => [site, newInterval()]))
+  }
+
+  /** Shows what was just counted, as far as it is shown. */
+  receive({ events, omitted }: Pick<LiveDelta, "events" | "omitted">): void {
+    for (const [site, types] of Object.entries(omitted))
+      for (const [type, count] of Object.entries(types))
+        if (this.#count(site, type, count)) this.#options.metrics.liveEventsOmitted.inc(count)
+    const watched = events.filter(({ site, type }) => this.#count(site, type, 1))
+    if (watched.length > 0) this.#show(watched)
+  }
+
+  /** Counts events for the next stats message; `false` when nobody watches the site's events. */
+  #count(site: string, type: string, count: number): boolean {
+    const counted = this.#intervals.get(site)?.counted
+    if (counted === undefined || this.#options.fanOut.listeners(topicOf(site, "events")) === 0) return false
+    add(counted, counted.has(type) || counted.size < MAX_TYPES ? type : "other", count)
+    return true
+  }
+
+  /** Shows each group the latest of the events that it listens to, as many as its budget has room for. */
+  #show(events: ReadonlyArray<LiveEvent>): void {
+    const { fanOut, metrics } = this.#options
+    const frames = new Map<LiveEvent, string>()
+    let groups = 0
+    let omitted = 0
+    for (const [group, budget] of this.#budgets.entries()) {
+      const heard = events.filter(({ site }) => fanOut.listeners(topicOf(site, "events"), group) > 0)
+      if (heard.length === 0) continue
+      const showable = heard.filter(({ type }) => !RESERVED_TYPES.has(type))
+      const shown = showable.slice(showable.length - budget.take(showable.length))
+      groups++
+      omitted += heard.length - shown.length
+      for (const event of shown) {
+        const frame = frames.get(event) ?? eventFrame(event)
+        frames.set(event, frame)
+        fanOut.publish(topicOf(event.site, "events"), frame, { group, soon: true })
+        const interval = this.#intervals.get(event.site)
+        const counts = interval?.shown[group]
+        if (counts !== undefined) add(counts, interval?.counted.has(event.type) ? event.type : "other", 1)
+      }
+    }
+    // Groups are shown different events: what counts is how many a dashboard was not shown, on average.
+    if (groups > 0) metrics.liveEventsOmitted.inc(omitted / groups)
+  }
+
+  /** What a group that follows the site's events has not been shown since {@link restart}; `null` when it has been shown all. */
+  omitted(site: string, group: number): Omitted | null {
+    const interval = this.#intervals.get(site)
+    // Where nobody watches events, nobody misses any.
+    if (interval === undefined || this.#options.fanOut.listeners(topicOf(site, "events"), group) === 0)
+      return null
+    let events = 0
+    const byType: Array<readonly [string, number]> = []
+    for (const [type, count] of interval.counted) {
+      const left = count - (interval.shown[group]?.get(type) ?? 0)
+      if (left === 0) continue
+      events += left
+      byType.push([type, left])
+    }
+    return events === 0 ? null : { events, by_type: Object.fromEntries(byType) }
+  }
+
+  /** Begins to count a site's events from 0 again: its stats message has told of those before. */
+  restart(site: string): void {
+    this.#intervals.set(site, newInterval())
+  }
+}

@@ -1,0 +1,64 @@
+/** Figures as the JSON that frames carry: read once however many wait for them, and again after a change. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { StoreError } from "../../stores/errors.ts"
+import { ReadCache, type Runner } from "../services/readCache.ts"
+import type { Figures } from "../services/services.ts"
+import { FIGURE_TOPICS, type FigureTopic } from "./protocol.ts"
+
+/** Most viewed themes in a frame. */
+const TOP_THEMES = 5
+
+/** What can be read of a site. */
+export type FigureKind = "realtime" | FigureTopic
+
+export class FigureReads {
+  readonly #figures: Figures
+  /** Only joins reads that are under way. */
+  readonly #reads: ReadCache<string>
+
+  /** @param sites how many sites there are */
+  constructor(figures: Figures, sites: number, run: Runner) {
+    this.#figures = figures
+    this.#reads = new ReadCache({
+      run,
+      keepMs: () => 0,
+      // Every kind of every site.
+      maxEntries: (1 + FIGURE_TOPICS.length) * sites,
+      weigh: () => 0,
+      maxWeight: 0,
+    })
+  }
+
+  #load(site: string, kind: FigureKind): Effect.Effect<unknown, StoreError> {
+    switch (kind) {
+      case "realtime":
+        return this.#figures.realtime(site)
+      case "themes":
+        return this.#figures.themes(site, TOP_THEMES, null)
+      case "letters":
+        return this.#figures.letters(site, "day")
+      default:
+        return Effect.all(
+          { stats: this.#figures.stats(site, kind), letters: this.#figures.letters(site, kind) },
+          { concurrency: 2 },
+        )
+    }
+  }
+
+  /** JSON of a site's figures; `null` when they cannot be read now. */
+  json(site: string, kind: FigureKind): Promise<string | null> {
+    return new Promise((resolve) => {
+      this.#reads.get(
+        `${kind} ${site}`,
+        () => Effect.map(this.#load(site, kind), (value) => JSON.stringify(value)),
+        (result) => resolve(Exit.isSuccess(result) ? result.value : null),
+      )
+    })
+  }
+
+  /** What is asked from now on is read again: a read under way may have begun before the figures changed. */
+  changed(site: string, kind: FigureKind): void {
+    this.#reads.forget(`${kind} ${site}`)
+  }
+}
