@@ -2,6 +2,8 @@
 import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { LATE_WINDOW_MS } from "../../src/domain/lateWindow.ts"
+import { DAY_MS } from "../../src/domain/time.ts"
 import { runSlice } from "../load/closedLoop.ts"
 import { makeCorpus, writeCorpus } from "../load/corpus.ts"
 import { CONNECTIONS } from "../load/passage.ts"
@@ -30,7 +32,7 @@ const MILLION = 1_000_000
 const SETTLE_MS = 30_000
 const BATCH = 1000
 /** Days for which ids of senders are kept, and days for which events are. */
-const KEY_DAYS = 8
+const KEY_DAYS = LATE_WINDOW_MS / DAY_MS
 const RETENTION_DAYS = 90
 /** Part of the events that is loaded again with ids, over that part of the days: as many events a day. */
 const WITH_IDS = 0.05
@@ -208,7 +210,7 @@ const postgresOfEvents = async (context: Context) => {
         ((perOwn + (keys / withIds) * (KEY_DAYS / RETENTION_DAYS)) * TEN_MILLION) / MB,
         "MB",
         null,
-        `scaled from ${withIds.toLocaleString("en-US")}: ${perOwn.toFixed(1)} B an event, ${(keys / withIds).toFixed(0)} B an id for ${KEY_DAYS} of ${RETENTION_DAYS} days`,
+        `scaled from ${withIds.toLocaleString("en-US")}: ${perOwn.toFixed(1)} B an event, ${(keys / withIds).toFixed(0)} B an id for ${KEY_DAYS.toFixed(0)} of ${RETENTION_DAYS} days`,
       ),
     ],
     checks: [

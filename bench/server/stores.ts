@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { Redis } from "ioredis"
 import pg from "pg"
-import { DAY_MS } from "../../src/domain/time.ts"
+import { openDays } from "../../src/domain/lateWindow.ts"
+import { Calendar } from "../../src/domain/period.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import type { Context } from "../scenario.ts"
 import type { BenchNode } from "./node.ts"
@@ -12,9 +13,7 @@ const PREFIX = "maicivy"
 const PARTITIONS = [0, 1, 2, 3]
 const SITE = "main"
 
-/** Days that an accepted event can lie in: a week back, and a clock that is ahead. */
-const daysAround = (now: number): ReadonlyArray<string> =>
-  Array.from({ length: 9 }, (_, i) => new Date(now + (1 - i) * DAY_MS).toISOString().slice(0, 10))
+const CALENDAR = new Calendar("UTC")
 
 /** Counts that Redis holds, summed over partitions and the days an event can lie in. */
 export interface RedisFigures {
@@ -59,7 +58,7 @@ export const openStores = (context: Context, node: Pick<BenchNode, "redisUrl" | 
     backlog,
     figures: async () => {
       const keys = PARTITIONS.flatMap((p) =>
-        daysAround(Date.now()).map((day) => figureKeys(PREFIX, p, SITE).period(day).totals),
+        openDays(CALENDAR, Date.now()).map((day) => figureKeys(PREFIX, p, SITE).period(day).totals),
       )
       const all = await Promise.all(keys.map((key) => redis.hmget(key, "events", "page_views", "letters")))
       const sum = (i: number) => all.reduce((total, values) => total + Number(values[i] ?? 0), 0)

@@ -1,6 +1,7 @@
 /** Applies a batch's totals to the figures in Redis: one script call, fenced and exactly once. */
 import type { BatchTotals, DayTotals } from "../domain/aggregation.ts"
-import { CURRENT_VISITOR_MS, MAX_AGE_MS, MAX_AHEAD_MS } from "../domain/limits.ts"
+import { LATE_WINDOW_MS } from "../domain/lateWindow.ts"
+import { CURRENT_VISITOR_MS } from "../domain/limits.ts"
 import { type Calendar, type Day, PERIODS, type Period, periodBounds, periodKey } from "../domain/period.ts"
 import { DAY_SECONDS } from "../domain/time.ts"
 import { fingerprint } from "../domain/visitor.ts"
@@ -14,8 +15,8 @@ const applyScript = Script.load(new URL("./lua/apply.lua", import.meta.url))
 
 /** Days for which a period's figures live after it has ended. */
 const LIFETIME_DAYS: { readonly [P in Period]: number } = { day: 90, week: 365, month: 365 }
-/** Late events may arrive for this long after a period has ended; a day on top lets a backlog drain. */
-const EXACT_SECONDS = (MAX_AGE_MS + MAX_AHEAD_MS) / 1000 + DAY_SECONDS
+/** A period's exact visitors are kept for this long after it has ended: late events may still bring one of them again. */
+const EXACT_SECONDS = LATE_WINDOW_MS / 1000
 
 /** Where a batch leads a partition: the compare-and-set that makes it apply once. */
 export interface Move {

@@ -6,7 +6,9 @@ import {
   EVENT_TYPE,
   ISO_TIMESTAMP,
   MAX_AGE_MS,
+  MAX_AGE_TEXT,
   MAX_AHEAD_MS,
+  MAX_AHEAD_TEXT,
   MAX_EVENT_DATA_BYTES,
   MAX_EVENT_DATA_DEPTH,
   MAX_URL_LENGTH,
@@ -123,7 +125,7 @@ const INVALID_TIMESTAMP = new Rejection(
 )
 const TIMESTAMP_OUT_OF_RANGE = new Rejection(
   "TIMESTAMP_OUT_OF_RANGE",
-  "timestamp must lie between 7 days ago and 5 minutes ahead.",
+  `timestamp must lie between ${MAX_AGE_TEXT} ago and ${MAX_AHEAD_TEXT} ahead.`,
 )
 const INVALID_SITE = new Rejection("INVALID_SITE", "site must be a string: the slug of a declared site.")
 

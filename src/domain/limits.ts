@@ -1,4 +1,4 @@
-/** The limits of the public contract, in one place: decoding, error messages and docs all quote these. */
+/** The limits of the public contract, each once: what decodes, and messages and help that name one, take it from here. */
 import { DAY_MS, MINUTE_MS } from "./time.ts"
 
 /** Event types: 1–50 of `[a-z0-9_.:-]`. */
@@ -15,6 +15,10 @@ export const MAX_THEME_LENGTH = 100
 export const MAX_AGE_MS = 7 * DAY_MS
 /** How far an event's own timestamp may lie ahead (senders' clocks differ), milliseconds. */
 export const MAX_AHEAD_MS = 5 * MINUTE_MS
+/** {@link MAX_AGE_MS} in words. */
+export const MAX_AGE_TEXT = `${MAX_AGE_MS / DAY_MS} days`
+/** {@link MAX_AHEAD_MS} in words. */
+export const MAX_AHEAD_TEXT = `${MAX_AHEAD_MS / MINUTE_MS} minutes`
 /** Bytes of a `POST /event` body. */
 export const MAX_EVENT_BODY_BYTES = 64 * 1024
 /** Events of a `POST /events` body. */

@@ -4,6 +4,8 @@
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client"
 import { KNOWN_TYPES } from "../domain/event.ts"
+import { CURRENT_VISITOR_MS } from "../domain/limits.ts"
+import { MINUTE_MS } from "../domain/time.ts"
 import { SeriesHistogram } from "./seriesHistogram.ts"
 
 /** Distinct values kept for a label that visitors choose; what comes later is counted as `other`. */
@@ -108,7 +110,10 @@ export class Metrics {
     this.pageViews = counter("page_views_total", "Page views counted.", ["path"])
     this.eventsRejected = counter("events_rejected_total", "Events refused, by reason.", ["reason"])
 
-    this.currentVisitors = gauge("current_visitors", "Visitors seen in the last 5 minutes, all sites.")
+    this.currentVisitors = gauge(
+      "current_visitors",
+      `Visitors seen in the last ${CURRENT_VISITOR_MS / MINUTE_MS} minutes, all sites.`,
+    )
     this.websocketConnections = gauge("websocket_connections", "Open WebSocket connections of this node.")
     this.conversionRate = gauge("conversion_rate", "Letters per unique visitor today, all sites.")
     this.themeViews = gauge("cv_theme_views", "Views of the most viewed CV themes, all time and sites.", [

@@ -1,8 +1,8 @@
 /** Erasure of a visitor wherever it may be: waiting in a stream, dead-lettered, in Postgres, among the current visitors. */
 import * as Effect from "effect/Effect"
 import { decodePayload } from "../domain/event.ts"
+import { openDays } from "../domain/lateWindow.ts"
 import { type Calendar, PERIODS, periodKey } from "../domain/period.ts"
-import { DAY_MS } from "../domain/time.ts"
 import { fingerprint, partitionOf } from "../domain/visitor.ts"
 import { eraseVisitor as eraseRows } from "../events/read/index.ts"
 import { requireKnownSchema } from "../events/schema/index.ts"
@@ -17,9 +17,6 @@ import { isBeingRebuilt } from "../stream/lease.ts"
 
 /** What an erasure waits for the actors to finish with the visitor's waiting events, or for a rebuild to end, milliseconds. */
 const PATIENCE_MS = 8000
-
-/** Days back to which a period may still have its sets: a week of late events, and a day each for backlog and zone. */
-const OPEN_DAYS = 10
 
 export interface EraseOptions {
   readonly redis: RedisConnection
@@ -63,8 +60,9 @@ const forget = async (
   visitor: number,
 ): Promise<void> => {
   // Sets of exact visitors are kept for periods that a late event may still belong to.
-  const days = Array.from({ length: OPEN_DAYS }, (_, ago) => calendar.dayOf(now() - ago * DAY_MS))
-  const periods = new Set(days.flatMap((day) => PERIODS.map((period) => periodKey(period, day))))
+  const periods = new Set(
+    openDays(calendar, now()).flatMap((day) => PERIODS.map((period) => periodKey(period, day))),
+  )
   await Promise.all(
     sites.flatMap((site) => {
       const keys = figureKeys(prefix, partition, site)

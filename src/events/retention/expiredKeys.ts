@@ -1,22 +1,18 @@
 /** Ids that senders gave their events: which of them no retry can bring again. */
 import * as Effect from "effect/Effect"
+import { LATE_WINDOW_MS } from "../../domain/lateWindow.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import { type Pace, removeExpiredRows } from "./expiredRows.ts"
-
-/**
- * Events are taken up to 7 days after their own time and 5 minutes ahead of it, so no event comes twice further apart
- * than that; 8 days leave room for clocks.
- */
-const KEPT_MS = 8 * 86_400_000
 
 const SELECT_PROGRESS = `
   SELECT partition, split_part(last_stream_id, '-', 1)::bigint::float8 AS ms
   FROM stream_partitions ORDER BY partition`
 
 /**
- * Deletes the keys of entries that are 8 days behind their partition's last applied one, and gives their number. Behind
- * that one, not behind the clock: an entry that waits through a long outage may still be the retry of one before it.
+ * Deletes the keys of entries that are {@link LATE_WINDOW_MS} behind their partition's last applied one, and returns their
+ * number. Behind that one, not behind the clock: an entry that waits through a long outage may still be the retry of one
+ * before it.
  */
 export const deleteExpiredKeys = Effect.fnUntraced(function* (
   postgres: Postgres,
@@ -25,10 +21,10 @@ export const deleteExpiredKeys = Effect.fnUntraced(function* (
 ): Effect.fn.Return<number, StoreError> {
   const progress = yield* postgres.query<{ partition: number; ms: number }>("retention", SELECT_PROGRESS)
   const oldestKept: Array<number> = []
-  for (const { partition, ms } of progress) oldestKept[partition] = ms - KEPT_MS
+  for (const { partition, ms } of progress) oldestKept[partition] = ms - LATE_WINDOW_MS
   // Arrays count from 1. Partitions that the deployment no longer has go by the clock.
   const condition = "stream_ms < coalesce(($2::float8[])[partition + 1], $3)"
-  const parameters = [Array.from(oldestKept, (ms) => ms ?? null), now - KEPT_MS]
+  const parameters = [Array.from(oldestKept, (ms) => ms ?? null), now - LATE_WINDOW_MS]
   return yield* removeExpiredRows(
     postgres,
     "retention_keys",

@@ -2,8 +2,8 @@
 import {
   EVENT_TYPE,
   ISO_TIMESTAMP,
-  MAX_AGE_MS,
-  MAX_AHEAD_MS,
+  MAX_AGE_TEXT,
+  MAX_AHEAD_TEXT,
   MAX_BATCH_BODY_BYTES,
   MAX_BATCH_EVENTS,
   MAX_EVENT_BODY_BYTES,
@@ -11,7 +11,6 @@ import {
   MAX_EVENT_DATA_DEPTH,
   MAX_URL_LENGTH,
 } from "../../domain/limits.ts"
-import { DAY_MS, MINUTE_MS } from "../../domain/time.ts"
 import type { ProblemCode } from "../http/problem.ts"
 import { json, type PathItem, siteOf } from "./operation.ts"
 import { EVENT_CODES, LISTED_CODES, REQUEST_CODES, refusals } from "./problems.ts"
@@ -48,7 +47,7 @@ export const eventSchema = (sites: ReadonlyArray<string>): Schema => ({
     },
     timestamp: {
       anyOf: [matching(ISO_TIMESTAMP), { type: "number" }, { type: "null" }],
-      description: `When it happened: ISO 8601 with \`Z\` or an offset, or unix milliseconds, from ${MAX_AGE_MS / DAY_MS} days ago to ${MAX_AHEAD_MS / MINUTE_MS} minutes ahead; without it the time of receipt.`,
+      description: `When it happened: ISO 8601 with \`Z\` or an offset, or unix milliseconds, from ${MAX_AGE_TEXT} ago to ${MAX_AHEAD_TEXT} ahead; without it the time of receipt.`,
     },
     visitor_id: { ...nullable(uuid), description: "A UUID; without it the visitor is found otherwise." },
     site: {

@@ -1,8 +1,14 @@
 /** Answers that refuse: what each code means, which of them an operation may give, and their shape. */
 
-import { MAX_AGE_MS, MAX_AHEAD_MS, MAX_BATCH_EVENTS, MAX_EVENT_DATA_BYTES } from "../../domain/limits.ts"
+import {
+  MAX_AGE_TEXT,
+  MAX_AHEAD_TEXT,
+  MAX_BATCH_BODY_BYTES,
+  MAX_BATCH_EVENTS,
+  MAX_EVENT_BODY_BYTES,
+  MAX_EVENT_DATA_BYTES,
+} from "../../domain/limits.ts"
 import { WEBSOCKET_PATH } from "../../domain/paths.ts"
-import { DAY_MS, MINUTE_MS } from "../../domain/time.ts"
 import { type ProblemCode, STATUS } from "../http/problem.ts"
 import { count, type Schema, text } from "./schema.ts"
 
@@ -18,7 +24,7 @@ export const MEANING: { readonly [code in ProblemCode]: string } = {
   INVALID_REFERRER: "`referrer` is not a string that can be stored.",
   INVALID_ID: "`id` is not a UUID.",
   INVALID_TIMESTAMP: "`timestamp` is neither ISO 8601 with an offset nor unix milliseconds.",
-  TIMESTAMP_OUT_OF_RANGE: `\`timestamp\` is more than ${MAX_AGE_MS / DAY_MS} days back or ${MAX_AHEAD_MS / MINUTE_MS} minutes ahead.`,
+  TIMESTAMP_OUT_OF_RANGE: `\`timestamp\` is more than ${MAX_AGE_TEXT} back or ${MAX_AHEAD_TEXT} ahead.`,
   INVALID_VISITOR_ID: "A visitor's id is not a UUID.",
   MISSING_VISITOR: "`REQUIRE_VISITOR` is on and nothing names the visitor.",
   INVALID_SITE: "`site` is not a string.",
@@ -32,7 +38,7 @@ export const MEANING: { readonly [code in ProblemCode]: string } = {
   NOT_FOUND: "There is nothing at this path.",
   METHOD_NOT_ALLOWED: "The path answers other methods; `Allow` lists them.",
   BODY_TIMEOUT: "The body did not arrive within 15 seconds.",
-  BODY_TOO_LARGE: "The body is larger than 64 KiB (`/event`) or 1 MiB (`/events`).",
+  BODY_TOO_LARGE: `The body is larger than ${MAX_EVENT_BODY_BYTES / 1024} KiB (\`/event\`) or ${MAX_BATCH_BODY_BYTES / 1024 ** 2} MiB (\`/events\`).`,
   TOO_MANY_EVENTS: `A batch has more than ${MAX_BATCH_EVENTS.toLocaleString("en")} events.`,
   UNSUPPORTED_MEDIA_TYPE: "The body's type, charset or encoding is not supported.",
   UPGRADE_REQUIRED: `\`${WEBSOCKET_PATH}\` speaks WebSocket only.`,

@@ -1,6 +1,7 @@
 /** Health, readiness, and the shape of every answer that a client can ask for without changing anything. */
 
 import * as Effect from "effect/Effect"
+import { MAX_AHEAD_TEXT } from "../../domain/limits.ts"
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
 import { ask, type Deployment, dataOf, type NoAnswer, parsed, said, type TimedAnswer } from "./ask.ts"
 import { Contract } from "./contract.ts"
@@ -127,6 +128,6 @@ export const clock = (deployment: Deployment): Effect.Effect<Finding, NoAnswer> 
       ? ok("clock", "the deployment's and this machine's agree")
       : warning(
           "clock",
-          `the deployment's and this machine's differ by ${Math.round(difference)} s: set both by NTP, since events more than 5 minutes ahead are refused`,
+          `the deployment's and this machine's differ by ${Math.round(difference)} s: set both by NTP, since events more than ${MAX_AHEAD_TEXT} ahead are refused`,
         )
   })

@@ -3,6 +3,7 @@
 import { accessSync, constants, statSync } from "node:fs"
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
+import { MAX_AGE_TEXT } from "../../domain/limits.ts"
 import { API_PATH } from "../../domain/paths.ts"
 import { openPoster } from "./http.ts"
 import { findWriteKey, visitorKey } from "./keys.ts"
@@ -14,7 +15,7 @@ import { countLine, emptyReading, Preview, replaySummary, withProgress } from ".
 const HELP = `Usage: npm run replay -- <access.log> [options]
 
 Sends the page views of a web server's access log (combined format of Apache or nginx, plain or gzip) through
-POST ${API_PATH}/events. Times are shifted so that the log's latest line is now; lines older than 7 days
+POST ${API_PATH}/events. Times are shifted so that the log's latest line is now; lines older than ${MAX_AGE_TEXT}
 after that are left out. A log replayed twice counts once. Addresses stay here: a visitor is a keyed hash of
 address and agent, under a key kept in DATA_DIR/replay-key.
 

@@ -1,6 +1,6 @@
 /** Which lines of an access log are page views, and the event that each becomes. Pure: the clock and the key are given. */
 import { createHash } from "node:crypto"
-import { MAX_AGE_MS, MAX_URL_LENGTH } from "../../domain/limits.ts"
+import { MAX_AGE_MS, MAX_AGE_TEXT, MAX_URL_LENGTH } from "../../domain/limits.ts"
 import { MINUTE_MS } from "../../domain/time.ts"
 import { deriveVisitorId } from "../../domain/visitor.ts"
 import { type AccessLine, parseAccessLine } from "./accessLog.ts"
@@ -11,7 +11,7 @@ export const SKIP_REASONS = {
   method: "not a GET",
   status: "not answered with 2xx or 3xx",
   asset: "not a page (by its extension)",
-  too_old: "older than 7 days after the shift",
+  too_old: `older than ${MAX_AGE_TEXT} after the shift`,
 } as const
 
 export type SkipReason = keyof typeof SKIP_REASONS

@@ -98,7 +98,7 @@ export const makeVisitor = (
   }
 }
 
-/** When a session begins: mostly now, else in the past seven days, or seconds around one of their midnights (UTC). */
+/** When a session begins: mostly now, else as late as it may be, or seconds around one of their midnights (UTC). */
 const sessionStart = (random: Random, now: number): number | null => {
   const when = random.weighted([
     ["now", 60],

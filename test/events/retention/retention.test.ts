@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { Deferred, Effect, Fiber } from "effect"
 import { describe, expect, test } from "vitest"
+import { LATE_WINDOW_MS } from "../../../src/domain/lateWindow.ts"
 import {
   type RetentionOptions,
   type RetentionReport,
@@ -273,7 +274,7 @@ describe("before events go", () => {
 })
 
 describe("an idempotency key", () => {
-  test("goes 8 days after its entry, by its partition's own time", async () => {
+  test("goes when no event can come that late any more, by its partition's own time", async () => {
     const { postgres } = await freshEvents()
     await store(postgres, [event()], { partition: 1 })
     const insert = (partition: number, ms: number) =>
@@ -283,12 +284,12 @@ describe("an idempotency key", () => {
         [randomUUID(), partition, ms],
       )
     await rows(postgres, "UPDATE stream_partitions SET last_stream_id = $1 WHERE partition = 0", [`${NOW}-5`])
-    await insert(0, NOW - 8 * DAY_MS - 1)
-    await insert(0, NOW - 8 * DAY_MS)
+    await insert(0, NOW - LATE_WINDOW_MS - 1)
+    await insert(0, NOW - LATE_WINDOW_MS)
     // Partition 1 has been standing since 1970, and there is no partition 7 any more.
     await insert(1, NOW - 30 * DAY_MS)
-    await insert(7, NOW - 8 * DAY_MS - 1)
-    await insert(7, NOW - 8 * DAY_MS)
+    await insert(7, NOW - LATE_WINDOW_MS - 1)
+    await insert(7, NOW - LATE_WINDOW_MS)
     expect(done(await run(runRetention(postgres, options()))).keys).toBe(2)
     expect(
       await rows(
@@ -296,9 +297,9 @@ describe("an idempotency key", () => {
         "SELECT partition, stream_ms::float8 AS ms FROM idempotency_keys ORDER BY partition",
       ),
     ).toEqual([
-      { partition: 0, ms: NOW - 8 * DAY_MS },
+      { partition: 0, ms: NOW - LATE_WINDOW_MS },
       { partition: 1, ms: NOW - 30 * DAY_MS },
-      { partition: 7, ms: NOW - 8 * DAY_MS },
+      { partition: 7, ms: NOW - LATE_WINDOW_MS },
     ])
   })
 })
