@@ -10,6 +10,7 @@ import Fastify from "fastify"
 import { Redis } from "ioredis"
 import pg from "pg"
 import { WebSocketServer } from "ws"
+import { API_PATH, WEBSOCKET_PATH } from "../../src/domain/paths.ts"
 
 const CHANNEL = "realtime"
 
@@ -91,7 +92,7 @@ const count = (event: EventBody, visitor: string, at: Date) => {
 
 const app = Fastify({ bodyLimit: 64 * 1024, ajv: { customOptions: { allowUnionTypes: true } } })
 
-app.post<{ Body: EventBody }>("/api/v1/analytics/event", { schema }, async (request, reply) => {
+app.post<{ Body: EventBody }>(`${API_PATH}/event`, { schema }, async (request, reply) => {
   const event = request.body
   const visitor = event.visitor_id ?? derivedVisitor(request.ip, request.headers["user-agent"] ?? "")
   const at = event.timestamp === undefined ? new Date() : new Date(event.timestamp)
@@ -111,7 +112,7 @@ app.post<{ Body: EventBody }>("/api/v1/analytics/event", { schema }, async (requ
 app.get("/health", () => "ok")
 
 await app.listen({ host: "127.0.0.1", port: Number(process.env.PORT ?? 0) })
-const dashboards = new WebSocketServer({ server: app.server, path: "/ws/analytics" })
+const dashboards = new WebSocketServer({ server: app.server, path: WEBSOCKET_PATH })
 subscriber.on("message", (_channel, message) => {
   for (const dashboard of dashboards.clients) dashboard.send(message)
 })

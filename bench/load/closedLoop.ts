@@ -6,7 +6,8 @@ import { spawn, spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import autocannon from "autocannon"
 import { type Aim, atLeast } from "../scenario.ts"
-import { type Corpus, partsOf, stamped, writeCorpus } from "./corpus.ts"
+import type { Corpus, writeCorpus } from "./corpus.ts"
+import { partsOf, stamped } from "./stamps.ts"
 
 /** What a slice of load came to. */
 export interface Slice {

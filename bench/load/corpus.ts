@@ -5,6 +5,8 @@
  * every event has an id of its own and every round brings new visitors.
  */
 import { writeFileSync } from "node:fs"
+import { MAX_EVENT_DATA_BYTES } from "../../src/domain/limits.ts"
+import { API_PATH } from "../../src/domain/paths.ts"
 import { type Happening, happening } from "../../src/tools/traffic/happenings.ts"
 import { Random } from "../../src/tools/traffic/random.ts"
 import {
@@ -14,11 +16,7 @@ import {
   startSession,
   type Visitor,
 } from "../../src/tools/traffic/visitors.ts"
-
-/** Characters that no request contains: where the event's number and the round's number go. */
-export const STAMPS = { event: "\u0001", round: "\u0002", lineEnd: "\u0003" } as const
-/** Digits of a stamp. */
-export const STAMP_DIGITS = 12
+import { STAMP_DIGITS, STAMPS } from "./stamps.ts"
 
 export interface CorpusOptions {
   readonly events: number
@@ -61,12 +59,12 @@ const LATE = 0.02
 /** Keeps a UUID's head and makes its tail the round's. */
 const ofRound = (uuid: string): string => uuid.slice(0, 24) + STAMPS.round
 
-/** Data with less than this has room for a stamp: 8 KiB are allowed. */
-const ROOM_FOR_STAMP = 8000
+/** Bytes of data that leave room for a stamp beside it. */
+const ROOM_FOR_STAMP = MAX_EVENT_DATA_BYTES - '"due":"",'.length - STAMP_DIGITS
 
 const timedHappening = (random: Random): Happening => {
   const what = happening(random)
-  return Buffer.byteLength(JSON.stringify(what)) > ROOM_FOR_STAMP
+  return Buffer.byteLength(JSON.stringify(what.event_data ?? {})) > ROOM_FOR_STAMP
     ? what
     : { ...what, event_data: { ...what.event_data, due: STAMPS.event } }
 }
@@ -110,9 +108,6 @@ const request = (path: string, { sender }: Visitor, body: string): string => {
   return `${headers.join("\r\n")}\r\n\r\n${body}`
 }
 
-const EVENT_PATH = "/api/v1/analytics/event"
-const EVENTS_PATH = "/api/v1/analytics/events"
-
 /** Makes a corpus: the same one each time, but for the times of late events. */
 export const makeCorpus = (options: CorpusOptions): Corpus => {
   const random = new Random(SEED)
@@ -141,8 +136,8 @@ export const makeCorpus = (options: CorpusOptions): Corpus => {
     if (first === undefined) throw new Error("a request has no event")
     const text =
       options.perRequest === 1
-        ? request(EVENT_PATH, first.visitor, first.json)
-        : request(EVENTS_PATH, first.visitor, `[${events.map((event) => event.json).join(",")}]`)
+        ? request(`${API_PATH}/event`, first.visitor, first.json)
+        : request(`${API_PATH}/events`, first.visitor, `[${events.map((event) => event.json).join(",")}]`)
     return { text, events }
   })
   return { requests, perRequest: options.perRequest }
@@ -163,21 +158,6 @@ export const expectedFigures = (corpus: Corpus, sent: number) => {
   add(requests.length, Math.floor(sent / requests.length))
   add(sent % requests.length, 1)
   return totals
-}
-
-const STAMP = new RegExp(`([${STAMPS.event}${STAMPS.round}])`)
-
-/** A request's text between its stamps, and the stamps, each a part of its own: for {@link stamped}. */
-export const partsOf = (text: string): ReadonlyArray<string> => text.split(STAMP)
-
-/** A request with its stamps filled in, as wrk's script does it. */
-export const stamped = (parts: ReadonlyArray<string>, event: number, round: number): string => {
-  const eventDigits = event.toString(16).padStart(STAMP_DIGITS, "0")
-  const roundDigits = round.toString(16).padStart(STAMP_DIGITS, "0")
-  let text = ""
-  for (const part of parts)
-    text += part === STAMPS.event ? eventDigits : part === STAMPS.round ? roundDigits : part
-  return text
 }
 
 /** Writes a corpus for load generators in other processes: a request a line. */

@@ -11,9 +11,9 @@
  */
 import { createHistogram } from "node:perf_hooks"
 import { machineNow } from "./clock.ts"
-import { STAMP_DIGITS } from "./corpus.ts"
 import { FrameReader } from "./frameReader.ts"
 import { type Percentiles, percentilesOf } from "./percentiles.ts"
+import { STAMP_DIGITS } from "./stamps.ts"
 
 export interface DashboardOptions {
   readonly url: string

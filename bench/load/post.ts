@@ -1,11 +1,13 @@
 /** Posts batches from within the bench, for scenarios whose load is not what is measured. */
+import { API_PATH } from "../../src/domain/paths.ts"
+
 const CONNECTIONS = 8
 
 /** Posts arrays of events until `next` gives no more; fails on any answer but 201 with all of them accepted. */
 export const postBatches = async (url: string, next: () => ReadonlyArray<object> | null): Promise<void> => {
   const sender = async () => {
     for (let events = next(); events !== null; events = next()) {
-      const response = await fetch(`${url}/api/v1/analytics/events`, {
+      const response = await fetch(`${url}${API_PATH}/events`, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify(events),

@@ -1,6 +1,7 @@
 /** A careful client: events with ids, each sent again until it is acknowledged, whatever happens to the server. */
 import { randomUUID } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
+import { API_PATH } from "../../src/domain/paths.ts"
 
 const AGAIN_MS = 20
 const ANSWER_MS = 5_000
@@ -23,7 +24,7 @@ export const sendUntilAcknowledged = async (options: RetryingOptions): Promise<n
   let retries = 0
   const post = async (body: string): Promise<boolean> => {
     try {
-      const response = await fetch(`${url()}/api/v1/analytics/event`, {
+      const response = await fetch(`${url()}${API_PATH}/event`, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body,

@@ -13,8 +13,8 @@ import { readFileSync } from "node:fs"
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks"
 import { machineTime } from "./clock.ts"
 import { Connection } from "./connection.ts"
-import { partsOf, STAMPS, stamped } from "./corpus.ts"
 import { type Percentiles, percentilesOf } from "./percentiles.ts"
+import { partsOf, STAMPS, stamped } from "./stamps.ts"
 
 export interface SenderOptions {
   readonly port: number

@@ -5,6 +5,7 @@
  */
 import { randomUUID } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
+import { API_PATH } from "../../src/domain/paths.ts"
 import { encodeDelta, type LiveEvent } from "../../src/live/delta.ts"
 import { liveChannel } from "../../src/stores/redisKeys.ts"
 import { machineNow } from "../load/clock.ts"
@@ -71,7 +72,7 @@ const fromPost = async (node: BenchNode, dashboards: Dashboards): Promise<number
   const marker = randomUUID()
   const { last } = await dashboards.expect(marker)
   const at = machineNow()
-  const response = await fetch(`${node.url}/api/v1/analytics/event`, {
+  const response = await fetch(`${node.url}${API_PATH}/event`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ event_type: "page_view", page_url: "/cv", event_data: { marker } }),
@@ -101,7 +102,7 @@ const step = async (
   const slow = Math.ceil(clients * SLOW_PART)
   const before = residentBytes(node.pid)
   const dashboards = await connectDashboards(context, {
-    url: `${node.url.replace("http", "ws")}/ws/analytics`,
+    url: node.webSocketUrl,
     clients,
     slow,
   })

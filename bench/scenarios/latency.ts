@@ -3,6 +3,7 @@
  * connected. Requests are due at fixed times and charged from then on, so that a stall is felt by all who come during it.
  */
 import { join } from "node:path"
+import { API_PATH } from "../../src/domain/paths.ts"
 import { machineNow } from "../load/clock.ts"
 import { makeCorpus, writeCorpus } from "../load/corpus.ts"
 import type { DashboardReport } from "../load/dashboards.ts"
@@ -26,7 +27,6 @@ import {
 import { startNode } from "../server/node.ts"
 import { openStores } from "../server/stores.ts"
 
-const API = "/api/v1/analytics"
 const ENDPOINTS = [
   "realtime",
   "stats",
@@ -35,7 +35,7 @@ const ENDPOINTS = [
   "letters?period=week",
   "timeline",
   "heatmap",
-].map((path) => `${API}/${path}`)
+].map((path) => `${API_PATH}/${path}`)
 
 /** Parts of the sustained rate, percent; the aims are about half of it. */
 const SHARES = [10, 50, 80] as const
@@ -97,7 +97,7 @@ const figuresOf = ({ share, rate, posts, gets, frames }: Step): ReadonlyArray<Fi
   const load = `at ${share} %, ${Math.round(rate)} events/s`
   const slowest = gets
     .slice(0, -1)
-    .map(({ path, latency }) => `${path.slice(API.length + 1)} ${at(latency, 99).toFixed(1)}`)
+    .map(({ path, latency }) => `${path.slice(API_PATH.length + 1)} ${at(latency, 99).toFixed(1)}`)
     .join(", ")
   return [
     figure(`POST to answer, p99, ${load}`, at(posts.latency, 99), "ms", null, tail(posts.latency)),
@@ -147,7 +147,7 @@ const run = async (context: Context): Promise<Findings> => {
   const sustained = await passEvents(subject, corpus, corpusFile, warmUp, "sustained")
   const clients = byScale(context, { full: 1000, quick: 1000, smoke: 20 })
   const dashboards = await connectDashboards(context, {
-    url: `${node.url.replace("http", "ws")}/ws/analytics`,
+    url: node.webSocketUrl,
     clients,
     slow: 0,
   })

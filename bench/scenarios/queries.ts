@@ -2,13 +2,13 @@
  * `queries`: every endpoint with 10M events of 90 days in store. **Cold** is the first answer after the start of the node
  * and of its stores (PostgreSQL's own cache is empty, the system's may not be); **warm** is one after the other afterwards.
  */
+import { API_PATH } from "../../src/domain/paths.ts"
 import { at, percentilesOfValues } from "../load/percentiles.ts"
 import { atMost, byScale, type Context, check, type Findings, figure, type Scenario } from "../scenario.ts"
 import { runCommand, storeOfThePast } from "../server/commands.ts"
 import { type BenchNode, startNode } from "../server/node.ts"
 import { openStores } from "../server/stores.ts"
 
-const API = "/api/v1/analytics"
 /** Answers that are cached for a moment are asked for after that, or with another parameter each time. */
 interface Question {
   readonly name: string
@@ -45,7 +45,7 @@ const ask = async (
   path: string,
 ): Promise<{ readonly ms: number; readonly body: unknown }> => {
   const began = performance.now()
-  const response = await fetch(`${node.url}${API}/${path}`)
+  const response = await fetch(`${node.url}${API_PATH}/${path}`)
   const text = await response.text()
   const ms = performance.now() - began
   if (response.status !== 200)

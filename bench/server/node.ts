@@ -4,6 +4,7 @@ import { createWriteStream, mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
+import { WEBSOCKET_PATH } from "../../src/domain/paths.ts"
 import { commandLineOf, isAlive } from "../../src/embedded/process.ts"
 import type { Context } from "../scenario.ts"
 
@@ -13,6 +14,8 @@ const STOP_MS = 30_000
 
 export interface BenchNode {
   readonly url: string
+  /** Where dashboards connect. */
+  readonly webSocketUrl: string
   readonly port: number
   /** Of the Node process, not of npm. */
   readonly pid: number
@@ -137,6 +140,7 @@ export const startNode = async (context: Context, options: NodeOptions = {}): Pr
   const pid = nodePid
   return {
     url,
+    webSocketUrl: `${url.replace("http", "ws")}${WEBSOCKET_PATH}`,
     port: Number(new URL(url).port),
     pid,
     redisPid: numberIn(join(dataDir, "redis.json"), "pid"),
