@@ -16,7 +16,6 @@
  * - **fenced**: a later epoch owns the partition, or Redis was away and may have come back without its last writes; the actor
  *   ends, changes nothing more, and whoever owns the partition next takes it over anew.
  */
-import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -29,11 +28,12 @@ import type { Calendar } from "../domain/period.ts"
 import { acquireEpoch, type BatchEntry, writeBatch } from "../events/write/index.ts"
 import type { LiveFeed } from "../live/feed.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import { Fenced, StoreError } from "../stores/errors.ts"
-import { NO_CODE, type Postgres } from "../stores/postgres.ts"
+import { Fenced, type StoreError } from "../stores/errors.ts"
+import type { Postgres } from "../stores/postgres.ts"
 import type { RedisConnection } from "../stores/redis.ts"
 import { compareIds } from "../stream/id.ts"
 import { type Entry, fencedCall, type PartitionLog } from "../stream/partitionLog.ts"
+import { isFatal, MAX_ATTEMPTS, type Poison, verdictOn } from "./verdict.ts"
 
 /** Entries of one batch: beyond about a thousand, Postgres gains nothing and a stop takes longer. */
 const BATCH_ENTRIES = 1000
@@ -42,8 +42,6 @@ const BATCH_ENTRIES = 1000
  * events. One that comes after a pause is processed at once.
  */
 const REST = Duration.millis(50)
-/** Attempts at an entry alone before it is dead-lettered. */
-const MAX_ATTEMPTS = 3
 /** Owners that may meet the same first entry before the partition is processed carefully. */
 const CAREFUL_AFTER = 3
 /** Entries of a careful try: about as many tries find the few among a batch as then find the one among the few. */
@@ -152,73 +150,65 @@ export const runPartitionActor = (
         count(written.counted, newVisitors ?? 0)
       }).pipe(Effect.uninterruptible)
 
-    /** Tries until no store is away any more; `blameless` runs whenever a store has spoiled a try. */
-    const persist = (
-      entries: ReadonlyArray<BatchEntry>,
-      blameless: Effect.Effect<unknown, Fenced | StoreError>,
-    ) =>
-      commit(entries).pipe(
-        Effect.tapError((error) =>
-          error._tag === "StoreError" && !isEventsFault(error)
-            ? blameless.pipe(
-                Effect.andThen(Effect.sync(() => metrics.batchRetries.inc({ store: error.store }))),
-                Effect.andThen(
-                  error.unavailable
-                    ? Effect.logWarning("a store is away; the batch waits")
-                    : Effect.logError("a store refuses every batch; it waits until that is mended"),
-                ),
-                Effect.annotateLogs({ partition, store: error.store, code: error.code }),
-              )
-            : Effect.void,
-        ),
-        Effect.retry({
-          schedule: whileAway,
-          while: (error) => error._tag === "StoreError" && !isEventsFault(error),
-        }),
-      )
-
-    const deadLetter = (entry: Entry, reason: string, kind: "unreadable" | "rejected" | "fatal") =>
+    const deadLetter = (entry: Entry, reason: string, poison: Poison) =>
       Effect.gen(function* () {
         yield* log
           .deadLetter(epoch, position, entry, reason)
           .pipe(Effect.retry({ schedule: whileAway, while: (error) => error._tag === "StoreError" }))
         position = entry.id
-        metrics.deadLettered.inc({ reason: kind })
+        metrics.deadLettered.inc({ reason: poison })
         yield* Effect.logError("event dead-lettered").pipe(
-          Effect.annotateLogs({ partition, entry: entry.id, kind }),
+          Effect.annotateLogs({ partition, entry: entry.id, kind: poison }),
         )
       })
 
-    /** Commits entries, setting aside those that Postgres cannot take. */
-    const commitOrIsolate = (
+    /** Says that a store keeps a batch waiting. */
+    const storeFailed = (error: StoreError) =>
+      Effect.sync(() => metrics.batchRetries.inc({ store: error.store })).pipe(
+        Effect.andThen(
+          error.unavailable
+            ? Effect.logWarning("a store is away; the batch waits")
+            : Effect.logError("a store refuses every batch; it waits until that is mended"),
+        ),
+        Effect.annotateLogs({ partition, store: error.store, code: error.code }),
+      )
+
+    /** Commits entries, setting aside those that Postgres cannot take; `excuse` runs whenever a store has spoiled a try. */
+    const settle = (
       entries: ReadonlyArray<BatchEntry>,
       payloads: ReadonlyMap<string, string>,
       excuse: Effect.Effect<unknown, Fenced | StoreError>,
     ): Effect.Effect<void, Fenced | StoreError> =>
       Effect.gen(function* () {
-        const exit = yield* Effect.exit(persist(entries, excuse))
-        if (Exit.isSuccess(exit)) return
-        const blame = blameOf(exit.cause)
-        if (blame === null) return yield* Effect.failCause(exit.cause)
-        const [only] = entries
-        if (entries.length > 1 || only === undefined) {
-          const half = entries.length >> 1
-          yield* commitOrIsolate(entries.slice(0, half), payloads, excuse)
-          return yield* commitOrIsolate(entries.slice(half), payloads, excuse)
+        const rest = yield* Schedule.toStepWithSleep(whileAway)
+        for (let attempts = 1; ; ) {
+          const exit = yield* Effect.exit(commit(entries))
+          if (Exit.isSuccess(exit)) return
+          const verdict = verdictOn(exit.cause, { entries: entries.length, attempts })
+          switch (verdict.kind) {
+            case "stopped":
+            case "fenced":
+              return yield* Effect.failCause(exit.cause)
+            case "wait":
+              // A Redis that cannot note it may leave the entries suspected, which costs a few more tries.
+              yield* excuse.pipe(Effect.catchTag("StoreError", () => Effect.void))
+              yield* storeFailed(verdict.error)
+              yield* Effect.ignore(rest(verdict.error))
+              break
+            case "halve": {
+              const half = entries.length >> 1
+              yield* settle(entries.slice(0, half), payloads, excuse)
+              return yield* settle(entries.slice(half), payloads, excuse)
+            }
+            case "retry":
+              attempts++
+              break
+            case "dead-letter": {
+              const id = entries[0]?.streamId ?? ""
+              return yield* deadLetter({ id, payload: payloads.get(id) ?? "" }, verdict.reason, "rejected")
+            }
+          }
         }
-        let reason = blame
-        for (let attempt = 2; attempt <= MAX_ATTEMPTS; attempt++) {
-          const again = yield* Effect.exit(persist(entries, excuse))
-          if (Exit.isSuccess(again)) return
-          const still = blameOf(again.cause)
-          if (still === null) return yield* Effect.failCause(again.cause)
-          reason = still
-        }
-        yield* deadLetter(
-          { id: only.streamId, payload: payloads.get(only.streamId) ?? "" },
-          reason,
-          "rejected",
-        )
       })
 
     const processBatch = (
@@ -230,7 +220,7 @@ export const runPartitionActor = (
         while (rest.length > 0) {
           const { batch, unreadable } = decodeUpTo(rest)
           if (batch.length > 0) {
-            yield* commitOrIsolate(batch, new Map(rest.map((entry) => [entry.id, entry.payload])), excuse)
+            yield* settle(batch, new Map(rest.map((entry) => [entry.id, entry.payload])), excuse)
           }
           if (unreadable !== null) yield* deadLetter(unreadable.entry, unreadable.reason, "unreadable")
           rest = rest.slice(batch.length + (unreadable === null ? 0 : 1))
@@ -244,10 +234,8 @@ export const runPartitionActor = (
         const last = entries.at(-1)
         if (first === undefined || last === undefined) return
         const attempts = yield* log.noteTry(epoch, first.id, last.id, 1)
-        // What Postgres has, it had counted before the crash: as a dead letter it would be a row without figures, and a
-        // second row when replayed.
         const stored = compareIds(last.id, lastStreamId) <= 0
-        if (entries.length === 1 && attempts > MAX_ATTEMPTS && !stored) {
+        if (isFatal({ entries: entries.length, endedOwners: attempts - 1, stored })) {
           return yield* deadLetter(
             first,
             `Its actor ended ${MAX_ATTEMPTS} times while processing it.`,
@@ -306,24 +294,6 @@ export const runPartitionActor = (
       if (entries.length > 0 && entries.length < BATCH_ENTRIES) yield* Effect.sleep(REST)
     }
   })
-
-/**
- * Whether Postgres could not take a batch because of what is in it: data exceptions (class 22), constraints (23), limits
- * (54), or our own code stumbling over an event. Anything else, be it a missing grant or table, is no event's fault.
- */
-const isEventsFault = (error: StoreError): boolean =>
-  error.store === "postgres" &&
-  !error.unavailable &&
-  (/^(22|23|54)/.test(error.code) || error.code === NO_CODE)
-
-/** Why the events of a batch are to blame for its failure, or `null` when they are not. */
-const blameOf = (cause: Cause.Cause<Fenced | StoreError>): string | null => {
-  if (Cause.hasInterrupts(cause)) return null
-  const error = Cause.squash(cause)
-  if (error instanceof Fenced) return null
-  if (error instanceof StoreError) return isEventsFault(error) ? `${error.code}: ${error.message}` : null
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-}
 
 /** The path of a page for a label: without scheme, host, query and fragment, which have no bounds. */
 const pathOf = (pageUrl: string | null): string => {
