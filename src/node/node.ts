@@ -15,7 +15,8 @@ import { Metrics } from "../metrics/metrics.ts"
 import { makeVisitorKeys } from "../privacy/dayKeys.ts"
 import { eraseVisitor } from "../privacy/erase.ts"
 import { syncLog } from "../runtime/logging.ts"
-import { startServer } from "../server/server.ts"
+import { type Server, startServer } from "../server/server.ts"
+import type { Services } from "../server/services/services.ts"
 import { makePostgres } from "../stores/postgres.ts"
 import { awaitReady, connectRedis } from "../stores/redis.ts"
 import { liveChannel } from "../stores/redisKeys.ts"
@@ -48,6 +49,79 @@ const onMainThread = (config: AppConfig, stores: Stores, node: string, metrics: 
     ),
   ).pipe(Effect.as<ActorsThread>({ metrics: Effect.succeed([]) }))
 
+/** Postgres and Redis as the HTTP side uses them, connected and prepared. */
+const connectStores = (config: AppConfig, stores: Stores, metrics: Metrics) =>
+  Effect.gen(function* () {
+    const postgres = yield* makePostgres(
+      { url: stores.databaseUrl, max: 6, name: "maicivy http", statementTimeoutMs: QUERY_TIMEOUT_MS },
+      metrics,
+    )
+    yield* prepareStores(config, postgres)
+    const redis = yield* connectRedis(stores.redis, "command", "http")
+    const appends = yield* connectRedis(stores.redis, "append", "append")
+    const subscriber = yield* connectRedis(stores.redis, "subscribe", "subscribe")
+    yield* Effect.all([awaitReady(redis, CONNECT_MS), awaitReady(appends, CONNECT_MS)])
+    return { postgres, redis, appends, subscriber }
+  })
+
+type Connected = Effect.Success<ReturnType<typeof connectStores>>
+
+/** What the server needs of the rest of the node. */
+const makeServices = (
+  config: AppConfig,
+  { postgres, redis, appends }: Connected,
+  metrics: Metrics,
+  actors: ActorsThread,
+  log: ReturnType<typeof syncLog>,
+) =>
+  Effect.gen(function* () {
+    const { partitions, sites } = config
+    const calendar = new Calendar(config.timeZone)
+    const shared = {
+      redis,
+      prefix: config.redisKeyPrefix,
+      partitions,
+      metrics,
+      calendar,
+      now: Date.now,
+    }
+    const figures = makeFigures(shared)
+    const backlog = readBacklog(redis, shared.prefix, partitions, metrics, Date.now)
+    const services: Services = {
+      appender: new Producer({
+        redis: appends,
+        prefix: shared.prefix,
+        partitions,
+        maxBacklog: config.maxBacklog,
+        metrics,
+        onFailure: atMostOnceASecond((reason) =>
+          log("events refused: the stream does not take them", { reason }),
+        ),
+      }),
+      visitorKeys: yield* makeVisitorKeys(shared),
+      figures,
+      queries: makeEventQueries({ postgres, calendar, now: Date.now }),
+      privacy: { erase: (visitorId) => eraseVisitor({ ...shared, postgres, sites }, visitorId) },
+      readiness: readiness(config, postgres, backlog),
+      metricsText: scrape({ metrics, sites, figures, backlog, otherThreads: actors.metrics }),
+    }
+    return services
+  })
+
+/** Hands what any node has counted to the dashboards of this one. */
+const followLiveEvents = ({ subscriber }: Connected, prefix: string, { hub }: Server) =>
+  Effect.gen(function* () {
+    subscriber.on("message", (_channel: string, message: string) => {
+      const delta = decodeDelta(message)
+      if (delta !== null) hub.receive(delta)
+    })
+    yield* Effect.tryPromise(() => subscriber.subscribe(liveChannel(prefix))).pipe(
+      Effect.catch(() =>
+        Effect.logWarning("not subscribed to live events yet; it is tried again on connecting"),
+      ),
+    )
+  })
+
 /** Starts a node; it runs until the scope ends, and ends by finishing what it has. */
 export const startNode = (config: AppConfig, options: StartOptions) =>
   Effect.gen(function* () {
@@ -55,18 +129,7 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
     collectProcessMetrics(metrics)
     const opened = yield* openStores(config, metrics)
     const { stores } = opened
-    const postgres = yield* makePostgres(
-      { url: stores.databaseUrl, max: 6, name: "maicivy http", statementTimeoutMs: QUERY_TIMEOUT_MS },
-      metrics,
-    )
-    yield* prepareStores(config, postgres)
-
-    const calendar = new Calendar(config.timeZone)
-    const prefix = config.redisKeyPrefix
-    const redis = yield* connectRedis(stores.redis, "command", "http")
-    const appends = yield* connectRedis(stores.redis, "append", "append")
-    const subscriber = yield* connectRedis(stores.redis, "subscribe", "subscribe")
-    yield* Effect.all([awaitReady(redis, CONNECT_MS), awaitReady(appends, CONNECT_MS)])
+    const connected = yield* connectStores(config, stores, metrics)
 
     const node = `${hostname()}/${process.pid}/${randomBytes(4).toString("hex")}`
     const together = yield* endingTogether
@@ -81,73 +144,17 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
         ).pipe(Scope.provide(together))
 
     const log = syncLog(config.logLevel)
-    const logAppendFailure = atMostOnceASecond((reason: string) =>
-      log("events refused: the stream does not take them", { reason }),
-    )
-    const producer = new Producer({
-      redis: appends,
-      prefix,
-      partitions: config.partitions,
-      maxBacklog: config.maxBacklog,
-      metrics,
-      onFailure: logAppendFailure,
-    })
-    const figures = makeFigures({
-      redis,
-      prefix,
-      partitions: config.partitions,
-      calendar,
-      metrics,
-      now: Date.now,
-    })
-    const backlog = readBacklog(redis, prefix, config.partitions, metrics, Date.now)
-    if (!config.roles.includes("actors")) yield* announceHttpNode(redis, prefix, node, metrics)
-    const server = yield* startServer(
-      config,
-      {
-        appender: producer,
-        visitorKeys: yield* makeVisitorKeys({ redis, prefix, calendar, metrics, now: Date.now }),
-        figures,
-        queries: {
-          ...makeEventQueries({ postgres, calendar, now: Date.now }),
-          eraseVisitor: (visitorId) =>
-            eraseVisitor(
-              {
-                redis,
-                postgres,
-                prefix,
-                partitions: config.partitions,
-                sites: config.sites,
-                metrics,
-                calendar,
-                now: Date.now,
-              },
-              visitorId,
-            ),
-        },
-        readiness: { check: readiness(config, postgres, backlog) },
-        metricsText: {
-          scrape: scrape({ metrics, sites: config.sites, figures, backlog, otherThreads: actors.metrics }),
-        },
-      },
-      metrics,
-      {
-        localWriteKey: opened.localWriteKey,
-        onFault: (cause) =>
-          log("a request failed for a reason that is not the client's", {
-            error: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause),
-          }),
-      },
-    ).pipe(Scope.provide(together))
-    subscriber.on("message", (_channel: string, message: string) => {
-      const delta = decodeDelta(message)
-      if (delta !== null) server.hub.receive(delta)
-    })
-    yield* Effect.tryPromise(() => subscriber.subscribe(liveChannel(prefix))).pipe(
-      Effect.catch(() =>
-        Effect.logWarning("not subscribed to live events yet; it is tried again on connecting"),
-      ),
-    )
+    const services = yield* makeServices(config, connected, metrics, actors, log)
+    if (!config.roles.includes("actors"))
+      yield* announceHttpNode(connected.redis, config.redisKeyPrefix, node, metrics)
+    const server = yield* startServer(config, services, metrics, {
+      localWriteKey: opened.localWriteKey,
+      onFault: (cause) =>
+        log("a request failed for a reason that is not the client's", {
+          error: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause),
+        }),
+    }).pipe(Scope.provide(together))
+    yield* followLiveEvents(connected, config.redisKeyPrefix, server)
     const running: RunningNode = { port: server.port, stores: opened }
     return running
   })

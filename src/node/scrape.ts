@@ -9,6 +9,7 @@ import {
 import type { Figures } from "../aggregates/figures.ts"
 import { conversionRate } from "../domain/aggregation.ts"
 import type { Metrics } from "../metrics/metrics.ts"
+import type { MetricsText } from "../server/services/services.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { PartitionBacklog } from "../stream/backlog.ts"
 
@@ -22,11 +23,6 @@ export interface ScrapeOptions {
   readonly backlog: Effect.Effect<ReadonlyArray<PartitionBacklog>, StoreError>
   /** The registries of this process' other threads. */
   readonly otherThreads: Effect.Effect<ReadonlyArray<MetricObjectWithValues<MetricValue<string>>>>
-}
-
-export interface Scrape {
-  readonly contentType: string
-  readonly body: string
 }
 
 /**
@@ -81,7 +77,7 @@ const refreshGauges = ({
  * The text of `GET /metrics`. While a store is away the gauges that come from it keep their last values, so that the
  * rest, which says what is wrong, is still scraped.
  */
-export const scrape = (options: ScrapeOptions): Effect.Effect<Scrape> =>
+export const scrape = (options: ScrapeOptions): Effect.Effect<MetricsText> =>
   Effect.gen(function* () {
     const gauges = refreshGauges(options).pipe(
       Effect.timeout("2 seconds"),

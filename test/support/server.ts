@@ -185,24 +185,22 @@ export class World {
           letters: 1,
         })),
       exportVisitor: (visitor_id) => this.#rows((i) => ({ id: i, visitor_id, event_type: "page_view" })),
-      eraseVisitor: (id) =>
+    },
+    privacy: {
+      erase: (id) =>
         this.#read(() => {
           this.erased.push(id)
           return { deleted: 7 }
         }),
     },
-    readiness: {
-      check: Effect.sync(() => ({
-        ready: this.ready,
-        redis: this.ready ? "up" : "down",
-        postgres: "up",
-        backlog: this.ready ? 0 : null,
-        oldest_event_age_seconds: this.ready ? 0 : null,
-      })),
-    },
-    metricsText: {
-      scrape: Effect.succeed({ contentType: "text/plain; version=0.0.4", body: "maicivy_up 1\n" }),
-    },
+    readiness: Effect.sync(() => ({
+      ready: this.ready,
+      redis: this.ready ? "up" : "down",
+      postgres: "up",
+      backlog: this.ready ? 0 : null,
+      oldest_event_age_seconds: this.ready ? 0 : null,
+    })),
+    metricsText: Effect.succeed({ contentType: "text/plain; version=0.0.4", body: "maicivy_up 1\n" }),
   }
 }
 

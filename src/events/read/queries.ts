@@ -8,7 +8,7 @@ import type { Postgres } from "../../stores/postgres.ts"
 import { heatmap } from "./heatmap.ts"
 import { type History, history, yesterday } from "./history.ts"
 import { decodeCursor, type TimelinePage, timeline } from "./timeline.ts"
-import { eraseVisitor, exportVisitor, exportVisitors } from "./visitors.ts"
+import { exportVisitor, exportVisitors } from "./visitors.ts"
 
 export interface EventQueriesOptions {
   readonly postgres: Postgres
@@ -44,8 +44,6 @@ export interface EventQueries {
   exportVisitors(site: string, period: Period): AsyncIterable<VisitorSummary>
   /** Every raw event of a visitor, of all sites; rejects and ends as `exportVisitors` does. */
   exportVisitor(visitorId: string): AsyncIterable<SiteEvent>
-  /** See {@link eraseVisitor}. */
-  eraseVisitor(visitorId: string): Effect.Effect<{ readonly deleted: number }, StoreError>
 }
 
 export const makeEventQueries = ({ postgres, calendar, now }: EventQueriesOptions): EventQueries => ({
@@ -64,7 +62,6 @@ export const makeEventQueries = ({ postgres, calendar, now }: EventQueriesOption
     )
   },
   exportVisitor: (visitorId) => rowsOf(exportVisitor(postgres, visitorId)),
-  eraseVisitor: (visitorId) => eraseVisitor(postgres, visitorId),
 })
 
 const rowsOf = <Row>(batches: Stream.Stream<ReadonlyArray<Row>, StoreError>): AsyncIterable<Row> =>

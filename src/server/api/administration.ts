@@ -8,7 +8,7 @@ import type { Exchange } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import { bearerToken, Secrets } from "../http/secrets.ts"
 import type { Runner } from "../services/readCache.ts"
-import type { EventQueries } from "../services/services.ts"
+import type { Privacy } from "../services/services.ts"
 import type { Exports } from "./exports.ts"
 
 const UNAUTHORIZED = new Problem(
@@ -20,13 +20,13 @@ const NOT_UUID = new Problem("INVALID_VISITOR_ID", "The visitor id in the path m
 
 export class Administration {
   readonly #token: Secrets
-  readonly #queries: EventQueries
+  readonly #privacy: Privacy
   readonly #exports: Exports
   readonly #run: Runner
 
-  constructor(token: string, queries: EventQueries, exports: Exports, run: Runner) {
+  constructor(token: string, privacy: Privacy, exports: Exports, run: Runner) {
     this.#token = new Secrets([token])
-    this.#queries = queries
+    this.#privacy = privacy
     this.#exports = exports
     this.#run = run
   }
@@ -47,7 +47,7 @@ export class Administration {
   eraseVisitor(exchange: Exchange, req: HttpRequest, id: string) {
     const visitor = this.#visitor(req, id)
     if (visitor instanceof Problem) return exchange.refuse(visitor)
-    this.#run(this.#queries.eraseVisitor(visitor)).addObserver((exit) => {
+    this.#run(this.#privacy.erase(visitor)).addObserver((exit) => {
       if (Exit.isFailure(exit)) exchange.fail(Cause.squash(exit.cause))
       else exchange.json({ success: true, data: { deleted: exit.value.deleted } })
     })

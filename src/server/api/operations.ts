@@ -4,16 +4,16 @@ import * as Exit from "effect/Exit"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
 import { RETRY_AFTER_S } from "../http/problem.ts"
 import type { Runner } from "../services/readCache.ts"
-import type { MetricsText, Readiness } from "../services/services.ts"
+import type { Services } from "../services/services.ts"
 
 const NO_STORE = "Cache-Control: no-store\r\n"
 
 export class Operations {
-  readonly #readiness: Readiness
-  readonly #metricsText: MetricsText
+  readonly #readiness: Services["readiness"]
+  readonly #metricsText: Services["metricsText"]
   readonly #run: Runner
 
-  constructor(readiness: Readiness, metricsText: MetricsText, run: Runner) {
+  constructor({ readiness, metricsText }: Pick<Services, "readiness" | "metricsText">, run: Runner) {
     this.#readiness = readiness
     this.#metricsText = metricsText
     this.#run = run
@@ -26,7 +26,7 @@ export class Operations {
 
   /** `GET /ready`: the process can do its work; 503 with the same report when it cannot. */
   ready(exchange: Exchange): void {
-    this.#run(this.#readiness.check).addObserver((exit) => {
+    this.#run(this.#readiness).addObserver((exit) => {
       if (Exit.isFailure(exit)) return exchange.fail(Cause.squash(exit.cause))
       const data = exit.value
       if (data.ready) return exchange.json({ success: true, data })
@@ -42,7 +42,7 @@ export class Operations {
 
   /** `GET /metrics`: the Prometheus text format. */
   metrics(exchange: Exchange): void {
-    this.#run(this.#metricsText.scrape).addObserver((exit) => {
+    this.#run(this.#metricsText).addObserver((exit) => {
       if (Exit.isFailure(exit)) exchange.fail(Cause.squash(exit.cause))
       else exchange.answer("200 OK", exit.value.contentType, exit.value.body, { lines: NO_STORE })
     })

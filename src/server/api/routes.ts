@@ -60,10 +60,10 @@ export const apiRoutes = ({
   openApiDocument,
   exportDeadlineMs,
 }: RouteOptions): Routes => {
-  const { figures, queries, readiness, metricsText } = services
+  const { figures, queries } = services
   const reads = new Reads(figures, queries, sites, run)
   const exports = new Exports(figures, queries, exportDeadlineMs)
-  const operations = new Operations(readiness, metricsText, run)
+  const operations = new Operations(services, run)
 
   const exact = new Map<string, Route>()
   const add = (path: string, name: string, cors: boolean, handlers: { [method in Method]?: Handler }) => {
@@ -106,7 +106,7 @@ export const apiRoutes = ({
 
   // Without a token there is no such path.
   if (adminToken === null) return { exact, prefixes: [] }
-  const administration = new Administration(adminToken, queries, exports, run)
+  const administration = new Administration(adminToken, services.privacy, exports, run)
   const visitors: Route = {
     name: "visitors",
     cors: false,

@@ -5,6 +5,7 @@ import type { ReadinessReport } from "../../domain/answers.ts"
 import type { Period } from "../../domain/period.ts"
 import type { EventQueries as Questions } from "../../events/read/index.ts"
 import type { VisitorKeys } from "../../privacy/dayKeys.ts"
+import type { StoreError } from "../../stores/errors.ts"
 import type { AppendDone } from "../../stream/producer.ts"
 
 export type { Figures } from "../../aggregates/figures.ts"
@@ -31,12 +32,19 @@ export interface EventQueries extends Omit<Questions, "exportVisitors" | "export
   exportVisitor(visitorId: string): AsyncIterable<ExportRow>
 }
 
-export interface Readiness {
-  readonly check: Effect.Effect<ReadinessReport>
+/** What `/metrics` answers. */
+export interface MetricsText {
+  readonly contentType: string
+  readonly body: string
 }
 
-export interface MetricsText {
-  readonly scrape: Effect.Effect<{ readonly contentType: string; readonly body: string }>
+/** What visitors may ask of what is held of them. */
+export interface Privacy {
+  /**
+   * Erases every raw event of a visitor, of all sites, wherever it is kept or still waits. Returns how many there were; a
+   * failure means that the erasure may be incomplete and has to be asked for again.
+   */
+  erase(visitorId: string): Effect.Effect<{ readonly deleted: number }, StoreError>
 }
 
 /** Everything the server is given. */
@@ -45,6 +53,9 @@ export interface Services {
   readonly visitorKeys: VisitorKeys
   readonly figures: Figures
   readonly queries: EventQueries
-  readonly readiness: Readiness
-  readonly metricsText: MetricsText
+  readonly privacy: Privacy
+  /** Asks the stores at each run. */
+  readonly readiness: Effect.Effect<ReadinessReport>
+  /** Reads every metric at each run. */
+  readonly metricsText: Effect.Effect<MetricsText>
 }

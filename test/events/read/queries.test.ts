@@ -5,6 +5,7 @@ import type { StreamEvent } from "../../../src/domain/event.ts"
 import { Calendar } from "../../../src/domain/period.ts"
 import { makeEventQueries } from "../../../src/events/read/queries.ts"
 import { decodeCursor, encodeCursor } from "../../../src/events/read/timeline.ts"
+import { eraseVisitor } from "../../../src/events/read/visitors.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { streamRows } from "../../../src/stores/session.ts"
 import { storeInBatches } from "../../support/chunks.ts"
@@ -214,7 +215,7 @@ describe("a visitor", () => {
     ])
 
     const totals = await dailyTotals(postgres)
-    expect(await run(queries.eraseVisitor(visitorId))).toEqual({ deleted: 2 })
+    expect(await run(eraseVisitor(postgres, visitorId))).toEqual({ deleted: 2 })
     expect(await Array.fromAsync(queries.exportVisitor(visitorId))).toEqual([])
     expect(await dailyTotals(postgres)).toEqual(totals)
   })

@@ -67,10 +67,10 @@ const brokenServices = (services: Services): Services => ({
     yesterday: () => fault,
     exportVisitors: throwingRows,
     exportVisitor: throwingRows,
-    eraseVisitor: () => fault,
   },
-  readiness: { check: fault },
-  metricsText: { scrape: fault },
+  privacy: { erase: () => fault },
+  readiness: fault,
+  metricsText: fault,
 })
 
 /** An address of each operation, with what a request needs to be let in. */
