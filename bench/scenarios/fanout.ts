@@ -5,8 +5,9 @@
  */
 import { randomUUID } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
+import type { LiveEvent } from "../../src/domain/frames.ts"
 import { API_PATH } from "../../src/domain/paths.ts"
-import { encodeDelta, type LiveEvent } from "../../src/live/delta.ts"
+import { encodeDelta } from "../../src/live/delta.ts"
 import { liveChannel } from "../../src/stores/redisKeys.ts"
 import { machineNow } from "../load/clock.ts"
 import { connectDashboards, type Dashboards } from "../load/openLoop.ts"

@@ -1,19 +1,6 @@
 /** What nodes tell each other after a batch was counted: enough for dashboards, bounded however large the batch. */
 import type { JsonObject } from "../domain/event.ts"
-
-/** An event just counted, as dashboards see it. */
-export interface LiveEvent {
-  readonly site: string
-  readonly type: string
-  readonly visitor_id: string
-  /** ISO 8601. */
-  readonly timestamp: string
-  readonly page_url: string | null
-  readonly data: JsonObject | null
-}
-
-/** Events by type. */
-export type TypeCounts = { readonly [eventType: string]: number }
+import type { LiveEvent, TypeCounts } from "../domain/frames.ts"
 
 export interface LiveDelta {
   /** The events that are shown one by one. */

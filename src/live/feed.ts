@@ -1,8 +1,9 @@
 /** What every node's dashboards are told of a batch that an actor counts: one message, bounded by the live feed's budget. */
+import type { LiveEvent } from "../domain/frames.ts"
 import type { BatchEntry } from "../events/write/index.ts"
 import { liveChannel } from "../stores/redisKeys.ts"
 import { feedBudget } from "./budget.ts"
-import { encodeDelta, type LiveEvent } from "./delta.ts"
+import { encodeDelta } from "./delta.ts"
 
 /** A message of the Pub/Sub channel that every node listens to. */
 export interface LiveMessage {

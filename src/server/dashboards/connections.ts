@@ -9,6 +9,7 @@ import type {
   WebSocketBehavior,
 } from "uWebSockets.js"
 import { decodeSite, Rejection } from "../../domain/event.ts"
+import { TOPICS, type Topic } from "../../domain/frames.ts"
 import { WEBSOCKET_PATH } from "../../domain/paths.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
@@ -18,15 +19,7 @@ import { Problem, SHUTTING_DOWN } from "../http/problem.ts"
 import { Parameters } from "../http/query.ts"
 import { type FanOut, type Listener, topicOf } from "./fanOut.ts"
 import type { Hub } from "./hub.ts"
-import {
-  decodeMessage,
-  errorFrame,
-  MessageError,
-  pongFrame,
-  subscribedFrame,
-  TOPICS,
-  type Topic,
-} from "./protocol.ts"
+import { decodeMessage, errorFrame, MessageError, pongFrame, subscribedFrame } from "./protocol.ts"
 
 /** Bytes of a message that is understood. */
 const MAX_MESSAGE_BYTES = 1024

@@ -2,12 +2,13 @@
  * Single events for dashboards. Each group of dashboards is shown the latest events within its budget; those that it is not
  * shown are summed by type, and the next stats message tells of them.
  */
+import type { LiveEvent, Omitted } from "../../domain/frames.ts"
 import { GROUPS, groupBudget } from "../../live/budget.ts"
-import type { LiveDelta, LiveEvent } from "../../live/delta.ts"
+import type { LiveDelta } from "../../live/delta.ts"
 import type { TokenBucket } from "../../live/tokenBucket.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import { type FanOut, topicOf } from "./fanOut.ts"
-import { eventFrame, type Omitted, RESERVED_TYPES } from "./protocol.ts"
+import { eventFrame, RESERVED_TYPES } from "./protocol.ts"
 
 /** Event types that are counted separately between two stats messages; further ones are summed as `other`. */
 const MAX_TYPES = 50

@@ -7,9 +7,9 @@
  * {@link TURN_LISTENERS} listeners. Groups have their rounds in turn, those first that have frames which are to be there soon.
  */
 import type { TemplatedApp, WebSocket } from "uWebSockets.js"
+import type { Topic } from "../../domain/frames.ts"
 import { GROUPS } from "../../live/budget.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
-import type { Topic } from "./protocol.ts"
 
 /** A multiple of {@link GROUPS}: a shard's group is its remainder. */
 const SHARDS = 8 * GROUPS

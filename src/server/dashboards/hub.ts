@@ -11,6 +11,7 @@
  *
  * Nothing is read from the stores for a site that nobody watches.
  */
+import type { Topic } from "../../domain/frames.ts"
 import { PERIODS } from "../../domain/period.ts"
 import { GROUPS } from "../../live/budget.ts"
 import type { LiveDelta } from "../../live/delta.ts"
@@ -27,7 +28,6 @@ import {
   isFigureTopic,
   STORE_ERROR_FRAME,
   statsUpdateFrame,
-  type Topic,
 } from "./protocol.ts"
 import { Throttle } from "./throttle.ts"
 

@@ -1,20 +1,20 @@
 /** What goes over the WebSocket: OpenAPI has no words for it, so the frames are schemas of their own. */
 
-import { EVENT_TYPE, MAX_URL_LENGTH } from "../../domain/limits.ts"
 import {
   CHOICES,
   ERROR_CODES,
   type ErrorFrame,
-  type EventFrame,
+  type LiveEvent,
   type NamedFrame,
   type Omitted,
   type PeriodFigures,
   type PongFrame,
   QUESTIONS,
-  RESERVED_TYPES,
   type SubscribedFrame,
   TOPICS,
-} from "../dashboards/protocol.ts"
+} from "../../domain/frames.ts"
+import { EVENT_TYPE, MAX_URL_LENGTH } from "../../domain/limits.ts"
+import { RESERVED_TYPES } from "../dashboards/protocol.ts"
 import { array, count, instant, matching, type Schema, shape, text } from "./schema.ts"
 import * as shapes from "./shapes.ts"
 
@@ -61,7 +61,7 @@ const NAMED: { readonly [type in FrameType]: Schema } = {
   }),
 }
 
-const event = shape<EventFrame>({
+const event = shape<LiveEvent>({
   type: { ...matching(EVENT_TYPE), not: { enum: [...RESERVED_TYPES] } },
   site: text,
   visitor_id: shapes.uuidOut,

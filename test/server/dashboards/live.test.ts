@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest"
-import { decodeDelta, encodeDelta, type LiveDelta, type LiveEvent } from "../../../src/live/delta.ts"
+import type { LiveEvent } from "../../../src/domain/frames.ts"
+import { decodeDelta, encodeDelta, type LiveDelta } from "../../../src/live/delta.ts"
 import { eventually } from "../../support/index.ts"
 import { RawConnection, raw } from "../../support/rawClient.ts"
 import { metricValue, type Running, serve, VISITOR } from "../../support/server.ts"

@@ -1,20 +1,18 @@
 import * as Effect from "effect/Effect"
 import { describe, expect, test } from "vitest"
+import { ERROR_CODES, MESSAGE_CODES, TOPICS } from "../../../src/domain/frames.ts"
 import {
-  ERROR_CODES,
   errorFrame,
   eventFrame,
   figuresFrame,
   heartbeatFrame,
   initialStatsFrame,
-  MESSAGE_CODES,
   MessageError,
   pongFrame,
   RESERVED_TYPES,
   STORE_ERROR_FRAME,
   statsUpdateFrame,
   subscribedFrame,
-  TOPICS,
 } from "../../../src/server/dashboards/protocol.ts"
 import { openApiDocument } from "../../../src/server/openapi/document.ts"
 import { Contract } from "../../../src/tools/doctor/contract.ts"

@@ -1,0 +1,121 @@
+/**
+ * The words of the WebSocket: what clients may say, and each frame that the server sends, as JSON. `server/dashboards/protocol.ts`
+ * builds the frames and decodes the messages; the dashboard does the reverse.
+ */
+import type { Letters, Realtime, Stats, ThemeViews } from "./answers.ts"
+import type { JsonObject } from "./event.ts"
+import { PERIODS } from "./period.ts"
+
+/** What a client may subscribe to. */
+export const TOPICS = ["stats", "events", "themes", "letters", ...PERIODS] as const
+export type Topic = (typeof TOPICS)[number]
+
+/** Messages that ask for an answer, and those that choose topics. */
+export const QUESTIONS = ["refresh_stats", "ping"] as const
+export const CHOICES = ["subscribe", "unsubscribe"] as const
+
+/** A message of a client, decoded. */
+export type ClientMessage =
+  | { readonly type: "refresh_stats" }
+  | { readonly type: "ping" }
+  | {
+      readonly type: (typeof CHOICES)[number]
+      readonly topics: ReadonlyArray<Topic>
+      /** `null`: the connection's own. */
+      readonly site: string | null
+    }
+
+/** Why a message may be refused. */
+export const MESSAGE_CODES = [
+  "INVALID_JSON",
+  "INVALID_MESSAGE",
+  "UNKNOWN_TYPE",
+  "UNKNOWN_TOPIC",
+  "UNKNOWN_SITE",
+  "BINARY_MESSAGE",
+  "MESSAGE_TOO_LARGE",
+  "RATE_LIMITED",
+] as const
+
+/** Why a message was refused. */
+export type MessageCode = (typeof MESSAGE_CODES)[number]
+
+/** The `code` of an error frame: why a message was refused, or that there are no figures to send. */
+export const ERROR_CODES = [...MESSAGE_CODES, "STORE_UNAVAILABLE"] as const
+export type ErrorCode = (typeof ERROR_CODES)[number]
+
+/** Events by type. */
+export type TypeCounts = { readonly [eventType: string]: number }
+
+/** Events counted since the last stats message that the client was not shown one by one. */
+export interface Omitted {
+  readonly events: number
+  readonly by_type: TypeCounts
+}
+
+/** All figures of a period. */
+export interface PeriodFigures {
+  readonly stats: Stats
+  readonly letters: Letters
+}
+
+interface FiguresFrame<Type extends string, Data> {
+  readonly type: Type
+  readonly site: string
+  readonly data: Data
+}
+
+/** Figures of a site: on connecting and on `refresh_stats`, as a heartbeat, and after they have changed. */
+export type RealtimeFrame = FiguresFrame<"initial_stats" | "heartbeat", Realtime>
+export interface StatsUpdateFrame extends FiguresFrame<"stats_update", Realtime> {
+  /** Absent when nothing was omitted. */
+  readonly omitted?: Omitted
+}
+export type ThemesFrame = FiguresFrame<"themes", ReadonlyArray<ThemeViews>>
+export type LettersFrame = FiguresFrame<"letters", Letters>
+export type PeriodFrame = FiguresFrame<"period", PeriodFigures>
+
+export interface PongFrame {
+  readonly type: "pong"
+  /** Unix seconds. */
+  readonly time: number
+}
+
+/** The answer to `subscribe` and `unsubscribe`: what the client is now subscribed to of the site. */
+export interface SubscribedFrame {
+  readonly type: "subscribed"
+  readonly site: string
+  readonly topics: ReadonlyArray<Topic>
+}
+
+export interface ErrorFrame {
+  readonly type: "error"
+  readonly code: ErrorCode
+  /** One sentence. */
+  readonly error: string
+}
+
+/** Frames whose `type` is a name of the protocol. */
+export type NamedFrame =
+  | RealtimeFrame
+  | StatsUpdateFrame
+  | ThemesFrame
+  | LettersFrame
+  | PeriodFrame
+  | PongFrame
+  | SubscribedFrame
+  | ErrorFrame
+
+/** An event just counted, as nodes tell each other of it and as a frame. Its `type` is the event's, and no {@link NamedFrame}'s. */
+export interface LiveEvent {
+  readonly site: string
+  readonly type: string
+  readonly visitor_id: string
+  /** ISO 8601. */
+  readonly timestamp: string
+  readonly page_url: string | null
+  readonly data: JsonObject | null
+}
+
+/** Whatever the server sends. */
+export type ServerFrame = NamedFrame | LiveEvent
