@@ -1,6 +1,7 @@
 /** Who owns which partition: live nodes by heartbeat, one preferred owner a partition, and a lease for the handover. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { STOP_BUDGET } from "../config/stopBudget.ts"
 import { fnv1a, mix } from "../domain/hash.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
@@ -99,5 +100,7 @@ export const announceHttpNode = (
   const { heartbeat, leave } = makeOwnership(redis, prefix, HTTP_ONLY + node, metrics)
   return Effect.forkScoped(
     Effect.forever(Effect.ignore(heartbeat).pipe(Effect.andThen(Effect.sleep(RENEW_MS)))),
-  ).pipe(Effect.andThen(Effect.addFinalizer(() => Effect.ignore(leave))))
+  ).pipe(
+    Effect.andThen(Effect.addFinalizer(() => leave.pipe(Effect.timeout(STOP_BUDGET.batches), Effect.ignore))),
+  )
 }

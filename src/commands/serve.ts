@@ -2,24 +2,18 @@
 
 import * as Effect from "effect/Effect"
 import { type AppConfig, nodeUrl } from "../config/settings.ts"
+import { STOP_DEADLINE_MS } from "../config/stopBudget.ts"
 import { API_PATH, WEBSOCKET_PATH } from "../domain/paths.ts"
 import { startNode } from "../node/node.ts"
 import { giveBackWhenIdle } from "../runtime/idleMemory.ts"
-
-/** A stop that has not ended by then is cut short; what was acknowledged is in the stores already. Milliseconds. */
-const STOP_DEADLINE_MS = 9500
 
 /** Runs until interrupted (SIGTERM, SIGINT). Prints a banner to stdout once the node answers. */
 export const serveUntilStopped = (config: AppConfig) =>
   Effect.scoped(
     Effect.gen(function* () {
-      yield* Effect.addFinalizer(() =>
-        Effect.sync(() => {
-          // Registered first, it runs last: nothing is left to wait for.
-          clearTimeout(deadline)
-        }),
-      )
       let deadline: NodeJS.Timeout | undefined
+      // Registered first, it runs last: nothing is left to wait for.
+      yield* Effect.addFinalizer(() => Effect.sync(() => clearTimeout(deadline)))
       const node = yield* startNode(config, { actorsIn: "thread" })
       yield* giveBackWhenIdle
       const url = nodeUrl(config.host, node.port)

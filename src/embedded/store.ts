@@ -17,6 +17,7 @@ import { createServer } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { STOP_BUDGET } from "../config/stopBudget.ts"
 import { EmbeddedStoreError } from "./error.ts"
 import { commandLineOf, isAlive, startTimeOf } from "./process.ts"
 
@@ -54,9 +55,6 @@ export interface RunningStore {
 
 const READY_WITHIN = "120 seconds"
 const ADOPTED_WITHIN = "10 seconds"
-/** What is left of the ten seconds in which the whole program ends; both stores stop side by side. Halting loses nothing either. */
-const STOPPED_WITHIN = "4 seconds"
-const HALTED_WITHIN = "500 millis"
 const POLL_EVERY = "20 millis"
 const WATCH_EVERY = "1 second"
 const LOG_BYTES = 10 * 1024 * 1024
@@ -212,7 +210,7 @@ const watch = (program: StoreProgram, handle: { current: Handle | undefined }): 
   }).pipe(Effect.orDie, Effect.repeat(Schedule.spaced(WATCH_EVERY)), Effect.andThen(Effect.never))
 
 const stop = (program: StoreProgram, handle: Handle): Effect.Effect<void> => {
-  const signalAndWait = (signal: NodeJS.Signals, within: typeof STOPPED_WITHIN | typeof HALTED_WITHIN) =>
+  const signalAndWait = (signal: NodeJS.Signals, within: number) =>
     Effect.suspend(() => {
       send(program, handle, signal)
       return Effect.sync(() => isOurs(program, handle)).pipe(
@@ -220,13 +218,13 @@ const stop = (program: StoreProgram, handle: Handle): Effect.Effect<void> => {
         Effect.timeoutOption(within),
       )
     })
-  return signalAndWait(program.stopSignal, STOPPED_WITHIN).pipe(
+  return signalAndWait(program.stopSignal, STOP_BUDGET.storeStop).pipe(
     Effect.andThen((ended) =>
       ended._tag === "Some"
         ? Effect.void
         : Effect.logWarning(
-            `${program.store} did not stop within ${STOPPED_WITHIN}; its process is ended`,
-          ).pipe(Effect.andThen(signalAndWait(program.haltSignal, HALTED_WITHIN))),
+            `${program.store} did not stop within ${STOP_BUDGET.storeStop / 1000} seconds; its process is ended`,
+          ).pipe(Effect.andThen(signalAndWait(program.haltSignal, STOP_BUDGET.storeHalt))),
     ),
     Effect.asVoid,
   )

@@ -146,7 +146,9 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
     const log = syncLog(config.logLevel)
     const services = yield* makeServices(config, connected, metrics, actors, log)
     if (!config.roles.includes("actors"))
-      yield* announceHttpNode(connected.redis, config.redisKeyPrefix, node, metrics)
+      yield* announceHttpNode(connected.redis, config.redisKeyPrefix, node, metrics).pipe(
+        Scope.provide(together),
+      )
     const server = yield* startServer(config, services, metrics, {
       localWriteKey: opened.localWriteKey,
       onFault: (cause) =>

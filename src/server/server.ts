@@ -1,9 +1,9 @@
 /**
  * The HTTP and WebSocket server: its routes, and its life from listening to the last answer.
  *
- * A stop goes through these steps, all within {@link STOP_MS}: the port is closed; requests that still come on kept-alive
- * connections get 503 and `Connection: close`; bodies that are still arriving are refused, everything else is answered;
- * appends drain; dashboards are closed with 1001; what is left is cut off.
+ * A stop goes through these steps, within their part of {@link STOP_BUDGET}: the port is closed; requests that still come
+ * on kept-alive connections get 503 and `Connection: close`; bodies that are still arriving are refused, everything else is
+ * answered; appends drain; dashboards are closed with 1001; what is left is cut off.
  */
 
 import type { HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js"
@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import type { AppConfig } from "../config/settings.ts"
+import { STOP_BUDGET } from "../config/stopBudget.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { Ingest } from "./api/ingest.ts"
 import { apiRoutes, EVENT_PATH } from "./api/routes.ts"
@@ -37,10 +38,6 @@ export class ServerError extends TaggedError("ServerError")<{ readonly message: 
 
 /** `LIBUS_LISTEN_EXCLUSIVE_PORT`: without it a second server on the same port starts, and takes half of the connections. */
 const EXCLUSIVE_PORT = 1
-/** Milliseconds that a stop may take: a little more than what an append may. */
-const STOP_MS = 3700
-/** Milliseconds in which close frames reach their clients before connections are cut. */
-const LINGER_MS = 100
 
 /** What tests and the embedded set-up change. */
 export interface ServerOptions {
@@ -223,9 +220,9 @@ export const startServer = (
     }
     const socket = yield* Effect.acquireRelease(listen(app, config.host, config.port), (listening) =>
       Effect.promise(() => stop(listening)).pipe(
-        Effect.timeoutOption(STOP_MS - 2 * LINGER_MS),
+        Effect.timeoutOption(STOP_BUDGET.answers),
         Effect.andThen(Effect.sync(() => connections.close())),
-        Effect.andThen((closed) => (closed > 0 ? Effect.sleep(LINGER_MS) : Effect.void)),
+        Effect.andThen((closed) => (closed > 0 ? Effect.sleep(STOP_BUDGET.linger) : Effect.void)),
         Effect.andThen(Effect.sync(() => app.close())),
       ),
     )

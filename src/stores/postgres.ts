@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import pg from "pg"
+import { STOP_BUDGET } from "../config/stopBudget.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { StoreError } from "./errors.ts"
 
@@ -30,8 +31,6 @@ const isDefect = (cause: unknown): boolean =>
 
 const text = (value: unknown): string | null => (typeof value === "string" ? value : null)
 
-/** What the end of a pool waits for connections that are still at work, milliseconds; by then nobody waits for their answers. */
-const END_MS = 500
 /** What a reply may take beyond the time after which the server itself ends the statement, milliseconds. */
 const REPLY_GRACE_MS = 2000
 
@@ -134,7 +133,7 @@ export const makePostgres = (
         created.on("error", () => {})
         return created
       }),
-      (created) => Effect.promise(() => created.end()).pipe(Effect.timeout(END_MS), Effect.ignore),
+      (created) => Effect.promise(() => created.end()).pipe(Effect.timeout(STOP_BUDGET.pool), Effect.ignore),
     )
 
     const replyLimit =

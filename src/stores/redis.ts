@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Cluster, Redis } from "ioredis"
+import { APPEND_TIMEOUT_MS } from "../config/stopBudget.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { StoreError } from "./errors.ts"
 
@@ -40,8 +41,6 @@ export type Purpose =
   | "command"
   | "subscribe"
 
-/** Milliseconds after which an append whose reply is missing is refused. */
-export const APPEND_TIMEOUT_MS = 3000
 const COMMAND_TIMEOUT_MS = 5000
 
 const optionsFor = (purpose: Purpose, name: string) => ({
@@ -136,7 +135,7 @@ export const redisCall = <A>(
   })
 
 /**
- * Has Redis write its append-only file anew, so that what was deleted or has expired is not in it any longer. A server that
+ * Has Redis write its append-only file again, so that what was deleted or has expired is not in it any longer. A server that
  * does not allow it, or is at it already, is asked in vain: the operator sees to the file then.
  */
 export const rewriteAppendOnlyFile = (redis: RedisConnection, metrics: Metrics): Effect.Effect<void> =>

@@ -4,13 +4,11 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { AppConfig } from "../../config/settings.ts"
+import { STOP_BUDGET } from "../../config/stopBudget.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import type { Stores } from "../runActors.ts"
 import type { FromThread, MetricsJson, ThreadData, ToThread } from "./messages.ts"
 import { ThreadMetrics } from "./metrics.ts"
-
-/** What a stop waits for running batches, milliseconds; then the thread is ended and the next owner goes on. */
-const STOP_MS = 3500
 
 export interface ActorsThread {
   /** The thread's metrics; see {@link ThreadMetrics.read}. */
@@ -61,7 +59,7 @@ export const startActorsThread = (
         ask(worker, { type: "stop" })
       }).pipe(
         Effect.timeoutOrElse({
-          duration: STOP_MS,
+          duration: STOP_BUDGET.batches,
           orElse: () =>
             Effect.logWarning("a batch did not end in time; its partition's next owner goes on with it").pipe(
               Effect.andThen(Effect.promise(() => worker.terminate())),
