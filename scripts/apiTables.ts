@@ -6,11 +6,10 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { API_PATH } from "../src/domain/paths.ts"
-import { STATUS } from "../src/server/http/problem.ts"
+import { PROBLEMS } from "../src/server/http/problemCodes.ts"
 import { MAX_INTEGER } from "../src/server/http/query.ts"
 import { type Operation, openApiDocument, type Parameter } from "../src/server/openapi/document.ts"
 import { eventSchema } from "../src/server/openapi/ingestion.ts"
-import { MEANING } from "../src/server/openapi/problems.ts"
 import { markdownTable, withMarked } from "./marked.ts"
 
 const API = new URL("../docs/api.md", import.meta.url)
@@ -85,15 +84,13 @@ const eventFields = (): string => {
   )
 }
 
-const errors = (): string => {
-  const meanings = new Map<string, string>(Object.entries(MEANING))
-  return markdownTable(
+const errors = (): string =>
+  markdownTable(
     ["code", "status", "meaning"],
-    Object.entries(STATUS)
-      .map(([name, line]) => [code(name), line.slice(0, 3), meanings.get(name) ?? ""])
+    Object.entries(PROBLEMS)
+      .map(([name, { status, meaning }]) => [code(name), status.slice(0, 3), meaning])
       .sort(([, a = ""], [, b = ""]) => a.localeCompare(b)),
   )
-}
 
 /** Every table, by the name of its markers. */
 export const apiTables = (): { readonly [name: string]: string } => ({

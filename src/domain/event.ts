@@ -19,8 +19,6 @@ export type JsonObject = { readonly [key: string]: unknown }
 
 /** Why an event was not taken: the `code` of the answer, the `reason` of the metric and of the log. */
 export type RejectionCode =
-  | "INVALID_JSON"
-  | "INVALID_UTF8"
   | "INVALID_BODY"
   | "INVALID_EVENT_TYPE"
   | "INVALID_EVENT_DATA"

@@ -25,6 +25,8 @@ export const MAX_EVENT_BODY_BYTES = 64 * 1024
 export const MAX_BATCH_EVENTS = 1000
 /** Bytes of a `POST /events` body. */
 export const MAX_BATCH_BODY_BYTES = 1024 * 1024
+/** Milliseconds from the first part of a body to its last. */
+export const BODY_TIMEOUT_MS = 15_000
 /** A visitor counts as current for this long after its last event, milliseconds. */
 export const CURRENT_VISITOR_MS = 5 * MINUTE_MS
 /** A UUID of any version, in any case. */

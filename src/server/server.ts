@@ -14,6 +14,7 @@ import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import type { AppConfig } from "../config/settings.ts"
 import { STOP_BUDGET } from "../config/stopBudget.ts"
+import { BODY_TIMEOUT_MS } from "../domain/limits.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { Ingest } from "./api/ingest.ts"
 import { apiRoutes, EVENT_PATH } from "./api/routes.ts"
@@ -144,7 +145,7 @@ export const startServer = (
     const proxies = new TrustedProxies(config.trustedProxies)
     const sites = new Set(config.sites)
     const defaultSite = config.sites[0] ?? "main"
-    const bodies = new Bodies(options.bodyTimeoutMs ?? 15_000, options.maxWaitingBytes)
+    const bodies = new Bodies(options.bodyTimeoutMs ?? BODY_TIMEOUT_MS, options.maxWaitingBytes)
     const ingest = new Ingest({
       appender: services.appender,
       visitors: new Visitors(services.visitorKeys, config.requireVisitor),

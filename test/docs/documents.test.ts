@@ -6,7 +6,7 @@ import { settingsTable } from "../../scripts/settingsTable.ts"
 import { ERROR_CODES } from "../../src/domain/frames.ts"
 import { WEBSOCKET_PATH } from "../../src/domain/paths.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
-import { STATUS } from "../../src/server/http/problem.ts"
+import { PROBLEMS } from "../../src/server/http/problemCodes.ts"
 import { figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stores/redisKeys.ts"
 import { FAULTS } from "../chaos/faults.ts"
 import {
@@ -74,7 +74,7 @@ describe("error codes", () => {
     const documented = tableRows(section(read("docs/api.md"), "Errors")).map(
       ([code = "", status]) => `${codes(code)[0]} ${status}`,
     )
-    const known = Object.entries(STATUS).map(([code, status]) => `${code} ${status.slice(0, 3)}`)
+    const known = Object.entries(PROBLEMS).map(([code, { status }]) => `${code} ${status.slice(0, 3)}`)
     expect(sorted(documented)).toEqual(sorted(known))
   })
 
@@ -86,7 +86,7 @@ describe("error codes", () => {
   })
 
   test("in the documents are codes that there are", () => {
-    const known = new Set([...Object.keys(STATUS), ...ERROR_CODES])
+    const known = new Set([...Object.keys(PROBLEMS), ...ERROR_CODES])
     const api = section(read("docs/api.md"), "Sending events")
     const quoted = [...api.matchAll(/"code":"([A-Z_]+)"/g)].map((match) => match[1] ?? "")
     const ends = /_(TYPE|DATA|URL|ID|RANGE|VISITOR|SITE|UNAVAILABLE|FULL|LIMITED|KEY)$/

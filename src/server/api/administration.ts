@@ -11,11 +11,7 @@ import type { Runner } from "../services/readCache.ts"
 import type { Privacy } from "../services/services.ts"
 import type { Exports } from "./exports.ts"
 
-const UNAUTHORIZED = new Problem(
-  "UNAUTHORIZED",
-  "Administration needs Authorization: Bearer with the value of ADMIN_TOKEN.",
-  'WWW-Authenticate: Bearer realm="administration"\r\n',
-)
+const UNAUTHORIZED = Problem.of("UNAUTHORIZED", 'WWW-Authenticate: Bearer realm="administration"\r\n')
 const NOT_UUID = new Problem("INVALID_VISITOR_ID", "The visitor id in the path must be a UUID.")
 
 export class Administration {

@@ -3,7 +3,7 @@ import { MAX_BATCH_EVENTS } from "../../domain/limits.ts"
 import { type BodyFormat, parseJson } from "../http/body.ts"
 import { Problem } from "../http/problem.ts"
 
-const TOO_MANY = new Problem("TOO_MANY_EVENTS", `A batch holds at most ${MAX_BATCH_EVENTS} events.`)
+const TOO_MANY = Problem.of("TOO_MANY_EVENTS")
 
 /** One event of a batch: a parsed value, or a line that is still to be parsed. */
 export interface BatchItem {

@@ -18,7 +18,8 @@ import { type Bodies, type BodyFormat, bodyFormat, bodyText, parseJson } from ".
 import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
 import type { RequestHeaders } from "../http/headers.ts"
-import { appendProblem, Problem, type ProblemCode } from "../http/problem.ts"
+import { appendProblem, Problem } from "../http/problem.ts"
+import type { ProblemCode } from "../http/problemCodes.ts"
 import { Parameters } from "../http/query.ts"
 import type { Grant, RateLimit } from "../http/rateLimit.ts"
 import { bearerToken, type Secrets } from "../http/secrets.ts"
@@ -29,11 +30,7 @@ import type { VisitorHints, Visitors } from "./visitorOf.ts"
 const TRACKED = Buffer.from('{"success":true,"message":"Event tracked successfully"}')
 const NO_STORE = { lines: "Cache-Control: no-store\r\n" }
 
-const WRONG_KEY = new Problem(
-  "INVALID_WRITE_KEY",
-  "The write key is not one of WRITE_KEYS.",
-  "WWW-Authenticate: Bearer\r\n",
-)
+const WRONG_KEY = Problem.of("INVALID_WRITE_KEY", "WWW-Authenticate: Bearer\r\n")
 const NO_DERIVED_VISITOR: AppendFailure = "STREAM_UNAVAILABLE"
 
 /** What a refused event of a batch is listed as. */

@@ -2,10 +2,12 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
-import { RETRY_AFTER_S } from "../http/problem.ts"
+import { Problem } from "../http/problem.ts"
+import { PROBLEMS } from "../http/problemCodes.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { Services } from "../services/services.ts"
 
+const NOT_READY = Problem.of("NOT_READY")
 const NO_STORE = "Cache-Control: no-store\r\n"
 
 export class Operations {
@@ -30,12 +32,12 @@ export class Operations {
       if (Exit.isFailure(exit)) return exchange.fail(Cause.squash(exit.cause))
       const data = exit.value
       if (data.ready) return exchange.json({ success: true, data })
-      const error = "Not ready: see data for the part that is missing."
+      const { code, error, headers } = NOT_READY
       exchange.answer(
-        "503 Service Unavailable",
+        PROBLEMS[code].status,
         JSON_TYPE,
-        JSON.stringify({ success: false, error, code: "NOT_READY", data }),
-        { lines: `Retry-After: ${RETRY_AFTER_S}\r\n${NO_STORE}` },
+        JSON.stringify({ success: false, error, code, data }),
+        { lines: `${headers}${NO_STORE}` },
       )
     })
   }

@@ -29,11 +29,7 @@ const READS: ReadonlyArray<ReadEndpoint> = [
   "yesterday",
 ]
 
-const UPGRADE_REQUIRED = new Problem(
-  "UPGRADE_REQUIRED",
-  "This path speaks WebSocket only.",
-  "Upgrade: websocket\r\n",
-)
+const UPGRADE_REQUIRED = Problem.of("UPGRADE_REQUIRED", "Upgrade: websocket\r\n")
 
 export interface RouteOptions {
   readonly ingest: Ingest

@@ -48,16 +48,9 @@ const TOO_MANY = new MessageError(
   "RATE_LIMITED",
   `A connection may send ${MESSAGES_PER_SECOND} messages a second.`,
 )
-const FULL = new Problem(
-  "TOO_MANY_CONNECTIONS",
-  "This server has as many connections as it may; try again later.",
-)
-const ADDRESS_FULL = new Problem(
-  "CONNECTION_LIMIT",
-  "Your address has as many connections as it may.",
-  "Retry-After: 10\r\n",
-)
-const FOREIGN_ORIGIN = new Problem("ORIGIN_NOT_ALLOWED", "Pages of this origin may not connect.")
+const FULL = Problem.of("TOO_MANY_CONNECTIONS")
+const ADDRESS_FULL = Problem.of("CONNECTION_LIMIT", "Retry-After: 10\r\n")
+const FOREIGN_ORIGIN = Problem.of("ORIGIN_NOT_ALLOWED")
 
 /** One connection. */
 interface Client extends Listener {

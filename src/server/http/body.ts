@@ -16,16 +16,13 @@ const MAX_WAITING_BYTES = 32 * 1024 * 1024
 const JSON_TYPES: ReadonlySet<string> = new Set(["application/json", "text/plain"])
 const NDJSON_TYPES: ReadonlySet<string> = new Set(["application/x-ndjson", "application/ndjson"])
 
-const UNSUPPORTED = new Problem(
-  "UNSUPPORTED_MEDIA_TYPE",
-  "Content-Type must be application/json or text/plain, in UTF-8; POST /events also takes application/x-ndjson.",
-)
+const UNSUPPORTED = Problem.of("UNSUPPORTED_MEDIA_TYPE")
 const ENCODED = new Problem(
   "UNSUPPORTED_MEDIA_TYPE",
   "Content-Encoding is not supported: send the body as it is.",
 )
 
-const BUSY = new Problem("BODIES_FULL", "Too many bodies are arriving at once; try again shortly.")
+const BUSY = Problem.of("BODIES_FULL")
 
 export type BodyFormat = "json" | "ndjson"
 
@@ -162,8 +159,10 @@ export class Bodies {
   }
 }
 
-const NOT_UTF8 = new Problem("INVALID_UTF8", "The body must be UTF-8.")
+const NOT_UTF8 = Problem.of("INVALID_UTF8")
+const NOT_JSON = Problem.of("INVALID_JSON")
 const EMPTY = new Problem("INVALID_JSON", "The body is empty: it must be JSON.")
+const CUT_OFF = new Problem("INVALID_JSON", "The body is not JSON: it ends too early.")
 
 /** Refuses what is not UTF-8, and leaves a byte order mark out. */
 const utf8 = new TextDecoder("utf-8", { fatal: true })
@@ -192,10 +191,6 @@ export const parseJson = (text: string): Parsed | Problem => {
     const position = /at position (\d+)/.exec(message)?.[1]
     if (position !== undefined)
       return new Problem("INVALID_JSON", `The body is not JSON from position ${position} on.`)
-    const early = message.startsWith("Unexpected end")
-    return new Problem(
-      "INVALID_JSON",
-      early ? "The body is not JSON: it ends too early." : "The body is not JSON.",
-    )
+    return message.startsWith("Unexpected end") ? CUT_OFF : NOT_JSON
   }
 }

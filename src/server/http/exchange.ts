@@ -2,7 +2,8 @@
 import type { HttpResponse } from "uWebSockets.js"
 import type { Metrics } from "../../metrics/metrics.ts"
 import type { RequestHeaders } from "./headers.ts"
-import { failureProblem, type Problem, STATUS } from "./problem.ts"
+import { failureProblem, type Problem } from "./problem.ts"
+import { PROBLEMS } from "./problemCodes.ts"
 
 const COMMON =
   "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\nContent-Security-Policy: "
@@ -168,7 +169,7 @@ export class Exchange {
   }
 
   refuse(problem: Problem, options: { readonly close?: boolean } = NO_OPTIONS): void {
-    this.answer(STATUS[problem.code], JSON_TYPE, problem.body, {
+    this.answer(PROBLEMS[problem.code].status, JSON_TYPE, problem.body, {
       lines: `${problem.headers}Cache-Control: no-store\r\n`,
       ...options,
     })

@@ -26,7 +26,7 @@ export interface Routes {
 
 const isHandled = (method: string): method is Method => ["GET", "POST", "DELETE"].includes(method)
 
-const NOT_FOUND = new Problem("NOT_FOUND", "There is nothing at this path.")
+const NOT_FOUND = Problem.of("NOT_FOUND")
 
 export class Router {
   readonly #routes: Routes

@@ -4,7 +4,7 @@
  */
 import packageJson from "../../../package.json" with { type: "json" }
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
-import { STATUS } from "../http/problem.ts"
+import { PROBLEMS } from "../http/problemCodes.ts"
 import { eventSchema, ingestionPaths } from "./ingestion.ts"
 import { clientMessage, serverFrame } from "./live.ts"
 import { content, get, json, type PathItem, siteOf } from "./operation.ts"
@@ -119,7 +119,7 @@ export const openApiDocument = ({ sites, administration }: OpenApiOptions): Open
   components: {
     schemas: {
       Event: eventSchema(sites),
-      Problem: problemOf(Object.keys(STATUS)),
+      Problem: problemOf(Object.keys(PROBLEMS)),
       ServerFrame: serverFrame,
       ClientMessage: clientMessage,
     },

@@ -11,7 +11,7 @@ import {
   MAX_EVENT_DATA_DEPTH,
   MAX_URL_LENGTH,
 } from "../../domain/limits.ts"
-import type { ProblemCode } from "../http/problem.ts"
+import type { ProblemCode } from "../http/problemCodes.ts"
 import { json, type PathItem, siteOf } from "./operation.ts"
 import { EVENT_CODES, LISTED_CODES, REQUEST_CODES, refusals } from "./problems.ts"
 import { array, count, matching, nullable, type Schema, shape, text } from "./schema.ts"

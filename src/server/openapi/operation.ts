@@ -1,6 +1,6 @@
 /** Operations of the document: parameters, and the kinds of request that the API has. */
 import { PERIODS } from "../../domain/period.ts"
-import type { ProblemCode } from "../http/problem.ts"
+import type { ProblemCode } from "../http/problemCodes.ts"
 import type { IntegerRange } from "../http/query.ts"
 import { READ_CODES, refusals } from "./problems.ts"
 import type { Schema } from "./schema.ts"

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { describe, expect, test } from "vitest"
-import { STATUS } from "../../../src/server/http/problem.ts"
+import { PROBLEMS } from "../../../src/server/http/problemCodes.ts"
 import type { Services } from "../../../src/server/services/services.ts"
 import { eventually } from "../../support/index.ts"
 import { runNode, settings, TOKEN } from "../../support/node.ts"
@@ -301,7 +301,7 @@ describe("every answer", () => {
     )
     expect(documented.filter((each) => !recorder.seen.has(each))).toEqual([])
     // An unknown path is none of the document's.
-    const codes = Object.keys(STATUS).filter((code) => code !== "NOT_FOUND")
+    const codes = Object.keys(PROBLEMS).filter((code) => code !== "NOT_FOUND")
     expect(codes.filter((code) => !recorder.codes.has(code))).toEqual([])
   })
 

@@ -1,0 +1,241 @@
+/**
+ * Every code with which a request can fail, in one table: its status, its meaning in the documentation, and the sentence
+ * that its answers say. `docs/api.md` and the OpenAPI document are made from it.
+ */
+import type { RejectionCode } from "../../domain/event.ts"
+import {
+  BODY_TIMEOUT_MS,
+  MAX_AGE_TEXT,
+  MAX_AHEAD_TEXT,
+  MAX_BATCH_BODY_BYTES,
+  MAX_BATCH_EVENTS,
+  MAX_EVENT_BODY_BYTES,
+  MAX_EVENT_DATA_BYTES,
+} from "../../domain/limits.ts"
+import { WEBSOCKET_PATH } from "../../domain/paths.ts"
+import type { AppendFailure } from "../../stream/producer.ts"
+
+/** Codes whose sentence depends on the request: the one who refuses it says what is wrong with it. */
+type SpecificCode =
+  | RejectionCode
+  | "INVALID_PARAMETER"
+  | "INVALID_REQUEST"
+  | "METHOD_NOT_ALLOWED"
+  | "BODY_TIMEOUT"
+  | "BODY_TOO_LARGE"
+  | "RATE_LIMITED"
+  | "TOO_MANY_EXPORTS"
+
+/** Codes that have a sentence of their own, which is said unless the one who refuses knows more. */
+export type GeneralCode =
+  | AppendFailure
+  | "INVALID_JSON"
+  | "INVALID_UTF8"
+  | "INVALID_WRITE_KEY"
+  | "UNAUTHORIZED"
+  | "ORIGIN_NOT_ALLOWED"
+  | "NOT_FOUND"
+  | "BODIES_FULL"
+  | "TOO_MANY_EVENTS"
+  | "UNSUPPORTED_MEDIA_TYPE"
+  | "UPGRADE_REQUIRED"
+  | "TOO_MANY_CONNECTIONS"
+  | "CONNECTION_LIMIT"
+  | "STORE_UNAVAILABLE"
+  | "NOT_READY"
+  | "SHUTTING_DOWN"
+  | "INTERNAL_ERROR"
+
+/** The `code` of an error answer. Those that refuse an event are also the `reason` of the metric. */
+export type ProblemCode = SpecificCode | GeneralCode
+
+interface Specific {
+  /** The status line. */
+  readonly status: string
+  /** For the documentation, in Markdown. */
+  readonly meaning: string
+}
+
+interface General extends Specific {
+  /** The sentence of its answers. */
+  readonly error: string
+}
+
+const KIB = 1024
+
+/** The table. The compiler asks for every code. */
+export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
+  readonly [code in GeneralCode]: General
+} = {
+  INVALID_JSON: {
+    status: "400 Bad Request",
+    meaning: "The body, or a line of NDJSON, is empty or no JSON.",
+    error: "The body is not JSON.",
+  },
+  INVALID_UTF8: {
+    status: "400 Bad Request",
+    meaning: "The body is not UTF-8.",
+    error: "The body must be UTF-8.",
+  },
+  INVALID_BODY: {
+    status: "400 Bad Request",
+    meaning: "An event is not an object, or a batch not an array.",
+  },
+  INVALID_EVENT_TYPE: {
+    status: "400 Bad Request",
+    meaning: "`event_type` is missing or has other characters.",
+  },
+  INVALID_EVENT_DATA: {
+    status: "400 Bad Request",
+    meaning: "`event_data` is not an object, is too deep, or contains what cannot be stored.",
+  },
+  EVENT_DATA_TOO_LARGE: {
+    status: "400 Bad Request",
+    meaning: `\`event_data\` is larger than ${MAX_EVENT_DATA_BYTES / KIB} KiB.`,
+  },
+  INVALID_PAGE_URL: {
+    status: "400 Bad Request",
+    meaning: "`page_url` is not a string that can be stored.",
+  },
+  INVALID_REFERRER: {
+    status: "400 Bad Request",
+    meaning: "`referrer` is not a string that can be stored.",
+  },
+  INVALID_ID: {
+    status: "400 Bad Request",
+    meaning: "`id` is not a UUID.",
+  },
+  INVALID_TIMESTAMP: {
+    status: "400 Bad Request",
+    meaning: "`timestamp` is neither ISO 8601 with an offset nor unix milliseconds.",
+  },
+  TIMESTAMP_OUT_OF_RANGE: {
+    status: "400 Bad Request",
+    meaning: `\`timestamp\` is more than ${MAX_AGE_TEXT} back or ${MAX_AHEAD_TEXT} ahead.`,
+  },
+  INVALID_VISITOR_ID: {
+    status: "400 Bad Request",
+    meaning: "A visitor's id is not a UUID.",
+  },
+  MISSING_VISITOR: {
+    status: "400 Bad Request",
+    meaning: "`REQUIRE_VISITOR` is on and nothing names the visitor.",
+  },
+  INVALID_SITE: {
+    status: "400 Bad Request",
+    meaning: "`site` is not a string.",
+  },
+  UNKNOWN_SITE: {
+    status: "400 Bad Request",
+    meaning: "The site is not declared.",
+  },
+  INVALID_PARAMETER: {
+    status: "400 Bad Request",
+    meaning: "A query parameter has a bad value; the message says which and what it should be.",
+  },
+  INVALID_REQUEST: {
+    status: "400 Bad Request",
+    meaning: "The request's framing is ambiguous: contradicting `Content-Length` or `Transfer-Encoding`.",
+  },
+  INVALID_WRITE_KEY: {
+    status: "401 Unauthorized",
+    meaning: "The write key is none of those configured.",
+    error: "The write key is not one of WRITE_KEYS.",
+  },
+  UNAUTHORIZED: {
+    status: "401 Unauthorized",
+    meaning: "Administration without the right token.",
+    error: "Administration needs Authorization: Bearer with the value of ADMIN_TOKEN.",
+  },
+  ORIGIN_NOT_ALLOWED: {
+    status: "403 Forbidden",
+    meaning: "A page of this origin may not open a WebSocket.",
+    error: "Pages of this origin may not connect.",
+  },
+  NOT_FOUND: {
+    status: "404 Not Found",
+    meaning: "There is nothing at this path.",
+    error: "There is nothing at this path.",
+  },
+  METHOD_NOT_ALLOWED: {
+    status: "405 Method Not Allowed",
+    meaning: "The path answers other methods; `Allow` lists them.",
+  },
+  BODY_TIMEOUT: {
+    status: "408 Request Timeout",
+    meaning: `The body did not arrive within ${BODY_TIMEOUT_MS / 1000} seconds.`,
+  },
+  BODY_TOO_LARGE: {
+    status: "413 Content Too Large",
+    meaning: `The body is larger than ${MAX_EVENT_BODY_BYTES / KIB} KiB (\`/event\`) or ${MAX_BATCH_BODY_BYTES / KIB / KIB} MiB (\`/events\`).`,
+  },
+  TOO_MANY_EVENTS: {
+    status: "413 Content Too Large",
+    meaning: `A batch has more than ${MAX_BATCH_EVENTS.toLocaleString("en")} events.`,
+    error: `A batch holds at most ${MAX_BATCH_EVENTS} events.`,
+  },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: "415 Unsupported Media Type",
+    meaning: "The body's type, charset or encoding is not supported.",
+    error:
+      "Content-Type must be application/json or text/plain, in UTF-8; POST /events also takes application/x-ndjson.",
+  },
+  UPGRADE_REQUIRED: {
+    status: "426 Upgrade Required",
+    meaning: `\`${WEBSOCKET_PATH}\` speaks WebSocket only.`,
+    error: "This path speaks WebSocket only.",
+  },
+  RATE_LIMITED: {
+    status: "429 Too Many Requests",
+    meaning: "The address has sent its events of this minute; see `Retry-After`.",
+  },
+  CONNECTION_LIMIT: {
+    status: "429 Too Many Requests",
+    meaning: "The address holds as many WebSocket connections as it may.",
+    error: "Your address has as many connections as it may.",
+  },
+  TOO_MANY_CONNECTIONS: {
+    status: "503 Service Unavailable",
+    meaning: "The node holds as many WebSocket connections as it may.",
+    error: "This server has as many connections as it may; try again later.",
+  },
+  BODIES_FULL: {
+    status: "503 Service Unavailable",
+    meaning: "The node is reading as many bodies as it has memory for.",
+    error: "Too many bodies are arriving at once; try again shortly.",
+  },
+  TOO_MANY_EXPORTS: {
+    status: "503 Service Unavailable",
+    meaning: "The node is sending as many downloads as it may.",
+  },
+  BACKLOG_FULL: {
+    status: "503 Service Unavailable",
+    meaning: "The stream of the event's partition holds as many events as it may.",
+    error: "Too many events are waiting to be processed; try again shortly.",
+  },
+  STREAM_UNAVAILABLE: {
+    status: "503 Service Unavailable",
+    meaning: "Redis did not confirm the event in time, or cannot be reached.",
+    error: "The event could not be made durable; try again shortly.",
+  },
+  STORE_UNAVAILABLE: {
+    status: "503 Service Unavailable",
+    meaning: "The store of a read cannot be reached, or an erasure has to wait.",
+    error: "A store does not answer now; try again shortly.",
+  },
+  NOT_READY: {
+    status: "503 Service Unavailable",
+    meaning: "`/ready` says that a part is missing.",
+    error: "Not ready: see data for the part that is missing.",
+  },
+  SHUTTING_DOWN: {
+    status: "503 Service Unavailable",
+    meaning: "The node is stopping.",
+    error: "The server is stopping; try again shortly.",
+  },
+  INTERNAL_ERROR: {
+    status: "500 Internal Server Error",
+    meaning: "A fault of the server. It is in its log.",
+    error: "The request failed for a reason of the server's own.",
+  },
+}
