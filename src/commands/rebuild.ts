@@ -2,7 +2,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { liveNodes } from "../actors/ownership.ts"
-import type { AppConfig } from "../config/settings.ts"
+import { type AppConfig, SETTINGS } from "../config/settings.ts"
 import { Expected, timeZone } from "../config/values.ts"
 import { Calendar } from "../domain/period.ts"
 import { ensureDeployment, migrate } from "../events/schema/index.ts"
@@ -41,9 +41,10 @@ const change = (config: AppConfig, stores: CommandStores, command: RebuildComman
       timeZone: command.timeZone ?? before.timeZone,
     }
     if (after.partitions === before.partitions && after.timeZone === before.timeZone) return after
-    if (after.partitions < 1 || after.partitions > 64) {
+    const allowed = SETTINGS.partitions.parse(String(after.partitions))
+    if (allowed instanceof Expected) {
       return yield* new CommandError({
-        message: `--partitions is ${after.partitions}: it should be 1 to 64.`,
+        message: `--partitions is ${after.partitions}: it should be ${allowed.what}.`,
       })
     }
     const nodes = yield* liveNodes(redis, prefix, metrics)

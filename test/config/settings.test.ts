@@ -96,7 +96,17 @@ describe("a wrong value stops the start with a sentence that names setting, valu
     expect(message).toMatch(/it should be .*\.$/)
     const secret = ["WRITE_KEYS", "ADMIN_TOKEN", "REDIS_URL", "DATABASE_URL"].includes(name)
     expect(message.includes(`"${value}"`)).toBe(!secret)
+    expect(message.split("\n")).toHaveLength(1)
   })
+})
+
+test("wrong values are all told at once, a line each", async () => {
+  const { message } = await load({ PORT: "http", SITES: "main", ADMIN_TOKEN: "short", LOG_LEVEL: "loud" })
+  expect(message.split("\n")).toEqual([
+    'PORT is "http": it should be a whole number from 0 to 65535.',
+    "ADMIN_TOKEN has a value that cannot be used: it should be a token of 16 to 256 characters each (the value is not shown).",
+    'LOG_LEVEL is "loud": it should be one of debug, info, warn, error.',
+  ])
 })
 
 test("every setting has a doc and a default that is a valid value", async () => {
