@@ -12,6 +12,7 @@ import { SCHEMA_TOO_NEW } from "../events/schema/index.ts"
 import { Fenced, StoreError } from "../stores/errors.ts"
 import { awaitReady, connectRedis, type RedisConnection, type RedisSettings } from "../stores/redis.ts"
 import { makePartitionLog } from "../stream/partitionLog.ts"
+import type { PartitionActorOptions } from "./owner.ts"
 import {
   announceHttpNode,
   hasActors,
@@ -21,7 +22,7 @@ import {
   preferredOwners,
   RENEW_MS,
 } from "./ownership.ts"
-import { type PartitionActorOptions, runPartitionActor } from "./partitionActor.ts"
+import { runPartitionActor } from "./partitionActor.ts"
 
 /** Between two looks at who owns what, milliseconds. */
 const TICK_MS = 1000

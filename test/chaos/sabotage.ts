@@ -48,9 +48,9 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
     fault: "none",
     edits: [
       {
-        file: "src/actors/partitionActor.ts",
-        from: "        position = last.streamId\n        end()",
-        to: "        yield* Effect.promise(() => applyTotals(redis, { prefix, partition, epoch, move: null, totals, calendar, now: now() }))\n        position = last.streamId\n        end()",
+        file: "src/actors/commit.ts",
+        from: "    owner.position = last.streamId\n",
+        to: "    yield* Effect.promise(() => applyTotals(owner.redis, { prefix, partition, epoch, move: null, totals: written.totals, calendar, now: owner.now() }))\n    owner.position = last.streamId\n",
       },
     ],
   },

@@ -1,0 +1,63 @@
+/** The owner of a partition: what the functions of its actor share, and how a partition gets its next owner. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { Calendar } from "../domain/period.ts"
+import { acquireEpoch } from "../events/write/index.ts"
+import type { LiveFeed } from "../live/feed.ts"
+import type { Metrics } from "../metrics/metrics.ts"
+import type { Fenced, StoreError } from "../stores/errors.ts"
+import type { Postgres } from "../stores/postgres.ts"
+import type { RedisConnection } from "../stores/redis.ts"
+import type { PartitionLog, Takeover } from "../stream/partitionLog.ts"
+
+export interface PartitionActorOptions {
+  readonly partition: number
+  readonly prefix: string
+  readonly log: PartitionLog
+  readonly redis: RedisConnection
+  readonly postgres: Postgres
+  readonly calendar: Calendar
+  readonly metrics: Metrics
+  readonly live: LiveFeed
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+/** One owner, from its takeover to its end. */
+export interface Owner extends PartitionActorOptions {
+  readonly epoch: number
+  /** The last id that Postgres had at the takeover. */
+  readonly storedUpTo: string
+  /** The last id whose effects are in Redis; reading goes on after it. */
+  position: string
+  /** The careful try that Redis has noted, while its failure would be blamed on the entries. */
+  noted: { readonly from: string; readonly to: string } | null
+}
+
+/** Between two tries while a store is unavailable. */
+export const whileUnavailable = Schedule.exponential("100 millis", 2).pipe(
+  Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(3)))),
+  Schedule.jittered,
+)
+
+/** Makes the holder of the lease `token` the partition's owner; from here on every earlier owner is fenced off. */
+export const takeOver = (
+  options: PartitionActorOptions,
+  token: string,
+): Effect.Effect<{ readonly owner: Owner; readonly takeover: Takeover }, Fenced | StoreError> =>
+  Effect.gen(function* () {
+    const { partition, log, postgres } = options
+    const { epoch, lastStreamId } = yield* acquireEpoch(postgres, partition)
+    const takeover = yield* log.takeOver(token, epoch, lastStreamId)
+    const { applied: position, deliveries } = takeover
+    yield* Effect.logInfo("partition taken over").pipe(
+      Effect.annotateLogs({ partition, epoch, position, deliveries }),
+    )
+    if (takeover.lost) {
+      yield* Effect.logError(
+        "Redis has lost figures of this partition; run the rebuild command to restore them from Postgres",
+      ).pipe(Effect.annotateLogs({ partition }))
+    }
+    return { owner: { ...options, epoch, storedUpTo: lastStreamId, position, noted: null }, takeover }
+  })
