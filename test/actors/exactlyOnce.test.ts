@@ -4,13 +4,8 @@ import { describe, expect, test } from "vitest"
 import { encodePayload } from "../../src/domain/event.ts"
 import { acquireEpoch } from "../../src/events/write/batchWriter.ts"
 import { listDeadLetters, replayDeadLetter } from "../../src/stream/deadLetters.ts"
-import {
-  crashBeforeFigures,
-  type Deployment,
-  freshDeployment,
-  PARTITIONS,
-  run,
-} from "../support/deployment.ts"
+import { crashBeforeFigures, type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
+import { run } from "../support/effects.ts"
 import { eventually } from "../support/index.ts"
 
 describe("an event", () => {

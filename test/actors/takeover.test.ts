@@ -7,7 +7,8 @@ import { acquireEpoch } from "../../src/events/write/batchWriter.ts"
 import { connectRedis } from "../../src/stores/redis.ts"
 import { GROUP, nodesKey, streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
-import { type Deployment, freshDeployment, PARTITIONS, run } from "../support/deployment.ts"
+import { type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
+import { run } from "../support/effects.ts"
 import { eventually, privateRedis } from "../support/index.ts"
 
 const sql = (deployment: Deployment, statement: string) => run(deployment.postgres.query("test", statement))

@@ -5,7 +5,8 @@ import { aggregate } from "../../src/domain/aggregation.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { monthOf, weekOf } from "../../src/domain/period.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
-import { type Deployment, freshDeployment, run } from "../support/deployment.ts"
+import { type Deployment, freshDeployment } from "../support/deployment.ts"
+import { run } from "../support/effects.ts"
 
 const event = (given: Partial<StreamEvent> = {}): StreamEvent => ({
   site: "main",

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { Random } from "../../src/tools/traffic/random.ts"
 import { CHROMIUM, launch } from "../support/chromium.ts"
 import { filesIn, ROOT, read } from "../support/documents.ts"
-import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
+import { eventually, temporaryFolder } from "../support/index.ts"
 import { bytesOf, type DashboardNode, openDashboard, PICTURES, startDashboardNode } from "./dashboardPage.ts"
 import { latestVisits, someEvent, twoDaysOfVisits } from "./dashboardTraffic.ts"
 
@@ -43,13 +43,6 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
   let browser: Browser
   let node: DashboardNode
 
-  const newNode = async () =>
-    startDashboardNode({
-      redisUrl: redisUrl(),
-      databaseUrl: await freshDatabase(),
-      redisKeyPrefix: freshKeyPrefix().replace(":", ""),
-    })
-
   beforeAll(async () => {
     browser = await launch()
   })
@@ -57,8 +50,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
 
   /** A node with two days of visits, all of them counted. */
   const visited = async (perMinute = 0.2) => {
-    const started = await newNode()
-    onTestFinished(() => started.stop())
+    const started = await startDashboardNode()
     await started.send(twoDaysOfVisits(Date.now(), perMinute))
     return started
   }
@@ -131,8 +123,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
   })
 
   test("has room for a million visitors", async () => {
-    const started = await newNode()
-    onTestFinished(() => started.stop())
+    const started = await startDashboardNode()
     const page = await browser.newPage()
     onTestFinished(() => page.close())
     await page.routeWebSocket(/\/ws\/analytics/, (dashboard) => {
@@ -191,8 +182,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
   })
 
   test("says what is empty, what is loading and what failed, and offers to try again", async () => {
-    node = await newNode()
-    onTestFinished(() => node.stop())
+    node = await startDashboardNode()
     const { page, complaints } = await openDashboard(browser, `${node.url}/?site=blog`)
     await page.getByText("No theme has been chosen yet.").waitFor()
     await page.getByText("No letter this week.").waitFor()
@@ -219,8 +209,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
   })
 
   test("fills a timeline that was empty, although answers are older than the event at first", async () => {
-    node = await newNode()
-    onTestFinished(() => node.stop())
+    node = await startDashboardNode()
     let stale = 0
     const { page, complaints } = await openDashboard(browser, node.url)
     await page.getByText("No event has been stored yet.").waitFor()
@@ -384,8 +373,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
   })
 
   test("takes less than 120 KB", async () => {
-    node = await newNode()
-    onTestFinished(() => node.stop())
+    node = await startDashboardNode()
     const sizes = await Promise.all(
       ["/", "/assets/dashboard.js", "/assets/dashboard.css"].map((path) => bytesOf(`${node.url}${path}`)),
     )

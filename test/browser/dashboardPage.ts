@@ -1,10 +1,8 @@
 /** The dashboard in a real browser: a node of the test's own, a page on it, and what went wrong on the page. */
 import { request } from "node:http"
-import { Effect, Exit, Logger, Scope } from "effect"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
-import { type AppConfig, loadConfig } from "../../src/config/settings.ts"
-import { startNode } from "../../src/node/node.ts"
 import { eventually, freePort } from "../support/index.ts"
+import { runNode, settings } from "../support/node.ts"
 
 /** Pictures are written into docs/images when `SCREENSHOTS` is set. */
 export const PICTURES = process.env.SCREENSHOTS !== undefined
@@ -15,7 +13,6 @@ export interface Answer {
 
 export interface DashboardNode {
   readonly url: string
-  readonly stop: () => Promise<void>
   /** Stops the node and starts another one on the same port, over the same stores. */
   readonly restart: () => Promise<void>
   /** The whole answer of a GET below the API. */
@@ -31,32 +28,11 @@ const answerOf = async (response: Response): Promise<Answer> => {
   return body
 }
 
-const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) => effect.pipe(Effect.provide(Logger.layer([])))
-
-/** A node with the sites main and blog, over the given stores. */
-export const startDashboardNode = async (
-  stores: Pick<AppConfig, "redisUrl" | "databaseUrl" | "redisKeyPrefix">,
-): Promise<DashboardNode> => {
-  const config: AppConfig = {
-    ...(await Effect.runPromise(loadConfig)),
-    ...stores,
-    port: 0,
-    sites: ["main", "blog"],
-    partitions: 2,
-    rateLimitPerMinute: 0,
-    logLevel: "error",
-  }
-  const begin = async (port: number) => {
-    const scope = Effect.runSync(Scope.make())
-    const running = await Effect.runPromise(
-      quietly(startNode({ ...config, port }, { actorsIn: "main" })).pipe(
-        Effect.provideService(Scope.Scope, scope),
-      ),
-    )
-    return { port: running.port, stop: () => Effect.runPromise(quietly(Scope.close(scope, Exit.void))) }
-  }
-  let node = await begin(await freePort())
-  const url = `http://127.0.0.1:${node.port}`
+/** A node with the sites main and blog over stores of the test's own, stopped after it. */
+export const startDashboardNode = async (): Promise<DashboardNode> => {
+  const config = await settings({ port: await freePort() })
+  let node = await runNode(config)
+  const url = node.base
   const get = async (path: string) => answerOf(await fetch(`${url}/api/v1/analytics/${path}`))
   /** An event leaves the backlog when Postgres and Redis have it. */
   const counted = () =>
@@ -69,10 +45,9 @@ export const startDashboardNode = async (
     )
   return {
     url,
-    stop: () => node.stop(),
     restart: async () => {
       await node.stop()
-      node = await begin(node.port)
+      node = await runNode(config)
     },
     get,
     send: async (events) => {

@@ -1,7 +1,6 @@
 /** A site that only the tracker counts, and what stands between it and the node. */
 import { createServer, request } from "node:http"
-import type { AddressInfo } from "node:net"
-import { onTestFinished } from "vitest"
+import { listen } from "../support/listen.ts"
 
 /** What stands between the pages and the node, so that answers can be held, refused or lost. */
 export interface Gate {
@@ -44,15 +43,9 @@ export const gate = async (node: string): Promise<Gate> => {
     onward.on("error", () => outgoing.destroy())
     incoming.pipe(onward)
   })
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  // listen() on a port gives an AddressInfo (https://nodejs.org/api/net.html#serveraddress).
-  const { port } = server.address() as AddressInfo
+  const url = await listen(server)
   const state: Gate = {
-    url: `http://127.0.0.1:${port}`,
+    url,
     batches: () => batches,
     mode: "pass",
     release: () => {
@@ -74,11 +67,5 @@ export const pages = async (analytics: string, attributes = ""): Promise<string>
       <button id="pdf" data-maicivy-event="pdf_download" data-maicivy-data='{"file":"cv"}'>PDF</button>
       <script src="${analytics}/tracker.js" ${attributes}></script>`)
   })
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
-  return `http://127.0.0.1:${port}`
+  return listen(server)
 }

@@ -9,7 +9,8 @@ import { decodePayload } from "../../src/domain/event.ts"
 import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/write/batchWriter.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
-import { type Deployment, freshDeployment, PARTITIONS, run } from "../support/deployment.ts"
+import { type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
+import { run } from "../support/effects.ts"
 
 const entriesAfter = async (deployment: Deployment, partition: number, after: string, most: number) => {
   const { events } = streamKeys(deployment.prefix, partition)

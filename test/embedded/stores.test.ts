@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "nod
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import { Redis } from "ioredis"
 import pg from "pg"
 import { expect, onTestFinished, test } from "vitest"
@@ -16,13 +16,13 @@ import {
   type RunningStore,
 } from "../../src/embedded/index.ts"
 import { isAlive } from "../../src/embedded/process.ts"
+import { openScope, run } from "../support/effects.ts"
 import { eventually, privatePostgres, privateRedis, temporaryFolder } from "../support/index.ts"
 
 const use = <A>(
   store: Effect.Effect<RunningStore, EmbeddedStoreError, Scope.Scope>,
   body: (store: RunningStore) => Promise<A>,
-): Promise<A> =>
-  Effect.runPromise(Effect.scoped(Effect.flatMap(store, (running) => Effect.promise(() => body(running)))))
+): Promise<A> => run(Effect.scoped(Effect.flatMap(store, (running) => Effect.promise(() => body(running)))))
 
 const inRedis = async <A>(url: string, body: (redis: Redis) => Promise<A>): Promise<A> => {
   const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null })
@@ -213,7 +213,7 @@ test("a store that cannot start says what its log says", async () => {
   const dataDir = temporaryFolder()
   await use(redisIn(dataDir), async ({ url }) => inRedis(url, (redis) => redis.set("key", "kept")))
   writeFileSync(join(dataDir, "redis/appendonlydir/appendonly.aof.manifest"), "not a manifest\n")
-  const error = await Effect.runPromise(Effect.scoped(Effect.flip(redisIn(dataDir))))
+  const error = await run(Effect.scoped(Effect.flip(redisIn(dataDir))))
   expect(error.message).toMatch(/^The embedded Redis did not start: its process \d+ ended during the start\./)
   expect(error.message).toMatch(/Invalid AOF manifest file format/)
 })
@@ -221,7 +221,7 @@ test("a store that cannot start says what its log says", async () => {
 test("a data directory in use by a live process is refused, naming it", async () => {
   const dataDir = temporaryFolder()
   const owner = await startOwner(dataDir)
-  const lock = Effect.runPromise(Effect.scoped(lockDataDir(dataDir)))
+  const lock = run(Effect.scoped(lockDataDir(dataDir)))
   await expect(lock).rejects.toThrow(new RegExp(`DATA_DIR ".*" is in use by process ${owner.pid};`))
 })
 
@@ -230,7 +230,7 @@ test("the lock of a killed process, or of another one with its id since, is take
   const path = join(dataDir, "lock")
   for (const stale of [{ pid: 2 ** 22 + 1, startedAt: "1" }, { pid: process.pid, startedAt: "1" }, "torn"]) {
     writeFileSync(path, typeof stale === "string" ? stale : JSON.stringify(stale))
-    await Effect.runPromise(
+    await run(
       Effect.scoped(
         Effect.flatMap(lockDataDir(dataDir), () =>
           Effect.sync(() =>
@@ -245,11 +245,11 @@ test("the lock of a killed process, or of another one with its id since, is take
 
 test("a released data directory can be locked again", async () => {
   const dataDir = join(temporaryFolder(), "new", "folder")
-  const scope = Effect.runSync(Scope.make())
-  await Effect.runPromise(Effect.provideService(lockDataDir(dataDir), Scope.Scope, scope))
-  await expect(Effect.runPromise(Effect.scoped(lockDataDir(dataDir)))).rejects.toThrow(/in use/)
-  await Effect.runPromise(Scope.close(scope, Exit.void))
-  await Effect.runPromise(Effect.scoped(lockDataDir(dataDir)))
+  const scope = openScope()
+  await scope.run(lockDataDir(dataDir))
+  await expect(run(Effect.scoped(lockDataDir(dataDir)))).rejects.toThrow(/in use/)
+  await scope.close()
+  await run(Effect.scoped(lockDataDir(dataDir)))
 })
 
 interface OwnerReport {

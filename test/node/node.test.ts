@@ -7,13 +7,14 @@ import type { AppConfig } from "../../src/config/settings.ts"
 import { fingerprint, partitionOf } from "../../src/domain/visitor.ts"
 import { type CommandStores, withStores } from "../../src/node/openStores.ts"
 import { figureKeys } from "../../src/stores/redisKeys.ts"
+import { run } from "../support/effects.ts"
 import { eventually } from "../support/index.ts"
-import { quietly, runNode, settings } from "../support/node.ts"
+import { runNode, settings } from "../support/node.ts"
 
 const command = <A, E>(
   config: AppConfig,
   body: (stores: CommandStores) => Effect.Effect<A, E, Scope.Scope>,
-) => Effect.runPromise(quietly(Effect.scoped(Effect.flatMap(withStores(config), body))))
+) => run(Effect.scoped(Effect.flatMap(withStores(config), body)))
 
 test("an event goes the whole way: figures, rows, metrics, dashboards", async () => {
   const node = await runNode(await settings())
@@ -129,12 +130,12 @@ test("a rebuild and a retention by command run beside a node", async () => {
   await eventually(async () => expect(await node.data("timeline")).toHaveLength(4))
   await command(config, (stores) => rebuild(config, stores, { partitions: null, timeZone: null }))
   expect(await node.data("stats")).toMatchObject({ total_events: 1, unique_visitors: 1 })
-  const run = (dryRun: boolean) =>
+  const retained = (dryRun: boolean) =>
     command(config, (stores) => retain(config, stores, { dryRun, dropPartitions: true, retentionDays: 3 }))
-  const plan = await run(true)
+  const plan = await retained(true)
   expect(plan).toMatchObject({ skipped: false, rows: 2 })
   expect(describeRetention(plan)).toMatch(/2 events before .* would go\.$/)
-  expect(await run(false)).toMatchObject({ rows: 2 })
+  expect(await retained(false)).toMatchObject({ rows: 2 })
   await eventually(async () => expect(await node.data("timeline")).toHaveLength(2))
 })
 

@@ -6,7 +6,8 @@ import { fingerprint, partitionOf } from "../../src/domain/visitor.ts"
 import { eraseVisitor } from "../../src/privacy/erase.ts"
 import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../../src/stores/redisKeys.ts"
 import { REBUILD_TOKEN } from "../../src/stream/lease.ts"
-import { freshDeployment, PARTITIONS, run } from "../support/deployment.ts"
+import { freshDeployment, PARTITIONS } from "../support/deployment.ts"
+import { run } from "../support/effects.ts"
 import { eventually } from "../support/index.ts"
 
 test("a visitor whose figures are being rebuilt is forgotten when they have been", async () => {

@@ -10,13 +10,8 @@ import { dropFigures, rebuildPartition } from "../../src/rebuild/partition.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
-import {
-  crashBeforeFigures,
-  type Deployment,
-  freshDeployment,
-  PARTITIONS,
-  run,
-} from "../support/deployment.ts"
+import { crashBeforeFigures, type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
+import { run } from "../support/effects.ts"
 import { eventually } from "../support/index.ts"
 
 const rebuild = async (deployment: Deployment, now = Date.now) => {

@@ -11,7 +11,8 @@ import { Metrics } from "../../src/metrics/metrics.ts"
 import { recomputeDailyTotals } from "../../src/rebuild/recompute.ts"
 import { openRebuildSource, type RebuildSourceOptions } from "../../src/rebuild/source.ts"
 import type { Postgres } from "../../src/stores/postgres.ts"
-import { dailyTotals, event, freshEvents, rows, run, store, UTC } from "../support/events.ts"
+import { run } from "../support/effects.ts"
+import { dailyTotals, event, freshEvents, rows, store, UTC } from "../support/events.ts"
 
 const NOW = Date.parse("2025-12-08T12:00:00Z")
 const MINUTE_MS = 60_000

@@ -1,12 +1,12 @@
 import { once } from "node:events"
-import { createServer, request, type Server } from "node:http"
-import type { AddressInfo } from "node:net"
+import { createServer, request } from "node:http"
 import express from "express"
 import fastify from "fastify"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { UUID } from "../../src/domain/limits.ts"
 import { type EventFields, type PageViewsOptions, pageViews, visitorOf } from "../../src/sdk/index.ts"
 import { eventually } from "../support/index.ts"
+import { listen, urlOf } from "../support/listen.ts"
 
 interface Tracked extends EventFields {
   readonly type: string
@@ -43,7 +43,7 @@ const SITES: { readonly [name: string]: (client: Recorder, options?: PageViewsOp
       app.get("/data", (_, outgoing) => void outgoing.json({}))
       app.get("/photo.png", (_, outgoing) => void outgoing.type("html").send(HTML))
       app.get("/old", (_, outgoing) => outgoing.redirect("/cv"))
-      return listening(createServer(app))
+      return listen(createServer(app))
     },
     fastify: async (client, options) => {
       const app = fastify()
@@ -60,11 +60,11 @@ const SITES: { readonly [name: string]: (client: Recorder, options?: PageViewsOp
       app.get("/old", async (_, reply) => reply.redirect("/cv"))
       await app.listen({ host: "127.0.0.1", port: 0 })
       onTestFinished(() => app.close())
-      return address(app.server)
+      return urlOf(app.server)
     },
     "node:http": async (client, options) => {
       const track = pageViews(client, options)
-      return listening(
+      return listen(
         createServer((incoming, outgoing) => {
           track(incoming, outgoing)
           const { pathname } = new URL(incoming.url ?? "/", "http://localhost")
@@ -83,19 +83,6 @@ const SITES: { readonly [name: string]: (client: Recorder, options?: PageViewsOp
       )
     },
   }
-
-// listen() on a port gives an AddressInfo (https://nodejs.org/api/net.html#serveraddress).
-const address = (server: Server): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-
-const listening = async (server: Server): Promise<string> => {
-  server.listen(0, "127.0.0.1")
-  await once(server, "listening")
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return address(server)
-}
 
 const get = (url: string, headers: Record<string, string> = {}) => fetch(url, { headers, redirect: "manual" })
 
@@ -184,7 +171,7 @@ describe("page views", () => {
       },
     }
     const track = pageViews(broken)
-    const url = await listening(
+    const url = await listen(
       createServer((incoming, outgoing) => {
         let passedOn = 0
         track(incoming, outgoing, () => passedOn++)
@@ -199,7 +186,7 @@ describe("page views", () => {
   test("pass on a request whose host or target is nonsense", async () => {
     const client = recorder()
     const track = pageViews(client)
-    const url = await listening(
+    const url = await listen(
       createServer((incoming, outgoing) => track(incoming, outgoing, () => void outgoing.end("passed"))),
     )
     for (const [path, host] of [

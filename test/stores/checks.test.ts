@@ -1,10 +1,12 @@
-import { Effect, Exit, Scope } from "effect"
-import { describe, expect, onTestFinished, test } from "vitest"
+import { Effect } from "effect"
+import { describe, expect, test } from "vitest"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { checkPostgres, checkRedis, judgeRedis, UnusableStore } from "../../src/stores/checks.ts"
 import { StoreError } from "../../src/stores/errors.ts"
 import { makePostgres, postgresError } from "../../src/stores/postgres.ts"
 import { awaitReady, connectRedis, redisError } from "../../src/stores/redis.ts"
+import { run, testScope } from "../support/effects.ts"
+import { connect } from "../support/events.ts"
 import { freshDatabase, privateRedis } from "../support/index.ts"
 
 const info = (fields: Record<string, string>) =>
@@ -43,21 +45,19 @@ describe("a Redis", () => {
 
   test.each(["always", "everysec"] as const)("that flushes %s is judged by that", async (fsync) => {
     const redis = await privateRedis({ fsync })
-    const { warnings } = await Effect.runPromise(checkRedis(redis.url))
+    const { warnings } = await run(checkRedis(redis.url))
     expect(warnings.some(({ text, grave }) => text.includes("everysec") && !grave)).toBe(fsync === "everysec")
   })
 })
 
 test("a Postgres that does not keep its commits is warned of", async () => {
-  const scope = Effect.runSync(Scope.make())
-  onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  const scope = testScope()
   const check = async (options: string) => {
     const url = new URL(await freshDatabase())
     url.searchParams.set("options", options)
-    return Effect.runPromise(
+    return scope.run(
       makePostgres({ url: url.href, max: 1, name: "test", statementTimeoutMs: 0 }, new Metrics("t_")).pipe(
         Effect.flatMap((postgres) => checkPostgres(postgres, url.href)),
-        Effect.provideService(Scope.Scope, scope),
       ),
     )
   }
@@ -69,7 +69,7 @@ test("a Postgres that does not keep its commits is warned of", async () => {
 })
 
 test("a Redis that is away fails calls at once and is waited for no longer than asked", async () => {
-  const failure = await Effect.runPromise(
+  const failure = await run(
     Effect.scoped(
       Effect.gen(function* () {
         const redis = yield* connectRedis({ url: "redis://127.0.0.1:1", cluster: false }, "command", "test")
@@ -82,18 +82,11 @@ test("a Redis that is away fails calls at once and is waited for no longer than 
 })
 
 test("a transaction whose answer does not come is given up, and the next one works", async () => {
-  const scope = Effect.runSync(Scope.make())
-  onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
-  const postgres = await Effect.runPromise(
-    makePostgres(
-      { url: await freshDatabase(), max: 1, name: "test", statementTimeoutMs: 0, transactionDeadlineMs: 200 },
-      new Metrics("t_"),
-    ).pipe(Effect.provideService(Scope.Scope, scope)),
-  )
+  const postgres = await connect(await freshDatabase(), { max: 1, transactionDeadlineMs: 200 })
   const wait = postgres.transaction("test", (sql) => sql.query("SELECT pg_sleep(20)"))
-  expect(await Effect.runPromise(Effect.flip(wait))).toMatchObject({ unavailable: true })
+  expect(await run(Effect.flip(wait))).toMatchObject({ unavailable: true })
   const one = postgres.transaction("test", async (sql) => (await sql.query("SELECT 1 AS one")).rows)
-  expect(await Effect.runPromise(one)).toEqual([{ one: 1 }])
+  expect(await run(one)).toEqual([{ one: 1 }])
 })
 
 describe("what a store threw", () => {

@@ -8,7 +8,8 @@ import {
   REBUILD_TOKEN,
   seizeLease,
 } from "../../src/stream/lease.ts"
-import { freshDeployment, run } from "../support/deployment.ts"
+import { freshDeployment } from "../support/deployment.ts"
+import { run } from "../support/effects.ts"
 import { eventually } from "../support/index.ts"
 
 const leases = async () => {

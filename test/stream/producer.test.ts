@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto"
 import { expect, test } from "vitest"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { listDeadLetters } from "../../src/stream/deadLetters.ts"
-import { freshDeployment, run } from "../support/deployment.ts"
+import { freshDeployment } from "../support/deployment.ts"
+import { run } from "../support/effects.ts"
 import { eventually, privateRedis } from "../support/index.ts"
 
 test("events of one turn are appended in order by one call, and answered when they are durable", async () => {

@@ -1,6 +1,6 @@
-/** What the pipeline's tests share: stores of one's own, a producer, and nodes of actors that can be stopped and killed. */
+/** A deployment of the test's own, in its process: stores, a producer, figures, and actors that can be stopped and killed. */
 import { randomUUID } from "node:crypto"
-import { Effect, Exit, Fiber, Logger, Scope } from "effect"
+import { Effect, Fiber, Logger } from "effect"
 import { onTestFinished } from "vitest"
 import { runSupervisor } from "../../src/actors/supervisor.ts"
 import { makeFigures } from "../../src/aggregates/figures.ts"
@@ -16,18 +16,10 @@ import { makePostgres } from "../../src/stores/postgres.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { type AppendFailure, Producer } from "../../src/stream/producer.ts"
+import { run, testScope } from "./effects.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
 
 export const PARTITIONS = 2
-export const run = Effect.runPromise
-
-/** A scope that closes after the test. */
-const testScope = () => {
-  const scope = Effect.runSync(Scope.make())
-  onTestFinished(() => run(Scope.close(scope, Exit.void)))
-  return <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) =>
-    run(Effect.provideService(effect, Scope.Scope, scope))
-}
 
 export interface DeploymentOptions {
   readonly redisUrl?: string
@@ -38,7 +30,7 @@ export interface DeploymentOptions {
 
 /** Prepared stores and all that works on them; nothing runs yet. */
 export const freshDeployment = async (options: DeploymentOptions = {}) => {
-  const scoped = testScope()
+  const { run: scoped } = testScope()
   const metrics = new Metrics("test_")
   const calendar = new Calendar(options.timeZone ?? "UTC")
   const prefix = freshKeyPrefix()

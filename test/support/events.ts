@@ -1,7 +1,5 @@
-/** What the tests of this folder share: a migrated database of one's own, and events to put in it. */
+/** A migrated database of the test's own, and events to put in it. */
 import { randomUUID } from "node:crypto"
-import { Effect, Exit, Logger, Scope } from "effect"
-import { onTestFinished } from "vitest"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
 import { ensureDeployment } from "../../src/events/schema/deployment.ts"
@@ -9,24 +7,16 @@ import { migrate } from "../../src/events/schema/migrate.ts"
 import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/write/batchWriter.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { makePostgres, type Postgres, type PostgresOptions } from "../../src/stores/postgres.ts"
+import { run, testScope } from "./effects.ts"
 import { freshDatabase } from "./index.ts"
 
 export const UTC = new Calendar("UTC")
 
-/** Runs an effect without its log. */
-export const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> =>
-  Effect.runPromise(Effect.provide(effect, Logger.layer([])))
-
 /** A pool of a few connections, ended after the test. */
-export const connect = async (url: string, options: Partial<PostgresOptions> = {}): Promise<Postgres> => {
-  const scope = Effect.runSync(Scope.make())
-  onTestFinished(() => run(Scope.close(scope, Exit.void)))
-  return run(
-    makePostgres({ url, max: 8, name: "test", statementTimeoutMs: 0, ...options }, new Metrics("test_")).pipe(
-      Effect.provideService(Scope.Scope, scope),
-    ),
+export const connect = (url: string, options: Partial<PostgresOptions> = {}): Promise<Postgres> =>
+  testScope().run(
+    makePostgres({ url, max: 8, name: "test", statementTimeoutMs: 0, ...options }, new Metrics("test_")),
   )
-}
 
 export interface Database {
   readonly url: string

@@ -1,18 +1,20 @@
 /** Nodes within the test's process, with a part of the run's stores of their own. */
-import { Effect, Exit, Logger, Scope } from "effect"
-import { onTestFinished } from "vitest"
 import { type AppConfig, loadConfig, nodeUrl } from "../../src/config/settings.ts"
-import { type RunningNode, startNode } from "../../src/node/node.ts"
+import { startNode } from "../../src/node/node.ts"
+import { run, testScope } from "./effects.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
 
 export const TOKEN = "0123456789abcdef"
 
+/** Settings that name their stores. */
+type Settings = AppConfig & { readonly redisUrl: string; readonly databaseUrl: string }
+
 /** The settings of a node of this test's own. */
-export const settings = async (given: Partial<AppConfig> = {}): Promise<AppConfig> => ({
-  ...(await Effect.runPromise(loadConfig)),
+export const settings = async (given: Partial<Settings> = {}): Promise<Settings> => ({
+  ...(await run(loadConfig)),
   port: 0,
   redisUrl: redisUrl(),
-  databaseUrl: await freshDatabase(),
+  databaseUrl: given.databaseUrl ?? (await freshDatabase()),
   redisKeyPrefix: freshKeyPrefix().replace(":", ""),
   sites: ["main", "blog"],
   partitions: 2,
@@ -22,29 +24,18 @@ export const settings = async (given: Partial<AppConfig> = {}): Promise<AppConfi
   ...given,
 })
 
-export const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  effect.pipe(Effect.provide(Logger.layer([])))
-
 /** A node within this process, stopped after the test. */
 export const runNode = async (config: AppConfig) => {
-  const scope = Effect.runSync(Scope.make())
-  let stopped: Promise<void> | null = null
-  const stop = () => {
-    stopped ??= Effect.runPromise(quietly(Scope.close(scope, Exit.void)))
-    return stopped
-  }
-  onTestFinished(stop)
-  const running: RunningNode = await Effect.runPromise(
-    quietly(startNode(config, { actorsIn: "main" })).pipe(Effect.provideService(Scope.Scope, scope)),
-  )
-  const base = nodeUrl(config.host, running.port)
+  const scope = testScope()
+  const { port } = await scope.run(startNode(config, { actorsIn: "main" }))
+  const base = nodeUrl(config.host, port)
   const get = async (path: string) => {
     const response = await fetch(`${base}${path}`)
     return { status: response.status, text: await response.text() }
   }
   return {
     base,
-    stop,
+    stop: scope.close,
     get,
     data: async (path: string) => JSON.parse((await get(`/api/v1/analytics/${path}`)).text).data,
     post: async (body: unknown) =>

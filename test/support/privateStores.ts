@@ -1,6 +1,5 @@
 /** A Redis or PostgreSQL for one test alone, which may kill, stop or starve it. */
-import { Effect, Exit, Scope } from "effect"
-import { onTestFinished } from "vitest"
+import type { Effect, Scope } from "effect"
 import {
   embeddedPostgres,
   embeddedRedis,
@@ -8,6 +7,7 @@ import {
   type RunningStore,
 } from "../../src/embedded/index.ts"
 import { isAlive } from "../../src/embedded/process.ts"
+import { testScope } from "./effects.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
 export interface PrivateStore {
@@ -39,10 +39,8 @@ export const privatePostgres = (): Promise<PrivateStore> =>
   started(embeddedPostgres({ dataDir: temporaryFolder() }))
 
 const started = async <E>(store: Effect.Effect<RunningStore, E, Scope.Scope>): Promise<PrivateStore> => {
-  const scope = Effect.runSync(Scope.make())
-  const stop = () => Effect.runPromise(Scope.close(scope, Exit.void))
-  onTestFinished(stop)
-  const running = await Effect.runPromise(Effect.provideService(store, Scope.Scope, scope))
+  const scope = testScope()
+  const running = await scope.run(store)
   return {
     ...running,
     kill: () => {
@@ -51,6 +49,6 @@ const started = async <E>(store: Effect.Effect<RunningStore, E, Scope.Scope>): P
     },
     pause: () => process.kill(running.pid(), "SIGSTOP"),
     resume: () => process.kill(running.pid(), "SIGCONT"),
-    stop,
+    stop: scope.close,
   }
 }

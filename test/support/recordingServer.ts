@@ -1,7 +1,6 @@
-/** A server that answers batches as it is told, and keeps what it was sent. */
+/** A server that answers posted events as it is told, and keeps what it was sent. */
 import { createServer, type IncomingMessage } from "node:http"
-import type { AddressInfo } from "node:net"
-import { onTestFinished } from "vitest"
+import { listen } from "./listen.ts"
 
 export interface ReceivedEvent {
   readonly event_type: string
@@ -35,11 +34,12 @@ const bodyOf = async (request: IncomingMessage): Promise<string> => {
   return Buffer.concat(parts).toString()
 }
 
-/** @param reply the answer to a batch, by its number from 0 */
-export const recordingServer = async (reply: (batch: number) => Reply = () => ({})) => {
+/** @param reply the answer to a request, by its number from 0 */
+export const recordingServer = async (reply: (turn: number) => Reply = () => ({})) => {
   const received: Array<Received> = []
   const server = createServer(async (request, response) => {
-    const events: ReadonlyArray<ReceivedEvent> = JSON.parse(await bodyOf(request))
+    const body: ReceivedEvent | ReadonlyArray<ReceivedEvent> = JSON.parse(await bodyOf(request))
+    const events = [body].flat()
     const answer = reply(received.length)
     received.push({ path: request.url ?? "", headers: request.headers, events, at: performance.now() })
     await answer.after
@@ -49,15 +49,9 @@ export const recordingServer = async (reply: (batch: number) => Reply = () => ({
     response.writeHead(answer.status ?? 201, { "Content-Type": "application/json", ...answer.headers })
     response.end(answer.body ?? JSON.stringify({ success: true, data }))
   })
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  // listen() on a port gives an AddressInfo (https://nodejs.org/api/net.html#serveraddress).
-  const { port } = server.address() as AddressInfo
+  const url = await listen(server)
   return {
-    url: `http://127.0.0.1:${port}`,
+    url,
     received,
     ids: () => received.flatMap(({ events }) => events.map(({ id }) => id)),
   }

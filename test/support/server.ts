@@ -1,11 +1,12 @@
 /** A real server on a free port over services that live in memory, for the semantics of HTTP and WebSocket. */
-import { Effect, Exit, Scope } from "effect"
+import { Effect } from "effect"
 import type { Realtime } from "../../src/domain/answers.ts"
 import { decodePayload, type StreamEvent } from "../../src/domain/event.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { type Server, type ServerConfig, type ServerOptions, startServer } from "../../src/server/server.ts"
 import type { AppendFailure, Services } from "../../src/server/services/services.ts"
 import { StoreError } from "../../src/stores/errors.ts"
+import { openScope } from "./effects.ts"
 
 export const API = "/api/v1/analytics"
 export const VISITOR = "3f0d9a52-7a3c-4c58-9b1e-0a4e6d1f2b3c"
@@ -240,23 +241,16 @@ export const serve = async (
   options: ServerOptions = {},
   world = new World(),
 ): Promise<Running> => {
-  const scope = Scope.makeUnsafe()
+  const scope = openScope()
   const metrics = new Metrics("test_")
-  const server = await Effect.runPromise(
-    startServer({ ...DEFAULTS, ...config }, world.services, metrics, options).pipe(Scope.provide(scope)),
-  )
-  let stopped: Promise<void> | null = null
-  const stop = () => {
-    stopped ??= Effect.runPromise(Scope.close(scope, Exit.void))
-    return stopped
-  }
+  const server = await scope.run(startServer({ ...DEFAULTS, ...config }, world.services, metrics, options))
   return {
     server,
     world,
     metrics,
     url: `http://127.0.0.1:${server.port}`,
-    stop,
-    [Symbol.asyncDispose]: stop,
+    stop: scope.close,
+    [Symbol.asyncDispose]: scope.close,
   }
 }
 

@@ -1,8 +1,9 @@
 /** Vitest's global set-up: one Redis and one PostgreSQL for the whole run. */
-import { Effect, Exit, Scope } from "effect"
+import { Effect } from "effect"
 import type { TestProject } from "vitest/node"
 import { embeddedPostgres, embeddedRedis, findRedis } from "../../src/embedded/index.ts"
 import { hasDocker, startContainers } from "./containers.ts"
+import { openScope, run } from "./effects.ts"
 import { newFolder, removeFolder, removeFoldersOfKilledRuns } from "./temporaryFolder.ts"
 
 declare module "vitest" {
@@ -23,7 +24,7 @@ interface Stores {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   removeFoldersOfKilledRuns()
   // Tests with a Redis of their own run at once in several processes; installing it is for one.
-  await Effect.runPromise(Effect.ignore(findRedis))
+  await run(Effect.ignore(findRedis))
   const stores = given() ?? (await contained()) ?? (await embedded())
   project.provide("redisUrl", stores.redisUrl)
   project.provide("databaseUrl", stores.databaseUrl)
@@ -53,9 +54,9 @@ const contained = async (): Promise<Stores | undefined> => {
 
 const embedded = async (): Promise<Stores> => {
   const dataDir = newFolder()
-  const scope = Effect.runSync(Scope.make())
+  const scope = openScope()
   const stop = async () => {
-    await Effect.runPromise(Scope.close(scope, Exit.void))
+    await scope.close()
     removeFolder(dataDir)
   }
   const both = Effect.all(
@@ -63,7 +64,7 @@ const embedded = async (): Promise<Stores> => {
     { concurrency: "unbounded" },
   )
   try {
-    const [redis, postgres] = await Effect.runPromise(Effect.provideService(both, Scope.Scope, scope))
+    const [redis, postgres] = await scope.run(both)
     return { redisUrl: redis.url, databaseUrl: postgres.url, from: "embedded Redis and PostgreSQL", stop }
   } catch (error) {
     await stop()

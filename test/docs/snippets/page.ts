@@ -1,12 +1,12 @@
 /** HTML, and scripts that need a page: what they name is checked always, and they run in Chromium where there is one. */
 import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { onTestFinished } from "vitest"
 import { CHROMIUM, launch } from "../../support/chromium.ts"
 import { ROOT } from "../../support/documents.ts"
 import { eventually } from "../../support/index.ts"
+import { listen } from "../../support/listen.ts"
 import { dataOf } from "../../support/process.ts"
 import type { Reader } from "./reader.ts"
 
@@ -40,13 +40,7 @@ export const inChromium = async (
     response.writeHead(200, { "Content-Type": "text/html" })
     response.end(body)
   })
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  // listen() on a port gives an AddressInfo (https://nodejs.org/api/net.html#serveraddress).
-  const { port } = server.address() as AddressInfo
+  const url = await listen(server)
   const browser = await launch()
   onTestFinished(() => browser.close())
   const page = await browser.newPage()
@@ -54,7 +48,7 @@ export const inChromium = async (
   page.on("pageerror", (error) => problems.push(error.message))
   const events = async () => Number((await dataOf(reader.base, "stats")).total_events)
   const before = await events()
-  await page.goto(`http://127.0.0.1:${port}/`, { waitUntil: "load" })
+  await page.goto(url, { waitUntil: "load" })
   if (script !== "") await page.evaluate(reader.own(script))
   const expected = (html.includes("<script") ? 1 : 0) + (script === "" ? 0 : 1)
   await eventually(async () => {

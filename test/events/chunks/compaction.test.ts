@@ -10,7 +10,8 @@ import { runRetention } from "../../../src/events/retention/retention.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { allEvents, chunksOf, mixed, storeInBatches } from "../../support/chunks.ts"
-import { connect, event, freshEvents, rows, run, store, UTC } from "../../support/events.ts"
+import { run } from "../../support/effects.ts"
+import { connect, event, freshEvents, rows, store, UTC } from "../../support/events.ts"
 import { eventually } from "../../support/index.ts"
 
 const DAY = Date.parse("2025-12-08T00:00:00Z")

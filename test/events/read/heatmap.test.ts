@@ -6,7 +6,8 @@ import { eraseVisitor } from "../../../src/events/read/visitors.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { storeInBatches } from "../../support/chunks.ts"
-import { countOf, event, freshEvents, rows, run, store } from "../../support/events.ts"
+import { run } from "../../support/effects.ts"
+import { countOf, event, freshEvents, rows, store } from "../../support/events.ts"
 
 const NOW = Date.parse("2025-12-08T12:00:00Z")
 const HOUR_MS = 3_600_000

@@ -9,7 +9,8 @@ import { eraseVisitor } from "../../../src/events/read/visitors.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { streamRows } from "../../../src/stores/session.ts"
 import { storeInBatches } from "../../support/chunks.ts"
-import { dailyTotals, event, freshEvents, run, store } from "../../support/events.ts"
+import { run } from "../../support/effects.ts"
+import { dailyTotals, event, freshEvents, store } from "../../support/events.ts"
 import { eventually } from "../../support/index.ts"
 
 const NOW = Date.parse("2025-12-08T12:00:00Z")

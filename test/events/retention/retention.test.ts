@@ -12,7 +12,8 @@ import {
 } from "../../../src/events/retention/retention.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
-import { countOf, dailyTotals, event, freshEvents, rows, run, store, UTC } from "../../support/events.ts"
+import { run } from "../../support/effects.ts"
+import { countOf, dailyTotals, event, freshEvents, rows, store, UTC } from "../../support/events.ts"
 import { temporaryFolder } from "../../support/index.ts"
 
 const NOW = Date.parse("2025-12-08T12:00:00Z")

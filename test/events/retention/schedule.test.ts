@@ -3,7 +3,8 @@ import { TestClock } from "effect/testing"
 import { describe, expect, test } from "vitest"
 import { scheduleRetention } from "../../../src/events/retention/schedule.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
-import { connect, countOf, event, freshEvents, run, store } from "../../support/events.ts"
+import { run } from "../../support/effects.ts"
+import { connect, countOf, event, freshEvents, store } from "../../support/events.ts"
 import { eventually } from "../../support/index.ts"
 
 const config = {

@@ -7,17 +7,8 @@ import { migrate } from "../../../src/events/schema/migrate.ts"
 import { acquireEpoch, writeBatch } from "../../../src/events/write/batchWriter.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
 import { Fenced, type StoreError } from "../../../src/stores/errors.ts"
-import {
-  connect,
-  countOf,
-  entriesFrom,
-  event,
-  freshEvents,
-  rows,
-  run,
-  store,
-  UTC,
-} from "../../support/events.ts"
+import { run } from "../../support/effects.ts"
+import { connect, countOf, entriesFrom, event, freshEvents, rows, store, UTC } from "../../support/events.ts"
 import { eventually, freshDatabase } from "../../support/index.ts"
 
 describe("migrations", () => {

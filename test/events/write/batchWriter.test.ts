@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest"
 import { acquireEpoch } from "../../../src/events/write/batchWriter.ts"
 import { StoreError } from "../../../src/stores/errors.ts"
 import { eventIdOf } from "../../../src/stream/id.ts"
+import { run } from "../../support/effects.ts"
 import {
   connect,
   countOf,
@@ -13,7 +14,6 @@ import {
   freshEvents,
   idsOf,
   rows,
-  run,
   store,
   write,
 } from "../../support/events.ts"

@@ -5,7 +5,8 @@ import { ensureDeployment } from "../../../src/events/schema/deployment.ts"
 import { migrate } from "../../../src/events/schema/migrate.ts"
 import { acquireEpoch, writeBatch } from "../../../src/events/write/batchWriter.ts"
 import { StoreError } from "../../../src/stores/errors.ts"
-import { connect, countOf, dailyTotals, entriesFrom, event, run, UTC } from "../../support/events.ts"
+import { run } from "../../support/effects.ts"
+import { connect, countOf, dailyTotals, entriesFrom, event, UTC } from "../../support/events.ts"
 import { eventually, privatePostgres } from "../../support/index.ts"
 
 describe("a Postgres that is killed while batches are written", () => {

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { describe, expect, test } from "vitest"
 import { acquireEpoch } from "../../../src/events/write/batchWriter.ts"
 import { Fenced } from "../../../src/stores/errors.ts"
+import { run } from "../../support/effects.ts"
 import {
   connect,
   countOf,
@@ -11,7 +12,6 @@ import {
   event,
   freshEvents,
   idsOf,
-  run,
   write,
 } from "../../support/events.ts"
 

@@ -1,10 +1,9 @@
 /** The doctor with deployments that are well, that are not, and that are none. */
 import { execFile } from "node:child_process"
 import { createServer, type RequestListener } from "node:http"
-import type { AddressInfo } from "node:net"
 import { promisify } from "node:util"
 import { Effect } from "effect"
-import { describe, expect, onTestFinished, test } from "vitest"
+import { describe, expect, test } from "vitest"
 import { parseExposition } from "../../../src/tools/doctor/exposition.ts"
 import {
   type Deployment,
@@ -15,6 +14,7 @@ import {
 } from "../../../src/tools/doctor/index.ts"
 import { ROOT } from "../../support/documents.ts"
 import { eventually, freePort, privateRedis } from "../../support/index.ts"
+import { listen } from "../../support/listen.ts"
 import { runNode, settings, TOKEN } from "../../support/node.ts"
 import { serve } from "../../support/server.ts"
 
@@ -37,16 +37,7 @@ const states = (all: ReadonlyArray<Finding>) =>
 const notWell = (all: ReadonlyArray<Finding>) => all.filter(({ state }) => state === "failed")
 
 /** A server of the test's own; gives its address. */
-const fake = async (listener: RequestListener): Promise<string> => {
-  const server = createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  // listen() on a port gives an AddressInfo (https://nodejs.org/api/net.html#serveraddress).
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
+const fake = (listener: RequestListener): Promise<string> => listen(createServer(listener))
 
 test("a deployment that is well is found so, and its event leaves one row less with the administration's token", async () => {
   const config = await settings()

@@ -1,7 +1,7 @@
 /** Reading lines of the combined log format. */
 import { describe, expect, test } from "vitest"
 import { parseAccessLine } from "../../../src/tools/replay/accessLog.ts"
-import { logLine } from "./fixture.ts"
+import { logLine } from "./logLine.ts"
 
 describe("a line of the combined log format", () => {
   test("is read field by field", () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest"
 import { UUID } from "../../../src/domain/limits.ts"
 import { latestTime, type PageViewEvent, PageViews } from "../../../src/tools/replay/pageViews.ts"
-import { logLine } from "./fixture.ts"
+import { logLine } from "./logLine.ts"
 
 const NOW = Date.parse("2026-01-10T12:00:00Z")
 const LINE_TIME = Date.parse("2015-05-17T10:05:03Z")

@@ -1,11 +1,12 @@
 /** The replay command as a whole, against a server that only records. */
 import { spawn } from "node:child_process"
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
-import { afterEach, beforeEach, describe, expect, test } from "vitest"
-import { acceptAll, logLine, type Stub, startStub } from "./fixture.ts"
+import { beforeEach, describe, expect, test } from "vitest"
+import { temporaryFolder } from "../../support/index.ts"
+import { recordingServer } from "../../support/recordingServer.ts"
+import { logLine } from "./logLine.ts"
 
 interface Run {
   readonly code: number | null
@@ -15,15 +16,9 @@ interface Run {
 
 const command = new URL("../../../src/tools/replay/main.ts", import.meta.url).pathname
 let directory: string
-let stub: Stub | null
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "replay-"))
-  stub = null
-})
-afterEach(async () => {
-  await stub?.close()
-  rmSync(directory, { recursive: true, force: true })
+  directory = temporaryFolder()
 })
 
 const run = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
@@ -51,24 +46,19 @@ const writeLog = (lines: ReadonlyArray<string>, name = "access"): string => {
 const pages = (count: number) =>
   Array.from({ length: count }, (_, i) => logLine({ request: `GET /p${i} HTTP/1.1` }))
 
-/** Ids posted to the stub, in the order of arrival. */
-const idsOf = (server: Stub): Array<unknown> =>
-  server.posts.flatMap(({ text }) => {
-    const parsed: unknown = JSON.parse(text)
-    return (Array.isArray(parsed) ? parsed : [parsed]).map((event) => event?.id)
-  })
-
 const figure = (out: string, label: string) =>
   Number(new RegExp(`^\\s*${label} +(\\d+)$`, "m").exec(out)?.[1] ?? -1)
 
 describe("a replay", () => {
   test("sends page views in batches of at most 1,000 and sums up what became of the lines", async () => {
-    stub = await startStub(acceptAll)
+    const server = await recordingServer()
     const path = writeLog([...pages(2100), logLine({ request: "GET /a.png HTTP/1.1" }), "nonsense"])
-    const { code, out } = await run([path, "--url", stub.url, "--site", "blog"])
+    const { code, out } = await run([path, "--url", server.url, "--site", "blog"])
     expect(code).toBe(0)
-    expect(stub.posts.map(({ path }) => path)).toEqual(Array(3).fill("/api/v1/analytics/events?site=blog"))
-    expect(new Set(idsOf(stub)).size).toBe(2100)
+    expect(server.received.map(({ path }) => path)).toEqual(
+      Array(3).fill("/api/v1/analytics/events?site=blog"),
+    )
+    expect(new Set(server.ids()).size).toBe(2100)
     expect(figure(out, "lines read")).toBe(2102)
     expect(figure(out, "sent")).toBe(2100)
     expect(figure(out, "accepted")).toBe(2100)
@@ -76,92 +66,90 @@ describe("a replay", () => {
   })
 
   test("reads gzip, whatever the file is called, and sends the same ids again", async () => {
-    stub = await startStub(acceptAll)
-    const plain = await run([writeLog(pages(5)), "--url", stub.url])
-    const packed = await run([writeLog(pages(5), "log.1.gz"), "--url", stub.url])
+    const server = await recordingServer()
+    const plain = await run([writeLog(pages(5)), "--url", server.url])
+    const packed = await run([writeLog(pages(5), "log.1.gz"), "--url", server.url])
     expect([plain.code, packed.code]).toEqual([0, 0])
-    const ids = idsOf(stub)
+    const ids = server.ids()
     expect(ids.slice(5)).toEqual(ids.slice(0, 5))
   })
 
   test("tries again after 503 and a broken connection, with the same ids", async () => {
-    let turn = 0
-    stub = await startStub(() => {
-      turn++
-      if (turn === 1) return { status: 503, headers: { "retry-after": "0" } }
-      return turn === 2 ? "reset" : acceptAll()
+    const server = await recordingServer((turn) => {
+      if (turn === 0) return { status: 503, headers: { "retry-after": "0" } }
+      return { hangUp: turn === 1 }
     })
-    const { code, out } = await run([writeLog(pages(3)), "--url", stub.url])
+    const { code, out } = await run([writeLog(pages(3)), "--url", server.url])
     expect(code).toBe(0)
-    expect(new Set(stub.posts.map(({ text }) => text)).size).toBe(1)
+    expect(new Set(server.received.map(({ events }) => JSON.stringify(events))).size).toBe(1)
     expect(figure(out, "posts tried again")).toBe(2)
   })
 
   test("explains once how to lift the rate limit", async () => {
-    let turn = 0
-    stub = await startStub(() =>
-      ++turn <= 2 ? { status: 429, headers: { "retry-after": "0" } } : acceptAll(),
+    const server = await recordingServer((turn) =>
+      turn < 2 ? { status: 429, headers: { "retry-after": "0" } } : {},
     )
-    const { code, err } = await run([writeLog(pages(3)), "--url", stub.url])
+    const { code, err } = await run([writeLog(pages(3)), "--url", server.url])
     expect(code).toBe(0)
     expect(err.split("RATE_LIMIT_PER_MINUTE=0")).toHaveLength(2)
   })
 
   test("sends the events of a batch again that were refused for now, and only those", async () => {
-    let turn = 0
-    stub = await startStub(() => {
+    const server = await recordingServer((turn) => {
       const rejected = [
         { index: 1, code: "RATE_LIMITED", error: "" },
         { index: 2, code: "STREAM_UNAVAILABLE", error: "" },
       ]
       const headers = { "ratelimit-remaining": "0", "ratelimit-reset": "0" }
-      return ++turn === 1
-        ? { status: 201, headers, body: { success: true, data: { accepted: 1, rejected } } }
-        : acceptAll()
+      return turn === 0 ? { headers, rejected } : {}
     })
-    const { code, out, err } = await run([writeLog(pages(3)), "--url", stub.url])
+    const { code, out, err } = await run([writeLog(pages(3)), "--url", server.url])
     expect(code).toBe(0)
-    const ids = idsOf(stub)
+    const ids = server.ids()
     expect(ids.slice(3)).toEqual(ids.slice(1, 3))
     expect(figure(out, "accepted")).toBe(3)
     expect(err).toContain("--write-key")
   })
 
   test("ends with 1 and counts by code when events are rejected", async () => {
-    stub = await startStub(() => ({
-      status: 201,
-      body: { success: true, data: { accepted: 2, rejected: [{ index: 0, code: "INVALID_ID", error: "" }] } },
+    const server = await recordingServer(() => ({
+      rejected: [{ index: 0, code: "INVALID_ID", error: "" }],
     }))
-    const { code, out } = await run([writeLog(pages(3)), "--url", stub.url])
+    const { code, out } = await run([writeLog(pages(3)), "--url", server.url])
     expect(code).toBe(1)
     expect(figure(out, "accepted")).toBe(2)
     expect(figure(out, "INVALID_ID")).toBe(1)
   })
 
   test("ends with 1 at once when the key is wrong or the address is another service's", async () => {
-    stub = await startStub(() => ({ status: 401, body: { success: false, error: "No.", code: "X" } }))
-    const { code, out } = await run([writeLog(pages(3)), "--url", stub.url])
+    const server = await recordingServer(() => ({
+      status: 401,
+      body: JSON.stringify({ success: false, error: "No.", code: "X" }),
+    }))
+    const { code, out } = await run([writeLog(pages(3)), "--url", server.url])
     expect(code).toBe(1)
     expect(out).toContain("401: No.")
   })
 
   test("sends single events at a low rate", async () => {
-    stub = await startStub(() => ({ status: 201, body: { success: true, message: "ok" } }))
-    const { code, out } = await run([writeLog(pages(4)), "--url", stub.url, "--rate", "20"])
+    const server = await recordingServer(() => ({
+      body: JSON.stringify({ success: true, message: "ok" }),
+    }))
+    const { code, out } = await run([writeLog(pages(4)), "--url", server.url, "--rate", "20"])
     expect(code).toBe(0)
-    expect(stub.posts.map(({ path }) => path)).toEqual(Array(4).fill("/api/v1/analytics/event"))
+    expect(server.received.map(({ path }) => path)).toEqual(Array(4).fill("/api/v1/analytics/event"))
     expect(figure(out, "accepted")).toBe(4)
   })
 
   test("takes the key from the option, the environment, then the local server's file", async () => {
-    stub = await startStub(acceptAll)
+    const server = await recordingServer()
     const log = writeLog(pages(1))
     mkdirSync(join(directory, "data"), { recursive: true })
     writeFileSync(join(directory, "data", "write-key"), "from-file\n")
-    await run([log, "--url", stub.url, "--write-key", "given"], { WRITE_KEY: "environment" })
-    await run([log, "--url", stub.url], { WRITE_KEY: "environment" })
-    await run([log, "--url", stub.url])
-    expect(stub.posts.map(({ headers }) => headers.authorization)).toEqual([
+    await run([log, "--url", server.url, "--write-key", "given"], { WRITE_KEY: "environment" })
+    await run([log, "--url", server.url], { WRITE_KEY: "environment" })
+    await run([log, "--url", server.url])
+    expect(server.received.map(({ headers }) => headers.authorization)).toEqual([
       "Bearer given",
       "Bearer environment",
       "Bearer from-file",
@@ -169,11 +157,11 @@ describe("a replay", () => {
   })
 
   test("only tells what it would send with --dry-run", async () => {
-    stub = await startStub(acceptAll)
+    const server = await recordingServer()
     const other = logLine({ address: "192.0.2.9" })
-    const { code, out } = await run([writeLog([...pages(3), other]), "--url", stub.url, "--dry-run"])
+    const { code, out } = await run([writeLog([...pages(3), other]), "--url", server.url, "--dry-run"])
     expect(code).toBe(0)
-    expect(stub.posts).toEqual([])
+    expect(server.received).toEqual([])
     expect(figure(out, "page views to send")).toBe(4)
     expect(figure(out, "unique visitors")).toBe(2)
   })

@@ -1,10 +1,6 @@
 /** Figures are exact under mixed traffic, and the tools that prove it would notice if they were not. */
-import { ConfigProvider, Effect, Exit, Scope } from "effect"
-import { expect, onTestFinished, test } from "vitest"
-import { loadConfig } from "../../../src/config/settings.ts"
+import { expect, test } from "vitest"
 import { decodeEvent, Rejection } from "../../../src/domain/event.ts"
-import { startNode } from "../../../src/node/node.ts"
-import { loggingLayer } from "../../../src/runtime/logging.ts"
 import { checkFigures } from "../../../src/tools/traffic/check.ts"
 import { countedEvents } from "../../../src/tools/traffic/count.ts"
 import { table } from "../../../src/tools/traffic/figure.ts"
@@ -14,7 +10,7 @@ import { Reader } from "../../../src/tools/traffic/read.ts"
 import { sendTraffic } from "../../../src/tools/traffic/send.ts"
 import { checkRows, checkStreams } from "../../../src/tools/traffic/stores.ts"
 import { checkTimeline } from "../../../src/tools/traffic/timeline.ts"
-import { freshDatabase, freshKeyPrefix, redisUrl } from "../../support/index.ts"
+import { runNode, settings } from "../../support/node.ts"
 
 const SITES = ["main", "blog"] as const
 const ZONE = "Pacific/Auckland"
@@ -48,36 +44,10 @@ test("an event is refused exactly when it has a flaw", () => {
   expect(kinds.size).toBeGreaterThan(35)
 })
 
-/** A node in this process, on stores of its own. */
-const startOwnNode = async () => {
-  const databaseUrl = await freshDatabase()
-  const prefix = freshKeyPrefix().replace(":", "")
-  const env = {
-    PORT: "0",
-    REDIS_URL: redisUrl(),
-    DATABASE_URL: databaseUrl,
-    REDIS_KEY_PREFIX: prefix,
-    SITES: SITES.join(","),
-    TIME_ZONE: ZONE,
-    RATE_LIMIT_PER_MINUTE: "0",
-    LOG_LEVEL: "error",
-  }
-  const scope = await Effect.runPromise(Scope.make())
-  onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
-  const node = await Effect.runPromise(
-    loadConfig.pipe(
-      Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))),
-      Effect.flatMap((config) =>
-        startNode(config, { actorsIn: "main" }).pipe(Effect.provide(loggingLayer(config.logLevel))),
-      ),
-      Scope.provide(scope),
-    ),
-  )
-  return { url: new URL(`http://127.0.0.1:${node.port}`), databaseUrl, prefix }
-}
-
 test("every figure of every endpoint is exact, and a lost or doubled event would be seen", async () => {
-  const { url, databaseUrl, prefix } = await startOwnNode()
+  const config = await settings({ sites: [...SITES], partitions: 4, timeZone: ZONE })
+  const { base } = await runNode(config)
+  const url = new URL(base)
   const journal = new Journal()
   const sending = { url, concurrency: 16, writeKey: null, patience: 10_000 }
   const report = await sendTraffic(trafficOf(6000, 9), sending, journal)
@@ -88,8 +58,8 @@ test("every figure of every endpoint is exact, and a lost or doubled event would
   const { figures, examples, events } = await checkFigures(journal.entries, options)
   const all = [
     ...figures,
-    ...(await checkRows(databaseUrl, events)),
-    ...(await checkStreams(redisUrl(), prefix)),
+    ...(await checkRows(config.databaseUrl, events)),
+    ...(await checkStreams(config.redisUrl, config.redisKeyPrefix)),
   ]
   const differing = all.filter(({ equal }) => !equal)
   expect(differing, `${table(differing)}\n${examples.join("\n")}`).toEqual([])
