@@ -16,6 +16,7 @@ import {
   startSession,
   type Visitor,
 } from "../../src/tools/traffic/visitors.ts"
+import { SITE } from "../server/defaults.ts"
 import { STAMP_DIGITS, STAMPS } from "./stamps.ts"
 
 export interface CorpusOptions {
@@ -47,7 +48,6 @@ export interface Corpus {
   readonly perRequest: number
 }
 
-const SITES: readonly [string] = ["main"]
 const SEED = 20251208
 /** Sessions that run at the same time. */
 const SESSIONS = 200
@@ -112,7 +112,7 @@ const request = (path: string, { sender }: Visitor, body: string): string => {
 export const makeCorpus = (options: CorpusOptions): Corpus => {
   const random = new Random(SEED)
   const count = Math.max(4, Math.ceil(options.events / EVENTS_PER_VISITOR))
-  const visitors = Array.from({ length: count }, (_, i) => makeVisitor(random, SITES, i))
+  const visitors = Array.from({ length: count }, (_, i) => makeVisitor(random, [SITE], i))
   // A request has one sender: in a batch every event says whose it is.
   const bodied = visitors.filter((visitor) => visitor.bodyId !== null)
   const sessions: Array<Session> = []

@@ -5,6 +5,7 @@
  * Arguments: an array of {@link LoadOptions} as JSON, the oldest first; DATA_DIR and the other settings by environment.
  */
 import * as Effect from "effect/Effect"
+import { BATCH_ENTRIES } from "../../src/actors/partitionActor.ts"
 import { loadConfig } from "../../src/config/settings.ts"
 import { decodeEvent, Rejection, type StreamEvent } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
@@ -21,6 +22,7 @@ import {
   startSession,
   type Visitor,
 } from "../../src/tools/traffic/visitors.ts"
+import { SITE } from "../server/defaults.ts"
 
 export interface LoadOptions {
   readonly events: number
@@ -32,8 +34,8 @@ export interface LoadOptions {
   readonly ids: boolean
 }
 
-/** Entries of one batch of an actor under load. */
-const BATCH_ENTRIES = 1000
+/** Any number: every run stores the same events. */
+const SEED = 90
 const SESSIONS = 200
 /** Events between two messages to the parent. */
 const SAY_EVERY = 1_000_000
@@ -43,7 +45,7 @@ const VISITORS = 20_000
 
 /** Events one after the other, each a little later than the one before. */
 class Past {
-  readonly #random = new Random(90)
+  readonly #random = new Random(SEED)
   readonly #visitors: Array<Visitor> = []
   readonly #sessions: Array<Session> = []
   readonly #ids: boolean
@@ -57,7 +59,7 @@ class Past {
     const random = this.#random
     const known = this.#visitors[random.integer(0, Math.max(this.#visitors.length - 1, 0))]
     if (known !== undefined && this.#made++ % EVENTS_PER_VISITOR !== 0) return known
-    const visitor = makeVisitor(random, ["main"], this.#made)
+    const visitor = makeVisitor(random, [SITE], this.#made)
     const index = this.#visitors.length < VISITORS ? this.#visitors.length : random.integer(0, VISITORS - 1)
     this.#visitors[index] = visitor
     return visitor
@@ -74,7 +76,7 @@ class Past {
     const { visitor, page, referrer } = session
     const body = { ...happening(random), page_url: `https://example.org${page}`, referrer }
     advance(random, session, visitor.site)
-    const event = decodeEvent(body, { now: at, sites: new Set(["main"]), site: "main", referer: null })
+    const event = decodeEvent(body, { now: at, sites: new Set([SITE]), site: SITE, referer: null })
     if (event instanceof Rejection) throw new Error(event.error)
     const visitorId = (visitor.bodyId ?? visitor.sender.visitorHeader ?? visitor.sender.cookie)?.toLowerCase()
     return {

@@ -22,6 +22,7 @@ import {
   type Scenario,
 } from "../scenario.ts"
 import { type Child, startBare } from "../server/child.ts"
+import { DEFAULTS, SITE } from "../server/defaults.ts"
 import { type BenchNode, startNode } from "../server/node.ts"
 import { residentBytes } from "../server/processes.ts"
 import { openStores, type Stores } from "../server/stores.ts"
@@ -40,7 +41,7 @@ interface Subject {
 }
 
 const liveEvent = (): LiveEvent => ({
-  site: "main",
+  site: SITE,
   type: "page_view",
   visitor_id: randomUUID(),
   timestamp: new Date().toISOString(),
@@ -56,7 +57,7 @@ const throughProduct = async (stores: Stores, dashboards: Dashboards): Promise<n
   const { last } = await dashboards.expect(markerOf(event))
   const delta = encodeDelta({ events: [event], omitted: {}, counted: {} })
   const at = machineNow()
-  await stores.redis.publish(liveChannel("maicivy"), delta)
+  await stores.redis.publish(liveChannel(DEFAULTS.redisKeyPrefix), delta)
   return (await last) - at
 }
 

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { LATE_WINDOW_MS } from "../../src/domain/lateWindow.ts"
+import { MAX_BATCH_EVENTS } from "../../src/domain/limits.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { runSlice } from "../load/closedLoop.ts"
 import { makeCorpus, writeCorpus } from "../load/corpus.ts"
@@ -20,6 +21,7 @@ import {
   seconds,
 } from "../scenario.ts"
 import { loadPast, PAST_DAYS, storeOfThePast } from "../server/commands.ts"
+import { DEFAULTS } from "../server/defaults.ts"
 import { type BenchNode, startNode } from "../server/node.ts"
 import { cpuOf, memoryOf, PARTS, peak, startSampler } from "../server/sampler.ts"
 import { keyBytes, redisBytes, tableSizes, totalBytes } from "../server/sizes.ts"
@@ -30,10 +32,9 @@ const TEN_MILLION = 10_000_000
 const MILLION = 1_000_000
 /** What a node that was just started still does is not what it does idle. */
 const SETTLE_MS = 30_000
-const BATCH = 1000
 /** Days for which ids of senders are kept, and days for which events are. */
 const KEY_DAYS = LATE_WINDOW_MS / DAY_MS
-const RETENTION_DAYS = 90
+const RETENTION_DAYS = DEFAULTS.retentionDays
 /** Part of the events that is loaded again with ids, over that part of the days: as many events a day. */
 const WITH_IDS = 0.05
 
@@ -114,7 +115,7 @@ const redisOfVisitors = async (context: Context, node: BenchNode, stores: Stores
   const [bytesBefore, eventsBefore] = [await redisBytes(stores.redis), await events()]
   let left = visitors
   await postBatches(node.url, () => {
-    const count = Math.min(left, BATCH)
+    const count = Math.min(left, MAX_BATCH_EVENTS)
     if (count === 0) return null
     left -= count
     return Array.from({ length: count }, () => ({

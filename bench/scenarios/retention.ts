@@ -21,13 +21,14 @@ import {
   type Scenario,
 } from "../scenario.ts"
 import { loadPast, runCommand } from "../server/commands.ts"
+import { DEFAULTS } from "../server/defaults.ts"
 import { type BenchNode, startNode } from "../server/node.ts"
 import { openStores } from "../server/stores.ts"
 
 /** Days: the older half of what has expired lies before the second, the other half on a day before the last. */
-const OLDEST = 106
-const MIDDLE = 98
-const RETAINED = 90
+const RETAINED = DEFAULTS.retentionDays
+const MIDDLE = RETAINED + 8
+const OLDEST = RETAINED + 16
 const CONNECTIONS = 128
 /** Ingest goes on before and after for as long, seconds. */
 const MARGIN_S = 1

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { LoadOptions } from "../load/loadStore.ts"
 import type { Context } from "../scenario.ts"
+import { DEFAULTS } from "./defaults.ts"
 import { endStores } from "./node.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
@@ -74,9 +75,9 @@ export const loadPast = async (
 }
 
 /** Days that {@link storeOfThePast} spans: none of its events expires while it is used. */
-export const PAST_DAYS = 89
+export const PAST_DAYS = DEFAULTS.retentionDays - 1
 
-/** A data folder with so many events of the last 90 days, none with an id of its own; made once a run. */
+/** A data folder with so many events of the past, none with an id of its own; made once a run. */
 export const storeOfThePast = async (context: Context, events: number): Promise<string> => {
   const dataDir = join(context.sharedFolder, `past-${events}`)
   const complete = `${dataDir}.complete`

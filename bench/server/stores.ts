@@ -6,14 +6,11 @@ import { openDays } from "../../src/domain/lateWindow.ts"
 import { Calendar } from "../../src/domain/period.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import type { Context } from "../scenario.ts"
+import { DEFAULTS, SITE } from "./defaults.ts"
 import type { BenchNode } from "./node.ts"
 
-/** The product's defaults. */
-const PREFIX = "maicivy"
-const PARTITIONS = [0, 1, 2, 3]
-const SITE = "main"
-
-const CALENDAR = new Calendar("UTC")
+const PARTITIONS = Array.from({ length: DEFAULTS.partitions }, (_, partition) => partition)
+const CALENDAR = new Calendar(DEFAULTS.timeZone)
 
 /** Counts that Redis holds, summed over partitions and the days an event can lie in. */
 export interface RedisFigures {
@@ -49,7 +46,9 @@ export const openStores = (context: Context, node: Pick<BenchNode, "redisUrl" | 
     await postgres.end()
   })
   const backlog = async () => {
-    const lengths = await Promise.all(PARTITIONS.map((p) => redis.xlen(streamKeys(PREFIX, p).events)))
+    const lengths = await Promise.all(
+      PARTITIONS.map((p) => redis.xlen(streamKeys(DEFAULTS.redisKeyPrefix, p).events)),
+    )
     return lengths.reduce((sum, length) => sum + length, 0)
   }
   return {
@@ -58,7 +57,9 @@ export const openStores = (context: Context, node: Pick<BenchNode, "redisUrl" | 
     backlog,
     figures: async () => {
       const keys = PARTITIONS.flatMap((p) =>
-        openDays(CALENDAR, Date.now()).map((day) => figureKeys(PREFIX, p, SITE).period(day).totals),
+        openDays(CALENDAR, Date.now()).map(
+          (day) => figureKeys(DEFAULTS.redisKeyPrefix, p, SITE).period(day).totals,
+        ),
       )
       const all = await Promise.all(keys.map((key) => redis.hmget(key, "events", "page_views", "letters")))
       const sum = (i: number) => all.reduce((total, values) => total + Number(values[i] ?? 0), 0)
@@ -69,7 +70,8 @@ export const openStores = (context: Context, node: Pick<BenchNode, "redisUrl" | 
       return Number(rows[0]?.rows)
     },
     emptied: async () => {
-      for (const p of PARTITIONS) await redis.xtrim(streamKeys(PREFIX, p).events, "MAXLEN", 0)
+      for (const p of PARTITIONS)
+        await redis.xtrim(streamKeys(DEFAULTS.redisKeyPrefix, p).events, "MAXLEN", 0)
     },
     drained: async () => {
       let least = Number.POSITIVE_INFINITY

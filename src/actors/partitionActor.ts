@@ -25,7 +25,7 @@ import { processBatch } from "./isolate.ts"
 import { type Owner, type PartitionActorOptions, takeOver, whileUnavailable } from "./owner.ts"
 
 /** Entries of one batch: beyond about a thousand, Postgres gains nothing and a stop takes longer. */
-const BATCH_ENTRIES = 1000
+export const BATCH_ENTRIES = 1000
 /**
  * Rest after a batch that was not full, so that the next one is larger: what a batch costs whatever its size is shared by more
  * events. One that comes after a pause is processed at once.

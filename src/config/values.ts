@@ -47,12 +47,13 @@ export const storeUrl = (protocols: ReadonlyArray<string>) => (text: string) => 
 /** A site's slug, also the name of its figures' keys: at most 64 of `a-z 0-9 - _ .`, first a letter or digit. */
 export const SITE_SLUG = /^[a-z0-9][a-z0-9._-]{0,63}$/
 
-export const sites = (text: string) => {
+export const sites = (text: string): readonly [string, ...ReadonlyArray<string>] | Expected => {
   const slugs = list(text)
-  return slugs.length > 0 &&
+  const [first, ...others] = slugs
+  return first !== undefined &&
     slugs.every((slug) => SITE_SLUG.test(slug)) &&
     new Set(slugs).size === slugs.length
-    ? slugs
+    ? [first, ...others]
     : new Expected("a comma-separated list of different slugs of at most 64 of a-z, 0-9, '.', '_' and '-'")
 }
 

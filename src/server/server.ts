@@ -144,7 +144,7 @@ export const startServer = (
     const cors = new Cors(config.corsOrigins)
     const proxies = new TrustedProxies(config.trustedProxies)
     const sites = new Set(config.sites)
-    const defaultSite = config.sites[0] ?? "main"
+    const defaultSite = config.sites[0]
     const bodies = new Bodies(options.bodyTimeoutMs ?? BODY_TIMEOUT_MS, options.maxWaitingBytes)
     const ingest = new Ingest({
       appender: services.appender,
