@@ -1,0 +1,155 @@
+/** A Redis or Valkey process that a test or an experiment starts, kills, freezes and starts again with its data. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { createWriteStream, mkdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import type { ConnectionOptions } from "node:tls"
+import { Effect } from "effect"
+import { Redis } from "ioredis"
+import { findRedis, type RedisBinary } from "../../src/embedded/redisBinary.ts"
+import { eventually } from "./eventually.ts"
+import { freePort } from "./freePort.ts"
+
+/** What a client needs beyond host and port. */
+export interface Credentials {
+  readonly username?: string
+  readonly password?: string
+  readonly tls?: ConnectionOptions
+}
+
+export interface RedisServerOptions {
+  /** Holds the data, the log, and the process' id in `redis.pid`. */
+  readonly folder: string
+  readonly binary?: RedisBinary
+  readonly port?: number
+  /** Further settings, as on the command line: `["--cluster-enabled", "yes"]`. */
+  readonly settings?: ReadonlyArray<string>
+  readonly client?: Credentials
+}
+
+/** The newest enough Redis of this machine. */
+export const redisBinary = (): Promise<RedisBinary> => Effect.runPromise(findRedis)
+
+export class RedisServer {
+  readonly port: number
+  readonly folder: string
+  readonly #binary: RedisBinary
+  readonly #settings: ReadonlyArray<string>
+  readonly #client: Credentials
+  #child: ChildProcess | null = null
+
+  constructor(options: RedisServerOptions & { readonly binary: RedisBinary; readonly port: number }) {
+    this.port = options.port
+    this.folder = options.folder
+    this.#binary = options.binary
+    this.#settings = options.settings ?? []
+    this.#client = options.client ?? {}
+  }
+
+  /** Starts a server on a free port and waits until it answers. */
+  static async start(options: RedisServerOptions): Promise<RedisServer> {
+    const server = new RedisServer({
+      ...options,
+      binary: options.binary ?? (await redisBinary()),
+      port: options.port ?? (await freePort()),
+    })
+    await server.start()
+    return server
+  }
+
+  /** Starts the process, again where it has ended, and waits until it answers. */
+  async start(): Promise<void> {
+    mkdirSync(this.folder, { recursive: true })
+    const log = createWriteStream(join(this.folder, "redis.log"), { flags: "a" })
+    const child = spawn(this.#binary.file, this.#arguments(), {
+      argv0: this.#binary.name,
+      stdio: ["ignore", "pipe", "pipe"],
+    })
+    this.#child = child
+    child.stdout?.pipe(log, { end: false })
+    child.stderr?.pipe(log, { end: false })
+    let failure: string | null = null
+    child.once("error", (error) => {
+      failure = error.message
+    })
+    child.once("exit", (code, signal) => {
+      failure = `Redis on port ${this.port} has ended (${signal ?? code}): ${this.log().slice(-2000)}`
+    })
+    await eventually(
+      async () => {
+        // No use in asking a process that is gone.
+        if (failure !== null) return
+        await this.ask((redis) => redis.ping())
+      },
+      { timeout: 30_000 },
+    )
+    if (failure !== null) throw new Error(failure)
+  }
+
+  #arguments(): ReadonlyArray<string> {
+    return [
+      ...["--port", String(this.port), "--bind", "127.0.0.1", "--protected-mode", "no"],
+      ...["--dir", this.folder, "--pidfile", join(this.folder, "redis.pid"), "--daemonize", "no"],
+      ...["--appendonly", "yes", "--appendfsync", "always", "--save", ""],
+      ...this.#settings,
+    ]
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`
+  }
+
+  get running(): boolean {
+    const child = this.#child
+    return child !== null && child.exitCode === null && child.signalCode === null
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0
+  }
+
+  /** What it has logged. */
+  log(): string {
+    return readFileSync(join(this.folder, "redis.log"), "utf8")
+  }
+
+  /** One connection for one use. */
+  async ask<A>(use: (redis: Redis) => Promise<A>): Promise<A> {
+    const redis = this.connect()
+    try {
+      await redis.connect()
+      return await use(redis)
+    } finally {
+      redis.disconnect()
+    }
+  }
+
+  /** A connection that its user opens and closes. It does not try again by itself. */
+  connect(): Redis {
+    const redis = new Redis({
+      host: "127.0.0.1",
+      port: this.port,
+      lazyConnect: true,
+      enableReadyCheck: false,
+      maxRetriesPerRequest: 0,
+      connectTimeout: 2000,
+      commandTimeout: 5000,
+      retryStrategy: () => null,
+      ...this.#client,
+    })
+    redis.on("error", () => undefined)
+    return redis
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (this.running) process.kill(this.pid, signal)
+  }
+
+  /** Ends the process as a power failure would, and waits until it is gone. */
+  async kill(): Promise<void> {
+    const child = this.#child
+    if (child === null || !this.running) return
+    const gone = new Promise((resolve) => child.once("exit", resolve))
+    child.kill("SIGKILL")
+    await gone
+  }
+}
