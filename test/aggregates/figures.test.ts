@@ -4,6 +4,7 @@ import { applyTotals } from "../../src/aggregates/apply.ts"
 import { aggregate } from "../../src/domain/aggregation.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { monthOf, weekOf } from "../../src/domain/period.ts"
+import { DAY_MS, DAY_SECONDS } from "../../src/domain/time.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import { type Deployment, freshDeployment } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
@@ -55,7 +56,7 @@ describe("unique visitors", () => {
   test("leave nothing behind that does not expire, whatever order they came in", async () => {
     const deployment = await freshDeployment()
     const visitors = Array.from({ length: 300 }, () => randomUUID())
-    const yesterday = Date.now() - 86_400_000
+    const yesterday = Date.now() - DAY_MS
     for (const createdAt of [Date.now(), yesterday, Date.now()])
       for (let i = 0; i < 3; i++)
         await add(
@@ -97,7 +98,7 @@ describe("unique visitors", () => {
 
   test("that come after their period has closed are added to its count", async () => {
     const deployment = await freshDeployment()
-    const createdAt = Date.now() - 30 * 86_400_000
+    const createdAt = Date.now() - 30 * DAY_MS
     const visitors = [randomUUID(), randomUUID(), randomUUID()]
     const day = deployment.calendar.dayOf(createdAt)
     const keys = figureKeys(deployment.prefix, 0, "main").period(day)
@@ -122,17 +123,17 @@ test("day figures live 90 days after their day, week and month figures 365 days 
   const keys = figureKeys(deployment.prefix, 0, "main")
   const dayEnd = deployment.calendar.startOf(nextDay(day)) / 1000
   for (const key of [keys.period(day).totals, keys.period(day).hll, keys.period(day).themes]) {
-    expect(await deployment.redis.expiretime(key)).toBe(dayEnd + 90 * 86_400)
+    expect(await deployment.redis.expiretime(key)).toBe(dayEnd + 90 * DAY_SECONDS)
   }
   for (const period of [weekOf(day), monthOf(day)]) {
     const expiry = await deployment.redis.expiretime(keys.period(period).totals)
-    expect(expiry).toBeGreaterThanOrEqual(dayEnd + 365 * 86_400)
-    expect(expiry).toBeLessThanOrEqual(dayEnd + 396 * 86_400)
+    expect(expiry).toBeGreaterThanOrEqual(dayEnd + 365 * DAY_SECONDS)
+    expect(expiry).toBeLessThanOrEqual(dayEnd + 396 * DAY_SECONDS)
   }
   expect(await deployment.redis.expiretime(keys.themes)).toBe(-1)
 })
 
-const nextDay = (day: string) => new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10)
+const nextDay = (day: string) => new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, 10)
 
 test("current visitors expire one by one, five minutes after each was seen", async () => {
   const deployment = await freshDeployment()

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest"
+import { DAY_MS, MINUTE_MS } from "../../src/domain/time.ts"
 import { Random } from "../../src/tools/traffic/random.ts"
 import { CHROMIUM, launch } from "../support/chromium.ts"
 import { filesIn, ROOT, read } from "../support/documents.ts"
@@ -154,7 +155,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
       unique_visitors: ReadonlyArray<number>
     }
     const at = (list: ReadonlyArray<number>) => {
-      const minute = Math.floor((Date.now() - Date.parse(day.until)) / 60_000)
+      const minute = Math.floor((Date.now() - Date.parse(day.until)) / MINUTE_MS)
       return [list[Math.max(0, minute - 1)], list[minute]]
     }
     expect(at(day.total_events)).toContain(await shown(page, "[data-past=total_events]"))
@@ -299,7 +300,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
   ] as const)("is accessible in %s colours and %s", async (colorScheme, locale, title) => {
     node = await visited()
     // More letters yesterday at this hour than today, so that a figure which falls is on the page, too.
-    const timestamp = Math.max(Date.now() - 60_000, new Date().setUTCHours(0, 0, 0, 0)) - 86_400_000
+    const timestamp = Math.max(Date.now() - 60_000, new Date().setUTCHours(0, 0, 0, 0)) - DAY_MS
     const letter = { event_type: "letter_generate", event_data: { letter_type: "motivation" }, timestamp }
     await node.send(Array.from({ length: 300 }, () => letter))
     const { page, complaints } = await openDashboard(browser, node.url, { colorScheme, locale })

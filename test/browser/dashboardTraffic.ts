@@ -1,8 +1,8 @@
 /** Visits of two days as a site would send them, the same ones each time but for the clock. */
+import { DAY_MS, MINUTE_MS } from "../../src/domain/time.ts"
 import { Random } from "../../src/tools/traffic/random.ts"
 
-const MINUTE_MS = 60_000
-const DAY_MIN = 1440
+const DAY_MIN = DAY_MS / MINUTE_MS
 const PAGES = ["/", "/cv", "/cv?theme=cyberpunk", "/letters", "/projects", "/contact"]
 const THEMES = ["cyberpunk", "minimal", "corporate", "terminal", "paper", "retro"]
 /** Places that visitors like to click on, percent of the page. */

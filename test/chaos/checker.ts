@@ -2,6 +2,7 @@
  * Compares what senders were told with what there is: rows, every figure in Redis, daily totals, REST answers, counters.
  * What the figures must be is counted here from the journal; nothing of the project's own counting is used.
  */
+import { DAY_MS } from "../../src/domain/time.ts"
 import { isBody } from "../../src/tools/traffic/traffic.ts"
 import type { Journal, SentEvent } from "./journal.ts"
 import { SITES } from "./senders.ts"
@@ -65,7 +66,7 @@ const weekOf = (day: string): string => {
   const date = new Date(`${day}T12:00:00Z`)
   date.setUTCDate(date.getUTCDate() + 4 - (date.getUTCDay() || 7))
   const year = date.getUTCFullYear()
-  const week = Math.floor((date.getTime() - Date.UTC(year, 0, 1)) / 86_400_000 / 7) + 1
+  const week = Math.floor((date.getTime() - Date.UTC(year, 0, 1)) / DAY_MS / 7) + 1
   return `${year}-W${String(week).padStart(2, "0")}`
 }
 

@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { DAY_MS } from "../../src/domain/time.ts"
 import { Random } from "../../src/tools/traffic/random.ts"
 import { check, isClean, type Verdict } from "./checker.ts"
 import { Dashboards } from "./dashboards.ts"
@@ -150,7 +151,7 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
       poison: strike.poison,
       otherDeadLetters: strike.otherDeadLetters,
       mayBeLost: strike.mayBeLost,
-      keptSince: fault.retentionDays === undefined ? null : Date.now() - fault.retentionDays * 86_400_000,
+      keptSince: fault.retentionDays === undefined ? null : Date.now() - fault.retentionDays * DAY_MS,
     })
     return {
       fault: fault.name,

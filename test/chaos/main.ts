@@ -1,6 +1,7 @@
 /** `npm run chaos`: the promises as experiments that anyone can repeat. */
 import { appendFileSync, rmSync } from "node:fs"
 import { parseArgs } from "node:util"
+import { MINUTE_MS } from "../../src/domain/time.ts"
 import { newFolder, removeFoldersOfKilledRuns } from "../support/temporaryFolder.ts"
 import { experimentFolder, type Outcome, runExperiment } from "./experiment.ts"
 import { FAULTS, type Fault } from "./faults.ts"
@@ -88,7 +89,7 @@ const run = async (): Promise<number> => {
   if (fsync === null) throw new UsageError(`--fsync is ${values.fsync}: it should be always or everysec.`)
   const milliseconds =
     values.seconds === undefined ? null : integer("seconds", values.seconds, 1, 3600) * 1000
-  const until = performance.now() + integer("minutes", values.minutes, 1, 10_000) * 60_000
+  const until = performance.now() + integer("minutes", values.minutes, 1, 10_000) * MINUTE_MS
   const faults = positionals.length === 0 ? FAULTS : positionals.map(faultOf)
   removeFoldersOfKilledRuns()
   removeNamespacesOfKilledRuns()

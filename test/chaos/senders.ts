@@ -1,5 +1,6 @@
 /** Senders with retries: singly and in batches, with ids of their own and without, now and days ago, to any node. */
 import { setTimeout as sleep } from "node:timers/promises"
+import { DAY_MS } from "../../src/domain/time.ts"
 import type { Random } from "../../src/tools/traffic/random.ts"
 import { isBody } from "../../src/tools/traffic/traffic.ts"
 import { acknowledge, type Journal, type JournalLine, type SentEvent } from "./journal.ts"
@@ -33,7 +34,6 @@ const TYPES = [
 ] as const
 const THEMES = ["dark", "light", "solarized", "été"] as const
 const LETTERS = ["motivation", "anti_motivation", "other"] as const
-const DAY = 86_400_000
 const TIMEOUT = 6000
 
 /** A JSON value of an answer, `null` when it is none. */
@@ -92,9 +92,12 @@ export class Senders {
     const type = random.weighted(TYPES)
     const visitor = this.#visitors[random.integer(0, this.#visitors.length - 1)] ?? random.uuid()
     const ago =
-      random.chance(0.7) || this.#options.daysAgo === 0 ? 0 : random.next() * this.#options.daysAgo * DAY
+      random.chance(0.7) || this.#options.daysAgo === 0 ? 0 : random.next() * this.#options.daysAgo * DAY_MS
     return this.#journal.add({
-      id: random.chance(0.85) || ago > (this.#options.idsBeyondDays ?? Infinity) * DAY ? random.uuid() : null,
+      id:
+        random.chance(0.85) || ago > (this.#options.idsBeyondDays ?? Infinity) * DAY_MS
+          ? random.uuid()
+          : null,
       site: random.pick(SITES),
       visitor,
       type,

@@ -2,6 +2,7 @@
 import { readdirSync, rmSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
+import { HOUR_MS } from "../../src/domain/time.ts"
 import { newFolder } from "../support/temporaryFolder.ts"
 import { experimentFolder, runExperiment } from "./experiment.ts"
 import { onRedis } from "./stores.ts"
@@ -15,7 +16,7 @@ const { values } = parseArgs({
   },
 })
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(values.seed)
-const milliseconds = Number(values.hours) * 3_600_000
+const milliseconds = Number(values.hours) * HOUR_MS
 const SAMPLES = 60
 
 interface Sample {

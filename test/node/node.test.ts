@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from "vitest"
 import { rebuild } from "../../src/commands/rebuild.ts"
 import { describeRetention, retain } from "../../src/commands/retention.ts"
 import type { AppConfig } from "../../src/config/settings.ts"
+import { DAY_MS } from "../../src/domain/time.ts"
 import { fingerprint, partitionOf } from "../../src/domain/visitor.ts"
 import { type CommandStores, withStores } from "../../src/node/openStores.ts"
 import { figureKeys } from "../../src/stores/redisKeys.ts"
@@ -125,7 +126,7 @@ test("a rebuild and a retention by command run beside a node", async () => {
   const config = await settings()
   const node = await runNode(config)
   for (const days of [0, 1, 5, 6]) {
-    expect(await node.post({ event_type: "page_view", timestamp: Date.now() - days * 86_400_000 })).toBe(201)
+    expect(await node.post({ event_type: "page_view", timestamp: Date.now() - days * DAY_MS })).toBe(201)
   }
   await eventually(async () => expect(await node.data("timeline")).toHaveLength(4))
   await command(config, (stores) => rebuild(config, stores, { partitions: null, timeZone: null }))

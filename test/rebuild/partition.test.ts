@@ -4,6 +4,7 @@ import pg from "pg"
 import { describe, expect, test } from "vitest"
 import { uniquesOf } from "../../src/aggregates/figures.ts"
 import { PERIODS, periodKey } from "../../src/domain/period.ts"
+import { DAY_MS } from "../../src/domain/time.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { snapshotUniques } from "../../src/events/totals/periodUniques.ts"
 import { dropFigures, rebuildPartition } from "../../src/rebuild/partition.ts"
@@ -46,7 +47,7 @@ const sendMixed = async (deployment: Deployment, count: number) => {
         event_data: { theme: `theme-${i % 7}`, letter_type: i % 3 === 0 ? "motivation" : "anti_motivation" },
         visitor_id: visitors[(i * 7) % 40],
         site: i % 5 === 0 ? "blog" : "main",
-        timestamp: Date.now() - (i % 6) * 86_400_000 - (i % 2) * 100_000,
+        timestamp: Date.now() - (i % 6) * DAY_MS - (i % 2) * 100_000,
       }),
     ),
   )
@@ -110,7 +111,7 @@ test("visitors of a period whose raw events are partly gone keep their number", 
   await deployment.drained()
   await node.stop()
   const before = await run(deployment.figures.stats("main", "month"))
-  const gone = deployment.calendar.startOf(deployment.calendar.dayOf(Date.now() - 2 * 86_400_000))
+  const gone = deployment.calendar.startOf(deployment.calendar.dayOf(Date.now() - 2 * DAY_MS))
   await run(
     deployment.postgres.query("test", "DELETE FROM event_chunks WHERE last_at < $1", [new Date(gone)]),
   )
@@ -197,7 +198,7 @@ describe("visitors of a period whose raw events are partly gone", () => {
       // they are too many.
       const lost = kind === "closed" ? sets.length / 2 : kind === "estimated" ? sets.length : 0
       if (lost > 0) await deployment.redis.del(...sets.slice(0, lost))
-      const now = () => Date.now() + (kind === "closed" ? 40 * 86_400_000 : 0)
+      const now = () => Date.now() + (kind === "closed" ? 40 * DAY_MS : 0)
       for (let partition = 0; partition < PARTITIONS && kind === "estimated"; partition++)
         for (const period of PERIODS)
           await deployment.redis.hset(
@@ -255,7 +256,7 @@ test("a partition with thousands of current visitors and themes is rebuilt", asy
         event_type: "cv_theme_change",
         event_data: { theme: `theme ${i}` },
         visitor_id: randomUUID(),
-        timestamp: Date.now() - (i % 3 === 0 ? (i % 6) * 86_400_000 : 0),
+        timestamp: Date.now() - (i % 3 === 0 ? (i % 6) * DAY_MS : 0),
       }),
     ),
   )

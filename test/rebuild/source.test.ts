@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest"
 import { aggregate } from "../../src/domain/aggregation.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
+import { DAY_MS, MINUTE_MS } from "../../src/domain/time.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { runRetention } from "../../src/events/retention/retention.ts"
 import { ensureDeployment } from "../../src/events/schema/deployment.ts"
@@ -15,8 +16,6 @@ import { run } from "../support/effects.ts"
 import { dailyTotals, event, freshEvents, rows, store, UTC } from "../support/events.ts"
 
 const NOW = Date.parse("2025-12-08T12:00:00Z")
-const MINUTE_MS = 60_000
-const DAY_MS = 24 * 60 * MINUTE_MS
 const PARTITIONS = 2
 
 /** Events of every kind over 20 days and two sites, of 30 visitors; each partition's stored by its own actor. */

@@ -1,5 +1,4 @@
 /** The routes that a server with everything switched on has; nothing of what they would call runs. */
-
 import type { Ingest } from "../../src/server/api/ingest.ts"
 import { apiRoutes } from "../../src/server/api/routes.ts"
 import { World } from "./server.ts"

@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { HOUR_MS } from "../../../src/domain/time.ts"
 import { nextVersion, previousVersion, whyNoPreviousVersion } from "../versions.ts"
 import { again, type Strike, seatOf } from "../world.ts"
 import { command, type Fault, PAUSE_MS, restart } from "./fault.ts"
@@ -73,12 +74,12 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
       CHAOS_CLOCK_FILE: clockFile(folder),
       NODE_OPTIONS: `--import=${new URL("../clock.mjs", import.meta.url).href}`,
     }),
-    load: { atLeastAgo: 2 * 3_600_000 },
+    load: { atLeastAgo: 2 * HOUR_MS },
     strike: async ({ world, milliseconds }) => {
       const file = clockFile(world.options.folder)
       await again(world, milliseconds, [1000, 3000], async () => {
         const hours = world.random.pick([-1, 1])
-        writeFileSync(file, String(hours * 3_600_000))
+        writeFileSync(file, String(hours * HOUR_MS))
         world.log(`the nodes' clock jumped by ${hours} h`)
         await sleep(world.random.integer(1000, 3000))
         writeFileSync(file, "0")

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { Deferred, Effect, Fiber } from "effect"
 import { describe, expect, test } from "vitest"
+import { DAY_MS, HOUR_MS } from "../../../src/domain/time.ts"
 import { compact } from "../../../src/events/chunks/compaction.ts"
 import { LOCK_CHUNKS } from "../../../src/events/chunks/rewrite.ts"
 import { shrinkDays } from "../../../src/events/chunks/shrink.ts"
@@ -15,7 +16,6 @@ import { connect, event, freshEvents, rows, store, UTC } from "../../support/eve
 import { eventually } from "../../support/index.ts"
 
 const DAY = Date.parse("2025-12-08T00:00:00Z")
-const DAY_MS = 86_400_000
 const LATER = DAY + 3 * DAY_MS
 
 const compacted = (postgres: Postgres, now = LATER, metrics = new Metrics("test_"), busy = false) =>
@@ -58,7 +58,7 @@ describe("compaction", () => {
 
   test("waits on a day that goes on until there are enough of them", async () => {
     const { postgres } = await freshEvents()
-    const open = DAY + 12 * 3_600_000
+    const open = DAY + 12 * HOUR_MS
     for (let i = 0; i < 15; i++) await store(postgres, [event({ createdAt: open + i })])
     expect(await compacted(postgres, open)).toBe(0)
     await store(postgres, [event({ createdAt: open })])
@@ -68,7 +68,7 @@ describe("compaction", () => {
 
   test("leaves the batches of a load until it has ended or their day is closed", async () => {
     const { postgres } = await freshEvents()
-    const open = DAY + 12 * 3_600_000
+    const open = DAY + 12 * HOUR_MS
     await storeInBatches(
       postgres,
       Array.from({ length: 20 * 64 }, (_, i) => event({ createdAt: open + i })),
@@ -187,13 +187,13 @@ describe("compaction", () => {
     const { url, postgres } = await freshEvents()
     const other = await connect(url)
     const erased: ReadonlyArray<string> = Array.from({ length: 10 }, () => randomUUID())
-    const cutoff = DAY + 12 * 3_600_000
+    const cutoff = DAY + 12 * HOUR_MS
     const make = () =>
       Array.from({ length: 400 }, (_, i) =>
         event({
           id: randomUUID(),
           // In the day that the cutoff divides, and in those around test.
-          createdAt: cutoff + ((i * 7919) % 400) * 600_000 - 30 * 3_600_000,
+          createdAt: cutoff + ((i * 7919) % 400) * 600_000 - 30 * HOUR_MS,
           visitorId: (i % 5 === 0 ? erased[(i / 5) % erased.length] : undefined) ?? randomUUID(),
         }),
       )
@@ -285,7 +285,7 @@ describe("a closed day whose chunks were merged", () => {
 describe("a timeline over chunks of every size", () => {
   test("is in order and complete, whatever overlaps", async () => {
     const { postgres } = await freshEvents()
-    const now = DAY + 12 * 3_600_000
+    const now = DAY + 12 * HOUR_MS
     // Each batch has events of the whole day and some of the last minute, as senders that were offline bring them.
     const events = Array.from({ length: 600 }, (_, i) =>
       event({ id: randomUUID(), createdAt: i % 4 === 0 ? DAY + i * 70_000 : now - ((i * 31) % 600) * 100 }),

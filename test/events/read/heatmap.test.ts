@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest"
 import type { StreamEvent } from "../../../src/domain/event.ts"
+import { DAY_MS, HOUR_MS } from "../../../src/domain/time.ts"
 import { compact } from "../../../src/events/chunks/compaction.ts"
 import { heatmap } from "../../../src/events/read/heatmap.ts"
 import { eraseVisitor } from "../../../src/events/read/visitors.ts"
@@ -10,8 +11,6 @@ import { run } from "../../support/effects.ts"
 import { countOf, event, freshEvents, rows, store } from "../../support/events.ts"
 
 const NOW = Date.parse("2025-12-08T12:00:00Z")
-const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
 
 const at = (createdAt: number, given: Partial<StreamEvent> = {}) => event({ createdAt, ...given })
 

@@ -3,6 +3,7 @@ import { Effect, Stream } from "effect"
 import { describe, expect, test } from "vitest"
 import type { StreamEvent } from "../../../src/domain/event.ts"
 import { Calendar } from "../../../src/domain/period.ts"
+import { DAY_MS } from "../../../src/domain/time.ts"
 import { makeEventQueries } from "../../../src/events/read/queries.ts"
 import { decodeCursor, encodeCursor } from "../../../src/events/read/timeline.ts"
 import { eraseVisitor } from "../../../src/events/read/visitors.ts"
@@ -14,8 +15,6 @@ import { dailyTotals, event, freshEvents, store } from "../../support/events.ts"
 import { eventually } from "../../support/index.ts"
 
 const NOW = Date.parse("2025-12-08T12:00:00Z")
-const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
 
 const queriesOf = (postgres: Postgres, timeZone = "UTC") =>
   makeEventQueries({ postgres, calendar: new Calendar(timeZone), now: () => NOW })

@@ -5,6 +5,7 @@ import { gunzipSync } from "node:zlib"
 import { Deferred, Effect, Fiber } from "effect"
 import { describe, expect, test } from "vitest"
 import { LATE_WINDOW_MS } from "../../../src/domain/lateWindow.ts"
+import { DAY_MS, MINUTE_MS } from "../../../src/domain/time.ts"
 import {
   type RetentionOptions,
   type RetentionReport,
@@ -17,7 +18,6 @@ import { countOf, dailyTotals, event, freshEvents, rows, store, UTC } from "../.
 import { temporaryFolder } from "../../support/index.ts"
 
 const NOW = Date.parse("2025-12-08T12:00:00Z")
-const DAY_MS = 86_400_000
 const CUTOFF = NOW - 10 * DAY_MS
 
 const options = (given: Partial<RetentionOptions> = {}): RetentionOptions => ({
@@ -45,7 +45,7 @@ const CHUNK = 5
 const fill = async (postgres: Postgres, days = 13) => {
   const events = Array.from({ length: days }, (_, day) =>
     Array.from({ length: 45 }, (_, i) =>
-      event({ id: randomUUID(), createdAt: NOW - day * DAY_MS + (i - 22) * 60_000, data: { i } }),
+      event({ id: randomUUID(), createdAt: NOW - day * DAY_MS + (i - 22) * MINUTE_MS, data: { i } }),
     ),
   ).flat()
   for (let i = 0; i < events.length; i += CHUNK) await store(postgres, events.slice(i, i + CHUNK))

@@ -1,6 +1,7 @@
 /** Which lines count as page views, and that ids and visitors are derived as promised. */
 import { describe, expect, test } from "vitest"
 import { UUID } from "../../../src/domain/limits.ts"
+import { DAY_MS } from "../../../src/domain/time.ts"
 import { latestTime, type PageViewEvent, PageViews } from "../../../src/tools/replay/pageViews.ts"
 import { logLine } from "./logLine.ts"
 
@@ -43,7 +44,7 @@ describe("a line is a page view", () => {
   })
 
   test("unless it is malformed, or older than 7 days after the shift", () => {
-    const week = 7 * 86_400_000
+    const week = 7 * DAY_MS
     expect(pageViews().read("nonsense")).toBe("malformed")
     expect(pageViews(NOW - LINE_TIME - week - 1).read(logLine({}))).toBe("too_old")
     expect(event(logLine({}), pageViews(NOW - LINE_TIME - week + 120_000)).timestamp).toBe(
