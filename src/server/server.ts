@@ -27,6 +27,7 @@ import { TrustedProxies } from "./http/clientAddress.ts"
 import { Cors } from "./http/cors.ts"
 import { Exchange, Traffic } from "./http/exchange.ts"
 import { RequestHeaders } from "./http/headers.ts"
+import type { Sites } from "./http/query.ts"
 import { RateLimit } from "./http/rateLimit.ts"
 import { Router } from "./http/router.ts"
 import { Secrets } from "./http/secrets.ts"
@@ -143,8 +144,7 @@ export const startServer = (
     const traffic = new Traffic(metrics, options.onFault ?? (() => {}))
     const cors = new Cors(config.corsOrigins)
     const proxies = new TrustedProxies(config.trustedProxies)
-    const sites = new Set(config.sites)
-    const defaultSite = config.sites[0]
+    const sites: Sites = { declared: new Set(config.sites), default: config.sites[0] }
     const bodies = new Bodies(options.bodyTimeoutMs ?? BODY_TIMEOUT_MS, options.maxWaitingBytes)
     const ingest = new Ingest({
       appender: services.appender,
@@ -157,7 +157,6 @@ export const startServer = (
         ...(options.localWriteKey ? [options.localWriteKey] : []),
       ]),
       sites,
-      defaultSite,
       partitions: config.partitions,
       respectDnt: config.respectDnt,
       metrics,
@@ -184,7 +183,6 @@ export const startServer = (
       cors,
       proxies,
       sites,
-      defaultSite,
       maxConnections: config.wsMaxConnections,
       maxConnectionsPerAddress: config.wsMaxConnectionsPerIp,
       refuse: (res: HttpResponse, problem) =>
@@ -195,7 +193,7 @@ export const startServer = (
     const routes = apiRoutes({
       ingest,
       services,
-      sites: { declared: sites, default: defaultSite },
+      sites,
       adminToken: config.adminToken,
       serving,
       run,

@@ -6,7 +6,7 @@ import { settingsTable } from "../../scripts/settingsTable.ts"
 import { ERROR_CODES } from "../../src/domain/frames.ts"
 import { WEBSOCKET_PATH } from "../../src/domain/paths.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
-import { PROBLEMS } from "../../src/server/http/problemCodes.ts"
+import { PROBLEMS, SILENT_DROPS } from "../../src/server/http/problemCodes.ts"
 import { figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stores/redisKeys.ts"
 import { FAULTS } from "../chaos/faults.ts"
 import {
@@ -57,6 +57,12 @@ describe("docs/metrics.md", () => {
       .getMetricsAsArray()
       .map((metric) => `${metric.name} ${metric.type} {${sorted(Reflect.get(metric, "labelNames"))}}`)
     expect(sorted(documented)).toEqual(sorted(registered))
+  })
+
+  test("names the reasons for which events are dropped that are no error code, and no other", () => {
+    const [, , , description = ""] =
+      tableRows(read("docs/metrics.md")).find(([name = ""]) => name.includes("events_rejected_total")) ?? []
+    expect(codes(description)).toEqual([...SILENT_DROPS])
   })
 
   test("names every endpoint label", () => {

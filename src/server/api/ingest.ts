@@ -1,16 +1,37 @@
 /**
- * `POST /event` and `POST /events`: from a request to the stream. Synchronous, one pass, these steps for each event:
+ * `POST /event` and `POST /events`: from a request, whose framing the router has checked, to the stream. Synchronous, in
+ * one pass; the methods stand in the order of the steps:
  *
- * 1. the sender: framing, media type, write key, rate limit (`sender`)
- * 2. the body: size, time, UTF-8, JSON (`body.ts`)
- * 3. the event: fields and limits (`domain/event.ts`)
- * 4. the visitor: explicit, by cookie, or derived (`visitors.ts`)
- * 5. the stream: durable, then the answer
+ * 1. `#sender`: media type, write key, site, and what the headers say of the visitor
+ * 2. `#admit`: the rate limit; events of a batch can be counted only after step 3, so before it a batch is refused only
+ *    when nothing is left (`#hasSpentItsBudget`)
+ * 3. `#body`: size, time, UTF-8
+ * 4. `#single` and `#batch`: JSON, and the answer
+ * 5. `#take`, for each event: fields and limits (`domain/event.ts`), the wish not to be tracked, the visitor
+ *    (`visitorOf.ts`), the stream
  *
- * Each step may refuse; every refusal of an event is counted by its code in `Ingest.#count`.
+ * Each step may refuse; every event that is dropped is counted by its {@link DropReason} in `#drop`.
+ *
+ * What happens when something is missing:
+ *
+ * | missing                        | then                                                                      | fails  |
+ * | ------------------------------ | ------------------------------------------------------------------------- | ------ |
+ * | Redis, or its reply in time    | 503 `STREAM_UNAVAILABLE`: what is not durable is not acknowledged         | closed |
+ * | room in the partition's stream | 503 `BACKLOG_FULL`                                                        | closed |
+ * | Postgres                       | taken: events wait in the stream while there is room                      | open   |
+ * | the day's key                  | 503 `STREAM_UNAVAILABLE` to events whose visitor would be derived with it | closed |
+ * | a visitor                      | derived; 400 `MISSING_VISITOR` with `REQUIRE_VISITOR`                     | open   |
+ * | a write key                    | limited by address; a wrong one is 401 where `WRITE_KEYS` are set         | open   |
+ * | a rate limit (set to 0)        | as many events as come                                                    | open   |
+ * | room for an address' window    | the oldest window is forgotten, and its address begins again              | open   |
+ * | a trusted proxy                | limited and derived by the socket's address, whatever the headers say     | closed |
+ * | `RESPECT_DNT`                  | `DNT` and `Sec-GPC` are ignored                                           | open   |
+ * | a site                         | the default one; one that is not declared is 400 `UNKNOWN_SITE`           | open   |
+ * | a media type                   | read as JSON; another one is 415 `UNSUPPORTED_MEDIA_TYPE`                 | open   |
+ * | an `id`                        | taken; the same event sent again counts again                             | open   |
  */
 import type { HttpRequest } from "uWebSockets.js"
-import { decodeEvent, decodeSite, type EventContext, encodePayload, Rejection } from "../../domain/event.ts"
+import { decodeEvent, type EventContext, encodePayload, Rejection } from "../../domain/event.ts"
 import { MAX_BATCH_BODY_BYTES, MAX_EVENT_BODY_BYTES } from "../../domain/limits.ts"
 import { partitionOf } from "../../domain/visitor.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
@@ -19,8 +40,8 @@ import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddr
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
 import type { RequestHeaders } from "../http/headers.ts"
 import { appendProblem, Problem } from "../http/problem.ts"
-import type { ProblemCode } from "../http/problemCodes.ts"
-import { Parameters } from "../http/query.ts"
+import type { DropReason, ProblemCode, SilentDrop } from "../http/problemCodes.ts"
+import { Parameters, type Sites } from "../http/query.ts"
 import type { Grant, RateLimit } from "../http/rateLimit.ts"
 import { bearerToken, type Secrets } from "../http/secrets.ts"
 import type { Appender, AppendFailure } from "../services/services.ts"
@@ -32,6 +53,7 @@ const NO_STORE = { lines: "Cache-Control: no-store\r\n" }
 
 const WRONG_KEY = Problem.of("INVALID_WRITE_KEY", "WWW-Authenticate: Bearer\r\n")
 const NO_DERIVED_VISITOR: AppendFailure = "STREAM_UNAVAILABLE"
+const DO_NOT_TRACK: SilentDrop = "DO_NOT_TRACK"
 
 /** What a refused event of a batch is listed as. */
 interface Refused {
@@ -58,8 +80,7 @@ export interface IngestOptions {
   readonly proxies: TrustedProxies
   readonly rateLimit: RateLimit | null
   readonly writeKeys: Secrets
-  readonly sites: ReadonlySet<string>
-  readonly defaultSite: string
+  readonly sites: Sites
   readonly partitions: number
   readonly respectDnt: boolean
   readonly metrics: Metrics
@@ -78,14 +99,8 @@ export class Ingest {
   event(exchange: Exchange, req: HttpRequest) {
     const sender = this.#sender(exchange, req, false)
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
-    if (!this.#admit(exchange, sender, 1)) return
-    this.#options.bodies.read(
-      exchange,
-      sender.contentLength,
-      MAX_EVENT_BODY_BYTES,
-      (body) => this.#single(exchange, sender, body),
-      (problem, close) => this.#refuse(exchange, problem, close),
-    )
+    if (this.#admit(exchange, sender, 1) === 0) return
+    this.#body(exchange, sender, MAX_EVENT_BODY_BYTES, (text) => this.#single(exchange, sender, text))
   }
 
   /** `POST /events`. */
@@ -93,39 +108,21 @@ export class Ingest {
     const sender = this.#sender(exchange, req, true)
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
     if (this.#hasSpentItsBudget(exchange, sender)) return
-    this.#options.bodies.read(
-      exchange,
-      sender.contentLength,
-      MAX_BATCH_BODY_BYTES,
-      (body) => this.#batch(exchange, sender, body),
-      (problem, close) => this.#refuse(exchange, problem, close),
-    )
-  }
-
-  #count(code: ProblemCode | "DO_NOT_TRACK", events: number) {
-    this.#options.metrics.eventsRejected.inc({ reason: code }, events)
-  }
-
-  /** Refuses a whole request. */
-  #refuse(exchange: Exchange, problem: Problem, close = false) {
-    this.#count(problem.code, 1)
-    exchange.refuse(problem, { close })
+    this.#body(exchange, sender, MAX_BATCH_BODY_BYTES, (text) => this.#batch(exchange, sender, text))
   }
 
   #sender({ res, headers }: Exchange, req: HttpRequest, batch: boolean): Sender | Problem {
-    const { sites, defaultSite, writeKeys, proxies, respectDnt, now } = this.#options
+    const { sites, writeKeys, proxies, respectDnt, now } = this.#options
     const format = bodyFormat(headers, batch)
     if (format instanceof Problem) return format
     const unlimited = writeKeys.any ? this.#holdsKey(headers) : false
     if (unlimited === null) return WRONG_KEY
     const query = req.getQuery()
-    let site = defaultSite
+    let site = sites.default
     if (query) {
       const parameters = new Parameters(query)
-      const named = decodeSite(parameters.text("site"), { site: defaultSite, sites })
+      site = parameters.site(sites)
       if (parameters.problem !== null) return parameters.problem
-      if (named instanceof Rejection) return new Problem(named.code, named.error)
-      site = named
     }
     const { referer } = headers
     const forwarded = proxies.any ? headers.forwardedFor : ""
@@ -133,7 +130,7 @@ export class Ingest {
     return {
       context: {
         now: now(),
-        sites,
+        sites: sites.declared,
         site,
         referer: referer === "" || referer.includes("\u0000") ? null : referer,
       },
@@ -160,7 +157,7 @@ export class Ingest {
     return this.#options.writeKeys.accepts(given) ? true : null
   }
 
-  /** Events of `wanted` that the sender may still send; refuses the request and gives 0 when it may send none. */
+  /** Events of `wanted` that the sender may still send; refuses the request and returns 0 when it may send none. */
   #admit(exchange: Exchange, sender: Sender, wanted: number): number {
     const { rateLimit } = this.#options
     if (rateLimit === null || sender.unlimited || wanted === 0) return wanted
@@ -181,7 +178,7 @@ export class Ingest {
   }
 
   #refuseLimited(exchange: Exchange, rateLimit: RateLimit, grant: Grant, events: number) {
-    this.#count("RATE_LIMITED", events)
+    this.#drop("RATE_LIMITED", events)
     exchange.lines += rateLimit.headers(grant)
     exchange.refuse(
       new Problem("RATE_LIMITED", this.#limitMessage(rateLimit), `Retry-After: ${grant.reset}\r\n`),
@@ -192,49 +189,36 @@ export class Ingest {
     return `An address may send ${rateLimit.limit} events a minute.`
   }
 
-  /**
-   * Steps 3 to 5 of one event. `done` is called with `null` when it is durable, and later than this call; a refusal that
-   * is known at once is returned instead, `null` otherwise.
-   */
-  #take(
-    value: unknown,
-    sender: Sender,
-    done: (failure: AppendFailure | null) => void,
-  ): Rejection | AppendFailure | null {
-    const { visitors, appender, partitions } = this.#options
-    const event = decodeEvent(value, sender.context)
-    if (event instanceof Rejection) return event
-    if (sender.untracked) {
-      this.#count("DO_NOT_TRACK", 1)
-      queueMicrotask(() => done(null))
-      return null
-    }
-    const visitor = visitors.of(event, sender, sender.context.now)
-    if (visitor === null) return NO_DERIVED_VISITOR
-    if (visitor instanceof Rejection) return visitor
-    appender.append(partitionOf(visitor, partitions), encodePayload(event, visitor), done)
-    return null
-  }
-
-  #single(exchange: Exchange, sender: Sender, body: ArrayBuffer | Buffer) {
-    const text = bodyText(body)
-    if (text instanceof Problem) return this.#refuse(exchange, text)
-    const parsed = parseJson(text)
-    if (parsed instanceof Problem) return this.#refuse(exchange, parsed)
-    const refused = this.#take(parsed.value, sender, (failure) => {
-      if (failure === null) exchange.answer("201 Created", JSON_TYPE, TRACKED, NO_STORE)
-      else this.#refuse(exchange, appendProblem(failure))
-    })
-    if (refused === null) return
-    this.#refuse(
+  /** Reads the text of a body of at most `cap` bytes; `done` is not called for one that is refused. */
+  #body(exchange: Exchange, sender: Sender, cap: number, done: (text: string) => void) {
+    this.#options.bodies.read(
       exchange,
-      refused instanceof Rejection ? new Problem(refused.code, refused.error) : appendProblem(refused),
+      sender.contentLength,
+      cap,
+      (body) => {
+        const text = bodyText(body)
+        if (text instanceof Problem) this.#refuse(exchange, text)
+        else done(text)
+      },
+      (problem, close) => this.#refuse(exchange, problem, close),
     )
   }
 
-  #batch(exchange: Exchange, sender: Sender, body: ArrayBuffer | Buffer) {
-    const text = bodyText(body)
-    if (text instanceof Problem) return this.#refuse(exchange, text)
+  #single(exchange: Exchange, sender: Sender, text: string) {
+    const parsed = parseJson(text)
+    if (parsed instanceof Problem) return this.#refuse(exchange, parsed)
+    const outcome = this.#take(parsed.value, sender, (failure) => {
+      if (failure === null) exchange.answer("201 Created", JSON_TYPE, TRACKED, NO_STORE)
+      else this.#refuse(exchange, appendProblem(failure))
+    })
+    if (outcome === null) return
+    if (outcome instanceof Rejection) return this.#refuse(exchange, new Problem(outcome.code, outcome.error))
+    if (outcome !== DO_NOT_TRACK) return this.#refuse(exchange, appendProblem(outcome))
+    this.#drop(outcome, 1)
+    exchange.answer("201 Created", JSON_TYPE, TRACKED, NO_STORE)
+  }
+
+  #batch(exchange: Exchange, sender: Sender, text: string) {
     const items = batchItems(text, sender.format)
     if (items instanceof Problem) return this.#refuse(exchange, items)
     const admitted = this.#admit(exchange, sender, items.length)
@@ -261,7 +245,7 @@ export class Ingest {
     }
     const refuse = (index: number, why: { readonly code: ProblemCode; readonly error: string }) => {
       refused.push({ index, code: why.code, error: why.error })
-      this.#count(why.code, 1)
+      this.#drop(why.code, 1)
       close()
     }
     const undone = (index: number, failure: AppendFailure) => {
@@ -282,9 +266,44 @@ export class Ingest {
       const outcome = this.#take(parsed.value, sender, (failure) =>
         failure === null ? close() : undone(index, failure),
       )
+      if (outcome === null) continue
       if (outcome instanceof Rejection) refuse(index, outcome)
-      else if (outcome !== null) undone(index, outcome)
+      else if (outcome !== DO_NOT_TRACK) undone(index, outcome)
+      else {
+        this.#drop(outcome, 1)
+        close()
+      }
     }
     if (items.length === 0) close()
+  }
+
+  /**
+   * Takes one event. `done` is called with `null` when it is durable, and later than this call; what is known at once is
+   * returned instead: why it is dropped. `null` otherwise.
+   */
+  #take(
+    value: unknown,
+    sender: Sender,
+    done: (failure: AppendFailure | null) => void,
+  ): Rejection | AppendFailure | SilentDrop | null {
+    const { visitors, appender, partitions } = this.#options
+    const event = decodeEvent(value, sender.context)
+    if (event instanceof Rejection) return event
+    if (sender.untracked) return DO_NOT_TRACK
+    const visitor = visitors.of(event, sender, sender.context.now)
+    if (visitor === null) return NO_DERIVED_VISITOR
+    if (visitor instanceof Rejection) return visitor
+    appender.append(partitionOf(visitor, partitions), encodePayload(event, visitor), done)
+    return null
+  }
+
+  /** Refuses a whole request. */
+  #refuse(exchange: Exchange, problem: Problem, close = false) {
+    this.#drop(problem.code, 1)
+    exchange.refuse(problem, { close })
+  }
+
+  #drop(reason: DropReason, events: number) {
+    this.#options.metrics.eventsRejected.inc({ reason }, events)
   }
 }

@@ -6,12 +6,10 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { DeclaredSites, HeatmapMeta, HistoryMeta, TimelineMeta } from "../../domain/answers.ts"
-import { decodeSite, Rejection } from "../../domain/event.ts"
 import { PERIODS } from "../../domain/period.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
-import { Problem } from "../http/problem.ts"
-import { Parameters } from "../http/query.ts"
+import { Parameters, type Sites } from "../http/query.ts"
 import { ReadCache, type Runner } from "../services/readCache.ts"
 import type { EventQueries, Figures } from "../services/services.ts"
 import {
@@ -32,19 +30,6 @@ const MAX_ANSWERS = 256
 const MAX_KEPT_BYTES = 8 * 1024 * 1024
 /** Bytes from which gzip saves a packet. */
 const MIN_GZIP_BYTES = 1024
-
-export interface Sites {
-  readonly declared: ReadonlySet<string>
-  readonly default: string
-}
-
-/** The site a read asks for. */
-export const readSite = (parameters: Parameters, sites: Sites): string => {
-  const site = decodeSite(parameters.text("site"), { site: sites.default, sites: sites.declared })
-  if (!(site instanceof Rejection)) return site
-  parameters.problem ??= new Problem(site.code, site.error)
-  return sites.default
-}
 
 /** A read as its parameters describe it: the key under which equal ones are shared, and the answer's body. */
 interface Read {
@@ -154,7 +139,7 @@ export class Reads {
   /** Answers one of the statistics endpoints. */
   answer(endpoint: ReadEndpoint, exchange: Exchange, req: HttpRequest) {
     const parameters = new Parameters(req.getQuery() ?? "")
-    const site = readSite(parameters, this.#sites)
+    const site = parameters.site(this.#sites)
     const read = this.#endpoints[endpoint](parameters, site)
     if (parameters.problem !== null) return exchange.refuse(parameters.problem)
     const load = () => Effect.map(read.load(), (value) => Buffer.from(JSON.stringify(value)))

@@ -3,7 +3,7 @@
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
 import { JSON_TYPE } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
-import { Parameters } from "../http/query.ts"
+import { Parameters, type Sites } from "../http/query.ts"
 import type { Handler, Method, Route, Routes } from "../http/router.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { Services } from "../services/services.ts"
@@ -12,7 +12,7 @@ import { ASSETS, Prepared } from "./assets.ts"
 import { EXPORT_KINDS, Exports } from "./exports.ts"
 import type { Ingest } from "./ingest.ts"
 import { Operations } from "./operations.ts"
-import { type ReadEndpoint, Reads, readSite, type Sites } from "./reads.ts"
+import { type ReadEndpoint, Reads } from "./reads.ts"
 
 export const EVENT_PATH = `${API_PATH}/event`
 const VISITORS_PREFIX = `${API_PATH}/visitors/`
@@ -89,7 +89,7 @@ export const apiRoutes = ({
     add(`${API_PATH}/export/${kind}`, "export", true, {
       GET: (exchange, req) => {
         const parameters = new Parameters(req.getQuery() ?? "")
-        exports.download(kind, exchange, parameters, readSite(parameters, sites))
+        exports.download(kind, exchange, parameters, parameters.site(sites))
       },
     })
   add(WEBSOCKET_PATH, "websocket", false, { GET: (exchange) => exchange.refuse(UPGRADE_REQUIRED) })

@@ -8,7 +8,6 @@ import type {
   WebSocket,
   WebSocketBehavior,
 } from "uWebSockets.js"
-import { decodeSite, Rejection } from "../../domain/event.ts"
 import { TOPICS, type Topic } from "../../domain/frames.ts"
 import { WEBSOCKET_PATH } from "../../domain/paths.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
@@ -16,7 +15,7 @@ import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddr
 import type { Cors } from "../http/cors.ts"
 import { readHeaders } from "../http/headers.ts"
 import { Problem, SHUTTING_DOWN } from "../http/problem.ts"
-import { Parameters } from "../http/query.ts"
+import { Parameters, type Sites } from "../http/query.ts"
 import { type FanOut, type Listener, topicOf } from "./fanOut.ts"
 import type { Hub } from "./hub.ts"
 import { decodeMessage, errorFrame, MessageError, pongFrame, subscribedFrame } from "./protocol.ts"
@@ -71,8 +70,7 @@ export interface ConnectionOptions {
   readonly metrics: Metrics
   readonly cors: Cors
   readonly proxies: TrustedProxies
-  readonly sites: ReadonlySet<string>
-  readonly defaultSite: string
+  readonly sites: Sites
   readonly maxConnections: number
   readonly maxConnectionsPerAddress: number
   /** Bytes; see {@link MAX_BACKPRESSURE_BYTES}. */
@@ -113,15 +111,14 @@ export class Connections {
   }
 
   #admission(req: HttpRequest, address: string): string | Problem {
-    const { cors, sites, defaultSite, maxConnections, maxConnectionsPerAddress } = this.#options
+    const { cors, sites, maxConnections, maxConnectionsPerAddress } = this.#options
     if (this.#closing) return SHUTTING_DOWN
     const origin = req.getHeader("origin")
     if (origin !== "" && !cors.allows(origin) && !isOwnOrigin(origin, req.getHeader("host")))
       return FOREIGN_ORIGIN
     const parameters = new Parameters(req.getQuery() ?? "")
-    const site = decodeSite(parameters.text("site"), { site: defaultSite, sites })
+    const site = parameters.site(sites)
     if (parameters.problem !== null) return parameters.problem
-    if (site instanceof Rejection) return new Problem(site.code, site.error)
     if (this.#sockets.size >= maxConnections) return FULL
     return (this.#perAddress.get(address) ?? 0) >= maxConnectionsPerAddress ? ADDRESS_FULL : site
   }
@@ -217,7 +214,7 @@ export class Connections {
 
   #obey(ws: WebSocket<Client>, client: Client, text: string): MessageError | null {
     const { hub, fanOut, sites } = this.#options
-    const message = decodeMessage(text, sites)
+    const message = decodeMessage(text, sites.declared)
     if (message instanceof MessageError) return message
     if (message.type === "ping") this.#send(ws, client, pongFrame(this.#options.now()))
     else if (message.type === "refresh_stats")

@@ -46,8 +46,15 @@ export type GeneralCode =
   | "SHUTTING_DOWN"
   | "INTERNAL_ERROR"
 
-/** The `code` of an error answer. Those that refuse an event are also the `reason` of the metric. */
+/** The `code` of an error answer. */
 export type ProblemCode = SpecificCode | GeneralCode
+
+/** Reasons for which an event is dropped without its sender being told: answered as if it had been tracked. */
+export const SILENT_DROPS = ["DO_NOT_TRACK"] as const
+export type SilentDrop = (typeof SILENT_DROPS)[number]
+
+/** Why an event was dropped: the `reason` of the metric of refused events. */
+export type DropReason = ProblemCode | SilentDrop
 
 interface Specific {
   /** The status line. */

@@ -1,4 +1,5 @@
 /** Query strings: decoding, and parameters whose bad values are refused rather than replaced. */
+import { decodeSite, Rejection } from "../../domain/event.ts"
 import { Problem } from "./problem.ts"
 
 /** At most 15 digits are read, so that a number is exact. A range that ends here has no upper bound to speak of. */
@@ -9,6 +10,12 @@ export interface IntegerRange {
   readonly min: number
   readonly max: number
   readonly fallback: number
+}
+
+/** The declared sites, and the one that is meant where none is named. */
+export interface Sites {
+  readonly declared: ReadonlySet<string>
+  readonly default: string
 }
 
 /** `undefined` for malformed percent-encoding or UTF-8. */
@@ -67,6 +74,14 @@ export class Parameters {
       found = value
     }
     return found
+  }
+
+  /** The site that `site` names, or the default one. */
+  site({ declared, default: fallback }: Sites): string {
+    const site = decodeSite(this.text("site"), { site: fallback, sites: declared })
+    if (!(site instanceof Rejection)) return site
+    this.problem ??= new Problem(site.code, site.error)
+    return fallback
   }
 
   oneOf<const A extends string, B>(name: string, values: ReadonlyArray<A>, fallback: B): A | B {

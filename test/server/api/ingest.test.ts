@@ -78,7 +78,10 @@ describe("POST /event", () => {
       expect(answer.status).toBe(201)
       expect(await answer.json()).toEqual({ success: true, message: "Event tracked successfully" })
     }
+    const batch = await post(`${running.url}${API}/events`, [EVENT, EVENT], { dnt: "1" })
+    expect(await batch.json()).toMatchObject({ data: { accepted: 2, rejected: [] } })
     expect(running.world.accepted).toEqual([])
+    expect(await metricValue(running.metrics, "events_rejected_total", { reason: "DO_NOT_TRACK" })).toBe(4)
     await post(`${running.url}${API}/event`, EVENT, { dnt: "0" })
     expect(running.world.accepted).toHaveLength(1)
   })
