@@ -1,5 +1,5 @@
 /** `npm run bench`: measures the product and reports; see README.md beside this file. */
-import { parseArgs } from "node:util"
+import { readArguments, UsageError, wholeNumber } from "../src/config/arguments.ts"
 import { renderPage, writeResults } from "./report/results.ts"
 import { isMissed, textTable } from "./report/table.ts"
 import { type RunOptions, runScenarios } from "./run.ts"
@@ -24,8 +24,6 @@ page renders the results of an earlier run as a page with every plot, beside the
 
 Exit code: 0 when everything was measured and all counts were right, whatever the figures; 1 otherwise.`
 
-class UsageError extends Error {}
-
 const OPTIONS = {
   quick: { type: "boolean", default: false },
   smoke: { type: "boolean", default: false },
@@ -36,23 +34,12 @@ const OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
 } as const
 
-const readArguments = () => {
-  try {
-    return parseArgs({ options: OPTIONS, allowPositionals: true })
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
-  }
-}
+const readCommand = () => readArguments({ options: OPTIONS, allowPositionals: true })
 
-const wholeNumber = (name: string, text: string | undefined, max: number): number | null => {
-  if (text === undefined) return null
-  const value = Number(text)
-  if (!/^\d+$/.test(text) || value < 1 || value > max)
-    throw new UsageError(`--${name} is ${text}: it should be a whole number from 1 to ${max}.`)
-  return value
-}
+const optional = (name: string, text: string | undefined, max: number): number | null =>
+  text === undefined ? null : wholeNumber(name, text, 1, max)
 
-type Values = ReturnType<typeof readArguments>["values"]
+type Values = ReturnType<typeof readCommand>["values"]
 
 /** Measures the named scenarios, all where none is named; the exit code. */
 const measure = async (names: ReadonlyArray<string>, values: Values): Promise<number> => {
@@ -62,8 +49,8 @@ const measure = async (names: ReadonlyArray<string>, values: Values): Promise<nu
   const options: RunOptions = {
     scenarios: SCENARIOS.filter(({ name }) => names.length === 0 || names.includes(name)),
     scale,
-    seconds: wholeNumber("seconds", values.seconds, 600),
-    events: wholeNumber("events", values.events, 100_000_000),
+    seconds: optional("seconds", values.seconds, 600),
+    events: optional("events", values.events, 100_000_000),
     say: (line) => console.error(line),
   }
   const run = await runScenarios(options)
@@ -83,7 +70,7 @@ const page = (files: ReadonlyArray<string>, out: string | undefined): number => 
 }
 
 const main = async (): Promise<number> => {
-  const { values, positionals } = readArguments()
+  const { values, positionals } = readCommand()
   if (values.help) {
     console.log(HELP)
     return 0

@@ -1,6 +1,6 @@
 /** `npm run chaos`: the promises as experiments that anyone can repeat. */
 import { appendFileSync, rmSync } from "node:fs"
-import { parseArgs } from "node:util"
+import { readArguments, UsageError, wholeNumber } from "../../src/config/arguments.ts"
 import { MINUTE_MS } from "../../src/domain/time.ts"
 import { newFolder, removeFoldersOfKilledRuns } from "../support/temporaryFolder.ts"
 import { experimentFolder, type Outcome, runExperiment } from "./experiment.ts"
@@ -28,35 +28,17 @@ ${FAULTS.map((fault) => `  ${fault.name.padEnd(22)}${fault.what}`).join("\n")}
 
 Exit code: 0 when every promise was kept, 1 when any was not, 2 for a wrong use.`
 
-class UsageError extends Error {}
-
-const integer = (name: string, text: string, min: number, max: number): number => {
-  const value = Number(text)
-  if (!/^\d+$/.test(text) || value < min || value > max)
-    throw new UsageError(`--${name} is ${text}: it should be a whole number from ${min} to ${max}.`)
-  return value
-}
-
-const readArguments = () => {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: {
-        seed: { type: "string" },
-        nodes: { type: "string" },
-        seconds: { type: "string" },
-        minutes: { type: "string", default: "40" },
-        fsync: { type: "string", default: "always" },
-        json: { type: "string" },
-        keep: { type: "boolean", default: false },
-        quiet: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    })
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
-  }
-}
+const OPTIONS = {
+  seed: { type: "string" },
+  nodes: { type: "string" },
+  seconds: { type: "string" },
+  minutes: { type: "string", default: "40" },
+  fsync: { type: "string", default: "always" },
+  json: { type: "string" },
+  keep: { type: "boolean", default: false },
+  quiet: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const
 
 const faultOf = (name: string): Fault => {
   const fault = FAULTS.find((each) => each.name === name)
@@ -75,7 +57,7 @@ const describe = ({ fault, nodes, seed, verdict, ...outcome }: Outcome): string 
   ].join("\n")
 
 const run = async (): Promise<number> => {
-  const { values, positionals } = readArguments()
+  const { values, positionals } = readArguments({ options: OPTIONS, allowPositionals: true })
   if (values.help) {
     console.log(HELP)
     return 0
@@ -83,13 +65,13 @@ const run = async (): Promise<number> => {
   const seed =
     values.seed === undefined
       ? Math.floor(Math.random() * 2 ** 32)
-      : integer("seed", values.seed, 0, 2 ** 32 - 1)
-  const nodes = values.nodes === undefined ? [1, 2] : [integer("nodes", values.nodes, 1, 4)]
+      : wholeNumber("seed", values.seed, 0, 2 ** 32 - 1)
+  const nodes = values.nodes === undefined ? [1, 2] : [wholeNumber("nodes", values.nodes, 1, 4)]
   const fsync = values.fsync === "always" || values.fsync === "everysec" ? values.fsync : null
   if (fsync === null) throw new UsageError(`--fsync is ${values.fsync}: it should be always or everysec.`)
   const milliseconds =
-    values.seconds === undefined ? null : integer("seconds", values.seconds, 1, 3600) * 1000
-  const until = performance.now() + integer("minutes", values.minutes, 1, 10_000) * MINUTE_MS
+    values.seconds === undefined ? null : wholeNumber("seconds", values.seconds, 1, 3600) * 1000
+  const until = performance.now() + wholeNumber("minutes", values.minutes, 1, 10_000) * MINUTE_MS
   const faults = positionals.length === 0 ? FAULTS : positionals.map(faultOf)
   removeFoldersOfKilledRuns()
   removeNamespacesOfKilledRuns()

@@ -2,7 +2,7 @@
 
 import { accessSync, constants, statSync } from "node:fs"
 import { resolve } from "node:path"
-import { parseArgs } from "node:util"
+import { readArguments, UsageError } from "../../config/arguments.ts"
 import { MAX_AGE_TEXT } from "../../domain/limits.ts"
 import { API_PATH } from "../../domain/paths.ts"
 import { openPoster } from "./http.ts"
@@ -33,8 +33,6 @@ Exit code: 0 when all that was to be sent was accepted, 1 when not, 2 for a wron
 const PATIENCE = 150_000
 /** Milliseconds after which a silent connection counts as failed. */
 const TIMEOUT = 30_000
-
-class UsageError extends Error {}
 
 interface Arguments {
   readonly path: string
@@ -80,14 +78,11 @@ const checkFile = (path: string): void => {
 }
 
 const parseCommand = (args: ReadonlyArray<string>): Arguments | "help" => {
-  const parsed = (() => {
-    try {
-      return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true })
-    } catch (error) {
-      throw new UsageError(error instanceof Error ? error.message : String(error))
-    }
-  })()
-  const { values, positionals } = parsed
+  const { values, positionals } = readArguments({
+    args: [...args],
+    options: OPTIONS,
+    allowPositionals: true,
+  })
   if (values.help) return "help"
   const [path, ...others] = positionals
   if (path === undefined) throw new UsageError("Which access log? Name one file.")

@@ -1,5 +1,5 @@
 /** The proof that figures are exact: `npm run traffic` sends mixed traffic and compares every endpoint with its own count. */
-import { parseArgs } from "node:util"
+import { readArguments, UsageError, wholeNumber } from "../../config/arguments.ts"
 import { assertFresh, checkFigures } from "./check.ts"
 import { table } from "./figure.ts"
 import { generateTraffic } from "./generate.ts"
@@ -48,24 +48,9 @@ const OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
 } as const
 
-class UsageError extends Error {}
+const readValues = () => readArguments({ options: OPTIONS }).values
 
-const integer = (name: string, text: string, min: number, max: number): number => {
-  const value = Number(text)
-  if (!/^\d+$/.test(text) || value < min || value > max)
-    throw new UsageError(`--${name} is ${text}: it should be a whole number from ${min} to ${max}.`)
-  return value
-}
-
-const readArguments = () => {
-  try {
-    return parseArgs({ options: OPTIONS }).values
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
-  }
-}
-
-const run = async (values: ReturnType<typeof readArguments>): Promise<number> => {
+const run = async (values: ReturnType<typeof readValues>): Promise<number> => {
   if (!URL.canParse(values.url)) throw new UsageError(`--url is ${values.url}: it should be a URL.`)
   const url = new URL(values.url)
   const [site, ...otherSites] = values.sites.split(",").filter((slug) => slug !== "")
@@ -74,16 +59,16 @@ const run = async (values: ReturnType<typeof readArguments>): Promise<number> =>
   const seed =
     values.seed === undefined
       ? Math.floor(Math.random() * 2 ** 32)
-      : integer("seed", values.seed, 0, 2 ** 32 - 1)
+      : wholeNumber("seed", values.seed, 0, 2 ** 32 - 1)
   const traffic = {
     seed,
     sites,
-    events: integer("events", values.events, 1, 10_000_000),
-    batch: integer("batch", values.batch, 0, 1000),
+    events: wholeNumber("events", values.events, 1, 10_000_000),
+    batch: wholeNumber("batch", values.batch, 0, 1000),
     crashSafe: values["crash-safe"],
     now: Date.now,
   }
-  const concurrency = integer("concurrency", values.concurrency, 1, 1000)
+  const concurrency = wholeNumber("concurrency", values.concurrency, 1, 1000)
   const writeKey = values["write-key"] ?? process.env.WRITE_KEY ?? null
 
   await assertFresh(url, sites)
@@ -132,7 +117,7 @@ const run = async (values: ReturnType<typeof readArguments>): Promise<number> =>
 }
 
 try {
-  const values = readArguments()
+  const values = readValues()
   if (values.help) console.log(HELP)
   else process.exitCode = await run(values)
 } catch (error) {
