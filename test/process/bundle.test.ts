@@ -19,7 +19,7 @@ const project = (main: string): string => {
   mkdirSync(join(root, "src/actors/thread"), { recursive: true })
   mkdirSync(join(root, "scripts"))
   cpSync(join(ROOT, "scripts/bundle.ts"), join(root, "scripts/bundle.ts"))
-  writeFileSync(join(root, "package-lock.json"), "{}")
+  for (const file of ["package.json", "package-lock.json"]) writeFileSync(join(root, file), "{}")
   writeFileSync(join(root, "src/main.ts"), main)
   writeFileSync(join(root, "src/actors/thread/entry.ts"), "export {}")
   return root
