@@ -1,6 +1,6 @@
 /** What the server's answer to a batch means for its events. */
 
-/** Codes of refused events that may be sent again. */
+/** Codes of refused events that may be sent again; those of the server, as a test sees to. */
 const RETRYABLE: ReadonlySet<string> = new Set(["RATE_LIMITED", "STREAM_UNAVAILABLE", "BACKLOG_FULL"])
 
 /** An event of a batch that was not taken. */

@@ -1,8 +1,12 @@
 import { spawn } from "node:child_process"
 import { join } from "node:path"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { UUID } from "../../src/domain/limits.ts"
+import { MAX_BATCH_BODY_BYTES, UUID } from "../../src/domain/limits.ts"
+import { API_PATH } from "../../src/domain/paths.ts"
+import { isRetryable, RETRYABLE_CODES } from "../../src/domain/retryable.ts"
+import { readAnswer } from "../../src/sdk/answer.ts"
 import { Analytics, type AnalyticsOptions, type Loss, type Pause } from "../../src/sdk/index.ts"
+import { LISTED_CODES } from "../../src/server/openapi/problems.ts"
 import { eventually } from "../support/index.ts"
 import { type Reply, recordingServer } from "../support/recordingServer.ts"
 
@@ -42,7 +46,7 @@ describe("the client", () => {
     expect(id).toMatch(UUID)
     expect(received).toMatchObject([
       {
-        path: "/api/v1/analytics/events",
+        path: `${API_PATH}/events`,
         headers: { "content-type": "application/json", "x-write-key": "key-0123456789abcdef" },
         events: [
           {
@@ -75,7 +79,8 @@ describe("the client", () => {
     for (let i = 0; i < 300; i++) analytics.track("custom", { text: "é".repeat(4000) })
     await analytics.flush()
     expect(ids()).toHaveLength(300)
-    for (const { headers } of received) expect(Number(headers["content-length"])).toBeLessThan(1024 * 1024)
+    for (const { headers } of received)
+      expect(Number(headers["content-length"])).toBeLessThanOrEqual(MAX_BATCH_BODY_BYTES)
   })
 
   test.each([
@@ -130,6 +135,16 @@ describe("the client", () => {
     expect(losses).toEqual([
       { code: "INVALID_EVENT_TYPE", message: "INVALID_EVENT_TYPE.", id: bad, eventType: "c" },
     ])
+  })
+
+  test("takes for retryable what the server does, of all that it can list", () => {
+    const rejected = LISTED_CODES.map((code, index) => ({ index, code, error: code }))
+    const answer = readAnswer(201, new Headers(), JSON.stringify({ success: true, data: { rejected } }))
+    if (answer.kind !== "judged") throw new Error(`the answer was taken for ${answer.kind}`)
+    expect(answer.rejected.map(({ code, retryable }) => [code, retryable])).toEqual(
+      LISTED_CODES.map((code) => [code, isRetryable(code)]),
+    )
+    expect(answer.rejected.filter(({ retryable }) => retryable)).toHaveLength(RETRYABLE_CODES.length)
   })
 
   test("tells of every event of a batch that was refused for good", async () => {

@@ -4,6 +4,7 @@ import express from "express"
 import fastify from "fastify"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { UUID } from "../../src/domain/limits.ts"
+import { VISITOR_COOKIE } from "../../src/domain/visitor.ts"
 import { type EventFields, type PageViewsOptions, pageViews, visitorOf } from "../../src/sdk/index.ts"
 import { eventually } from "../support/index.ts"
 import { listen, urlOf } from "../support/listen.ts"
@@ -87,7 +88,7 @@ const SITES: { readonly [name: string]: (client: Recorder, options?: PageViewsOp
 const get = (url: string, headers: Record<string, string> = {}) => fetch(url, { headers, redirect: "manual" })
 
 const session = (response: Response): string | undefined =>
-  response.headers.getSetCookie().find((cookie) => cookie.startsWith("maicivy_session="))
+  response.headers.getSetCookie().find((cookie) => cookie.startsWith(`${VISITOR_COOKIE}=`))
 
 describe.each(Object.entries(SITES))("page views on %s", (_name, site) => {
   test("are tracked with their visitor, who gets a cookie and keeps it", async () => {

@@ -3,6 +3,10 @@ import { createContext, runInContext } from "node:vm"
 import { gzipSync } from "node:zlib"
 import { describe, expect, test } from "vitest"
 import { UUID } from "../../src/domain/limits.ts"
+import { API_PATH } from "../../src/domain/paths.ts"
+import { isRetryable, RETRYABLE_CODES } from "../../src/domain/retryable.ts"
+import { VISITOR_COOKIE } from "../../src/domain/visitor.ts"
+import { LISTED_CODES } from "../../src/server/openapi/problems.ts"
 import { eventually } from "../support/index.ts"
 
 const SOURCE = readFileSync(new URL("../../src/tracker/tracker.js", import.meta.url), "utf8")
@@ -99,7 +103,7 @@ describe("the tracker", () => {
     await settled()
     expect(sent).toHaveLength(1)
     expect(sent[0]).toMatchObject({
-      url: "https://stats.example/api/v1/analytics/events",
+      url: `https://stats.example${API_PATH}/events`,
       events: [
         {
           event_type: "page_view",
@@ -205,7 +209,7 @@ describe("the tracker", () => {
     clock.now = 9000
     timers[0]?.action()
     await eventually(() => expect(sent).toHaveLength(2))
-    expect(asked).toEqual(["https://stats.example/api/v1/analytics/realtime"])
+    expect(asked).toEqual([`https://stats.example${API_PATH}/realtime`])
     expect(sent[1]?.events).toEqual([{ ...sent[0]?.events[0], timestamp: 1_765_000_000_000 - 9000 }])
     expect(timers).toHaveLength(1)
   })
@@ -229,6 +233,30 @@ describe("the tracker", () => {
     await settled()
     expect(sent.map(({ events }) => events.length)).toEqual([2, 1])
     expect(timers).toHaveLength(1)
+  })
+
+  test("sends again what the server may take later, of all that it can list", async () => {
+    const { sent, timers, track, settled } = page({
+      answer: (batch) => ({
+        status: 201,
+        rejected: batch === 1 ? LISTED_CODES.map((code, index) => ({ index, code })) : [],
+      }),
+    })
+    for (let i = 1; i < LISTED_CODES.length; i++) track("custom")
+    await settled()
+    timers[0]?.action()
+    await settled()
+    const later = sent[0]?.events.filter((_, i) => isRetryable(LISTED_CODES[i] ?? ""))
+    expect(later).toHaveLength(RETRYABLE_CODES.length)
+    expect(sent[1]?.events.map(({ id }) => id)).toEqual(later?.map(({ id }) => id))
+  })
+
+  test.each([429, 503])("sends everything again after a %i", async (status) => {
+    const { sent, timers, settled } = page({ answer: (batch) => ({ status: batch === 1 ? status : 201 }) })
+    await settled()
+    timers[0]?.action()
+    await settled()
+    expect(sent[1]?.events).toEqual(sent[0]?.events)
   })
 
   test("keeps at most a hundred events, the latest, and sends them when the page is left", async () => {
@@ -263,7 +291,8 @@ describe("the tracker", () => {
     await asked.settled()
     expect(without.document.cookie).toBe("")
     expect(without.events()[0]).not.toHaveProperty("visitor_id")
-    const [, visitor] = /^maicivy_session=([^;]+);path=\/;max-age=2592000;/.exec(asked.document.cookie) ?? []
+    const cookie = new RegExp(`^${VISITOR_COOKIE}=([^;]+);path=/;max-age=2592000;`)
+    const [, visitor] = cookie.exec(asked.document.cookie) ?? []
     expect(visitor).toMatch(UUID)
     expect(asked.events()[0]?.visitor_id).toBe(visitor)
   })

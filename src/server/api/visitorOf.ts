@@ -1,7 +1,7 @@
 /** Whose event it is: what senders say of their visitor, in the order in which it counts. */
 import { type EventInput, Rejection } from "../../domain/event.ts"
 import { UUID } from "../../domain/limits.ts"
-import { deriveVisitorId } from "../../domain/visitor.ts"
+import { deriveVisitorId, VISITOR_COOKIE } from "../../domain/visitor.ts"
 import type { VisitorKeys } from "../services/services.ts"
 
 /** Derived ids remembered, so that a visitor's later events cost no HMAC; about 3 MB when full. In memory only. */
@@ -22,10 +22,12 @@ export interface VisitorHints {
   readonly address: () => string
 }
 
-/** The visitor of the `maicivy_session` cookie; one that is no UUID belongs to something else and is ignored. */
+const IN_COOKIES = new RegExp(`(?:^|;)\\s*${VISITOR_COOKIE}="?([^;"]*)"?\\s*(?:;|$)`)
+
+/** The visitor of the {@link VISITOR_COOKIE}; one that is no UUID belongs to something else and is ignored. */
 export const cookieVisitor = (cookie: string): string | null => {
-  if (!cookie.includes("maicivy_session")) return null
-  const value = /(?:^|;)\s*maicivy_session="?([^;"]*)"?\s*(?:;|$)/.exec(cookie)?.[1]?.trim()
+  if (!cookie.includes(VISITOR_COOKIE)) return null
+  const value = IN_COOKIES.exec(cookie)?.[1]?.trim()
   return value !== undefined && UUID.test(value) ? value.toLowerCase() : null
 }
 

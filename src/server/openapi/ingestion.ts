@@ -11,6 +11,7 @@ import {
   MAX_EVENT_DATA_DEPTH,
   MAX_URL_LENGTH,
 } from "../../domain/limits.ts"
+import { VISITOR_COOKIE } from "../../domain/visitor.ts"
 import type { ProblemCode } from "../http/problemCodes.ts"
 import { json, type PathItem, siteOf } from "./operation.ts"
 import { EVENT_CODES, LISTED_CODES, REQUEST_CODES, refusals } from "./problems.ts"
@@ -88,7 +89,7 @@ const post = (
         description: "The visitor of events that name none.",
       },
       {
-        name: "maicivy_session",
+        name: VISITOR_COOKIE,
         in: "cookie",
         required: false,
         schema: text,

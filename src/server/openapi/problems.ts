@@ -1,4 +1,5 @@
 /** Answers that refuse: which codes an operation may give, and their shape. */
+import { RETRYABLE_CODES } from "../../domain/retryable.ts"
 import { PROBLEMS, type ProblemCode } from "../http/problemCodes.ts"
 import { count, type Schema, text } from "./schema.ts"
 
@@ -60,13 +61,7 @@ export const EVENT_CODES: ReadonlyArray<ProblemCode> = [
 ]
 
 /** What a single event of a batch may be listed with. */
-export const LISTED_CODES: ReadonlyArray<ProblemCode> = [
-  ...EVENT_CODES,
-  "INVALID_JSON",
-  "RATE_LIMITED",
-  "BACKLOG_FULL",
-  "STREAM_UNAVAILABLE",
-]
+export const LISTED_CODES: ReadonlyArray<ProblemCode> = [...EVENT_CODES, "INVALID_JSON", ...RETRYABLE_CODES]
 
 /** The upgrades that are refused. */
 export const UPGRADE_CODES: ReadonlyArray<ProblemCode> = [

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { MAX_BATCH_BODY_BYTES, MAX_BATCH_EVENTS } from "../../domain/limits.ts"
 import { API_PATH } from "../../domain/paths.ts"
+import { isRetryable } from "../../domain/retryable.ts"
 import type { Answer, Poster } from "./http.ts"
 import type { PageViewEvent } from "./pageViews.ts"
 
@@ -73,9 +74,6 @@ const describe = (answer: Answer): string => {
 
 /** Answers that the same post may not get a second time. */
 const isTransient = (status: number): boolean => status === 429 || (status >= 502 && status <= 504)
-
-/** The same for single events of a batch of which others were taken. */
-const TRANSIENT_CODES: ReadonlySet<string> = new Set(["RATE_LIMITED", "BACKLOG_FULL", "STREAM_UNAVAILABLE"])
 
 const KEY_HINT =
   "The server limits events per address (429); waiting as it asks. A write key lifts the limit (--write-key, or " +
@@ -216,7 +214,7 @@ class Sender {
       const code = codeOf(each)
       const index = field(each, "index")
       const event = typeof index === "number" ? events[index] : undefined
-      if (event === undefined || !TRANSIENT_CODES.has(code)) {
+      if (event === undefined || !isRetryable(code)) {
         this.#reject(code, 1)
         continue
       }

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises"
 import { API_PATH } from "../../domain/paths.ts"
+import { isRetryable } from "../../domain/retryable.ts"
 import { type Answer, openPoster, type Poster } from "../replay/http.ts"
 import type { Journal } from "./journal.ts"
 import { isBody, type PlannedEvent, type Shipment } from "./traffic.ts"
@@ -25,9 +26,6 @@ export interface SendReport {
 const MAX_PROBLEMS = 100
 const WAIT = 200
 const TIMEOUT = 15_000
-
-/** Codes of events in a batch that could not be made durable while others could. */
-const TRANSIENT_CODES: ReadonlySet<string> = new Set(["BACKLOG_FULL", "STREAM_UNAVAILABLE"])
 
 class RateLimited extends Error {
   override message =
@@ -160,7 +158,7 @@ class Courier {
     for (const [index, event] of events.entries()) {
       const code = codes.get(index) ?? null
       if (code === "RATE_LIMITED") throw new RateLimited()
-      if (code !== null && TRANSIENT_CODES.has(code)) left.push(event)
+      if (code !== null && isRetryable(code)) left.push(event)
       else this.#record(shipment, event, code === null ? "accepted" : "rejected", code, sentAt)
     }
     return left
