@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { PERIODS, type Period } from "../../domain/period.ts"
 import { MINUTE_MS } from "../../domain/time.ts"
-import type { Exchange } from "../http/exchange.ts"
+import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import type { Parameters } from "../http/query.ts"
 import type { EventQueries, ExportRow, Figures } from "../services/services.ts"
@@ -10,7 +10,7 @@ import { EXPORT_FORMATS } from "./parameters.ts"
 
 export const EXPORT_KINDS = ["visitors", "themes", "letters"] as const
 export type ExportKind = (typeof EXPORT_KINDS)[number]
-export type ExportFormat = (typeof EXPORT_FORMATS)[number]
+type ExportFormat = (typeof EXPORT_FORMATS)[number]
 
 /** Characters gathered before they are written. */
 const PART_LENGTH = 16 * 1024
@@ -89,6 +89,15 @@ class Rows implements AsyncIterable<ExportRow> {
   }
 }
 
+/** What is downloaded. */
+interface Download {
+  /** Called when there is room for it. */
+  readonly rows: () => AsyncIterable<ExportRow>
+  readonly texts: (rows: Rows) => AsyncIterable<string>
+  readonly type: string
+  readonly fileName: string
+}
+
 /**
  * Streams parts as the answer. A failure before the first part is answered; a later one breaks the connection. Rows whose
  * client has left, or that take too long, are given up at once.
@@ -96,9 +105,7 @@ class Rows implements AsyncIterable<ExportRow> {
 const send = async (
   exchange: Exchange,
   rows: Rows,
-  texts: AsyncIterable<string>,
-  type: string,
-  lines: string,
+  { texts, type, fileName }: Download,
   deadlineMs: number,
 ): Promise<void> => {
   let begun = false
@@ -109,8 +116,8 @@ const send = async (
     rows.giveUp()
   }, deadlineMs)
   try {
-    for await (const part of gather(texts)) {
-      if (!begun) exchange.begin(type, lines)
+    for await (const part of gather(texts(rows))) {
+      if (!begun) exchange.begin(type, `Content-Disposition: attachment; filename="${fileName}"\r\n`)
       begun = true
       if (!exchange.open) return
       if (!exchange.write(part)) await exchange.writable(PATIENCE_MS)
@@ -151,19 +158,17 @@ export class Exports {
     this.#deadlineMs = deadlineMs
   }
 
-  /** Sends rows, unless as many downloads as may run do. */
-  async #send(
-    exchange: Exchange,
-    iterable: () => AsyncIterable<ExportRow>,
-    texts: (rows: Rows) => AsyncIterable<string>,
-    type: string,
-    lines: string,
-  ): Promise<void> {
+  /** Sends a download, unless as many as may run already do. Never rejects. */
+  async #send(exchange: Exchange, download: Download): Promise<void> {
     if (this.#downloads >= MAX_DOWNLOADS) return exchange.refuse(BUSY)
     this.#downloads++
-    const rows = new Rows(iterable())
-    await send(exchange, rows, texts(rows), type, lines, this.#deadlineMs)
-    this.#downloads--
+    try {
+      await send(exchange, new Rows(download.rows()), download, this.#deadlineMs)
+    } catch (cause) {
+      exchange.fail(cause)
+    } finally {
+      this.#downloads--
+    }
   }
 
   #rows(kind: ExportKind, site: string, period: Period | null): AsyncIterable<ExportRow> {
@@ -177,18 +182,12 @@ export class Exports {
     const period = parameters.oneOf("period", PERIODS, null)
     const format: ExportFormat = parameters.oneOf("format", EXPORT_FORMATS, "csv")
     if (parameters.problem !== null) return exchange.refuse(parameters.problem)
-    const name = `${site}-${kind}-${period ?? (kind === "themes" ? "all" : "day")}.${format}`
-    const lines = `Content-Disposition: attachment; filename="${name}"\r\n`
-    const rows = () => this.#rows(kind, site, period)
-    if (format === "json") void this.#send(exchange, rows, asJson, "application/json; charset=utf-8", lines)
-    else
-      void this.#send(
-        exchange,
-        rows,
-        (each) => asCsv(each, COLUMNS[kind]),
-        "text/csv; charset=utf-8; header=present",
-        lines,
-      )
+    void this.#send(exchange, {
+      rows: () => this.#rows(kind, site, period),
+      texts: format === "json" ? asJson : (rows) => asCsv(rows, COLUMNS[kind]),
+      type: format === "json" ? JSON_TYPE : "text/csv; charset=utf-8; header=present",
+      fileName: `${site}-${kind}-${period ?? (kind === "themes" ? "all" : "day")}.${format}`,
+    })
   }
 
   /** `GET /visitors/{id}`: every event of a visitor, as a JSON array within the usual envelope. */
@@ -198,8 +197,11 @@ export class Exports {
       yield* asJson(rows)
       yield "}\n"
     }
-    const lines = `Content-Disposition: attachment; filename="visitor-${visitorId}.json"\r\n`
-    const rows = () => this.#queries.exportVisitor(visitorId)
-    void this.#send(exchange, rows, enveloped, "application/json; charset=utf-8", lines)
+    void this.#send(exchange, {
+      rows: () => this.#queries.exportVisitor(visitorId),
+      texts: enveloped,
+      type: JSON_TYPE,
+      fileName: `visitor-${visitorId}.json`,
+    })
   }
 }

@@ -32,7 +32,7 @@ export class RequestHeaders {
 }
 
 /** Whether `Accept-Encoding` takes gzip: named or `*`, and not refused by `q=0`. */
-export const acceptsGzip = (header: string): boolean => {
+const acceptsGzip = (header: string): boolean => {
   if (header === "") return false
   let any = false
   for (const part of header.toLowerCase().split(",")) {

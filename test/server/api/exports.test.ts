@@ -112,6 +112,16 @@ describe("an export", () => {
     )
   })
 
+  test("whose rows cannot even be asked for is answered, and leaves its room to others", async () => {
+    await using running = await serve()
+    running.world.exported = () => {
+      throw new Error("no rows")
+    }
+    for (let i = 0; i < 4; i++) expect((await fetch(`${running.url}${API}/export/visitors`)).status).toBe(500)
+    running.world.exported = null
+    expect((await fetch(`${running.url}${API}/export/visitors`)).status).toBe(200)
+  })
+
   test("of 200,000 rows arrives whole", async () => {
     await using running = await serve()
     running.world.exportRows = 200_000
