@@ -21,7 +21,7 @@ describe("a stop", () => {
   })
 
   test("is promised to operators as it is kept", () => {
-    expect(seconds("docs/operations.md", /ends within (\d+) seconds/) * 1000).toBe(STOP_PROMISE_MS)
+    expect(seconds("docs/operations.md", /exits\s+within\s+(\d+)\s+seconds/) * 1000).toBe(STOP_PROMISE_MS)
   })
 
   test.each([
