@@ -47,11 +47,14 @@ export const deadLetter = (
   reason: string,
 ): Effect.Effect<void, Fenced | StoreError> =>
   Effect.gen(function* () {
-    const { partition, epoch, log, metrics } = owner
-    yield* log
-      .deadLetter(epoch, owner.position, entry, reason)
-      .pipe(Effect.retry({ schedule: whileUnavailable, while: (error) => error._tag === "StoreError" }))
+    const { partition, epoch, log, metrics, mode } = owner
+    const before = mode.now
+    yield* log.deadLetter(epoch, owner.position, entry, reason).pipe(
+      Effect.tapError((error) => (error._tag === "StoreError" ? mode.enter("waiting", error) : Effect.void)),
+      Effect.retry({ schedule: whileUnavailable, while: (error) => error._tag === "StoreError" }),
+    )
     owner.position = entry.id
+    yield* mode.enter(before)
     count(metrics, { kind: "dead-lettered", poison })
     yield* Effect.logError("event dead-lettered").pipe(
       Effect.annotateLogs({ partition, entry: entry.id, kind: poison }),

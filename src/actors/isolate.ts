@@ -46,49 +46,49 @@ export const processBatch = (
     }
   })
 
-/** Commits entries as often and in such parts as {@link verdictOn} says, until each is committed or dead-lettered. */
+/**
+ * Commits entries as often and in such parts as {@link verdictOn} says, until each is committed or dead-lettered; then the
+ * owner is in the mode that it was in before.
+ */
 const settle = (owner: Owner, entries: ReadonlyArray<Decoded>): Effect.Effect<void, Fenced | StoreError> =>
   Effect.gen(function* () {
+    const { metrics, mode } = owner
+    const before = mode.now
     const pause = yield* Schedule.toStepWithSleep(whileUnavailable)
     let attempts = 1
     while (true) {
       const exit = yield* Effect.exit(commit(owner, entries))
-      if (Exit.isSuccess(exit)) return
+      if (Exit.isSuccess(exit)) return yield* mode.enter(before)
       const verdict = verdictOn(exit.cause, { entries: entries.length, attempts })
       switch (verdict.kind) {
         case "stopped":
         case "fenced":
           return yield* Effect.failCause(exit.cause)
         case "wait":
-          yield* storeFailed(owner, verdict.error)
-          // It fails when its schedule has ended, which this one does not.
+          yield* excuse(owner)
+          count(metrics, { kind: "waited", store: verdict.error.store })
+          yield* mode.enter("waiting", verdict.error)
+          // It would fail when its schedule has ended, which this one does not.
           yield* Effect.ignore(pause(verdict.error))
           break
         case "halve": {
+          yield* mode.enter("isolating")
           const half = entries.length >> 1
           yield* settle(owner, entries.slice(0, half))
-          return yield* settle(owner, entries.slice(half))
+          yield* settle(owner, entries.slice(half))
+          return yield* mode.enter(before)
         }
         case "retry":
+          yield* mode.enter("isolating")
           attempts++
           break
         case "dead-letter":
           for (const { streamId: id, payload } of entries)
             yield* deadLetter(owner, { id, payload }, "rejected", verdict.reason)
-          return
+          return yield* mode.enter(before)
       }
     }
   })
-
-/** Says that a store keeps a batch waiting. */
-const storeFailed = (owner: Owner, error: StoreError): Effect.Effect<void, Fenced> =>
-  Effect.gen(function* () {
-    yield* excuse(owner)
-    count(owner.metrics, { kind: "waited", store: error.store })
-    yield* error.unavailable
-      ? Effect.logWarning("a store is away; the batch waits")
-      : Effect.logError("a store refuses every batch; it waits until that is mended")
-  }).pipe(Effect.annotateLogs({ partition: owner.partition, store: error.store, code: error.code }))
 
 /** Takes the noted try back: should this process be stopped while a store keeps it waiting, no entry is to blame. */
 const excuse = (owner: Owner): Effect.Effect<void, Fenced> =>

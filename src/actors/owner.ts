@@ -10,6 +10,7 @@ import type { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import type { RedisConnection } from "../stores/redis.ts"
 import type { PartitionLog, Takeover } from "../stream/partitionLog.ts"
+import type { ActorMode } from "./mode.ts"
 
 export interface PartitionActorOptions {
   readonly partition: number
@@ -27,6 +28,7 @@ export interface PartitionActorOptions {
 /** One owner, from its takeover to its end. */
 export interface Owner extends PartitionActorOptions {
   readonly epoch: number
+  readonly mode: ActorMode
   /** The last id that Postgres had at the takeover. */
   readonly storedUpTo: string
   /** The last id whose effects are in Redis; reading goes on after it. */
@@ -44,6 +46,7 @@ export const whileUnavailable = Schedule.exponential("100 millis", 2).pipe(
 /** Makes the holder of the lease `token` the partition's owner; from here on every earlier owner is fenced off. */
 export const takeOver = (
   options: PartitionActorOptions,
+  mode: ActorMode,
   token: string,
 ): Effect.Effect<{ readonly owner: Owner; readonly takeover: Takeover }, Fenced | StoreError> =>
   Effect.gen(function* () {
@@ -59,5 +62,5 @@ export const takeOver = (
         "Redis has lost figures of this partition; run the rebuild command to restore them from Postgres",
       ).pipe(Effect.annotateLogs({ partition }))
     }
-    return { owner: { ...options, epoch, storedUpTo: lastStreamId, position, noted: null }, takeover }
+    return { owner: { ...options, epoch, mode, storedUpTo: lastStreamId, position, noted: null }, takeover }
   })

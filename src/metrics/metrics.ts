@@ -38,6 +38,10 @@ const STORE_BUCKETS = [0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 
 /** Seconds; from a cached answer to a large export. */
 const REQUEST_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
 
+/** What a running partition actor may be doing; `Mode` in actors/mode.ts. */
+const ACTOR_MODES = ["takeover", "reading", "committing", "waiting", "isolating", "careful"] as const
+export type ActorModeLabel = (typeof ACTOR_MODES)[number]
+
 /** The metrics of one thread. Exact: a counter is raised at one point, after the thing has happened. */
 export class Metrics {
   readonly registry = new Registry()
@@ -73,6 +77,7 @@ export class Metrics {
   readonly batchRetries: Counter<"store">
   readonly actorRestarts: Counter
   readonly partitionsOwned: Gauge
+  readonly actorModes: Gauge<"mode">
   readonly websocketMessages: Counter<"direction">
   readonly websocketDropped: Counter<"reason">
   readonly liveEventsOmitted: Counter
@@ -176,6 +181,10 @@ export class Metrics {
     )
     this.actorRestarts = counter("actor_restarts_total", "Partition actors started again after a failure.")
     this.partitionsOwned = gauge("partitions_owned", "Partitions this node processes.")
+    this.actorModes = gauge("partition_actors", "Partition actors of this node, by what they are doing.", [
+      "mode",
+    ])
+    for (const mode of ACTOR_MODES) this.actorModes.set({ mode }, 0)
     this.websocketMessages = counter("websocket_messages_total", "WebSocket messages.", ["direction"])
     this.websocketDropped = counter("websocket_dropped_total", "WebSocket connections closed or refused.", [
       "reason",

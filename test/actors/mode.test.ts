@@ -1,0 +1,170 @@
+/** An actor's modes: which may follow which, and the way that a real one takes through them. */
+import { randomUUID } from "node:crypto"
+import { Effect, Exit, Fiber, Logger, References } from "effect"
+import { describe, expect, onTestFinished, test, vi } from "vitest"
+import { ActorMode, type Mode } from "../../src/actors/mode.ts"
+import { runPartitionActor } from "../../src/actors/partitionActor.ts"
+import { makeLiveFeed } from "../../src/live/feed.ts"
+import { Metrics } from "../../src/metrics/metrics.ts"
+import { Fenced, StoreError } from "../../src/stores/errors.ts"
+import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
+import { streamKeys } from "../../src/stores/redisKeys.ts"
+import { makePartitionLog } from "../../src/stream/partitionLog.ts"
+import { type Deployment, freshDeployment } from "../support/deployment.ts"
+import { run } from "../support/effects.ts"
+import { eventually, privateRedis } from "../support/index.ts"
+
+/** The shortest way to each mode from the beginning. */
+const WAYS: { readonly [M in Mode]: ReadonlyArray<Mode> } = {
+  takeover: [],
+  reading: ["reading"],
+  committing: ["reading", "committing"],
+  careful: ["reading", "careful"],
+  isolating: ["reading", "committing", "isolating"],
+  waiting: ["reading", "committing", "waiting"],
+  fenced: ["fenced"],
+  ended: ["ended"],
+}
+
+const actorIn = async (mode: Mode): Promise<ActorMode> => {
+  const actor = new ActorMode(0, new Metrics("test_"))
+  for (const each of WAYS[mode]) await run(actor.enter(each))
+  return actor
+}
+
+describe("a mode", () => {
+  test.each([
+    ["takeover", "committing"],
+    ["takeover", "waiting"],
+    ["reading", "takeover"],
+    ["reading", "isolating"],
+    ["committing", "careful"],
+    ["careful", "committing"],
+    ["isolating", "reading"],
+    ["waiting", "reading"],
+    ["fenced", "reading"],
+    ["fenced", "ended"],
+    ["ended", "takeover"],
+  ] as const)("%s is not followed by %s", async (from, to) => {
+    const actor = await actorIn(from)
+    expect(() => Effect.runSync(actor.enter(to))).toThrow(`an actor does not go from ${from} to ${to}`)
+    expect(actor.now).toBe(from)
+  })
+
+  test("is one that every running actor may end from, fenced or not", async () => {
+    for (const from of ["takeover", "reading", "committing", "careful", "isolating", "waiting"] as const)
+      for (const end of ["fenced", "ended"] as const) {
+        const actor = await actorIn(from)
+        await run(actor.enter(end))
+        expect(actor.now).toBe(end)
+      }
+  })
+})
+
+/** Lines that an effect logs, at whatever level. */
+const lines = () => {
+  const said: Array<string> = []
+  const logger = Logger.make(({ logLevel, message }) => {
+    said.push(`${logLevel}: ${String(message)}`)
+  })
+  const hear = <A, E>(effect: Effect.Effect<A, E>) =>
+    effect.pipe(
+      Effect.provide(Logger.layer([logger])),
+      Effect.provideService(References.MinimumLogLevel, "All"),
+    )
+  return { said, hear }
+}
+
+const away = (code: string, unavailable = true) =>
+  new StoreError({ store: "postgres", operation: "write_batch", unavailable, code, message: "Postgres" })
+
+test("the log has one line for a wait, another when the store has another trouble, and none for an ordinary batch", async () => {
+  const { said, hear } = lines()
+  const actor = new ActorMode(0, new Metrics("test_"))
+  const enter = (mode: Mode, error?: StoreError) => run(hear(actor.enter(mode, error)))
+  for (const mode of ["reading", "committing", "reading", "committing"] as const) await enter(mode)
+  expect(said).toEqual([])
+  for (let i = 0; i < 3; i++) await enter("waiting", away("57P01"))
+  for (let i = 0; i < 3; i++) await enter("waiting", away("42P01", false))
+  await enter("committing")
+  expect(said).toEqual([
+    "Warn: a store is unavailable; the partition waits",
+    "Error: a store refuses every batch; the partition waits until that is mended",
+    "Info: the store answers again; the partition goes on",
+  ])
+})
+
+/** Runs the actor of partition 0, and tells the modes that it has entered while it ran. */
+const watchActor = async (each: Deployment) => {
+  const entered = vi.spyOn(each.metrics.actorModes, "inc")
+  const reader = await each.scoped(connectRedis(each.redisSettings, "read", "test"))
+  await run(awaitReady(reader, 5000))
+  await each.redis.set(streamKeys(each.prefix, 0).lease, "token")
+  const live = makeLiveFeed({ prefix: each.prefix, eventsPerSecond: 50, now: Date.now })
+  const log = makePartitionLog({ ...each, partition: 0, reader })
+  const actor = runPartitionActor({ ...each, partition: 0, log, live, now: Date.now }, "token")
+  const fiber = Effect.runFork(Effect.provide(actor, Logger.layer([])))
+  onTestFinished(() => run(Effect.asVoid(Fiber.interrupt(fiber))))
+  return { modes: () => entered.mock.calls.map(([labels]) => Reflect.get(Object(labels), "mode")), fiber }
+}
+
+const payload = (createdAt = Date.now()) =>
+  `[1,"main",null,"${randomUUID()}","page_view",${createdAt},null,null,null]`
+
+/** Beyond what Postgres has a date for. */
+const POISON = payload(Number.MAX_SAFE_INTEGER)
+
+const running = async ({ metrics }: Deployment) =>
+  (await metrics.actorModes.get()).values.reduce((sum, { value }) => sum + value, 0)
+
+describe("an actor goes", () => {
+  test("through isolating when a batch has an event that Postgres cannot take, and back", async () => {
+    const each = await freshDeployment()
+    for (const text of [payload(), POISON, payload()]) await each.appendPayload(0, text)
+    const { modes } = await watchActor(each)
+    await eventually(() =>
+      expect(modes()).toEqual(["takeover", "reading", "committing", "isolating", "committing", "reading"]),
+    )
+    expect(await each.rowCount()).toBe(2)
+  })
+
+  test("through waiting while Postgres refuses everything, and back to the batch", async () => {
+    const each = await freshDeployment()
+    await each.appendPayload(0, payload())
+    await run(each.postgres.query("test", "ALTER TABLE daily_totals RENAME TO gone"))
+    const { modes } = await watchActor(each)
+    await eventually(async () =>
+      expect((await each.metrics.batchRetries.get()).values[0]?.value).toBeGreaterThan(2),
+    )
+    expect(modes()).toEqual(["takeover", "reading", "committing", "waiting"])
+    await run(each.postgres.query("test", "ALTER TABLE gone RENAME TO daily_totals"))
+    await eventually(() => expect(modes().slice(4)).toEqual(["committing", "reading"]))
+    expect(await each.rowCount()).toBe(1)
+  })
+
+  test("carefully when several owners have met the first event, and looks there for the one to blame", async () => {
+    const each = await freshDeployment()
+    for (const text of [payload(), POISON]) await each.appendPayload(0, text)
+    const { events, state } = streamKeys(each.prefix, 0)
+    const [first] = await each.redis.xrange(events, "-", "+", "COUNT", 1)
+    await each.redis.hset(state, { head: first?.[0] ?? "", deliveries: 5 })
+    const { modes } = await watchActor(each)
+    await eventually(() =>
+      expect(modes()).toEqual(["takeover", "reading", "careful", "isolating", "careful", "reading"]),
+    )
+    expect(await each.rowCount()).toBe(1)
+  })
+
+  test("from a read that waited for Redis to its end, fenced", async () => {
+    const store = await privateRedis()
+    const each = await freshDeployment({ redisUrl: store.url })
+    const { modes, fiber } = await watchActor(each)
+    await eventually(() => expect(modes()).toEqual(["takeover", "reading"]))
+    expect(await running(each)).toBe(1)
+    await each.redis.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    const exit = await Effect.runPromise(Fiber.await(fiber))
+    expect(exit).toMatchObject(Exit.fail(expect.any(Fenced)))
+    expect(modes()).toEqual(["takeover", "reading", "waiting"])
+    expect(await running(each)).toBe(0)
+  })
+})
