@@ -4,13 +4,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
-import type { Fenced, StoreError } from "../stores/errors.ts"
 import { compareIds } from "../stream/id.ts"
 import type { Entry, Takeover } from "../stream/partitionLog.ts"
 import { deadLetter } from "./commit.ts"
 import { processBatch } from "./isolate.ts"
 import type { Owner } from "./owner.ts"
-import { isFatal, MAX_ATTEMPTS } from "./verdict.ts"
+import { type CommitError, isFatal, MAX_ATTEMPTS } from "./verdict.ts"
 
 /** Owners that may meet the same first entry before the partition is processed carefully. */
 const CAREFUL_AFTER = 3
@@ -32,7 +31,7 @@ export const processCarefully = (
   owner: Owner,
   entries: ReadonlyArray<Entry>,
   suspects: string,
-): Effect.Effect<void, Fenced | StoreError> => {
+): Effect.Effect<void, CommitError> => {
   const isSuspect = (entry: Entry) => suspects !== "" && compareIds(entry.id, suspects) <= 0
   const singly = entries.filter(isSuspect).map((entry) => [entry])
   const others = entries.slice(singly.length)
@@ -43,7 +42,7 @@ export const processCarefully = (
 }
 
 /** Tries a few entries, or one, that may end the process, noted beforehand for whoever comes then. */
-const tryApart = (owner: Owner, entries: ReadonlyArray<Entry>): Effect.Effect<void, Fenced | StoreError> =>
+const tryApart = (owner: Owner, entries: ReadonlyArray<Entry>): Effect.Effect<void, CommitError> =>
   Effect.gen(function* () {
     const [first] = entries
     const last = entries.at(-1)

@@ -6,16 +6,13 @@ import type { Fenced, StoreError } from "../stores/errors.ts"
 import { type Entry, fencedCall } from "../stream/partitionLog.ts"
 import { count } from "./outcomes.ts"
 import { type Owner, whileUnavailable } from "./owner.ts"
-import type { Poison } from "./verdict.ts"
+import type { CommitError, Poison } from "./verdict.ts"
 
 /**
  * Commits entries that follow the position: Postgres first, then Redis (see partitionActor.ts). Tried again after a
  * failure, it does what is left to do. An interruption waits for its end.
  */
-export const commit = (
-  owner: Owner,
-  entries: ReadonlyArray<BatchEntry>,
-): Effect.Effect<void, Fenced | StoreError> =>
+export const commit = (owner: Owner, entries: ReadonlyArray<BatchEntry>): Effect.Effect<void, CommitError> =>
   Effect.gen(function* () {
     const { prefix, partition, epoch, calendar, metrics } = owner
     const last = entries.at(-1)

@@ -4,12 +4,12 @@ import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import { decodePayload } from "../domain/event.ts"
 import type { BatchEntry } from "../events/write/index.ts"
-import type { Fenced, StoreError } from "../stores/errors.ts"
+import type { Fenced } from "../stores/errors.ts"
 import type { Entry } from "../stream/partitionLog.ts"
 import { commit, deadLetter } from "./commit.ts"
 import { count } from "./outcomes.ts"
 import { type Owner, whileUnavailable } from "./owner.ts"
-import { verdictOn } from "./verdict.ts"
+import { type CommitError, verdictOn } from "./verdict.ts"
 
 /** An entry that was decoded, and what it was decoded from, for a dead letter. */
 interface Decoded extends BatchEntry {
@@ -30,10 +30,7 @@ const decodeUpTo = (
 }
 
 /** Processes entries that follow the owner's position, as they were read. */
-export const processBatch = (
-  owner: Owner,
-  entries: ReadonlyArray<Entry>,
-): Effect.Effect<void, Fenced | StoreError> =>
+export const processBatch = (owner: Owner, entries: ReadonlyArray<Entry>): Effect.Effect<void, CommitError> =>
   Effect.gen(function* () {
     let rest = entries
     while (rest.length > 0) {
@@ -50,7 +47,7 @@ export const processBatch = (
  * Commits entries as often and in such parts as {@link verdictOn} says, until each is committed or dead-lettered; then the
  * owner is in the mode that it was in before.
  */
-const settle = (owner: Owner, entries: ReadonlyArray<Decoded>): Effect.Effect<void, Fenced | StoreError> =>
+const settle = (owner: Owner, entries: ReadonlyArray<Decoded>): Effect.Effect<void, CommitError> =>
   Effect.gen(function* () {
     const { metrics, mode } = owner
     const before = mode.now

@@ -25,12 +25,13 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { Fenced, type StoreError } from "../stores/errors.ts"
+import { Fenced } from "../stores/errors.ts"
 import type { Entry, Takeover } from "../stream/partitionLog.ts"
 import { isSuspicious, processCarefully } from "./careful.ts"
 import { processBatch } from "./isolate.ts"
 import { ActorMode } from "./mode.ts"
 import { type Owner, type PartitionActorOptions, takeOver, whileUnavailable } from "./owner.ts"
+import type { CommitError } from "./verdict.ts"
 
 /** Entries of one batch: beyond about a thousand, Postgres gains nothing and a stop takes longer. */
 export const BATCH_ENTRIES = 1000
@@ -47,7 +48,7 @@ const REST = Duration.millis(50)
 export const runPartitionActor = (
   options: PartitionActorOptions,
   token: string,
-): Effect.Effect<never, Fenced | StoreError> =>
+): Effect.Effect<never, CommitError> =>
   Effect.suspend(() => {
     const mode = new ActorMode(options.partition, options.metrics)
     return takeOver(options, mode, token).pipe(
@@ -57,11 +58,11 @@ export const runPartitionActor = (
   })
 
 /** Whether an actor ended because it does not own its partition any more. */
-const isFenced = (exit: Exit.Exit<never, Fenced | StoreError>): boolean =>
+const isFenced = (exit: Exit.Exit<never, CommitError>): boolean =>
   Exit.isFailure(exit) && Cause.squash(exit.cause) instanceof Fenced
 
 /** Reads and processes, batch by batch. */
-const work = (owner: Owner, takeover: Takeover): Effect.Effect<never, Fenced | StoreError> =>
+const work = (owner: Owner, takeover: Takeover): Effect.Effect<never, CommitError> =>
   Effect.gen(function* () {
     const { mode } = owner
     let suspicious = isSuspicious(takeover)
@@ -79,7 +80,7 @@ const work = (owner: Owner, takeover: Takeover): Effect.Effect<never, Fenced | S
   })
 
 /** The entries after the owner's position, none when none has come for a while; `Fenced` when Redis was unavailable. */
-const readOn = (owner: Owner): Effect.Effect<ReadonlyArray<Entry>, Fenced | StoreError> =>
+const readOn = (owner: Owner): Effect.Effect<ReadonlyArray<Entry>, CommitError> =>
   owner.log.read(owner.position, BATCH_ENTRIES).pipe(
     Effect.catch((error) =>
       error.unavailable

@@ -44,8 +44,11 @@ export interface Tried {
   readonly attempts: number
 }
 
+/** How a commit fails. */
+export type CommitError = Fenced | StoreError
+
 /** What happens to entries whose commit failed with `cause`. */
-export const verdictOn = (cause: Cause.Cause<Fenced | StoreError>, { entries, attempts }: Tried): Verdict => {
+export const verdictOn = (cause: Cause.Cause<CommitError>, { entries, attempts }: Tried): Verdict => {
   if (Cause.hasInterrupts(cause)) return { kind: "stopped" }
   const error = Cause.squash(cause)
   if (error instanceof Fenced) return { kind: "fenced" }
