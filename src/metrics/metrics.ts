@@ -109,7 +109,7 @@ export class Metrics {
         registers,
       })
 
-    this.visitors = counter("visitors_total", "Unique visitors, counted once a site and day.")
+    this.visitors = counter("visitors_total", "Unique visitors, counted once per site and day.")
     this.letters = counter("letters_generated_total", "Letters generated.", ["type"])
     this.events = counter("events_total", "Events counted, by the node that applied them.", ["event_type"])
     this.pageViews = counter("page_views_total", "Page views counted.", ["path"])
@@ -127,20 +127,20 @@ export class Metrics {
 
     this.requestDuration = new SeriesHistogram({
       name: `${prefix}analytics_request_duration_seconds`,
-      help: "Time from a request's headers to the end of its answer.",
+      help: "Time from a request's headers to the end of its response.",
       labelNames: ["endpoint", "method", "status"],
       buckets: REQUEST_BUCKETS,
       registers,
     })
     this.redisDuration = histogram(
       "redis_operation_duration_seconds",
-      "Time of a Redis operation.",
+      "Time for a Redis operation.",
       STORE_BUCKETS,
       ["operation"],
     )
     this.postgresDuration = histogram(
       "database_query_duration_seconds",
-      "Time of a Postgres query or transaction.",
+      "Time for a Postgres query or transaction.",
       STORE_BUCKETS,
       ["query_type"],
     )
@@ -154,18 +154,14 @@ export class Metrics {
     this.backlog = gauge("stream_backlog", "Events waiting in a partition's stream.", ["partition"])
     this.oldestEventAge = gauge(
       "stream_oldest_event_age_seconds",
-      "Age of the oldest event that waits in a partition's stream; 0 when none does.",
+      "Age of the oldest event waiting in a partition's stream; 0 when there is none.",
       ["partition"],
     )
     this.deadLetters = gauge("dead_letters", "Events in a partition's dead-letter stream.", ["partition"])
-    this.batchSize = histogram(
-      "batch_size",
-      "Events of one batch.",
-      [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
-    )
+    this.batchSize = histogram("batch_size", "Events in a batch.", [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000])
     this.batchDuration = histogram(
       "batch_duration_seconds",
-      "Time of one batch, from read to applied.",
+      "Time for a batch, from read to applied.",
       STORE_BUCKETS,
     )
     this.redeliveries = counter("redeliveries_total", "Events met again after a batch was interrupted.")
@@ -174,13 +170,14 @@ export class Metrics {
       "Events not counted because their id had been counted before.",
     )
     this.deadLettered = counter("dead_lettered_total", "Events moved to a dead-letter stream.", ["reason"])
-    this.batchRetries = counter(
-      "batch_retries_total",
-      "Batches tried again because a store did not answer.",
-      ["store"],
+    this.batchRetries = counter("batch_retries_total", "Batches retried because a store was unavailable.", [
+      "store",
+    ])
+    this.actorRestarts = counter(
+      "actor_restarts_total",
+      "Restarts of partition actors, or of their thread, after a failure.",
     )
-    this.actorRestarts = counter("actor_restarts_total", "Partition actors started again after a failure.")
-    this.partitionsOwned = gauge("partitions_owned", "Partitions this node processes.")
+    this.partitionsOwned = gauge("partitions_owned", "Partitions this node owns.")
     this.actorModes = gauge("partition_actors", "Partition actors of this node, by what they are doing.", [
       "mode",
     ])
@@ -191,19 +188,24 @@ export class Metrics {
     ])
     this.liveEventsOmitted = counter(
       "live_events_omitted_total",
-      "Events that a dashboard was told of in sums, on average, because the live feed's budget was spent.",
+      "Events that dashboards, on average, saw only as sums because the live feed's budget was spent.",
     )
     this.compactedChunks = counter(
       "compacted_chunks_total",
       "Small chunks of raw events merged into larger ones.",
     )
-    this.retentionRows = counter("retention_rows_total", "Expired events deleted, by cursor or partition.", [
-      "path",
-    ])
-    this.retentionDuration = gauge("retention_duration_seconds", "Time the last retention run took.")
+    this.retentionRows = counter(
+      "retention_rows_total",
+      "Expired events deleted, in batches (cursor) or with their day table (partition).",
+      ["path"],
+    )
+    this.retentionDuration = gauge(
+      "retention_duration_seconds",
+      "Duration of this node's last retention run.",
+    )
     this.retentionLastSuccess = gauge(
       "retention_last_success_timestamp_seconds",
-      "Unix time at which retention last ended well; 0 before the first.",
+      "Unix time of this node's last successful retention run; 0 before the first.",
     )
   }
 }

@@ -76,7 +76,7 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
 } = {
   INVALID_JSON: {
     status: "400 Bad Request",
-    meaning: "The body, or a line of NDJSON, is empty or no JSON.",
+    meaning: "The body, or a line of NDJSON, is empty or not JSON.",
     error: "The body is not JSON.",
   },
   INVALID_UTF8: {
@@ -86,15 +86,15 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   },
   INVALID_BODY: {
     status: "400 Bad Request",
-    meaning: "An event is not an object, or a batch not an array.",
+    meaning: "An event is not an object, or a batch is not an array.",
   },
   INVALID_EVENT_TYPE: {
     status: "400 Bad Request",
-    meaning: "`event_type` is missing or has other characters.",
+    meaning: "`event_type` is missing or contains other characters.",
   },
   INVALID_EVENT_DATA: {
     status: "400 Bad Request",
-    meaning: "`event_data` is not an object, is too deep, or contains what cannot be stored.",
+    meaning: "`event_data` is not an object, is too deep, or contains something that cannot be stored.",
   },
   EVENT_DATA_TOO_LARGE: {
     status: "400 Bad Request",
@@ -118,15 +118,15 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   },
   TIMESTAMP_OUT_OF_RANGE: {
     status: "400 Bad Request",
-    meaning: `\`timestamp\` is more than ${MAX_AGE_TEXT} back or ${MAX_AHEAD_TEXT} ahead.`,
+    meaning: `\`timestamp\` is more than ${MAX_AGE_TEXT} in the past or ${MAX_AHEAD_TEXT} in the future.`,
   },
   INVALID_VISITOR_ID: {
     status: "400 Bad Request",
-    meaning: "A visitor's id is not a UUID.",
+    meaning: "A visitor id is not a UUID.",
   },
   MISSING_VISITOR: {
     status: "400 Bad Request",
-    meaning: "`REQUIRE_VISITOR` is on and nothing names the visitor.",
+    meaning: "`REQUIRE_VISITOR` is on and nothing identifies the visitor.",
   },
   INVALID_SITE: {
     status: "400 Bad Request",
@@ -138,15 +138,15 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   },
   INVALID_PARAMETER: {
     status: "400 Bad Request",
-    meaning: "A query parameter has a bad value; the message says which and what it should be.",
+    meaning: "A query parameter has an invalid value; the message says which one, and what it should be.",
   },
   INVALID_REQUEST: {
     status: "400 Bad Request",
-    meaning: "The request's framing is ambiguous: contradicting `Content-Length` or `Transfer-Encoding`.",
+    meaning: "The request's framing is ambiguous: contradictory `Content-Length` or `Transfer-Encoding`.",
   },
   INVALID_WRITE_KEY: {
     status: "401 Unauthorized",
-    meaning: "The write key is none of those configured.",
+    meaning: "The write key is not one of those configured.",
     error: "The write key is not one of WRITE_KEYS.",
   },
   UNAUTHORIZED: {
@@ -166,7 +166,7 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   },
   METHOD_NOT_ALLOWED: {
     status: "405 Method Not Allowed",
-    meaning: "The path answers other methods; `Allow` lists them.",
+    meaning: "The path has other methods; `Allow` lists them.",
   },
   BODY_TIMEOUT: {
     status: "408 Request Timeout",
@@ -194,16 +194,16 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   },
   RATE_LIMITED: {
     status: "429 Too Many Requests",
-    meaning: "The address has sent its events of this minute; see `Retry-After`.",
+    meaning: "The address has used up its events for this minute; see `Retry-After`.",
   },
   CONNECTION_LIMIT: {
     status: "429 Too Many Requests",
-    meaning: "The address holds as many WebSocket connections as it may.",
+    meaning: "The address has reached its limit of WebSocket connections.",
     error: "Your address has as many connections as it may.",
   },
   TOO_MANY_CONNECTIONS: {
     status: "503 Service Unavailable",
-    meaning: "The node holds as many WebSocket connections as it may.",
+    meaning: "The node has reached its limit of WebSocket connections.",
     error: "This server has as many connections as it may; try again later.",
   },
   BODIES_FULL: {
@@ -213,11 +213,11 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   },
   TOO_MANY_EXPORTS: {
     status: "503 Service Unavailable",
-    meaning: "The node is sending as many downloads as it may.",
+    meaning: "The node has reached its limit of concurrent downloads.",
   },
   BACKLOG_FULL: {
     status: "503 Service Unavailable",
-    meaning: "The stream of the event's partition holds as many events as it may.",
+    meaning: "The partition of the event has used up its share of `MAX_BACKLOG`.",
     error: "Too many events are waiting to be processed; try again shortly.",
   },
   STREAM_UNAVAILABLE: {
@@ -227,12 +227,12 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   },
   STORE_UNAVAILABLE: {
     status: "503 Service Unavailable",
-    meaning: "The store of a read cannot be reached, or an erasure has to wait.",
+    meaning: "The store needed for a read cannot be reached, or an erasure has to wait.",
     error: "A store does not answer now; try again shortly.",
   },
   NOT_READY: {
     status: "503 Service Unavailable",
-    meaning: "`/ready` says that a part is missing.",
+    meaning: "Something is missing; the `data` of `/ready` says what.",
     error: "Not ready: see data for the part that is missing.",
   },
   SHUTTING_DOWN: {
@@ -242,7 +242,7 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   },
   INTERNAL_ERROR: {
     status: "500 Internal Server Error",
-    meaning: "A fault of the server. It is in its log.",
+    meaning: "A bug in the server. Its log has the details.",
     error: "The request failed for a reason of the server's own.",
   },
 }

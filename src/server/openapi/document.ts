@@ -31,7 +31,7 @@ export interface OpenApiDocument {
 const operationPaths: { readonly [path: string]: PathItem } = {
   "/health": get(
     "health",
-    "The process answers",
+    "The process is alive",
     "operations",
     [],
     json({
@@ -45,10 +45,10 @@ const operationPaths: { readonly [path: string]: PathItem } = {
   "/ready": {
     get: {
       operationId: "ready",
-      summary: "The node can do its work: both stores answer, and the streams have room",
+      summary: "The node is ready: both stores respond, and the streams have room",
       tags: ["operations"],
       responses: {
-        200: { description: "It can.", ...json(enveloped(readiness)) },
+        200: { description: "It is.", ...json(enveloped(readiness)) },
         ...refusals([]),
         503: refusal("503", ["NOT_READY", "SHUTTING_DOWN"], {
           anyOf: [problemOf(["NOT_READY"], readiness), problemOf(["SHUTTING_DOWN"])],
@@ -76,7 +76,7 @@ const livePath = (sites: ReadonlyArray<string>): { readonly [path: string]: Path
       tags: ["live"],
       parameters: [siteOf(sites)],
       responses: {
-        101: { description: "The connection is a WebSocket from here on." },
+        101: { description: "The connection is now a WebSocket." },
         ...refusals(UPGRADE_CODES),
       },
     },
@@ -99,7 +99,7 @@ export const openApiDocument = ({ sites, administration }: OpenApiOptions): Open
   info: {
     title: packageJson.name,
     version: packageJson.version,
-    description: `${packageJson.description}. HEAD works wherever GET does, and OPTIONS everywhere. Any other path is 404 NOT_FOUND.`,
+    description: `${packageJson.description}. HEAD works wherever GET does, and OPTIONS everywhere. Any other path returns 404 NOT_FOUND.`,
     license: { name: packageJson.license, identifier: packageJson.license },
   },
   servers: [{ url: "/" }],

@@ -36,24 +36,27 @@ export const eventSchema = (sites: ReadonlyArray<string>): Schema => ({
     },
     page_url: {
       type: ["string", "null"],
-      description: `A string; cut at ${MAX_URL_LENGTH} UTF-16 code units.`,
+      description: `A string, cut at ${MAX_URL_LENGTH} UTF-16 code units.`,
     },
     referrer: {
       type: ["string", "null"],
-      description: "A string, cut likewise; without it the `Referer` header is taken.",
+      description: "A string, cut at the same length; defaults to the `Referer` header.",
     },
     id: {
       ...nullable(uuid),
-      description: "A UUID, the event's idempotency key: it counts once however often it is sent.",
+      description: "A UUID, the event's idempotency key: the event counts once, however often it is sent.",
     },
     timestamp: {
       anyOf: [matching(ISO_TIMESTAMP), { type: "number" }, { type: "null" }],
-      description: `When it happened: ISO 8601 with \`Z\` or an offset, or unix milliseconds, from ${MAX_AGE_TEXT} ago to ${MAX_AHEAD_TEXT} ahead; without it the time of receipt.`,
+      description: `When it happened: ISO 8601 with \`Z\` or an offset, or unix milliseconds, from ${MAX_AGE_TEXT} ago to ${MAX_AHEAD_TEXT} ahead; defaults to the time of receipt.`,
     },
-    visitor_id: { ...nullable(uuid), description: "A UUID; without it the visitor is found otherwise." },
+    visitor_id: {
+      ...nullable(uuid),
+      description: "A UUID; without it, the visitor is identified by other means.",
+    },
     site: {
       ...nullable({ type: "string", enum: sites }),
-      description: "A declared site; goes before the parameter of the same name.",
+      description: "A declared site; takes precedence over the parameter of the same name.",
     },
   },
 })
@@ -86,14 +89,14 @@ const post = (
         in: "header",
         required: false,
         schema: uuid,
-        description: "The visitor of events that name none.",
+        description: "The visitor of events without a `visitor_id`.",
       },
       {
         name: VISITOR_COOKIE,
         in: "cookie",
         required: false,
         schema: text,
-        description: "The visitor where there is no other, when it is a UUID.",
+        description: "The visitor if there is no other, provided it is a UUID.",
       },
     ],
     security: [{}, { writeKey: [] }, { writeKeyBearer: [] }],
@@ -129,7 +132,7 @@ const batchReport = shape<{ accepted: number; rejected: unknown }>({
 export const ingestionPaths = (base: string, sites: ReadonlyArray<string>) => {
   const event: Schema = { $ref: "#/components/schemas/Event" }
   const batch = array(event, { maxItems: MAX_BATCH_EVENTS })
-  const lines: Schema = { ...text, description: "One event a line." }
+  const lines: Schema = { ...text, description: "One event per line." }
   return {
     [`${base}/event`]: post(
       "sendEvent",
@@ -141,7 +144,7 @@ export const ingestionPaths = (base: string, sites: ReadonlyArray<string>) => {
     ),
     [`${base}/events`]: post(
       "sendEvents",
-      `Up to ${MAX_BATCH_EVENTS.toLocaleString("en")} events and ${MAX_BATCH_BODY_BYTES / KIB / KIB} MiB; valid ones are kept when others are not`,
+      `Up to ${MAX_BATCH_EVENTS.toLocaleString("en")} events and ${MAX_BATCH_BODY_BYTES / KIB / KIB} MiB; valid ones are kept even when others are refused`,
       sites,
       {
         "application/json": batch,

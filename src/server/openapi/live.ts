@@ -83,7 +83,7 @@ export const clientMessage: Schema = {
       properties: {
         type: { enum: [...CHOICES] },
         topics,
-        site: { type: ["string", "null"], description: "A declared site; without it the connection's own." },
+        site: { type: ["string", "null"], description: "A declared site; defaults to the connection's own." },
       },
     },
   ],

@@ -44,8 +44,16 @@ export const range = (name: string, { min, max, fallback }: IntegerRange, descri
 /** `period`; without a fallback all time is meant. */
 export const periodOr = (fallback: "day" | null): Parameter =>
   fallback === null
-    ? query("period", { type: "string", enum: [...PERIODS] }, "The current one; all time without it.")
-    : query("period", { type: "string", enum: [...PERIODS], default: fallback }, "The current one.")
+    ? query(
+        "period",
+        { type: "string", enum: [...PERIODS] },
+        "The current day, week or month. Default: all time.",
+      )
+    : query(
+        "period",
+        { type: "string", enum: [...PERIODS], default: fallback },
+        "The current day, week or month.",
+      )
 
 export const siteOf = (sites: ReadonlyArray<string>): Parameter =>
   query(

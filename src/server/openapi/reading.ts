@@ -25,13 +25,13 @@ export const figurePaths = (
   return {
     [`${base}/sites`]: figure(
       "sites",
-      "The declared sites, the default one first",
+      "The declared sites, default first",
       [site],
       shape<DeclaredSites>({ sites: array(text, { minItems: 1 }), default: text }),
     ),
     [`${base}/realtime`]: figure(
       "realtime",
-      "Today's figures, and who is there now",
+      "Today's figures and the current visitors",
       [site],
       shapes.realtime,
     ),
@@ -39,12 +39,12 @@ export const figurePaths = (
     [`${base}/themes`]: figure(
       "themes",
       "Most viewed themes, ties by name",
-      [site, range("limit", THEMES_LIMIT, "Themes of the answer."), periodOr(null)],
+      [site, range("limit", THEMES_LIMIT, "Number of themes."), periodOr(null)],
       array(shapes.theme, { maxItems: THEMES_LIMIT.max }),
     ),
     [`${base}/letters`]: figure(
       "letters",
-      "Letters, with every day of the period",
+      "Letters, with a row for every day of the period",
       [site, periodOr("day")],
       shapes.letters,
     ),
@@ -53,9 +53,13 @@ export const figurePaths = (
       "Raw events, newest first",
       [
         site,
-        range("limit", TIMELINE_LIMIT, "Events of the answer."),
-        range("offset", TIMELINE_OFFSET, "Events to skip."),
-        query("cursor", matching(CURSOR), "`next_cursor` of an earlier answer; goes before `offset`."),
+        range("limit", TIMELINE_LIMIT, "Number of events."),
+        range("offset", TIMELINE_OFFSET, "Number of events to skip."),
+        query(
+          "cursor",
+          matching(CURSOR),
+          "`next_cursor` of an earlier response; takes precedence over `offset`.",
+        ),
       ],
       array(shapes.timelineEvent, { maxItems: TIMELINE_LIMIT.max }),
       shape<TimelineMeta>({
@@ -70,9 +74,9 @@ export const figurePaths = (
       "Positions of clicks, most clicked first",
       [
         site,
-        query("page_url", text, "One page, exactly as it was sent; without it all pages."),
-        query("page", text, "The same as `page_url`, which goes before it."),
-        range("hours", HEATMAP_HOURS, "Length of the window that ends now."),
+        query("page_url", text, "One page, spelled exactly as it was sent. Default: all pages."),
+        query("page", text, "The same as `page_url`, which takes precedence."),
+        range("hours", HEATMAP_HOURS, "Length of the window, which ends now."),
       ],
       array(shapes.heatmapPoint, { maxItems: MAX_HEATMAP_POINTS }),
       shape<HeatmapMeta>({
@@ -83,8 +87,8 @@ export const figurePaths = (
     ),
     [`${base}/history`]: figure(
       "history",
-      "The last minutes, one by one, oldest first",
-      [site, range("minutes", HISTORY_MINUTES, "Length of the window that ends now.")],
+      "The last minutes, one row per minute, oldest first",
+      [site, range("minutes", HISTORY_MINUTES, "Length of the window, which ends now.")],
       array(shapes.minuteOfHistory, { maxItems: HISTORY_MINUTES.max }),
       shape<HistoryMeta>({
         minutes: { type: "integer", minimum: HISTORY_MINUTES.min, maximum: HISTORY_MINUTES.max },
@@ -93,7 +97,7 @@ export const figurePaths = (
     ),
     [`${base}/yesterday`]: figure(
       "yesterday",
-      "How the day before grew, minute by minute",
+      "How yesterday's totals grew, minute by minute",
       [site],
       shapes.dayCourse,
     ),

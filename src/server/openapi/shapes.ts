@@ -39,7 +39,7 @@ export const stats = shape<Stats>({
   page_views: count,
   letters_generated: count,
   unique_visitors: count,
-  conversion_rate: { ...rate, description: "Letters by unique visitors; 0 without visitors." },
+  conversion_rate: { ...rate, description: "Letters per unique visitor; 0 without visitors." },
 })
 
 export const theme = shape<ThemeViews>({ theme: text, views: count, percentage })
@@ -109,7 +109,7 @@ export const readiness = shape<ReadinessReport>({
   postgres: {
     type: "string",
     enum: ["up", "down", "migrated"],
-    description: "migrated: a newer version has changed the schema; this node only takes events.",
+    description: "migrated: a newer version has changed the schema; this node only accepts events.",
   },
   backlog: { type: ["integer", "null"], minimum: 0 },
   oldest_event_age_seconds: { type: ["number", "null"], minimum: 0 },
