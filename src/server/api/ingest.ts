@@ -2,7 +2,7 @@
  * `POST /event` and `POST /events`: from a request, whose framing the router has checked, to the stream. Synchronous, in
  * one pass; the methods stand in the order of the steps:
  *
- * 1. `#sender`: media type, write key, site, and what the headers say of the visitor
+ * 1. `senderOf` (`sender.ts`): media type, write key, site, and what the headers say of the visitor
  * 2. `#admit`: the rate limit; events of a batch can be counted only after step 3, so before it a batch is refused only
  *    when nothing is left (`#hasSpentItsBudget`)
  * 3. `#body`: size, time, UTF-8
@@ -31,27 +31,24 @@
  * | an `id`                        | taken; the same event sent again counts again                             | open   |
  */
 import type { HttpRequest } from "uWebSockets.js"
-import { decodeEvent, type EventContext, encodePayload, Rejection } from "../../domain/event.ts"
+import { decodeEvent, encodePayload, Rejection } from "../../domain/event.ts"
 import { MAX_BATCH_BODY_BYTES, MAX_EVENT_BODY_BYTES } from "../../domain/limits.ts"
 import { partitionOf } from "../../domain/visitor.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
-import { type Bodies, type BodyFormat, bodyFormat, bodyText, parseJson } from "../http/body.ts"
-import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
+import { type Bodies, bodyText, parseJson } from "../http/body.ts"
+import { limitKey } from "../http/clientAddress.ts"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
-import type { RequestHeaders } from "../http/headers.ts"
 import { appendProblem, Problem } from "../http/problem.ts"
 import type { DropReason, ProblemCode, SilentDrop } from "../http/problemCodes.ts"
-import { Parameters, type Sites } from "../http/query.ts"
 import type { Grant, RateLimit } from "../http/rateLimit.ts"
-import { bearerToken, type Secrets } from "../http/secrets.ts"
 import type { Appender, AppendFailure } from "../services/services.ts"
 import { type BatchItem, batchItems } from "./batchBody.ts"
-import type { VisitorHints, Visitors } from "./visitorOf.ts"
+import { type Sender, type SenderOptions, senderOf } from "./sender.ts"
+import type { Visitors } from "./visitorOf.ts"
 
 const TRACKED = Buffer.from('{"success":true,"message":"Event tracked successfully"}')
 const NO_STORE = { lines: "Cache-Control: no-store\r\n" }
 
-const WRONG_KEY = Problem.of("INVALID_WRITE_KEY", "WWW-Authenticate: Bearer\r\n")
 const NO_DERIVED_VISITOR: AppendFailure = "STREAM_UNAVAILABLE"
 const DO_NOT_TRACK: SilentDrop = "DO_NOT_TRACK"
 
@@ -62,30 +59,13 @@ interface Refused {
   readonly error: string
 }
 
-/** Who sends: read from the headers, since the request is gone when its body arrives. */
-interface Sender extends VisitorHints {
-  readonly context: EventContext
-  readonly format: BodyFormat
-  /** The sender asked not to be tracked, and is not. */
-  readonly untracked: boolean
-  /** A write key lifts the rate limit. */
-  readonly unlimited: boolean
-  readonly contentLength: string
-}
-
-export interface IngestOptions {
+export interface IngestOptions extends SenderOptions {
   readonly appender: Appender
   readonly visitors: Visitors
   readonly bodies: Bodies
-  readonly proxies: TrustedProxies
   readonly rateLimit: RateLimit | null
-  readonly writeKeys: Secrets
-  readonly sites: Sites
   readonly partitions: number
-  readonly respectDnt: boolean
   readonly metrics: Metrics
-  /** Unix milliseconds. */
-  readonly now: () => number
 }
 
 export class Ingest {
@@ -97,7 +77,7 @@ export class Ingest {
 
   /** `POST /event`. */
   event(exchange: Exchange, req: HttpRequest) {
-    const sender = this.#sender(exchange, req, false)
+    const sender = senderOf(exchange, req, "event", this.#options)
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
     if (this.#admit(exchange, sender, 1) === 0) return
     this.#body(exchange, sender, MAX_EVENT_BODY_BYTES, (text) => this.#single(exchange, sender, text))
@@ -105,56 +85,10 @@ export class Ingest {
 
   /** `POST /events`. */
   events(exchange: Exchange, req: HttpRequest) {
-    const sender = this.#sender(exchange, req, true)
+    const sender = senderOf(exchange, req, "batch", this.#options)
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
     if (this.#hasSpentItsBudget(exchange, sender)) return
     this.#body(exchange, sender, MAX_BATCH_BODY_BYTES, (text) => this.#batch(exchange, sender, text))
-  }
-
-  #sender({ res, headers }: Exchange, req: HttpRequest, batch: boolean): Sender | Problem {
-    const { sites, writeKeys, proxies, respectDnt, now } = this.#options
-    const format = bodyFormat(headers, batch)
-    if (format instanceof Problem) return format
-    const unlimited = writeKeys.any ? this.#holdsKey(headers) : false
-    if (unlimited === null) return WRONG_KEY
-    const query = req.getQuery()
-    let site = sites.default
-    if (query) {
-      const parameters = new Parameters(query)
-      site = parameters.site(sites)
-      if (parameters.problem !== null) return parameters.problem
-    }
-    const { referer } = headers
-    const forwarded = proxies.any ? headers.forwardedFor : ""
-    let address: string | null = null
-    return {
-      context: {
-        now: now(),
-        sites: sites.declared,
-        site,
-        referer: referer === "" || referer.includes("\u0000") ? null : referer,
-      },
-      format,
-      untracked: respectDnt && (headers.dnt === "1" || headers.gpc === "1"),
-      unlimited,
-      header: headers.visitorId,
-      cookie: headers.cookie,
-      userAgent: headers.userAgent,
-      contentLength: headers.contentLength,
-      address: () => {
-        address ??= proxies.client(socketAddress(res.getRemoteAddress()), forwarded)
-        return address
-      },
-    }
-  }
-
-  /** Whether the request carries a write key; `null` when it carries a wrong one. */
-  #holdsKey(headers: RequestHeaders): boolean | null {
-    const { writeKey, authorization } = headers
-    if (writeKey === "" && authorization === "") return false
-    const given = writeKey === "" ? bearerToken(authorization) : writeKey
-    if (given === null) return false
-    return this.#options.writeKeys.accepts(given) ? true : null
   }
 
   /** Events of `wanted` that the sender may still send; refuses the request and returns 0 when it may send none. */

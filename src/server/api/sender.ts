@@ -1,0 +1,83 @@
+/** Who sends events, as the request's headers and query say. */
+import type { HttpRequest } from "uWebSockets.js"
+import type { EventContext } from "../../domain/event.ts"
+import { type BodyFormat, bodyFormat } from "../http/body.ts"
+import { socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
+import type { Exchange } from "../http/exchange.ts"
+import type { RequestHeaders } from "../http/headers.ts"
+import { Problem } from "../http/problem.ts"
+import { Parameters, type Sites } from "../http/query.ts"
+import { bearerToken, type Secrets } from "../http/secrets.ts"
+import type { VisitorHints } from "./visitorOf.ts"
+
+const WRONG_KEY = Problem.of("INVALID_WRITE_KEY", "WWW-Authenticate: Bearer\r\n")
+
+/** The sender of a request, kept because the request is gone when its body arrives. */
+export interface Sender extends VisitorHints {
+  readonly context: EventContext
+  readonly format: BodyFormat
+  /** The sender asked not to be tracked, and is not. */
+  readonly untracked: boolean
+  /** A write key lifts the rate limit. */
+  readonly unlimited: boolean
+  readonly contentLength: string
+}
+
+export interface SenderOptions {
+  readonly proxies: TrustedProxies
+  readonly writeKeys: Secrets
+  readonly sites: Sites
+  readonly respectDnt: boolean
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+/** The sender of a request, or why nothing is taken of it. Only a batch may be NDJSON. */
+export const senderOf = (
+  { res, headers }: Exchange,
+  req: HttpRequest,
+  sent: "event" | "batch",
+  { sites, writeKeys, proxies, respectDnt, now }: SenderOptions,
+): Sender | Problem => {
+  const format = bodyFormat(headers, sent === "batch")
+  if (format instanceof Problem) return format
+  const unlimited = writeKeys.any ? holdsKey(headers, writeKeys) : false
+  if (unlimited === null) return WRONG_KEY
+  const query = req.getQuery()
+  let site = sites.default
+  if (query) {
+    const parameters = new Parameters(query)
+    site = parameters.site(sites)
+    if (parameters.problem !== null) return parameters.problem
+  }
+  const { referer } = headers
+  const forwarded = proxies.any ? headers.forwardedFor : ""
+  let address: string | null = null
+  return {
+    context: {
+      now: now(),
+      sites: sites.declared,
+      site,
+      referer: referer === "" || referer.includes("\u0000") ? null : referer,
+    },
+    format,
+    untracked: respectDnt && (headers.dnt === "1" || headers.gpc === "1"),
+    unlimited,
+    header: headers.visitorId,
+    cookie: headers.cookie,
+    userAgent: headers.userAgent,
+    contentLength: headers.contentLength,
+    address: () => {
+      address ??= proxies.client(socketAddress(res.getRemoteAddress()), forwarded)
+      return address
+    },
+  }
+}
+
+/** Whether the request carries a write key; `null` when it carries a wrong one. */
+const holdsKey = ({ writeKey, authorization }: RequestHeaders, writeKeys: Secrets): boolean | null => {
+  if (writeKey === "" && authorization === "") return false
+  const given = writeKey === "" ? bearerToken(authorization) : writeKey
+  if (given === null) return false
+  return writeKeys.accepts(given) ? true : null
+}
