@@ -7,8 +7,6 @@
  */
 
 import type { HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js"
-import { createServer } from "node:net"
-import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
@@ -27,19 +25,15 @@ import { TrustedProxies } from "./http/clientAddress.ts"
 import { Cors } from "./http/cors.ts"
 import { Exchange, Traffic } from "./http/exchange.ts"
 import { RequestHeaders } from "./http/headers.ts"
+import { type ListenError, listen } from "./http/listen.ts"
 import type { Sites } from "./http/query.ts"
 import { RateLimit } from "./http/rateLimit.ts"
 import { Router } from "./http/router.ts"
 import { Secrets } from "./http/secrets.ts"
 import { uws } from "./http/uws.ts"
 import { openApiDocument } from "./openapi/document.ts"
+import type { Runner } from "./services/readCache.ts"
 import type { Services } from "./services/services.ts"
-
-/** The server could not start. The message is one sentence: the setting, its value and what it should be. */
-export class ServerError extends TaggedError("ServerError")<{ readonly message: string }> {}
-
-/** `LIBUS_LISTEN_EXCLUSIVE_PORT`: without it a second server on the same port starts, and takes half of the connections. */
-const EXCLUSIVE_PORT = 1
 
 /** What tests and the embedded set-up change. */
 export interface ServerOptions {
@@ -90,140 +84,149 @@ export interface Server {
   readonly hub: Pick<Hub, "receive">
 }
 
-/** Why a port cannot be listened on, which uWebSockets.js does not say. */
-const listenFailure = (host: string, port: number): Promise<string> =>
-  new Promise((resolve) => {
-    const probe = createServer()
-    probe.once("error", (cause) => {
-      const code = "code" in cause ? String(cause.code) : cause.message
-      resolve(
-        code === "EADDRINUSE"
-          ? `PORT is ${port}: it should be a port that nothing else listens on at ${host}.`
-          : code === "EACCES"
-            ? `PORT is ${port}: it should be a port that this user may listen on.`
-            : `HOST is ${JSON.stringify(host)}: it should be an address of this machine (${code}).`,
-      )
-    })
-    probe.listen({ host, port, exclusive: true }, () =>
-      probe.close(() =>
-        resolve(`PORT is ${port}: it should be a port that nothing else listens on at ${host}.`),
-      ),
-    )
-  })
-
-const listen = (
-  app: TemplatedApp,
-  host: string,
-  port: number,
-): Effect.Effect<us_listen_socket, ServerError> =>
-  Effect.callback<us_listen_socket | null>((resume) => {
-    const listening = (socket: us_listen_socket | false) => resume(Effect.succeed(socket || null))
-    // The library takes host and option together; its types know no such overload.
-    Reflect.apply(app.listen, app, [host, port, EXCLUSIVE_PORT, listening])
-  }).pipe(
-    Effect.flatMap((socket) =>
-      socket === null
-        ? Effect.flatMap(
-            Effect.promise(() => listenFailure(host, port)),
-            (message) => new ServerError({ message }),
-          )
-        : Effect.succeed(socket),
-    ),
-  )
-
 /** Listens and serves until the scope closes; see the file's head for how that ends. */
 export const startServer = (
   config: ServerConfig,
   services: Services,
   metrics: Metrics,
   options: ServerOptions = {},
-): Effect.Effect<Server, ServerError, Scope.Scope> =>
+): Effect.Effect<Server, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
-    const run = yield* FiberSet.makeRuntime<never, unknown, unknown>()
-    const now = options.now ?? Date.now
-    const traffic = new Traffic(metrics, options.onFault ?? (() => {}))
-    const cors = new Cors(config.corsOrigins)
-    const proxies = new TrustedProxies(config.trustedProxies)
-    const sites: Sites = { declared: new Set(config.sites), default: config.sites[0] }
-    const bodies = new Bodies(options.bodyTimeoutMs ?? BODY_TIMEOUT_MS, options.maxWaitingBytes)
-    const ingest = new Ingest({
-      appender: services.appender,
-      visitors: new Visitors(services.visitorKeys, config.requireVisitor),
-      bodies,
-      proxies,
-      rateLimit: config.rateLimitPerMinute === 0 ? null : new RateLimit(config.rateLimitPerMinute),
-      writeKeys: new Secrets([
-        ...config.writeKeys,
-        ...(options.localWriteKey ? [options.localWriteKey] : []),
-      ]),
-      sites,
-      partitions: config.partitions,
-      respectDnt: config.respectDnt,
-      metrics,
-      now,
-    })
-    const serving = config.roles.includes("http")
-    const app = uws.App()
-    const fanOut = new FanOut(app, metrics)
-    const hub = new Hub({
-      sites: config.sites,
-      figures: services.figures,
-      metrics,
-      run,
-      fanOut,
-      eventsPerSecond: config.liveEventsPerSecond,
-      now,
-      heartbeatMs: options.heartbeatMs ?? 5000,
-      updateMs: options.updateMs ?? 1000,
-    })
-    const connections = new Connections({
-      hub,
-      fanOut,
-      metrics,
-      cors,
-      proxies,
-      sites,
-      maxConnections: config.wsMaxConnections,
-      maxConnectionsPerAddress: config.wsMaxConnectionsPerIp,
-      refuse: (res: HttpResponse, problem) =>
-        new Exchange(traffic, res, "websocket", "GET", new RequestHeaders(), "").refuse(problem),
-      now,
-      ...(options.maxBackpressure !== undefined && { maxBackpressure: options.maxBackpressure }),
-    })
-    const routes = apiRoutes({
-      ingest,
+    const shared: Shared = {
+      config,
       services,
-      sites,
-      adminToken: config.adminToken,
-      serving,
-      run,
-      openApiDocument: () =>
-        openApiDocument({ sites: config.sites, administration: config.adminToken !== null }),
-      exportDeadlineMs: options.exportDeadlineMs,
-    })
-    const router = new Router(routes, traffic, cors)
-    const eventRoute = routes.exact.get(EVENT_PATH)
-    if (serving) connections.attach(app)
-    // The hot route goes past the router's lookups.
-    app.post(EVENT_PATH, (res, req) => router.handle(res, req, eventRoute, EVENT_PATH))
-    app.any("/*", router.dispatch)
-
-    const stop = async (socket: us_listen_socket): Promise<void> => {
-      traffic.closing = true
-      uws.us_listen_socket_close(socket)
-      hub.stop()
-      fanOut.stop()
-      bodies.stop()
-      await traffic.whenIdle()
-      await services.appender.drain()
+      metrics,
+      options,
+      run: yield* FiberSet.makeRuntime<never, unknown, unknown>(),
+      now: options.now ?? Date.now,
+      traffic: new Traffic(metrics, options.onFault ?? (() => {})),
+      cors: new Cors(config.corsOrigins),
+      proxies: new TrustedProxies(config.trustedProxies),
+      sites: { declared: new Set(config.sites), default: config.sites[0] },
+      bodies: new Bodies(options.bodyTimeoutMs ?? BODY_TIMEOUT_MS, options.maxWaitingBytes),
     }
+    const app = uws.App()
+    const dashboards = makeDashboards(shared, app)
+    serveRequests(shared, app)
     const socket = yield* Effect.acquireRelease(listen(app, config.host, config.port), (listening) =>
-      Effect.promise(() => stop(listening)).pipe(
-        Effect.timeoutOption(STOP_BUDGET.answers),
-        Effect.andThen(Effect.sync(() => connections.close())),
-        Effect.andThen((closed) => (closed > 0 ? Effect.sleep(STOP_BUDGET.linger) : Effect.void)),
-        Effect.andThen(Effect.sync(() => app.close())),
-      ),
+      stop(shared, app, dashboards, listening),
     )
-    return { port: uws.us_socket_local_port(socket), hub }
+    return { port: uws.us_socket_local_port(socket), hub: dashboards.hub }
   })
+
+/** What the parts of a server share. */
+interface Shared {
+  readonly config: ServerConfig
+  readonly services: Services
+  readonly metrics: Metrics
+  readonly options: ServerOptions
+  readonly run: Runner
+  readonly now: () => number
+  readonly traffic: Traffic
+  readonly cors: Cors
+  readonly proxies: TrustedProxies
+  readonly sites: Sites
+  readonly bodies: Bodies
+}
+
+/** Whether dashboards and events are served, beside what operators ask of any node. */
+const isServing = ({ roles }: ServerConfig): boolean => roles.includes("http")
+
+interface Dashboards {
+  readonly hub: Hub
+  readonly fanOut: FanOut
+  readonly connections: Connections
+}
+
+/** The WebSocket side. */
+const makeDashboards = (shared: Shared, app: TemplatedApp): Dashboards => {
+  const { config, services, metrics, options, run, now, traffic, cors, proxies, sites } = shared
+  const fanOut = new FanOut(app, metrics)
+  const hub = new Hub({
+    sites: config.sites,
+    figures: services.figures,
+    metrics,
+    run,
+    fanOut,
+    eventsPerSecond: config.liveEventsPerSecond,
+    now,
+    heartbeatMs: options.heartbeatMs ?? 5000,
+    updateMs: options.updateMs ?? 1000,
+  })
+  const connections = new Connections({
+    hub,
+    fanOut,
+    metrics,
+    cors,
+    proxies,
+    sites,
+    maxConnections: config.wsMaxConnections,
+    maxConnectionsPerAddress: config.wsMaxConnectionsPerIp,
+    refuse: (res: HttpResponse, problem) =>
+      new Exchange(traffic, res, "websocket", "GET", new RequestHeaders(), "").refuse(problem),
+    now,
+    ...(options.maxBackpressure !== undefined && { maxBackpressure: options.maxBackpressure }),
+  })
+  if (isServing(config)) connections.attach(app)
+  return { hub, fanOut, connections }
+}
+
+const makeIngest = (shared: Shared): Ingest => {
+  const { config, services, metrics, options, now, proxies, sites, bodies } = shared
+  return new Ingest({
+    appender: services.appender,
+    visitors: new Visitors(services.visitorKeys, config.requireVisitor),
+    bodies,
+    proxies,
+    rateLimit: config.rateLimitPerMinute === 0 ? null : new RateLimit(config.rateLimitPerMinute),
+    writeKeys: new Secrets([...config.writeKeys, ...(options.localWriteKey ? [options.localWriteKey] : [])]),
+    sites,
+    partitions: config.partitions,
+    respectDnt: config.respectDnt,
+    metrics,
+    now,
+  })
+}
+
+/** The HTTP side. */
+const serveRequests = (shared: Shared, app: TemplatedApp): void => {
+  const { config, services, options, run, traffic, cors, sites } = shared
+  const routes = apiRoutes({
+    ingest: makeIngest(shared),
+    services,
+    sites,
+    adminToken: config.adminToken,
+    serving: isServing(config),
+    run,
+    openApiDocument: () =>
+      openApiDocument({ sites: config.sites, administration: config.adminToken !== null }),
+    exportDeadlineMs: options.exportDeadlineMs,
+  })
+  const router = new Router(routes, traffic, cors)
+  const eventRoute = routes.exact.get(EVENT_PATH)
+  // The hot route goes past the router's lookups.
+  app.post(EVENT_PATH, (res, req) => router.handle(res, req, eventRoute, EVENT_PATH))
+  app.any("/*", router.dispatch)
+}
+
+/** The steps at the head of the file. */
+const stop = (
+  { traffic, bodies, services }: Shared,
+  app: TemplatedApp,
+  { hub, fanOut, connections }: Dashboards,
+  socket: us_listen_socket,
+): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    traffic.closing = true
+    uws.us_listen_socket_close(socket)
+    hub.stop()
+    fanOut.stop()
+    bodies.stop()
+    await traffic.whenIdle()
+    await services.appender.drain()
+  }).pipe(
+    Effect.timeoutOption(STOP_BUDGET.answers),
+    Effect.andThen(Effect.sync(() => connections.close())),
+    Effect.andThen((closed) => (closed > 0 ? Effect.sleep(STOP_BUDGET.linger) : Effect.void)),
+    Effect.andThen(Effect.sync(() => app.close())),
+  )
