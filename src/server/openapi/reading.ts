@@ -11,98 +11,112 @@ import {
   TIMELINE_LIMIT,
   TIMELINE_OFFSET,
 } from "../api/parameters.ts"
-import { figure, get, json, type PathItem, periodOr, query, range, siteOf } from "./operation.ts"
+import {
+  figure,
+  get,
+  json,
+  type Parameter,
+  type PathItem,
+  periodOr,
+  query,
+  range,
+  siteOf,
+} from "./operation.ts"
 import { ADMIN_CODES, EXPORT_CODES, refusals } from "./problems.ts"
 import { array, count, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"
 import * as shapes from "./shapes.ts"
 
-/** The statistics endpoints. */
-export const figurePaths = (
-  base: string,
-  sites: ReadonlyArray<string>,
-): { readonly [path: string]: PathItem } => {
-  const site = siteOf(sites)
-  return {
-    [`${base}/sites`]: figure(
-      "sites",
-      "The declared sites, default first",
-      [site],
-      shape<DeclaredSites>({ sites: array(text, { minItems: 1 }), default: text }),
-    ),
-    [`${base}/realtime`]: figure(
-      "realtime",
-      "Today's figures and the current visitors",
-      [site],
-      shapes.realtime,
-    ),
-    [`${base}/stats`]: figure("stats", "Figures of a period", [site, periodOr("day")], shapes.stats),
-    [`${base}/themes`]: figure(
-      "themes",
-      "Most viewed themes, ties by name",
-      [site, range("limit", THEMES_LIMIT, "Number of themes."), periodOr(null)],
-      array(shapes.theme, { maxItems: THEMES_LIMIT.max }),
-    ),
-    [`${base}/letters`]: figure(
-      "letters",
-      "Letters, with a row for every day of the period",
-      [site, periodOr("day")],
-      shapes.letters,
-    ),
-    [`${base}/timeline`]: figure(
-      "timeline",
-      "Raw events, newest first",
-      [
-        site,
-        range("limit", TIMELINE_LIMIT, "Number of events."),
-        range("offset", TIMELINE_OFFSET, "Number of events to skip."),
-        query(
-          "cursor",
-          matching(CURSOR),
-          "`next_cursor` of an earlier response; takes precedence over `offset`.",
-        ),
-      ],
-      array(shapes.timelineEvent, { maxItems: TIMELINE_LIMIT.max }),
-      shape<TimelineMeta>({
-        limit: { type: "integer", minimum: TIMELINE_LIMIT.min, maximum: TIMELINE_LIMIT.max },
-        offset: count,
-        count,
-        next_cursor: nullable(matching(CURSOR)),
-      }),
-    ),
-    [`${base}/heatmap`]: figure(
-      "heatmap",
-      "Positions of clicks, most clicked first",
-      [
-        site,
-        query("page_url", text, "One page, spelled exactly as it was sent. Default: all pages."),
-        query("page", text, "The same as `page_url`, which takes precedence."),
-        range("hours", HEATMAP_HOURS, "Length of the window, which ends now."),
-      ],
-      array(shapes.heatmapPoint, { maxItems: MAX_HEATMAP_POINTS }),
-      shape<HeatmapMeta>({
-        page_url: { type: ["string", "null"] },
-        hours: { type: "integer", minimum: HEATMAP_HOURS.min, maximum: HEATMAP_HOURS.max },
-        count,
-      }),
-    ),
-    [`${base}/history`]: figure(
-      "history",
-      "The last minutes, one row per minute, oldest first",
-      [site, range("minutes", HISTORY_MINUTES, "Length of the window, which ends now.")],
-      array(shapes.minuteOfHistory, { maxItems: HISTORY_MINUTES.max }),
-      shape<HistoryMeta>({
-        minutes: { type: "integer", minimum: HISTORY_MINUTES.min, maximum: HISTORY_MINUTES.max },
-        until: instant,
-      }),
-    ),
-    [`${base}/yesterday`]: figure(
-      "yesterday",
-      "How yesterday's totals grew, minute by minute",
-      [site],
-      shapes.dayCourse,
-    ),
-  }
-}
+type Paths = { readonly [path: string]: PathItem }
+
+/** The statistics endpoints: figures, and what is read of the raw events. */
+export const figurePaths = (base: string, sites: ReadonlyArray<string>): Paths => ({
+  ...aggregatePaths(base, siteOf(sites)),
+  ...rawEventPaths(base, siteOf(sites)),
+})
+
+const aggregatePaths = (base: string, site: Parameter): Paths => ({
+  [`${base}/sites`]: figure(
+    "sites",
+    "The declared sites, default first",
+    [site],
+    shape<DeclaredSites>({ sites: array(text, { minItems: 1 }), default: text }),
+  ),
+  [`${base}/realtime`]: figure(
+    "realtime",
+    "Today's figures and the current visitors",
+    [site],
+    shapes.realtime,
+  ),
+  [`${base}/stats`]: figure("stats", "Figures of a period", [site, periodOr("day")], shapes.stats),
+  [`${base}/themes`]: figure(
+    "themes",
+    "Most viewed themes, ties by name",
+    [site, range("limit", THEMES_LIMIT, "Number of themes."), periodOr(null)],
+    array(shapes.theme, { maxItems: THEMES_LIMIT.max }),
+  ),
+  [`${base}/letters`]: figure(
+    "letters",
+    "Letters, with a row for every day of the period",
+    [site, periodOr("day")],
+    shapes.letters,
+  ),
+})
+
+const rawEventPaths = (base: string, site: Parameter): Paths => ({
+  [`${base}/timeline`]: figure(
+    "timeline",
+    "Raw events, newest first",
+    [
+      site,
+      range("limit", TIMELINE_LIMIT, "Number of events."),
+      range("offset", TIMELINE_OFFSET, "Number of events to skip."),
+      query(
+        "cursor",
+        matching(CURSOR),
+        "`next_cursor` of an earlier response; takes precedence over `offset`.",
+      ),
+    ],
+    array(shapes.timelineEvent, { maxItems: TIMELINE_LIMIT.max }),
+    shape<TimelineMeta>({
+      limit: { type: "integer", minimum: TIMELINE_LIMIT.min, maximum: TIMELINE_LIMIT.max },
+      offset: count,
+      count,
+      next_cursor: nullable(matching(CURSOR)),
+    }),
+  ),
+  [`${base}/heatmap`]: figure(
+    "heatmap",
+    "Positions of clicks, most clicked first",
+    [
+      site,
+      query("page_url", text, "One page, spelled exactly as it was sent. Default: all pages."),
+      query("page", text, "The same as `page_url`, which takes precedence."),
+      range("hours", HEATMAP_HOURS, "Length of the window, which ends now."),
+    ],
+    array(shapes.heatmapPoint, { maxItems: MAX_HEATMAP_POINTS }),
+    shape<HeatmapMeta>({
+      page_url: { type: ["string", "null"] },
+      hours: { type: "integer", minimum: HEATMAP_HOURS.min, maximum: HEATMAP_HOURS.max },
+      count,
+    }),
+  ),
+  [`${base}/history`]: figure(
+    "history",
+    "The last minutes, one row per minute, oldest first",
+    [site, range("minutes", HISTORY_MINUTES, "Length of the window, which ends now.")],
+    array(shapes.minuteOfHistory, { maxItems: HISTORY_MINUTES.max }),
+    shape<HistoryMeta>({
+      minutes: { type: "integer", minimum: HISTORY_MINUTES.min, maximum: HISTORY_MINUTES.max },
+      until: instant,
+    }),
+  ),
+  [`${base}/yesterday`]: figure(
+    "yesterday",
+    "How yesterday's totals grew, minute by minute",
+    [site],
+    shapes.dayCourse,
+  ),
+})
 
 const EXPORT_ROWS: { readonly [kind in ExportKind]: Schema } = {
   visitors: shapes.visitorSummary,
@@ -111,10 +125,7 @@ const EXPORT_ROWS: { readonly [kind in ExportKind]: Schema } = {
 }
 
 /** The downloads. */
-export const exportPaths = (
-  base: string,
-  sites: ReadonlyArray<string>,
-): { readonly [path: string]: PathItem } =>
+export const exportPaths = (base: string, sites: ReadonlyArray<string>): Paths =>
   Object.fromEntries(
     EXPORT_KINDS.map((kind) => [
       `${base}/export/${kind}`,
@@ -144,7 +155,7 @@ export const exportPaths = (
   )
 
 /** What is only there with an `ADMIN_TOKEN`. */
-export const administrationPaths = (base: string): { readonly [path: string]: PathItem } => {
+export const administrationPaths = (base: string): Paths => {
   const operation = (operationId: string, summary: string, data: Schema) => ({
     operationId,
     summary,
