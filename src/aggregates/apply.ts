@@ -15,14 +15,14 @@ const applyScript = Script.load(new URL("./lua/apply.lua", import.meta.url))
 
 /** Days for which a period's figures live after it has ended. */
 const LIFETIME_DAYS: { readonly [P in Period]: number } = { day: 90, week: 365, month: 365 }
-/** A period's exact visitors are kept for this long after it has ended: late events may still bring one of them again. */
+/** How long a period's exact visitors are kept after it has ended: late events may still come from one of them. */
 const EXACT_SECONDS = LATE_WINDOW_MS / 1000
 
-/** Where a batch leads a partition: the compare-and-set that makes it apply once. */
+/** How a batch moves the partition's position: the compare-and-set that makes it apply exactly once. */
 export interface Move {
-  /** The id that was applied before. */
+  /** The position before the batch. */
   readonly from: string
-  /** The id of the batch's last entry. */
+  /** The position after it: the id of its last entry. */
   readonly to: string
 }
 
@@ -33,19 +33,19 @@ export interface ApplyRequest {
   /** `null` adds figures without touching the stream. */
   readonly move: Move | null
   readonly totals: BatchTotals
-  /** Published with the figures, so that whoever hears of it finds them; not for a batch that had been applied before. */
+  /** Published with the figures, so that receivers find them. Not published if the batch was already applied. */
   readonly announcement?: LiveMessage | null
   readonly calendar: Calendar
   /** Unix milliseconds. */
   readonly now: number
   /**
-   * Builds figures beside the live ones, below this first part of their keys. Visitors of closed periods are told apart
-   * exactly meanwhile, too.
+   * Builds figures next to the live ones, under keys with this prefix. Meanwhile visitors of closed periods are counted
+   * exactly, too.
    */
   readonly rebuildPrefix?: string
 }
 
-/** Unix seconds at which a period that contains `day` has ended, remembered since every batch asks for the same few. */
+/** Unix seconds at which the period containing `day` ends. Cached, because every batch asks for the same few. */
 class PeriodEnds {
   readonly #known = new WeakMap<Calendar, Map<string, number>>()
 
@@ -67,11 +67,11 @@ class PeriodEnds {
 
 const periodEnds = new PeriodEnds()
 
-/** Unix seconds from which on a period is closed: its exact visitors are not kept any more. */
+/** Unix seconds from which on a period is closed, and its exact visitors are no longer kept. */
 const closesAt = (calendar: Calendar, period: Period, day: Day): number =>
   periodEnds.of(calendar, period, day) + EXACT_SECONDS
 
-/** Whether the period that contains `day` is closed at `now`, unix milliseconds: too late for any event. */
+/** Whether the period containing `day` is closed at `now`, unix milliseconds: no event can be that late. */
 export const isClosed = (calendar: Calendar, period: Period, day: Day, now: number): boolean =>
   closesAt(calendar, period, day) <= now / 1000
 
@@ -104,9 +104,9 @@ const pushDay = (
 }
 
 /**
- * Adds the totals, and moves the partition's position when there is a `move`; all or nothing. Resolves with the number of
- * visitors new to their day, or `null` when this batch had been applied before. Rejects with Redis' error; one that
- * begins with `FENCED` means that another actor owns the partition.
+ * Adds the totals and, given a `move`, moves the partition's position; all or nothing. Resolves with the number of
+ * visitors new to their day, or `null` if this batch was already applied. Rejects with Redis' error; one that begins
+ * with `FENCED` means that another actor owns the partition.
  */
 export const applyTotals = async (redis: RedisConnection, request: ApplyRequest): Promise<number | null> => {
   const { prefix, partition, epoch, move, totals, now } = request
@@ -122,7 +122,7 @@ export const applyTotals = async (redis: RedisConnection, request: ApplyRequest)
     request.announcement?.text ?? "",
   ]
   args.push(totals.days.size)
-  // A visitor is among those of a day, and among those seen last.
+  // A visitor is needed twice: for its days, and for the time it was last seen.
   const fingerprints = new Map<string, number>()
   const fingerprintOf = (visitor: string): number => {
     const known = fingerprints.get(visitor)
@@ -136,7 +136,7 @@ export const applyTotals = async (redis: RedisConnection, request: ApplyRequest)
   for (const [site, seen] of totals.lastSeen) {
     keys.push(figureKeys(request.rebuildPrefix ?? prefix, partition, site).active)
     args.push(seen.size)
-    // A sender's clock that is ahead must not keep a visitor for longer than one that is right.
+    // A sender's clock that is ahead must not keep its visitor current for longer.
     for (const [visitor, at] of seen) args.push(Math.min(at, now), fingerprintOf(visitor))
   }
   const reply = await applyScript.run(redis, keys, args)

@@ -9,18 +9,18 @@ import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { type FigureKeys, figureKeys } from "../stores/redisKeys.ts"
 
-/** The figures of every site. Each call reads; callers that many share put a cache in front. */
+/** The figures of every site. Every call reads from Redis; where many callers ask, put a cache in front. */
 export interface Figures {
   readonly realtime: (site: string) => Effect.Effect<Realtime, StoreError>
   readonly stats: (site: string, period: Period) => Effect.Effect<Stats, StoreError>
-  /** Most viewed first, ties by name; `null` is all time. */
+  /** Most viewed first, ties by name; a `null` period is all time. */
   readonly themes: (
     site: string,
     limit: number,
     period: Period | null,
   ) => Effect.Effect<ReadonlyArray<ThemeViews>, StoreError>
   readonly letters: (site: string, period: Period) => Effect.Effect<Letters, StoreError>
-  /** Every day of the period, zeros included. */
+  /** One row for every day of the period, zeros included. */
   readonly lettersByType: (
     site: string,
     period: Period,
@@ -177,7 +177,7 @@ export const makeFigures = (options: FiguresOptions): Figures => {
   }
 }
 
-/** Unique visitors of one period in one partition, for the snapshot that retention keeps. */
+/** Unique visitors of one period in one partition, for retention to save. */
 export const uniquesOf = (
   options: Pick<FiguresOptions, "redis" | "prefix" | "metrics">,
   site: string,

@@ -1,13 +1,13 @@
-/** What nodes tell each other after a batch was counted: enough for dashboards, bounded however large the batch. */
+/** The delta: what nodes tell each other after a batch. It has what dashboards need, and a bound on its size. */
 import type { JsonObject } from "../domain/event.ts"
 import type { LiveEvent, TypeCounts } from "../domain/frames.ts"
 
 export interface LiveDelta {
-  /** The events that are shown one by one. */
+  /** The events to be shown one by one. */
   readonly events: ReadonlyArray<LiveEvent>
-  /** Those that are not, summed by site and type. */
+  /** The number of other events, by site and type. */
   readonly omitted: { readonly [site: string]: TypeCounts }
-  /** All that were counted, by site. */
+  /** The number of all events counted, by site. */
   readonly counted: { readonly [site: string]: number }
 }
 
@@ -34,7 +34,7 @@ const isLiveEvent = (value: unknown): value is LiveEvent =>
 const isOmitted = (value: unknown): value is { readonly [site: string]: TypeCounts } =>
   isObject(value) && Object.values(value).every(isCounts)
 
-/** Reads a message of the channel; `null` for what no node of this version sent. */
+/** Decodes a message of the channel; `null` if it is not a delta of this version. */
 export const decodeDelta = (message: string): LiveDelta | null => {
   let value: unknown
   try {

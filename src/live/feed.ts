@@ -1,4 +1,4 @@
-/** What every node's dashboards are told of a batch that an actor counts: one message, bounded by the live feed's budget. */
+/** Turns a counted batch into one delta for the dashboards of all nodes, within the live feed's budget. */
 import type { LiveEvent } from "../domain/frames.ts"
 import type { BatchEntry } from "../events/write/index.ts"
 import { liveChannel } from "../stores/redisKeys.ts"
@@ -14,15 +14,15 @@ export interface LiveMessage {
 
 export interface LiveFeed {
   /**
-   * The message that tells of counted events, to be published with their figures; `null` when nothing was counted. It takes
-   * its part of the budget, whatever becomes of it.
+   * The message about counted events, to be published together with their figures; `null` if nothing was counted. It
+   * spends the budget even if it is never published.
    */
   readonly messageOf: (counted: ReadonlyArray<BatchEntry>) => LiveMessage | null
 }
 
 export interface LiveFeedOptions {
   readonly prefix: string
-  /** Single events a second that a dashboard is shown; a node's messages have as many for each group of dashboards. */
+  /** Single events per second shown to a dashboard; a node's messages carry that many for each group of dashboards. */
   readonly eventsPerSecond: number
   /** Unix milliseconds. */
   readonly now: () => number
@@ -36,10 +36,10 @@ export const makeLiveFeed = (options: LiveFeedOptions): LiveFeed => {
     messageOf: (counted) => {
       if (counted.length === 0) return null
       const events: Array<LiveEvent> = []
-      // Without a prototype: senders choose the types, and `constructor` is one.
+      // Without a prototype, because senders choose the types, and may choose `constructor`.
       const omitted: Record<string, Record<string, number>> = Object.create(null)
       const totals: Record<string, number> = Object.create(null)
-      // The latest: what is shown is to be as fresh as can be.
+      // The latest ones, so that what is shown is as fresh as possible.
       const shownFrom = counted.length - budget.take(counted.length)
       counted.forEach(({ event }, i) => {
         totals[event.site] = (totals[event.site] ?? 0) + 1

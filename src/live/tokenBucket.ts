@@ -1,22 +1,22 @@
-/** A budget that refills in steps. */
+/** A token bucket that refills in steps. */
 
 export interface TokenBucketOptions {
-  /** What refills it, tokens a second. */
+  /** The refill rate, tokens per second. */
   readonly perSecond: number
-  /** Tokens that it holds at most, and at first. */
+  /** The most tokens it can hold, and the number it starts with. */
   readonly capacity: number
-  /** Milliseconds of a step. */
+  /** Milliseconds between two refills. */
   readonly stepMs: number
-  /** Milliseconds of the first step that are over already. */
+  /** Milliseconds of the first step that have already passed. */
   readonly aheadMs?: number
-  /** Milliseconds, unix or not: only differences count. */
+  /** Milliseconds since any fixed moment: only differences count. */
   readonly now: () => number
 }
 
 export class TokenBucket {
   readonly #options: TokenBucketOptions
   #tokens: number
-  /** When the last step began. */
+  /** When the current step began. */
   #at: number
 
   constructor(options: TokenBucketOptions) {
@@ -25,7 +25,7 @@ export class TokenBucket {
     this.#at = options.now() - (options.aheadMs ?? 0)
   }
 
-  /** Takes so many tokens, or as many as there are; gives how many. */
+  /** Takes `wanted` tokens, or as many as there are. Returns the number taken. */
   take(wanted: number): number {
     const { perSecond, capacity, stepMs } = this.#options
     const now = this.#options.now()
@@ -34,7 +34,7 @@ export class TokenBucket {
       this.#tokens = Math.min(this.#tokens + (steps * stepMs * perSecond) / 1000, capacity)
       this.#at += steps * stepMs
     } else if (now < this.#at) {
-      // A clock that was set back refills nothing, and the steps keep their moments.
+      // A clock that was set back refills nothing, and the steps keep their phase.
       this.#at -= Math.ceil((this.#at - now) / stepMs) * stepMs
     }
     const taken = Math.min(wanted, Math.floor(this.#tokens))

@@ -1,6 +1,6 @@
 /**
  * Every metric, once: its name, labels and meaning. `docs/metrics.md` lists the same and a test compares them.
- * One registry a thread; a scrape merges them.
+ * Each thread has its own registry; a scrape merges them.
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client"
 import { KNOWN_TYPES } from "../domain/event.ts"
@@ -8,19 +8,19 @@ import { CURRENT_VISITOR_MS } from "../domain/limits.ts"
 import { MINUTE_MS } from "../domain/time.ts"
 import { SeriesHistogram } from "./seriesHistogram.ts"
 
-/** Distinct values kept for a label that visitors choose; what comes later is counted as `other`. */
+/** Distinct values kept for a label whose values visitors choose; later ones are counted as `other`. */
 export const MAX_LABEL_VALUES = 200
 /** Longest label value, in UTF-16 code units; longer ones are counted as `other`. */
 const MAX_LABEL_LENGTH = 200
 
 /**
- * Bounds a label whose values come from outside: the first {@link MAX_LABEL_VALUES} distinct ones are kept, later ones
- * become `other`, so that nobody can grow the scrape without end.
+ * Bounds a label whose values come from outside: the first {@link MAX_LABEL_VALUES} distinct ones are kept and later
+ * ones become `other`, so that nobody can grow the scrape without limit.
  */
 export class BoundedLabel {
   readonly #values: Set<string>
 
-  /** @param known values that are always kept, whatever came before them */
+  /** @param known values that are always kept, however many others came first */
   constructor(known: Iterable<string> = []) {
     this.#values = new Set(known)
   }
@@ -35,14 +35,14 @@ export class BoundedLabel {
 
 /** Seconds; from a fast Redis reply to a stuck store. */
 const STORE_BUCKETS = [0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5]
-/** Seconds; from a cached answer to a large export. */
+/** Seconds; from a cached response to a large export. */
 const REQUEST_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
 
 /** What a running partition actor may be doing; `Mode` in actors/mode.ts. */
 const ACTOR_MODES = ["takeover", "reading", "committing", "waiting", "isolating", "careful"] as const
 export type ActorModeLabel = (typeof ACTOR_MODES)[number]
 
-/** The metrics of one thread. Exact: a counter is raised at one point, after the thing has happened. */
+/** The metrics of one thread. They are exact: each counter is incremented in one place, after the event it counts. */
 export class Metrics {
   readonly registry = new Registry()
   readonly eventTypeLabel = new BoundedLabel(KNOWN_TYPES)

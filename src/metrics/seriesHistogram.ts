@@ -1,16 +1,16 @@
-/** A histogram for what happens at every request. */
+/** A histogram cheap enough to observe every request. */
 import { Histogram, type HistogramConfiguration } from "prom-client"
 
 interface Series<L extends string> {
   readonly labels: { readonly [label in L]: string }
-  /** Observations by bucket, each in the first one that holds it; the last is beyond all bounds. */
+  /** Observations per bucket, each counted only in the first that holds it; the last bucket is beyond all bounds. */
   readonly counts: Array<number>
   sum: number
 }
 
 /**
- * Exports what prom-client's own does. That one builds and hashes the labels at each observation, which takes half a
- * microsecond; this one looks them up, at once when they are those of the observation before.
+ * Exports the same as prom-client's own histogram. That one builds and hashes the labels at each observation, which
+ * takes half a microsecond; this one looks up the series, and keeps the last one at hand.
  */
 export class SeriesHistogram<L extends string> extends Histogram<L> {
   readonly #name: string
@@ -33,7 +33,7 @@ export class SeriesHistogram<L extends string> extends Histogram<L> {
     this.#bounds = configuration.buckets
   }
 
-  /** Observes `value` in the series of `labels`, of which there must be few: a new one is searched among all. */
+  /** Observes `value` in the series of `labels`. There must be few series, because they are searched one by one. */
   record(labels: { readonly [label in L]: string }, value: number): void {
     const last = this.#last
     const series = last !== null && this.#matches(last, labels) ? last : this.#find(labels)

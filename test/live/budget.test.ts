@@ -1,7 +1,7 @@
 import { expect, test } from "vitest"
 import { feedBudget, GROUPS, groupBudget } from "../../src/live/budget.ts"
 
-test("under load each group gets its clumps in its own moment, and a node tells enough for all of them", () => {
+test("under load each group gets its bursts in its own moment, and a node tells enough for all of them", () => {
   const clock = { now: 0 }
   const now = () => clock.now
   const groups = Array.from({ length: GROUPS }, (_, group) => groupBudget(50, group, now))
@@ -11,9 +11,9 @@ test("under load each group gets its clumps in its own moment, and a node tells 
   expect(feed.take(100)).toBe(50)
   for (clock.now = 25; clock.now <= 1000; clock.now += 25) {
     expect(feed.take(100)).toBe(10)
-    const clumps = groups.map((budget) => budget.take(100))
-    expect(clumps.filter((clump) => clump > 0)).toEqual([10])
-    for (const [group, clump] of clumps.entries()) taken[group]?.push(clump)
+    const bursts = groups.map((budget) => budget.take(100))
+    expect(bursts.filter((burst) => burst > 0)).toEqual([10])
+    for (const [group, burst] of bursts.entries()) taken[group]?.push(burst)
   }
-  for (const clumps of taken) expect(clumps.slice(1).reduce((sum, clump) => sum + clump)).toBe(50)
+  for (const bursts of taken) expect(bursts.slice(1).reduce((sum, burst) => sum + burst)).toBe(50)
 })

@@ -1,23 +1,23 @@
 #!lua flags=allow-oom
--- Adds a batch's totals to the figures of one partition and moves the partition on, in one step; or, without a move,
--- adds totals only (the rebuild's way in).
+-- Adds a batch's totals to the figures of one partition and moves its position, in one step. Without a move it only adds
+-- totals, as a rebuild does.
 --
 -- KEYS  state, events, then per day group: totals of day, week and month, all-time themes; then per site: active visitors
 -- ARGV  epoch, applied id before, id of the batch's last entry ('' for no move), first id to keep, group, channel and
 --       message for the dashboards ('' for none), day groups, then per day group:
 --         events, page views, letters, motivation, anti_motivation,
---         3 × (expiry of the figures, 0 when that has passed; expiry of the exact visitors, 0 when they are closed; unix
---         seconds),
+--         3 × (expiry of the figures, 0 if it has passed; expiry of the exact visitors, 0 if the period is closed; both
+--         in unix seconds),
 --         number of themes, (theme, views)…, number of visitors, fingerprint…
 --       then number of sites, time before which visitors are no longer current, and per site:
 --         number of visitors, (last seen, fingerprint)…
--- Gives the number of visitors that are new to their day, or -1 when this batch has been applied before.
+-- Returns the number of visitors new to their day, or -1 if this batch was already applied.
 
 -- A set of integers stays compact (8 bytes a visitor) up to 512 members, Redis' default set-max-intset-entries.
 local BUCKETS = 64
 -- Unique visitors of a partition and period are exact up to here, then estimated: 64 buckets of about 256.
 local MAX_EXACT = 16384
--- Themes come from visitors: what exceeds this many in one sorted set is summed under one name.
+-- Themes are chosen by visitors: beyond this many in one sorted set, further ones are summed under one name.
 local MAX_THEMES = 10000
 local OTHER_THEME = '(other)'
 
@@ -81,9 +81,9 @@ local function membersOf(buckets)
   return all
 end
 
--- Exact while a period is open and small: members of integer sets. After that the HyperLogLog's estimate.
--- Takes the buckets that hold visitors who are new to the day: whom the day has, its week and month have had since then.
--- Gives how many visitors are new to the period, and the buckets that hold some of these; all buckets when nobody can tell.
+-- While a period is open and small, its visitors are counted exactly, in sets of integers; after that by HyperLogLog.
+-- `buckets` holds the visitors new to the day: a visitor the day already has is in its week and month as well.
+-- Returns the number of visitors new to the period, and the buckets with any of them (all buckets if that is unknown).
 local function addVisitors(totals, buckets, expiry, exactExpiry)
   local hll = totals .. ':hll'
   if not next(buckets) then return 0, buckets end
@@ -94,7 +94,7 @@ local function addVisitors(totals, buckets, expiry, exactExpiry)
   if known[2] or exactExpiry == '0' then
     local estimate = redis.call('PFCOUNT', hll)
     redis.call('PFADD', hll, unpack(membersOf(buckets)))
-    -- A difference, so that a closed period's exact count stays the base of what comes late.
+    -- Adds the difference, so that a closed period keeps its exact count as the base for late events.
     after = before + math.max(0, redis.call('PFCOUNT', hll) - estimate)
   else
     after = before
@@ -138,7 +138,7 @@ for _ = 1, tonumber(nextArg()) do
   end
   for i = 1, 3 do
     local period, expiry = totals[i], expiries[2 * i - 1]
-    -- What has expired stays away: written to again, it would come back with a part of its figures and no end.
+    -- Expired figures are not written again: they would come back incomplete, and never expire.
     if expiry ~= '0' then
       addCounts(period, counts, expiry)
       if #themes > 0 then addThemes(period .. ':themes', themes, expiry) end
@@ -162,7 +162,8 @@ if moves then
   redis.call('HSET', state, 'applied', ARGV[3])
   redis.call('XTRIM', events, 'MINID', ARGV[4])
 end
--- Before what may fail: figures that were added are not added again, and neither is their message. Losing it costs a frame.
+-- Before anything that may fail: a batch whose figures are in is not repeated, so its message would be lost. pcall,
+-- because a lost message costs no more than a frame.
 if ARGV[6] ~= '' then redis.pcall('PUBLISH', ARGV[6], ARGV[7]) end
 if moves then redis.call('XGROUP', 'SETID', events, ARGV[5], ARGV[3]) end
 return newVisitors
