@@ -3,7 +3,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Calendar } from "../domain/period.ts"
-import { acquireEpoch } from "../events/write/index.ts"
+import type { SchemaTooNew } from "../events/schema/index.ts"
+import { acquireEpoch, type UnknownPartition } from "../events/write/index.ts"
 import type { LiveFeed } from "../live/feed.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
@@ -43,12 +44,15 @@ export const whileUnavailable = Schedule.exponential("100 millis", 2).pipe(
   Schedule.jittered,
 )
 
+/** How a takeover fails. */
+export type TakeoverError = Fenced | StoreError | UnknownPartition | SchemaTooNew
+
 /** Makes the holder of the lease `token` the partition's owner; from here on every earlier owner is fenced off. */
 export const takeOver = (
   options: PartitionActorOptions,
   mode: ActorMode,
   token: string,
-): Effect.Effect<{ readonly owner: Owner; readonly takeover: Takeover }, Fenced | StoreError> =>
+): Effect.Effect<{ readonly owner: Owner; readonly takeover: Takeover }, TakeoverError> =>
   Effect.gen(function* () {
     const { partition, log, postgres } = options
     const { epoch, lastStreamId } = yield* acquireEpoch(postgres, partition)

@@ -30,7 +30,13 @@ import type { Entry, Takeover } from "../stream/partitionLog.ts"
 import { isSuspicious, processCarefully } from "./careful.ts"
 import { processBatch } from "./isolate.ts"
 import { ActorMode } from "./mode.ts"
-import { type Owner, type PartitionActorOptions, takeOver, whileUnavailable } from "./owner.ts"
+import {
+  type Owner,
+  type PartitionActorOptions,
+  type TakeoverError,
+  takeOver,
+  whileUnavailable,
+} from "./owner.ts"
 import type { CommitError } from "./verdict.ts"
 
 /** Entries of one batch: beyond about a thousand, Postgres gains nothing and a stop takes longer. */
@@ -48,7 +54,7 @@ const REST = Duration.millis(50)
 export const runPartitionActor = (
   options: PartitionActorOptions,
   token: string,
-): Effect.Effect<never, CommitError> =>
+): Effect.Effect<never, TakeoverError | CommitError> =>
   Effect.suspend(() => {
     const mode = new ActorMode(options.partition, options.metrics)
     return takeOver(options, mode, token).pipe(
@@ -58,7 +64,7 @@ export const runPartitionActor = (
   })
 
 /** Whether an actor ended because it does not own its partition any more. */
-const isFenced = (exit: Exit.Exit<never, CommitError>): boolean =>
+const isFenced = (exit: Exit.Exit<never, unknown>): boolean =>
   Exit.isFailure(exit) && Cause.squash(exit.cause) instanceof Fenced
 
 /** Reads and processes, batch by batch. */

@@ -8,8 +8,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import type * as Scope from "effect/Scope"
-import { SCHEMA_TOO_NEW } from "../events/schema/index.ts"
-import { Fenced, StoreError } from "../stores/errors.ts"
+import { SchemaTooNew } from "../events/schema/index.ts"
+import { Fenced } from "../stores/errors.ts"
 import { awaitReady, connectRedis, type RedisConnection, type RedisSettings } from "../stores/redis.ts"
 import { makePartitionLog } from "../stream/partitionLog.ts"
 import type { PartitionActorOptions } from "./owner.ts"
@@ -97,8 +97,7 @@ const ownPartition = (
     Effect.catchCause((cause) => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.void
       const error = Cause.squash(cause)
-      if (error instanceof StoreError && error.code === SCHEMA_TOO_NEW)
-        return Effect.asVoid(Deferred.succeed(outdated, error.message))
+      if (error instanceof SchemaTooNew) return Effect.asVoid(Deferred.succeed(outdated, error.message))
       const fenced = error instanceof Fenced
       if (!fenced) options.metrics.actorRestarts.inc()
       const reason = error instanceof Error ? error.message : String(error)

@@ -16,8 +16,9 @@
  * {@link isFatal}).
  */
 import * as Cause from "effect/Cause"
-import { Fenced, StoreError } from "../stores/errors.ts"
-import { NO_CODE } from "../stores/postgres.ts"
+import type { UnstorableEvent } from "../events/chunks/index.ts"
+import { DEFECT, Fenced, StoreError } from "../stores/errors.ts"
+import { meaningOf } from "../stores/sqlstate.ts"
 
 /** Attempts at an entry alone before it is dead-lettered. */
 export const MAX_ATTEMPTS = 3
@@ -45,7 +46,7 @@ export interface Tried {
 }
 
 /** How a commit fails. */
-export type CommitError = Fenced | StoreError
+export type CommitError = Fenced | StoreError | UnstorableEvent
 
 /** What happens to entries whose commit failed with `cause`. */
 export const verdictOn = (cause: Cause.Cause<CommitError>, { entries, attempts }: Tried): Verdict => {
@@ -59,13 +60,11 @@ export const verdictOn = (cause: Cause.Cause<CommitError>, { entries, attempts }
 }
 
 /**
- * Whether Postgres refused a batch because of what is in it: data exceptions (class 22), constraints (23), limits (54), or
- * our own code stumbling over an event. Anything else, be it a missing grant or table, lies in no event.
+ * Whether Postgres refused a batch because of what is in it, or our own code stumbled over an event. Anything else, be it a
+ * missing grant or table, lies in no event.
  */
-const liesInAnEvent = (error: StoreError): boolean =>
-  error.store === "postgres" &&
-  !error.unavailable &&
-  (/^(22|23|54)/.test(error.code) || error.code === NO_CODE)
+const liesInAnEvent = ({ store, code }: StoreError): boolean =>
+  store === "postgres" && (meaningOf(code) === "event" || code === DEFECT)
 
 const reasonOf = (error: unknown): string => {
   if (error instanceof StoreError) return `${error.code}: ${error.message}`

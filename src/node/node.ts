@@ -17,6 +17,7 @@ import { eraseVisitor } from "../privacy/erase.ts"
 import { syncLog } from "../runtime/logging.ts"
 import { type Server, startServer } from "../server/server.ts"
 import type { Services } from "../server/services/services.ts"
+import { StoreError } from "../stores/errors.ts"
 import { makePostgres } from "../stores/postgres.ts"
 import { awaitReady, connectRedis } from "../stores/redis.ts"
 import { liveChannel } from "../stores/redisKeys.ts"
@@ -152,14 +153,18 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
     const server = yield* startServer(config, services, metrics, {
       localWriteKey: opened.localWriteKey,
       onFault: (cause) =>
-        log("a request failed for a reason that is not the client's", {
-          error: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause),
-        }),
+        log("a request failed for a reason that is not the client's", { error: stackOf(cause) }),
     }).pipe(Scope.provide(together))
     yield* followLiveEvents(connected, config.redisKeyPrefix, server)
     const running: RunningNode = { port: server.port, stores: opened }
     return running
   })
+
+/** Where a fault comes from: what was thrown within a store's call, if that is what has failed. */
+const stackOf = (fault: unknown): string => {
+  const thrown = fault instanceof StoreError ? (fault.cause ?? fault) : fault
+  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
+}
 
 /** Thousands of refusals a second say nothing that one does not. */
 const atMostOnceASecond = (log: (reason: string) => void) => {

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"
 import type { ReadinessReport } from "../domain/answers.ts"
-import { requireKnownSchema, SCHEMA_TOO_NEW } from "../events/schema/index.ts"
+import { requireKnownSchema } from "../events/schema/index.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import type { PartitionBacklog, readBacklog } from "../stream/backlog.ts"
 
@@ -10,9 +10,7 @@ import type { PartitionBacklog, readBacklog } from "../stream/backlog.ts"
 const schemaState = (postgres: Postgres) =>
   requireKnownSchema(postgres, "ping").pipe(
     Effect.as("up" as const),
-    Effect.catch((error) =>
-      error.code === SCHEMA_TOO_NEW ? Effect.succeed("migrated" as const) : Effect.fail(error),
-    ),
+    Effect.catchTag("SchemaTooNew", () => Effect.succeed("migrated" as const)),
   )
 
 /** Whether this node can do its work: both stores answer, and the streams have room. */

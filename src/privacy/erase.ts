@@ -1,4 +1,5 @@
 /** Erasure of a visitor wherever it may be: waiting in a stream, dead-lettered, in Postgres, among the current visitors. */
+import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import { decodePayload } from "../domain/event.ts"
 import { openDays } from "../domain/lateWindow.ts"
@@ -7,7 +8,7 @@ import { fingerprint, partitionOf } from "../domain/visitor.ts"
 import { eraseVisitor as eraseRows } from "../events/read/index.ts"
 import { requireKnownSchema } from "../events/schema/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import { StoreError } from "../stores/errors.ts"
+import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall, rewriteAppendOnlyFile } from "../stores/redis.ts"
 import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
@@ -30,12 +31,14 @@ export interface EraseOptions {
   readonly now: () => number
 }
 
+/** An erasure cannot be done now; asked for again, it can. */
+export class ErasureMustWait extends TaggedError("ErasureMustWait")<{ readonly message: string }> {}
+
 /** Fails when what is waited for takes too long. */
-const orTryAgain = (store: "postgres" | "redis", code: string, message: string) =>
+const orTryAgain = (message: string) =>
   Effect.timeoutOrElse({
     duration: PATIENCE_MS,
-    orElse: () =>
-      Effect.fail(new StoreError({ store, operation: "erase_visitor", unavailable: true, code, message })),
+    orElse: () => Effect.fail(new ErasureMustWait({ message })),
   })
 
 /** Waits until the actors have passed everything that was acknowledged for the partition up to now. */
@@ -51,7 +54,7 @@ const awaitProcessed = ({ redis, prefix, metrics }: EraseOptions, partition: num
       if (compareIds(applied ?? ZERO_ID, last) >= 0) return
       yield* Effect.sleep("25 millis")
     }
-  }).pipe(orTryAgain("postgres", "BACKLOG", "events of the visitor may still wait to be stored"))
+  }).pipe(orTryAgain("events of the visitor may still wait to be stored"))
 
 /** Takes a visitor out of every set that could be asked for it; the counts that it went into stay. */
 const forget = async (
@@ -87,20 +90,23 @@ const forgetWhileNotRebuilt = (options: EraseOptions, partition: number, visitor
       yield* redisCall(options.metrics, "erase", () => forget(options, partition, visitor))
       if (!(yield* isBeingRebuilt({ ...options, partition }))) return
     }
-  }).pipe(orTryAgain("redis", "REBUILD", "the figures of the visitor's partition are being rebuilt"))
+  }).pipe(orTryAgain("the figures of the visitor's partition are being rebuilt"))
 
 /**
- * Erases every raw event of a visitor, of all sites; counts stay, they name nobody. Fails (try again) while events of the
- * visitor's partition wait that were acknowledged before, or its figures are being rebuilt.
+ * Erases every raw event of a visitor, of all sites; counts stay, they name nobody. Has to wait while
+ * events of the visitor's partition wait that were acknowledged before, or its figures are being rebuilt, or where a newer version
+ * has migrated the schema, whose nodes can do it.
  */
 export const eraseVisitor = (
   options: EraseOptions,
   visitorId: string,
-): Effect.Effect<{ readonly deleted: number }, StoreError> =>
+): Effect.Effect<{ readonly deleted: number }, StoreError | ErasureMustWait> =>
   Effect.gen(function* () {
     const { redis, postgres, partitions, metrics } = options
     const partition = partitionOf(visitorId, partitions)
-    yield* requireKnownSchema(postgres, "erase_visitor")
+    yield* requireKnownSchema(postgres, "erase_visitor").pipe(
+      Effect.catchTag("SchemaTooNew", ({ message }) => new ErasureMustWait({ message })),
+    )
     yield* awaitProcessed(options, partition)
     const { deleted } = yield* eraseRows(postgres, visitorId)
     const letters = yield* listDeadLetters(options, Number.MAX_SAFE_INTEGER)

@@ -11,16 +11,17 @@
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { Cluster } from "ioredis"
 import { applyTotals, isClosed } from "../aggregates/apply.ts"
 import { type DayTotals, emptyDay } from "../domain/aggregation.ts"
 import { decodePayload } from "../domain/event.ts"
 import { type Calendar, type Day, PERIODS, periodBounds, periodKey } from "../domain/period.ts"
-import { acquireEpoch, type BatchEntry, writeBatch } from "../events/write/index.ts"
+import type { UnstorableEvent } from "../events/chunks/index.ts"
+import type { SchemaTooNew } from "../events/schema/index.ts"
+import { acquireEpoch, type BatchEntry, type UnknownPartition, writeBatch } from "../events/write/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
-import { type RedisConnection, redisCall } from "../stores/redis.ts"
+import { mastersOf, type RedisConnection, redisCall } from "../stores/redis.ts"
 import { figureKeys, GROUP, streamKeys } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
 import { compareIds, nextId } from "../stream/id.ts"
@@ -55,9 +56,8 @@ export interface RebuildOptions {
 
 /** Every key that a pattern matches, on every node of a cluster. */
 const scan = async (redis: RedisConnection, pattern: string): Promise<ReadonlyArray<string>> => {
-  const isCluster = (connection: RedisConnection): connection is Cluster => connection.isCluster
   const keys: Array<string> = []
-  for (const node of isCluster(redis) ? redis.nodes("master") : [redis]) {
+  for (const node of mastersOf(redis)) {
     for await (const page of node.scanStream({ match: pattern, count: 1000 })) {
       if (Array.isArray(page)) keys.push(...page.map(String))
     }
@@ -203,7 +203,9 @@ const catchUp = (options: RebuildOptions, epoch: number, applied: string, lastSt
  * Rebuilds one partition. Gives the number of days counted. Fails with `Fenced` when another actor or rebuild takes the
  * partition over meanwhile; nothing has changed then.
  */
-export const rebuildPartition = (options: RebuildOptions): Effect.Effect<number, StoreError | Fenced> =>
+export const rebuildPartition = (
+  options: RebuildOptions,
+): Effect.Effect<number, StoreError | Fenced | UnknownPartition | SchemaTooNew | UnstorableEvent> =>
   Effect.gen(function* () {
     const { redis, postgres, prefix, partition, partitions, calendar, metrics, log, now } = options
     const token = `${REBUILD_TOKEN}${randomUUID()}`

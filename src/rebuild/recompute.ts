@@ -9,9 +9,8 @@ import { within } from "../events/chunks/index.ts"
 import { INSERT_STREAM_PARTITIONS } from "../events/schema/index.ts"
 import { addTotals, toTotalRows } from "../events/totals/index.ts"
 import type { StoreError } from "../stores/errors.ts"
-import type { Postgres } from "../stores/postgres.ts"
-import { openSession, type Session } from "../stores/session.ts"
-import { boundsOf, KEEP_TABLES, rawCompleteSince, rawDays, readAll } from "./source.ts"
+import type { Postgres, Session } from "../stores/postgres.ts"
+import { BATCH_ROWS, boundsOf, KEEP_TABLES, rawCompleteSince, rawDays } from "./source.ts"
 
 /** Stops every batch until the end of the transaction, and those of earlier owners for good. */
 const FENCE_ALL = "UPDATE stream_partitions SET epoch = epoch + 1"
@@ -79,7 +78,7 @@ export const recomputeDailyTotals = (
 ): Effect.Effect<{ readonly events: number }, StoreError> =>
   Effect.gen(function* () {
     const calendar = new Calendar(timeZone)
-    const writer = yield* openSession(postgres, "recompute")
+    const writer = yield* postgres.session("recompute")
     const transaction = yield* writer.begin()
     yield* writer.query("SET LOCAL statement_timeout = 0")
     yield* writer.query("SET LOCAL idle_in_transaction_session_timeout = 0")
@@ -91,7 +90,7 @@ export const recomputeDailyTotals = (
     yield* writer.query(INSERT_STREAM_PARTITIONS, [partitions])
 
     // After the fence, so that the snapshot has everything that was written before it.
-    const reader = yield* openSession(postgres, "recompute")
+    const reader = yield* postgres.session("recompute")
     yield* reader.begin("ISOLATION LEVEL REPEATABLE READ")
     yield* reader.query("SET LOCAL statement_timeout = 0")
     yield* reader.query(KEEP_TABLES)
@@ -108,14 +107,14 @@ export const recomputeDailyTotals = (
     for (const day of yield* rawDays(reader, calendar)) {
       if (day < completeSince) continue
       yield* Stream.runForEach(
-        readAll<CountedRow>(reader, SELECT_EVENTS, boundsOf(calendar, day)),
+        reader.stream<CountedRow>(SELECT_EVENTS, boundsOf(calendar, day), BATCH_ROWS),
         (rows) => {
           events += rows.length
           return add(writer, rows.map(toEvent), { calendar, partitions, siteIds })
         },
       )
     }
-    yield* Effect.uninterruptible(transaction.commit)
+    yield* transaction.commit
     return { events }
   }).pipe(Effect.scoped)
 

@@ -9,8 +9,7 @@ import { partitionOf } from "../domain/visitor.ts"
 import { within } from "../events/chunks/index.ts"
 import { type StoredTotal, toDayTotals } from "../events/totals/index.ts"
 import type { StoreError } from "../stores/errors.ts"
-import type { Postgres } from "../stores/postgres.ts"
-import { openSession, type Session } from "../stores/session.ts"
+import type { Postgres, Session } from "../stores/postgres.ts"
 
 /** A visitor with an event on a day. */
 export interface VisitorDay {
@@ -55,7 +54,7 @@ export interface RebuildSourceOptions {
 }
 
 /** Rows of a cursor's batch. */
-const BATCH_ROWS = 10_000
+export const BATCH_ROWS = 10_000
 
 /** Keeps retention from dropping a day while it is read; being no query, it comes before the snapshot. */
 export const KEEP_TABLES = "LOCK TABLE event_chunks IN ACCESS SHARE MODE"
@@ -140,7 +139,7 @@ export const openRebuildSource = Effect.fnUntraced(function* (
   { partition, partitions, calendar, now }: RebuildSourceOptions,
 ): Effect.fn.Return<RebuildSource, StoreError, Scope.Scope> {
   const isOurs = (visitorId: string) => partitionOf(visitorId, partitions) === partition
-  const session = yield* openSession(postgres, "rebuild")
+  const session = yield* postgres.session("rebuild")
   yield* session.begin("ISOLATION LEVEL REPEATABLE READ")
   yield* session.query("SET LOCAL statement_timeout = 0")
   yield* session.query(KEEP_TABLES)
@@ -159,13 +158,15 @@ export const openRebuildSource = Effect.fnUntraced(function* (
   const days = yield* rawDays(session, calendar)
 
   const visitorsOf = (day: Day): Stream.Stream<ReadonlyArray<VisitorDay>, StoreError> =>
-    readAll<{ site: string; visitor_id: string }>(session, SELECT_VISITORS, boundsOf(calendar, day)).pipe(
-      Stream.map((rows) =>
-        rows
-          .filter((row) => isOurs(row.visitor_id))
-          .map((row) => ({ site: row.site, day, visitorId: row.visitor_id })),
-      ),
-    )
+    session
+      .stream<{ site: string; visitor_id: string }>(SELECT_VISITORS, boundsOf(calendar, day), BATCH_ROWS)
+      .pipe(
+        Stream.map((rows) =>
+          rows
+            .filter((row) => isOurs(row.visitor_id))
+            .map((row) => ({ site: row.site, day, visitorId: row.visitor_id })),
+        ),
+      )
 
   return {
     lastStreamId: progress.rows[0]?.last_stream_id ?? "0-0",
@@ -182,17 +183,3 @@ export const openRebuildSource = Effect.fnUntraced(function* (
       .map((row) => ({ site: row.site, visitorId: row.visitor_id, lastSeen: row.last_seen.getTime() })),
   }
 })
-
-/** A statement's rows on a session that is open already. */
-export const readAll = <Row extends Record<string, unknown>>(
-  session: Session,
-  statement: string,
-  values: ReadonlyArray<unknown>,
-): Stream.Stream<ReadonlyArray<Row>, StoreError> =>
-  Stream.unwrap(
-    Effect.map(session.cursor<Row>(statement, values, BATCH_ROWS), (read) =>
-      Stream.unfold(undefined, () =>
-        Effect.map(read, (rows) => (rows.length === 0 ? undefined : ([rows, undefined] as const))),
-      ),
-    ),
-  )

@@ -1,67 +1,20 @@
-/** The Postgres connection pool, its errors and its timing. */
+/** The Postgres connection pool, the ways it is used, and their timing. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import pg from "pg"
 import { STOP_BUDGET } from "../config/stopBudget.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import { StoreError } from "./errors.ts"
+import type { StoreError } from "./errors.ts"
+import { postgresError } from "./postgresError.ts"
+import { openSession, runTransaction, type Session, type Sql } from "./session.ts"
 
-/**
- * SQLSTATE classes and codes after which the same statement may succeed later
- * (https://www.postgresql.org/docs/current/errcodes-appendix.html).
- */
-const UNAVAILABLE_CLASSES = new Set([
-  "08", // connection exception
-  "25", // invalid transaction state: read-only after a failover, or a transaction the server gave up
-  "40", // transaction rollback: serialization failure, deadlock
-  "53", // insufficient resources: disk full, out of memory, too many connections
-  "57", // operator intervention: shutdown, crash, statement timeout
-  "58", // system error: I/O
-])
-const UNAVAILABLE_CODES = new Set(["55P03", "55006", "XX000", "XX001", "XX002", "28P01", "28000", "3D000"])
-
-const SQLSTATE = /^[0-9A-Z]{5}$/
-
-/** Stands for the SQLSTATE of what was thrown on our side. */
-export const NO_CODE = "UNKNOWN"
-
-/** Our own mistakes, which no waiting mends. */
-const isDefect = (cause: unknown): boolean =>
-  cause instanceof TypeError || cause instanceof RangeError || cause instanceof SyntaxError
-
-const text = (value: unknown): string | null => (typeof value === "string" ? value : null)
+export type { Session, Sql } from "./session.ts"
 
 /** What a reply may take beyond the time after which the server itself ends the statement, milliseconds. */
 const REPLY_GRACE_MS = 2000
 
-/** What the driver threw, as a {@link StoreError}. Errors without an SQLSTATE are the connection's. */
-export const postgresError = (operation: string, cause: unknown): StoreError => {
-  const error: { readonly code?: unknown; readonly message?: unknown } =
-    typeof cause === "object" && cause !== null ? cause : {}
-  const code = text(error.code) ?? NO_CODE
-  const fromServer = cause instanceof pg.DatabaseError || SQLSTATE.test(code)
-  return new StoreError({
-    store: "postgres",
-    operation,
-    unavailable:
-      (!fromServer && !isDefect(cause)) ||
-      UNAVAILABLE_CLASSES.has(code.slice(0, 2)) ||
-      UNAVAILABLE_CODES.has(code),
-    code,
-    message: `Postgres: ${text(error.message) || code}`,
-  })
-}
-
-/** Statements of one connection; a transaction's body gets one of these. */
-export interface Sql {
-  /** Rows are what the statement selects; decode them where their shape is not the statement's own. */
-  readonly query: <Row extends pg.QueryResultRow>(
-    statement: string | pg.QueryConfig,
-    values?: ReadonlyArray<unknown>,
-  ) => Promise<pg.QueryResult<Row>>
-}
-
-/** The pool with the ways the project uses it. Every call is timed under its `queryType`. */
+/** The pool with the ways the project uses it. Statements and transactions are timed under their `queryType`. */
 export interface Postgres {
   readonly pool: pg.Pool
   /** One statement, as text with `values`, or with its own values; one with a name is prepared once a connection. */
@@ -70,15 +23,26 @@ export interface Postgres {
     statement: string | pg.QueryConfig,
     values?: ReadonlyArray<unknown>,
   ) => Effect.Effect<ReadonlyArray<Row>, StoreError>
-  /**
-   * Runs `body` between BEGIN and COMMIT on one connection; rolls back when it throws. What it throws becomes a
-   * {@link StoreError} unless `rethrow` keeps it.
-   */
-  readonly transaction: <A, E = never>(
+  /** Runs `body` between BEGIN and COMMIT on one connection; rolls back when it fails or is interrupted. */
+  readonly transaction: <A, E>(
     queryType: string,
-    body: (sql: Sql) => Promise<A>,
-    rethrow?: (cause: unknown) => E | null,
-  ) => Effect.Effect<A, StoreError | E>
+    body: (sql: Sql) => Effect.Effect<A, E>,
+  ) => Effect.Effect<A, E | StoreError>
+  /**
+   * A connection until the scope closes. One that broke, or is still at work then although nobody waits for it any more, is ended,
+   * on the server too.
+   */
+  readonly session: (operation: string) => Effect.Effect<Session, StoreError, Scope.Scope>
+  /**
+   * Streams a query's rows in batches of up to `size` (1,000), from one snapshot and without a limit on its time. The connection
+   * is given back when the stream ends, fails, is interrupted, or is not wanted any further.
+   */
+  readonly stream: <Row extends pg.QueryResultRow>(
+    operation: string,
+    statement: string,
+    values: ReadonlyArray<unknown>,
+    size?: number,
+  ) => Stream.Stream<ReadonlyArray<Row>, StoreError>
 }
 
 export interface PostgresOptions {
@@ -87,27 +51,41 @@ export interface PostgresOptions {
   readonly max: number
   /** Names the connections for the operator, in `pg_stat_activity`. */
   readonly name: string
-  /** Ends a statement after so many milliseconds; 0 for none. */
+  /** Ends a statement after this many milliseconds; 0 for none. */
   readonly statementTimeoutMs: number
   /**
-   * Breaks the connection of a transaction that has not ended after so many milliseconds: a server that is cut off ends
+   * Breaks the connection of a transaction that has not ended after this many milliseconds: a server that is cut off ends
    * nothing itself, and the system would wait for it for a quarter of an hour. None by default.
    */
   readonly transactionDeadlineMs?: number
   /**
-   * Has the server end a transaction that waits for its client so many milliseconds: a process that is frozen in the middle
+   * Has the server end a transaction that waits for its client for this many milliseconds: a process that is frozen in the middle
    * of one would keep its locks from everybody else. None by default.
    */
   readonly idleTransactionMs?: number
 }
 
-/** Ends a connection after a time, in the middle of what it does; its calls fail then. */
-const breakAfter = (client: pg.PoolClient, milliseconds: number | undefined): NodeJS.Timeout | undefined =>
-  milliseconds === undefined
-    ? undefined
-    : setTimeout(() => {
-        if (client instanceof pg.Client) client.end().catch(() => {})
-      }, milliseconds)
+const openPool = (options: PostgresOptions): Effect.Effect<pg.Pool, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const created = new pg.Pool({
+        connectionString: options.url,
+        max: options.max,
+        application_name: options.name,
+        connectionTimeoutMillis: 5000,
+        idleTimeoutMillis: 30_000,
+        keepAlive: true,
+        ...(options.statementTimeoutMs > 0 && { statement_timeout: options.statementTimeoutMs }),
+        ...(options.idleTransactionMs !== undefined && {
+          idle_in_transaction_session_timeout: options.idleTransactionMs,
+        }),
+      })
+      // An idle connection that breaks is replaced at the next use; the use reports what is wrong then.
+      created.on("error", () => {})
+      return created
+    }),
+    (created) => Effect.promise(() => created.end()).pipe(Effect.timeout(STOP_BUDGET.pool), Effect.ignore),
+  )
 
 /** A pool that ends with its scope. Connecting happens at the first use, so a Postgres that is down fails calls, not the start. */
 export const makePostgres = (
@@ -115,34 +93,15 @@ export const makePostgres = (
   metrics: Metrics,
 ): Effect.Effect<Postgres, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const pool = yield* Effect.acquireRelease(
-      Effect.sync(() => {
-        const created = new pg.Pool({
-          connectionString: options.url,
-          max: options.max,
-          application_name: options.name,
-          connectionTimeoutMillis: 5000,
-          idleTimeoutMillis: 30_000,
-          keepAlive: true,
-          ...(options.statementTimeoutMs > 0 && { statement_timeout: options.statementTimeoutMs }),
-          ...(options.idleTransactionMs !== undefined && {
-            idle_in_transaction_session_timeout: options.idleTransactionMs,
-          }),
-        })
-        // An idle connection that breaks is replaced at the next use; the use reports what is wrong then.
-        created.on("error", () => {})
-        return created
-      }),
-      (created) => Effect.promise(() => created.end()).pipe(Effect.timeout(STOP_BUDGET.pool), Effect.ignore),
-    )
+    const pool = yield* openPool(options)
+    const { statementTimeoutMs, transactionDeadlineMs } = options
+    const replyLimit = statementTimeoutMs > 0 ? { query_timeout: statementTimeoutMs + REPLY_GRACE_MS } : {}
 
-    const replyLimit =
-      options.statementTimeoutMs > 0 ? { query_timeout: options.statementTimeoutMs + REPLY_GRACE_MS } : {}
-
-    const timed = <A>(queryType: string, run: () => Promise<A>): Promise<A> => {
-      const end = metrics.postgresDuration.startTimer({ query_type: queryType })
-      return run().finally(end)
-    }
+    const timed = <A, E>(queryType: string, call: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+      Effect.suspend(() => {
+        const end = metrics.postgresDuration.startTimer({ query_type: queryType })
+        return Effect.ensuring(call, Effect.sync(end))
+      })
 
     return {
       pool,
@@ -151,51 +110,33 @@ export const makePostgres = (
         statement: string | pg.QueryConfig,
         values: ReadonlyArray<unknown> = [],
       ) =>
-        Effect.tryPromise({
-          try: () =>
-            timed(queryType, async () => {
+        timed(
+          queryType,
+          Effect.tryPromise({
+            try: async () => {
               const config =
                 typeof statement === "string" ? { text: statement, values: [...values] } : statement
               return (await pool.query<Row>({ ...config, ...replyLimit })).rows
-            }),
-          catch: (cause) => postgresError(queryType, cause),
-        }),
-      transaction: <A, E = never>(
-        queryType: string,
-        body: (sql: Sql) => Promise<A>,
-        rethrow: (cause: unknown) => E | null = () => null,
+            },
+            catch: (cause) => postgresError(queryType, cause),
+          }),
+        ),
+      transaction: (queryType, body) =>
+        timed(queryType, runTransaction(pool, queryType, transactionDeadlineMs, body)),
+      session: (operation) => openSession(pool, operation),
+      stream: <Row extends pg.QueryResultRow>(
+        operation: string,
+        statement: string,
+        values: ReadonlyArray<unknown>,
+        size = 1000,
       ) =>
-        Effect.tryPromise({
-          try: () =>
-            timed(queryType, async () => {
-              const client = await pool.connect()
-              let broken: Error | undefined
-              // A connection that dies under a transaction must not end the process.
-              const onError = (error: Error) => {
-                broken = error
-              }
-              client.on("error", onError)
-              const deadline = breakAfter(client, options.transactionDeadlineMs)
-              try {
-                await client.query("BEGIN")
-                const result = await body({
-                  query: (statement, values) =>
-                    client.query(statement, values === undefined ? undefined : [...values]),
-                })
-                await client.query("COMMIT")
-                return result
-              } catch (cause) {
-                await client.query("ROLLBACK").catch((error: Error) => {
-                  broken = error
-                })
-                throw cause
-              } finally {
-                clearTimeout(deadline)
-                client.off("error", onError)
-                client.release(broken)
-              }
-            }),
-          catch: (cause) => rethrow(cause) ?? postgresError(queryType, cause),
-        }),
+        Stream.unwrap(
+          Effect.gen(function* () {
+            const session = yield* openSession(pool, operation)
+            yield* session.begin("READ ONLY")
+            yield* session.query("SET LOCAL statement_timeout = 0")
+            return session.stream<Row>(statement, values, size)
+          }),
+        ),
     }
   })

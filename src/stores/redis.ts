@@ -4,30 +4,22 @@ import type * as Scope from "effect/Scope"
 import { Cluster, Redis } from "ioredis"
 import { APPEND_TIMEOUT_MS } from "../config/stopBudget.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import { StoreError } from "./errors.ts"
+import type { StoreError } from "./errors.ts"
+import { noAnswer, redisError } from "./redisError.ts"
 
 /** A connection to one server, or to a cluster. Both take every command the project sends. */
 export type RedisConnection = Redis | Cluster
 
-/** Redis' error words after which nothing is wrong with the request itself. */
-const NOT_UNAVAILABLE = /^(ERR|WRONGTYPE|NOSCRIPT|BACKLOG|FENCED|NOPERM|SYNTAX)\b/
+/** Whether a connection is to a cluster. */
+export const isCluster = (redis: RedisConnection): redis is Cluster => redis.isCluster
 
-/** What a call threw, as a {@link StoreError}. The code is Redis' error word (`OOM`, `LOADING`, …) or `CONNECTION`. */
-export const redisError = (operation: string, cause: unknown): StoreError => {
-  const message = cause instanceof Error ? cause.message : String(cause)
-  const word = /^([A-Z][A-Z0-9]+)\b/.exec(message)?.[1] ?? "CONNECTION"
-  return new StoreError({
-    store: "redis",
-    operation,
-    unavailable: !NOT_UNAVAILABLE.test(message),
-    code: word,
-    message: `Redis: ${message}`,
-  })
-}
+/** The servers that have the data. */
+export const mastersOf = (redis: RedisConnection): ReadonlyArray<Redis> =>
+  isCluster(redis) ? redis.nodes("master") : [redis]
 
 export interface RedisSettings {
   readonly url: string
-  /** Whether the server at `url` is a cluster's node; see {@link isCluster}. */
+  /** Whether the server at `url` is a cluster's node. */
   readonly cluster: boolean
 }
 
@@ -107,16 +99,7 @@ export const awaitReady = (
   }).pipe(
     Effect.timeoutOrElse({
       duration: milliseconds,
-      orElse: () =>
-        Effect.fail(
-          new StoreError({
-            store: "redis",
-            operation: "connect",
-            unavailable: true,
-            code: "CONNECTION",
-            message: `Redis: no connection within ${milliseconds} ms`,
-          }),
-        ),
+      orElse: () => Effect.fail(noAnswer("connect", `no connection within ${milliseconds} ms`)),
     }),
   )
 
@@ -127,9 +110,13 @@ export const redisCall = <A>(
   call: () => Promise<A>,
 ): Effect.Effect<A, StoreError> =>
   Effect.tryPromise({
-    try: () => {
+    try: async () => {
       const end = metrics.redisDuration.startTimer({ operation })
-      return call().finally(end)
+      try {
+        return await call()
+      } finally {
+        end()
+      }
     },
     catch: (cause) => redisError(operation, cause),
   })
@@ -140,7 +127,7 @@ export const redisCall = <A>(
  */
 export const rewriteAppendOnlyFile = (redis: RedisConnection, metrics: Metrics): Effect.Effect<void> =>
   redisCall(metrics, "rewrite_aof", async () => {
-    for (const node of "nodes" in redis ? redis.nodes("master") : [redis]) await node.bgrewriteaof()
+    for (const node of mastersOf(redis)) await node.bgrewriteaof()
   }).pipe(
     Effect.catch((error) =>
       Effect.logInfo("Redis was not made to rewrite its append-only file").pipe(

@@ -1,27 +1,41 @@
-/** Reads results of any size through a Postgres cursor, a batch of rows at a time, on a connection of its own. */
+/** Connections of the Postgres pool that are held for a while: sessions, transactions, and cursors. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { PoolClient, QueryResultRow } from "pg"
+import pg from "pg"
 import Cursor from "pg-cursor"
 import type { StoreError } from "./errors.ts"
-import { type Postgres, postgresError } from "./postgres.ts"
+import { postgresError } from "./postgresError.ts"
 
 /** Milliseconds in which a cursor or transaction must end; after them the connection is closed instead. */
 const END_TIMEOUT_MS = 1000
 
-/** One connection, held until its scope closes. */
-export interface Session {
-  readonly query: <Row extends QueryResultRow>(
-    statement: string,
+/** Statements of one connection; a transaction's body gets one of these. */
+export interface Sql {
+  /**
+   * One statement, as text with `values`, or with its own values; one with a name is prepared once a connection. Rows are what it
+   * selects: decode them where their shape is not the statement's own. `count` is the number of rows selected or changed.
+   */
+  readonly query: <Row extends pg.QueryResultRow>(
+    statement: string | pg.QueryConfig,
     values?: ReadonlyArray<unknown>,
   ) => Effect.Effect<{ readonly rows: ReadonlyArray<Row>; readonly count: number }, StoreError>
+}
+
+/** One connection, held until its scope closes. */
+export interface Session extends Sql {
   /** Opens a cursor; each run of the result reads up to `size` rows, and none when there are no more. */
-  readonly cursor: <Row extends QueryResultRow>(
+  readonly cursor: <Row extends pg.QueryResultRow>(
     statement: string,
     values: ReadonlyArray<unknown>,
     size: number,
   ) => Effect.Effect<Effect.Effect<ReadonlyArray<Row>, StoreError>, never, Scope.Scope>
+  /** A statement's rows through a cursor, up to `size` at a time. */
+  readonly stream: <Row extends pg.QueryResultRow>(
+    statement: string,
+    values: ReadonlyArray<unknown>,
+    size: number,
+  ) => Stream.Stream<ReadonlyArray<Row>, StoreError>
   /** From here on everything is one transaction, rolled back at the end of the scope unless the result was run. */
   readonly begin: (
     mode?: string,
@@ -33,114 +47,175 @@ const BACKEND = "SELECT pg_backend_pid() AS pid"
 const TERMINATE = "SELECT pg_terminate_backend($1)"
 
 /**
- * Takes a connection from the pool. It goes back when the scope closes. One that broke, or is still at work then although
- * nobody waits for it any more, is ended instead, on the server too.
+ * A connection taken from the pool, which goes back when the scope closes. One that broke, or is still at work then although nobody
+ * waits for it any more, is ended instead.
  */
+class Connection {
+  readonly client: pg.PoolClient
+  readonly #operation: string
+  /** Calls without an answer yet. */
+  #pending = 0
+  #broken = false
+
+  private constructor(client: pg.PoolClient, operation: string) {
+    this.client = client
+    this.#operation = operation
+  }
+
+  static open(pool: pg.Pool, operation: string): Effect.Effect<Connection, StoreError, Scope.Scope> {
+    return Effect.acquireRelease(
+      Effect.tryPromise({
+        try: async () => {
+          const connection = new Connection(await pool.connect(), operation)
+          // A connection that dies between two calls must not end the process; the next call fails.
+          connection.client.on("error", connection.#onError)
+          return connection
+        },
+        catch: (cause) => postgresError(operation, cause),
+      }),
+      (connection) => Effect.sync(() => connection.#release()),
+    )
+  }
+
+  readonly #onError = () => this.giveUp()
+
+  /** Has the connection ended when it is released. */
+  giveUp(): void {
+    this.#broken = true
+  }
+
+  #release(): void {
+    if (this.isWorking) this.giveUp()
+    this.client.off("error", this.#onError)
+    // Once closed, it may still report what it was doing.
+    if (this.#broken) this.client.on("error", () => {})
+    this.client.release(this.#broken)
+  }
+
+  /** Whether a call has no answer yet. */
+  get isWorking(): boolean {
+    return this.#pending > 0
+  }
+
+  call<A>(run: (client: pg.PoolClient) => Promise<A>): Effect.Effect<A, StoreError> {
+    return Effect.tryPromise({
+      try: async () => {
+        this.#pending++
+        try {
+          return await run(this.client)
+        } finally {
+          this.#pending--
+        }
+      },
+      catch: (cause) => postgresError(this.#operation, cause),
+    })
+  }
+
+  /** Ends a cursor or transaction; the connection instead, where an orderly end would have to wait behind an answer. */
+  end(run: (client: pg.PoolClient) => Promise<unknown>): Effect.Effect<void> {
+    return Effect.suspend(() => (this.isWorking ? Effect.void : this.call(run))).pipe(
+      Effect.timeout(END_TIMEOUT_MS),
+      Effect.catch(() => Effect.sync(() => this.giveUp())),
+    )
+  }
+
+  readonly query: Sql["query"] = <Row extends pg.QueryResultRow>(
+    statement: string | pg.QueryConfig,
+    values: ReadonlyArray<unknown> = [],
+  ) =>
+    this.call(async (client) => {
+      const result = await client.query<Row>(statement, values.length === 0 ? undefined : [...values])
+      return { rows: result.rows, count: result.rowCount ?? 0 }
+    })
+
+  readonly begin: Session["begin"] = (mode = "") => {
+    let open = true
+    return Effect.acquireRelease(
+      this.call((client) => client.query(`BEGIN ${mode}`)),
+      () => Effect.suspend(() => (open ? this.end((client) => client.query("ROLLBACK")) : Effect.void)),
+    ).pipe(
+      Effect.as({
+        commit: this.call((client) => client.query("COMMIT")).pipe(
+          Effect.andThen(
+            Effect.sync(() => {
+              open = false
+            }),
+          ),
+          Effect.uninterruptible,
+        ),
+      }),
+    )
+  }
+}
+
+/** Takes a connection from the pool until the scope closes. Should it be at work then, the server is told to end it, too. */
 export const openSession = (
-  postgres: Postgres,
+  pool: pg.Pool,
   operation: string,
 ): Effect.Effect<Session, StoreError, Scope.Scope> =>
   Effect.gen(function* () {
-    // Calls without an answer yet, and what has made the connection unusable.
-    const state: { pending: number; broken: boolean } = { pending: 0, broken: false }
-    const onError = () => {
-      state.broken = true
-    }
-    const client = yield* Effect.acquireRelease(
-      Effect.tryPromise({
-        try: async (): Promise<PoolClient> => {
-          const connected = await postgres.pool.connect()
-          // A connection that dies between two calls must not end the process; the next call fails.
-          connected.on("error", onError)
-          return connected
-        },
-        catch: (cause) => postgresError(operation, cause),
-      }),
-      (connected) =>
-        Effect.sync(() => {
-          connected.off("error", onError)
-          // Once closed, it may still report what it was doing.
-          if (state.broken) connected.on("error", () => {})
-          connected.release(state.broken)
-        }),
-    )
-
-    const call = <A>(run: () => Promise<A>): Effect.Effect<A, StoreError> =>
-      Effect.tryPromise({
-        try: () => {
-          state.pending++
-          return run().finally(() => state.pending--)
-        },
-        catch: (cause) => postgresError(operation, cause),
-      })
-
-    // Behind an answer that is still to come, an orderly end would have to wait for it.
-    const orGiveUp = (end: () => Promise<unknown>): Effect.Effect<void> =>
-      Effect.suspend(() => (state.pending > 0 ? Effect.void : call(end))).pipe(
-        Effect.timeout(END_TIMEOUT_MS),
-        Effect.catch(() => Effect.sync(onError)),
-      )
-
-    const { rows: backend } = yield* call(() => client.query<{ pid: number }>(BACKEND))
+    const connection = yield* Connection.open(pool, operation)
+    const { rows: backend } = yield* connection.query<{ pid: number }>(BACKEND)
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
-        if (state.pending === 0) return Effect.void
-        onError()
-        return postgres
-          .query(operation, TERMINATE, [backend[0]?.pid])
-          .pipe(Effect.timeout(END_TIMEOUT_MS), Effect.ignore)
+        if (!connection.isWorking) return Effect.void
+        connection.giveUp()
+        return Effect.tryPromise(() => pool.query(TERMINATE, [backend[0]?.pid])).pipe(
+          Effect.timeout(END_TIMEOUT_MS),
+          Effect.ignore,
+        )
       }),
     )
 
-    return {
-      query: <Row extends QueryResultRow>(statement: string, values: ReadonlyArray<unknown> = []) =>
-        call(async () => {
-          const result = await client.query<Row>(statement, values.length === 0 ? undefined : [...values])
-          return { rows: result.rows, count: result.rowCount ?? 0 }
-        }),
-      cursor: <Row extends QueryResultRow>(statement: string, values: ReadonlyArray<unknown>, size: number) =>
-        Effect.acquireRelease(
-          Effect.sync(() => client.query(new Cursor<Row>(statement, [...values]))),
-          (cursor) => orGiveUp(() => cursor.close()),
-        ).pipe(Effect.map((cursor) => call(() => cursor.read(size)))),
-      begin: (mode = "") =>
-        Effect.gen(function* () {
-          let open = true
-          yield* Effect.acquireRelease(
-            call(() => client.query(`BEGIN ${mode}`)),
-            () => Effect.suspend(() => (open ? orGiveUp(() => client.query("ROLLBACK")) : Effect.void)),
-          )
-          return {
-            commit: Effect.andThen(
-              call(() => client.query("COMMIT")),
-              Effect.sync(() => {
-                open = false
-              }),
-            ),
-          }
-        }),
-    }
+    const cursor: Session["cursor"] = <Row extends pg.QueryResultRow>(
+      statement: string,
+      values: ReadonlyArray<unknown>,
+      size: number,
+    ) =>
+      Effect.acquireRelease(
+        Effect.sync(() => connection.client.query(new Cursor<Row>(statement, [...values]))),
+        (opened) => connection.end(() => opened.close()),
+      ).pipe(Effect.map((opened) => connection.call(() => opened.read(size))))
+
+    const stream: Session["stream"] = <Row extends pg.QueryResultRow>(
+      statement: string,
+      values: ReadonlyArray<unknown>,
+      size: number,
+    ) =>
+      Stream.unwrap(
+        Effect.map(cursor<Row>(statement, values, size), (read) =>
+          Stream.unfold(undefined, () =>
+            Effect.map(read, (rows) => (rows.length === 0 ? undefined : ([rows, undefined] as const))),
+          ),
+        ),
+      )
+
+    return { query: connection.query, begin: connection.begin, cursor, stream }
   })
 
-/**
- * Streams a query's rows in batches of up to `size`, from one snapshot and without a limit on its time. The connection is
- * given back when the stream ends, fails, is interrupted, or is not wanted any further.
- */
-export const streamRows = <Row extends QueryResultRow>(
-  postgres: Postgres,
+/** Ends a connection after a time, in the middle of what it does; its calls fail then. */
+const breakAfter = (client: pg.PoolClient, milliseconds: number): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      setTimeout(() => {
+        if (client instanceof pg.Client) client.end().catch(() => {})
+      }, milliseconds),
+    ),
+    (timer) => Effect.sync(() => clearTimeout(timer)),
+  ).pipe(Effect.asVoid)
+
+/** Runs `body` between BEGIN and COMMIT on a connection that is broken after `deadlineMs`; rolls back unless `body` succeeds. */
+export const runTransaction = <A, E>(
+  pool: pg.Pool,
   operation: string,
-  statement: string,
-  values: ReadonlyArray<unknown>,
-  size = 1000,
-): Stream.Stream<ReadonlyArray<Row>, StoreError> =>
-  Stream.unwrap(
-    Effect.gen(function* () {
-      const session = yield* openSession(postgres, operation)
-      yield* session.begin("READ ONLY")
-      yield* session.query("SET LOCAL statement_timeout = 0")
-      const read = yield* session.cursor<Row>(statement, values, size)
-      return Stream.unfold(undefined, () =>
-        Effect.map(read, (rows) => (rows.length === 0 ? undefined : ([rows, undefined] as const))),
-      )
-    }),
-  )
+  deadlineMs: number | undefined,
+  body: (sql: Sql) => Effect.Effect<A, E>,
+): Effect.Effect<A, E | StoreError> =>
+  Effect.gen(function* () {
+    const connection = yield* Connection.open(pool, operation)
+    if (deadlineMs !== undefined) yield* breakAfter(connection.client, deadlineMs)
+    const transaction = yield* connection.begin()
+    const result = yield* body(connection)
+    yield* transaction.commit
+    return result
+  }).pipe(Effect.scoped)

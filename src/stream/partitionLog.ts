@@ -1,8 +1,9 @@
 /** One partition's stream, as its owner sees it: take over, read on, dead-letter. Every change is fenced by the epoch. */
 import * as Effect from "effect/Effect"
 import type { Metrics } from "../metrics/metrics.ts"
-import { Fenced, StoreError } from "../stores/errors.ts"
-import { type RedisConnection, redisCall, redisError } from "../stores/redis.ts"
+import { Fenced, type StoreError } from "../stores/errors.ts"
+import { type RedisConnection, redisCall } from "../stores/redis.ts"
+import { noAnswer } from "../stores/redisError.ts"
 import { GROUP, streamKeys } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
 
@@ -43,26 +44,18 @@ const BLOCK_MS = 1000
 /** A reply that does not come within the wait and this is a lost connection. */
 const READ_GRACE_MS = 4000
 
-/** `Fenced` when Redis refused because another epoch owns the partition, else the store's error. */
-export const fencedOr = (partition: number, operation: string, cause: unknown): Fenced | StoreError => {
-  const error = redisError(operation, cause)
-  return error.code === "FENCED" ? new Fenced({ partition, message: error.message }) : error
-}
-
-/** Runs a fenced script, timed. */
+/** Runs a fenced script, timed; `Fenced` when Redis refuses it because another epoch owns the partition. */
 export const fencedCall = <A>(
   metrics: Metrics,
   partition: number,
   operation: string,
   call: () => Promise<A>,
 ): Effect.Effect<A, Fenced | StoreError> =>
-  Effect.tryPromise({
-    try: () => {
-      const end = metrics.redisDuration.startTimer({ operation })
-      return call().finally(end)
-    },
-    catch: (cause) => fencedOr(partition, operation, cause),
-  })
+  redisCall(metrics, operation, call).pipe(
+    Effect.mapError((error) =>
+      error.code === "FENCED" ? new Fenced({ partition, message: error.message }) : error,
+    ),
+  )
 
 /** The entries of an XREAD reply for one stream; an entry without the payload's field has an empty payload. */
 const decodeEntries = (reply: unknown): ReadonlyArray<Entry> => {
@@ -134,15 +127,7 @@ export const makePartitionLog = (options: PartitionLogOptions): PartitionLog => 
           orElse: () => {
             // The socket may be half open: nothing but a new connection helps.
             reader.disconnect(true)
-            return Effect.fail(
-              new StoreError({
-                store: "redis",
-                operation: "read",
-                unavailable: true,
-                code: "CONNECTION",
-                message: "Redis: a blocking read got no reply",
-              }),
-            )
+            return Effect.fail(noAnswer("read", "a blocking read got no reply"))
           },
         }),
       ),

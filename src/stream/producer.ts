@@ -15,7 +15,8 @@
  * was lost), which is what senders' ids are for.
  */
 import type { Metrics } from "../metrics/metrics.ts"
-import { type RedisConnection, redisError } from "../stores/redis.ts"
+import { isCluster, type RedisConnection } from "../stores/redis.ts"
+import { redisError } from "../stores/redisError.ts"
 import { streamKeys } from "../stores/redisKeys.ts"
 import { encoded, Script, ScriptArguments } from "../stores/script.ts"
 
@@ -108,7 +109,7 @@ export class Producer {
     })
     this.#perPartition = Math.ceil(options.maxBacklog / options.partitions)
     this.#bound = encoded([this.#perPartition])
-    this.#oneCall = !("nodes" in options.redis)
+    this.#oneCall = !isCluster(options.redis)
     this.#groups = this.#keys.map(() => null)
   }
 

@@ -2,14 +2,18 @@
 import * as Cause from "effect/Cause"
 import { describe, expect, test } from "vitest"
 import { isFatal, MAX_ATTEMPTS, verdictOn } from "../../src/actors/verdict.ts"
+import { UnstorableEvent } from "../../src/events/chunks/chunk.ts"
 import { Fenced } from "../../src/stores/errors.ts"
-import { postgresError } from "../../src/stores/postgres.ts"
-import { redisError } from "../../src/stores/redis.ts"
+import { postgresError } from "../../src/stores/postgresError.ts"
+import { redisError } from "../../src/stores/redisError.ts"
 
 const fenced = Cause.fail(new Fenced({ partition: 0, message: "a later epoch" }))
 const redis = (message: string) => Cause.fail(redisError("apply", new Error(message)))
 const postgres = (code: string) =>
   Cause.fail(postgresError("write_batch", Object.assign(new Error("refused"), { code })))
+
+const unstorable = new UnstorableEvent({ message: "event_data has a NUL character" })
+const withinCall = postgresError("write_batch", new TypeError("no such field"))
 
 /** What nobody foresaw: our own code stumbled. */
 const defect = Cause.die(new TypeError("no such field"))
@@ -26,12 +30,15 @@ describe("of a failed commit, the rule that wins is", () => {
     ["store", "a disk that is full", postgres("53100"), "wait"],
     ["store", "a grant that is missing", postgres("42501"), "wait"],
     ["store", "a table that is missing", postgres("42P01"), "wait"],
+    ["store", "a day whose table was dropped since", postgres("23514"), "wait"],
     ["store", "a Redis that loads its data", redis("LOADING Redis is loading the dataset"), "wait"],
     ["store", "a Redis that refuses", redis("WRONGTYPE Operation against a key"), "wait"],
     ["rejected", "a value that Postgres cannot take", postgres("22003"), "dead-letter"],
-    ["rejected", "a constraint", postgres("23514"), "dead-letter"],
+    ["rejected", "a constraint", postgres("23505"), "dead-letter"],
     ["rejected", "a limit", postgres("54000"), "dead-letter"],
+    ["rejected", "an event that no table can hold", Cause.fail(unstorable), "dead-letter"],
     ["rejected", "a mistake of ours", defect, "dead-letter"],
+    ["rejected", "a mistake of ours within a call", Cause.fail(withinCall), "dead-letter"],
   ] as const)("%s: %s, at the last attempt at one entry", (_rule, _case, cause, kind) => {
     expect(verdictOn(cause, LAST)).toMatchObject({ kind })
   })
@@ -62,6 +69,9 @@ test("a wait says which store is waited for, and a dead letter why it is one", (
     error: { _tag: "StoreError", store: "postgres", code: "53100" },
   })
   expect(verdictOn(postgres("22003"), LAST)).toMatchObject({ reason: "22003: Postgres: refused" })
+  expect(verdictOn(Cause.fail(unstorable), LAST)).toMatchObject({
+    reason: "UnstorableEvent: event_data has a NUL character",
+  })
   expect(verdictOn(defect, LAST)).toMatchObject({ reason: "TypeError: no such field" })
 })
 

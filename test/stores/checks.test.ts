@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { checkPostgres, checkRedis, judgeRedis, UnusableStore } from "../../src/stores/checks.ts"
 import { StoreError } from "../../src/stores/errors.ts"
-import { makePostgres, postgresError } from "../../src/stores/postgres.ts"
-import { awaitReady, connectRedis, redisError } from "../../src/stores/redis.ts"
+import { makePostgres } from "../../src/stores/postgres.ts"
+import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { run, testScope } from "../support/effects.ts"
 import { connect } from "../support/events.ts"
 import { freshDatabase, privateRedis } from "../support/index.ts"
@@ -85,43 +85,6 @@ test("a transaction whose answer does not come is given up, and the next one wor
   const postgres = await connect(await freshDatabase(), { max: 1, transactionDeadlineMs: 200 })
   const wait = postgres.transaction("test", (sql) => sql.query("SELECT pg_sleep(20)"))
   expect(await run(Effect.flip(wait))).toMatchObject({ unavailable: true })
-  const one = postgres.transaction("test", async (sql) => (await sql.query("SELECT 1 AS one")).rows)
-  expect(await run(one)).toEqual([{ one: 1 }])
-})
-
-describe("what a store threw", () => {
-  test.each([
-    ["OOM command not allowed", "OOM", true],
-    ["LOADING Redis is loading", "LOADING", true],
-    ["READONLY You can't write", "READONLY", true],
-    ["MISCONF Errors writing to the AOF file", "MISCONF", true],
-    ["Connection is closed.", "CONNECTION", true],
-    ["Command timed out", "CONNECTION", true],
-    ["ERR unknown command", "ERR", false],
-    ["WRONGTYPE Operation", "WRONGTYPE", false],
-  ])("by Redis: %s", (message, code, unavailable) => {
-    expect(redisError("test", new Error(message))).toMatchObject({ code, unavailable, store: "redis" })
-  })
-
-  test.each([
-    ["57P01", true],
-    ["53100", true],
-    ["40P01", true],
-    ["08006", true],
-    ["25006", true],
-    ["22P02", false],
-    ["23505", false],
-    ["42601", false],
-  ])("by Postgres: SQLSTATE %s", (code, unavailable) => {
-    const thrown = Object.assign(new Error("failed"), { code })
-    expect(postgresError("test", thrown)).toMatchObject({ code, unavailable, store: "postgres" })
-  })
-
-  test("by the connection is worth another try, by our own mistake is not", () => {
-    expect(
-      postgresError("test", Object.assign(new Error("refused"), { code: "ECONNREFUSED" })).unavailable,
-    ).toBe(true)
-    expect(postgresError("test", new Error("Connection terminated unexpectedly")).unavailable).toBe(true)
-    expect(postgresError("test", new TypeError("x is not a function")).unavailable).toBe(false)
-  })
+  const one = postgres.transaction("test", (sql) => sql.query("SELECT 1 AS one"))
+  expect(await run(one)).toMatchObject({ rows: [{ one: 1 }] })
 })

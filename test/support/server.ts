@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import type { Realtime } from "../../src/domain/answers.ts"
 import { decodePayload, type StreamEvent } from "../../src/domain/event.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
+import { ErasureMustWait } from "../../src/privacy/erase.ts"
 import { type Server, type ServerConfig, type ServerOptions, startServer } from "../../src/server/server.ts"
 import type { AppendFailure, Services } from "../../src/server/services/services.ts"
 import { StoreError } from "../../src/stores/errors.ts"
@@ -63,6 +64,8 @@ export class World {
   /** How export iterations ended so far. */
   exportsEnded = 0
   readonly erased: Array<string> = []
+  /** Whether an erasure has to wait. */
+  erasureMustWait = false
 
   release(): void {
     const { held } = this
@@ -189,10 +192,12 @@ export class World {
     },
     privacy: {
       erase: (id) =>
-        this.#read(() => {
-          this.erased.push(id)
-          return { deleted: 7 }
-        }),
+        this.erasureMustWait
+          ? Effect.fail(new ErasureMustWait({ message: "the figures are being rebuilt" }))
+          : this.#read(() => {
+              this.erased.push(id)
+              return { deleted: 7 }
+            }),
     },
     readiness: Effect.sync(() => ({
       ready: this.ready,

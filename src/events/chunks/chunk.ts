@@ -1,7 +1,10 @@
 /** Events as the chunks that Postgres keeps: rows of up to 1,000 events, their columns as arrays. */
+import { TaggedError } from "effect/Data"
 import { DAY_MS } from "../../domain/time.ts"
-import { StoreError } from "../../stores/errors.ts"
 import { doubles, integers, smallints, texts, uuids } from "./binaryArrays.ts"
+
+/** An event that no table can hold as it is, whenever it is tried. */
+export class UnstorableEvent extends TaggedError("UnstorableEvent")<{ readonly message: string }> {}
 
 /** Events of a chunk at most: larger ones take hardly less disk, but reading one event reads its chunk. */
 export const MAX_CHUNK_EVENTS = 1000
@@ -169,18 +172,12 @@ export const toChunks = (siteId: number, events: ReadonlyArray<ChunkEvent>): Rea
 const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/
 
 /**
- * `event_data` as a chunk holds it. Throws the {@link StoreError} with which Postgres would refuse the value as jsonb: it
- * is text there, and must not fail whoever reads it.
+ * `event_data` as a chunk holds it. Throws an {@link UnstorableEvent} where Postgres would refuse the value as jsonb: it is text
+ * there, and must not fail whoever reads it.
  */
 export const toData = (data: unknown): string => {
   const json = JSON.stringify(data)
   if (json.includes("\\u") && UNSTORABLE.test(json))
-    throw new StoreError({
-      store: "postgres",
-      operation: "write_batch",
-      unavailable: false,
-      code: "22P05", // untranslatable_character
-      message: "Postgres: event_data has a NUL character or half a surrogate pair",
-    })
+    throw new UnstorableEvent({ message: "event_data has a NUL character or half a surrogate pair" })
   return json
 }

@@ -12,7 +12,7 @@ import type { Metrics } from "../../metrics/metrics.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import { LOCKS } from "../../stores/locks.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-import { requireKnownSchema } from "../schema/index.ts"
+import { requireKnownSchema, type SchemaTooNew } from "../schema/index.ts"
 import { type ChunkPlace, rewriteChunks } from "./rewrite.ts"
 
 /** A day that ended longer ago than this is closed: few events are still to come. */
@@ -72,7 +72,7 @@ export interface CompactionOptions {
 export const compact = Effect.fnUntraced(function* (
   postgres: Postgres,
   { now, busy, metrics, onMerge = () => Effect.void }: CompactionOptions,
-): Effect.fn.Return<number, StoreError> {
+): Effect.fn.Return<number, StoreError | SchemaTooNew> {
   yield* requireKnownSchema(postgres, "compaction")
   const open = new Date(openSince(now))
   const select = (which: string, from: Date | string, until: Date | string, enough: number) =>
@@ -111,22 +111,24 @@ const merge = (
   { site_id, day }: Mergeable,
   which: string,
 ): Effect.Effect<number, StoreError> =>
-  postgres.transaction("compaction", async (sql) => {
-    const lock = await sql.query<{ locked: boolean }>(TRY_LOCK)
-    if (lock.rows[0]?.locked !== true) return 0
-    const { rows } = await sql.query<ChunkPlace & { events: number }>(selectPlaces(which), [
-      ...[site_id, day, new Date(day.getTime() + DAY_MS)],
-    ])
-    let held = 0
-    const taken = rows.filter((chunk) => {
-      const fits = held < MERGE_EVENTS
-      held += chunk.events
-      return fits
-    })
-    if (taken.length < 2) return 0
-    await rewriteChunks(sql, taken, () => true)
-    return taken.length
-  })
+  postgres.transaction("compaction", (sql) =>
+    Effect.gen(function* () {
+      const lock = yield* sql.query<{ locked: boolean }>(TRY_LOCK)
+      if (lock.rows[0]?.locked !== true) return 0
+      const { rows } = yield* sql.query<ChunkPlace & { events: number }>(selectPlaces(which), [
+        ...[site_id, day, new Date(day.getTime() + DAY_MS)],
+      ])
+      let held = 0
+      const taken = rows.filter((chunk) => {
+        const fits = held < MERGE_EVENTS
+        held += chunk.events
+        return fits
+      })
+      if (taken.length < 2) return 0
+      yield* rewriteChunks(sql, taken, () => true)
+      return taken.length
+    }),
+  )
 
 /** Compacts every minute until the scope closes. A run that fails is logged and the next one comes in its time. */
 export const scheduleCompaction = (

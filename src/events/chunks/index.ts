@@ -1,6 +1,14 @@
 /** Chunks: up to some thousand events as one row, how they are made, taken apart, merged and shrunk. */
 export { bigints, integers, smallints, uuids } from "./binaryArrays.ts"
-export { CHUNK_PARAMETERS, type ChunkValues, CLICK_TYPES, insertChunk, toChunks, toData } from "./chunk.ts"
+export {
+  CHUNK_PARAMETERS,
+  type ChunkValues,
+  CLICK_TYPES,
+  insertChunk,
+  toChunks,
+  toData,
+  UnstorableEvent,
+} from "./chunk.ts"
 export { scheduleCompaction } from "./compaction.ts"
 export { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "./rewrite.ts"
 export { shrinkDays } from "./shrink.ts"

@@ -3,8 +3,9 @@
  * removes or replaces some holds {@link LOCK_CHUNKS} until the end of the transaction, so what one has read is still so when
  * it writes, and nobody looks for an event while another moves it.
  */
-
+import * as Effect from "effect/Effect"
 import { DAY_MS } from "../../domain/time.ts"
+import type { StoreError } from "../../stores/errors.ts"
 import { LOCKS } from "../../stores/locks.ts"
 import type { Sql } from "../../stores/postgres.ts"
 import { type ChunkEvent, insertChunk, toChunks } from "./chunk.ts"
@@ -45,11 +46,11 @@ const DELETE_CHUNKS = `DELETE FROM event_chunks WHERE ${ON_DAY} AND ctid = ANY (
  * Replaces chunks by as few as hold those of their events that stay, and gives the number of the others. Needs
  * {@link LOCK_CHUNKS}, taken before the places were looked up.
  */
-export const rewriteChunks = async (
+export const rewriteChunks = Effect.fnUntraced(function* (
   sql: Sql,
   places: ReadonlyArray<ChunkPlace>,
   stays: (event: ChunkEvent) => boolean,
-): Promise<number> => {
+): Effect.fn.Return<number, StoreError> {
   let gone = 0
   const dayOf = ({ first_at }: ChunkPlace) => Math.floor(first_at.getTime() / DAY_MS) * DAY_MS
   for (const [, together] of Map.groupBy(places, (place) => `${place.site_id} ${dayOf(place)}`)) {
@@ -57,7 +58,7 @@ export const rewriteChunks = async (
     if (first === undefined) continue
     const day = dayOf(first)
     const chunks = [new Date(day), new Date(day + DAY_MS), first.site_id, together.map(({ place }) => place)]
-    const { rows } = await sql.query<HeldEvent>(SELECT_EVENTS, chunks)
+    const { rows } = yield* sql.query<HeldEvent>(SELECT_EVENTS, chunks)
     const kept = rows
       .map((row) => ({
         id: row.id,
@@ -70,10 +71,12 @@ export const rewriteChunks = async (
       }))
       .filter(stays)
     gone += rows.length - kept.length
-    const deleted = await sql.query(DELETE_CHUNKS, chunks)
-    if (deleted.rowCount !== together.length)
-      throw new Error(`${together.length} chunks were to be rewritten, but ${deleted.rowCount} were there`)
-    for (const chunk of toChunks(first.site_id, kept)) await sql.query(insertChunk(1), chunk)
+    const deleted = yield* sql.query(DELETE_CHUNKS, chunks)
+    if (deleted.count !== together.length)
+      return yield* Effect.die(
+        new Error(`${together.length} chunks were to be rewritten, but ${deleted.count} were there`),
+      )
+    for (const chunk of toChunks(first.site_id, kept)) yield* sql.query(insertChunk(1), chunk)
   }
   return gone
-}
+})

@@ -5,7 +5,6 @@
 import * as Effect from "effect/Effect"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-import { openSession } from "../../stores/session.ts"
 import { openSince } from "./compaction.ts"
 
 const MEBIBYTE = 1024 * 1024
@@ -40,7 +39,7 @@ export const shrinkDays = Effect.fnUntraced(function* (
   const loose = sizes.filter(({ held, bytes }) => bytes > LOOSE * held + MEBIBYTE && held < MAX_REWRITTEN)
   const rewritten = yield* Effect.forEach(loose, ({ name }) =>
     Effect.gen(function* () {
-      const session = yield* openSession(postgres, "shrink")
+      const session = yield* postgres.session("shrink")
       yield* session.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`)
       yield* Effect.ensuring(
         session.query(`VACUUM (FULL) ${name}`),

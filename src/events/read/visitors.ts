@@ -1,10 +1,9 @@
 /** What Postgres holds of visitors: one list for a period's export, everything of one visitor, and its erasure. */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { SiteEvent, VisitorSummary } from "../../domain/answers.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-import { streamRows } from "../../stores/session.ts"
 import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "../chunks/index.ts"
 import { type EventRow, toTimelineEvent } from "./timeline.ts"
 
@@ -31,19 +30,17 @@ export const exportVisitors = (
   postgres: Postgres,
   { site, from, until }: { readonly site: string; readonly from: number; readonly until: number },
 ): Stream.Stream<ReadonlyArray<VisitorSummary>, StoreError> =>
-  streamRows<SummaryRow>(postgres, "export_visitors", SELECT_SUMMARIES, [
-    site,
-    new Date(from),
-    new Date(until),
-  ]).pipe(
-    Stream.map((rows) =>
-      rows.map((row) => ({
-        ...row,
-        first_seen: row.first_seen.toISOString(),
-        last_seen: row.last_seen.toISOString(),
-      })),
-    ),
-  )
+  postgres
+    .stream<SummaryRow>("export_visitors", SELECT_SUMMARIES, [site, new Date(from), new Date(until)])
+    .pipe(
+      Stream.map((rows) =>
+        rows.map((row) => ({
+          ...row,
+          first_seen: row.first_seen.toISOString(),
+          last_seen: row.last_seen.toISOString(),
+        })),
+      ),
+    )
 
 const SELECT_OF_VISITOR = `
   SELECT slug AS site, chunk_events.id, visitor_id, event_type, event_data::jsonb, page_url, referrer, created_at
@@ -56,9 +53,9 @@ export const exportVisitor = (
   postgres: Postgres,
   visitorId: string,
 ): Stream.Stream<ReadonlyArray<SiteEvent>, StoreError> =>
-  streamRows<EventRow & { site: string }>(postgres, "export_visitor", SELECT_OF_VISITOR, [visitorId]).pipe(
-    Stream.map((rows) => rows.map((row) => ({ site: row.site, ...toTimelineEvent(row) }))),
-  )
+  postgres
+    .stream<EventRow & { site: string }>("export_visitor", SELECT_OF_VISITOR, [visitorId])
+    .pipe(Stream.map((rows) => rows.map((row) => ({ site: row.site, ...toTimelineEvent(row) }))))
 
 /** Chunks that hold events of the visitor. */
 const SELECT_CHUNKS_OF_VISITOR = `
@@ -72,10 +69,12 @@ export const eraseVisitor = (
   postgres: Postgres,
   visitorId: string,
 ): Effect.Effect<{ readonly deleted: number }, StoreError> =>
-  postgres.transaction("erase_visitor", async (sql) => {
-    await sql.query("SET LOCAL statement_timeout = 0")
-    await sql.query(LOCK_CHUNKS)
-    const { rows } = await sql.query<ChunkPlace>(SELECT_CHUNKS_OF_VISITOR, [visitorId])
-    const erased = visitorId.toLowerCase()
-    return { deleted: await rewriteChunks(sql, rows, (event) => event.visitorId !== erased) }
-  })
+  postgres.transaction("erase_visitor", (sql) =>
+    Effect.gen(function* () {
+      yield* sql.query("SET LOCAL statement_timeout = 0")
+      yield* sql.query(LOCK_CHUNKS)
+      const { rows } = yield* sql.query<ChunkPlace>(SELECT_CHUNKS_OF_VISITOR, [visitorId])
+      const erased = visitorId.toLowerCase()
+      return { deleted: yield* rewriteChunks(sql, rows, (event) => event.visitorId !== erased) }
+    }),
+  )

@@ -3,21 +3,13 @@ import { mkdir, open, stat, truncate } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { gzip } from "node:zlib"
+import { TaggedError } from "effect/Data"
+import * as Effect from "effect/Effect"
 import type { SiteEvent } from "../../domain/answers.ts"
-import { StoreError } from "../../stores/errors.ts"
 import { type EventRow, toTimelineEvent } from "../read/index.ts"
 
-/** What went wrong with a file, as the {@link StoreError} of the deletion that it stops; another try may succeed. */
-export const archiveError = (cause: unknown): StoreError => {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "UNKNOWN"
-  return new StoreError({
-    store: "postgres",
-    operation: "retention_archive",
-    unavailable: true,
-    code,
-    message: `Events were not archived, and so not deleted: ${cause instanceof Error ? cause.message : code}`,
-  })
-}
+/** Events could not be archived, and so were not deleted; another try may succeed. */
+export class ArchiveFailed extends TaggedError("ArchiveFailed")<{ readonly message: string }> {}
 
 const compress = promisify(gzip)
 
@@ -28,6 +20,15 @@ const toLine = (row: ArchiveRow): string => {
   const archived: SiteEvent = { site: row.site, ...toTimelineEvent(row) }
   return `${JSON.stringify(archived)}\n`
 }
+
+const onDisk = <A>(run: () => Promise<A>): Effect.Effect<A, ArchiveFailed> =>
+  Effect.tryPromise({
+    try: run,
+    catch: (cause) =>
+      new ArchiveFailed({
+        message: `Events were not archived, and so not deleted: ${cause instanceof Error ? cause.message : String(cause)}`,
+      }),
+  })
 
 /**
  * Appends events to files that any gzip tool reads: members that follow each other are one text (RFC 1952, 2.2). An event
@@ -45,10 +46,13 @@ export class Archive {
     return join(this.#folder, `${day}.ndjson.gz`)
   }
 
-  /** Appends a batch of a UTC day (`2025-12-08`) and waits for the disk; rejects with an {@link archiveError} and the file as it was. */
-  async append(day: string, rows: ReadonlyArray<ArchiveRow>): Promise<void> {
-    if (rows.length === 0) return
-    const before = await this.size(day)
+  /** Appends a batch of a UTC day (`2025-12-08`) and waits for the disk; fails with the file as it was. */
+  append(day: string, rows: ReadonlyArray<ArchiveRow>): Effect.Effect<void, ArchiveFailed> {
+    return rows.length === 0 ? Effect.void : onDisk(() => this.#append(day, rows))
+  }
+
+  async #append(day: string, rows: ReadonlyArray<ArchiveRow>): Promise<void> {
+    const before = await this.#size(day)
     try {
       const member = await compress(rows.map(toLine).join(""))
       await mkdir(this.#folder, { recursive: true })
@@ -61,13 +65,17 @@ export class Archive {
       }
       if (before === 0) await this.#syncFolder()
     } catch (cause) {
-      await this.cutTo(day, before).catch(() => {})
-      throw archiveError(cause)
+      await this.#cutTo(day, before).catch(() => {})
+      throw cause
     }
   }
 
   /** Bytes of a day's file; 0 when there is none. */
-  async size(day: string): Promise<number> {
+  size(day: string): Effect.Effect<number> {
+    return Effect.promise(() => this.#size(day))
+  }
+
+  async #size(day: string): Promise<number> {
     try {
       return (await stat(this.#path(day))).size
     } catch {
@@ -76,8 +84,12 @@ export class Archive {
   }
 
   /** Takes back what was appended since the file had this size. */
-  async cutTo(day: string, size: number): Promise<void> {
-    if ((await this.size(day)) > size) await truncate(this.#path(day), size)
+  cutTo(day: string, size: number): Effect.Effect<void, ArchiveFailed> {
+    return onDisk(() => this.#cutTo(day, size))
+  }
+
+  async #cutTo(day: string, size: number): Promise<void> {
+    if ((await this.#size(day)) > size) await truncate(this.#path(day), size)
   }
 
   /** A new file's name is on disk only after this. Windows has no such call, and needs none. */

@@ -1,11 +1,11 @@
 /** Removes a day's expired events: by dropping its table where all of it has expired, else chunk by chunk through a cursor. */
 import * as Effect from "effect/Effect"
 import { DAY_MS } from "../../domain/time.ts"
-import { StoreError } from "../../stores/errors.ts"
+import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres, Sql } from "../../stores/postgres.ts"
-import { openSession } from "../../stores/session.ts"
+import { meaningOf } from "../../stores/sqlstate.ts"
 import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "../chunks/index.ts"
-import { type Archive, type ArchiveRow, archiveError } from "./archive.ts"
+import type { Archive, ArchiveFailed, ArchiveRow } from "./archive.ts"
 import { type Pace, removeExpiredRows } from "./expiredRows.ts"
 
 /** How expired events leave. */
@@ -71,7 +71,7 @@ export const deleteFromDay = Effect.fnUntraced(function* (
   postgres: Postgres,
   day: ExpiredDay,
   removal: Removal,
-): Effect.fn.Return<number, StoreError> {
+): Effect.fn.Return<number, StoreError | ArchiveFailed> {
   const some = `SELECT 1 FROM ${day.table} WHERE first_at < $1 LIMIT 1`
   const areLeft = Effect.map(
     postgres.query("retention", some, [new Date(removal.cutoff)]),
@@ -86,7 +86,7 @@ const deleteOnce = (
   postgres: Postgres,
   day: ExpiredDay,
   removal: Removal,
-): Effect.Effect<number, StoreError> =>
+): Effect.Effect<number, StoreError | ArchiveFailed> =>
   removeExpiredRows(
     postgres,
     "retention",
@@ -102,34 +102,34 @@ const deleteOnce = (
   )
 
 /** Removes the expired events of chunks of a day, those of the chunk that the cutoff divides one by one. */
-const removeFromChunks = async (
+const removeFromChunks = Effect.fnUntraced(function* (
   sql: Sql,
   { day, table }: ExpiredDay,
   places: ReadonlyArray<string>,
   { cutoff, archive }: Removal,
-): Promise<number> => {
+): Effect.fn.Return<number, StoreError | ArchiveFailed> {
   // The places were looked up before, and whatever is there now is judged anew.
-  await sql.query(LOCK_CHUNKS)
+  yield* sql.query(LOCK_CHUNKS)
   const values = [places, new Date(cutoff)]
   if (archive !== null) {
-    const expired = await sql.query<ArchiveRow & Record<string, unknown>>(
+    const expired = yield* sql.query<ArchiveRow & Record<string, unknown>>(
       `${SELECT_ARCHIVE_ROWS} AND place = ANY ($3::tid[]) AND created_at < $4`,
       [...boundsOf(day), ...values],
     )
-    await archive.append(day, expired.rows)
+    yield* archive.append(day, expired.rows)
   }
-  const whole = await sql.query<{ events: number }>(
+  const whole = yield* sql.query<{ events: number }>(
     `DELETE FROM ${table} WHERE ctid = ANY ($1::tid[]) AND last_at < $2 RETURNING events`,
     values,
   )
-  const divided = await sql.query<ChunkPlace & Record<string, unknown>>(
+  const divided = yield* sql.query<ChunkPlace & Record<string, unknown>>(
     `SELECT site_id, first_at, ctid::text AS place FROM ${table}
      WHERE ctid = ANY ($1::tid[]) AND first_at < $2 AND last_at >= $2`,
     values,
   )
-  const fromDivided = await rewriteChunks(sql, divided.rows, (event) => event.createdAt >= cutoff)
+  const fromDivided = yield* rewriteChunks(sql, divided.rows, (event) => event.createdAt >= cutoff)
   return whole.rows.reduce((sum, { events }) => sum + events, fromDivided)
-}
+})
 
 /**
  * A drop excludes all readers and writers of every day for its moment, so it must not make them queue behind one that
@@ -138,8 +138,9 @@ const removeFromChunks = async (
 const DROP_LOCK_TIMEOUT = "250ms"
 /** Tries at a drop, before the day's events are deleted chunk by chunk instead, which waits for nobody. */
 const DROP_ATTEMPTS = 3
-/** SQLSTATE lock_not_available and deadlock_detected. */
-const LOCK_NOT_HAD = new Set(["55P03", "40P01"])
+/** Whether the locks for a drop could not be had. */
+const isLocked = (error: StoreError | ArchiveFailed): boolean =>
+  error._tag === "StoreError" && meaningOf(error.code) === "lock"
 
 /**
  * Drops a whole day's table and gives the number of its events; deletes them one batch after another when the locks for
@@ -149,13 +150,13 @@ export const dropDay = (
   postgres: Postgres,
   day: ExpiredDay,
   removal: Removal,
-): Effect.Effect<{ readonly path: RetentionPath; readonly rows: number }, StoreError> =>
+): Effect.Effect<{ readonly path: RetentionPath; readonly rows: number }, StoreError | ArchiveFailed> =>
   dropOnce(postgres, day, removal).pipe(
-    Effect.retry({ times: DROP_ATTEMPTS - 1, while: (error) => LOCK_NOT_HAD.has(error.code) }),
+    Effect.retry({ times: DROP_ATTEMPTS - 1, while: isLocked }),
     Effect.tap((rows) => removal.removed("partition", rows)),
     Effect.map((rows) => ({ path: "partition" as const, rows })),
     Effect.catch((error) =>
-      LOCK_NOT_HAD.has(error.code)
+      isLocked(error)
         ? Effect.map(deleteFromDay(postgres, day, removal), (rows) => ({ path: "cursor" as const, rows }))
         : Effect.fail(error),
     ),
@@ -165,9 +166,9 @@ const dropOnce = (
   postgres: Postgres,
   { day, table }: ExpiredDay,
   { archive, pace }: Removal,
-): Effect.Effect<number, StoreError> =>
+): Effect.Effect<number, StoreError | ArchiveFailed> =>
   Effect.gen(function* () {
-    const session = yield* openSession(postgres, "retention")
+    const session = yield* postgres.session("retention")
     const transaction = yield* session.begin()
     yield* session.query(`SET LOCAL lock_timeout = '${DROP_LOCK_TIMEOUT}'`)
     yield* session.query("SET LOCAL statement_timeout = 0")
@@ -178,16 +179,11 @@ const dropOnce = (
         `SELECT coalesce(sum(events), 0) AS rows FROM ${table}`,
       )
       yield* session.query(`DROP TABLE ${table}`)
-      yield* Effect.uninterruptible(transaction.commit)
+      yield* transaction.commit
       return Number(counted.rows[0]?.rows)
     }
 
-    const onDisk = <A>(run: () => Promise<A>) =>
-      Effect.tryPromise({
-        try: run,
-        catch: (cause) => (cause instanceof StoreError ? cause : archiveError(cause)),
-      })
-    const before = yield* onDisk(() => archive.size(day))
+    const before = yield* archive.size(day)
     let mayBeCommitted = false
     return yield* Effect.gen(function* () {
       let archived = 0
@@ -199,20 +195,19 @@ const dropOnce = (
             pace.batchRows,
           )
           for (let rows = yield* read; rows.length > 0; rows = yield* read) {
-            const batch = rows
-            yield* Effect.uninterruptible(onDisk(() => archive.append(day, batch)))
-            archived += batch.length
+            yield* Effect.uninterruptible(archive.append(day, rows))
+            archived += rows.length
           }
         }),
       )
       yield* session.query(`DROP TABLE ${table}`)
       mayBeCommitted = true
-      yield* Effect.uninterruptible(transaction.commit)
+      yield* transaction.commit
       return archived
     }).pipe(
       Effect.onError(() =>
         // Once the commit was sent its events may be gone: then the archive keeps them, even if they come twice.
-        mayBeCommitted ? Effect.void : Effect.ignore(onDisk(() => archive.cutTo(day, before))),
+        mayBeCommitted ? Effect.void : Effect.ignore(archive.cutTo(day, before)),
       ),
     )
   }).pipe(Effect.scoped)

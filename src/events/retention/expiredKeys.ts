@@ -33,10 +33,14 @@ export const deleteExpiredKeys = Effect.fnUntraced(function* (
       condition,
       parameters,
       weight: "1",
-      remove: async (sql, places) => {
-        const statement = `DELETE FROM idempotency_keys WHERE ctid = ANY ($1::tid[]) AND ${condition}`
-        return (await sql.query(statement, [places, ...parameters])).rowCount ?? 0
-      },
+      remove: (sql, places) =>
+        Effect.map(
+          sql.query(`DELETE FROM idempotency_keys WHERE ctid = ANY ($1::tid[]) AND ${condition}`, [
+            places,
+            ...parameters,
+          ]),
+          ({ count }) => count,
+        ),
       afterBatch: () => Effect.void,
     },
     pace,

@@ -1,8 +1,7 @@
 /** Removes rows of one table through a cursor, in batches, each a short transaction of its own. */
 import * as Effect from "effect/Effect"
-import { StoreError } from "../../stores/errors.ts"
+import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres, Sql } from "../../stores/postgres.ts"
-import { openSession } from "../../stores/session.ts"
 
 /** How deleting goes about it. */
 export interface Pace {
@@ -16,7 +15,7 @@ export interface Pace {
 
 export const DEFAULT_PACE: Pace = { batchRows: 10_000, batchesPerCursor: 20, pauseMs: 10 }
 
-export interface ExpiredRows {
+export interface ExpiredRows<E> {
   /** A table without children; it is put into the statements as it is. */
   readonly table: string
   /** SQL over the table's columns with the parameters `$2`, …; true for rows that go. */
@@ -26,9 +25,9 @@ export interface ExpiredRows {
   readonly weight: string
   /**
    * Removes the rows at these places, as far as they are there still and meet the condition, and gives what went. When it
-   * rejects (with a {@link StoreError}, or the driver's error), the batch stays.
+   * fails, the batch stays.
    */
-  readonly remove: (sql: Sql, places: ReadonlyArray<string>) => Promise<number>
+  readonly remove: (sql: Sql, places: ReadonlyArray<string>) => Effect.Effect<number, E>
   /** Runs after each committed batch, with what went. */
   readonly afterBatch: (count: number) => Effect.Effect<void>
 }
@@ -41,7 +40,7 @@ interface Place {
 const START = "(0,0)"
 
 /** In the order of their places on disk, so that a cursor opened anew begins where the last one ended. */
-const selectPlaces = (rows: ExpiredRows): string =>
+const selectPlaces = (rows: ExpiredRows<unknown>): string =>
   `SELECT ctid::text AS place, ${rows.weight} AS weight FROM ${rows.table} WHERE ctid > $1::tid AND ${rows.condition}`
 
 /** Takes places from the front until they weigh as much as a batch. */
@@ -55,24 +54,19 @@ const takeBatch = (places: Array<Place>, weight: number): ReadonlyArray<string> 
  * Removes the rows that meet the condition and gives the sum of what went. Interruption takes effect between two batches;
  * what is gone stays gone, and another call continues. Rows that come in behind the cursor are left to another call.
  */
-export const removeExpiredRows = (
+export const removeExpiredRows = <E>(
   postgres: Postgres,
   operation: string,
-  rows: ExpiredRows,
+  rows: ExpiredRows<E>,
   pace: Pace,
-): Effect.Effect<number, StoreError> =>
+): Effect.Effect<number, E | StoreError> =>
   Effect.gen(function* () {
     let removed = 0
     const removeBatch = (places: ReadonlyArray<string>) =>
       postgres
-        .transaction(
-          operation,
-          async (sql) => {
-            // The planner thinks that reading the whole table is cheaper than visiting so many places; by far it is not.
-            await sql.query("SET LOCAL enable_seqscan = off")
-            return await rows.remove(sql, places)
-          },
-          (cause) => (cause instanceof StoreError ? cause : null),
+        .transaction(operation, (sql) =>
+          // The planner thinks that reading the whole table is cheaper than visiting so many places; by far it is not.
+          sql.query("SET LOCAL enable_seqscan = off").pipe(Effect.andThen(rows.remove(sql, places))),
         )
         .pipe(
           Effect.tap((count) => {
@@ -84,7 +78,7 @@ export const removeExpiredRows = (
 
     /** Up to `batchesPerCursor` batches; gives the place of the last row, or `null` when there were no more. */
     const removeFrom = Effect.fnUntraced(function* (start: string) {
-      const session = yield* openSession(postgres, operation)
+      const session = yield* postgres.session(operation)
       yield* session.begin("READ ONLY")
       yield* session.query("SET LOCAL statement_timeout = 0")
       const read = yield* session.cursor<Place & Record<string, unknown>>(

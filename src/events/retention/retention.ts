@@ -10,11 +10,10 @@ import type { Metrics } from "../../metrics/metrics.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import { LOCKS } from "../../stores/locks.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-import { openSession } from "../../stores/session.ts"
 import { shrinkDays } from "../chunks/index.ts"
-import { ensureEventDays, SELECT_NEWEST, tooNew, upcomingDays } from "../schema/index.ts"
+import { ensureEventDays, type SchemaTooNew, SELECT_NEWEST, tooNew, upcomingDays } from "../schema/index.ts"
 import { snapshotUniques, type UniquesOf } from "../totals/index.ts"
-import { Archive } from "./archive.ts"
+import { Archive, type ArchiveFailed } from "./archive.ts"
 import {
   deleteFromDay,
   dropDay,
@@ -104,17 +103,17 @@ const TRY_LOCK = `SELECT pg_try_advisory_xact_lock(${LOCKS.retention}) AS locked
 
 /**
  * Runs retention once. Before events go, the unique visitors of their days, weeks and months are kept in period_uniques
- * (daily_totals holds the rest), so that every figure outlives its events. Fails with the first {@link StoreError}; what
- * was done until then stays done.
+ * (daily_totals holds the rest), so that every figure outlives its events. Fails with the first error; what was done until
+ * then stays done.
  */
 export const runRetention = (
   postgres: Postgres,
   options: RetentionOptions,
-): Effect.Effect<RetentionReport, StoreError> =>
+): Effect.Effect<RetentionReport, StoreError | SchemaTooNew | ArchiveFailed> =>
   Effect.gen(function* () {
     // The lock lives in a transaction that does nothing else: it ends with its connection, however that ends, and being
     // idle it keeps vacuum from nothing.
-    const session = yield* openSession(postgres, "retention")
+    const session = yield* postgres.session("retention")
     yield* session.begin()
     yield* session.query("SET LOCAL idle_in_transaction_session_timeout = 0")
     const { rows } = yield* session.query<{ locked: boolean }>(TRY_LOCK)
@@ -124,7 +123,7 @@ export const runRetention = (
     }
     const mayGoOn = session.query<{ version: number; name: string }>(SELECT_NEWEST).pipe(
       Effect.flatMap(({ rows: [newest] }) => {
-        const refusal = tooNew("retention", newest)
+        const refusal = tooNew(newest)
         return refusal === null ? Effect.void : Effect.fail(refusal)
       }),
     )
@@ -135,8 +134,8 @@ export const runRetention = (
 const locked = Effect.fnUntraced(function* (
   postgres: Postgres,
   options: RetentionOptions,
-  mayGoOn: Effect.Effect<void, StoreError>,
-): Effect.fn.Return<RetentionReport, StoreError> {
+  mayGoOn: Effect.Effect<void, StoreError | SchemaTooNew>,
+): Effect.fn.Return<RetentionReport, StoreError | SchemaTooNew | ArchiveFailed> {
   const { dryRun, metrics } = options
   const now = yield* earlierClock(postgres, options.now)
   const startedAt = yield* Clock.currentTimeMillis
@@ -209,7 +208,7 @@ const remove = Effect.fnUntraced(function* (
   day: ExpiredDay,
   cutoff: number,
   options: RetentionOptions,
-): Effect.fn.Return<RetainedDay, StoreError> {
+): Effect.fn.Return<RetainedDay, StoreError | ArchiveFailed> {
   const { archiveDir, metrics, onProgress } = options
   const removal: Removal = {
     cutoff,

@@ -1,16 +1,17 @@
 /** Raw events lie in one table a UTC day; this makes sure that the tables of a batch's days are there. */
 import * as Effect from "effect/Effect"
 import { DAY_MS } from "../../domain/time.ts"
-import { StoreError } from "../../stores/errors.ts"
+import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
+import { meaningOf } from "../../stores/sqlstate.ts"
 
 /** 9999-12-31T23:59:59.999Z: the last instant whose day has a name of eight digits. */
 const LAST_INSTANT = 253_402_300_799_999
 
 const ENSURE_DAYS = "SELECT ensure_event_day(day) FROM unnest($1::date[]) AS wanted (day) ORDER BY day"
 
-/** SQLSTATE check_violation: what an insert meets when no table takes the row, because retention dropped it since. */
-const NO_PARTITION = "23514"
+/** Whether an event's time (unix milliseconds) lies on a day that can have a table: in the years 1970 to 9999. */
+export const hasDay = (instant: number): boolean => instant >= 0 && instant <= LAST_INSTANT
 
 /** Name of a UTC day, `2025-12-08`, by its number since 1970-01-01. */
 const nameOf = (dayNumber: number): string => new Date(dayNumber * DAY_MS).toISOString().slice(0, 10)
@@ -37,20 +38,10 @@ export class KnownEventDays {
     this.#postgres = postgres
   }
 
-  /** After this the tables of the instants' days (unix milliseconds) exist, unless retention drops one meanwhile. */
+  /** After this the tables of the instants' days exist, unless retention drops one meanwhile. Each instant {@link hasDay}. */
   ensure(instants: Iterable<number>): Effect.Effect<void, StoreError> {
     const missing = new Set<number>()
     for (const instant of instants) {
-      if (!(instant >= 0 && instant <= LAST_INSTANT))
-        return Effect.fail(
-          new StoreError({
-            store: "postgres",
-            operation: "ensure_event_days",
-            unavailable: false,
-            code: "22008", // datetime_field_overflow
-            message: `Postgres: an event's time of ${instant} ms is outside 1970 to 9999`,
-          }),
-        )
       const day = Math.floor(instant / DAY_MS)
       if (!this.#days.has(day)) missing.add(day)
     }
@@ -64,19 +55,8 @@ export class KnownEventDays {
     )
   }
 
-  /**
-   * What an insert's failure means: when a day's table is gone, everything remembered is forgotten and the error says
-   * that another try may succeed.
-   */
-  explain(error: StoreError): StoreError {
-    if (error.code !== NO_PARTITION) return error
-    this.#days.clear()
-    return new StoreError({
-      store: "postgres",
-      operation: error.operation,
-      unavailable: true,
-      code: error.code,
-      message: error.message,
-    })
+  /** Forgets every day after an insert has failed because a day's table was dropped; another try asks for all of them. */
+  forgetDroppedDays(error: StoreError): void {
+    if (meaningOf(error.code) === "no-day-table") this.#days.clear()
   }
 }

@@ -2,10 +2,11 @@
 import { readdirSync, readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { StoreError } from "../../stores/errors.ts"
+import type { StoreError } from "../../stores/errors.ts"
 import { LOCKS } from "../../stores/locks.ts"
 import type { Postgres, Sql } from "../../stores/postgres.ts"
-import { MIGRATION_FILE, MIGRATIONS, SELECT_NEWEST, tooNew } from "./schemaVersion.ts"
+import { meaningOf } from "../../stores/sqlstate.ts"
+import { MIGRATION_FILE, MIGRATIONS, type SchemaTooNew, SELECT_NEWEST, tooNew } from "./schemaVersion.ts"
 
 interface Migration {
   readonly version: number
@@ -33,8 +34,9 @@ const FENCE_ALL = "UPDATE stream_partitions SET epoch = epoch + 1"
  */
 const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
 const TRIES = 30
-/** SQLSTATE lock_not_available and deadlock_detected. */
-const LOCK_NOT_HAD = new Set(["55P03", "40P01"])
+/** Whether others have kept the migration from a lock for too long. */
+const isLocked = (error: StoreError | SchemaTooNew): boolean =>
+  error._tag === "StoreError" && meaningOf(error.code) === "lock"
 
 const INSERT_APPLIED = "INSERT INTO schema_migrations (version, name) VALUES ($1, $2)"
 
@@ -53,38 +55,43 @@ const load = (): ReadonlyArray<Migration> =>
       ]
     })
 
+/** Applies a migration unless it has been applied before; tells whether it has. */
+const apply = Effect.fnUntraced(function* (
+  sql: Sql,
+  migration: Migration,
+): Effect.fn.Return<boolean, StoreError | SchemaTooNew> {
+  // Waiting for another node's migration must not count as a slow statement.
+  yield* sql.query("SET LOCAL statement_timeout = 0")
+  yield* sql.query(`SELECT pg_advisory_xact_lock(${LOCKS.migrate})`)
+  yield* sql.query(CREATE_TABLE)
+  const newest = yield* sql.query<{ version: number; name: string }>(SELECT_NEWEST)
+  const refusal = tooNew(newest.rows[0])
+  if (refusal !== null) return yield* refusal
+  const known = yield* sql.query(SELECT_APPLIED, [migration.version])
+  if (known.rows.length > 0) return false
+  yield* sql.query(LOCK_TIMEOUT)
+  if (migration.version > 1) yield* sql.query(FENCE_ALL)
+  yield* sql.query(migration.sql)
+  yield* sql.query(INSERT_APPLIED, [migration.version, migration.name])
+  return true
+})
+
 /**
  * Brings the schema up to date and gives the names of the migrations that this call applied, in order. Each one is a
  * transaction that also records it, so a failed one leaves nothing behind and the next call continues there. Nodes that
  * start together wait for each other. Actors are fenced off by each migration and take their partitions over again; those
- * of an older version leave them to newer nodes. Fails with `SCHEMA_TOO_NEW` when this program is the older one.
+ * of an older version leave them to newer nodes. Fails with {@link SchemaTooNew} when this program is the older one.
  */
 export const migrate = Effect.fnUntraced(function* (
   postgres: Postgres,
-): Effect.fn.Return<ReadonlyArray<string>, StoreError> {
+): Effect.fn.Return<ReadonlyArray<string>, StoreError | SchemaTooNew> {
   const applied: Array<string> = []
   for (const migration of load()) {
-    const apply = async (sql: Sql) => {
-      // Waiting for another node's migration must not count as a slow statement.
-      await sql.query("SET LOCAL statement_timeout = 0")
-      await sql.query(`SELECT pg_advisory_xact_lock(${LOCKS.migrate})`)
-      await sql.query(CREATE_TABLE)
-      const newest = await sql.query<{ version: number; name: string }>(SELECT_NEWEST)
-      const refusal = tooNew("migrate", newest.rows[0])
-      if (refusal !== null) throw refusal
-      const known = await sql.query(SELECT_APPLIED, [migration.version])
-      if (known.rows.length > 0) return false
-      await sql.query(LOCK_TIMEOUT)
-      if (migration.version > 1) await sql.query(FENCE_ALL)
-      await sql.query(migration.sql)
-      await sql.query(INSERT_APPLIED, [migration.version, migration.name])
-      return true
-    }
     const isNew = yield* postgres
-      .transaction("migrate", apply, (cause) => (cause instanceof StoreError ? cause : null))
+      .transaction("migrate", (sql) => apply(sql, migration))
       .pipe(
         Effect.tapError((error) =>
-          LOCK_NOT_HAD.has(error.code)
+          isLocked(error)
             ? Effect.logWarning("a migration waits until others have ended what they do with a table").pipe(
                 Effect.annotateLogs({ migration: migration.name }),
               )
@@ -93,7 +100,7 @@ export const migrate = Effect.fnUntraced(function* (
         Effect.retry({
           schedule: Schedule.spaced("1 second"),
           times: TRIES - 1,
-          while: (error) => LOCK_NOT_HAD.has(error.code),
+          while: isLocked,
         }),
       )
     if (isNew) applied.push(migration.name)

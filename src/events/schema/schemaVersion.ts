@@ -3,8 +3,9 @@
  * here that the schema has gone on without them, and leave processing, retention and erasure to newer nodes.
  */
 import { readdirSync } from "node:fs"
+import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
-import { StoreError } from "../../stores/errors.ts"
+import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 
 /** Where the migrations are, `NNN_name.sql`. */
@@ -14,31 +15,29 @@ export const MIGRATION_FILE = /^(\d{3})_[a-z0-9_]+\.sql$/
 /** The last schema version that this program knows. */
 const LATEST = Math.max(...readdirSync(MIGRATIONS).map((file) => Number(MIGRATION_FILE.exec(file)?.[1] ?? 0)))
 
-/** Code of the {@link StoreError} that an older program meets in a schema of a newer one. */
-export const SCHEMA_TOO_NEW = "SCHEMA_TOO_NEW"
+/** A newer version of this program has migrated the schema; this one leaves it alone. */
+export class SchemaTooNew extends TaggedError("SchemaTooNew")<{ readonly message: string }> {}
 
 export const SELECT_NEWEST = "SELECT version, name FROM schema_migrations ORDER BY version DESC LIMIT 1"
 
 /** Why a schema whose last migration this is cannot be worked with, or `null` when it can. */
 export const tooNew = (
-  operation: string,
   newest: { readonly version: number; readonly name: string } | undefined,
-): StoreError | null =>
+): SchemaTooNew | null =>
   newest === undefined || newest.version <= LATEST
     ? null
-    : new StoreError({
-        store: "postgres",
-        operation,
-        unavailable: true,
-        code: SCHEMA_TOO_NEW,
+    : new SchemaTooNew({
         message: `Postgres: a newer version of this program has applied the migration ${newest.name}; replace this node by that version.`,
       })
 
-/** Fails with {@link SCHEMA_TOO_NEW} when a newer version has migrated the schema. */
-export const requireKnownSchema = (postgres: Postgres, operation: string): Effect.Effect<void, StoreError> =>
+/** Fails when a newer version has migrated the schema. */
+export const requireKnownSchema = (
+  postgres: Postgres,
+  operation: string,
+): Effect.Effect<void, StoreError | SchemaTooNew> =>
   postgres.query<{ version: number; name: string }>(operation, SELECT_NEWEST).pipe(
     Effect.flatMap(([newest]) => {
-      const error = tooNew(operation, newest)
+      const error = tooNew(newest)
       return error === null ? Effect.void : Effect.fail(error)
     }),
   )

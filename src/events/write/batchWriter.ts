@@ -5,12 +5,20 @@
  * ({@link writeAtOnce}), which changes nothing where the partition's epoch or position is another one. Then, or where an id
  * was known, the batch takes the long way ({@link write}): it locks the partition's row, and asks for each entry and id.
  */
+import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { BatchTotals } from "../../domain/aggregation.ts"
-import { Fenced, StoreError } from "../../stores/errors.ts"
-import { type Postgres, postgresError, type Sql } from "../../stores/postgres.ts"
+import { Fenced, type StoreError } from "../../stores/errors.ts"
+import type { Postgres, Sql } from "../../stores/postgres.ts"
 import { compareIds } from "../../stream/id.ts"
-import { ensureSites, KnownEventDays, requireKnownSchema } from "../schema/index.ts"
+import { UnstorableEvent } from "../chunks/index.ts"
+import {
+  ensureSites,
+  hasDay,
+  KnownEventDays,
+  requireKnownSchema,
+  type SchemaTooNew,
+} from "../schema/index.ts"
 import {
   type Batch,
   type BatchEntry,
@@ -53,20 +61,32 @@ const knownOf = (postgres: Postgres): Known => {
   return known
 }
 
+/** The deployment has no such partition. */
+export class UnknownPartition extends TaggedError("UnknownPartition")<{
+  readonly partition: number
+  readonly message: string
+}> {}
+
 /**
  * Makes the caller the partition's only writer: batches of earlier epochs fail with {@link Fenced} from here on. Waits
- * for a batch that is being committed, so `lastStreamId` is final for every epoch before. A partition that the deployment
- * does not have is a {@link StoreError}, and so is a schema that a newer version has migrated (`SCHEMA_TOO_NEW`).
+ * for a batch that is being committed, so `lastStreamId` is final for every epoch before.
  */
 export const acquireEpoch = Effect.fnUntraced(function* (
   postgres: Postgres,
   partition: number,
-): Effect.fn.Return<{ readonly epoch: number; readonly lastStreamId: string }, StoreError> {
+): Effect.fn.Return<
+  { readonly epoch: number; readonly lastStreamId: string },
+  StoreError | UnknownPartition | SchemaTooNew
+> {
   const rows = yield* postgres.query<statements.PartitionRow>("acquire_epoch", statements.NEXT_EPOCH, [
     partition,
   ])
   const row = rows[0]
-  if (row === undefined) return yield* unknownPartition("acquire_epoch", partition)
+  if (row === undefined)
+    return yield* new UnknownPartition({
+      partition,
+      message: `the deployment has no partition ${partition}`,
+    })
   // Only now: a migration that this call had to wait for has been committed since.
   yield* requireKnownSchema(postgres, "acquire_epoch")
   const position = { epoch: Number(row.epoch), lastStreamId: row.last_stream_id }
@@ -74,31 +94,27 @@ export const acquireEpoch = Effect.fnUntraced(function* (
   return position
 })
 
-const unknownPartition = (operation: string, partition: number): StoreError =>
-  new StoreError({
-    store: "postgres",
-    operation,
-    unavailable: false,
-    code: "P0002", // no_data_found
-    message: `Postgres: the deployment has no partition ${partition}`,
-  })
-
 /**
  * Writes a batch and advances the partition, or changes nothing. Of events with the same id the first one is written,
  * whichever partition or batch it came in. Entries that were written before are recognised and not written again;
  * `counted` holds those among them that counted then, so that a crash before the figures were applied loses nothing.
  *
- * Fails with {@link Fenced} when a later epoch owns the partition, and with a {@link StoreError} that is `unavailable`
- * when the same batch may succeed later; any other means that an event of the batch cannot be stored. When the answer to
- * the commit is lost, the next try finds the entries written.
+ * Fails with {@link Fenced} when a later epoch owns the partition, and with an {@link UnstorableEvent} when an event of the batch
+ * cannot be stored, which a {@link StoreError} may mean as well. When the answer to the commit is lost, the next try finds the
+ * entries written.
  */
 export const writeBatch = Effect.fnUntraced(function* (
   postgres: Postgres,
   batch: Batch,
-): Effect.fn.Return<Written, StoreError | Fenced> {
+): Effect.fn.Return<Written, StoreError | Fenced | UnstorableEvent> {
   const last = batch.entries.at(-1)
   if (last === undefined) return { counted: [], totals: NO_TOTALS, duplicates: 0, redelivered: 0 }
   const known = knownOf(postgres)
+  for (const { event } of batch.entries)
+    if (!hasDay(event.createdAt))
+      return yield* new UnstorableEvent({
+        message: `the event's time of ${event.createdAt} ms is outside 1970 to 9999`,
+      })
   // Before the transaction, so that it holds no lock while another one creates the same day or site.
   yield* known.days.ensure(batch.entries.map((entry) => entry.event.createdAt))
   const newSites = new Set<string>()
@@ -121,7 +137,17 @@ export const writeBatch = Effect.fnUntraced(function* (
 const NO_TOTALS: BatchTotals = { days: new Map(), lastSeen: new Map() }
 
 /** Why a batch that was tried in one statement is rolled back. */
-class NotAtOnce extends Error {}
+class NotAtOnce extends TaggedError("NotAtOnce") {}
+
+/** Runs what may throw an {@link UnstorableEvent}; anything else that it throws is a defect. */
+const storable = <A>(make: () => A): Effect.Effect<A, UnstorableEvent> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(make())
+    } catch (cause) {
+      return cause instanceof UnstorableEvent ? Effect.fail(cause) : Effect.die(cause)
+    }
+  })
 
 /** A batch as one statement, and what is written if that succeeds. */
 interface AtOnce {
@@ -165,11 +191,8 @@ const writeAtOnce = Effect.fnUntraced(function* (
   batch: Batch,
   { days, siteIds }: Known,
   from: string,
-): Effect.fn.Return<Written | null, StoreError> {
-  const plan = yield* Effect.try({
-    try: () => planAtOnce(batch, from, siteIds),
-    catch: (cause) => (cause instanceof StoreError ? cause : postgresError("write_batch", cause)),
-  })
+): Effect.fn.Return<Written | null, StoreError | UnstorableEvent> {
+  const plan = yield* storable(() => planAtOnce(batch, from, siteIds))
   if (plan === null) return null
   const { statement, keys, written } = plan
   const tried =
@@ -178,22 +201,15 @@ const writeAtOnce = Effect.fnUntraced(function* (
           .query<statements.AtOnceRow>("write_batch", statement)
           .pipe(Effect.map(([row]) => row?.moved === true))
       : postgres
-          .transaction(
-            "write_batch",
-            async (sql) => {
-              const { rows } = await sql.query<statements.AtOnceRow>(statement)
+          .transaction("write_batch", (sql) =>
+            Effect.flatMap(sql.query<statements.AtOnceRow>(statement), ({ rows: [row] }) =>
               // An id that was known: its event is in the chunks all the same, so all of it is rolled back.
-              if (rows[0]?.moved !== true || rows[0].new_ids !== keys) throw new NotAtOnce()
-              return true
-            },
-            (cause) => (cause instanceof NotAtOnce ? cause : null),
-          )
-          .pipe(
-            Effect.catch((error) =>
-              error instanceof NotAtOnce ? Effect.succeed(false) : Effect.fail(error),
+              row?.moved === true && row.new_ids === keys ? Effect.succeed(true) : new NotAtOnce(),
             ),
           )
-  return (yield* tried.pipe(Effect.mapError((error) => days.explain(error)))) ? written : null
+          .pipe(Effect.catchTag("NotAtOnce", () => Effect.succeed(false)))
+  const isWritten = yield* Effect.tapError(tried, (error) => Effect.sync(() => days.forgetDroppedDays(error)))
+  return isWritten ? written : null
 })
 
 /** Writes a batch whatever it meets. */
@@ -201,39 +217,42 @@ const writeThoroughly = (
   postgres: Postgres,
   batch: Batch,
   { days, siteIds }: Known,
-): Effect.Effect<Written, StoreError | Fenced> =>
+): Effect.Effect<Written, StoreError | Fenced | UnstorableEvent> =>
   postgres
-    .transaction(
-      "write_batch",
-      (sql) => write(sql, batch, siteIds),
-      (cause) => (cause instanceof Fenced || cause instanceof StoreError ? cause : null),
+    .transaction("write_batch", (sql) => write(sql, batch, siteIds))
+    .pipe(
+      Effect.tapError((error) =>
+        error._tag === "StoreError" ? Effect.sync(() => days.forgetDroppedDays(error)) : Effect.void,
+      ),
     )
-    .pipe(Effect.mapError((error) => (error instanceof Fenced ? error : days.explain(error))))
 
-const write = async (sql: Sql, batch: Batch, siteIds: SiteIds): Promise<Written> => {
+const write = Effect.fnUntraced(function* (
+  sql: Sql,
+  batch: Batch,
+  siteIds: SiteIds,
+): Effect.fn.Return<Written, StoreError | Fenced | UnstorableEvent> {
   const { partition, epoch, entries, calendar } = batch
   // The row stays locked until the commit: no later epoch can begin in between.
-  const locked = await sql.query<statements.PartitionRow>(statements.lockPartition(partition))
+  const locked = yield* sql.query<statements.PartitionRow>(statements.lockPartition(partition))
   const row = locked.rows[0]
-  if (row === undefined) throw unknownPartition("write_batch", partition)
-  if (Number(row.epoch) !== epoch)
-    throw new Fenced({
+  if (row === undefined || Number(row.epoch) !== epoch)
+    return yield* new Fenced({
       partition,
-      message: `epoch ${row.epoch} owns partition ${partition}; a batch of epoch ${epoch} changes nothing`,
+      message: `epoch ${row?.epoch} owns partition ${partition}; a batch of epoch ${epoch} changes nothing`,
     })
 
   const before = entries.filter((entry) => compareIds(entry.streamId, row.last_stream_id) <= 0)
   const after = entries.slice(before.length)
-  const counted = await firstOnes(sql, partition, before, siteIds)
+  const counted = yield* firstOnes(sql, partition, before, siteIds)
   const last = after.at(-1)
   if (last === undefined)
     return { counted, totals: totalsOf(counted, calendar), duplicates: 0, redelivered: before.length }
 
-  const written = await newOnes(sql, partition, after, siteIds)
+  const written = yield* newOnes(sql, partition, after, siteIds)
   const totals = totalsOf(written, calendar)
-  const [chunk, ...further] = chunksOf(partition, written, siteIds)
-  for (const each of further) await sql.query(statements.addChunk(each))
-  await sql.query(
+  const [chunk, ...further] = yield* storable(() => chunksOf(partition, written, siteIds))
+  for (const each of further) yield* sql.query(statements.addChunk(each))
+  yield* sql.query(
     statements.applyBatch({
       partition,
       lastStreamId: last.streamId,
@@ -247,32 +266,32 @@ const write = async (sql: Sql, batch: Batch, siteIds: SiteIds): Promise<Written>
     duplicates: after.length - written.length,
     redelivered: before.length,
   }
-}
+})
 
 /** Notes the entries' ids and gives the entries without one, and those that are the first to bring theirs. */
-const newOnes = async (
+const newOnes = Effect.fnUntraced(function* (
   sql: Sql,
   partition: number,
   entries: ReadonlyArray<BatchEntry>,
   siteIds: SiteIds,
-): Promise<ReadonlyArray<BatchEntry>> => {
+): Effect.fn.Return<ReadonlyArray<BatchEntry>, StoreError> {
   const keys = keysOf(entries, siteIds)
   if (keys.length === 0) return entries
-  const { rowCount } = await sql.query(statements.insertKeys(partition, keys))
+  const { count } = yield* sql.query(statements.insertKeys(partition, keys))
   // As a rule all ids are new; only otherwise it has to be asked which.
-  return rowCount === keys.length ? entries : firstOnes(sql, partition, entries, siteIds)
-}
+  return count === keys.length ? entries : yield* firstOnes(sql, partition, entries, siteIds)
+})
 
 /** Entries without an id, and those that were the first to bring theirs, of entries whose ids have been noted. */
-const firstOnes = async (
+const firstOnes = Effect.fnUntraced(function* (
   sql: Sql,
   partition: number,
   entries: ReadonlyArray<BatchEntry>,
   siteIds: SiteIds,
-): Promise<ReadonlyArray<BatchEntry>> => {
+): Effect.fn.Return<ReadonlyArray<BatchEntry>, StoreError> {
   const keys = keysOf(entries, siteIds)
   if (keys.length === 0) return entries
-  const { rows } = await sql.query<{ stream_id: string }>(statements.selectFirstEntries(partition, keys))
+  const { rows } = yield* sql.query<{ stream_id: string }>(statements.selectFirstEntries(partition, keys))
   const first = new Set(rows.map((row) => row.stream_id))
   return entries.filter(({ streamId, event }) => event.id === null || first.has(streamId))
-}
+})

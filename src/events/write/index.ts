@@ -1,2 +1,2 @@
 /** Writes batches of a partition's events, each event once. */
-export { acquireEpoch, type BatchEntry, type Written, writeBatch } from "./batchWriter.ts"
+export { acquireEpoch, type BatchEntry, UnknownPartition, type Written, writeBatch } from "./batchWriter.ts"

@@ -2,10 +2,11 @@
 
 import type { HttpRequest } from "uWebSockets.js"
 import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { UUID } from "../../domain/limits.ts"
 import type { Exchange } from "../http/exchange.ts"
-import { Problem } from "../http/problem.ts"
+import { Problem, STORE_UNAVAILABLE } from "../http/problem.ts"
 import { bearerToken, Secrets } from "../http/secrets.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { Privacy } from "../services/services.ts"
@@ -43,7 +44,10 @@ export class Administration {
   eraseVisitor(exchange: Exchange, req: HttpRequest, id: string) {
     const visitor = this.#visitor(req, id)
     if (visitor instanceof Problem) return exchange.refuse(visitor)
-    this.#run(this.#privacy.erase(visitor)).addObserver((exit) => {
+    const erased = Effect.catchTag(this.#privacy.erase(visitor), "ErasureMustWait", () =>
+      Effect.fail(STORE_UNAVAILABLE),
+    )
+    this.#run(erased).addObserver((exit) => {
       if (Exit.isFailure(exit)) exchange.fail(Cause.squash(exit.cause))
       else exchange.json({ success: true, data: { deleted: exit.value.deleted } })
     })

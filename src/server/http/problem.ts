@@ -41,7 +41,7 @@ const APPEND_PROBLEMS: { readonly [failure in AppendFailure]: Problem } = {
 /** The answer to an event that could not be made durable. */
 export const appendProblem = (failure: AppendFailure): Problem => APPEND_PROBLEMS[failure]
 
-const STORE_UNAVAILABLE = Problem.of("STORE_UNAVAILABLE")
+export const STORE_UNAVAILABLE = Problem.of("STORE_UNAVAILABLE")
 const INTERNAL_ERROR = Problem.of("INTERNAL_ERROR")
 
 /** The answer to any failure of a read: a store that is away may be asked again, anything else is a fault of ours. */

@@ -5,6 +5,7 @@ import type { ReadinessReport } from "../../domain/answers.ts"
 import type { Period } from "../../domain/period.ts"
 import type { EventQueries as Questions } from "../../events/read/index.ts"
 import type { VisitorKeys } from "../../privacy/dayKeys.ts"
+import type { ErasureMustWait } from "../../privacy/erase.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { AppendDone } from "../../stream/producer.ts"
 
@@ -44,7 +45,7 @@ export interface Privacy {
    * Erases every raw event of a visitor, of all sites, wherever it is kept or still waits. Returns how many there were; a
    * failure means that the erasure may be incomplete and has to be asked for again.
    */
-  erase(visitorId: string): Effect.Effect<{ readonly deleted: number }, StoreError>
+  erase(visitorId: string): Effect.Effect<{ readonly deleted: number }, StoreError | ErasureMustWait>
 }
 
 /** Everything the server is given. */

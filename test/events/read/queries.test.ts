@@ -8,7 +8,6 @@ import { makeEventQueries } from "../../../src/events/read/queries.ts"
 import { decodeCursor, encodeCursor } from "../../../src/events/read/timeline.ts"
 import { eraseVisitor } from "../../../src/events/read/visitors.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
-import { streamRows } from "../../../src/stores/session.ts"
 import { storeInBatches } from "../../support/chunks.ts"
 import { run } from "../../support/effects.ts"
 import { dailyTotals, event, freshEvents, store } from "../../support/events.ts"
@@ -168,12 +167,7 @@ describe("exports", () => {
 
   test("end a query that is still at work when its reader is interrupted", async () => {
     const { postgres } = await freshEvents()
-    const endless = streamRows(
-      postgres,
-      "endless",
-      "SELECT count(*) FROM generate_series(1, 1e12::bigint)",
-      [],
-    )
+    const endless = postgres.stream("endless", "SELECT count(*) FROM generate_series(1, 1e12::bigint)", [])
     const atWork = `
       SELECT 1 FROM pg_stat_activity
       WHERE datname = current_database() AND state = 'active' AND query LIKE 'SELECT count(*) FROM generate_series%'`
@@ -191,7 +185,7 @@ describe("exports", () => {
   test("reject with a StoreError when the statement fails midway", async () => {
     const { postgres } = await freshEvents()
     const failing = Stream.toAsyncIterable(
-      streamRows(postgres, "failing", "SELECT 1 / (3 - n) FROM generate_series(1, 5) AS n", [], 1),
+      postgres.stream("failing", "SELECT 1 / (3 - n) FROM generate_series(1, 5) AS n", [], 1),
     )
     await expect(Array.fromAsync(failing)).rejects.toMatchObject({ _tag: "StoreError", code: "22012" })
     expect(postgres.pool.totalCount).toBe(postgres.pool.idleCount)

@@ -114,7 +114,7 @@ describe.each([true, false])("retention with dropPartitions %s", (dropPartitions
       Effect.promise(() => import("node:fs/promises").then((fs) => fs.writeFile(join(archiveDir, ".."), ""))),
     )
     const error = await run(Effect.flip(runRetention(postgres, options({ dropPartitions, archiveDir }))))
-    expect(error._tag).toBe("StoreError")
+    expect(error._tag).toBe("ArchiveFailed")
     expect(await idsLeft(postgres)).toEqual([...expired, ...kept].sort())
     expect(postgres.pool.totalCount).toBe(postgres.pool.idleCount)
   })

@@ -110,9 +110,7 @@ describe("an event", () => {
       const { epoch } = await run(acquireEpoch(postgres, 0))
       const refused = entriesFrom(1, [event(), event({ data: { list: [text] } })])
       expect(await run(Effect.flip(write(postgres, epoch, refused)))).toMatchObject({
-        _tag: "StoreError",
-        unavailable: false,
-        code: "22P05",
+        _tag: "UnstorableEvent",
       })
       const taken = entriesFrom(1, [event({ data: { list: ["\\u0000", "\\\\ud800", "\u{1f600}"] } })])
       await run(write(postgres, epoch, taken))
@@ -128,7 +126,7 @@ describe("an event", () => {
     const error = await run(
       Effect.flip(write(postgres, epoch, entriesFrom(1, [event(), event({ createdAt: 2 ** 52 })]))),
     )
-    expect(error).toMatchObject({ _tag: "StoreError", unavailable: false })
+    expect(error).toMatchObject({ _tag: "UnstorableEvent" })
     expect(await countOf(postgres, "analytics_events")).toBe(0)
   })
 })

@@ -117,12 +117,14 @@ describe("an owner that is frozen inside its transaction", () => {
     const thawed = Promise.withResolvers<void>()
     const batch = run(
       Effect.flip(
-        frozen.transaction("write_batch", async (sql) => {
-          await sql.query("SELECT FROM stream_partitions WHERE partition = 0 FOR UPDATE")
-          locked.resolve()
-          await thawed.promise
-          await sql.query("UPDATE stream_partitions SET last_stream_id = '9-9'")
-        }),
+        frozen.transaction("write_batch", (sql) =>
+          Effect.gen(function* () {
+            yield* sql.query("SELECT FROM stream_partitions WHERE partition = 0 FOR UPDATE")
+            locked.resolve()
+            yield* Effect.promise(() => thawed.promise)
+            yield* sql.query("UPDATE stream_partitions SET last_stream_id = '9-9'")
+          }),
+        ),
       ),
     )
     await locked.promise

@@ -336,6 +336,10 @@ describe("administration", () => {
     })
     expect(await erased.json()).toEqual({ success: true, data: { deleted: 7 } })
     expect(running.world.erased).toEqual([VISITOR])
+    running.world.erasureMustWait = true
+    const later = await fetch(running.url + path, { method: "DELETE", headers: bearer })
+    expect(later.status).toBe(503)
+    expect(await later.json()).toMatchObject({ code: "STORE_UNAVAILABLE" })
     const bad = await fetch(`${running.url}${API}/visitors/me`, { headers: bearer })
     expect(bad.status).toBe(400)
   })
