@@ -11,17 +11,11 @@ import type * as Scope from "effect/Scope"
 import { SchemaTooNew } from "../events/schema/index.ts"
 import { Fenced } from "../stores/errors.ts"
 import { awaitReady, connectRedis, type RedisConnection, type RedisSettings } from "../stores/redis.ts"
+import { giveLeaseBack, holdLease, type Lease } from "../stream/lease.ts"
 import { makePartitionLog } from "../stream/partitionLog.ts"
+import { announceHttpNode, makeMembership } from "./membership.ts"
 import type { PartitionActorOptions } from "./owner.ts"
-import {
-  announceHttpNode,
-  hasActors,
-  LEASE_MS,
-  makeOwnership,
-  type Ownership,
-  preferredOwners,
-  RENEW_MS,
-} from "./ownership.ts"
+import { keepLease, LEASE_MS, preferredOwners } from "./ownership.ts"
 import { runPartitionActor } from "./partitionActor.ts"
 
 /** Between two looks at who owns what, milliseconds. */
@@ -36,62 +30,26 @@ export interface SupervisorOptions extends Omit<PartitionActorOptions, "partitio
   readonly redis: RedisConnection
 }
 
-/** Renews the lease until it is lost; a Redis that is away longer than the lease counts as losing it. */
-const keepLease = (ownership: Ownership, partition: number, token: string) =>
-  Effect.gen(function* () {
-    // Monotonic: a wall clock that is set must not end a lease.
-    let heldAt = performance.now()
-    while (true) {
-      yield* Effect.sleep(RENEW_MS)
-      const held = yield* ownership
-        .hold(partition, token)
-        .pipe(
-          Effect.catch((error) =>
-            Effect.logWarning("the lease could not be renewed").pipe(
-              Effect.annotateLogs({ partition, code: error.code }),
-              Effect.as(null),
-            ),
-          ),
-        )
-      if (held === true) heldAt = performance.now()
-      if (held === false || performance.now() - heldAt > LEASE_MS) {
-        return yield* new Fenced({ partition, message: "the lease was lost" })
-      }
-    }
-  })
-
 /**
  * Owns one partition while its lease can be held; ends when it cannot, or when the actor fails. `outdated` is told when a
  * newer version of the program has migrated the schema.
  */
-const ownPartition = (
-  options: SupervisorOptions,
-  ownership: Ownership,
-  partition: number,
-  outdated: Deferred.Deferred<string>,
-) =>
+const ownPartition = (options: SupervisorOptions, partition: number, outdated: Deferred.Deferred<string>) =>
   Effect.gen(function* () {
+    const { redis, prefix, metrics } = options
     const token = `${options.node}/${randomUUID()}`
-    const held = yield* Effect.acquireRelease(ownership.hold(partition, token), (taken) =>
-      taken ? ownership.giveBack(partition, token).pipe(Effect.ignore) : Effect.void,
+    const lease: Lease = { redis, prefix, partition, token, leaseMs: LEASE_MS, metrics }
+    const held = yield* Effect.acquireRelease(holdLease(lease), (taken) =>
+      taken ? Effect.ignore(giveLeaseBack(lease)) : Effect.void,
     )
     if (!held) return
     const reader = yield* connectRedis(options.redisSettings, "read", `read-${partition}`)
     // To the actor, a read that fails means that Redis was away.
     yield* awaitReady(reader, LEASE_MS)
-    const log = makePartitionLog({
-      prefix: options.prefix,
-      partition,
-      redis: options.redis,
-      reader,
-      metrics: options.metrics,
-    })
-    options.metrics.partitionsOwned.inc()
-    yield* Effect.addFinalizer(() => Effect.sync(() => options.metrics.partitionsOwned.dec()))
-    yield* Effect.raceFirst(
-      runPartitionActor({ ...options, partition, log }, token),
-      keepLease(ownership, partition, token),
-    )
+    const log = makePartitionLog({ prefix, partition, redis, reader, metrics })
+    metrics.partitionsOwned.inc()
+    yield* Effect.addFinalizer(() => Effect.sync(() => metrics.partitionsOwned.dec()))
+    yield* Effect.raceFirst(runPartitionActor({ ...options, partition, log }, token), keepLease(lease))
   }).pipe(
     Effect.scoped,
     Effect.catchCause((cause) => {
@@ -113,26 +71,28 @@ const ownPartition = (
  */
 export const runSupervisor = (options: SupervisorOptions): Effect.Effect<never, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const ownership = makeOwnership(options.redis, options.prefix, options.node, options.metrics)
-    yield* Effect.addFinalizer(() => ownership.leave.pipe(Effect.ignore))
+    const { node, redis, prefix, metrics } = options
+    const membership = makeMembership(redis, prefix, { node, hasActors: true }, metrics)
+    yield* Effect.addFinalizer(() => Effect.ignore(membership.leave))
     const actors = yield* FiberMap.make<number>()
     const outdated = yield* Deferred.make<string>()
     while (!(yield* Deferred.isDone(outdated))) {
-      const nodes = yield* ownership.heartbeat.pipe(
+      const members = yield* membership.heartbeat.pipe(
         Effect.catch((error) =>
-          Effect.logWarning("no heartbeat: Redis is away").pipe(
+          Effect.logWarning("no heartbeat: Redis is unavailable").pipe(
             Effect.annotateLogs({ code: error.code }),
             Effect.as(null),
           ),
         ),
       )
-      if (nodes !== null) {
-        const owners = preferredOwners(nodes.filter(hasActors), options.partitions)
+      if (members !== null) {
+        const nodes = members.filter(({ hasActors }) => hasActors).map((member) => member.node)
+        const owners = preferredOwners(nodes, options.partitions)
         for (const [partition, owner] of owners.entries()) {
           const running = yield* FiberMap.has(actors, partition)
-          if (owner === options.node && !running) {
-            yield* FiberMap.run(actors, partition, ownPartition(options, ownership, partition, outdated))
-          } else if (owner !== options.node && running) {
+          if (owner === node && !running) {
+            yield* FiberMap.run(actors, partition, ownPartition(options, partition, outdated))
+          } else if (owner !== node && running) {
             // Not awaited: the others must not wait for this one's last batch.
             yield* Effect.forkChild(FiberMap.remove(actors, partition))
           }
@@ -141,10 +101,10 @@ export const runSupervisor = (options: SupervisorOptions): Effect.Effect<never, 
       yield* Effect.raceFirst(Effect.sleep(TICK_MS), Effect.ignore(Deferred.await(outdated)))
     }
     yield* FiberMap.clear(actors)
-    yield* Effect.ignore(ownership.leave)
+    yield* Effect.ignore(membership.leave)
     yield* Effect.logError("this node processes no events any more; newer ones do").pipe(
       Effect.annotateLogs({ reason: yield* Deferred.await(outdated) }),
     )
-    yield* announceHttpNode(options.redis, options.prefix, options.node, options.metrics)
+    yield* announceHttpNode(redis, prefix, node, metrics)
     return yield* Effect.never
   })

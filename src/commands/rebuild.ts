@@ -1,7 +1,7 @@
 /** `rebuild`: every figure in Redis anew from Postgres, partition by partition. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { liveNodes } from "../actors/ownership.ts"
+import { liveNodes } from "../actors/membership.ts"
 import { type AppConfig, SETTINGS } from "../config/settings.ts"
 import { Expected, timeZone } from "../config/values.ts"
 import { Calendar } from "../domain/period.ts"
