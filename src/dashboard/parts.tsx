@@ -44,7 +44,7 @@ export const PartView = <A,>({ part, onAgain, size = "short", children }: PartPr
       {part.failure !== null && (
         <p class="failure" role="alert">
           <span>
-            {t.failed} {t.failures[part.failure] ?? part.failure}
+            {t.failed} {t.failures.get(part.failure) ?? part.failure}
           </span>
           <button type="button" class="quiet" onClick={onAgain} disabled={part.loading}>
             {t.again}

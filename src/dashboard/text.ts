@@ -3,6 +3,10 @@
 export const LANGUAGES = ["en", "fr"] as const
 export type Language = (typeof LANGUAGES)[number]
 
+/** Texts by names that come from outside, `constructor` and `__proto__` among them: a plain object would have those, too. */
+const byName = (texts: { readonly [name: string]: string }): ReadonlyMap<string, string> =>
+  new Map(Object.entries(texts))
+
 const en = {
   title: "Live figures",
   skip: "Skip to the figures",
@@ -77,13 +81,13 @@ const en = {
   detail: "Detail",
   loading: "Loading …",
   failed: "This could not be loaded.",
-  failures: {
+  failures: byName({
     OFFLINE: "The server does not answer.",
     STORE_UNAVAILABLE: "A store does not answer now.",
     UNKNOWN_SITE: "There is no such site.",
-  } as Readonly<Record<string, string>>,
+  }),
   again: "Try again",
-  types: {
+  types: byName({
     page_view: "Page view",
     cv_theme_change: "Theme chosen",
     letter_generate: "Letter written",
@@ -91,7 +95,7 @@ const en = {
     button_click: "Button click",
     link_click: "Link click",
     form_submit: "Form sent",
-  } as Readonly<Record<string, string>>,
+  }),
 }
 
 export type Texts = typeof en
@@ -174,13 +178,13 @@ const fr: Texts = {
   detail: "Détail",
   loading: "Chargement …",
   failed: "Chargement impossible.",
-  failures: {
+  failures: byName({
     OFFLINE: "Le serveur ne répond pas.",
     STORE_UNAVAILABLE: "Une base de données ne répond pas.",
     UNKNOWN_SITE: "Ce site n’existe pas.",
-  },
+  }),
   again: "Réessayer",
-  types: {
+  types: byName({
     page_view: "Page vue",
     cv_theme_change: "Thème choisi",
     letter_generate: "Lettre rédigée",
@@ -188,7 +192,7 @@ const fr: Texts = {
     button_click: "Clic sur bouton",
     link_click: "Clic sur lien",
     form_submit: "Formulaire envoyé",
-  },
+  }),
 }
 
 const TEXTS: { readonly [language in Language]: Texts } = { en, fr }
@@ -250,6 +254,6 @@ export const wordingOf = (language: Language): Wording => {
     },
     day: (text) => day.format(new Date(`${text}T00:00:00Z`)),
     weekday: (text) => weekday.format(new Date(`${text}T00:00:00Z`)),
-    typeName: (type) => t.types[type] ?? type,
+    typeName: (type) => t.types.get(type) ?? type,
   }
 }

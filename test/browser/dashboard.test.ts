@@ -255,6 +255,33 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(complaints).toEqual([])
   })
 
+  test("shows names that every object has as text, live and stored", async () => {
+    node = await startDashboardNode()
+    const { page, complaints } = await openDashboard(browser, node.url)
+    await page.locator("[data-connection=open]").waitFor()
+    await page.getByText("No theme has been chosen yet.").waitFor()
+    const types = ["__proto__", "constructor"]
+    const themes = [...types, "toString"]
+    await node.send([
+      ...types.map((event_type) => ({ event_type })),
+      ...themes.map((theme) => ({ event_type: "cv_theme_change", event_data: { theme } })),
+    ])
+    const showsNames = async (rows: string) => {
+      for (const type of types) await page.locator(`${rows} .type`, { hasText: type }).waitFor()
+      for (const theme of themes) await page.locator(`[data-theme="${theme}"]`).waitFor()
+      expect(await page.evaluate(() => Object.keys(Object.prototype))).toEqual([])
+    }
+    await showsNames(".events li")
+    // The page is answered as this is: an answer of before may be kept for a while.
+    await eventually(async () => {
+      const { data } = await node.get("timeline?limit=25")
+      expect(data).toHaveLength(types.length + themes.length)
+    })
+    await page.reload()
+    await showsNames(".timeline tbody tr")
+    expect(complaints).toEqual([])
+  })
+
   test("switches site, period and page, and keeps them in its address", async () => {
     node = await visited()
     await node.send([
