@@ -1,7 +1,6 @@
 /** The page: settings, the store of the chosen site, and the panels. */
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
-import type { DeclaredSites } from "../domain/answers.ts"
-import { read } from "./figures.ts"
+import { isSitesAnswer } from "./decode.ts"
 import { FeedPanel } from "./panels/feed.tsx"
 import { Header } from "./panels/header.tsx"
 import { HeatmapPanel } from "./panels/heatmap.tsx"
@@ -13,8 +12,10 @@ import { ThemesPanel } from "./panels/themes.tsx"
 import { TimelinePanel } from "./panels/timeline.tsx"
 import { Today } from "./panels/today.tsx"
 import { useWording, WordingContext } from "./parts.tsx"
+import { read } from "./read.ts"
 import { applySettings, keepSettings, readSettings, type Settings } from "./settings.ts"
-import { type Part, type State, Store } from "./store.ts"
+import type { Part, State } from "./state.ts"
+import { Store } from "./store.ts"
 import { wordingOf } from "./text.ts"
 
 export const App = () => {
@@ -66,7 +67,7 @@ const Site = ({ settings, choose, sites, scheme }: SiteProps) => {
       <main
         id="figures"
         tabIndex={-1}
-        class={state.connection.is === "waiting" || state.storeAway ? "stale" : ""}
+        class={state.connection.is === "waiting" || state.storeUnavailable ? "stale" : ""}
       >
         <Now state={state} />
         <HourPanel hour={state.hour} scheme={scheme} onAgain={again("hour")} />
@@ -116,7 +117,7 @@ const useSites = (): ReadonlyArray<string> => {
   const [sites, setSites] = useState<ReadonlyArray<string>>([])
   useEffect(() => {
     const reading = new AbortController()
-    read<{ data: DeclaredSites }>("sites", {}, reading.signal).then(
+    read("sites", {}, isSitesAnswer, reading.signal).then(
       ({ data }) => setSites(data.sites),
       // Without the list there is no switch; the panels tell what is wrong.
       () => undefined,

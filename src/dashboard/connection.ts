@@ -9,19 +9,14 @@
  * A connection that has been silent for {@link SILENCE_MS} is taken for lost: after a sleep or a change of networks a
  * socket can stay open to nobody.
  */
+import type { Topic } from "../domain/frames.ts"
 import { WEBSOCKET_PATH } from "../domain/paths.ts"
 import type { Period } from "../domain/period.ts"
-import { decodeFrame, type Frame } from "./figures.ts"
+import { pauseMs } from "./backoff.ts"
+import { decodeFrame, type Frame } from "./decode.ts"
+import type { ConnectionState } from "./state.ts"
 
-const FIRST_PAUSE_MS = 400
-const LONGEST_PAUSE_MS = 15_000
 const SILENCE_MS = 16_000
-
-export type ConnectionState =
-  | { readonly is: "connecting" }
-  | { readonly is: "open" }
-  /** `until`: unix milliseconds of the next try. */
-  | { readonly is: "waiting"; readonly until: number }
 
 export interface ConnectionOptions {
   readonly site: string | null
@@ -37,10 +32,6 @@ export interface Connection {
   readonly close: () => void
 }
 
-/** The pause before the n-th try in a row (from 0), milliseconds. */
-export const pauseMs = (tries: number, random: number): number =>
-  Math.min(FIRST_PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS) * (0.5 + random)
-
 /** Connects and stays connected until it is closed. */
 export const connect = ({ site, period, onState, onFrame }: ConnectionOptions): Connection => {
   let followed = period
@@ -50,7 +41,7 @@ export const connect = ({ site, period, onState, onFrame }: ConnectionOptions): 
   let tries = 0
   let ended = false
 
-  const say = (type: "subscribe" | "unsubscribe", topics: ReadonlyArray<string>) => {
+  const say = (type: "subscribe" | "unsubscribe", topics: ReadonlyArray<Topic>) => {
     if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type, topics }))
   }
 

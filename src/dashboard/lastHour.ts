@@ -1,7 +1,8 @@
 /** The last hour by minute: read once, then carried on with every frame. */
-import type { History, LiveEvent, Omitted } from "./figures.ts"
+import type { LiveEvent, Omitted } from "../domain/frames.ts"
+import { MINUTE_MS } from "../domain/time.ts"
+import type { HistoryAnswer } from "./decode.ts"
 
-const MINUTE_MS = 60_000
 export const MINUTES = 60
 
 export interface LastHour {
@@ -14,7 +15,7 @@ export interface LastHour {
   readonly until: number
 }
 
-export const fromHistory = ({ data, meta }: History): LastHour => ({
+export const fromHistory = ({ data, meta }: HistoryAnswer): LastHour => ({
   first: Date.parse(data[0]?.time ?? meta.until) / MINUTE_MS,
   events: data.map(({ events }) => events),
   visitors: data.map(({ visitors }) => visitors),

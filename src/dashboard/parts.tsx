@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact"
 import { createContext } from "preact"
 import { useContext } from "preact/hooks"
-import type { Loaded } from "./store.ts"
+import type { Loaded } from "./state.ts"
 import { type Wording, wordingOf } from "./text.ts"
 
 export const WordingContext = createContext<Wording>(wordingOf("en"))

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks"
 import { PERIODS, type Period } from "../../domain/period.ts"
 import { Choice, useWording } from "../parts.tsx"
 import { SCHEMES, type Settings } from "../settings.ts"
-import type { State } from "../store.ts"
+import type { State } from "../state.ts"
 import { LANGUAGES } from "../text.ts"
 
 export interface HeaderProps {
@@ -59,10 +59,10 @@ export const Header = ({ state, settings, sites, choose }: HeaderProps) => {
 
 const ConnectionView = ({ state }: { readonly state: State }) => {
   const { t, number, clock } = useWording()
-  const { connection, realtime, storeAway } = state
+  const { connection, realtime, storeUnavailable } = state
   const seconds = useSecondsUntil(connection.is === "waiting" ? connection.until : null)
   const stale = realtime !== null && connection.is !== "open"
-  const is = connection.is === "open" && storeAway ? "store" : connection.is
+  const is = connection.is === "open" && storeUnavailable ? "store" : connection.is
   return (
     <p class={`connection ${is}`}>
       <span class="dot" aria-hidden="true" />

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import type { HeatmapPoint } from "../../domain/answers.ts"
 import { Panel, PartView, useWording } from "../parts.tsx"
-import { HEATMAP_HOURS, type Loaded } from "../store.ts"
+import type { Loaded } from "../state.ts"
+import { HEATMAP_HOURS } from "../store.ts"
 
 /** Positions listed beside the picture. */
 const LISTED = 20

@@ -2,7 +2,7 @@ import { useEffect, useRef } from "preact/hooks"
 import uPlot from "uplot"
 import { type LastHour, MINUTES } from "../lastHour.ts"
 import { Panel, PartView, useWording } from "../parts.tsx"
-import type { Loaded } from "../store.ts"
+import type { Loaded } from "../state.ts"
 import type { Wording } from "../text.ts"
 
 const MINUTE_S = 60

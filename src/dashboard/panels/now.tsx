@@ -1,5 +1,5 @@
 import { Panel, useWording } from "../parts.tsx"
-import type { State } from "../store.ts"
+import type { State } from "../state.ts"
 
 /** Visitors now, and the last hour's as a line of sight beneath. */
 export const Now = ({ state }: { readonly state: State }) => {

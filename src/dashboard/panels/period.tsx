@@ -1,7 +1,7 @@
 import type { Stats } from "../../domain/answers.ts"
 import type { Period } from "../../domain/period.ts"
 import { Panel, PartView, useWording } from "../parts.tsx"
-import type { Loaded } from "../store.ts"
+import type { Loaded } from "../state.ts"
 import { PeriodChoice } from "./header.tsx"
 
 export interface PeriodPanelProps {

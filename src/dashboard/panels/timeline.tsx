@@ -1,6 +1,6 @@
 import { detailOf, kindOf, shortPage } from "../events.ts"
 import { Panel, PartView, useWording } from "../parts.tsx"
-import type { Loaded, Timeline } from "../store.ts"
+import type { Loaded, Timeline } from "../state.ts"
 
 export interface TimelinePanelProps {
   readonly timeline: Loaded<Timeline>

@@ -1,6 +1,6 @@
 import type { DayCourse } from "../../domain/answers.ts"
 import { useWording } from "../parts.tsx"
-import type { State } from "../store.ts"
+import type { State } from "../state.ts"
 
 const MINUTE_MS = 60_000
 

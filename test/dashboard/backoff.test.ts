@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { pauseMs } from "../../src/dashboard/connection.ts"
+import { pauseMs } from "../../src/dashboard/backoff.ts"
 
 describe("pauses between tries to connect", () => {
   test("double up to a bound", () => {

@@ -1,0 +1,221 @@
+/**
+ * How the state changes: pure functions of the state and of what has happened, and {@link readsAfter}, which says what a
+ * frame makes the page read. The store carries both out.
+ */
+import type { HeatmapPoint, TimelineEvent } from "../domain/answers.ts"
+import type { LiveEvent } from "../domain/frames.ts"
+import type { Period } from "../domain/period.ts"
+import type { Answer, Frame, TimelineAnswer } from "./decode.ts"
+import { fromHistory, type LastHour, upTo, withEvent, withOmitted, withVisitors } from "./lastHour.ts"
+import { type ConnectionState, NOTHING, PARTS, type Part, type State } from "./state.ts"
+
+/** Events kept for the feed. */
+export const MAX_FEED = 80
+/** Pages offered for the heatmap. */
+export const MAX_PAGES = 200
+
+const isClick = (type: string): boolean => type === "button_click" || type === "link_click"
+
+/** Where an event clicked; `null` when it is no click, or has no position. */
+const positionOf = ({ type, data }: LiveEvent): { readonly x: number; readonly y: number } | null => {
+  const { x, y } = data ?? {}
+  return isClick(type) && typeof x === "number" && typeof y === "number" ? { x, y } : null
+}
+
+/** Whether no row is known: also while the first answer is on its way, which may be older than an event that comes meanwhile. */
+export const isTimelineEmpty = ({ timeline: { data, loading } }: State): boolean =>
+  data === null ? loading : data.rows.length === 0
+
+const withPart = <P extends Part>(state: State, part: P, loaded: State[P]): State => ({
+  ...state,
+  [part]: loaded,
+})
+
+/** What was just read or told. */
+const known = <A>(data: A) => ({ data, loading: false, failure: null })
+
+/** The reader has chosen another period. */
+export const withPeriod = (state: State, period: Period): State => ({
+  ...state,
+  period,
+  stats: NOTHING,
+  letters: NOTHING,
+})
+
+/** The reader has chosen another page for the heatmap. */
+export const withPage = (state: State, page: string): State => ({ ...state, page, clicks: NOTHING })
+
+/** The connection has changed; whether the store can be read is to be heard again. */
+export const withConnection = (state: State, connection: ConnectionState): State => ({
+  ...state,
+  connection,
+  storeUnavailable: false,
+})
+
+/** A read of the part has begun. */
+export const withReading = (state: State, part: Part): State =>
+  withPart(state, part, { ...state[part], loading: true })
+
+/** The read of a part has failed; `code` is the answer's. */
+export const withFailure = (state: State, part: Part, code: string): State =>
+  withPart(state, part, { ...state[part], loading: false, failure: code })
+
+/** A part was read from the beginning. */
+export const withAnswer = (state: State, answer: Answer): State => {
+  switch (answer.part) {
+    case "hour":
+      return { ...state, hour: known(fromHistory(answer)) }
+    case "yesterday":
+      return { ...state, yesterday: known(answer.data) }
+    case "stats":
+      return { ...state, stats: known(answer.data) }
+    case "letters":
+      return { ...state, letters: known(answer.data) }
+    case "themes":
+      return { ...state, themes: known(answer.data) }
+    case "clicks":
+      return { ...state, clicks: known(answer.data) }
+    case "timeline":
+      return { ...withRows(state, [], answer), newEvents: 0 }
+  }
+}
+
+/** The timeline's next page was read. */
+export const withOlder = (state: State, page: TimelineAnswer): State =>
+  withRows(state, state.timeline.data?.rows ?? [], page)
+
+const withRows = (
+  state: State,
+  before: ReadonlyArray<TimelineEvent>,
+  { data, meta }: TimelineAnswer,
+): State => {
+  const urls = data.map((row) => row.page_url)
+  const timeline = known({ rows: [...before, ...data], next: meta.next_cursor })
+  return { ...withPages(state, urls), timeline }
+}
+
+/** Time has passed, which moves the window of the last hour on. `now` is in unix milliseconds, here and below. */
+export const withTime = (state: State, now: number): State => withHour(state, (hour) => upTo(hour, now))
+
+/** A frame has come. Of a period that is no longer the chosen one, it changes nothing. */
+export const withFrame = (state: State, frame: Frame, now: number): State => {
+  switch (frame.kind) {
+    case "realtime": {
+      const { data: realtime, omitted } = frame
+      const { current_visitors: visitors } = realtime
+      const heard = { ...state, realtime, storeUnavailable: false }
+      if (omitted === null) return withHour(heard, (hour) => withVisitors(hour, visitors, now))
+      return withHour({ ...heard, omitted, newEvents: state.newEvents + omitted.events }, (hour) =>
+        withVisitors(withOmitted(hour, omitted, now), visitors, now),
+      )
+    }
+    case "event":
+      return withLiveEvent(state, frame.data, now)
+    case "themes":
+      return { ...state, themes: known(frame.data) }
+    case "period":
+      return frame.data.stats.period === state.period
+        ? { ...state, stats: known(frame.data.stats), letters: known(frame.data.letters) }
+        : state
+    case "failure":
+      return { ...state, storeUnavailable: frame.code === "STORE_UNAVAILABLE" }
+  }
+}
+
+const withLiveEvent = (state: State, event: LiveEvent, now: number): State => {
+  const { feed, clicks, page } = state
+  const position = positionOf(event)
+  const isShown = position !== null && clicks.data !== null && (page === "" || page === event.page_url)
+  return withHour(
+    {
+      ...withPages(state, [event.page_url]),
+      feed: [{ ...event, number: (feed[0]?.number ?? 0) + 1 }, ...feed].slice(0, MAX_FEED),
+      newEvents: state.newEvents + 1,
+      omitted: null,
+      ...(isShown && { clicks: { ...clicks, data: withClick(clicks.data, position) } }),
+    },
+    (hour) => withEvent(hour, event, now),
+  )
+}
+
+/** The same figures with one more click at a position. */
+const withClick = (
+  clicks: ReadonlyArray<HeatmapPoint>,
+  { x, y }: { readonly x: number; readonly y: number },
+): ReadonlyArray<HeatmapPoint> => {
+  const index = clicks.findIndex((each) => each.x === x && each.y === y)
+  const found = clicks[index]
+  return found === undefined
+    ? [...clicks, { x, y, count: 1 }]
+    : clicks.with(index, { ...found, count: found.count + 1 })
+}
+
+const withHour = (state: State, change: (hour: LastHour) => LastHour): State => {
+  const { hour } = state
+  if (hour.data === null) return state
+  const data = change(hour.data)
+  return data === hour.data ? state : { ...state, hour: { ...hour, data } }
+}
+
+const withPages = (state: State, urls: ReadonlyArray<string | null>): State => {
+  const { pages } = state
+  const fresh = new Set(urls.filter((url) => url !== null && url !== "" && !pages.includes(url)))
+  if (fresh.size === 0) return state
+  const named = [...pages, ...fresh].filter((url) => url !== null)
+  return { ...state, pages: named.sort().slice(0, MAX_PAGES) }
+}
+
+/** What a frame makes the page read, as parts. */
+export interface Reads {
+  /** To be read at once. */
+  readonly now: ReadonlyArray<Part>
+  /** To be read soon: the frame told of a change that it did not bring. */
+  readonly changed: ReadonlyArray<Part>
+  /** The frame brought one change of several. */
+  readonly brought: ReadonlyArray<Part>
+  /** Whole in the frame, which is newer than what a read under way will say. */
+  readonly replaced: ReadonlyArray<Part>
+}
+
+const NO_READS: Reads = { now: [], changed: [], brought: [], replaced: [] }
+
+/** Parts that begin again with the day, and are not in the frames of the day's first event. */
+const OF_THE_DAY: ReadonlyArray<Part> = ["yesterday", "letters", "stats"]
+
+/** What to read after a frame; `before` is the state that it meets. */
+export const readsAfter = (before: State, frame: Frame): Reads => {
+  switch (frame.kind) {
+    case "realtime": {
+      const { data, omitted } = frame
+      // Totals of a day only grow.
+      const isNewDay = before.realtime !== null && data.total_events < before.realtime.total_events
+      const changed: Array<Part> = []
+      if (omitted !== null && Object.keys(omitted.by_type).some(isClick)) changed.push("clicks")
+      if (omitted !== null && isTimelineEmpty(before)) changed.push("timeline")
+      return {
+        ...NO_READS,
+        now: PARTS.filter(
+          (part) =>
+            (isNewDay && OF_THE_DAY.includes(part)) ||
+            // The store has come back.
+            (before.storeUnavailable && before[part].failure !== null),
+        ),
+        changed,
+      }
+    }
+    case "event":
+      return {
+        ...NO_READS,
+        changed: isTimelineEmpty(before) ? ["timeline"] : [],
+        brought: positionOf(frame.data) === null ? [] : ["clicks"],
+      }
+    case "themes":
+      return { ...NO_READS, replaced: ["themes"] }
+    case "period":
+      return frame.data.stats.period === before.period
+        ? { ...NO_READS, replaced: ["stats", "letters"] }
+        : NO_READS
+    case "failure":
+      return NO_READS
+  }
+}

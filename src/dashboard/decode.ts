@@ -1,0 +1,208 @@
+/** Decodes what the server sends, as far as this page reads it: answers of the API, and frames of the WebSocket. */
+import type {
+  DayCourse,
+  DeclaredSites,
+  HeatmapPoint,
+  HistoryMeta,
+  Letters,
+  MinuteOfHistory,
+  Realtime,
+  Stats,
+  ThemeViews,
+  TimelineEvent,
+  TimelineMeta,
+} from "../domain/answers.ts"
+import type { JsonObject } from "../domain/event.ts"
+import type { LiveEvent, Omitted, PeriodFigures } from "../domain/frames.ts"
+import { PERIODS, type Period } from "../domain/period.ts"
+
+/** Whether a value has a shape. */
+export type Is<A> = (value: unknown) => value is A
+
+const isText: Is<string> = (value) => typeof value === "string"
+const isNumber: Is<number> = (value) => typeof value === "number"
+const isAnything: Is<unknown> = (value): value is unknown => value !== undefined
+const isPeriod: Is<Period> = (value): value is Period => PERIODS.some((period) => period === value)
+
+const isObject: Is<JsonObject> = (value): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const orNull =
+  <A>(is: Is<A>): Is<A | null> =>
+  (value) =>
+    value === null || is(value)
+
+const listOf =
+  <A>(is: Is<A>): Is<ReadonlyArray<A>> =>
+  (value) =>
+    Array.isArray(value) && value.every(is)
+
+/** An object with the members of a type, for each of which the compiler asks. Others may be there: the server may be newer. */
+const shape =
+  <A extends object>(members: { readonly [K in keyof A]-?: Is<A[K]> }): Is<A> =>
+  (value): value is A =>
+    isObject(value) && Object.entries<Is<unknown>>(members).every(([name, is]) => is(value[name]))
+
+const isRealtime = shape<Realtime>({
+  current_visitors: isNumber,
+  unique_today: isNumber,
+  total_events: isNumber,
+  letters_today: isNumber,
+  timestamp: isNumber,
+})
+
+const isStats = shape<Stats>({
+  period: isPeriod,
+  period_key: isText,
+  total_events: isNumber,
+  page_views: isNumber,
+  letters_generated: isNumber,
+  unique_visitors: isNumber,
+  conversion_rate: isNumber,
+})
+
+const isLetters = shape<Letters>({
+  period: isPeriod,
+  total: isNumber,
+  motivation: isNumber,
+  anti_motivation: isNumber,
+  unique_visitors: isNumber,
+  conversion_rate: isNumber,
+  history: listOf(shape<Letters["history"][number]>({ date: isText, count: isNumber })),
+})
+
+const isThemes = listOf(shape<ThemeViews>({ theme: isText, views: isNumber, percentage: isNumber }))
+
+const isTimelineEvent = shape<TimelineEvent>({
+  id: isText,
+  visitor_id: isText,
+  event_type: isText,
+  event_data: isAnything,
+  page_url: orNull(isText),
+  referrer: orNull(isText),
+  created_at: isText,
+})
+
+const isDayCourse = shape<DayCourse>({
+  date: isText,
+  from: isText,
+  until: isText,
+  total_events: listOf(isNumber),
+  page_views: listOf(isNumber),
+  letters: listOf(isNumber),
+  unique_visitors: listOf(isNumber),
+})
+
+export interface HistoryAnswer {
+  readonly data: ReadonlyArray<MinuteOfHistory>
+  readonly meta: HistoryMeta
+}
+
+export interface TimelineAnswer {
+  readonly data: ReadonlyArray<TimelineEvent>
+  readonly meta: TimelineMeta
+}
+
+/** What each part of the page is read as. */
+export interface Answers {
+  readonly hour: HistoryAnswer
+  readonly yesterday: { readonly data: DayCourse }
+  readonly stats: { readonly data: Stats }
+  readonly letters: { readonly data: Letters }
+  readonly themes: { readonly data: ReadonlyArray<ThemeViews> }
+  readonly clicks: { readonly data: ReadonlyArray<HeatmapPoint> }
+  readonly timeline: TimelineAnswer
+}
+
+/** A part's answer. */
+export type Answer = { readonly [P in keyof Answers]: { readonly part: P } & Answers[P] }[keyof Answers]
+
+/** Whether the body of a successful answer is what a part is read as. */
+export const isAnswer: { readonly [P in keyof Answers]: Is<Answers[P]> } = {
+  hour: shape<HistoryAnswer>({
+    data: listOf(shape<MinuteOfHistory>({ time: isText, events: isNumber, visitors: isNumber })),
+    meta: shape<HistoryMeta>({ minutes: isNumber, until: isText }),
+  }),
+  yesterday: shape<Answers["yesterday"]>({ data: isDayCourse }),
+  stats: shape<Answers["stats"]>({ data: isStats }),
+  letters: shape<Answers["letters"]>({ data: isLetters }),
+  themes: shape<Answers["themes"]>({ data: isThemes }),
+  clicks: shape<Answers["clicks"]>({
+    data: listOf(shape<HeatmapPoint>({ x: isNumber, y: isNumber, count: isNumber })),
+  }),
+  timeline: shape<TimelineAnswer>({
+    data: listOf(isTimelineEvent),
+    meta: shape<TimelineMeta>({
+      limit: isNumber,
+      offset: isNumber,
+      count: isNumber,
+      next_cursor: orNull(isText),
+    }),
+  }),
+}
+
+/** The same of `/sites`. */
+export const isSitesAnswer = shape<{ readonly data: DeclaredSites }>({
+  data: shape<DeclaredSites>({ sites: listOf(isText), default: isText }),
+})
+
+/** Whether a body says why there is no answer. */
+export const isRefusal = shape<{ readonly code: string; readonly error: string }>({
+  code: isText,
+  error: isText,
+})
+
+/** A frame that the page has a use for. */
+export type Frame =
+  | { readonly kind: "realtime"; readonly data: Realtime; readonly omitted: Omitted | null }
+  | { readonly kind: "themes"; readonly data: ReadonlyArray<ThemeViews> }
+  | { readonly kind: "period"; readonly data: PeriodFigures }
+  | { readonly kind: "event"; readonly data: LiveEvent }
+  | { readonly kind: "failure"; readonly code: string }
+
+const isPeriodFigures = shape<PeriodFigures>({ stats: isStats, letters: isLetters })
+
+const isOmitted = shape<Omitted>({
+  events: isNumber,
+  by_type: (value): value is Omitted["by_type"] => isObject(value) && Object.values(value).every(isNumber),
+})
+
+const isLiveEvent = shape<LiveEvent>({
+  site: isText,
+  type: isText,
+  visitor_id: isText,
+  timestamp: isText,
+  page_url: orNull(isText),
+  data: orNull(isObject),
+})
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+/** Reads a frame; `null` for what this page has no use for. Never throws. */
+export const decodeFrame = (text: string): Frame | null => {
+  const frame = parsed(text)
+  if (!isObject(frame)) return null
+  const { type, data, omitted, code } = frame
+  switch (type) {
+    case "initial_stats":
+    case "heartbeat":
+    case "stats_update":
+      return isRealtime(data)
+        ? { kind: "realtime", data, omitted: isOmitted(omitted) ? omitted : null }
+        : null
+    case "themes":
+      return isThemes(data) ? { kind: "themes", data } : null
+    case "period":
+      return isPeriodFigures(data) ? { kind: "period", data } : null
+    case "error":
+      return isText(code) ? { kind: "failure", code } : null
+    default:
+      return isLiveEvent(frame) ? { kind: "event", data: frame } : null
+  }
+}
