@@ -98,7 +98,11 @@ export const ROOMS: ReadonlyArray<Room> = [
     main: "index.ts",
     door: true,
   },
-  { path: "config", reason: "Every setting, once", main: "settings.ts" },
+  {
+    path: "config",
+    reason: "What a program is told: settings, arguments, secrets, the time it has to stop",
+    main: "settings.ts",
+  },
   { path: "dashboard", reason: "The page at `/`, in the browser", main: "main.tsx" },
   { path: "tracker", reason: "The script that sites load", main: "tracker.js" },
   { path: "sdk", reason: "The client and the middleware for senders", main: "index.ts" },

@@ -6,13 +6,14 @@
  */
 import * as Effect from "effect/Effect"
 import { BATCH_ENTRIES } from "../../src/actors/partitionActor.ts"
+import { withStores } from "../../src/commands/stores.ts"
 import { loadConfig } from "../../src/config/settings.ts"
 import { decodeEvent, Rejection, type StreamEvent } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/write/batchWriter.ts"
-import { prepareStores, withStores } from "../../src/node/openStores.ts"
+import { prepareStores } from "../../src/node/openStores.ts"
 import { happening } from "../../src/tools/traffic/happenings.ts"
 import { Random } from "../../src/tools/traffic/random.ts"
 import {

@@ -10,16 +10,11 @@ import { scheduleCompaction } from "../events/chunks/index.ts"
 import { scheduleRetention } from "../events/retention/index.ts"
 import { makeLiveFeed } from "../live/feed.ts"
 import type { Metrics } from "../metrics/metrics.ts"
+import type { StoreAddresses } from "../stores/addresses.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { makePostgres } from "../stores/postgres.ts"
-import { awaitReady, connectRedis, type RedisSettings, rewriteAppendOnlyFile } from "../stores/redis.ts"
+import { awaitReady, connectRedis, rewriteAppendOnlyFile } from "../stores/redis.ts"
 import { runSupervisor } from "./supervisor.ts"
-
-/** Where the stores are, however they came to be. */
-export interface Stores {
-  readonly redis: RedisSettings
-  readonly databaseUrl: string
-}
 
 /** A batch that Postgres has not finished by then is given up and tried again. */
 const STATEMENT_TIMEOUT_MS = 30_000
@@ -29,14 +24,14 @@ const IDLE_TRANSACTION_MS = 10_000
 /** Runs until interrupted; ends by finishing running batches and giving leases back. */
 export const runActors = (
   config: AppConfig,
-  stores: Stores,
+  stores: StoreAddresses,
   node: string,
   metrics: Metrics,
 ): Effect.Effect<never, StoreError, Scope.Scope> =>
   Effect.gen(function* () {
     const calendar = new Calendar(config.timeZone)
     const redis = yield* connectRedis(stores.redis, "command", "actors")
-    yield* awaitReady(redis, 10_000)
+    yield* awaitReady(redis)
     const postgres = yield* makePostgres(
       {
         url: stores.databaseUrl,

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import packageJson from "../../package.json" with { type: "json" }
 import { loadConfig, nodeUrl } from "../config/settings.ts"
-import { prepareStores, withStores } from "../node/openStores.ts"
+import { prepareStores } from "../node/openStores.ts"
 import { loggingLayer } from "../runtime/logging.ts"
 import { dropDeadLetter, listDeadLetters, replayDeadLetter } from "../stream/deadLetters.ts"
 import { doctor } from "./doctor.ts"
@@ -15,6 +15,7 @@ import { checkHealth } from "./health.ts"
 import { rebuild } from "./rebuild.ts"
 import { describeRetention, retain } from "./retention.ts"
 import { serveUntilStopped } from "./serve.ts"
+import { withStores } from "./stores.ts"
 
 /** A command's body with the configuration, its logger and a scope. */
 const withConfig = <A, E, R>(body: (config: Effect.Success<typeof loadConfig>) => Effect.Effect<A, E, R>) =>

@@ -2,7 +2,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { type AppConfig, nodeUrl } from "../config/settings.ts"
-import { notedStoreUrls } from "../node/openStores.ts"
+import { notedStoreUrls } from "../node/dataFolder.ts"
 import { examine, report, wantsColours } from "../tools/doctor/index.ts"
 import { CommandError } from "./error.ts"
 

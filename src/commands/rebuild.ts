@@ -6,13 +6,13 @@ import { type AppConfig, SETTINGS } from "../config/settings.ts"
 import { Expected, timeZone } from "../config/values.ts"
 import { Calendar } from "../domain/period.ts"
 import { ensureDeployment, migrate } from "../events/schema/index.ts"
-import type { CommandStores } from "../node/openStores.ts"
 import { dropFigures, rebuildPartition } from "../rebuild/partition.ts"
 import { recomputeDailyTotals } from "../rebuild/recompute.ts"
 import { awaitReady, connectRedis } from "../stores/redis.ts"
 import { readBacklog } from "../stream/backlog.ts"
 import { makePartitionLog } from "../stream/partitionLog.ts"
 import { CommandError } from "./error.ts"
+import type { CommandStores } from "./stores.ts"
 
 export interface RebuildCommand {
   /** The new number of partitions; `null` leaves it. */
@@ -92,7 +92,7 @@ export const rebuild = (config: AppConfig, stores: CommandStores, command: Rebui
     yield* ensureDeployment(postgres, { ...deployment, sites: config.sites })
     const calendar = new Calendar(deployment.timeZone)
     const reader = yield* connectRedis(opened.stores.redis, "read", "rebuild")
-    yield* awaitReady(reader, 10_000)
+    yield* awaitReady(reader)
     for (let partition = 0; partition < deployment.partitions; partition++) {
       const started = performance.now()
       const days = yield* rebuildPartition({

@@ -5,7 +5,7 @@ import { uniquesOf } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
 import { type RetentionReport, runRetention } from "../events/retention/index.ts"
-import type { CommandStores } from "../node/openStores.ts"
+import type { CommandStores } from "./stores.ts"
 
 export interface RetentionCommand {
   readonly dryRun: boolean

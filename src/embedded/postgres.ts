@@ -1,6 +1,5 @@
 /** PostgreSQL from the binaries that npm brings. */
 import { execFile } from "node:child_process"
-import { randomBytes } from "node:crypto"
 import {
   chownSync,
   existsSync,
@@ -16,16 +15,9 @@ import { dirname, join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import pg from "pg"
+import { secretIn } from "../config/secretFile.ts"
 import { EmbeddedStoreError } from "./error.ts"
-import {
-  type Command,
-  discard,
-  failure,
-  passwordIn,
-  type RunningStore,
-  runStore,
-  type StoreProgram,
-} from "./store.ts"
+import { type Command, discard, failure, type RunningStore, runStore, type StoreProgram } from "./store.ts"
 
 export interface PostgresOptions {
   readonly dataDir: string
@@ -66,9 +58,7 @@ export const embeddedPostgres = (
     const binaries = yield* findBinaries
     mkdirSync(options.dataDir, { recursive: true })
     const dataDir = realpathSync(options.dataDir)
-    const password = passwordIn(join(dataDir, "postgres.password"), () =>
-      randomBytes(24).toString("base64url"),
-    )
+    const password = secretIn(join(dataDir, "postgres.password"))
     const program = postgresProgram(binaries, dataDir, password)
     const running = yield* runStore(program)
     const url = `postgresql://${USER}:${password}@127.0.0.1:${running.port}/${DATABASE}`

@@ -1,14 +1,14 @@
 /** Redis or Valkey from this machine's packages, with the append-only file on. */
-import { randomBytes } from "node:crypto"
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs"
 import { totalmem } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Redis } from "ioredis"
+import { secretIn } from "../config/secretFile.ts"
 import type { EmbeddedStoreError } from "./error.ts"
 import { findRedis, type RedisBinary } from "./redisBinary.ts"
-import { passwordIn, type RunningStore, runStore, type StoreProgram } from "./store.ts"
+import { type RunningStore, runStore, type StoreProgram } from "./store.ts"
 
 export interface RedisOptions {
   readonly dataDir: string
@@ -29,7 +29,7 @@ export const embeddedRedis = (
     const binary = yield* findRedis
     mkdirSync(options.dataDir, { recursive: true })
     const dataDir = realpathSync(options.dataDir)
-    const password = passwordIn(join(dataDir, "redis.password"), () => randomBytes(24).toString("base64url"))
+    const password = secretIn(join(dataDir, "redis.password"))
     const running = yield* runStore(redisProgram(options, binary, dataDir, password))
     return { ...running, url: `redis://:${password}@127.0.0.1:${running.port}/0` }
   })

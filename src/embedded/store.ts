@@ -3,7 +3,7 @@
  *
  *   start ──► adopt a process left by an earlier run, if it has the same settings and answers
  *        └──► else stop what was left, prepare the directory, spawn, wait until it answers
- *   watch ──► four times a second: a process that died is started again on the same port
+ *   watch ──► once a second: a process that died is started again on the same port
  *   stop  ──► ask it to end, then insist; wait until it is gone
  *
  * The process leads a session of its own, so that the terminal's Ctrl-C reaches only this program, which then stops the
@@ -11,14 +11,13 @@
  * the file `<directory>.json`.
  */
 import { spawn } from "node:child_process"
-import { randomInt } from "node:crypto"
 import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { STOP_BUDGET } from "../config/stopBudget.ts"
 import { EmbeddedStoreError } from "./error.ts"
+import { freePort } from "./ports.ts"
 import { commandLineOf, isAlive, startTimeOf } from "./process.ts"
 
 /** What differs between the stores. */
@@ -284,39 +283,6 @@ const logTail = (program: Pick<StoreProgram, "directory">): string => {
     return `Its log ${path} ends with:\n${lines.map((line) => `  ${line}`).join("\n")}`
   } catch {
     return `Its log would be ${path}.`
-  }
-}
-
-/**
- * Below the ports that systems give to outgoing connections (32768 on Linux, 49152 elsewhere): a client that reconnects to a
- * store that is down can be given the very port it is calling, talk to itself, and keep the store from coming back.
- */
-const PORTS = { from: 16_000, to: 32_000 }
-const PORT_ATTEMPTS = 50
-
-const freePort = async (preferred: number | undefined): Promise<number> => {
-  for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
-    const port = attempt === 0 && preferred !== undefined ? preferred : randomInt(PORTS.from, PORTS.to)
-    if (await isFree(port)) return port
-  }
-  throw new Error(`no free port was found between ${PORTS.from} and ${PORTS.to}`)
-}
-
-const isFree = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.once("error", () => resolve(false))
-    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => server.close(() => resolve(true)))
-  })
-
-/** The password of a store, made at its first start and readable by its owner only. */
-export const passwordIn = (path: string, generate: () => string): string => {
-  try {
-    return readFileSync(path, "utf8").trim()
-  } catch {
-    const password = generate()
-    writeFileSync(path, `${password}\n`, { mode: 0o600, flag: "wx" })
-    return password
   }
 }
 

@@ -4,7 +4,7 @@ import { hostname } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { announceHttpNode } from "../actors/membership.ts"
-import { runActors, type Stores } from "../actors/runActors.ts"
+import { runActors } from "../actors/runActors.ts"
 import { type ActorsThread, startActorsThread } from "../actors/thread/parent.ts"
 import { makeFigures } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config/settings.ts"
@@ -17,13 +17,14 @@ import { eraseVisitor } from "../privacy/erase.ts"
 import { syncLog } from "../runtime/logging.ts"
 import { type Server, startServer } from "../server/server.ts"
 import type { Services } from "../server/services/services.ts"
+import type { StoreAddresses } from "../stores/addresses.ts"
 import { StoreError } from "../stores/errors.ts"
 import { makePostgres } from "../stores/postgres.ts"
 import { awaitReady, connectRedis } from "../stores/redis.ts"
 import { liveChannel } from "../stores/redisKeys.ts"
 import { readBacklog } from "../stream/backlog.ts"
 import { Producer } from "../stream/producer.ts"
-import { CONNECT_MS, endingTogether, type OpenStores, openStores, prepareStores } from "./openStores.ts"
+import { endingTogether, type OpenStores, openStores, prepareStores } from "./openStores.ts"
 import { readiness } from "./readiness.ts"
 import { collectProcessMetrics, scrape } from "./scrape.ts"
 
@@ -42,7 +43,7 @@ export interface StartOptions {
   readonly actorsIn: "thread" | "main"
 }
 
-const onMainThread = (config: AppConfig, stores: Stores, node: string, metrics: Metrics) =>
+const onMainThread = (config: AppConfig, stores: StoreAddresses, node: string, metrics: Metrics) =>
   Effect.forkScoped(
     runActors(config, stores, node, metrics).pipe(
       Effect.scoped,
@@ -51,7 +52,7 @@ const onMainThread = (config: AppConfig, stores: Stores, node: string, metrics: 
   ).pipe(Effect.as<ActorsThread>({ metrics: Effect.succeed([]) }))
 
 /** Postgres and Redis as the HTTP side uses them, connected and prepared. */
-const connectStores = (config: AppConfig, stores: Stores, metrics: Metrics) =>
+const connectStores = (config: AppConfig, stores: StoreAddresses, metrics: Metrics) =>
   Effect.gen(function* () {
     const postgres = yield* makePostgres(
       { url: stores.databaseUrl, max: 6, name: "maicivy http", statementTimeoutMs: QUERY_TIMEOUT_MS },
@@ -61,7 +62,7 @@ const connectStores = (config: AppConfig, stores: Stores, metrics: Metrics) =>
     const redis = yield* connectRedis(stores.redis, "command", "http")
     const appends = yield* connectRedis(stores.redis, "append", "append")
     const subscriber = yield* connectRedis(stores.redis, "subscribe", "subscribe")
-    yield* Effect.all([awaitReady(redis, CONNECT_MS), awaitReady(appends, CONNECT_MS)])
+    yield* Effect.all([awaitReady(redis), awaitReady(appends)])
     return { postgres, redis, appends, subscriber }
   })
 

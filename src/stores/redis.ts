@@ -86,10 +86,13 @@ export const connectRedis = (
     (connection) => Effect.sync(() => connection.disconnect()),
   )
 
+/** What a start waits for a store, milliseconds. */
+export const CONNECT_MS = 10_000
+
 /** Waits until a connection is ready for commands; fails when it is not within the time. */
 export const awaitReady = (
   connection: RedisConnection,
-  milliseconds: number,
+  milliseconds: number = CONNECT_MS,
 ): Effect.Effect<void, StoreError> =>
   Effect.callback<void>((resume) => {
     if (connection.status === "ready") return resume(Effect.void)

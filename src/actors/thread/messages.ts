@@ -1,12 +1,12 @@
 /** What the main thread and the actors' thread say to each other. Both are this program, so shapes are types, not decoded. */
 import type { MetricObjectWithValues, MetricValue } from "prom-client"
 import type { AppConfig } from "../../config/settings.ts"
-import type { Stores } from "../runActors.ts"
+import type { StoreAddresses } from "../../stores/addresses.ts"
 
 /** Given to the thread at its start. */
 export interface ThreadData {
   readonly config: AppConfig
-  readonly stores: Stores
+  readonly stores: StoreAddresses
   readonly node: string
 }
 

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import type { AppConfig } from "../../config/settings.ts"
 import { STOP_BUDGET } from "../../config/stopBudget.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
-import type { Stores } from "../runActors.ts"
+import type { StoreAddresses } from "../../stores/addresses.ts"
 import type { FromThread, MetricsJson, ThreadData, ToThread } from "./messages.ts"
 import { ThreadMetrics } from "./metrics.ts"
 
@@ -20,7 +20,7 @@ const ask = (worker: Worker, message: ToThread) => worker.postMessage(message)
 /** Starts the thread in the background and supervises it until the scope ends. */
 export const startActorsThread = (
   config: AppConfig,
-  stores: Stores,
+  stores: StoreAddresses,
   node: string,
   metrics: Metrics,
 ): Effect.Effect<ActorsThread, never, Scope.Scope> =>

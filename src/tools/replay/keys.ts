@@ -1,11 +1,13 @@
 /** The two secrets of a replay: the server's write key, and the key under which visitors are hashed. */
 import { randomBytes } from "node:crypto"
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { secretIn, storedSecret } from "../../config/secretFile.ts"
+import { localWriteKeyPath } from "../../node/dataFolder.ts"
 
-const readText = (path: string): string | null => {
+/** What cannot be read is as good as missing: a replay goes on without it. */
+const orNull = <A>(read: () => A): A | null => {
   try {
-    return readFileSync(path, "utf8").trim() || null
+    return read()
   } catch {
     return null
   }
@@ -25,7 +27,7 @@ export const findWriteKey = (
 ): string | null => {
   if (given !== undefined) return given
   if (environment !== undefined && environment !== "") return environment
-  return LOOPBACK.test(url.hostname) ? readText(join(dataDir, "write-key")) : null
+  return LOOPBACK.test(url.hostname) ? orNull(() => storedSecret(localWriteKeyPath(dataDir))) || null : null
 }
 
 const VISITOR_KEY_BYTES = 32
@@ -40,19 +42,8 @@ export const visitorKey = (
   create: boolean,
 ): { readonly key: Buffer; readonly kept: boolean } => {
   const path = join(dataDir, "replay-key")
-  const known = readText(path)
-  if (known !== null && /^[0-9a-f]{64}$/.test(known)) return { key: Buffer.from(known, "hex"), kept: true }
-  const key = randomBytes(VISITOR_KEY_BYTES)
-  if (!create) return { key, kept: false }
-  try {
-    mkdirSync(dataDir, { recursive: true })
-    // `wx`: of two replays that begin together the second takes the key of the first.
-    writeFileSync(path, `${key.toString("hex")}\n`, { mode: 0o600, flag: "wx" })
-    return { key, kept: true }
-  } catch {
-    const other = readText(path)
-    return other !== null && /^[0-9a-f]{64}$/.test(other)
-      ? { key: Buffer.from(other, "hex"), kept: true }
-      : { key, kept: false }
-  }
+  const made = () => randomBytes(VISITOR_KEY_BYTES).toString("hex")
+  const stored = orNull(() => (create ? secretIn(path, made) : storedSecret(path)))
+  const kept = stored !== null && /^[0-9a-f]{64}$/.test(stored)
+  return { key: kept ? Buffer.from(stored, "hex") : randomBytes(VISITOR_KEY_BYTES), kept }
 }
