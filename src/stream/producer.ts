@@ -18,7 +18,8 @@ import type { Metrics } from "../metrics/metrics.ts"
 import { isCluster, type RedisConnection } from "../stores/redis.ts"
 import { redisError } from "../stores/redisError.ts"
 import { streamKeys } from "../stores/redisKeys.ts"
-import { encoded, Script, ScriptArguments } from "../stores/script.ts"
+import { EncodedArguments, encoded } from "../stores/resp.ts"
+import { Script } from "../stores/script.ts"
 
 /** Why an event could not be made durable. */
 export type AppendFailure = "BACKLOG_FULL" | "STREAM_UNAVAILABLE"
@@ -67,12 +68,12 @@ const appendScript = Script.load(new URL("./lua/append.lua", import.meta.url))
 class Group {
   readonly partition: number
   /** Encoded for Redis. */
-  readonly payloads: ScriptArguments
+  readonly payloads: EncodedArguments
   /** Code units of the payloads. */
   size = 0
   readonly done: Array<AppendDone> = []
 
-  constructor(partition: number, payloads: ScriptArguments) {
+  constructor(partition: number, payloads: EncodedArguments) {
     this.partition = partition
     this.payloads = payloads
   }
@@ -84,11 +85,11 @@ export class Producer {
   readonly #keys: ReadonlyArray<readonly [events: string, dead: string]>
   readonly #perPartition: number
   /** The first argument of every call. */
-  readonly #bound: ScriptArguments
+  readonly #bound: EncodedArguments
   readonly #oneCall: boolean
   #groups: Array<Group | null>
   /** What calls that were sent have been encoded in. */
-  readonly #spare: Array<ScriptArguments> = []
+  readonly #spare: Array<EncodedArguments> = []
   #gathered = 0
   /** Calls' worth of events that were gathered before the present groups. */
   #filled: Array<ReadonlyArray<Group>> = []
@@ -122,7 +123,7 @@ export class Producer {
     this.#inFlightBytes += payload.length
     let group = this.#groups[partition]
     if (group === null || group === undefined) {
-      group = new Group(partition, this.#spare.pop() ?? new ScriptArguments())
+      group = new Group(partition, this.#spare.pop() ?? new EncodedArguments())
       this.#groups[partition] = group
     }
     group.payloads.add(payload)
@@ -176,7 +177,7 @@ export class Producer {
   #send(groups: ReadonlyArray<Group>): void {
     const { metrics, redis } = this.#options
     const keys: Array<string> = []
-    const args: Array<ScriptArguments> = [this.#bound]
+    const args: Array<EncodedArguments> = [this.#bound]
     let events = 0
     for (const { partition, payloads } of groups) {
       const own = this.#keys[partition]
