@@ -48,8 +48,7 @@ export const runActors = (
       postgres,
       config,
       metrics,
-      uniquesOf: (site, partition, key) =>
-        uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }, site, partition, key),
+      uniquesOf: uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }),
     })
     yield* scheduleCompaction(postgres, metrics)
     // Payloads that were applied and day keys that have ended leave the disk, too.

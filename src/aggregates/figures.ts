@@ -4,6 +4,7 @@ import { conversionRate } from "../domain/aggregation.ts"
 import type { Letters, LettersOfDay, Realtime, Stats, ThemeViews } from "../domain/answers.ts"
 import { CURRENT_VISITOR_MS } from "../domain/limits.ts"
 import { type Calendar, type Day, type Period, periodDays, periodKey } from "../domain/period.ts"
+import type { UniquesOf } from "../events/totals/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
@@ -177,18 +178,11 @@ export const makeFigures = (options: FiguresOptions): Figures => {
   }
 }
 
-/** Unique visitors of one period in one partition, for retention to save. */
-export const uniquesOf = (
-  options: Pick<FiguresOptions, "redis" | "prefix" | "metrics">,
-  site: string,
-  partition: number,
-  key: string,
-): Effect.Effect<number, StoreError> =>
-  redisCall(options.metrics, "uniques", async () =>
-    Number(
-      (await options.redis.hget(
-        figureKeys(options.prefix, partition, site).period(key).totals,
-        "unique_visitors",
-      )) ?? 0,
-    ),
-  )
+/** Asks Redis for the unique visitors of one period in one partition, for retention to save. */
+export const uniquesOf =
+  ({ redis, prefix, metrics }: Pick<FiguresOptions, "redis" | "prefix" | "metrics">): UniquesOf =>
+  (site, partition, key) =>
+    redisCall(metrics, "uniques", async () => {
+      const { totals } = figureKeys(prefix, partition, site).period(key)
+      return Number((await redis.hget(totals, "unique_visitors")) ?? 0)
+    })

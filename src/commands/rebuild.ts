@@ -5,7 +5,7 @@ import { liveNodes } from "../actors/membership.ts"
 import { type AppConfig, SETTINGS } from "../config/settings.ts"
 import { Expected, timeZone } from "../config/values.ts"
 import { Calendar } from "../domain/period.ts"
-import { ensureDeployment, migrate } from "../events/schema/index.ts"
+import { ensureDeployment, migrate, storedDeployment } from "../events/schema/index.ts"
 import { dropFigures, rebuildPartition } from "../rebuild/partition.ts"
 import { recomputeDailyTotals } from "../rebuild/recompute.ts"
 import { awaitReady, connectRedis } from "../stores/redis.ts"
@@ -21,21 +21,12 @@ export interface RebuildCommand {
   readonly timeZone: string | null
 }
 
-const SELECT_DEPLOYMENT = "SELECT partitions, time_zone FROM deployment"
-
 /** Another number of partitions or another zone: only while nobody works and nothing waits. */
 const change = (config: AppConfig, stores: CommandStores, command: RebuildCommand) =>
   Effect.gen(function* () {
     const { postgres, redis, metrics } = stores
     const prefix = config.redisKeyPrefix
-    const [stored] = yield* postgres.query<{ partitions: number; time_zone: string }>(
-      "rebuild",
-      SELECT_DEPLOYMENT,
-    )
-    const before = {
-      partitions: stored?.partitions ?? config.partitions,
-      timeZone: stored?.time_zone ?? config.timeZone,
-    }
+    const before = (yield* storedDeployment(postgres)) ?? config
     const after = {
       partitions: command.partitions ?? before.partitions,
       timeZone: command.timeZone ?? before.timeZone,

@@ -27,8 +27,7 @@ export const retain = (
     metrics,
     calendar: new Calendar(config.timeZone),
     partitions: config.partitions,
-    uniquesOf: (site, partition, key) =>
-      uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }, site, partition, key),
+    uniquesOf: uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }),
     onProgress: ({ day, path, rows: more }) =>
       Effect.suspend(() => {
         rows.set(day, (rows.get(day) ?? 0) + more)

@@ -6,14 +6,11 @@ import type { JsonObject, StreamEvent } from "../domain/event.ts"
 import { Calendar, type Day } from "../domain/period.ts"
 import { partitionOf } from "../domain/visitor.ts"
 import { within } from "../events/chunks/index.ts"
-import { INSERT_STREAM_PARTITIONS } from "../events/schema/index.ts"
+import { FENCE_ALL, INSERT_STREAM_PARTITIONS } from "../events/schema/index.ts"
 import { addTotals, toTotalRows } from "../events/totals/index.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres, Session } from "../stores/postgres.ts"
 import { BATCH_ROWS, boundsOf, KEEP_TABLES, rawCompleteSince, rawDays } from "./source.ts"
-
-/** Stops every batch until the end of the transaction, and those of earlier owners for good. */
-const FENCE_ALL = "UPDATE stream_partitions SET epoch = epoch + 1"
 
 const UPDATE_DEPLOYMENT = `
   UPDATE deployment AS now SET partitions = $1, time_zone = $2

@@ -144,7 +144,7 @@ describe("visitors of a period whose raw events are partly gone", () => {
         cutoff: now,
         calendar: deployment.calendar,
         partitions: PARTITIONS,
-        uniquesOf: (site, partition, key) => uniquesOf(deployment, site, partition, key),
+        uniquesOf: uniquesOf(deployment),
       }),
     )
     await run(deployment.postgres.query("test", "DELETE FROM event_chunks"))

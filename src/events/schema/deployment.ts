@@ -22,10 +22,22 @@ export interface DeploymentSettings {
 
 const INSERT_FIRST = "INSERT INTO deployment (partitions, time_zone) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 const SELECT_STORED = "SELECT partitions, time_zone FROM deployment"
+/** Stops every batch until the end of the transaction, and those of earlier owners for good: no actor owns its partition any more. */
+export const FENCE_ALL = "UPDATE stream_partitions SET epoch = epoch + 1"
+
 /** Rows of partitions beyond the count stay: their epochs must go on should the count grow again. */
 export const INSERT_STREAM_PARTITIONS = `
   INSERT INTO stream_partitions (partition)
   SELECT generate_series(0, $1::integer - 1) ON CONFLICT DO NOTHING`
+
+/** The stored settings; `null` before the first start. */
+export const storedDeployment = (
+  postgres: Postgres,
+): Effect.Effect<Omit<DeploymentSettings, "sites"> | null, StoreError> =>
+  Effect.map(
+    postgres.query<{ partitions: number; time_zone: string }>("ensure_deployment", SELECT_STORED),
+    ([row]) => (row === undefined ? null : { partitions: row.partitions, timeZone: row.time_zone }),
+  )
 
 /**
  * Stores the settings at the first start; afterwards fails with {@link DeploymentMismatch} when they differ from what was
@@ -36,20 +48,17 @@ export const ensureDeployment = Effect.fnUntraced(function* (
   settings: DeploymentSettings,
 ): Effect.fn.Return<{ readonly siteIds: ReadonlyMap<string, number> }, StoreError | DeploymentMismatch> {
   yield* postgres.query("ensure_deployment", INSERT_FIRST, [settings.partitions, settings.timeZone])
-  const rows = yield* postgres.query<{ partitions: number; time_zone: string }>(
-    "ensure_deployment",
-    SELECT_STORED,
-  )
-  for (const stored of rows) {
+  const stored = yield* storedDeployment(postgres)
+  if (stored !== null) {
     if (stored.partitions !== settings.partitions)
       return yield* new DeploymentMismatch({
         setting: "PARTITIONS",
         message: `PARTITIONS is ${settings.partitions}, but the stored figures are spread over ${stored.partitions}: set it back, or run \`rebuild --partitions ${settings.partitions}\` while no other node runs.`,
       })
-    if (stored.time_zone !== settings.timeZone)
+    if (stored.timeZone !== settings.timeZone)
       return yield* new DeploymentMismatch({
         setting: "TIME_ZONE",
-        message: `TIME_ZONE is ${settings.timeZone}, but the stored figures count days of ${stored.time_zone}: set it back, or run \`rebuild --time-zone ${settings.timeZone}\` while no other node runs.`,
+        message: `TIME_ZONE is ${settings.timeZone}, but the stored figures count days of ${stored.timeZone}: set it back, or run \`rebuild --time-zone ${settings.timeZone}\` while no other node runs.`,
       })
   }
   yield* postgres.query("ensure_deployment", INSERT_STREAM_PARTITIONS, [settings.partitions])

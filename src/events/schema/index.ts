@@ -1,6 +1,6 @@
 /** The schema of Postgres: its migrations and version, the deployment that it is for, its sites, and a table for each day of events. */
 export { ensureEventDays, hasDay, KnownEventDays, upcomingDays } from "./dayTables.ts"
-export { ensureDeployment, INSERT_STREAM_PARTITIONS } from "./deployment.ts"
+export { ensureDeployment, FENCE_ALL, INSERT_STREAM_PARTITIONS, storedDeployment } from "./deployment.ts"
 export { migrate } from "./migrate.ts"
 export { requireKnownSchema, SchemaTooNew, SELECT_NEWEST, tooNew } from "./schemaVersion.ts"
 export { ensureSites } from "./sites.ts"

@@ -6,6 +6,7 @@ import type { StoreError } from "../../stores/errors.ts"
 import { LOCKS } from "../../stores/locks.ts"
 import type { Postgres, Sql } from "../../stores/postgres.ts"
 import { meaningOf } from "../../stores/sqlstate.ts"
+import { FENCE_ALL } from "./deployment.ts"
 import { MIGRATION_FILE, MIGRATIONS, type SchemaTooNew, SELECT_NEWEST, tooNew } from "./schemaVersion.ts"
 
 interface Migration {
@@ -22,12 +23,6 @@ const CREATE_TABLE = `
   )`
 
 const SELECT_APPLIED = "SELECT 1 FROM schema_migrations WHERE version = $1"
-/**
- * Ends the ownership of every actor: one of an older version must not go on writing into a schema that it does not know.
- * Before anything else is locked, so that a batch which is being committed ends first. One that waits for this row has its tables
- * already: a migration that wants one of these for itself meets it there, one of the two is ended and tried again.
- */
-const FENCE_ALL = "UPDATE stream_partitions SET epoch = epoch + 1"
 /**
  * Whoever waits for a table that others use makes all wait who come after, so it gives up soon and tries again. Not for the lock
  * of migrations, for which nodes that start together wait.
@@ -70,6 +65,9 @@ const apply = Effect.fnUntraced(function* (
   const known = yield* sql.query(SELECT_APPLIED, [migration.version])
   if (known.rows.length > 0) return false
   yield* sql.query(LOCK_TIMEOUT)
+  // An actor of an older version must not go on writing into a schema that it does not know. Before anything else is locked, so that
+  // a batch which is being committed ends first. One that waits for this row has its tables already: a migration that wants one of
+  // these for itself meets it there, one of the two is ended and tried again.
   if (migration.version > 1) yield* sql.query(FENCE_ALL)
   yield* sql.query(migration.sql)
   yield* sql.query(INSERT_APPLIED, [migration.version, migration.name])
