@@ -5,12 +5,11 @@ import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import packageJson from "../../package.json" with { type: "json" }
-import { loadConfig, nodeUrl } from "../config/settings.ts"
+import { type AppConfig, loadConfig, nodeUrl } from "../config/settings.ts"
 import { prepareStores } from "../node/openStores.ts"
 import { loggingLayer } from "../runtime/logging.ts"
-import { dropDeadLetter, listDeadLetters, replayDeadLetter } from "../stream/deadLetters.ts"
+import { dropLetter, listLetters, replayLetters } from "./deadLetters.ts"
 import { doctor } from "./doctor.ts"
-import { CommandError } from "./error.ts"
 import { checkHealth } from "./health.ts"
 import { rebuild } from "./rebuild.ts"
 import { describeRetention, retain } from "./retention.ts"
@@ -18,7 +17,7 @@ import { serveUntilStopped } from "./serve.ts"
 import { withStores } from "./stores.ts"
 
 /** A command's body with the configuration, its logger and a scope. */
-const withConfig = <A, E, R>(body: (config: Effect.Success<typeof loadConfig>) => Effect.Effect<A, E, R>) =>
+const withConfig = <A, E, R>(body: (config: AppConfig) => Effect.Effect<A, E, R>) =>
   loadConfig.pipe(
     Effect.flatMap((config) =>
       Effect.scoped(body(config)).pipe(Effect.provide(loggingLayer(config.logLevel))),
@@ -98,96 +97,38 @@ const rebuildCommand = Command.make(
     ),
 ).pipe(Command.withDescription("Recompute every figure in Redis from Postgres, while events keep arriving"))
 
-const letterId = Argument.String("id").pipe(
-  Argument.withDescription("Partition and id as `list` shows them, such as 0/1733650000000-0"),
-)
-
-const parseLetterId = (text: string): { partition: number; id: string } | null => {
-  const match = /^(\d{1,3})\/(\d+-\d+)$/.exec(text)
-  return match === null ? null : { partition: Number(match[1]), id: match[2] ?? "" }
-}
-
-const letterOptions = (
-  config: Effect.Success<typeof loadConfig>,
-  stores: Effect.Success<ReturnType<typeof withStores>>,
-) => ({
-  redis: stores.redis,
-  prefix: config.redisKeyPrefix,
-  partitions: config.partitions,
-  metrics: stores.metrics,
-})
-
-const oneLetter = (text: string, act: typeof replayDeadLetter, done: string) =>
-  withConfig((config) =>
-    Effect.gen(function* () {
-      const letter = parseLetterId(text)
-      if (letter === null || letter.partition >= config.partitions) {
-        return yield* new CommandError({
-          message: `${text} is not a dead letter's id: it should look like 0/1733650000000-0.`,
-        })
-      }
-      const stores = yield* withStores(config)
-      if (!(yield* act(letterOptions(config, stores), letter.partition, letter.id))) {
-        return yield* new CommandError({ message: `There is no dead letter ${text}.` })
-      }
-      yield* Console.log(`${text}: ${done}.`)
-    }),
-  )
-
-const listLetters = Command.make(
+const list = Command.make(
   "list",
   {
     limit: Flag.Int("limit").pipe(Flag.withDescription("Most to show"), Flag.withDefault(100)),
     json: Flag.Boolean("json").pipe(Flag.withDescription("One JSON object a line"), Flag.withDefault(false)),
   },
-  ({ limit, json }) =>
-    withConfig((config) =>
-      Effect.gen(function* () {
-        const stores = yield* withStores(config)
-        const letters = yield* listDeadLetters(letterOptions(config, stores), limit)
-        for (const letter of letters) {
-          yield* Console.log(
-            json
-              ? JSON.stringify(letter)
-              : `${letter.partition}/${letter.id}  ${letter.reason}\n  ${letter.payload}`,
-          )
-        }
-        if (!json)
-          yield* Console.log(letters.length === 0 ? "There are no dead letters." : `${letters.length} shown.`)
-      }),
-    ),
+  (options) => withConfig((config) => listLetters(config, options)),
 ).pipe(Command.withDescription("List dead letters with their reasons"))
 
-const replayLetters = Command.make(
+const replay = Command.make(
   "replay",
   {
     id: Argument.String("id").pipe(
       Argument.withDescription("Partition and id as `list` shows them, or `all`"),
     ),
   },
-  ({ id }) =>
-    id !== "all"
-      ? oneLetter(id, replayDeadLetter, "sent through again")
-      : withConfig((config) =>
-          Effect.gen(function* () {
-            const stores = yield* withStores(config)
-            const options = letterOptions(config, stores)
-            let replayed = 0
-            for (const letter of yield* listDeadLetters(options, Number.MAX_SAFE_INTEGER)) {
-              if (yield* replayDeadLetter(options, letter.partition, letter.id)) replayed++
-            }
-            yield* Console.log(`${replayed} sent through again.`)
-          }),
-        ),
+  ({ id }) => withConfig((config) => replayLetters(config, id)),
 ).pipe(Command.withDescription("Send dead letters through their partition again"))
 
-const dropLetter = Command.make("drop", { id: letterId }, ({ id }) =>
-  oneLetter(id, dropDeadLetter, "dropped"),
+const drop = Command.make(
+  "drop",
+  {
+    id: Argument.String("id").pipe(
+      Argument.withDescription("Partition and id as `list` shows them, such as 0/1733650000000-0"),
+    ),
+  },
+  ({ id }) => withConfig((config) => dropLetter(config, id)),
 ).pipe(Command.withDescription("Drop a dead letter for good"))
 
 const deadLetters = Command.make("dead-letters").pipe(
   Command.withDescription("Events that could not be processed: list, replay, drop"),
-  Command.withSubcommands([listLetters, replayLetters, dropLetter]),
+  Command.withSubcommands([list, replay, drop]),
 )
 
 const health = Command.make(
