@@ -21,7 +21,7 @@ import { wordingOf } from "./text.ts"
 export const App = () => {
   const [settings, setSettings] = useState(readSettings)
   const choose = useCallback((change: Partial<Settings>) => {
-    // A page of one site is none of another.
+    // The page of the heatmap belongs to the site.
     setSettings((before) => ({
       ...before,
       ...(change.site !== undefined && change.site !== before.site && { page: "" }),
@@ -49,7 +49,7 @@ interface SiteProps {
   readonly scheme: string
 }
 
-/** Everything of one site; another one is another instance. */
+/** The panels of one site; another site is another instance. */
 const Site = ({ settings, choose, sites, scheme }: SiteProps) => {
   const store = useStore(settings)
   const { t } = useWording()
@@ -119,7 +119,7 @@ const useSites = (): ReadonlyArray<string> => {
     const reading = new AbortController()
     read("sites", {}, isSitesAnswer, reading.signal).then(
       ({ data }) => setSites(data.sites),
-      // Without the list there is no switch; the panels tell what is wrong.
+      // Without the list the page has no switch between sites; the panels tell what is wrong.
       () => undefined,
     )
     return () => reading.abort()

@@ -1,4 +1,4 @@
-/** Pauses between tries to connect: exponential, with jitter, so that a restarted server is not met by every page at once. */
+/** Pauses between tries to connect: exponential, with jitter so that not every page meets a restarted server at once. */
 
 const FIRST_PAUSE_MS = 400
 const LONGEST_PAUSE_MS = 15_000

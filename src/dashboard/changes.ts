@@ -1,6 +1,6 @@
 /**
- * How the state changes: pure functions of the state and of what has happened, and {@link readsAfter}, which says what a
- * frame makes the page read. The store carries both out.
+ * How the state changes: pure functions from the state and what has happened to the next state, and {@link readsAfter}, which
+ * says what the page reads after a frame. The store applies both.
  */
 import type { HeatmapPoint, TimelineEvent } from "../domain/answers.ts"
 import type { LiveEvent } from "../domain/frames.ts"
@@ -9,20 +9,20 @@ import type { Answer, Frame, TimelineAnswer } from "./decode.ts"
 import { fromHistory, type LastHour, upTo, withEvent, withOmitted, withVisitors } from "./lastHour.ts"
 import { type ConnectionState, NOTHING, PARTS, type Part, type State } from "./state.ts"
 
-/** Events kept for the feed. */
+/** Events that the feed keeps. */
 export const MAX_FEED = 80
 /** Pages offered for the heatmap. */
 export const MAX_PAGES = 200
 
 const isClick = (type: string): boolean => type === "button_click" || type === "link_click"
 
-/** Where an event clicked; `null` when it is no click, or has no position. */
+/** Returns the position of a click; `null` for other events, and for clicks without one. */
 const positionOf = ({ type, data }: LiveEvent): { readonly x: number; readonly y: number } | null => {
   const { x, y } = data ?? {}
   return isClick(type) && typeof x === "number" && typeof y === "number" ? { x, y } : null
 }
 
-/** Whether no row is known: also while the first answer is on its way, which may be older than an event that comes meanwhile. */
+/** Whether the timeline has no row. Also while it is first read: that answer may be older than an event that has just come. */
 export const isTimelineEmpty = ({ timeline: { data, loading } }: State): boolean =>
   data === null ? loading : data.rows.length === 0
 
@@ -31,7 +31,7 @@ const withPart = <P extends Part>(state: State, part: P, loaded: State[P]): Stat
   [part]: loaded,
 })
 
-/** What was just read or told. */
+/** A part whose data has just come. */
 const known = <A>(data: A) => ({ data, loading: false, failure: null })
 
 /** The reader has chosen another period. */
@@ -45,7 +45,7 @@ export const withPeriod = (state: State, period: Period): State => ({
 /** The reader has chosen another page for the heatmap. */
 export const withPage = (state: State, page: string): State => ({ ...state, page, clicks: NOTHING })
 
-/** The connection has changed; whether the store can be read is to be heard again. */
+/** The connection has changed; whether the store can be read is unknown until the next frame. */
 export const withConnection = (state: State, connection: ConnectionState): State => ({
   ...state,
   connection,
@@ -97,7 +97,7 @@ const withRows = (
 /** Time has passed, which moves the window of the last hour on. `now` is in unix milliseconds, here and below. */
 export const withTime = (state: State, now: number): State => withHour(state, (hour) => upTo(hour, now))
 
-/** A frame has come. Of a period that is no longer the chosen one, it changes nothing. */
+/** A frame has come. One of a period that is no longer chosen changes nothing. */
 export const withFrame = (state: State, frame: Frame, now: number): State => {
   switch (frame.kind) {
     case "realtime": {
@@ -165,29 +165,29 @@ const withPages = (state: State, urls: ReadonlyArray<string | null>): State => {
   return { ...state, pages: named.sort().slice(0, MAX_PAGES) }
 }
 
-/** What a frame makes the page read, as parts. */
+/** What the page reads after a frame, as parts. */
 export interface Reads {
   /** To be read at once. */
   readonly now: ReadonlyArray<Part>
-  /** To be read soon: the frame told of a change that it did not bring. */
+  /** The frame told of a change that it did not bring; see {@link Rereads.changed}. */
   readonly changed: ReadonlyArray<Part>
-  /** The frame brought one change of several. */
+  /** The frame brought a change; see {@link Rereads.brought}. */
   readonly brought: ReadonlyArray<Part>
-  /** Whole in the frame, which is newer than what a read under way will say. */
+  /** Whole in the frame, which is newer than the answer to a read in progress. */
   readonly replaced: ReadonlyArray<Part>
 }
 
 const NO_READS: Reads = { now: [], changed: [], brought: [], replaced: [] }
 
-/** Parts that begin again with the day, and are not in the frames of the day's first event. */
+/** Parts that a new day changes. */
 const OF_THE_DAY: ReadonlyArray<Part> = ["yesterday", "letters", "stats"]
 
-/** What to read after a frame; `before` is the state that it meets. */
+/** Returns what to read after a frame; `before` is the state without it. */
 export const readsAfter = (before: State, frame: Frame): Reads => {
   switch (frame.kind) {
     case "realtime": {
       const { data, omitted } = frame
-      // Totals of a day only grow.
+      // A day's total only grows.
       const isNewDay = before.realtime !== null && data.total_events < before.realtime.total_events
       const changed: Array<Part> = []
       if (omitted !== null && Object.keys(omitted.by_type).some(isClick)) changed.push("clicks")
@@ -197,7 +197,7 @@ export const readsAfter = (before: State, frame: Frame): Reads => {
         now: PARTS.filter(
           (part) =>
             (isNewDay && OF_THE_DAY.includes(part)) ||
-            // The store has come back.
+            // The store can be read again.
             (before.storeUnavailable && before[part].failure !== null),
         ),
         changed,

@@ -2,12 +2,12 @@
  * The WebSocket, kept open:
  *
  * - `connecting`: the first try, or one after a loss
- * - `open`: frames arrive; the server sends one every 5 seconds at least
- * - `waiting`: lost; tried again after a pause that doubles each time, spread at random so that a restarted server is not
- *   met by everybody at once. Coming back online or into view tries at once.
+ * - `open`: frames arrive; the server sends one at least every 5 seconds
+ * - `waiting`: lost; tried again after a pause (`backoff.ts`), or at once when the browser comes back online or the page into
+ *   view
  *
- * A connection that has been silent for {@link SILENCE_MS} is taken for lost: after a sleep or a change of networks a
- * socket can stay open to nobody.
+ * A connection that has been silent for {@link SILENCE_MS} counts as lost: after a sleep or a change of networks a socket can
+ * stay open with nobody at the other end.
  */
 import type { Topic } from "../domain/frames.ts"
 import { WEBSOCKET_PATH } from "../domain/paths.ts"
@@ -20,14 +20,14 @@ const SILENCE_MS = 16_000
 
 export interface ConnectionOptions {
   readonly site: string | null
-  /** The period whose figures are followed at first. */
+  /** The period whose figures are subscribed to first. */
   readonly period: Period
   readonly onState: (state: ConnectionState) => void
   readonly onFrame: (frame: Frame) => void
 }
 
 export interface Connection {
-  /** Follows the figures of another period instead. */
+  /** Subscribes to the figures of another period instead. */
   readonly follow: (period: Period) => void
   readonly close: () => void
 }

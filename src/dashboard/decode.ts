@@ -37,7 +37,7 @@ const listOf =
   (value) =>
     Array.isArray(value) && value.every(is)
 
-/** An object with the members of a type, for each of which the compiler asks. Others may be there: the server may be newer. */
+/** An object with every member of a type; the compiler asks for each. More are allowed, because the server may be newer. */
 const shape =
   <A extends object>(members: { readonly [K in keyof A]-?: Is<A[K]> }): Is<A> =>
   (value): value is A =>
@@ -103,7 +103,7 @@ export interface TimelineAnswer {
   readonly meta: TimelineMeta
 }
 
-/** What each part of the page is read as. */
+/** The body of the answer that each part of the page is read from. */
 export interface Answers {
   readonly hour: HistoryAnswer
   readonly yesterday: { readonly data: DayCourse }
@@ -114,10 +114,10 @@ export interface Answers {
   readonly timeline: TimelineAnswer
 }
 
-/** A part's answer. */
+/** An answer, and the part that it is for. */
 export type Answer = { readonly [P in keyof Answers]: { readonly part: P } & Answers[P] }[keyof Answers]
 
-/** Whether the body of a successful answer is what a part is read as. */
+/** Whether a body is a part's answer. */
 export const isAnswer: { readonly [P in keyof Answers]: Is<Answers[P]> } = {
   hour: shape<HistoryAnswer>({
     data: listOf(shape<MinuteOfHistory>({ time: isText, events: isNumber, visitors: isNumber })),
@@ -141,18 +141,18 @@ export const isAnswer: { readonly [P in keyof Answers]: Is<Answers[P]> } = {
   }),
 }
 
-/** The same of `/sites`. */
+/** Whether a body is the answer of `/sites`. */
 export const isSitesAnswer = shape<{ readonly data: DeclaredSites }>({
   data: shape<DeclaredSites>({ sites: listOf(isText), default: isText }),
 })
 
-/** Whether a body says why there is no answer. */
+/** Whether a body is a refusal. */
 export const isRefusal = shape<{ readonly code: string; readonly error: string }>({
   code: isText,
   error: isText,
 })
 
-/** A frame that the page has a use for. */
+/** A frame that this page uses. */
 export type Frame =
   | { readonly kind: "realtime"; readonly data: Realtime; readonly omitted: Omitted | null }
   | { readonly kind: "themes"; readonly data: ReadonlyArray<ThemeViews> }
@@ -184,7 +184,7 @@ const parsed = (text: string): unknown => {
   }
 }
 
-/** Reads a frame; `null` for what this page has no use for. Never throws. */
+/** Decodes a frame; `null` for one that this page does not use or understand. Never throws. */
 export const decodeFrame = (text: string): Frame | null => {
   const frame = parsed(text)
   if (!isObject(frame)) return null

@@ -1,6 +1,6 @@
-/** How events are shown: the part of the address that tells pages apart, and the one detail that matters of each type. */
+/** How events are shown: short addresses, the one detail that matters, and the colour. */
 
-/** `/cv?x=1` of `https://cv.example/cv?x=1`. */
+/** Returns `/cv?x=1` for `https://cv.example/cv?x=1`, and what is no URL as it is. */
 export const shortPage = (url: string | null): string => {
   if (url === null) return ""
   try {
@@ -11,7 +11,7 @@ export const shortPage = (url: string | null): string => {
   }
 }
 
-/** What is worth showing of an event's data, in a few words. */
+/** Returns the member of an event's data that is worth showing, as text; empty when there is none. */
 export const detailOf = (data: unknown): string => {
   if (typeof data !== "object" || data === null) return ""
   const fields = new Map(Object.entries(data))
@@ -26,7 +26,7 @@ export const detailOf = (data: unknown): string => {
   return first === undefined || typeof first[1] === "object" ? "" : `${first[0]}: ${first[1]}`
 }
 
-/** Which colour a type has. */
+/** Returns the class that colours events of a type. */
 export const kindOf = (type: string): string =>
   type === "page_view"
     ? "view"

@@ -1,12 +1,13 @@
-/** The last hour by minute: read once, then carried on with every frame. */
+/** The last hour by minute: read once, then updated with every frame. Pure functions; `now` is in unix milliseconds. */
 import type { LiveEvent, Omitted } from "../domain/frames.ts"
 import { MINUTE_MS } from "../domain/time.ts"
 import type { HistoryAnswer } from "./decode.ts"
 
+/** Length of the window. */
 export const MINUTES = 60
 
 export interface LastHour {
-  /** Number of the first minute since 1970. */
+  /** The first minute, counted from 1970. */
   readonly first: number
   /** One entry a minute. */
   readonly events: ReadonlyArray<number>
@@ -15,6 +16,7 @@ export interface LastHour {
   readonly until: number
 }
 
+/** The window that `/history` answered. */
 export const fromHistory = ({ data, meta }: HistoryAnswer): LastHour => ({
   first: Date.parse(data[0]?.time ?? meta.until) / MINUTE_MS,
   events: data.map(({ events }) => events),
@@ -22,7 +24,7 @@ export const fromHistory = ({ data, meta }: HistoryAnswer): LastHour => ({
   until: Date.parse(meta.until),
 })
 
-/** Moves the window so that it ends with the minute of `now`; minutes without news keep their last visitors. */
+/** Moves the window so that it ends with the minute of `now`. Added minutes have the last number of visitors, or 0 after more than 5. */
 export const upTo = (hour: LastHour, now: number): LastHour => {
   const gone = Math.floor(now / MINUTE_MS) - (hour.first + MINUTES - 1)
   if (gone <= 0) return hour
@@ -50,11 +52,11 @@ export const withEvent = (hour: LastHour, event: LiveEvent, now: number): LastHo
   return at <= hour.until ? hour : addAt(upTo(hour, now), Math.floor(at / MINUTE_MS), 1)
 }
 
-/** Counts events that came without their times: they are from the last second. */
+/** Counts events that came as sums, without times: they are from the last second. */
 export const withOmitted = (hour: LastHour, omitted: Omitted, now: number): LastHour =>
   addAt(upTo(hour, now), Math.floor(now / MINUTE_MS), omitted.events)
 
-/** Notes who is there now. */
+/** Sets how many visitors are there now. */
 export const withVisitors = (hour: LastHour, current: number, now: number): LastHour => {
   const moved = upTo(hour, now)
   return moved.visitors.at(-1) === current

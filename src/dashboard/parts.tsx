@@ -1,4 +1,4 @@
-/** Pieces that every panel is made of. */
+/** The components that panels are made of. */
 import type { ComponentChildren } from "preact"
 import { createContext } from "preact"
 import { useContext } from "preact/hooks"
@@ -12,7 +12,7 @@ export interface PanelProps {
   readonly name: string
   readonly title: string
   readonly hint?: string
-  /** Beside the title. */
+  /** Shown beside the title. */
   readonly aside?: ComponentChildren
   readonly children: ComponentChildren
 }
@@ -31,12 +31,12 @@ export const Panel = ({ name, title, hint, aside, children }: PanelProps) => (
 export interface PartProps<A> {
   readonly part: Loaded<A>
   readonly onAgain: () => void
-  /** Height of the panel while nothing is known, as a class. */
+  /** Height of the panel while it has no data, as a class. */
   readonly size?: "short" | "tall"
   readonly children: (data: A) => ComponentChildren
 }
 
-/** What is known of a part; else that it is on its way, or why it is not there and a way to try again. */
+/** Shows the data of a part, or that it is loading; after a failure also why, and a button to try again. */
 export const PartView = <A,>({ part, onAgain, size = "short", children }: PartProps<A>) => {
   const { t } = useWording()
   return (
@@ -70,7 +70,7 @@ export interface ChoiceProps<A extends string> {
   readonly onChoose: (value: A) => void
 }
 
-/** One of a few, side by side: arrow keys move within. */
+/** A choice of one among a few, side by side. A group of radio buttons, so that the arrow keys move within it. */
 export const Choice = <A extends string>({ name, label, options, value, onChoose }: ChoiceProps<A>) => (
   <fieldset class="choice">
     <legend class="unseen">{label}</legend>

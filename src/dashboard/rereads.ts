@@ -1,19 +1,19 @@
 /**
- * When a part of the page is read again because a frame told of a change that it did not bring: soon, not often, never while a
- * read of it is under way, and once more when every answer knows of the change.
+ * When a part of the page is read again because a frame told of a change that it did not bring: soon, not often, never while
+ * the part is being read, and once more when no cached answer is older than the change.
  */
 
-/** Least milliseconds between two reads of a part. */
+/** Minimum milliseconds between two reads of a part. */
 const READ_AGAIN_MS = 2000
-/** Least milliseconds from a frame to the read: the server gives most answers for 200 ms. */
+/** Minimum milliseconds from a frame to the read: the server caches most answers for 200 ms. */
 const SOON_MS = 250
-/** Milliseconds after an event at which every answer knows it: the server may keep one for 5 s. */
+/** Milliseconds after an event when every answer includes it: the server caches none for longer than 5 s. */
 const SETTLED_MS = 6000
 
 export interface RereadsOptions<Part> {
-  /** Asked when the time has come, since what is known by then may be enough. */
+  /** Asked just before a read, because it may no longer be needed. */
   readonly isWanted: (part: Part) => boolean
-  /** A read under way is not cut short, because a slow server would then never answer any. */
+  /** A read in progress is not aborted for another: a slow server would then never answer any. */
   readonly isLoading: (part: Part) => boolean
   readonly load: (part: Part) => void
 }
@@ -30,18 +30,18 @@ export class Rereads<Part> {
     this.#options = options
   }
 
-  /** A frame told of a change. */
+  /** A frame told of a change that it did not bring. */
   changed(part: Part): void {
     this.#readSoon(part)
     this.#readWhenSettled(part)
   }
 
-  /** A frame brought a change. A last read that is still to come is put off until answers know of this one, too. */
+  /** A frame brought a change. A last read that is still to come is delayed until answers include this change, too. */
   brought(part: Part): void {
     if (this.#settled.has(part)) this.#readWhenSettled(part)
   }
 
-  /** A read of the part begins, whoever asked for it. */
+  /** A read of the part begins, for whatever reason. */
   began(part: Part): void {
     clearTimeout(this.#soon.get(part))
     this.#soon.delete(part)

@@ -1,18 +1,18 @@
-/** What the reader has chosen: site, period and page in the address, so that it can be shared; the rest on this machine. */
+/** What the reader has chosen. Site, period and page stand in the address, so that it can be shared; the rest is stored locally. */
 import { PERIODS, type Period } from "../domain/period.ts"
 import { LANGUAGES, type Language } from "./text.ts"
 
 export const SCHEMES = ["auto", "light", "dark"] as const
 export type Scheme = (typeof SCHEMES)[number]
 
-/** Today's figures stand above in any case. */
+/** Not `day`: today's figures are always shown above. */
 const DEFAULT_PERIOD: Period = "week"
 
 export interface Settings {
-  /** `null`: the default one. */
+  /** `null` for the default site. */
   readonly site: string | null
   readonly period: Period
-  /** Of the heatmap; empty for all. */
+  /** Page of the heatmap; empty for all pages. */
   readonly page: string
   readonly language: Language
   readonly scheme: Scheme
@@ -21,7 +21,7 @@ export interface Settings {
 const among = <A extends string>(values: ReadonlyArray<A>, text: string | null): A | undefined =>
   values.find((each) => each === text)
 
-/** Storage that a browser may refuse. */
+/** Returns a stored value; `null` when there is none, or when the browser refuses storage. */
 const stored = (name: string): string | null => {
   try {
     return localStorage.getItem(name)
@@ -34,10 +34,11 @@ const store = (name: string, value: string): void => {
   try {
     localStorage.setItem(name, value)
   } catch {
-    // It is chosen for this visit only.
+    // The choice then lasts for this visit only.
   }
 }
 
+/** Returns the settings that the address, the storage and the browser ask for, in this order. */
 export const readSettings = (): Settings => {
   const asked = new URLSearchParams(location.search)
   const preferred = navigator.languages.map((each) => among(LANGUAGES, each.slice(0, 2))).find(Boolean)
@@ -51,6 +52,7 @@ export const readSettings = (): Settings => {
   }
 }
 
+/** Puts the settings into the address and the storage. */
 export const keepSettings = (settings: Settings): void => {
   const url = new URL(location.href)
   const parameters = {
@@ -67,7 +69,7 @@ export const keepSettings = (settings: Settings): void => {
   store("scheme", settings.scheme)
 }
 
-/** Puts language and colours on the document. */
+/** Sets language, colours and title of the document. */
 export const applySettings = (language: Language, scheme: "light" | "dark", title: string): void => {
   const { documentElement: root } = document
   root.lang = language

@@ -1,10 +1,10 @@
 /**
- * What the page knows of one site. Reads bring what was before; from then on frames carry it forward:
+ * What the page knows about one site. Reads bring the past; from then on frames update it:
  *
- * - today's figures, themes of all time, the chosen period's figures and letters: whole in their frames
+ * - today's figures, themes of all time, the chosen period's figures and letters: whole, in their frames
  * - the last hour, the clicks, the feed: event by event
  * - clicks beyond the server's budget for single events, and a timeline that was empty: read again when a frame tells of
- *   them, never by the clock
+ *   them, never by polling
  */
 import type {
   DayCourse,
@@ -19,7 +19,7 @@ import type { LiveEvent, Omitted } from "../domain/frames.ts"
 import type { Period } from "../domain/period.ts"
 import type { LastHour } from "./lastHour.ts"
 
-/** Something read: what was last known stays while it is read again, and beside a failure. */
+/** Something that is read: the last data stays while it is read again, and after a failure. */
 export interface Loaded<A> {
   readonly data: A | null
   readonly loading: boolean
@@ -28,7 +28,7 @@ export interface Loaded<A> {
 }
 
 export interface FeedEvent extends LiveEvent {
-  /** Counts up with every event. */
+  /** One more than the event before. */
   readonly number: number
 }
 
@@ -54,9 +54,9 @@ export interface State {
   readonly realtime: Realtime | null
   /** The latest events, newest first. */
   readonly feed: ReadonlyArray<FeedEvent>
-  /** What the feed left out lately. */
+  /** Events that the feed left out, until the next one is shown. */
   readonly omitted: Omitted | null
-  /** Pages that events named, for the choice of a heatmap. */
+  /** Pages that events named, offered for the heatmap. */
   readonly pages: ReadonlyArray<string>
   /** Events since the timeline was read. */
   readonly newEvents: number
@@ -76,7 +76,7 @@ export type Part = (typeof PARTS)[number]
 /** A part that is read for the first time. */
 export const NOTHING = { data: null, loading: true, failure: null } as const
 
-/** What is known before anything was heard. */
+/** The state before the first answer and frame. */
 export const initialState = (period: Period, page: string): State => ({
   period,
   page,

@@ -1,7 +1,7 @@
 /**
- * The state of one site and what keeps it true: the connection, reads and timers. What changes in it is decided in
- * `changes.ts`, when a part is read again in `rereads.ts`. After a lost connection everything is read again, because nothing
- * is replayed.
+ * The state of one site, and what keeps it up to date: the connection, reads and timers. `changes.ts` decides how the state
+ * changes, `rereads.ts` when a part is read again. After a lost connection everything is read again, because frames are not
+ * replayed.
  */
 import type { Period } from "../domain/period.ts"
 import {
@@ -24,20 +24,23 @@ import { ReadFailure, read } from "./read.ts"
 import { Rereads } from "./rereads.ts"
 import { type ConnectionState, initialState, PARTS, type Part, type State } from "./state.ts"
 
+/** Events of a page of the timeline. */
 const TIMELINE_PAGE = 25
+/** Window of the heatmap. */
 export const HEATMAP_HOURS = 24
-/** Debounce before a redraw: changes within it are drawn together. */
+/** Debounce before a redraw, in milliseconds: changes within it are drawn together. */
 const DRAW_MS = 80
-/** How often the window of the last hour is moved on. */
+/** Milliseconds between two moves of the window of the last hour. */
 const TICK_MS = 5000
 
+/** The store of one site; {@link Store.close} ends it. */
 export class Store {
   #state: State
   readonly #site: string | null
   readonly #draw: () => void
   readonly #connection: Connection
   readonly #ticks: number
-  /** The read under way for each part, so that a later one replaces it. */
+  /** The read in progress of each part, so that a later one can replace it. */
   readonly #reading = new Map<Part, AbortController>()
   readonly #rereads = new Rereads<Part>({
     isWanted: (part) => part !== "timeline" || isTimelineEmpty(this.#state),
@@ -102,7 +105,7 @@ export class Store {
     await this.#read("timeline", (signal) => read("timeline", asked, isAnswer.timeline, signal), withOlder)
   }
 
-  /** Reads something for a part, in place of a read that is under way. */
+  /** Reads something for a part, in place of a read in progress. */
   async #read<A>(
     part: Part,
     ask: (signal: AbortSignal) => Promise<A>,

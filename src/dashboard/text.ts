@@ -3,7 +3,7 @@
 export const LANGUAGES = ["en", "fr"] as const
 export type Language = (typeof LANGUAGES)[number]
 
-/** Texts by names that come from outside, `constructor` and `__proto__` among them: a plain object would have those, too. */
+/** Texts by names that come from outside. Not a plain object, which also has a `constructor` and a `__proto__`. */
 const byName = (texts: { readonly [name: string]: string }): ReadonlyMap<string, string> =>
   new Map(Object.entries(texts))
 
@@ -210,11 +210,11 @@ export interface Wording {
   readonly clock: (instant: number | string) => string
   /** `14:32`. */
   readonly shortClock: (instant: number) => string
-  /** Date and time where the day is not today's. */
+  /** The time of day, after the date unless that is today. */
   readonly moment: (instant: string) => string
   /** A calendar day, `2025-12-08`, as `Mon 8`. */
   readonly day: (date: string) => string
-  /** Its weekday alone: `Mon`. */
+  /** Its weekday: `Mon`. */
   readonly weekday: (date: string) => string
   readonly typeName: (type: string) => string
 }
@@ -243,7 +243,7 @@ export const wordingOf = (language: Language): Wording => {
     t,
     number: (value) => number.format(value),
     percent: (share) => percent.format(share),
-    // A minus as wide as a plus.
+    // A minus sign is as wide as a plus; a hyphen is not.
     change: (share) => change.format(share).replace("-", "−"),
     clock: (instant) => clock.format(new Date(instant)),
     shortClock: (instant) => shortClock.format(instant),

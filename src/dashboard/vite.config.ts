@@ -7,7 +7,7 @@ import { defineConfig } from "vite"
 
 export default defineConfig({
   root: fileURLToPath(new URL(".", import.meta.url)),
-  // Without a folder's name in front the page could only be served at the root, which is where it is.
+  // The page is served at the root.
   base: "/",
   publicDir: false,
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
@@ -17,11 +17,11 @@ export default defineConfig({
     target: "es2022",
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    // An inlined file would be a data: URL that the page's policy refuses.
+    // An inlined file would be a data: URL, which the page's Content-Security-Policy refuses.
     assetsInlineLimit: 0,
     rolldownOptions: {
       output: {
-        // Names that never change, since the server revalidates by ETag.
+        // Fixed names: caches are revalidated by ETag.
         entryFileNames: "assets/dashboard.js",
         assetFileNames: "assets/dashboard[extname]",
       },

@@ -110,7 +110,7 @@
       track(own.dataset.maicivyEvent, JSON.parse(own.dataset.maicivyData || "{}"))
     const clicked = target.closest("a[href],button,summary,[role=button],[type=submit]")
     if (submit || !clicked) return
-    // The keyboard clicks nowhere.
+    // A keyboard click has no position.
     const { x, y, width, height } = clicked.getBoundingClientRect()
     const { scrollWidth, scrollHeight } = document.documentElement
     track(clicked.href ? "link_click" : "button_click", {

@@ -16,7 +16,7 @@ const MAX_BYTES = 120 * 1024
 describe("the built page", () => {
   test("is what its sources say", () => {
     const outDir = temporaryFolder()
-    // As by hand: with the test runner's NODE_ENV, a build is one for development.
+    // Without the test runner's NODE_ENV, which would make it a development build.
     const { NODE_ENV: _, ...env } = process.env
     execFileSync("npx", ["vite", "build", "src/dashboard", "--outDir", outDir, "--logLevel", "error"], {
       cwd: ROOT,
@@ -247,7 +247,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     await page.clock.fastForward(10_000)
     answer.resolve()
     await page.locator(".timeline tbody tr").first().waitFor()
-    // Its frame also says that the connection is alive: a silent one would be opened anew, and all read again.
+    // Its frame also says that the connection is alive: a silent one would be opened again, and everything read again.
     await showsEvent("/late")
     await page.clock.fastForward(10_000)
     await page.evaluate(() => fetch("/health"))
@@ -272,7 +272,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
       expect(await page.evaluate(() => Object.keys(Object.prototype))).toEqual([])
     }
     await showsNames(".events li")
-    // The page is answered as this is: an answer of before may be kept for a while.
+    // The page gets the same answer: an older one may be cached for a while.
     await eventually(async () => {
       const { data } = await node.get("timeline?limit=25")
       expect(data).toHaveLength(types.length + themes.length)

@@ -8,7 +8,7 @@ import { eventually } from "../support/index.ts"
 import { openDashboard, PICTURES } from "./dashboardPage.ts"
 import { type Row, startNode, timeline } from "./node.ts"
 
-/** The site of infra/example as a process of its own; gives its address. */
+/** Starts the site of infra/example as a process of its own; returns its address. */
 const startExample = async (analytics: string): Promise<string> => {
   const child = spawn("node", ["infra/example/main.ts"], {
     cwd: ROOT,

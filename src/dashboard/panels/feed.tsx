@@ -33,7 +33,7 @@ export const FeedPanel = ({ state }: { readonly state: State }) => {
       {events.length === 0 ? (
         <p class="empty tall">{t.feedEmpty}</p>
       ) : (
-        // Reached by the keyboard to be scrolled; not read aloud by itself, for it would never end.
+        // Focusable, so that the keyboard can scroll it. No live region: a screen reader would never stop.
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
         <ol class="events" tabIndex={0} aria-label={t.feed}>
           {events.map((event) => (

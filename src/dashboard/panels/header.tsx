@@ -66,7 +66,7 @@ const ConnectionView = ({ state }: { readonly state: State }) => {
   return (
     <p class={`connection ${is}`}>
       <span class="dot" aria-hidden="true" />
-      {/* Told once when it changes; the seconds would be read aloud each. */}
+      {/* For screen readers, without the seconds: each change of this text is read aloud. */}
       <span class="unseen" role="status">
         {is === "open" ? t.connection.open : is === "store" ? t.connection.store : t.connection.connecting}
       </span>

@@ -4,14 +4,14 @@ import { Panel, PartView, useWording } from "../parts.tsx"
 import type { Loaded } from "../state.ts"
 import { HEATMAP_HOURS } from "../store.ts"
 
-/** Positions listed beside the picture. */
+/** Positions in the table for screen readers. */
 const LISTED = 20
 
 export interface HeatmapPanelProps {
   readonly clicks: Loaded<ReadonlyArray<HeatmapPoint>>
   readonly page: string
   readonly pages: ReadonlyArray<string>
-  /** Changes when the colours do. */
+  /** Changes with the colours, so that the picture is painted again. */
   readonly scheme: string
   readonly onChoose: (page: string) => void
   readonly onAgain: () => void
@@ -53,7 +53,7 @@ const PageChoice = ({ page, pages, onChoose }: Pick<HeatmapPanelProps, "page" | 
         onInput={(e) => {
           const { value } = e.currentTarget
           setText(value)
-          // Choosing from the list is one input; typing waits for Enter.
+          // An entry of the list is chosen at once; what is typed waits for Enter.
           if (value === "" || pages.includes(value)) onChoose(value)
         }}
         onChange={(e) => onChoose(e.currentTarget.value)}
@@ -126,14 +126,14 @@ const HeatmapView = ({
   )
 }
 
-/** Cells across the picture, which is drawn larger and smooth. */
+/** Columns of the density grid, which is scaled up and smoothed when drawn. */
 const CELLS = 180
-/** Reach of one click, as a share of the width. */
+/** Radius of the kernel, as a share of the width. */
 const REACH = 0.06
 
 /**
- * Paints how dense clicks are (a kernel density estimate, the densest place having the strongest colour). Positions are
- * percent of the page as the tracker sends them; those of senders that count pixels are fitted in.
+ * Paints how dense clicks are: a kernel density estimate, scaled so that the densest place has the strongest colour.
+ * The tracker sends positions in percent of the page; larger ones, of senders that count pixels, are scaled to fit.
  */
 const draw = (canvas: HTMLCanvasElement, clicks: ReadonlyArray<HeatmapPoint>): void => {
   const ratio = Math.min(2, devicePixelRatio)
@@ -152,7 +152,7 @@ const draw = (canvas: HTMLCanvasElement, clicks: ReadonlyArray<HeatmapPoint>): v
   const ramp = rampOf(canvas)
   const picture = painter.createImageData(CELLS, rows)
   density.forEach((dense, cell) => {
-    // The root lifts rare clicks, which would vanish beside the most frequent.
+    // The square root lifts rare clicks, which would not be visible beside the most frequent.
     const strength = Math.round(255 * Math.sqrt(dense / most))
     picture.data.set(ramp.subarray(4 * strength, 4 * strength + 3), 4 * cell)
     picture.data[4 * cell + 3] = Math.min(235, strength * 2.6)
@@ -162,7 +162,7 @@ const draw = (canvas: HTMLCanvasElement, clicks: ReadonlyArray<HeatmapPoint>): v
   context.drawImage(cells, 0, 0, width, height)
 }
 
-/** Clicks near each cell, row by row, weighed by nearness (a quartic kernel). */
+/** Returns the density at each cell, row by row: clicks weighted by a quartic kernel, (1 − d²)² at distance d of its radius. */
 const densityOf = (clicks: ReadonlyArray<HeatmapPoint>, columns: number, rows: number): Float32Array => {
   const density = new Float32Array(columns * rows)
   const widest = Math.max(100, ...clicks.map(({ x }) => x))
@@ -184,7 +184,7 @@ const densityOf = (clicks: ReadonlyArray<HeatmapPoint>, columns: number, rows: n
   return density
 }
 
-/** 256 colours from few to many, of the style sheet's. */
+/** Returns 256 colours (RGBA) from few to many, interpolated between those of the style sheet. */
 const rampOf = (element: HTMLElement): Uint8ClampedArray => {
   const styles = getComputedStyle(element)
   const strip = new OffscreenCanvas(256, 1).getContext("2d")

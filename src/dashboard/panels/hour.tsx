@@ -9,12 +9,12 @@ const MINUTE_S = 60
 
 export interface HourPanelProps {
   readonly hour: Loaded<LastHour>
-  /** Changes when the colours do. */
+  /** Changes with the colours, so that the chart is made again. */
   readonly scheme: string
   readonly onAgain: () => void
 }
 
-/** Events a minute as columns, visitors present as a line. */
+/** Events per minute as columns, visitors present as a line. */
 export const HourPanel = ({ hour, scheme, onAgain }: HourPanelProps) => {
   const { t } = useWording()
   return (
@@ -62,7 +62,7 @@ const HourChart = ({ hour, scheme }: { readonly hour: LastHour; readonly scheme:
       resized.disconnect()
       made.destroy()
     }
-    // Made anew with other words or colours only.
+    // Made again for another language or other colours only; data is set below.
   }, [wording, scheme])
   useEffect(() => chart.current?.setData(chartData(hour)), [hour])
 
@@ -109,18 +109,18 @@ const chartData = (hour: LastHour): uPlot.AlignedData => [
 const chartOptions = (element: HTMLElement, { number, shortClock, t }: Wording): uPlot.Options => {
   const styles = getComputedStyle(element)
   const colour = (name: string) => styles.getPropertyValue(name).trim()
-  // The page's letters grow with the screen, and the chart's with them.
+  // The page's font size grows with the screen, and the chart's with it.
   const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize)
-  // The chart scales whole pixels only on dense screens.
+  // uPlot scales a font size for dense screens only when it is a whole number of pixels.
   const font = `${Math.round(0.73 * rem)}px ${styles.fontFamily}`
   const bars = uPlot.paths.bars?.({ size: [0.7, 1.2 * rem], radius: 0.25 })
   const line = uPlot.paths.spline?.()
   const wholes = (_: uPlot, values: ReadonlyArray<number>) =>
     values.map((value) => (Number.isInteger(value) ? number(value) : ""))
-  /** Room for the longest label, and no less than that of a quiet site, so that the chart does not jump. */
+  /** Room for the longest label, but at least that of a quiet site, so that the chart does not jump. */
   const labelRoom = (least: number) => (_: uPlot, labels: ReadonlyArray<string> | null) =>
     rem * Math.max(least, 0.8 + 0.45 * Math.max(0, ...(labels ?? []).map((label) => label.length)))
-  // Room above the highest, and an axis even when all is quiet.
+  // Leaves room above the highest value, and has an axis even when every value is 0.
   const range = (_: uPlot, _least: number, most: number): [number, number] => [0, Math.max(4, most * 1.15)]
   const axis = { stroke: colour("--quiet"), font, ticks: { show: false } }
   return {

@@ -9,7 +9,7 @@ export interface LettersPanelProps {
   readonly onAgain: () => void
 }
 
-/** Letters of the period by type, and day by day. */
+/** The period's letters by type and by day. */
 export const LettersPanel = ({ period, letters, onAgain }: LettersPanelProps) => {
   const { t } = useWording()
   return (

@@ -1,7 +1,7 @@
 import { Panel, useWording } from "../parts.tsx"
 import type { State } from "../state.ts"
 
-/** Visitors now, and the last hour's as a line of sight beneath. */
+/** How many visitors there are now. */
 export const Now = ({ state }: { readonly state: State }) => {
   const { t, number } = useWording()
   const { realtime } = state

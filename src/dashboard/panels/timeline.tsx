@@ -9,7 +9,7 @@ export interface TimelinePanelProps {
   readonly onOlder: () => void
 }
 
-/** What is stored, page by page. */
+/** Stored events, page by page. */
 export const TimelinePanel = ({ timeline, newEvents, onAgain, onOlder }: TimelinePanelProps) => {
   const { t, number, moment, typeName } = useWording()
   return (

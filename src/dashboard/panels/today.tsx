@@ -1,16 +1,15 @@
 import type { DayCourse } from "../../domain/answers.ts"
+import { MINUTE_MS } from "../../domain/time.ts"
 import { useWording } from "../parts.tsx"
 import type { State } from "../state.ts"
 
-const MINUTE_MS = 60_000
-
-/** Yesterday's total as far into the day as `now`. */
+/** Yesterday's running total at the same time of day as `now` (unix milliseconds). */
 const pastOf = (list: ReadonlyArray<number>, yesterday: DayCourse, now: number): number => {
   const minute = Math.floor((now - Date.parse(yesterday.until)) / MINUTE_MS)
   return list[Math.max(0, Math.min(list.length - 1, minute))] ?? 0
 }
 
-/** Today's figures, each with yesterday's at the same hour. */
+/** Today's figures, each beside yesterday's at the same time of day. */
 export const Today = ({ state }: { readonly state: State }) => {
   const { t, number, percent, shortClock } = useWording()
   const { realtime, yesterday } = state
