@@ -1,5 +1,5 @@
 /**
- * The HTTP and WebSocket server: its routes, and its life from listening to the last answer.
+ * The HTTP and WebSocket server: its parts, and its life from listening to the last answer.
  *
  * A stop goes through these steps, within their part of {@link STOP_BUDGET}: the port is closed; requests that still come
  * on kept-alive connections get 503 and `Connection: close`; bodies that are still arriving are refused, everything else is
@@ -35,25 +35,25 @@ import { openApiDocument } from "./openapi/document.ts"
 import type { Runner } from "./services/readCache.ts"
 import type { Services } from "./services/services.ts"
 
-/** What tests and the embedded set-up change. */
+/** What tests and the embedded setup change. */
 export interface ServerOptions {
-  /** A further write key, of this machine only. */
+  /** An additional write key, known on this machine only. */
   readonly localWriteKey?: string | null
   /** Unix milliseconds. */
   readonly now?: () => number
   /** Milliseconds from a body's first part to its last. */
   readonly bodyTimeoutMs?: number
-  /** Bytes that bodies which are still arriving may take together. */
+  /** Bytes that unfinished bodies may take together. */
   readonly maxWaitingBytes?: number
   /** Milliseconds that a download may take. */
   readonly exportDeadlineMs?: number
   /** Milliseconds between heartbeats. */
   readonly heartbeatMs?: number
-  /** Least milliseconds between two figures frames of one kind and site. */
+  /** Minimum milliseconds between two figures frames of one kind and site. */
   readonly updateMs?: number
   /** Bytes that may wait for a slow dashboard. */
   readonly maxBackpressure?: number
-  /** Told about errors that should not happen, for the log. */
+  /** Called with errors that should not happen, for the log. */
   readonly onFault?: (cause: unknown) => void
 }
 
@@ -78,13 +78,13 @@ export type ServerConfig = Pick<
 >
 
 export interface Server {
-  /** The port it listens on; the system's choice when 0 was asked for. */
+  /** The port it listens on; the system's choice if 0 was given. */
   readonly port: number
   /** Takes what a node has just counted, for the dashboards. */
   readonly hub: Pick<Hub, "receive">
 }
 
-/** Listens and serves until the scope closes; see the file's head for how that ends. */
+/** Listens and serves until the scope closes; the file's head says how it stops. */
 export const startServer = (
   config: ServerConfig,
   services: Services,
@@ -129,7 +129,7 @@ interface Shared {
   readonly bodies: Bodies
 }
 
-/** Whether dashboards and events are served, beside what operators ask of any node. */
+/** Whether events and dashboards are served, in addition to what operators ask of every node. */
 const isServing = ({ roles }: ServerConfig): boolean => roles.includes("http")
 
 interface Dashboards {

@@ -1,4 +1,4 @@
-/** What only the bearer of `ADMIN_TOKEN` may do: hand out or erase what is known of a visitor. */
+/** What only the bearer of `ADMIN_TOKEN` may do: export or erase what is known about a visitor. */
 
 import type { HttpRequest } from "uWebSockets.js"
 import * as Cause from "effect/Cause"
@@ -28,7 +28,7 @@ export class Administration {
     this.#run = run
   }
 
-  /** The visitor of the path, for the bearer of the token. */
+  /** The visitor named by the path, if the request carries the token; else why it is refused. */
   #visitor(req: HttpRequest, id: string): string | Problem {
     const given = bearerToken(req.getHeader("authorization"))
     if (given === null || !this.#token.accepts(given)) return UNAUTHORIZED

@@ -1,4 +1,4 @@
-/** Documents that are answered as they are: what browsers load, and whatever else is made once. */
+/** Static documents: the files that browsers load, and others that are made once. */
 
 import type { HttpRequest } from "uWebSockets.js"
 import { createHash } from "node:crypto"
@@ -6,10 +6,10 @@ import { readFileSync } from "node:fs"
 import { gzipSync } from "node:zlib"
 import type { Exchange } from "../http/exchange.ts"
 
-/** Seconds; a changed tracker reaches every page within this. */
+/** Seconds within which a changed tracker reaches every page. */
 const TRACKER_MAX_AGE_S = 3600
 
-/** A document that is the same for everybody: kept plain and compressed, and told unchanged by its tag. */
+/** A document that is the same for everybody: kept plain and compressed, with a tag that tells whether it has changed. */
 export class Prepared {
   readonly #load: () => Buffer
   readonly #type: string
@@ -17,7 +17,7 @@ export class Prepared {
   readonly #page: boolean
   #bytes: { readonly plain: Buffer; readonly gzipped: Buffer; readonly tag: string } | null = null
 
-  /** `load` is called at the first question. `page`: a browser may run it as part of a page. */
+  /** `load` is called at the first request. `page`: a browser may run it as part of a page. */
   constructor(load: () => Buffer, type: string, cacheControl: string, page: boolean) {
     this.#load = load
     this.#type = type
@@ -25,7 +25,7 @@ export class Prepared {
     this.#page = page
   }
 
-  /** Loads and compresses it, unless that was done before. */
+  /** Loads and compresses it, unless that has been done. */
   ready() {
     this.#bytes ??= prepare(this.#load())
     return this.#bytes
@@ -34,7 +34,7 @@ export class Prepared {
   answer(exchange: Exchange, req: HttpRequest) {
     const { plain, gzipped, tag } = this.ready()
     const compressed = exchange.headers.gzip
-    // A compressed representation is another one, so it has another strong tag (RFC 9110 §8.8.3.3).
+    // A compressed representation is a different one, so it has a strong tag of its own (RFC 9110 §8.8.3.3).
     const etag = `"${tag}${compressed ? "-gzip" : ""}"`
     const lines = `ETag: ${etag}\r\nCache-Control: ${this.#cacheControl}\r\nVary: Accept-Encoding\r\n`
     if (isKnown(req.getHeader("if-none-match"), etag)) return exchange.empty("304 Not Modified", lines)
@@ -60,7 +60,7 @@ const JAVASCRIPT = "text/javascript; charset=utf-8"
 const asset = (file: string, type: string, cacheControl = "no-cache"): Prepared =>
   new Prepared(() => readFileSync(new URL(file, import.meta.url)), type, cacheControl, true)
 
-/** The files that browsers load, by their paths; `name` is that of the route. */
+/** The files that browsers load, by path; `name` is the route's. */
 export const ASSETS: ReadonlyArray<{
   readonly path: string
   readonly name: string

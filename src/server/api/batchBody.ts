@@ -1,19 +1,19 @@
-/** Bodies of `POST /events`: which events they hold. */
+/** The events in a body of `POST /events`. */
 import { MAX_BATCH_EVENTS } from "../../domain/limits.ts"
 import { type BodyFormat, parseJson } from "../http/body.ts"
 import { Problem } from "../http/problem.ts"
 
 const TOO_MANY = Problem.of("TOO_MANY_EVENTS")
 
-/** One event of a batch: a parsed value, or a line that is still to be parsed. */
+/** One event of a batch: a parsed value, or a line yet to be parsed. */
 export interface BatchItem {
   readonly value: unknown
   readonly line?: string
 }
 
 /**
- * The events of a batch. A JSON array, or NDJSON: told by the content type, else by the first character, since an array
- * begins with `[` and the first of several lines with `{`.
+ * The events of a batch, a JSON array or NDJSON. The content type says which; if it does not, the first character does,
+ * since an array begins with `[` and the first of several lines with `{`.
  */
 export const batchItems = (text: string, format: BodyFormat): ReadonlyArray<BatchItem> | Problem => {
   const first = text.trimStart().charAt(0)

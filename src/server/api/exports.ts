@@ -12,21 +12,21 @@ export const EXPORT_KINDS = ["visitors", "themes", "letters"] as const
 export type ExportKind = (typeof EXPORT_KINDS)[number]
 type ExportFormat = (typeof EXPORT_FORMATS)[number]
 
-/** Characters gathered before they are written. */
+/** Characters collected before they are written. */
 const PART_LENGTH = 16 * 1024
-/** How long a client may take nothing before it is disconnected, milliseconds. */
+/** Milliseconds for which a client may accept nothing before it is disconnected. */
 const PATIENCE_MS = 30_000
-/** How long a download may take as a whole, milliseconds. */
+/** Milliseconds that a whole download may take. */
 const DEADLINE_MS = 10 * MINUTE_MS
-/** Downloads at once: half of the connections to Postgres that answer requests, so that reads find one. */
+/** Concurrent downloads: half of the Postgres connections that answer requests, so that reads find one. */
 const MAX_DOWNLOADS = 3
-/** Themes of an export; the store keeps names, so there is no natural end. */
+/** Most themes in an export: senders choose their names, so nothing else limits how many there are. */
 const MAX_THEMES = 10_000
 
-/** Spreadsheets run a cell that begins so as a formula (https://owasp.org/www-community/attacks/CSV_Injection). */
+/** Spreadsheets run a cell that begins like this as a formula (https://owasp.org/www-community/attacks/CSV_Injection). */
 const FORMULA = /^[=+\-@\t\r]/
 
-/** A field of RFC 4180; text that a spreadsheet would run is made text by an apostrophe. */
+/** A field of RFC 4180; an apostrophe keeps a spreadsheet from running text as a formula. */
 export const csvField = (value: unknown): string => {
   if (value === null || value === undefined) return ""
   if (typeof value === "number" || typeof value === "boolean") return String(value)
@@ -53,7 +53,7 @@ async function* asJson(rows: AsyncIterable<ExportRow>): AsyncGenerator<string> {
   yield before === "[\n" ? "[]\n" : "\n]\n"
 }
 
-/** Joins texts to parts that are worth a write. */
+/** Joins texts into parts that are large enough to be worth a write. */
 async function* gather(texts: AsyncIterable<string>): AsyncGenerator<string> {
   let part = ""
   for await (const text of texts) {
@@ -71,7 +71,7 @@ const BUSY = new Problem(
 )
 const LATE = new Problem("STORE_UNAVAILABLE", "The rows could not be read in time; try again later.")
 
-/** Rows that can be given up while the next one is still waited for, which a generator around them could not. */
+/** Rows that can be abandoned while the next one is awaited, which a generator around them could not do. */
 class Rows implements AsyncIterable<ExportRow> {
   readonly #iterator: AsyncIterator<ExportRow>
 
@@ -83,7 +83,7 @@ class Rows implements AsyncIterable<ExportRow> {
     return this.#iterator
   }
 
-  /** Ends the rows where they are, and what reads them. */
+  /** Ends the rows where they are, and with them whatever reads them. */
   giveUp(): void {
     void this.#iterator.return?.().catch(() => {})
   }
@@ -91,7 +91,7 @@ class Rows implements AsyncIterable<ExportRow> {
 
 /** What is downloaded. */
 interface Download {
-  /** Called when there is room for it. */
+  /** Called once there is room for the download. */
   readonly rows: () => AsyncIterable<ExportRow>
   readonly texts: (rows: Rows) => AsyncIterable<string>
   readonly type: string
@@ -100,7 +100,7 @@ interface Download {
 
 /**
  * Streams parts as the answer. A failure before the first part is answered; a later one breaks the connection. Rows whose
- * client has left, or that take too long, are given up at once.
+ * client has left, or that take too long, are abandoned at once.
  */
 const send = async (
   exchange: Exchange,
@@ -139,7 +139,7 @@ async function* rowsOf<A extends object>(
   for (const row of rows) yield row
 }
 
-/** Columns of the exports, in their order. */
+/** Columns of each export, in order. */
 export const COLUMNS: { readonly [kind in ExportKind]: ReadonlyArray<string> } = {
   visitors: ["visitor_id", "first_seen", "last_seen", "events", "page_views", "letters"],
   themes: ["theme", "views", "percentage"],

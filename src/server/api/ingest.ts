@@ -7,7 +7,7 @@
  *    when nothing is left (`#hasSpentItsBudget`)
  * 3. `#body`: size, time, UTF-8
  * 4. `#single` and `#batch`: JSON, and the answer
- * 5. `#take`, for each event: fields and limits (`domain/event.ts`), the wish not to be tracked, the visitor
+ * 5. `#take`, for each event: fields and limits (`domain/event.ts`), the sender's wish not to be tracked, the visitor
  *    (`visitorOf.ts`), the stream
  *
  * Each step may refuse; every event that is dropped is counted by its {@link DropReason} in `#drop`.
@@ -22,7 +22,7 @@
  * | the day's key                  | 503 `STREAM_UNAVAILABLE` to events whose visitor would be derived with it | closed |
  * | a visitor                      | derived; 400 `MISSING_VISITOR` with `REQUIRE_VISITOR`                     | open   |
  * | a write key                    | limited by address; a wrong one is 401 where `WRITE_KEYS` are set         | open   |
- * | a rate limit (set to 0)        | as many events as come                                                    | open   |
+ * | a rate limit (set to 0)        | every event is taken                                                      | open   |
  * | room for an address' window    | the oldest window is forgotten, and its address begins again              | open   |
  * | a trusted proxy                | limited and derived by the socket's address, whatever the headers say     | closed |
  * | `RESPECT_DNT`                  | `DNT` and `Sec-GPC` are ignored                                           | open   |
@@ -52,7 +52,7 @@ const NO_STORE = { lines: "Cache-Control: no-store\r\n" }
 const NO_DERIVED_VISITOR: AppendFailure = "STREAM_UNAVAILABLE"
 const DO_NOT_TRACK: SilentDrop = "DO_NOT_TRACK"
 
-/** What a refused event of a batch is listed as. */
+/** How a refused event of a batch is listed. */
 interface Refused {
   readonly index: number
   readonly code: ProblemCode
@@ -101,7 +101,7 @@ export class Ingest {
     return grant.granted
   }
 
-  /** Refuses a batch whose sender may send nothing more, before its body is read. */
+  /** Refuses a batch, before its body is read, if its sender may send nothing more; returns whether it did. */
   #hasSpentItsBudget(exchange: Exchange, sender: Sender): boolean {
     const { rateLimit } = this.#options
     if (rateLimit === null || sender.unlimited) return false
@@ -161,8 +161,8 @@ export class Ingest {
   }
 
   /**
-   * Takes the valid events of a batch. The answer is 201 even when none was valid, for the body was read and every event
-   * has its own reason; it is 503 only when nothing but durability failed, so that the whole batch may be sent again.
+   * Takes the valid events of a batch. The answer is 201 even if none is valid, because the body was read and each event
+   * has its own reason; it is 503 only if all of them failed to become durable, so that the whole batch may be sent again.
    */
   #takeAll(exchange: Exchange, sender: Sender, items: ReadonlyArray<BatchItem>, admitted: number) {
     const { rateLimit } = this.#options
@@ -212,8 +212,8 @@ export class Ingest {
   }
 
   /**
-   * Takes one event. `done` is called with `null` when it is durable, and later than this call; what is known at once is
-   * returned instead: why it is dropped. `null` otherwise.
+   * Takes one event. Returns why it is dropped if that is known at once; else `null`, and `done` is called later than this
+   * call, with `null` once the event is durable.
    */
   #take(
     value: unknown,

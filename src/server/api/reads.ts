@@ -1,4 +1,4 @@
-/** The statistics endpoints: parameters, the figures they ask for, and answers kept ready for a moment. */
+/** The statistics endpoints: their parameters, the figures they ask for, and answers that are cached briefly. */
 
 import type { HttpRequest } from "uWebSockets.js"
 import { gzip } from "node:zlib"
@@ -21,17 +21,18 @@ import {
 } from "./parameters.ts"
 
 /**
- * How long one answer serves all who ask the same, in milliseconds: at least a moment; then fifty times what it took to make,
- * so that one question asked again and again takes a fiftieth of a store's time; but no longer than a dashboard looks away.
+ * Milliseconds for which one answer serves everyone who asks the same: fifty times what it took to make, so that a question
+ * which is asked all the time takes a fiftieth of a store's time; at least 200 ms, and at most 5 s, because a dashboard
+ * reads for the last time 6 s after a change (`dashboard/rereads.ts`).
  */
 const keepMs = (tookMs: number): number => Math.min(Math.max(200, 50 * tookMs), 5000)
 const MAX_ANSWERS = 256
-/** Bytes of all answers that are kept. */
+/** Bytes of all cached answers together. */
 const MAX_KEPT_BYTES = 8 * 1024 * 1024
 /** Bytes from which gzip saves a packet. */
 const MIN_GZIP_BYTES = 1024
 
-/** A read as its parameters describe it: the key under which equal ones are shared, and the answer's body. */
+/** A read, as its parameters describe it: the key under which equal reads share an answer, and the answer's body. */
 interface Read {
   readonly key: string
   readonly load: () => Effect.Effect<unknown, StoreError>
@@ -42,13 +43,13 @@ type Endpoint = (parameters: Parameters, site: string) => Read
 const data = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<unknown, StoreError> =>
   Effect.map(effect, (value) => ({ success: true, data: value }))
 
-/** The body compressed, or the body itself when that fails. */
+/** The body compressed, or the body itself if that fails. */
 const compress = (body: Buffer): Promise<Buffer> =>
   new Promise((resolve) => {
     gzip(body, (failure, compressed) => resolve(failure === null ? compressed : body))
   })
 
-/** The endpoints by their names in the contract. */
+/** The endpoints, by their names in the public contract. */
 const endpoints = (figures: Figures, queries: EventQueries, sites: Sites) => ({
   sites: (() => ({
     key: "",
@@ -97,7 +98,7 @@ const endpoints = (figures: Figures, queries: EventQueries, sites: Sites) => ({
         data: points,
         meta: { page_url: pageUrl || null, hours, count: points.length } satisfies HeatmapMeta,
       }))
-    // As JSON, for a page may be called "null".
+    // As JSON, because a page may be called "null".
     return { key: JSON.stringify([hours, pageUrl || null]), load }
   }) satisfies Endpoint,
 
@@ -121,7 +122,7 @@ export class Reads {
   readonly #endpoints: ReturnType<typeof endpoints>
   readonly #sites: Sites
   readonly #answers: ReadCache<Buffer>
-  /** Compressed copies, for as long as their answers are kept. */
+  /** Compressed copies, for as long as their answers are cached. */
   readonly #gzipped = new WeakMap<Buffer, Promise<Buffer>>()
 
   constructor(figures: Figures, queries: EventQueries, sites: Sites, run: Runner) {
@@ -163,6 +164,6 @@ export class Reads {
   }
 }
 
-/** Shared here for a moment only: browsers and proxies keep nothing. */
+/** Only this process caches: browsers and proxies keep nothing. */
 const PLAIN = { lines: "Cache-Control: no-store\r\nVary: Accept-Encoding\r\n" }
 const GZIPPED = { lines: `${PLAIN.lines}Content-Encoding: gzip\r\n` }

@@ -36,10 +36,10 @@ export interface RouteOptions {
   readonly services: Services
   readonly sites: Sites
   readonly adminToken: string | null
-  /** `false` leaves what an operator asks of any node: health, readiness, metrics. */
+  /** `false` leaves only what operators ask of every node: health, readiness, metrics. */
   readonly serving: boolean
   readonly run: Runner
-  /** What `/openapi.json` answers. */
+  /** What `/openapi.json` returns. */
   readonly openApiDocument: () => object
   /** Milliseconds that a download may take. */
   readonly exportDeadlineMs?: number | undefined
@@ -95,12 +95,12 @@ export const apiRoutes = ({
   add(WEBSOCKET_PATH, "websocket", false, { GET: (exchange) => exchange.refuse(UPGRADE_REQUIRED) })
   // Pages of other origins load the tracker.
   for (const { path, name, file } of ASSETS) {
-    // At the start: an upgrade in place must not mix versions.
+    // At the start, so that an upgrade in place cannot mix versions.
     file.ready()
     add(path, name, name === "tracker", { GET: (exchange, req) => file.answer(exchange, req) })
   }
 
-  // Without a token there is no such path.
+  // Without a token these paths do not exist.
   if (adminToken === null) return { exact, prefixes: [] }
   const administration = new Administration(adminToken, services.privacy, exports, run)
   const visitors: Route = {

@@ -1,4 +1,4 @@
-/** Who sends events, as the request's headers and query say. */
+/** Who sends events, according to the request's headers and query. */
 import type { HttpRequest } from "uWebSockets.js"
 import type { EventContext } from "../../domain/event.ts"
 import { type BodyFormat, bodyFormat } from "../http/body.ts"
@@ -12,11 +12,11 @@ import type { VisitorHints } from "./visitorOf.ts"
 
 const WRONG_KEY = Problem.of("INVALID_WRITE_KEY", "WWW-Authenticate: Bearer\r\n")
 
-/** The sender of a request, kept because the request is gone when its body arrives. */
+/** The sender of a request. Read at once, because the request is gone by the time its body arrives. */
 export interface Sender extends VisitorHints {
   readonly context: EventContext
   readonly format: BodyFormat
-  /** The sender asked not to be tracked, and is not. */
+  /** The sender asked not to be tracked, and that is respected. */
   readonly untracked: boolean
   /** A write key lifts the rate limit. */
   readonly unlimited: boolean
@@ -32,7 +32,7 @@ export interface SenderOptions {
   readonly now: () => number
 }
 
-/** The sender of a request, or why nothing is taken of it. Only a batch may be NDJSON. */
+/** The sender of a request, or why the request is refused. Only a batch may be NDJSON. */
 export const senderOf = (
   { res, headers }: Exchange,
   req: HttpRequest,
@@ -74,7 +74,7 @@ export const senderOf = (
   }
 }
 
-/** Whether the request carries a write key; `null` when it carries a wrong one. */
+/** Whether the request carries a write key; `null` if it carries a wrong one. */
 const holdsKey = ({ writeKey, authorization }: RequestHeaders, writeKeys: Secrets): boolean | null => {
   if (writeKey === "" && authorization === "") return false
   const given = writeKey === "" ? bearerToken(authorization) : writeKey

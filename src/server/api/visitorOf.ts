@@ -1,30 +1,30 @@
-/** Whose event it is: what senders say of their visitor, in the order in which it counts. */
+/** Whose event it is: what senders say about their visitor, in order of precedence. */
 import { type EventInput, Rejection } from "../../domain/event.ts"
 import { UUID } from "../../domain/limits.ts"
 import { deriveVisitorId, VISITOR_COOKIE } from "../../domain/visitor.ts"
 import type { VisitorKeys } from "../services/services.ts"
 
-/** Derived ids remembered, so that a visitor's later events cost no HMAC; about 3 MB when full. In memory only. */
+/** Derived ids that are cached, so that a visitor's later events cost no HMAC; about 3 MB when full. In memory only. */
 const MAX_DERIVED = 10_000
-/** Code units; longer user agents are hashed anew each time rather than remembered. */
+/** Code units; ids of longer user agents are derived each time rather than cached. */
 const MAX_REMEMBERED_AGENT = 400
 
 const INVALID_HEADER = new Rejection("INVALID_VISITOR_ID", "X-Visitor-Id must be a UUID.")
 const MISSING = new Rejection("MISSING_VISITOR", "Missing visitor session")
 
-/** What a request says of its visitor. */
+/** What a request says about its visitor. */
 export interface VisitorHints {
-  /** The `X-Visitor-Id` header, or empty. */
+  /** The `X-Visitor-Id` header; empty if there is none. */
   readonly header: string
   readonly cookie: string
   readonly userAgent: string
-  /** The client's address, asked for only when it is needed. */
+  /** The client's address; called only when it is needed. */
   readonly address: () => string
 }
 
 const IN_COOKIES = new RegExp(`(?:^|;)\\s*${VISITOR_COOKIE}="?([^;"]*)"?\\s*(?:;|$)`)
 
-/** The visitor of the {@link VISITOR_COOKIE}; one that is no UUID belongs to something else and is ignored. */
+/** The visitor of the {@link VISITOR_COOKIE}; a value that is not a UUID belongs to something else and is ignored. */
 export const cookieVisitor = (cookie: string): string | null => {
   if (!cookie.includes(VISITOR_COOKIE)) return null
   const value = IN_COOKIES.exec(cookie)?.[1]?.trim()
@@ -43,8 +43,8 @@ export class Visitors {
   }
 
   /**
-   * The visitor of an event: the body's, else the header's, else the cookie's, else one derived for the day. `null` when
-   * the day's key cannot be had, so that no id can be derived now.
+   * The visitor of an event: the body's, else the header's, else the cookie's, else an id derived for the day. `null` if
+   * an id would have to be derived and the day's key is unavailable.
    */
   of(event: EventInput, hints: VisitorHints, now: number): string | Rejection | null {
     if (event.visitorId !== null) return event.visitorId

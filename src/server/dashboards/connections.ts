@@ -20,19 +20,19 @@ import { type FanOut, type Listener, topicOf } from "./fanOut.ts"
 import type { Hub } from "./hub.ts"
 import { decodeMessage, errorFrame, MessageError, pongFrame, subscribedFrame } from "./protocol.ts"
 
-/** Bytes of a message that is understood. */
+/** Largest message that is read, bytes. */
 const MAX_MESSAGE_BYTES = 1024
-/** Bytes up to which a larger message is answered with an error; beyond, the connection is closed with 1009. */
+/** A larger message up to this many bytes is answered with an error; beyond, the connection is closed with 1009. */
 const MAX_ANSWERED_BYTES = 16 * 1024
-/** Bytes at which the library breaks the connection while a message still arrives, so that none fills the memory. */
+/** Bytes at which the library breaks the connection while a message is still arriving, so that none fills the memory. */
 const MAX_RECEIVED_BYTES = 64 * 1024
-/** Messages a second that are understood; what exceeds them is answered with an error. */
+/** Messages a second that are read; those beyond are answered with an error. */
 const MESSAGES_PER_SECOND = 10
 /** Messages a second beyond which a client is closed with 1008. */
 const ABUSIVE_MESSAGES_PER_SECOND = 10 * MESSAGES_PER_SECOND
-/** Bytes that may wait for a slow reader, beside what its socket holds; then it is dropped. */
+/** Bytes that may wait for a slow reader, in addition to what its socket holds, before it is dropped. */
 const MAX_BACKPRESSURE_BYTES = 64 * 1024
-/** Seconds without a frame from a client, pongs included, after which it is gone. */
+/** Seconds without a frame from a client, pongs included, after which it counts as gone. */
 const IDLE_TIMEOUT_S = 60
 
 const DEFAULT_TOPICS: ReadonlyArray<Topic> = ["stats", "events"]
@@ -54,13 +54,13 @@ const FOREIGN_ORIGIN = Problem.of("ORIGIN_NOT_ALLOWED")
 /** One connection. */
 interface Client extends Listener {
   readonly site: string
-  /** What its address is limited by. */
+  /** What connections are limited by, from `limitKey`. */
   readonly address: string
   open: boolean
-  /** The second in which messages are counted, `performance.now()` milliseconds. */
+  /** When the second began in which messages are counted, unix milliseconds. */
   windowSince: number
   windowMessages: number
-  /** Why it will be closed, when this side decides so. */
+  /** Why this side closes it; `null` if it does not. */
   dropped: "slow" | "abusive" | "too_large" | null
 }
 
@@ -172,7 +172,7 @@ export class Connections {
     else this.#perAddress.delete(client.address)
     const { metrics } = this.#options
     metrics.websocketConnections.set(this.#sockets.size)
-    // 1006 without a reason of ours: the client vanished, or sent more than can be received.
+    // 1006 without a reason from this side: the client vanished, or sent more than can be received.
     const reason = client.dropped ?? (code === 1006 ? "lost" : null)
     if (reason !== null) metrics.websocketDropped.inc({ reason })
   }
@@ -237,12 +237,12 @@ export class Connections {
     return null
   }
 
-  /** Connections open now. */
+  /** Open connections. */
   get size(): number {
     return this.#sockets.size
   }
 
-  /** Closes every connection with 1001 and refuses new ones. Gives how many there were. */
+  /** Closes every connection with 1001 and refuses new ones. Returns how many there were. */
   close(): number {
     this.#closing = true
     const sockets = [...this.#sockets]
@@ -251,9 +251,9 @@ export class Connections {
   }
 }
 
-/** A client that offers subprotocols expects one of them back, though none means anything here. */
+/** The first of the subprotocols that a client offers: it expects one of them back, though none means anything here. */
 const firstOf = (protocols: string): string => protocols.split(",", 1)[0]?.trim() ?? ""
 
-/** The dashboard of this very server is always welcome. */
+/** Pages of this server itself, such as its dashboard, may always connect. */
 const isOwnOrigin = (origin: string, host: string): boolean =>
   URL.canParse(origin) && host !== "" && new URL(origin).host === host.toLowerCase()

@@ -1,6 +1,6 @@
 /**
- * Single events for dashboards. Each group of dashboards is shown the latest events within its budget; those that it is not
- * shown are summed by type, and the next stats message tells of them.
+ * Single events for dashboards. Each group of dashboards is shown the latest events within its budget; the others are
+ * summed by type for its next stats message.
  */
 import type { LiveEvent, Omitted } from "../../domain/frames.ts"
 import { GROUPS, groupBudget } from "../../live/budget.ts"
@@ -56,7 +56,7 @@ export class EventFeed {
     this.#intervals = new Map(options.sites.map((site) => [site, newInterval()]))
   }
 
-  /** Shows what was just counted, as far as it is shown. */
+  /** Shows events that were just counted, within each group's budget, and sums the others. */
   receive({ events, omitted }: Pick<LiveDelta, "events" | "omitted">): void {
     for (const [site, types] of Object.entries(omitted))
       for (const [type, count] of Object.entries(types))
@@ -65,7 +65,7 @@ export class EventFeed {
     if (watched.length > 0) this.#show(watched)
   }
 
-  /** Counts events for the next stats message; `false` when nobody watches the site's events. */
+  /** Counts events for the next stats message; `false` if nobody watches the site's events. */
   #count(site: string, type: string, count: number): boolean {
     const counted = this.#intervals.get(site)?.counted
     if (counted === undefined || this.#options.fanOut.listeners(topicOf(site, "events")) === 0) return false
@@ -73,7 +73,7 @@ export class EventFeed {
     return true
   }
 
-  /** Shows each group the latest of the events that it listens to, as many as its budget has room for. */
+  /** Shows each group the latest of the events that it listens to, as many as its budget allows. */
   #show(events: ReadonlyArray<LiveEvent>): void {
     const { fanOut, metrics } = this.#options
     const frames = new Map<LiveEvent, string>()
@@ -95,11 +95,11 @@ export class EventFeed {
         if (counts !== undefined) add(counts, interval?.counted.has(event.type) ? event.type : "other", 1)
       }
     }
-    // Groups are shown different events: what counts is how many a dashboard was not shown, on average.
+    // Groups are shown different events: the metric is how many a dashboard was not shown, on average.
     if (groups > 0) metrics.liveEventsOmitted.inc(omitted / groups)
   }
 
-  /** What a group that follows the site's events has not been shown since {@link restart}; `null` when it has been shown all. */
+  /** What a group that watches the site's events has not been shown since {@link restart}; `null` if it has been shown all. */
   omitted(site: string, group: number): Omitted | null {
     const interval = this.#intervals.get(site)
     // Where nobody watches events, nobody misses any.
@@ -116,7 +116,7 @@ export class EventFeed {
     return events === 0 ? null : { events, by_type: Object.fromEntries(byType) }
   }
 
-  /** Begins to count a site's events from 0 again: its stats message has told of those before. */
+  /** Starts a site's counts from 0 again, after its stats message. */
   restart(site: string): void {
     this.#intervals.set(site, newInterval())
   }

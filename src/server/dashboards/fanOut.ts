@@ -1,10 +1,10 @@
 /**
- * Sends frames to all listeners of a topic, or to those of one group, some at a time: a thousand dashboards take some ten
- * milliseconds, and those who send and ask meanwhile must not wait for all of them.
+ * Sends frames to all listeners of a topic, or to those of one group, a few at a time: a thousand dashboards take about
+ * 10 ms, and other requests must not wait for all of them.
  *
- * Each connection belongs to one of {@link SHARDS} shards, and each shard to one of {@link GROUPS} groups. A round sends what
- * waits for a group to its shards, one packet a listener however many frames; a turn of the event loop serves as many shards as have
- * {@link TURN_LISTENERS} listeners. Groups have their rounds in turn, those first that have frames which are to be there soon.
+ * Each connection belongs to one of {@link SHARDS} shards, and each shard to one of {@link GROUPS} groups. A round sends the
+ * frames that wait for a group to its shards, one packet per listener however many frames; one turn of the event loop serves
+ * shards until it has reached {@link TURN_LISTENERS} listeners. Groups take turns, those with urgent frames first.
  */
 import type { TemplatedApp, WebSocket } from "uWebSockets.js"
 import type { Topic } from "../../domain/frames.ts"
@@ -13,10 +13,10 @@ import type { Metrics } from "../../metrics/metrics.ts"
 
 /** A multiple of {@link GROUPS}: a shard's group is its remainder. */
 const SHARDS = 8 * GROUPS
-/** About a millisecond's work: sending to one takes 5 to 10 µs, nearly all of it in the kernel. */
+/** About a millisecond of work: sending to one listener takes 5 to 10 µs, nearly all of it in the kernel. */
 const TURN_LISTENERS = 128
 
-/** What a connection's user data has for this. */
+/** What fan-out needs of a connection's user data. */
 export interface Listener {
   /** From {@link FanOut.shard}. */
   readonly shard: number
@@ -31,15 +31,15 @@ interface Message {
 interface Round {
   readonly messages: ReadonlyArray<Message>
   readonly topics: ReadonlySet<string>
-  /** The group's shard that is next. */
+  /** The next of the group's shards. */
   shard: number
 }
 
-/** Whom a frame is for, and when. */
+/** Who gets a frame, and how urgently. */
 export interface PublishOptions {
-  /** A group's number; all groups without it. */
+  /** The number of a group; all groups if absent. */
   readonly group?: number
-  /** Before what waits for other groups. */
+  /** Sent before the frames that wait for other groups. */
   readonly soon?: boolean
 }
 
@@ -53,14 +53,14 @@ const shardTopic = (topic: string, shard: number): string => `${topic}/${shard}`
 export class FanOut {
   readonly #app: Pick<TemplatedApp, "publish" | "numSubscribers">
   readonly #metrics: Metrics
-  /** Of each topic, by group. */
+  /** Listeners of each topic, by group. */
   readonly #listeners = new Map<string, Array<number>>()
   #joined = 0
-  /** What waits, by group. */
+  /** Frames that wait, by group. */
   readonly #waiting: Array<Array<Message>> = Array.from({ length: GROUPS }, () => [])
-  /** Groups that come first. */
+  /** Groups with urgent frames, in order. */
   #soon: Array<number> = []
-  /** The group that is next after those. */
+  /** The next group after those. */
   #next = 0
   #round: Round | null = null
   #turn: NodeJS.Immediate | null = null
@@ -85,7 +85,7 @@ export class FanOut {
     counts[shard % GROUPS] = (counts[shard % GROUPS] ?? 0) + change
   }
 
-  /** Whether the connection did not listen to the topic before. */
+  /** Subscribes a connection; `false` if it was already listening to the topic. */
   subscribe(ws: WebSocket<Listener>, topic: string): boolean {
     const listener = ws.getUserData()
     if (listener.topics.has(topic) || !ws.subscribe(shardTopic(topic, listener.shard))) return false
@@ -114,7 +114,7 @@ export class FanOut {
     return group === undefined ? counts.reduce((sum, each) => sum + each, 0) : (counts[group] ?? 0)
   }
 
-  /** Sends a frame to whoever listens to the topic. */
+  /** Sends a frame to everyone who listens to the topic. */
   publish(topic: string, frame: string, { group, soon = false }: PublishOptions = EVERYONE): void {
     if (this.#stopped) return
     this.#metrics.websocketMessages.inc({ direction: "out" }, this.listeners(topic, group))
@@ -126,7 +126,7 @@ export class FanOut {
     }
   }
 
-  /** The round of the group that is next; `null` when nothing waits. */
+  /** The round of the next group; `null` if nothing waits. */
   #begin(): Round | null {
     let group = this.#soon.shift()
     for (let i = 0; i < GROUPS && group === undefined; i++) {
@@ -155,7 +155,7 @@ export class FanOut {
     this.#turn = setImmediate(this.#serve)
   }
 
-  /** Sends nothing more: the app must not be asked once it is closed. */
+  /** Sends nothing more, because the app must not be called once it is closed. */
   stop(): void {
     this.#stopped = true
     for (const waiting of this.#waiting) waiting.length = 0

@@ -1,4 +1,4 @@
-/** Figures as the JSON that frames carry: read once however many wait for them, and again after a change. */
+/** Figures as the JSON that frames carry: read once for all who wait for them, and again after a change. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { StoreError } from "../../stores/errors.ts"
@@ -6,7 +6,7 @@ import { ReadCache, type Runner } from "../services/readCache.ts"
 import type { Figures } from "../services/services.ts"
 import { FIGURE_TOPICS, type FigureTopic } from "./protocol.ts"
 
-/** Most viewed themes in a frame. */
+/** Themes in a frame, the most viewed. */
 const TOP_THEMES = 5
 
 /** What can be read of a site. */
@@ -14,10 +14,10 @@ export type FigureKind = "realtime" | FigureTopic
 
 export class FigureReads {
   readonly #figures: Figures
-  /** Only joins reads that are under way. */
+  /** Only joins reads in progress. */
   readonly #reads: ReadCache<string>
 
-  /** @param sites how many sites there are */
+  /** @param sites number of sites */
   constructor(figures: Figures, sites: number, run: Runner) {
     this.#figures = figures
     this.#reads = new ReadCache({
@@ -46,7 +46,7 @@ export class FigureReads {
     }
   }
 
-  /** JSON of a site's figures; `null` when they cannot be read now. */
+  /** JSON of a site's figures; `null` if they cannot be read now. */
   json(site: string, kind: FigureKind): Promise<string | null> {
     return new Promise((resolve) => {
       this.#reads.get(
@@ -57,7 +57,7 @@ export class FigureReads {
     })
   }
 
-  /** What is asked from now on is read again: a read under way may have begun before the figures changed. */
+  /** Makes the next `json` read again: a read in progress may have begun before the figures changed. */
   changed(site: string, kind: FigureKind): void {
     this.#reads.forget(`${kind} ${site}`)
   }

@@ -1,13 +1,13 @@
 /**
- * When dashboards are told what. Deltas of every node come in through {@link Hub.receive}; frames go out to topics, each
- * serialised once however many listen:
+ * Which frames dashboards get, and when. Deltas from every node come in through {@link Hub.receive}; frames go out to
+ * topics, each serialised once however many listen:
  *
- * - `site/events`: one frame an event, to each group of dashboards within its budget; what exceeds it is summed into the
- *   group's next stats message (`eventFeed.ts`)
+ * - `site/events`: one frame per event, to each group of dashboards within its budget; the events beyond it are summed
+ *   into the group's next stats message (`eventFeed.ts`)
  * - `site/stats`: `stats_update` at most once a second while the figures change
  * - `site/themes`, `site/letters`: the same for the most viewed themes and today's letters
  * - `site/day`, `site/week`, `site/month`: the same for all figures of that period
- * - `site/all`: a heartbeat, to everybody of the site
+ * - `site/all`: a heartbeat, to every dashboard of the site
  *
  * Nothing is read from the stores for a site that nobody watches.
  */
@@ -36,7 +36,7 @@ export interface HubOptions extends EventFeedOptions {
   readonly run: Runner
   /** Milliseconds between heartbeats. */
   readonly heartbeatMs: number
-  /** Least milliseconds between two figures frames of one kind and site. */
+  /** Minimum milliseconds between two figures frames of one kind and site. */
   readonly updateMs: number
 }
 

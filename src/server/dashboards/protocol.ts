@@ -40,7 +40,7 @@ const RESERVED: { readonly [type in NamedFrame["type"]]: true } = {
   error: true,
 }
 
-/** The protocol's own frame types. An event of such a type has no frame, for clients would take it for the protocol's. */
+/** The protocol's own frame types. An event of such a type gets no frame, because clients would take it for the protocol's. */
 export const RESERVED_TYPES: ReadonlySet<string> = new Set(Object.keys(RESERVED))
 
 const encode = (frame: ServerFrame): string => JSON.stringify(frame)
@@ -49,14 +49,14 @@ const encode = (frame: ServerFrame): string => JSON.stringify(frame)
 const aroundFigures = (type: NamedFrame["type"], site: string, data: string, more = ""): string =>
   `{"type":"${type}","site":"${site}","data":${data}${more}}`
 
-/** `realtime` is the JSON of a `Realtime`, here and below. */
+/** On connecting and on `refresh_stats`. `realtime` is the JSON of a `Realtime`, here and below. */
 export const initialStatsFrame = (site: string, realtime: string): string =>
   aroundFigures("initial_stats", site, realtime)
 
 export const heartbeatFrame = (site: string, realtime: string): string =>
   aroundFigures("heartbeat", site, realtime)
 
-/** `omitted` is `null` when nothing was omitted. */
+/** `omitted` is `null` if nothing was omitted. */
 export const statsUpdateFrame = (site: string, realtime: string, omitted: Omitted | null): string =>
   aroundFigures(
     "stats_update",
@@ -65,7 +65,7 @@ export const statsUpdateFrame = (site: string, realtime: string, omitted: Omitte
     omitted === null ? "" : `,"omitted":${JSON.stringify(omitted)}`,
   )
 
-/** `figures` is JSON: of `ThemeViews[]` for `themes`, of `Letters` for `letters`, of `PeriodFigures` else. */
+/** `figures` is JSON: of `ThemeViews[]` for `themes`, of `Letters` for `letters`, else of `PeriodFigures`. */
 export const figuresFrame = (site: string, topic: FigureTopic, figures: string): string =>
   aroundFigures(isPeriod(topic) ? "period" : topic, site, figures)
 
@@ -81,7 +81,7 @@ export const subscribedFrame = (site: string, topics: ReadonlyArray<Topic>): str
 /** The answer to a message that was refused. */
 export const errorFrame = ({ code, error }: MessageError): string => encode({ type: "error", code, error })
 
-/** Sent in place of figures that cannot be read. */
+/** Sent instead of figures that cannot be read. */
 export const STORE_ERROR_FRAME = encode({
   type: "error",
   code: "STORE_UNAVAILABLE",

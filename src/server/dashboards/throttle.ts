@@ -1,8 +1,6 @@
-/** Doing something at most once an interval, without losing the last occasion. */
-
 /**
- * Runs `job` at once when the last run began long enough ago, else when it will have. Runs never overlap: an occasion
- * during a run leads to another one.
+ * Runs a job at most once per interval without missing the last trigger. A trigger runs it at once if the last run began
+ * an interval ago, else as soon as that is so. Runs never overlap: a trigger during a run leads to another run.
  */
 export class Throttle {
   readonly #intervalMs: number

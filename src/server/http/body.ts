@@ -1,15 +1,15 @@
-/** Request bodies: read whole, within a cap, a time, and what all of them together may take. */
+/** Request bodies: read whole, within limits of size, time, and the memory that all of them may take together. */
 
 import type { Exchange } from "./exchange.ts"
 import type { RequestHeaders } from "./headers.ts"
 import { Problem, SHUTTING_DOWN } from "./problem.ts"
 
-/** Longest declared body that is read and thrown away after its refusal, so that the client sees the answer; beyond it the connection closes. */
+/** Longest declared body that is read and discarded after its refusal, so that the client sees the answer, bytes. */
 const DISCARD_BYTES = 16 * 1024 * 1024
 
 /**
- * Bytes that bodies which have begun and not ended may take together. Those that arrive at once, as nearly all do, take
- * nothing of it: they are read where they lie.
+ * Bytes that unfinished bodies may take together. Bodies that arrive in one part, as nearly all do, take none of it: they
+ * are read in place.
  */
 const MAX_WAITING_BYTES = 32 * 1024 * 1024
 
@@ -26,7 +26,7 @@ const BUSY = Problem.of("BODIES_FULL")
 
 export type BodyFormat = "json" | "ndjson"
 
-/** How a body is to be read, by its headers, or why it cannot be. A missing content type is read as JSON. */
+/** How a body is to be read, according to its headers, or why it cannot be. Without a content type it is read as JSON. */
 export const bodyFormat = (headers: RequestHeaders, ndjson: boolean): BodyFormat | Problem => {
   const encoding = headers.contentEncoding
   if (encoding !== "" && encoding.toLowerCase() !== "identity") return ENCODED
@@ -42,21 +42,21 @@ export const bodyFormat = (headers: RequestHeaders, ndjson: boolean): BodyFormat
   return ndjson && NDJSON_TYPES.has(type) ? "ndjson" : UNSUPPORTED
 }
 
-/** A body that has begun and not ended. */
+/** An unfinished body. */
 interface Pending {
   readonly deadline: number
   readonly refuse: (problem: Problem) => void
-  /** What has arrived, copied: the library takes the bytes back. */
+  /** What has arrived, copied because the library reuses the bytes. */
   parts: Array<Buffer>
   bytes: number
 }
 
-/** Reads bodies, and refuses those that do not come to an end in time, or for which there is no room. */
+/** Reads bodies, and refuses those that are not finished in time or for which there is no room. */
 export class Bodies {
   readonly #timeoutMs: number
   readonly #maxWaitingBytes: number
   #waitingBytes = 0
-  /** In the order of their deadlines, since all have the same time. */
+  /** In the order of their deadlines, because all have the same time. */
   readonly #pending = new Set<Pending>()
   readonly #sweeper: NodeJS.Timeout
 
@@ -82,7 +82,7 @@ export class Bodies {
     }
   }
 
-  /** Refuses every body that is still arriving, and watches no more. */
+  /** Refuses every body that is still arriving, and stops watching deadlines. */
   stop() {
     clearInterval(this.#sweeper)
     for (const pending of this.#pending) {
@@ -98,8 +98,8 @@ export class Bodies {
   }
 
   /**
-   * Reads a body of at most `cap` bytes. Either `done` is called, with bytes that are valid only during the call, or
-   * `refused`, which answers; neither when the client leaves.
+   * Reads a body of at most `cap` bytes. Calls either `done`, with bytes that are valid only during the call, or `refused`,
+   * which answers; neither if the client leaves.
    */
   read(
     exchange: Exchange,
@@ -164,7 +164,7 @@ const NOT_JSON = Problem.of("INVALID_JSON")
 const EMPTY = new Problem("INVALID_JSON", "The body is empty: it must be JSON.")
 const CUT_OFF = new Problem("INVALID_JSON", "The body is not JSON: it ends too early.")
 
-/** Refuses what is not UTF-8, and leaves a byte order mark out. */
+/** Throws for what is not UTF-8, and skips a byte order mark. */
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 /** The text of a body, without a byte order mark. */
@@ -176,12 +176,12 @@ export const bodyText = (body: ArrayBuffer | Buffer): string | Problem => {
   }
 }
 
-/** A parsed text, in a box that tells it from a {@link Problem}. */
+/** A parsed text, wrapped so that it differs from a {@link Problem}. */
 export interface Parsed {
   readonly value: unknown
 }
 
-/** Parses JSON; the problem tells where it stopped being JSON, when the parser says so, and repeats nothing of it. */
+/** Parses JSON. A problem says where the text stops being JSON, if the parser says so, and quotes none of it. */
 export const parseJson = (text: string): Parsed | Problem => {
   try {
     return { value: JSON.parse(text) }

@@ -1,4 +1,4 @@
-/** Whose request it is: the socket's address, or what a trusted proxy says of it. */
+/** The address of a request's client: the socket's, or the one that a trusted proxy reports. */
 
 import { BlockList, isIP, isIPv4 } from "node:net"
 
@@ -15,7 +15,7 @@ const groups = (address: string): ReadonlyArray<string> => {
   )
 }
 
-/** An address in one spelling: IPv4-mapped IPv6 becomes IPv4, zones go; `null` for what is no address. */
+/** An address in canonical spelling: IPv4-mapped IPv6 becomes IPv4, zones are dropped; `null` if it is not an address. */
 export const normalizeAddress = (text: string): string | null => {
   if (isIPv4(text)) return text
   const [address = ""] = text.split("%")
@@ -31,7 +31,7 @@ export const normalizeAddress = (text: string): string | null => {
   return parts.join(":")
 }
 
-/** What is limited as one: an IPv4 address, or the /64 that one IPv6 subscriber has (RFC 6177). */
+/** What is limited as one client: an IPv4 address, or the /64 of an IPv6 subscriber (RFC 6177). */
 export const limitKey = (address: string): string =>
   address.includes(":") ? `${groups(address).slice(0, 4).join(":")}::/64` : address
 
@@ -53,12 +53,12 @@ const withoutPort = (entry: string): string => {
   return /^\d{1,3}(?:\.\d{1,3}){3}:\d+$/.test(entry) ? entry.slice(0, entry.indexOf(":")) : entry
 }
 
-/** The proxies whose `X-Forwarded-For` is believed. */
+/** The proxies whose `X-Forwarded-For` is trusted. */
 export class TrustedProxies {
   readonly #list = new BlockList()
   readonly any: boolean
 
-  /** @param ranges addresses and CIDRs, already checked */
+  /** @param ranges valid addresses and CIDRs */
   constructor(ranges: ReadonlyArray<string>) {
     this.any = ranges.length > 0
     for (const range of ranges) {
@@ -74,8 +74,8 @@ export class TrustedProxies {
   }
 
   /**
-   * The client's address: the socket's, unless that is a trusted proxy; then the right-most entry that is none, for
-   * whatever stands left of it was written by the client. An entry that is no address ends the search at the hop before.
+   * The client's address: the socket's, unless that is a trusted proxy; then the right-most entry that is not one, because
+   * the client may have written everything to its left. An entry that is not an address ends the search at the hop before.
    */
   client(socket: string, forwardedFor: string): string {
     if (!this.any || forwardedFor === "" || !this.#trusts(socket)) return socket

@@ -3,7 +3,7 @@
 const EXPOSED =
   "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Retry-After, Content-Disposition"
 const ALLOWED_HEADERS = "Content-Type, X-Visitor-Id, X-Write-Key, Authorization"
-/** Seconds; Chrome keeps a preflight for two hours at most. */
+/** Seconds; Chrome caches a preflight for at most two hours. */
 const PREFLIGHT_MAX_AGE_S = 7200
 
 /** The policy of `CORS_ORIGINS`. */
@@ -22,8 +22,8 @@ export class Cors {
   }
 
   /**
-   * Header lines for an answer to `origin` (empty: no such header). The site's front end fetches with credentials, which
-   * forbids `*`, so the origin is mirrored.
+   * Header lines for an answer to `origin` (empty if the request has no such header). The site's front end fetches with
+   * credentials, which forbids `*`, so the origin is mirrored.
    */
   lines(origin: string): string {
     if (origin === "") return "Vary: Origin\r\n"
@@ -36,7 +36,7 @@ export class Cors {
     return lines
   }
 
-  /** Further lines of the answer to a preflight, when the origin is allowed. */
+  /** Further lines of the answer to a preflight, if the origin is allowed. */
   preflightLines(origin: string, methods: string): string {
     return origin !== "" && this.allows(origin)
       ? `Access-Control-Allow-Methods: ${methods}\r\nAccess-Control-Allow-Headers: ${ALLOWED_HEADERS}\r\nAccess-Control-Max-Age: ${PREFLIGHT_MAX_AGE_S}\r\n`

@@ -1,4 +1,4 @@
-/** One request and its answer: safe to use after the client has gone, and counted once whatever happens. */
+/** One request and its answer: safe to use after the client has gone, and counted exactly once. */
 import type { HttpResponse } from "uWebSockets.js"
 import type { Metrics } from "../../metrics/metrics.ts"
 import type { RequestHeaders } from "./headers.ts"
@@ -10,14 +10,14 @@ const COMMON =
 
 /**
  * Header lines of every answer. They go out as one "value": uWebSockets.js copies it as it is, and a call into it costs
- * more than the bytes do. No line may end with a CRLF here, for the library adds the last one.
+ * more than the bytes do. The last line must not end with a CRLF, because the library adds it.
  */
 const API_SECURITY = `${COMMON}default-src 'none'; frame-ancestors 'none'`
 const PAGE_SECURITY = `${COMMON}default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 
 let last = { type: "", shared: "", own: "", page: false, bytes: Buffer.alloc(0) }
 
-/** The bytes of an answer's header lines. One answer after the other has the same ones, and bytes are handed over faster than text. */
+/** The bytes of an answer's header lines. Successive answers mostly have the same ones, and bytes are passed faster than text. */
 const headBytes = (type: string, shared: string, own: string, page: boolean): Buffer => {
   if (last.type !== type || last.shared !== shared || last.own !== own || last.page !== page) {
     const bytes = Buffer.from(`${type}\r\n${shared}${own}${page ? PAGE_SECURITY : API_SECURITY}`)
@@ -28,7 +28,7 @@ const headBytes = (type: string, shared: string, own: string, page: boolean): Bu
 
 export const JSON_TYPE = "application/json; charset=utf-8"
 
-/** Status that metrics show for a request whose client left before the answer (nginx's convention). */
+/** The status that metrics show if the client left before the answer (nginx's convention). */
 const CLIENT_LEFT = "499"
 
 const METHODS = new Set(["GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"])
@@ -36,13 +36,13 @@ const METHODS = new Set(["GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PAT
 /** What all requests of a server share. */
 export class Traffic {
   readonly metrics: Metrics
-  /** Set at shutdown: answers then close their connections. */
+  /** Set when the server stops: answers then close their connections. */
   closing = false
   readonly onFault: (cause: unknown) => void
   #inFlight = 0
   #idle: (() => void) | null = null
 
-  /** @param onFault told about errors that should not happen, for the log */
+  /** @param onFault called with errors that should not happen, for the log */
   constructor(metrics: Metrics, onFault: (cause: unknown) => void) {
     this.metrics = metrics
     this.onFault = onFault
@@ -57,7 +57,7 @@ export class Traffic {
     if (this.#inFlight === 0) this.#idle?.()
   }
 
-  /** Resolves when every request has its answer. */
+  /** Resolves when every request has been answered. */
   whenIdle(): Promise<void> {
     return new Promise((resolve) => {
       if (this.#inFlight === 0) resolve()
@@ -66,15 +66,15 @@ export class Traffic {
   }
 }
 
-/** A request under way. Every method does nothing once it has been answered or its client has left. */
+/** A request in progress. Once it has been answered or its client has left, no method does anything. */
 export class Exchange {
   readonly res: HttpResponse
-  /** Name of the route, a label of the request metric. */
+  /** Name of the route; a label of the request metric. */
   readonly endpoint: string
   /** In capitals. */
   readonly method: string
   readonly headers: RequestHeaders
-  /** Header lines to send with whatever the answer is, each with its CRLF. */
+  /** Header lines to send with any answer, each with its CRLF. */
   lines: string
   #open = true
   #onWritable: (() => void) | null = null
@@ -105,12 +105,12 @@ export class Exchange {
     })
   }
 
-  /** Whether an answer can still be given. */
+  /** Whether it can still be answered. */
   get open(): boolean {
     return this.#open
   }
 
-  /** Runs when the client leaves before the answer has ended. */
+  /** Registers what runs if the client leaves before the answer has ended. */
   onAbort(action: () => void): void {
     this.#onAbort = action
   }
@@ -134,7 +134,7 @@ export class Exchange {
   }
 
   /**
-   * Answers with a whole body. `lines` are further header lines, each with its CRLF. `close` ends the connection, for a
+   * Answers with a whole body. `lines` are further header lines, each with its CRLF. `close` closes the connection, for a
    * request whose rest is not worth reading.
    */
   answer(
@@ -175,14 +175,14 @@ export class Exchange {
     })
   }
 
-  /** Refuses what failed for `cause`, a store's error or a fault of ours; the latter is reported for the log. */
+  /** Refuses a request that failed because of `cause`: a store's error, or a fault of this server, which is reported. */
   fail(cause: unknown): void {
     const problem = failureProblem(cause)
     if (problem.code === "INTERNAL_ERROR") this.#traffic.onFault(cause)
     this.refuse(problem)
   }
 
-  /** Begins a body of unknown length; {@link write} and {@link end} follow. A HEAD is answered at once. */
+  /** Begins a body of unknown length; {@link write} and {@link end} follow. A HEAD is answered completely. */
   begin(type: string, lines: string): void {
     if (!this.#open) return
     if (this.method === "HEAD") this.#finish("200")
@@ -197,7 +197,7 @@ export class Exchange {
     })
   }
 
-  /** Writes a part; `false` when the client is behind: wait for {@link writable} before the next. */
+  /** Writes a part; `false` if the client is behind: wait for {@link writable} before the next. */
   write(part: string): boolean {
     let flowing = true
     if (this.#open)
@@ -207,7 +207,7 @@ export class Exchange {
     return flowing
   }
 
-  /** Resolves when the client has caught up or left; one that takes nothing for `patience` ms is disconnected. */
+  /** Resolves when the client has caught up or left; one that accepts nothing for `patience` ms is disconnected. */
   writable(patience: number): Promise<void> {
     return new Promise((resolve) => {
       if (!this.#open) return resolve()
@@ -228,7 +228,7 @@ export class Exchange {
     })
   }
 
-  /** Breaks the connection, so that the client sees that the body is not whole. */
+  /** Breaks the connection, so that the client sees that the body is incomplete. */
   abandon(): void {
     if (this.#open) this.res.close()
   }

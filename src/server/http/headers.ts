@@ -1,8 +1,8 @@
-/** The header fields that the server reads, gathered in one pass: every call into uWebSockets.js costs more than a comparison. */
+/** The header fields that the server reads, collected in one pass: a call into uWebSockets.js costs more than a comparison. */
 import type { HttpRequest } from "uWebSockets.js"
 import { Problem } from "./problem.ts"
 
-/** Values as they were sent; empty for what was not. Of a field given twice the first value counts. */
+/** Values as they were sent; empty if a field is absent. If it is given twice, the first value counts. */
 export class RequestHeaders {
   acceptEncoding = ""
   authorization = ""
@@ -20,18 +20,18 @@ export class RequestHeaders {
   userAgent = ""
   visitorId = ""
   writeKey = ""
-  /** How often a length is given. */
+  /** How many times a length is given. */
   lengths = 0
   /** Two lengths are given, and they differ. */
   lengthConflict = false
 
-  /** Whether the client takes gzip. */
+  /** Whether the client accepts gzip. */
   get gzip(): boolean {
     return acceptsGzip(this.acceptEncoding)
   }
 }
 
-/** Whether `Accept-Encoding` takes gzip: named or `*`, and not refused by `q=0`. */
+/** Whether `Accept-Encoding` accepts gzip: by name or `*`, and not refused by `q=0`. */
 const acceptsGzip = (header: string): boolean => {
   if (header === "") return false
   let any = false
@@ -97,7 +97,7 @@ const note = (name: string, value: string): void => {
   }
 }
 
-/** Reads a request's header fields, which are gone when its handler returns. */
+/** Reads a request's header fields, which are gone once its handler returns. */
 export const readHeaders = (req: HttpRequest): RequestHeaders => {
   const headers = new RequestHeaders()
   current = headers
@@ -106,8 +106,8 @@ export const readHeaders = (req: HttpRequest): RequestHeaders => {
 }
 
 /**
- * A message whose end two parsers could see in two places would let a request be smuggled past a proxy (RFC 9112 §6.3),
- * and uWebSockets.js takes the first of several lengths. Both headers at once it refuses by itself.
+ * Why a request's framing is refused; `null` if it is sound. A message whose end two parsers could see in different places
+ * would let a request be smuggled past a proxy (RFC 9112 §6.3), and uWebSockets.js takes the first of several lengths.
  */
 export const framingProblem = (headers: RequestHeaders): Problem | null => {
   if (headers.lengthConflict)

@@ -1,4 +1,4 @@
-/** Listening on a port, and saying why that is not possible. */
+/** Listening on a port, and why that fails. */
 import type { TemplatedApp, us_listen_socket } from "uWebSockets.js"
 import { createServer } from "node:net"
 import { TaggedError } from "effect/Data"
@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 /** A port cannot be listened on. The message is one sentence: the setting, its value and what it should be. */
 export class ListenError extends TaggedError("ListenError")<{ readonly message: string }> {}
 
-/** `LIBUS_LISTEN_EXCLUSIVE_PORT`: without it a second server on the same port starts, and takes half of the connections. */
+/** `LIBUS_LISTEN_EXCLUSIVE_PORT`: without it a second server starts on the same port and takes half of the connections. */
 const EXCLUSIVE_PORT = 1
 
 /** Why a port cannot be listened on, which uWebSockets.js does not say. */
@@ -31,7 +31,7 @@ const listenFailure = (host: string, port: number): Promise<string> =>
     )
   })
 
-/** The app listening on a port of an address of this machine; the system chooses the port when 0 is asked for. */
+/** Makes the app listen on a port of one of this machine's addresses; the system chooses the port if 0 is given. */
 export const listen = (
   app: TemplatedApp,
   host: string,

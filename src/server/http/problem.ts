@@ -1,9 +1,9 @@
-/** A refusal as it is answered, and which failure is answered how. */
+/** A refusal as it is answered, and which refusal answers which failure. */
 import { StoreError } from "../../stores/errors.ts"
 import type { AppendFailure } from "../../stream/producer.ts"
 import { type GeneralCode, PROBLEMS, type ProblemCode } from "./problemCodes.ts"
 
-/** Seconds after which a client may try again what was refused for want of a store. */
+/** Seconds after which a client may try again what a node cannot do now. */
 const RETRY_AFTER_S = 2
 
 /** A refused request: the code, one sentence for a person, and header lines that belong to the refusal. */
@@ -22,7 +22,7 @@ export class Problem {
         : headers
   }
 
-  /** The refusal that says the code's own sentence. */
+  /** The refusal with the code's own sentence. */
   static of(code: GeneralCode, headers = ""): Problem {
     return new Problem(code, PROBLEMS[code].error, headers)
   }
@@ -44,7 +44,7 @@ export const appendProblem = (failure: AppendFailure): Problem => APPEND_PROBLEM
 export const STORE_UNAVAILABLE = Problem.of("STORE_UNAVAILABLE")
 const INTERNAL_ERROR = Problem.of("INTERNAL_ERROR")
 
-/** The answer to any failure of a read: a store that is away may be asked again, anything else is a fault of ours. */
+/** The answer to any failure of a read: an unavailable store may be asked again, anything else is a fault of this server. */
 export const failureProblem = (failure: unknown): Problem =>
   failure instanceof Problem
     ? failure

@@ -1,6 +1,6 @@
 /**
  * Every code with which a request can fail, in one table: its status, its meaning in the documentation, and the sentence
- * that its answers say. `docs/api.md` and the OpenAPI document are made from it.
+ * of its answers. `docs/api.md` and the OpenAPI document are made from it.
  */
 import type { RejectionCode } from "../../domain/event.ts"
 import {
@@ -15,7 +15,7 @@ import {
 import { WEBSOCKET_PATH } from "../../domain/paths.ts"
 import type { AppendFailure } from "../../stream/producer.ts"
 
-/** Codes whose sentence depends on the request: the one who refuses it says what is wrong with it. */
+/** Codes whose sentence depends on the request: whoever refuses it says what is wrong. */
 type SpecificCode =
   | RejectionCode
   | "INVALID_PARAMETER"
@@ -26,7 +26,7 @@ type SpecificCode =
   | "RATE_LIMITED"
   | "TOO_MANY_EXPORTS"
 
-/** Codes that have a sentence of their own, which is said unless the one who refuses knows more. */
+/** Codes with a sentence of their own, which is used unless whoever refuses knows more. */
 export type GeneralCode =
   | AppendFailure
   | "INVALID_JSON"
@@ -70,7 +70,7 @@ interface General extends Specific {
 
 const KIB = 1024
 
-/** The table. The compiler asks for every code. */
+/** The compiler requires a row for every code. */
 export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   readonly [code in GeneralCode]: General
 } = {

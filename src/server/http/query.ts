@@ -2,7 +2,7 @@
 import { decodeSite, Rejection } from "../../domain/event.ts"
 import { Problem } from "./problem.ts"
 
-/** At most 15 digits are read, so that a number is exact. A range that ends here has no upper bound to speak of. */
+/** At most 15 digits are read, so that a number is exact. A range that ends here has no practical upper bound. */
 export const MAX_INTEGER = 999_999_999_999_999
 
 /** A whole number within bounds. */
@@ -12,7 +12,7 @@ export interface IntegerRange {
   readonly fallback: number
 }
 
-/** The declared sites, and the one that is meant where none is named. */
+/** The declared sites, and the one used if none is named. */
 export interface Sites {
   readonly declared: ReadonlySet<string>
   readonly default: string
@@ -31,8 +31,8 @@ const decode = (text: string): string | undefined => {
 const shown = (value: string): string => JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
 
 /**
- * Reads known parameters of one query. The first bad value is kept in {@link problem}; readers then give their defaults,
- * so a handler reads all it needs and asks once. Parameters that are never read are ignored, however malformed.
+ * Reads known parameters of one query. The first bad value is kept in {@link problem}; readers then return their defaults,
+ * so a handler reads all it needs and checks once. Parameters that are never read are ignored, however malformed.
  */
 export class Parameters {
   problem: Problem | null = null
@@ -52,7 +52,7 @@ export class Parameters {
     this.problem ??= new Problem("INVALID_PARAMETER", `${name} is ${shown(value)}: it should be ${expected}.`)
   }
 
-  /** A parameter's text, or `null` when it is absent. Given twice, it must have said the same. */
+  /** A parameter's text, or `null` if it is absent. If it is given twice, both values must be equal. */
   text(name: string): string | null {
     let found: string | null = null
     for (const [each, raw] of this.#pairs) {
@@ -62,7 +62,7 @@ export class Parameters {
         this.refuse(name, raw, "percent-encoded UTF-8")
         return null
       }
-      // Postgres has no such text, so nothing could match it.
+      // Postgres cannot hold such text, so nothing could match it.
       if (value.includes("\u0000")) {
         this.refuse(name, value, "text without NUL")
         return null
@@ -76,7 +76,7 @@ export class Parameters {
     return found
   }
 
-  /** The site that `site` names, or the default one. */
+  /** The site that the parameter `site` names, or the default one. */
   site({ declared, default: fallback }: Sites): string {
     const site = decodeSite(this.text("site"), { site: fallback, sites: declared })
     if (!(site instanceof Rejection)) return site

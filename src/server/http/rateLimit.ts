@@ -2,7 +2,7 @@
 import { MINUTE_MS } from "../../domain/time.ts"
 
 const WINDOW_MS = MINUTE_MS
-/** Addresses remembered; past it the one whose minute began first is forgotten. About 20 MB when full. */
+/** Addresses remembered; beyond, the one whose minute began first is forgotten. About 20 MB when full. */
 const MAX_ADDRESSES = 100_000
 
 interface Window {
@@ -11,7 +11,7 @@ interface Window {
   used: number
 }
 
-/** What a request got of its address' budget. */
+/** What a request gets of its address' budget. */
 export interface Grant {
   /** Events that may be taken, at most those asked for. */
   readonly granted: number
@@ -21,7 +21,7 @@ export interface Grant {
 }
 
 /**
- * A fixed window a minute for each address, begun by its first event. Windows are kept in the order in which they began,
+ * A fixed window of a minute for each address, begun by its first event. Windows are kept in the order in which they began,
  * so the first is always the one to forget.
  */
 export class RateLimit {
@@ -34,7 +34,7 @@ export class RateLimit {
     this.#maxAddresses = maxAddresses
   }
 
-  /** Takes up to `wanted` events of an address' budget. */
+  /** Takes up to `wanted` events from an address' budget; `now` is in unix milliseconds. */
   take(address: string, wanted: number, now: number): Grant {
     let window = this.#windows.get(address)
     if (window === undefined || now - window.since >= WINDOW_MS || now < window.since) {

@@ -1,4 +1,4 @@
-/** From method and path to a handler, and what every request has in common before that. */
+/** From method and path to a handler, and the checks that every request passes before. */
 import type { HttpRequest, HttpResponse } from "uWebSockets.js"
 import type { Cors } from "./cors.ts"
 import { Exchange, type Traffic } from "./exchange.ts"
@@ -18,7 +18,7 @@ export interface Route {
   readonly handlers: { readonly [method in Method]?: Handler }
 }
 
-/** Routes by exact path, and by prefix for those that end in an id. */
+/** Routes by exact path, and by prefix if the path ends in an id. */
 export interface Routes {
   readonly exact: ReadonlyMap<string, Route>
   readonly prefixes: ReadonlyArray<readonly [prefix: string, route: Route]>
@@ -71,7 +71,7 @@ export class Router {
       if (route === undefined) return exchange.refuse(NOT_FOUND)
       this.#invoke(exchange, req, route, method, path)
     } catch (cause) {
-      // A fault of ours must not leave the client waiting, nor end the process.
+      // A fault in a handler must neither leave the client waiting nor end the process.
       exchange.fail(cause)
     }
   }

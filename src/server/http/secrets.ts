@@ -1,9 +1,9 @@
-/** Comparing secrets that requests carry, in time that says nothing of them. */
+/** Compares secrets that requests carry, in time that reveals nothing about them. */
 import { hash, timingSafeEqual } from "node:crypto"
 
 const digest = (secret: string): Buffer => hash("sha256", secret, "buffer")
 
-/** A set of accepted secrets. Digests have one length, so that comparing them takes one time. */
+/** A set of accepted secrets. Digests have equal lengths, so comparing any two takes the same time. */
 export class Secrets {
   readonly #digests: ReadonlyArray<Buffer>
 
@@ -23,6 +23,6 @@ export class Secrets {
   }
 }
 
-/** The token of an `Authorization: Bearer` header, or `null` for any other. */
+/** The token of an `Authorization: Bearer` header; `null` for any other header. */
 export const bearerToken = (authorization: string): string | null =>
   /^bearer +(\S+) *$/i.exec(authorization)?.[1] ?? null

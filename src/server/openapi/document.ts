@@ -1,6 +1,6 @@
 /**
  * The OpenAPI 3.1 document of a deployment, served at `/openapi.json`. Limits, patterns, ranges, codes and columns are the
- * very constants that requests are decoded with, and shapes of answers are checked against their types by the compiler.
+ * same constants that requests are decoded with, and the compiler checks shapes of answers against their types.
  */
 import packageJson from "../../../package.json" with { type: "json" }
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"

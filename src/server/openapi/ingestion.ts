@@ -20,7 +20,7 @@ import { enveloped, uuid } from "./shapes.ts"
 
 const KIB = 1024
 
-/** What is POSTed for one event. */
+/** One event as it is POSTed. */
 export const eventSchema = (sites: ReadonlyArray<string>): Schema => ({
   type: "object",
   description: "Fields that are null count as absent; unknown ones are ignored.",
@@ -62,7 +62,7 @@ export const eventSchema = (sites: ReadonlyArray<string>): Schema => ({
 })
 
 const NUMBER_HEADER = { schema: count }
-/** Of the first draft of the IETF's RateLimit fields; only where there is a limit. */
+/** From an early draft of the IETF's RateLimit fields; sent only if there is a limit. */
 const RATE_HEADERS = {
   "RateLimit-Limit": NUMBER_HEADER,
   "RateLimit-Remaining": NUMBER_HEADER,

@@ -1,4 +1,4 @@
-/** What goes over the WebSocket: OpenAPI has no words for it, so the frames are schemas of their own. */
+/** What is sent over the WebSocket: OpenAPI cannot describe it, so frames and messages are schemas of their own. */
 
 import {
   CHOICES,
@@ -32,7 +32,7 @@ const omitted = shape<Omitted>({
   by_type: { type: "object", additionalProperties: count },
 })
 
-/** The compiler asks for every frame of the protocol. */
+/** The compiler requires a schema for every frame of the protocol. */
 const NAMED: { readonly [type in FrameType]: Schema } = {
   initial_stats: figures("initial_stats", shapes.realtime),
   heartbeat: figures("heartbeat", shapes.realtime),

@@ -24,7 +24,7 @@ export interface Parameter {
   readonly description?: string
 }
 
-/** Operations by method in small letters. */
+/** Operations by method, in lower case. */
 export type PathItem = { readonly [method: string]: Operation }
 
 export const content = (type: string, schema: Schema) => ({ content: { [type]: { schema } } })
@@ -41,7 +41,7 @@ export const query = (name: string, schema: Schema, description: string): Parame
 export const range = (name: string, { min, max, fallback }: IntegerRange, description: string): Parameter =>
   query(name, { type: "integer", minimum: min, maximum: max, default: fallback }, description)
 
-/** `period`; without a fallback all time is meant. */
+/** `period`; without a fallback the default is all time. */
 export const periodOr = (fallback: "day" | null): Parameter =>
   fallback === null
     ? query(

@@ -1,9 +1,9 @@
-/** Answers that refuse: which codes an operation may give, and their shape. */
+/** Refusals: which codes an operation may answer with, and their shape. */
 import { RETRYABLE_CODES } from "../../domain/retryable.ts"
 import { PROBLEMS, type ProblemCode } from "../http/problemCodes.ts"
 import { count, type Schema, text } from "./schema.ts"
 
-/** Codes that any request may be refused with. */
+/** Codes with which any request may be refused. */
 const ANYWHERE: ReadonlyArray<ProblemCode> = [
   "INVALID_REQUEST",
   "METHOD_NOT_ALLOWED",
@@ -60,10 +60,10 @@ export const EVENT_CODES: ReadonlyArray<ProblemCode> = [
   "UNKNOWN_SITE",
 ]
 
-/** What a single event of a batch may be listed with. */
+/** Codes with which an event of a batch may be listed. */
 export const LISTED_CODES: ReadonlyArray<ProblemCode> = [...EVENT_CODES, "INVALID_JSON", ...RETRYABLE_CODES]
 
-/** The upgrades that are refused. */
+/** Codes with which an upgrade may be refused. */
 export const UPGRADE_CODES: ReadonlyArray<ProblemCode> = [
   "INVALID_PARAMETER",
   "UNKNOWN_SITE",
@@ -73,7 +73,7 @@ export const UPGRADE_CODES: ReadonlyArray<ProblemCode> = [
   "TOO_MANY_CONNECTIONS",
 ]
 
-/** The body of a refusal with one of these codes; `data` when it also reports something. */
+/** The body of a refusal with one of these codes, and with `data` if it also reports something. */
 export const problemOf = (codes: ReadonlyArray<string>, data?: Schema): Schema => ({
   type: "object",
   properties: {
@@ -97,7 +97,7 @@ const headersOf = (status: string) =>
       ? { Allow: { required: true, schema: text } }
       : undefined
 
-/** A refusal with a status, whose body one of these schemas has. */
+/** A refusal with a status, whose body has the schema. */
 export const refusal = (
   status: string,
   codes: ReadonlyArray<ProblemCode>,

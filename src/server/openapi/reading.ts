@@ -154,7 +154,7 @@ export const exportPaths = (base: string, sites: ReadonlyArray<string>): Paths =
     ]),
   )
 
-/** What is only there with an `ADMIN_TOKEN`. */
+/** The paths that exist only with an `ADMIN_TOKEN`. */
 export const administrationPaths = (base: string): Paths => {
   const operation = (operationId: string, summary: string, data: Schema) => ({
     operationId,

@@ -3,8 +3,8 @@
 export type Schema = { readonly [key: string]: unknown }
 
 /**
- * An object with exactly the members of a type: the compiler asks for each of them, so an answer that gets another field
- * does not compile without its schema.
+ * An object with exactly the members of a type: the compiler requires each of them, so a new field of an answer does not
+ * compile without its schema.
  */
 export const shape = <T>(properties: { readonly [K in keyof T]-?: Schema }, more: Schema = {}): Schema => ({
   type: "object",
@@ -23,7 +23,7 @@ export const text = { type: "string" } as const
 export const instant = { type: "string", format: "date-time" } as const
 export const day = { type: "string", format: "date" } as const
 
-/** Patterns in a schema have no flags: letters of one that ignores case are spelt in both. */
+/** Patterns in a schema have no flags, so letters of one that ignores case are written in both cases. */
 const bothCases = (source: string): string => {
   let inClass = false
   return source.replace(/\\.|\[|\]|([a-z])-([a-z])|[A-Za-z]/g, (part, from?: string, to?: string) => {
@@ -37,7 +37,7 @@ const bothCases = (source: string): string => {
   })
 }
 
-/** A string that a regular expression accepts. */
+/** A string that a regular expression matches. */
 export const matching = (expression: RegExp, more: Schema = {}): Schema => ({
   type: "string",
   pattern: expression.ignoreCase ? bothCases(expression.source) : expression.source,

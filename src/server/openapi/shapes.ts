@@ -1,4 +1,4 @@
-/** Shapes of what is answered. The compiler holds each equal to the type that the code answers with. */
+/** Shapes of answers. The compiler keeps each equal to the type that the code answers with. */
 import type {
   DayCourse,
   HeatmapPoint,
@@ -73,7 +73,7 @@ const timelineFields = {
 }
 export const timelineEvent = shape<TimelineEvent>(timelineFields)
 
-/** As the administration exports it: with its site. */
+/** As administration exports it: with its site. */
 export const visitorEvent = shape<SiteEvent>({ site: text, ...timelineFields })
 
 export const heatmapPoint = shape<HeatmapPoint>({

@@ -1,9 +1,9 @@
 /**
- * Reads that many ask at once: one question to the store, one answer for all. A key's answer is
+ * Reads that many callers ask for at once: one read of the store, one answer for all. A key's answer is
  *
- * - **waited for** by all who ask while it is made;
+ * - **awaited** by all who ask while it is being read;
  * - **fresh** for the first half of the time it is kept;
- * - **renewed** in the second half, by the first who asks: they all still get the old one, and wait for nothing;
+ * - **renewed** in the second half, by the first who asks: all of them still get the old one, without waiting;
  * - **gone** at the end.
  */
 import * as Effect from "effect/Effect"
@@ -15,10 +15,10 @@ import type { StoreError } from "../../stores/errors.ts"
 export type Runner = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 
 interface Entry<A> {
-  /** Those who wait while the read is under way; `null` when it is done. */
+  /** Callers that wait for the read in progress; `null` once it is done. */
   waiting: Array<(result: Exit.Exit<A, StoreError>) => void> | null
   result: Exit.Exit<A, StoreError> | null
-  /** Milliseconds of the cache's clock, as `until`. */
+  /** Milliseconds of the cache's clock, like `until`. */
   renewAt: number
   until: number
   weight: number
@@ -26,18 +26,18 @@ interface Entry<A> {
 
 export interface ReadCacheOptions<A> {
   readonly run: Runner
-  /** How long an answer is kept that took so many milliseconds to make; 0 only joins reads that are under way. */
+  /** How many milliseconds an answer is kept that took `tookMs` to read; with 0, reads in progress are joined and none is kept. */
   readonly keepMs: (tookMs: number) => number
-  /** Answers kept; the oldest goes first. */
+  /** Most answers kept; the oldest goes first. */
   readonly maxEntries: number
-  /** What an answer weighs, and what those kept may weigh together; the oldest goes first. */
+  /** The weight of an answer, and the most that all kept answers may weigh together; the oldest goes first. */
   readonly weigh: (value: A) => number
   readonly maxWeight: number
   /** Milliseconds; `performance.now` by default. */
   readonly now?: () => number
 }
 
-/** Coalesces reads by key and keeps their answers for a moment. Failures are handed to those who wait and not kept. */
+/** Joins reads by key and keeps their answers briefly. Failures are passed to those who wait and are not kept. */
 export class ReadCache<A> {
   readonly #options: ReadCacheOptions<A>
   readonly #entries = new Map<string, Entry<A>>()
@@ -49,7 +49,7 @@ export class ReadCache<A> {
     this.#now = options.now ?? (() => performance.now())
   }
 
-  /** Gives `done` the answer of `key`: at once when it is fresh, else when `load` has been run for all who wait. */
+  /** Calls `done` with the answer of `key`: at once if it is kept, else after `load` has been run for all who wait. */
   get(
     key: string,
     load: () => Effect.Effect<A, StoreError>,
@@ -77,7 +77,7 @@ export class ReadCache<A> {
       .addObserver((result) => this.#settle(key, entry, result, this.#now() - began))
   }
 
-  /** A renewal that fails is tried again by whoever asks next, as long as the old answer is kept. */
+  /** If a renewal fails, the next caller tries again, as long as the old answer is kept. */
   #renew(key: string, entry: Entry<A>, load: () => Effect.Effect<A, StoreError>) {
     entry.renewAt = Number.POSITIVE_INFINITY
     const began = this.#now()
@@ -88,7 +88,7 @@ export class ReadCache<A> {
     })
   }
 
-  /** Makes the next `get` of a key ask anew. Those who wait keep waiting for the read that is under way. */
+  /** Makes the next `get` of a key read again. Those who wait keep waiting for the read in progress. */
   forget(key: string) {
     this.#weight -= this.#entries.get(key)?.weight ?? 0
     this.#entries.delete(key)
@@ -97,7 +97,7 @@ export class ReadCache<A> {
   #settle(key: string, entry: Entry<A>, result: Exit.Exit<A, StoreError>, tookMs: number) {
     const waiting = entry.waiting ?? []
     entry.waiting = null
-    // Forgotten meanwhile, it answers those who wait for it and nobody else.
+    // If it was forgotten in the meantime, it answers those who wait for it and nobody else.
     if (this.#entries.get(key) === entry) this.#keep(key, entry, result, tookMs)
     for (const done of waiting) done(result)
   }
@@ -115,7 +115,7 @@ export class ReadCache<A> {
     while (this.#weight > this.#options.maxWeight) this.#evict()
   }
 
-  /** A read under way may be forgotten too: it still answers those who wait for it. */
+  /** A read in progress may be forgotten, too: it still answers those who wait for it. */
   #evict() {
     const oldest = this.#entries.keys().next()
     if (!oldest.done) this.forget(oldest.value)

@@ -1,4 +1,4 @@
-/** What the server needs of the rest of the system: interfaces only, so that its tests need no store. */
+/** What the server needs from the rest of the system: interfaces only, so that its tests need no stores. */
 import type * as Effect from "effect/Effect"
 import type { Figures } from "../../aggregates/figures.ts"
 import type { ReadinessReport } from "../../domain/answers.ts"
@@ -13,21 +13,21 @@ export type { Figures } from "../../aggregates/figures.ts"
 export type { VisitorKeys } from "../../privacy/dayKeys.ts"
 export type { AppendFailure } from "../../stream/producer.ts"
 
-/** Makes events durable. Hot: synchronous, one call an event. */
+/** Makes events durable. Hot: synchronous, one call per event. */
 export interface Appender {
   /**
-   * Takes an event for a partition. `done(null)` is called once after the event is durable, else `done(why)`; never
-   * synchronously within `append`.
+   * Appends an event to a partition. Calls `done` once, never synchronously: with `null` when the event is durable, else
+   * with the reason.
    */
   append(partition: number, payload: string, done: AppendDone): void
-  /** Resolves when nothing is in flight. */
+  /** Resolves when no append is in progress. */
   drain(): Promise<void>
 }
 
 /** A row of an export: columns in the order of its keys. */
 export type ExportRow = object
 
-/** Questions to the raw events; exports are written as they come, whatever their columns. */
+/** Reads of the raw events; exports write rows as they come, whatever their columns. */
 export interface EventQueries extends Omit<Questions, "exportVisitors" | "exportVisitor"> {
   exportVisitors(site: string, period: Period): AsyncIterable<ExportRow>
   exportVisitor(visitorId: string): AsyncIterable<ExportRow>
@@ -39,7 +39,7 @@ export interface MetricsText {
   readonly body: string
 }
 
-/** What visitors may ask of what is held of them. */
+/** What visitors may ask about their data. */
 export interface Privacy {
   /**
    * Erases every raw event of a visitor, of all sites, wherever it is kept or still waits. Returns how many there were; a
