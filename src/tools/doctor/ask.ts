@@ -1,27 +1,27 @@
-/** Requests to the deployment under examination. */
+/** Requests to the deployment that is being checked. */
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { Answer } from "./contract.ts"
 
-/** There is no answer at all. */
+/** The deployment did not answer at all. */
 export class NoAnswer extends TaggedError("NoAnswer")<{ readonly message: string }> {}
 
-/** An answer, and how long it took until its last byte that was read. */
+/** An answer, with the time until the last byte that was read. */
 export interface TimedAnswer extends Answer {
   readonly milliseconds: number
 }
 
 export interface Deployment {
-  /** Where it answers, without a slash at the end. */
+  /** Its base URL, without a trailing slash. */
   readonly url: string
-  /** Milliseconds that one thing may take. */
+  /** Milliseconds that one request or wait may take. */
   readonly timeoutMs: number
   readonly adminToken: string | null
-  /** Lifts the rate limit for the events that are sent. */
+  /** Lifts the rate limit for the doctor's events. */
   readonly writeKey: string | null
 }
 
-/** Of a table of any length, so much tells its shape. */
+/** A CSV can be of any length; this much is enough to check its shape. */
 const MAX_CSV_BYTES = 64 * 1024
 
 const reasonOf = (cause: unknown): string => {
@@ -40,7 +40,7 @@ const bodyOf = async (response: Response): Promise<string> => {
   return text
 }
 
-/** Asks once. Any status is an answer; fails when there is none in time. */
+/** Sends one request. Any status is an answer; fails if there is none in time. */
 export const ask = (
   { url, timeoutMs }: Deployment,
   path: string,
@@ -67,13 +67,13 @@ export const ask = (
     catch: (cause) => new NoAnswer({ message: `${url}${path} does not answer: ${reasonOf(cause)}` }),
   })
 
-/** What an answer that was not expected says for itself. */
+/** Describes an unexpected answer: its code and sentence, or its status. */
 export const said = ({ status, body }: Answer): string => {
   const told = parsed(body)
   return "code" in told && "error" in told ? `${status} ${told.code}: ${told.error}` : `status ${status}`
 }
 
-/** The members of a JSON object; none for anything else. */
+/** The members of a JSON object; empty for anything else. */
 export const parsed = (body: string): { readonly [key: string]: unknown } => {
   try {
     const value: unknown = JSON.parse(body)
@@ -83,7 +83,7 @@ export const parsed = (body: string): { readonly [key: string]: unknown } => {
   }
 }
 
-/** `data` of a successful answer. */
+/** The `data` of a successful answer. */
 export const dataOf = (body: string): { readonly [key: string]: unknown } => {
   const { data } = parsed(body)
   return typeof data === "object" && data !== null ? { ...data } : {}

@@ -1,8 +1,8 @@
-/** Holds answers and frames of a deployment against the OpenAPI document that it serves. */
+/** Checks a deployment's answers and frames against the OpenAPI document that it serves. */
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js"
 import addFormats from "ajv-formats"
 
-/** An answer as it came. */
+/** An answer as it was received. */
 export interface Answer {
   readonly method: string
   /** Without the query. */
@@ -15,7 +15,7 @@ export interface Answer {
 
 /** A documented operation. */
 export interface DocumentedOperation {
-  /** In capitals. */
+  /** In upper case. */
   readonly method: string
   /** With its placeholders: `/visitors/{id}`. */
   readonly path: string
@@ -47,11 +47,11 @@ export class Contract {
   readonly #ajv: Ajv2020
   readonly #validators = new Map<string, ValidateFunction>()
 
-  /** Throws when the document is none. */
+  /** Throws if this is not an OpenAPI document. */
   constructor(document: unknown) {
     if (!isJson(document) || !isJson(document.paths)) throw new Error("This is no OpenAPI document.")
     this.#paths = document.paths
-    // Beside schemas the document has other members, which a strict validator would take for wrong keywords.
+    // The document has members besides schemas, which a strict validator would take for unknown keywords.
     this.#ajv = new Ajv2020({ strict: false, allErrors: false })
     addFormats.default(this.#ajv)
     this.#ajv.addSchema(document, "document")
@@ -78,7 +78,7 @@ export class Contract {
     return validate(value) ? [] : told(validate.errors)
   }
 
-  /** The documented path of an address, or `null`. */
+  /** The documented path that matches a request's path, or `null`. */
   pathOf(path: string): string | null {
     if (path in this.#paths) return path
     const parts = path.split("/")
@@ -92,13 +92,13 @@ export class Contract {
     return Object.keys(this.#paths).find(matches) ?? null
   }
 
-  /** What in an answer is not as documented, in sentences; empty when all of it is. */
+  /** What in an answer is not as documented, one sentence each; empty if all of it is. */
   violations(answer: Answer): ReadonlyArray<string> {
     const path = this.pathOf(answer.path)
     if (path === null) return [`${answer.path} is not documented`]
     const item = member(this.#paths, path)
     const asked = answer.method === "HEAD" ? "get" : answer.method.toLowerCase()
-    // A method that a path does not have is refused as any of its operations says.
+    // Any operation of a path documents the refusal of methods that it does not have.
     const method = asked in item ? asked : (METHODS.find((each) => each in item) ?? asked)
     const status = String(answer.status)
     const response = member(member(member(item, method), "responses"), status)
@@ -136,7 +136,7 @@ export class Contract {
     return this.#check(pointer(...at, "content", type, "schema"), value)
   }
 
-  /** The same of a frame from the WebSocket. */
+  /** The same for a frame from the WebSocket. */
   frameViolations(frame: unknown): ReadonlyArray<string> {
     return this.#check(pointer("components", "schemas", "ServerFrame"), frame)
   }

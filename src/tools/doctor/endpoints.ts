@@ -1,4 +1,4 @@
-/** Health, readiness, and the shape of every answer that a client can ask for without changing anything. */
+/** Checks health, readiness, and the shape of every answer that a client can get without changing anything. */
 
 import * as Effect from "effect/Effect"
 import { MAX_AHEAD_TEXT } from "../../domain/limits.ts"
@@ -7,10 +7,10 @@ import { ask, type Deployment, dataOf, type NoAnswer, parsed, said, type TimedAn
 import { Contract } from "./contract.ts"
 import { type Finding, failed, ok, warning } from "./finding.ts"
 
-/** Seconds by which clocks may differ before senders' timestamps are in danger. */
+/** Seconds by which clocks may differ before senders' timestamps are at risk. */
 const MAX_CLOCK_DIFFERENCE_S = 60
 
-/** `GET /health`. Fails when nothing answers: then there is nothing else to look at. */
+/** `GET /health`. Fails if nothing answers, because then there is nothing else to check. */
 export const health = (deployment: Deployment): Effect.Effect<Finding, NoAnswer> =>
   Effect.map(ask(deployment, "/health"), (answer) =>
     answer.status === 200 && parsed(answer.body).status === "ok"
@@ -18,7 +18,7 @@ export const health = (deployment: Deployment): Effect.Effect<Finding, NoAnswer>
       : failed("health", `${said(answer)}: is this a node's address?`),
   )
 
-/** `GET /ready`: the stores as the node sees them. */
+/** `GET /ready`: the stores from the node's point of view. */
 export const readiness = (deployment: Deployment): Effect.Effect<Finding, NoAnswer> =>
   Effect.map(ask(deployment, "/ready"), (answer) => {
     const { redis, postgres, backlog, oldest_event_age_seconds: age } = dataOf(answer.body)
@@ -28,7 +28,7 @@ export const readiness = (deployment: Deployment): Effect.Effect<Finding, NoAnsw
       : failed("readiness", `${said(answer)} (${stores})`)
   })
 
-/** The document that the deployment describes itself with, or what is wrong with it. */
+/** The deployment's OpenAPI document, or what is wrong with it. */
 export const contractOf = (
   deployment: Deployment,
 ): Effect.Effect<readonly [Finding, Contract | null], NoAnswer> =>
@@ -51,13 +51,13 @@ export const contractOf = (
     }
   })
 
-/** What is asked of an operation that changes nothing; `null` for the others. */
+/** The request to send for an operation that changes nothing; `null` for other operations. */
 const harmless = (
   method: string,
   path: string,
 ): { readonly path: string; readonly init: RequestInit } | null => {
   if (method === "GET" && !path.includes("{") && path !== WEBSOCKET_PATH) return { path, init: {} }
-  // A batch without events is a batch.
+  // An empty batch is valid and stores nothing.
   if (method === "POST" && path === `${API_PATH}/events`)
     return {
       path,
@@ -74,7 +74,7 @@ const judged = (contract: Contract, answer: TimedAnswer): string | null => {
   return violation === undefined ? null : `not as documented: ${violation}`
 }
 
-/** Every endpoint that can be asked without a trace, held against the document; one finding when all are well. */
+/** Checks every endpoint that leaves no trace when called against the document; one finding if all are fine. */
 export const endpoints = (
   deployment: Deployment,
   contract: Contract,
@@ -85,7 +85,7 @@ export const endpoints = (
     const findings: Array<Finding> = []
     let well = 0
     let slowest: TimedAnswer | null = null
-    // Metrics have a check of their own.
+    // Metrics have their own check.
     for (const { method, path } of contract.operations.filter((each) => each.path !== "/metrics")) {
       const request = harmless(method, path)
       if (request === null) continue
@@ -111,14 +111,14 @@ const refusalProblem = (contract: Contract, answer: TimedAnswer): string | null 
   return violation === undefined ? null : `not as documented: ${violation}`
 }
 
-/** The declared sites, the default one first; empty when they cannot be read. */
+/** The declared sites, default first; empty if they cannot be read. */
 export const sites = (deployment: Deployment): Effect.Effect<ReadonlyArray<string>, NoAnswer> =>
   Effect.map(ask(deployment, `${API_PATH}/sites`), ({ body }) => {
     const { sites: declared } = dataOf(body)
     return Array.isArray(declared) ? declared.filter((each) => typeof each === "string") : []
   })
 
-/** Whether the deployment's clock is this machine's: senders' timestamps depend on both. */
+/** Compares the deployment's clock with this machine's, because senders' timestamps depend on both. */
 export const clock = (deployment: Deployment): Effect.Effect<Finding, NoAnswer> =>
   Effect.map(ask(deployment, `${API_PATH}/realtime`), ({ body }) => {
     const { timestamp } = dataOf(body)

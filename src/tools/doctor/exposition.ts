@@ -1,8 +1,11 @@
-/** The Prometheus text format (https://prometheus.io/docs/instrumenting/exposition_formats/), as far as a scrape is judged by it. */
+/**
+ * The part of the Prometheus text format that decides whether a scrape is valid
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/).
+ */
 
 export interface Sample {
   readonly name: string
-  /** As it stands between the braces. */
+  /** The text between the braces. */
   readonly labels: string
   readonly value: number
 }
@@ -28,7 +31,7 @@ const numberOf = (text: string): number => {
 const isNumber = (text: string): boolean =>
   /^([+-]?Inf|NaN)$/.test(text) || (text !== "" && !Number.isNaN(Number(text)))
 
-/** Reads a scrape; a sentence about the first line that is wrong instead. */
+/** Parses a scrape. Returns a sentence about the first invalid line, if there is one. */
 export const parseExposition = (text: string): Exposition | string => {
   const types = new Map<string, string>()
   const samples: Array<Sample> = []

@@ -1,13 +1,13 @@
 /** What the doctor found. */
 
 export interface Finding {
-  /** What was looked at, in a word or two. */
+  /** What was checked, in a word or two. */
   readonly check: string
-  /** `warning` is worth knowing and no failure; `skipped` could not be looked at from here. */
+  /** `warning` is worth knowing but not a failure; `skipped` could not be checked from here. */
   readonly state: "ok" | "warning" | "failed" | "skipped"
-  /** What was seen, and for anything but `ok` what to do about it. */
+  /** What was found, and unless it is `ok`, what to do about it. */
   readonly text: string
-  /** How long it took, where that says something. */
+  /** How long it took, where that is of interest. */
   readonly milliseconds?: number
 }
 

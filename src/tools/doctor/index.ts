@@ -1,6 +1,6 @@
 /**
- * Looks at a running deployment from outside, as its clients, its operators and its Prometheus see it. Nothing is changed but for
- * one event of the type `doctor.check`, and none with `readOnly`.
+ * Checks a running deployment from outside, the way its clients, its operators and its Prometheus see it. It changes
+ * nothing except for one event of the type `doctor.check`, which `readOnly` leaves out.
  */
 import * as Effect from "effect/Effect"
 import type { Deployment, NoAnswer } from "./ask.ts"
@@ -16,14 +16,14 @@ export { report, wantsColours } from "./report.ts"
 
 export interface Examination {
   readonly deployment: Deployment
-  /** The site of the event and of the figures; `null` is the deployment's default one. */
+  /** The site of the event and of the figures; `null` for the deployment's default site. */
   readonly site: string | null
   readonly readOnly: boolean
   readonly metricsPrefix: string
   readonly stores: StoreAddresses
 }
 
-/** A check that got no answer has failed. */
+/** Turns a missing answer into a failed check. */
 const answered = <A>(
   check: string,
   found: Effect.Effect<A, NoAnswer>,
@@ -31,7 +31,7 @@ const answered = <A>(
 ): Effect.Effect<ReadonlyArray<Finding>, never> =>
   Effect.match(found, { onFailure: ({ message }) => [failed(check, message)], onSuccess: toList })
 
-/** All findings, in the order in which a person would ask. */
+/** All findings, in the order in which a person would check. */
 export const examine = ({
   deployment,
   site,

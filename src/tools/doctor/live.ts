@@ -1,4 +1,4 @@
-/** An event's way: sent, made durable, counted, shown to dashboards, and a row of the timeline. */
+/** Follows an event: sent, durable, counted, shown to dashboards, and a row of the timeline. */
 
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
@@ -7,14 +7,14 @@ import { ask, type Deployment, NoAnswer, parsed, said } from "./ask.ts"
 import type { Contract } from "./contract.ts"
 import { type Finding, failed, ok, skipped, warning } from "./finding.ts"
 
-/** The type of the events that the doctor sends. Nothing else should have it. */
+/** The type of the doctor's events. Nothing else should use it. */
 export const DOCTOR_EVENT = "doctor.check"
-/** Their visitor: however often the doctor comes, it is one visitor a day, and can be erased. */
+/** Their visitor. However often the doctor runs, it is one visitor per day, and can be erased. */
 export const DOCTOR_VISITOR = "d0c70000-0000-4000-8000-000000000000"
 
 type Frame = { readonly [key: string]: unknown }
 
-/** A dashboard's connection that keeps what it was told. */
+/** A dashboard's connection that keeps every frame it receives. */
 class Listener {
   readonly frames: Array<Frame> = []
   readonly #socket: WebSocket
@@ -45,7 +45,7 @@ class Listener {
     this.#socket.close()
   }
 
-  /** The first frame that is wanted, come already or to come; fails after `timeoutMs` or when the connection does. */
+  /** The first `wanted` frame, already received or still to come. Rejects after `timeoutMs`, or if the connection fails. */
   async frame(wanted: (frame: Frame) => boolean, timeoutMs: number, what: string): Promise<Frame> {
     const end = performance.now() + timeoutMs
     for (;;) {
@@ -134,7 +134,7 @@ const sent = (
     ]
   })
 
-/** Whether the event is a row. With the administration's token it is looked for, and erased again. */
+/** Checks that the event is a row. With an admin token it is looked up by its visitor, and then erased. */
 const stored = (deployment: Deployment, site: string, check: string): Effect.Effect<Finding, NoAnswer> =>
   Effect.gen(function* () {
     const { adminToken } = deployment
@@ -159,7 +159,7 @@ const stored = (deployment: Deployment, site: string, check: string): Effect.Eff
       : failed("administration", said(erased))
   })
 
-/** An erasure may wait 8 s for events that are under way; milliseconds. */
+/** Milliseconds. An erasure may wait 8 s for events that are still being processed. */
 const ERASE_MS = 15_000
 
 export interface LiveOptions {
@@ -168,7 +168,7 @@ export interface LiveOptions {
   readonly readOnly: boolean
 }
 
-/** Listens as a dashboard does and, unless only reading, sends one event after itself. */
+/** Listens like a dashboard and, unless `readOnly`, sends one event and watches it arrive. */
 export const live = (
   deployment: Deployment,
   contract: Contract,

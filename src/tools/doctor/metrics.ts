@@ -1,13 +1,13 @@
-/** The metrics: readable, complete, and what they say about the pipeline. */
+/** Checks that the metrics are readable and complete, and what they say about the pipeline. */
 import * as Effect from "effect/Effect"
 import { Metrics } from "../../metrics/metrics.ts"
 import { ask, type Deployment, type NoAnswer, said } from "./ask.ts"
 import { type Exposition, parseExposition } from "./exposition.ts"
 import { type Finding, failed, ok, warning } from "./finding.ts"
 
-/** Seconds an event may wait before figures are late. */
+/** Seconds an event may wait before figures count as late. */
 const LATE_S = 60
-/** Who ends a metric's name so: no other metric does, whatever the prefix. */
+/** The end of one metric's name, by which it is recognised whatever the prefix. */
 const ACCEPTED = "events_accepted_total"
 
 const greatest = ({ samples }: Exposition, name: string): number =>
@@ -43,7 +43,7 @@ const pipeline = (exposition: Exposition, prefix: string): ReadonlyArray<Finding
   ]
 }
 
-/** `GET /metrics`. A proxy that keeps them to itself does as it should. */
+/** `GET /metrics`. A proxy that keeps them private is right to do so. */
 export const metrics = (
   deployment: Deployment,
   configuredPrefix: string,

@@ -22,11 +22,11 @@ const summary = (findings: ReadonlyArray<Finding>): string => {
   return rest === "" ? `${verdict}.` : `${verdict}; ${rest}.`
 }
 
-/** One line a finding, and a sentence about all of them. */
+/** One line per finding, and a sentence that sums them up. */
 export const report = (url: string, findings: ReadonlyArray<Finding>, colours: boolean): string => {
   const width = Math.max(...findings.map(({ check }) => check.length))
   return [url, "", ...findings.map((each) => line(each, width, colours)), "", summary(findings)].join("\n")
 }
 
-/** Whether what goes to stdout is read in a terminal that wants colours (https://no-color.org). */
+/** Whether stdout is a terminal that wants colours (https://no-color.org). */
 export const wantsColours = (): boolean => process.stdout.isTTY === true && !process.env.NO_COLOR

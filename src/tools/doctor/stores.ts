@@ -1,4 +1,4 @@
-/** The stores' own settings, which decide what an acknowledgement is worth. */
+/** Checks the stores' own settings, which decide what an acknowledgement is worth. */
 import * as Effect from "effect/Effect"
 import { Metrics } from "../../metrics/metrics.ts"
 import { checkPostgres, checkRedis, type StoreWarning, type UnusableStore } from "../../stores/checks.ts"
@@ -28,7 +28,7 @@ const notAsked = (check: string, setting: string): ReadonlyArray<Finding> => [
   skipped(check, `set ${setting} as the nodes have it, and its settings are looked at, too`),
 ]
 
-/** Looks at those stores whose addresses are known. */
+/** Checks the stores whose addresses are known. */
 export const stores = ({
   redisUrl,
   databaseUrl,

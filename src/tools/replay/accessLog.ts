@@ -1,28 +1,28 @@
-/** The combined log format of Apache and nginx: one line to one request. */
+/** The combined log format of Apache and nginx: one line per request. */
 import { MINUTE_MS } from "../../domain/time.ts"
 
-/** One request, as a web server logged it. */
+/** One request as a web server logged it. */
 export interface AccessLine {
   readonly address: string
   /** Unix milliseconds. */
   readonly time: number
-  /** Upper-case method; empty when the request line was not HTTP. */
+  /** The method in upper case; empty if the request line was not HTTP. */
   readonly method: string
   /** Path with query. */
   readonly target: string
   readonly status: number
-  /** `null` when the browser sent none. */
+  /** `null` if the browser sent none. */
   readonly referrer: string | null
   readonly agent: string
 }
 
-/** A quoted field: anything but a quote, unless a backslash precedes it. */
+/** A quoted field: anything but a quote, unless it is preceded by a backslash. */
 const QUOTED = String.raw`"((?:[^"\\]|\\.)*)"`
 
 /**
  * `%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"`
- * (https://httpd.apache.org/docs/current/logs.html#combined). A user's name may contain spaces, and many deployments
- * append fields of their own.
+ * (https://httpd.apache.org/docs/current/logs.html#combined). A user name may contain spaces, and many deployments
+ * append their own fields.
  */
 const COMBINED = new RegExp(
   String.raw`^(\S+) [^"\[]*\[([^\]]{20,26})\] ${QUOTED} (\d{3}) (?:\d+|-) ${QUOTED} ${QUOTED}(?: .*)?$`,
@@ -39,7 +39,7 @@ const parseTime = (text: string): number | null => {
   const [day, year, hour, minute, second] = [parts[1], parts[3], parts[4], parts[5], parts[6]].map(Number)
   if (month < 0 || day === undefined || year === undefined) return null
   if (hour === undefined || minute === undefined || second === undefined) return null
-  // 60 is a leap second. `Date.UTC` would carry 31 June over to July.
+  // 60 is a leap second. `Date.UTC` would turn 31 June into 1 July.
   if (day < 1 || hour > 23 || minute > 59 || second > 60) return null
   if (new Date(Date.UTC(year, month, day)).getUTCDate() !== day) return null
   const offset = (Number(parts[8]) * 60 + Number(parts[9])) * MINUTE_MS
@@ -56,8 +56,8 @@ const ESCAPES = new Map([
 ])
 
 /**
- * The text that a web server escaped: `\"`, `\\`, Apache's C-style controls, and `\xhh` for other bytes (runs of them are
- * UTF-8). Control characters stay percent-encoded: they mean nothing in a URL, and stores refuse NUL.
+ * Undoes a web server's escaping: `\"`, `\\`, Apache's C-style controls, and `\xhh` for other bytes (runs of them are
+ * UTF-8). Control characters are percent-encoded, because they mean nothing in a URL and stores refuse NUL.
  */
 const unescapeField = (text: string): string => {
   if (!text.includes("\\")) return text
@@ -75,10 +75,10 @@ const unescapeField = (text: string): string => {
 }
 
 const REQUEST = /^([A-Z]+) (\S.*?)(?: HTTP\/\d(?:\.\d)?)?$/
-/** Requests through a proxy carry the whole URL; the page is its path. */
+/** Requests through a proxy contain the whole URL; the page is its path. */
 const ORIGIN = /^https?:\/\/[^/?#]*/i
 
-/** Reads a line of the combined format, or `null` when it is malformed. */
+/** Parses a line of the combined format; `null` if it is malformed. */
 export const parseAccessLine = (line: string): AccessLine | null => {
   const fields = COMBINED.exec(line)
   if (fields === null) return null

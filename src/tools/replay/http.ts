@@ -1,16 +1,16 @@
-/** A small HTTP client for senders: POST with keep-alive, answers read whole. */
+/** A small HTTP client for senders: POST with keep-alive, responses read completely. */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http"
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https"
 
 export interface Answer {
   readonly status: number
-  /** Seconds after which the server would take more, when it named them. */
+  /** Seconds until the server accepts more, if it said so. */
   readonly retryAfter: number | null
   readonly body: string
 }
 
 export interface Poster {
-  /** Sends a body. Rejects when the connection fails or is silent for too long: then it is unknown whether it was taken. */
+  /** Sends a body. Rejects if the connection fails or stays silent: then it is unknown whether the body was accepted. */
   readonly post: (
     path: string,
     contentType: string,
@@ -22,7 +22,7 @@ export interface Poster {
 
 export interface PosterOptions {
   readonly url: URL
-  /** Connections at most; further posts wait for a free one. */
+  /** The most connections; further posts wait for a free one. */
   readonly connections: number
   readonly writeKey: string | null
   /** Milliseconds without a byte after which a post fails. */
@@ -30,8 +30,8 @@ export interface PosterOptions {
 }
 
 /**
- * `Retry-After` in seconds: a number, or a date (RFC 9110, 10.2.3). An answer without one may still say that the sender's
- * budget is used up, and until when.
+ * `Retry-After` in seconds, given as a number or a date (RFC 9110, 10.2.3). A response without it may still say that the
+ * sender's budget is used up, and until when.
  */
 const retryAfterOf = (headers: IncomingMessage["headers"]): number | null => {
   const after = headers["retry-after"]

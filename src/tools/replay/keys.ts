@@ -16,8 +16,8 @@ const orNull = <A>(read: () => A): A | null => {
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
 /**
- * The write key to send: the given one, else `WRITE_KEY`, else the one that a server on this machine keeps in its data
- * directory. That file is not read for another machine's server.
+ * The write key to send: the given one, or `WRITE_KEY`, or the one that a server on this machine keeps in its data
+ * directory. That file is not read for a server on another machine.
  */
 export const findWriteKey = (
   given: string | undefined,
@@ -33,8 +33,8 @@ export const findWriteKey = (
 const VISITOR_KEY_BYTES = 32
 
 /**
- * The key under which address and agent become a visitor id. It stays in the data directory, so that a visitor is the
- * same in every log that is replayed from here, and nobody else can try all addresses. Where it cannot be kept it is
+ * The key under which address and user agent become a visitor id. It is kept in the data directory, so that a visitor is
+ * the same in every log replayed from here, and nobody else can try out all addresses. If it cannot be kept, it is
  * forgotten after the run (`kept` is false).
  */
 export const visitorKey = (

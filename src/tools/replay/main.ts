@@ -1,4 +1,4 @@
-/** The command that feeds a web server's access log through the public API: `npm run replay -- access.log`. */
+/** The command that replays a web server's access log through the public API: `npm run replay -- access.log`. */
 
 import { accessSync, constants, statSync } from "node:fs"
 import { resolve } from "node:path"
@@ -29,7 +29,7 @@ address and agent, under a key kept in DATA_DIR/replay-key.
 
 Exit code: 0 when all that was to be sent was accepted, 1 when not, 2 for a wrong use.`
 
-/** How long one post is tried again, milliseconds: longer than a restart and than a minute's rate limit take. */
+/** How long a post is retried, milliseconds: longer than a restart, and than a rate limit of a minute. */
 const PATIENCE = 150_000
 /** Milliseconds after which a silent connection counts as failed. */
 const TIMEOUT = 30_000
@@ -73,7 +73,7 @@ const checkFile = (path: string): void => {
   } catch {
     throw new UsageError(`${path} cannot be read.`)
   }
-  // The file is read twice, which a pipe does not survive.
+  // The file is read twice, which does not work with a pipe.
   if (!statSync(path).isFile()) throw new UsageError(`${path} is not a file.`)
 }
 

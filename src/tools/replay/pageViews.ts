@@ -1,11 +1,11 @@
-/** Which lines of an access log are page views, and the event that each becomes. Pure: the clock and the key are given. */
+/** Finds the page views in an access log and turns each into an event. Pure: clock and key are passed in. */
 import { createHash } from "node:crypto"
 import { MAX_AGE_MS, MAX_AGE_TEXT, MAX_URL_LENGTH } from "../../domain/limits.ts"
 import { MINUTE_MS } from "../../domain/time.ts"
 import { deriveVisitorId } from "../../domain/visitor.ts"
 import { type AccessLine, parseAccessLine } from "./accessLog.ts"
 
-/** Why a line is no event, in the words of the summary. */
+/** Why a line is not an event, in the words of the summary. */
 export const SKIP_REASONS = {
   malformed: "not in the combined log format",
   method: "not a GET",
@@ -16,7 +16,7 @@ export const SKIP_REASONS = {
 
 export type SkipReason = keyof typeof SKIP_REASONS
 
-/** The body of an event, as `POST /events` takes it. */
+/** The body of an event, as `POST /events` accepts it. */
 export interface PageViewEvent {
   readonly event_type: "page_view"
   readonly id: string
@@ -27,19 +27,19 @@ export interface PageViewEvent {
   readonly referrer?: string
 }
 
-/** What a browser loads beside a page, and what machines fetch. */
+/** What a browser loads along with a page, and what machines fetch. */
 const ASSET_EXTENSIONS = new Set("js css png jpg jpeg gif svg ico woff woff2 ttf map xml txt json".split(" "))
 
 /**
- * Slack before the age limit: an event is looked at again when it arrives, after waiting for retries and by a clock that
- * may differ a little.
+ * Margin before the age limit: an event's age is checked again when it arrives, after waiting for retries, by a clock
+ * that may differ a little.
  */
 const AGE_MARGIN_MS = MINUTE_MS
 
-/** How many page views one generation of {@link Occurrences} remembers. */
+/** The number of page views that one generation of {@link Occurrences} remembers. */
 const GENERATION = 500_000
 
-/** The extension of a target's path, lower case, without its dot; empty when there is none. */
+/** The extension of a target's path in lower case, without the dot; empty if there is none. */
 const extensionOf = (target: string): string => {
   const end = target.search(/[?#]/)
   const path = end < 0 ? target : target.slice(0, end)
@@ -54,7 +54,7 @@ const skipReasonOf = (line: AccessLine): SkipReason | null => {
   return ASSET_EXTENSIONS.has(extensionOf(line.target)) ? "asset" : null
 }
 
-/** A UUID of version 8 (RFC 9562) from the first 128 bits of a SHA-256, in hexadecimal. */
+/** A version 8 UUID (RFC 9562) from the first 128 bits of a hexadecimal SHA-256. */
 const uuidOf = (hex: string): string => {
   const variant = "89ab"[Number.parseInt(hex.charAt(16), 16) & 3]
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
@@ -63,14 +63,14 @@ const uuidOf = (hex: string): string => {
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
 
 /**
- * Counts identical lines. They carry the same second, so they lie close together, and memory is bounded by forgetting
- * lines that lie {@link GENERATION} page views back or more.
+ * Counts identical lines. They have the same second, so they are close together, and memory is bounded by forgetting
+ * lines that are {@link GENERATION} or more page views back.
  */
 class Occurrences {
   #recent = new Map<string, number>()
   #earlier: ReadonlyMap<string, number> = new Map()
 
-  /** How many identical lines there are up to this one. */
+  /** The number of identical lines up to and including this one. */
   next(line: string): number {
     const key = sha256(line).slice(0, 32)
     const count = (this.#recent.get(key) ?? this.#earlier.get(key) ?? 0) + 1
@@ -94,8 +94,8 @@ export class PageViews {
 
   /**
    * @param shift milliseconds added to every line's time.
-   * @param visitorKey secret under which address and agent are hashed: without it a list of all addresses would undo the hash.
-   * @param clock unix milliseconds; asked for every page view, since a slow replay lets lines grow old.
+   * @param visitorKey secret under which address and agent are hashed; without it, trying all addresses undoes the hash.
+   * @param clock unix milliseconds; read for every page view, because lines age during a slow replay.
    */
   constructor(shift: number, visitorKey: Buffer, clock: () => number) {
     this.#shift = shift
@@ -104,8 +104,8 @@ export class PageViews {
   }
 
   /**
-   * The event of a line, or why it is none. The id is derived from the line and its number among identical ones, so that a
-   * log replayed twice counts once, and two identical lines count as two.
+   * The event of a line, or why there is none. The id is derived from the line and its number among identical lines, so
+   * that a log replayed twice counts once, and two identical lines count as two.
    */
   read(line: string): PageViewEvent | SkipReason {
     const parsed = parseAccessLine(line)
@@ -125,7 +125,7 @@ export class PageViews {
   }
 }
 
-/** The latest time of any well-formed line (servers log requests as they end, so the last line need not be the latest). */
+/** The latest time of any well-formed line. Servers log requests as they end, so the last line need not be the latest. */
 export const latestTime = async (chunks: AsyncIterable<ReadonlyArray<string>>): Promise<number | null> => {
   let latest: number | null = null
   for await (const lines of chunks) {

@@ -1,4 +1,4 @@
-/** Sends events through the public API in batches, a few at a time, and keeps at it through overload and outages. */
+/** Sends events through the public API in batches, a few at a time, and keeps trying through overload and outages. */
 
 import { setTimeout as sleep } from "node:timers/promises"
 import { MAX_BATCH_BODY_BYTES, MAX_BATCH_EVENTS } from "../../domain/limits.ts"
@@ -7,11 +7,11 @@ import { isRetryable } from "../../domain/retryable.ts"
 import type { Answer, Poster } from "./http.ts"
 import type { PageViewEvent } from "./pageViews.ts"
 
-/** Posts in flight: enough to hide the latency of a disk flush, too few to crowd out visitors. */
+/** Posts in flight: enough to hide the latency of a disk flush, but too few to crowd out visitors. */
 export const IN_FLIGHT = 4
-/** At this rate and below every event is a post of its own, at its own time; above, batches go about ten times a second. */
+/** Up to this rate every event is posted on its own, at its own time; above it, batches go about ten times a second. */
 const SINGLE_EVENTS_RATE = 20
-/** First wait between attempts, milliseconds; it doubles up to the longest one. */
+/** The first wait between attempts, milliseconds; it doubles up to the longest one. */
 const FIRST_WAIT = 250
 const LONGEST_WAIT = 10_000
 
@@ -19,25 +19,25 @@ export interface SendOptions {
   readonly poster: Poster
   /** `null`: the server's default site. */
   readonly site: string | null
-  /** Events a second, or `null` for as fast as the server takes them. */
+  /** Events per second, or `null` for as fast as the server accepts them. */
   readonly rate: number | null
-  /** How long one post is tried again before the replay gives up, milliseconds. */
+  /** How long a post is retried before the replay gives up, milliseconds. */
   readonly patience: number
-  /** Told once for each kind of trouble, in a sentence. */
+  /** Called once for each kind of trouble, with a sentence. */
   readonly note: (sentence: string) => void
   /** Stops the replay between posts. */
   readonly signal: AbortSignal
 }
 
-/** What became of the events, updated as answers arrive. */
+/** What became of the events, updated as responses arrive. */
 export interface Tally {
-  /** Events that were answered for, whatever the answer. */
+  /** Events with a final response, whatever it was. */
   sent: number
   accepted: number
-  /** Posts that were made again. */
+  /** Posts that were repeated. */
   retries: number
   readonly rejected: Map<string, number>
-  /** Why the replay ended before its end, or `null`. */
+  /** Why the replay stopped early, or `null`. */
   stopped: string | null
 }
 
@@ -72,14 +72,14 @@ const describe = (answer: Answer): string => {
   return `${answer.status}${typeof error === "string" ? `: ${error}` : ""}`
 }
 
-/** Answers that the same post may not get a second time. */
+/** Statuses that may be different when the same post is repeated. */
 const isTransient = (status: number): boolean => status === 429 || (status >= 502 && status <= 504)
 
 const KEY_HINT =
   "The server limits events per address (429); waiting as it asks. A write key lifts the limit (--write-key, or " +
   "WRITE_KEY), RATE_LIMIT_PER_MINUTE=0 on the server turns it off."
 
-/** Splits events into groups whose bodies keep within the API's limit of bytes. */
+/** Splits events into groups whose bodies stay within the API's size limit. */
 const groupsOf = (events: ReadonlyArray<PageViewEvent>): ReadonlyArray<ReadonlyArray<PageViewEvent>> => {
   const groups: Array<Array<PageViewEvent>> = []
   let group: Array<PageViewEvent> = []
@@ -97,12 +97,12 @@ const groupsOf = (events: ReadonlyArray<PageViewEvent>): ReadonlyArray<ReadonlyA
   return groups
 }
 
-/** What one attempt left to be done. */
+/** What is left to do after one attempt. */
 interface Attempt {
   readonly left: ReadonlyArray<PageViewEvent>
-  /** Why, in words. */
+  /** The reason, in words. */
   readonly problem: string
-  /** Seconds, when the server named them. */
+  /** Seconds, if the server said so. */
   readonly retryAfter: number | null
 }
 
@@ -125,7 +125,7 @@ class Sender {
     return this.#tally.stopped !== null
   }
 
-  /** Posts events until they are answered for. Never rejects: what went wrong is in the tally. */
+  /** Posts events until each has a final response. Never rejects: whatever went wrong is in the tally. */
   async deliver(events: ReadonlyArray<PageViewEvent>): Promise<void> {
     const { rate } = this.#options
     const single = rate !== null && rate <= SINGLE_EVENTS_RATE
@@ -197,12 +197,12 @@ class Sender {
       this.#reject(codeOf(body), events.length)
       return DONE
     }
-    // Neither this post nor any other will fare better: a wrong key, or something else than this API at that address.
+    // No other post will fare better: the key is wrong, or something other than this API is at that address.
     this.#tally.stopped ??= `the server answered ${describe(answer)}`
     return DONE
   }
 
-  /** A batch is taken in part: some events may be refused for good, and some for now. */
+  /** A batch may be accepted in part: some events are refused for good, some only for now. */
   #settleBatch(
     answer: Answer,
     events: ReadonlyArray<PageViewEvent>,
@@ -232,15 +232,15 @@ class Sender {
   }
 }
 
-/** Events of a post at a rate (a second). */
+/** Events per post at a rate of events per second. */
 export const batchSize = (rate: number | null): number => {
   if (rate === null) return MAX_BATCH_EVENTS
   return rate <= SINGLE_EVENTS_RATE ? 1 : Math.min(MAX_BATCH_EVENTS, Math.ceil(rate / 10))
 }
 
 /**
- * Sends all events and updates the tally. Ends early, with `tally.stopped` set, when a post was refused for longer than
- * the patience, or for good.
+ * Sends all events and updates the tally. Ends early, with `tally.stopped` set, if a post is refused for good or for
+ * longer than `patience`.
  */
 export const sendEvents = async (
   events: AsyncIterable<ReadonlyArray<PageViewEvent>>,
@@ -257,7 +257,7 @@ export const sendEvents = async (
     if (options.rate !== null) {
       const early = dueAt - performance.now()
       if (early > 1) await sleep(early, undefined, { signal: options.signal }).catch(() => {})
-      // After a stall the pace is kept from now on: catching up would exceed the rate.
+      // After a stall the schedule starts over from now: catching up would exceed the rate.
       dueAt = Math.max(dueAt, performance.now() - 1000) + (batch.length / options.rate) * 1000
     }
     while (inFlight.size >= IN_FLIGHT) await Promise.race(inFlight)

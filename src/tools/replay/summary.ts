@@ -2,7 +2,7 @@
 import { type PageViewEvent, SKIP_REASONS, type SkipReason } from "./pageViews.ts"
 import type { Tally } from "./send.ts"
 
-/** How the lines of a file were read. */
+/** What the lines of a file turned out to be. */
 export interface Reading {
   lines: number
   pageViews: number
@@ -28,7 +28,7 @@ const readingRows = (reading: Reading): Array<string> => {
   return rows
 }
 
-/** What was read and what the server made of it. */
+/** What was read, and what the server made of it. */
 export const replaySummary = (reading: Reading, tally: Tally, seconds: number): string => {
   const rows = readingRows(reading)
   rows.push(row("page views", reading.pageViews), row("sent", tally.sent), row("accepted", tally.accepted))
@@ -43,7 +43,7 @@ export const replaySummary = (reading: Reading, tally: Tally, seconds: number): 
 
 const TOP_PAGES = 10
 
-/** Gathers what a replay would send. Days are UTC's. */
+/** Collects what a replay would send. Days are in UTC. */
 export class Preview {
   readonly #days = new Map<string, { views: number; readonly visitors: Set<string> }>()
   readonly #visitors = new Set<string>()
@@ -72,11 +72,11 @@ export class Preview {
   }
 }
 
-/** Milliseconds between two lines of progress: on a terminal one line is rewritten, elsewhere each stays. */
+/** Milliseconds between two lines of progress. On a terminal one line is rewritten, elsewhere every line stays. */
 const TTY_EVERY = 250
 const LOG_EVERY = 5000
 
-/** Reports progress on stderr while `work` runs; a quick replay that is not watched stays silent. */
+/** Reports progress on stderr while `work` runs; a quick replay without a terminal stays silent. */
 export const withProgress = async <A>(describe: () => string, work: () => Promise<A>): Promise<A> => {
   const tty = process.stderr.isTTY === true
   const timer = setInterval(
