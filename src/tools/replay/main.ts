@@ -15,19 +15,19 @@ import { countLine, emptyReading, Preview, replaySummary, withProgress } from ".
 const HELP = `Usage: npm run replay -- <access.log> [options]
 
 Sends the page views of a web server's access log (combined format of Apache or nginx, plain or gzip) through
-POST ${API_PATH}/events. Times are shifted so that the log's latest line is now; lines older than ${MAX_AGE_TEXT}
-after that are left out. A log replayed twice counts once. Addresses stay here: a visitor is a keyed hash of
+POST ${API_PATH}/events. Times are shifted so that the log ends now; lines that are then older than ${MAX_AGE_TEXT}
+are left out. A log replayed twice counts once. Addresses stay on this machine: a visitor is a keyed hash of
 address and agent, under a key kept in DATA_DIR/replay-key.
 
   --url <url>         the server (default http://127.0.0.1:8080)
   --site <slug>       the site that the events belong to (default: the server's first)
-  --rate <N|max>      events a second (default max)
+  --rate <N|max>      events per second (default max)
   --dry-run           send nothing; print what would be sent
-  --write-key <key>   lifts the rate limit (default: WRITE_KEY, else for a server on this machine
+  --write-key <key>   lifts the rate limit (default: WRITE_KEY, or for a server on this machine
                       DATA_DIR/write-key; DATA_DIR is .data unless set)
   --help              this text
 
-Exit code: 0 when all that was to be sent was accepted, 1 when not, 2 for a wrong use.`
+Exit code: 0 if everything to be sent was accepted, 1 if not, 2 if used incorrectly.`
 
 /** How long a post is retried, milliseconds: longer than a restart, and than a rate limit of a minute. */
 const PATIENCE = 150_000

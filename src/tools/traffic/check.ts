@@ -13,26 +13,26 @@ export interface CheckOptions {
   readonly url: URL
   readonly sites: readonly [string, ...Array<string>]
   readonly timeZone: string
-  /** How long figures may stand still before they are taken for final, milliseconds. */
+  /** How long figures may stay unchanged before they count as final, milliseconds. */
   readonly patience: number
   readonly log: (line: string) => void
 }
 
 export interface CheckResult {
   readonly figures: ReadonlyArray<Figure>
-  /** Single events that differ. */
+  /** Individual events that differ. */
   readonly examples: ReadonlyArray<string>
   readonly events: number
 }
 
 const PERIODS: ReadonlyArray<PeriodName> = ["day", "week", "month"]
-/** Milliseconds between two looks at figures that are still moving. */
+/** Milliseconds between two reads of figures that are still changing. */
 const BETWEEN = 300
 
-/** Ratios may be rounded, to these decimals at least: rates to four, percentages to one. */
+/** Ratios may be rounded, but not to fewer decimals than these: rates to four, percentages to one. */
 const ROUNDING = { conversion_rate: 0.000_051, percentage: 0.051 } as const
 
-/** What was got, with those ratios replaced by the expected ones that these are when rounded. */
+/** The received value, in which each ratio that is a rounding of the expected one is replaced by it. */
 const unrounded = (actual: Body, expected: Body | undefined): Body => {
   const result: { [key: string]: unknown } = { ...actual }
   for (const [name, tolerance] of Object.entries(ROUNDING)) {
@@ -50,7 +50,7 @@ const checkRealtime = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<
       return [expected(Date.now()), actual[name]]
     })
   return [
-    // Visitors leave one by one: all that is known of the second is its beginning and its end.
+    // Visitors expire one by one, so for the second in question only its beginning and its end are known.
     attempt(reader.site, "realtime: current_visitors", async () => {
       const { current_visitors: actual, timestamp } = await reader.object("realtime")
       const second = Number(timestamp) * 1000
@@ -120,7 +120,7 @@ const checkHeatmaps = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<
   ]
 }
 
-/** Waits until the periods' totals are as expected, or stand still for longer than the patience. */
+/** Waits until the periods' totals are as expected, or have stayed unchanged for longer than the patience. */
 const settle = async (options: CheckOptions, counts: ReadonlyMap<string, SiteCount>): Promise<void> => {
   let seen = ""
   let stillSince = Date.now()
@@ -146,7 +146,7 @@ const settle = async (options: CheckOptions, counts: ReadonlyMap<string, SiteCou
   }
 }
 
-/** Refuses a store in which a site has events already: its figures would not be this run's. */
+/** Refuses a deployment in which a site already has events, because its figures would not be those of this run. */
 export const assertFresh = async (url: URL, sites: ReadonlyArray<string>): Promise<void> => {
   for (const site of sites) {
     const rows = await new Reader(url, site).list("timeline", { limit: 1 })
@@ -174,7 +174,7 @@ export const checkFigures = async (
     const timeline = await checkTimeline(reader, own)
     figures.push(...timeline.figures)
     examples.push(...timeline.examples)
-    // Anew, for the timeline told when those events happened that did not say so.
+    // Counted again, because the timeline has told when the events without a timestamp happened.
     const count = new SiteCount(own, timeZone)
     for (const group of [checkRealtime, checkStats, checkThemes, checkLetters, checkHeatmaps, checkExports])
       figures.push(...(await Promise.all(group(reader, count))))

@@ -1,6 +1,6 @@
 /**
- * What the figures must be, counted from the journal by the words of the contract. Nothing of the project's own code is
- * used here, so that an error of its would not be repeated.
+ * Counts what the figures must be, from the journal and by the wording of the contract. None of the project's own code
+ * is used here, so that its errors are not repeated.
  */
 import { type Body, isBody, type JournalEntry } from "./traffic.ts"
 
@@ -9,18 +9,18 @@ export interface Counted {
   readonly site: string
   /** Lower case. */
   readonly id: string | null
-  /** A UUID in lower case; that of a cookieless visitor is learnt from the timeline, and until then it is its label. */
+  /** A UUID in lower case. A cookieless visitor has its label until its id is learnt from the timeline. */
   visitor: string
-  /** Address and agent stand for the visitor; `null` for visitors that named themselves. */
+  /** Stands for the address and agent of a cookieless visitor; `null` for visitors with an explicit id. */
   readonly cookieless: string | null
   readonly type: string
   readonly url: string | null
   readonly referrer: string | null
   readonly data: Body | null
-  /** When it happened, unix milliseconds: between these; the same when the event said it. */
+  /** It happened between these two, unix milliseconds; they are equal if the event had a timestamp. */
   earliest: number
   latest: number
-  /** `latest` until the timeline tells. */
+  /** `latest` until the timeline tells the time. */
   at: number
 }
 
@@ -67,7 +67,7 @@ const interpret = (entry: JournalEntry, body: Body, defaultSite: string): Counte
   }
 }
 
-/** The accepted events of a journal, each once. */
+/** The accepted events of a journal, without duplicates. */
 export const countedEvents = (
   entries: ReadonlyArray<JournalEntry>,
   defaultSite: string,
@@ -84,14 +84,14 @@ export const countedEvents = (
       if (event.id !== null) byId.set(key, event)
       continue
     }
-    // Any of the equal ones may have been the first to arrive.
+    // Any of the equal events may have arrived first.
     first.earliest = Math.min(first.earliest, event.earliest)
     first.latest = Math.max(first.latest, event.latest)
   }
   return all
 }
 
-/** The letter type of an event: `null` when it is no letter. */
+/** The letter type of an event; `null` if it is not a letter. */
 const letterOf = (event: Counted): string | null =>
   event.type === "letter_generate" ? String(event.data?.letter_type ?? "none") : null
 
@@ -102,7 +102,7 @@ const isClick = ({ type }: Counted): boolean => type === "button_click" || type 
 
 export type PeriodName = "day" | "week" | "month"
 
-/** Days of instants, by their text in a time zone. */
+/** The day of an instant, from its text in a time zone. */
 const dayFormats = new Map<string, Intl.DateTimeFormat>()
 const dayOf = (at: number, timeZone: string): string => {
   if (timeZone === "UTC") return new Date(at).toISOString().slice(0, 10)
@@ -120,7 +120,7 @@ const shiftDay = (day: string, by: number): string => {
   return date.toISOString().slice(0, 10)
 }
 
-/** Every day of the period around a day. */
+/** Every day of the period that contains a day. */
 export const daysOf = (period: PeriodName, day: string): ReadonlyArray<string> => {
   if (period === "day") return [day]
   if (period === "month") {
@@ -171,7 +171,7 @@ export class SiteCount {
     return daysOf(period, dayOf(now, this.#timeZone)).flatMap((day) => this.#days.get(day) ?? [])
   }
 
-  /** Visitors seen within five minutes before an instant. */
+  /** Visitors seen in the five minutes before an instant. */
   current(at: number): number {
     const seen = new Set<string>()
     for (const event of this.events) if (event.at > at - 5 * 60_000) seen.add(event.visitor)
@@ -222,7 +222,7 @@ export class SiteCount {
     }
   }
 
-  /** Letters of each day of a period, by type. */
+  /** Letters by type, for each day of a period. */
   lettersByDay(period: PeriodName, now: number) {
     return daysOf(period, dayOf(now, this.#timeZone)).map((date) => {
       const types = (this.#days.get(date) ?? []).map(letterOf).filter((type) => type !== null)
@@ -233,7 +233,7 @@ export class SiteCount {
     })
   }
 
-  /** Clicks by position, in the order of positions. */
+  /** Clicks by position, ordered by position. */
   heatmap(url: string | null, hours: number, now: number) {
     const points = new Map<string, { x: number; y: number; count: number }>()
     for (const event of this.events) {
@@ -248,7 +248,7 @@ export class SiteCount {
     return [...points.values()]
   }
 
-  /** The visitors of a period, by their ids. */
+  /** The visitors of a period, ordered by id. */
   visitors(period: PeriodName, now: number) {
     const visitors = new Map<
       string,

@@ -1,4 +1,4 @@
-/** Compares the downloads, in both formats, with the independent count. */
+/** Compares the downloads in both formats with the independent count. */
 import type { PeriodName, SiteCount } from "./count.ts"
 import { attempt, type Figure } from "./figure.ts"
 import type { Parameters, Reader } from "./read.ts"
@@ -6,10 +6,10 @@ import { isBody } from "./traffic.ts"
 
 const PERIODS: ReadonlyArray<PeriodName> = ["day", "week", "month"]
 
-/** Rows of texts, by column. */
+/** Rows of text, by column. */
 type Rows = ReadonlyArray<Readonly<Record<string, string>>>
 
-/** Reads CSV as RFC 4180 has it: quoted fields may hold separators, line ends and doubled quotes. */
+/** Parses CSV as defined by RFC 4180: quoted fields may contain separators, line ends and doubled quotes. */
 const parseCsv = (text: string): Rows => {
   const lines: Array<Array<string>> = []
   let fields: Array<string> = []
@@ -74,7 +74,7 @@ const lettersOf = (count: SiteCount, period: PeriodName): Expected =>
 const sortedBy = (rows: Rows, column: string): Rows =>
   [...rows].sort((a, b) => ((a[column] ?? "") < (b[column] ?? "") ? -1 : 1))
 
-/** Every kind of export, of every period, as CSV and as JSON. */
+/** Every kind of export for every period, as CSV and as JSON. */
 export const checkExports = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> => {
   const compare = (
     kind: string,

@@ -1,4 +1,4 @@
-/** One compared figure, and the table of them. */
+/** Compared figures, and the table of them. */
 import { setTimeout as sleep } from "node:timers/promises"
 import { canonical } from "./read.ts"
 
@@ -16,11 +16,11 @@ export const figure = (site: string, name: string, expected: unknown, actual: un
   return { site, name, expected: wanted, actual: got, equal: wanted === got }
 }
 
-/** Answers may be cached for a moment, and midnight may pass: a figure is asked for so often before it differs. */
+/** Attempts before a figure counts as different: responses are cached for a moment, and midnight may pass. */
 const ATTEMPTS = 8
 const BETWEEN = 300
 
-/** Compares what `ask` expects and gets until it is equal, a few times at most. A failed question is a difference, too. */
+/** Compares what `ask` expects and gets, a few times if they differ. A failed request is a difference, too. */
 export const attempt = async (
   site: string,
   name: string,
@@ -41,7 +41,7 @@ export const attempt = async (
 }
 
 const WIDTH = 34
-/** Where two long texts differ is what matters of them. */
+/** Shortens two long texts to where they differ. */
 const shorten = (text: string, other: string): string => {
   if (text.length <= WIDTH) return text
   let from = 0
@@ -51,7 +51,7 @@ const shorten = (text: string, other: string): string => {
   return `${start > 0 ? "…" : ""}${text.slice(start, start + WIDTH - 2)}…`
 }
 
-/** The figures as a table; of lists and objects only the part that differs. */
+/** The figures as a table, with only the different part of lists and objects. */
 export const table = (figures: ReadonlyArray<Figure>): string => {
   const nameWidth = Math.max(6, ...figures.map(({ name }) => name.length))
   const siteWidth = Math.max(4, ...figures.map(({ site }) => site.length))

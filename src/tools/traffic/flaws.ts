@@ -1,4 +1,4 @@
-/** Events that must be refused, one of each kind, and requests that must be refused as a whole. */
+/** Events that must be refused, one of every kind, and requests that must be refused as a whole. */
 import { MAX_AGE_MS } from "../../domain/limits.ts"
 import { DAY_MS, MINUTE_MS } from "../../domain/time.ts"
 import type { Random } from "./random.ts"
@@ -54,7 +54,7 @@ export const FLAWS: readonly [Flaw, ...Array<Flaw>] = [
   ["a string instead of an event", () => ({ body: "page_view" })],
 ]
 
-/** Lines that are no JSON; in an array they would spoil the whole body. */
+/** Lines that are not JSON; in an array they would make the whole body invalid. */
 const BROKEN_JSON = [
   '{"event_type":"page_view"',
   "{event_type:'page_view'}",
@@ -65,7 +65,7 @@ const BROKEN_JSON = [
 
 /** One event that must be refused. */
 export const flawedEvent = (random: Random, form: Shipment["form"], now: number): PlannedEvent => {
-  // A bare array is a batch, not an event, where the path does not say which; in an array of events it is refused.
+  // Where the path does not decide, a bare array is a batch and not an event. Inside an array of events it is refused.
   if (form !== "array" && random.chance(0.1)) {
     const raw = random.pick(BROKEN_JSON)
     return { body: null, raw, flaw: `broken JSON: ${JSON.stringify(raw)}` }
@@ -77,7 +77,7 @@ export const flawedEvent = (random: Random, form: Shipment["form"], now: number)
 
 const plain = (): PlannedEvent => ({ body: { event_type: "page_view" }, flaw: null })
 
-/** A request that must be refused as a whole: nothing in it counts. */
+/** A request that must be refused as a whole, so that nothing in it counts. */
 export const flawedShipment = (random: Random, sender: Sender): Shipment => {
   const json = { site: null, sender, contentType: "application/json" }
   switch (random.integer(0, 4)) {

@@ -1,4 +1,4 @@
-/** Realistic mixed traffic from a seed, as requests ready to be sent. */
+/** Generates realistic mixed traffic from a seed, as requests ready to be sent. */
 import { HOUR_MS, MINUTE_MS } from "../../domain/time.ts"
 import { flawedEvent, flawedShipment } from "./flaws.ts"
 import { happening } from "./happenings.ts"
@@ -8,28 +8,28 @@ import { advance, makeVisitor, type Session, startSession, type Visitor } from "
 
 export interface TrafficOptions {
   readonly seed: number
-  /** Events to generate, those to be refused and repetitions included. */
+  /** Events to generate, including invalid ones and repetitions. */
   readonly events: number
   readonly sites: readonly [string, ...Array<string>]
-  /** Most events of a batch; 0 sends all events singly. */
+  /** The most events per batch; 0 sends every event on its own. */
   readonly batch: number
-  /** Gives every event an id, so that all may be sent again when no answer came. */
+  /** Gives every event an id, so that all of them can be retried if no response came. */
   readonly crashSafe: boolean
   /** Unix milliseconds. */
   readonly now: () => number
 }
 
-/** Hours of the heatmap that a check asks for: clicks keep away from where those begin. */
+/** The windows, in hours, of the heatmaps that are checked: no clicks are generated close to their start. */
 export const HEATMAP_HOURS = [1, 24, 72, 168] as const
 
-/** Sessions that run at the same time. */
+/** Concurrent sessions. */
 const SESSIONS = 200
-/** Sent events kept for later repetitions. */
+/** Events kept to be repeated later. */
 const REPEATABLE = 5000
-/** A visitor has about so many events. */
+/** Average events per visitor. */
 const EVENTS_PER_VISITOR = 12
 
-/** Whether a click at `at` would come in or fall out of a heatmap's hours during a run and its check. */
+/** Whether a click at `at` would enter or leave a heatmap's window during a run and its check. */
 const nearHeatmapEdge = (at: number, now: number): boolean =>
   HEATMAP_HOURS.some((hours) => Math.abs(at - (now - hours * HOUR_MS)) < 30 * MINUTE_MS)
 
@@ -93,7 +93,7 @@ class TrafficGenerator {
     const site = random.chance(0.5) ? first.visitor.site : null
     while (events.length < size) {
       if (random.chance(0.03)) events.push(flawedEvent(random, form, now()))
-      // A request has one sender: events of visitors known by header, cookie or agent travel with their own kind.
+      // A request has one sender, so events of visitors known by header, cookie or agent only go with their own kind.
       else if (events.length === 0) events.push(this.#forSite(first, site))
       else {
         const made = first.visitor.bodyId === null ? this.#make(first.visitor) : this.#nextKnownByBody()
@@ -110,7 +110,7 @@ class TrafficGenerator {
     return random.pick(["application/json", "application/json; charset=utf-8", "text/plain;charset=UTF-8"])
   }
 
-  /** Says the site in the body unless the request's query, or the default, says the same. */
+  /** Names the site in the body, unless the request's query or the default already does. */
   #forSite({ visitor, event }: Made, site: string | null): PlannedEvent {
     if (visitor.site === (site ?? this.#options.sites[0]) && this.#random.chance(0.7)) return event
     const body = typeof event.body === "object" ? { ...event.body, site: visitor.site } : event.body
@@ -118,7 +118,7 @@ class TrafficGenerator {
   }
 
   #anyVisitor(): Visitor {
-    // The square makes some visitors frequent.
+    // Squaring makes some visitors frequent.
     const index = Math.floor(this.#random.next() ** 2 * this.#visitors.length)
     return this.#visitors[index] ?? makeVisitor(this.#random, this.#options.sites, index)
   }
@@ -130,11 +130,11 @@ class TrafficGenerator {
     }
   }
 
-  /** The next event of any running session, or the repetition of one that was sent. */
+  /** The next event of any running session, or a repetition of an earlier one. */
   #next(): Made {
     const random = this.#random
     if (this.#sent.length > 0 && random.chance(0.05)) {
-      // The latest one, most likely still on its way, or any earlier one.
+      // Either the latest event, which is most likely still in flight, or any earlier one.
       const index = random.chance(0.4) ? this.#sent.length - 1 : random.integer(0, this.#sent.length - 1)
       const made = this.#sent[index]
       if (made !== undefined) return random.chance(0.2) ? shoutId(made) : made
@@ -151,7 +151,7 @@ class TrafficGenerator {
       session = startSession(random, this.#anyVisitor(), now())
       this.#sessions[index] = session
     }
-    // A cookieless visitor's derived id is learnt from the ids of its events.
+    // Needed to learn a cookieless visitor's derived id: its events are recognised by their ids.
     const event = this.#event(session, crashSafe || session.visitor.cookieless || !random.chance(0.15))
     advance(random, session, session.visitor.site)
     const made = { visitor: session.visitor, event }
@@ -168,7 +168,7 @@ class TrafficGenerator {
     let what = happening(random)
     if (session.at !== null && nearHeatmapEdge(session.at, now) && what.event_type.endsWith("_click"))
       what = { event_type: "page_view" }
-    // Present events of visitors with an id may say when they happened, too; a few clocks are ahead.
+    // Current events of visitors with an id may have a timestamp, too; a few clocks are ahead.
     const ahead = what.event_type.endsWith("_click")
       ? 0
       : random.weighted([
@@ -185,14 +185,14 @@ class TrafficGenerator {
       ...(withId ? { id: random.uuid() } : {}),
       timestamp: at === null ? undefined : timestampText(random, at),
       visitor_id: session.visitor.bodyId ?? undefined,
-      // Unknown fields are none of the server's business.
+      // Unknown fields must be ignored.
       ...(random.chance(0.02) ? { screen: "1920x1080", v: 2 } : {}),
     }
     return { body, flaw: null }
   }
 }
 
-/** The same event, its id in upper case: UUIDs are the same in any case (RFC 9562). */
+/** The same event with its id in upper case: UUIDs are case-insensitive (RFC 9562). */
 const shoutId = ({ visitor, event }: Made): Made => {
   if (typeof event.body !== "object" || event.body === null || !("id" in event.body))
     return { visitor, event }
@@ -200,6 +200,6 @@ const shoutId = ({ visitor, event }: Made): Made => {
   return { visitor, event: { ...event, body: { ...event.body, id: String(id).toUpperCase() } } }
 }
 
-/** The requests of a run, made while they are asked for. */
+/** The requests of a run, generated on demand. */
 export const generateTraffic = (options: TrafficOptions): Iterable<Shipment> =>
   new TrafficGenerator(options).shipments()

@@ -1,4 +1,4 @@
-/** What visitors do: an event's type, under any of its names, with its data. */
+/** What visitors do: event types, under any of their names, with data. */
 import type { Random } from "./random.ts"
 import type { Body } from "./traffic.ts"
 
@@ -7,7 +7,7 @@ export interface Happening {
   readonly event_data?: Body
 }
 
-/** More than the 20 that may be listed, with equal counts among the rare ones. */
+/** More themes than the 20 that can be listed, with equal counts among the rare ones. */
 const THEMES = [
   "backend",
   "frontend",
@@ -28,7 +28,7 @@ const CUSTOM_TYPES = [
 ] as const
 
 const theme = (random: Random): Body => {
-  // The square makes the first themes popular.
+  // Squaring makes the first themes popular.
   const name = THEMES[Math.floor(random.next() ** 2 * THEMES.length)]
   return random.chance(0.03)
     ? random.pick<Body>([{}, { theme: 5 }, { theme: "" }, { theme: null }])
@@ -67,7 +67,7 @@ const click = (random: Random): Body => {
     : { ...position, label: "cta" }
 }
 
-/** 8,192 bytes of JSON, the most that is allowed: `{"t":""}` takes 8 of them. */
+/** 8,192 bytes of JSON, the maximum, of which `{"t":""}` takes 8. */
 const LARGEST_DATA: Body = { t: "é".repeat((8192 - 8) / 2) }
 
 const custom = (random: Random): Happening => {

@@ -1,8 +1,8 @@
-/** The record of what was sent and what became of it, in memory and, if wanted, in a file of NDJSON. */
+/** Records what was sent and what became of it, in memory and, if asked to, in an NDJSON file. */
 import { appendFileSync, writeFileSync } from "node:fs"
 import type { JournalEntry } from "./traffic.ts"
 
-/** Entries written at once. */
+/** Entries per write. */
 const CHUNK = 500
 
 export class Journal {
@@ -22,7 +22,7 @@ export class Journal {
     if (this.#waiting.length >= CHUNK) this.flush()
   }
 
-  /** Writes what is not in the file yet. */
+  /** Writes whatever is not in the file yet. */
   flush(): void {
     if (this.#path === null || this.#waiting.length === 0) return
     appendFileSync(this.#path, `${this.#waiting.join("\n")}\n`)
@@ -33,7 +33,7 @@ export class Journal {
     return this.entries.reduce((sum, entry) => sum + (entry.outcome === outcome ? 1 : 0), 0)
   }
 
-  /** Rejections by their code. */
+  /** The number of rejections, by code. */
   rejections(): ReadonlyMap<string, number> {
     const codes = new Map<string, number>()
     for (const { outcome, code } of this.entries)

@@ -1,4 +1,4 @@
-/** The proof that figures are exact: `npm run traffic` sends mixed traffic and compares every endpoint with its own count. */
+/** Proves that figures are exact: `npm run traffic` sends mixed traffic and checks every endpoint by its own count. */
 import { readArguments, UsageError, wholeNumber } from "../../config/arguments.ts"
 import { assertFresh, checkFigures } from "./check.ts"
 import { table } from "./figure.ts"
@@ -10,24 +10,24 @@ import { checkRows, checkStreams } from "./stores.ts"
 const HELP = `Usage: npm run traffic -- [options]
 
 Sends realistic mixed traffic from a seed (every event type and alias, retries, late events, batches, events that must
-be refused), counts by itself what was accepted, and compares that with every endpoint. Needs fresh stores.
+be refused), does its own count of what was accepted, and compares that with every endpoint. Needs fresh stores.
 
   --url <url>           the server (default http://127.0.0.1:8080)
   --events <N>          events to send (default 300000)
   --seed <N>            the same seed gives the same visitors and events (default: drawn, and printed)
-  --sites <slugs>       the server's SITES, its default one first (default main)
+  --sites <slugs>       the server's SITES, default first (default main)
   --time-zone <zone>    the server's TIME_ZONE (default UTC)
   --write-key <key>     lifts the rate limit (default: WRITE_KEY)
   --concurrency <N>     connections (default 64)
-  --batch <N>           most events of a batch; 0 sends all singly (default 100)
-  --journal <file>      keeps what was sent and what became of it, as NDJSON
-  --crash-safe          every event has an id and is sent again until it is acknowledged, for up to 60 s: the server may
-                        be killed and started again meanwhile
-  --redis-url <url>     also checks that no event waits and none was given up
-  --database-url <url>  also counts the rows
+  --batch <N>           most events per batch; 0 sends each on its own (default 100)
+  --journal <file>      record what was sent and what became of it, as NDJSON
+  --crash-safe          give every event an id and retry it until it is acknowledged, for up to 60 s: the server may be
+                        killed and restarted meanwhile
+  --redis-url <url>     also check that no event is waiting or dead-lettered
+  --database-url <url>  also count the rows
   --help                this text
 
-Exit code: 0 when all figures are equal, 1 when any differs, 2 for a wrong use.`
+Exit code: 0 if all figures are equal, 1 if any differs, 2 if used incorrectly.`
 
 const PATIENCE = 60_000
 const STANDSTILL = 20_000

@@ -1,4 +1,4 @@
-/** A seeded source of chance: the same seed gives the same traffic. */
+/** A seeded random number generator: the same seed gives the same traffic. */
 
 export class Random {
   #state: number
@@ -7,7 +7,7 @@ export class Random {
     this.#state = seed >>> 0
   }
 
-  /** From 0 (included) to 1. Mulberry32 by Tommy Ettinger (public domain). */
+  /** A number from 0 (inclusive) to 1 (exclusive). Mulberry32 by Tommy Ettinger (public domain). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0
     let t = this.#state
@@ -16,7 +16,7 @@ export class Random {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
   }
 
-  /** A whole number from `min` to `max`, both included. */
+  /** A whole number from `min` to `max`, both inclusive. */
   integer(min: number, max: number): number {
     return min + Math.floor(this.next() * (max - min + 1))
   }
@@ -29,7 +29,7 @@ export class Random {
     return values[Math.floor(this.next() * values.length)] ?? values[0]
   }
 
-  /** A value by weight. */
+  /** A value, chosen by weight. */
   weighted<const A>(choices: readonly [readonly [A, number], ...Array<readonly [A, number]>]): A {
     let at = this.next() * choices.reduce((sum, [, weight]) => sum + weight, 0)
     for (const [value, weight] of choices) {
@@ -39,7 +39,7 @@ export class Random {
     return choices[0][0]
   }
 
-  /** A UUID of version 4. */
+  /** A version 4 UUID. */
   uuid(): string {
     const word = () => Math.floor(this.next() * 2 ** 32)
     const hex = [word(), word(), word(), word()].map((each) => each.toString(16).padStart(8, "0")).join("")

@@ -1,16 +1,16 @@
-/** Reads figures as a dashboard does, over HTTP, and trusts no shape. */
+/** Reads figures over HTTP, as a dashboard does, and assumes nothing about their shape. */
 
 import { setTimeout as sleep } from "node:timers/promises"
 import { API_PATH } from "../../domain/paths.ts"
 import { type Body, isBody } from "./traffic.ts"
 
-/** Reads are tried again for this long, milliseconds: the server may be restarting. */
+/** How long reads are retried, milliseconds: the server may be restarting. */
 const PATIENCE = 30_000
 const BETWEEN = 250
 
 export type Parameters = Readonly<Record<string, string | number | null>>
 
-/** Asks one server for one site's figures. */
+/** Reads one site's figures from one server. */
 export class Reader {
   readonly #url: URL
   readonly site: string
@@ -20,7 +20,7 @@ export class Reader {
     this.site = site
   }
 
-  /** The body of an answer as text. Fails when it is not 200. */
+  /** The body of a response as text. Fails unless its status is 200. */
   async text(path: string, parameters: Parameters = {}): Promise<string> {
     const url = new URL(`${API_PATH}/${path}`, this.#url)
     for (const [name, value] of Object.entries({ ...parameters, site: this.site }))
@@ -43,21 +43,21 @@ export class Reader {
     }
   }
 
-  /** The whole answer of an endpoint. */
+  /** The whole response of an endpoint. */
   async answer(path: string, parameters: Parameters = {}): Promise<Body> {
     const value: unknown = JSON.parse(await this.text(path, parameters))
     if (!isBody(value) || value.success !== true) throw new Error(`${path} did not answer success`)
     return value
   }
 
-  /** `data` of an endpoint that answers an object. */
+  /** The `data` of an endpoint that returns an object. */
   async object(path: string, parameters: Parameters = {}): Promise<Body> {
     const { data } = await this.answer(path, parameters)
     if (!isBody(data)) throw new Error(`${path} did not answer an object`)
     return data
   }
 
-  /** `data` of an endpoint that answers a list of objects. */
+  /** The `data` of an endpoint that returns a list of objects. */
   async list(path: string, parameters: Parameters = {}): Promise<ReadonlyArray<Body>> {
     const { data } = await this.answer(path, parameters)
     if (!Array.isArray(data)) throw new Error(`${path} did not answer a list`)
@@ -65,7 +65,7 @@ export class Reader {
   }
 }
 
-/** A value as text that is equal for equal JSON: keys in order, numbers as they are. */
+/** A value as text that is the same for equal JSON: keys are sorted, numbers are unchanged. */
 export const canonical = (value: unknown): string =>
   JSON.stringify(value, (_, each: unknown) =>
     isBody(each) ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1))) : each,

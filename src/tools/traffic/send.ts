@@ -1,4 +1,4 @@
-/** Sends traffic at speed and keeps at it, with the same ids, until every event has an answer. */
+/** Sends traffic at full speed and keeps retrying, with the same ids, until every event has an answer. */
 
 import { setTimeout as sleep } from "node:timers/promises"
 import { API_PATH } from "../../domain/paths.ts"
@@ -11,15 +11,15 @@ export interface SendOptions {
   readonly url: URL
   readonly concurrency: number
   readonly writeKey: string | null
-  /** For how long a request is tried again, milliseconds: a killed server is back by then. */
+  /** How long a request is retried, milliseconds: long enough for a killed server to be back. */
   readonly patience: number
 }
 
 export interface SendReport {
   requests: number
-  /** Requests that were made again, after 503 or a failed connection. */
+  /** Requests that were repeated after a 503 or a failed connection. */
   retries: number
-  /** Answers that break the contract, in sentences; the first hundred. */
+  /** The first hundred answers that break the contract, one sentence each. */
   readonly problems: Array<string>
 }
 
@@ -46,7 +46,7 @@ const headersOf = ({ sender }: Shipment): Record<string, string> => ({
   ...(sender.cookie === null ? {} : { cookie: `theme=dark; maicivy_session=${sender.cookie}; lang=fr` }),
 })
 
-/** Whether an event may be sent again when its outcome is unknown: it counts once, or never. */
+/** Whether an event can be retried when its outcome is unknown: it then counts once, or never. */
 const isRepeatable = ({ body, flaw }: PlannedEvent): boolean =>
   flaw !== null || (isBody(body) && typeof body.id === "string")
 
@@ -88,7 +88,7 @@ class Courier {
         const why = typeof answer === "string" ? answer : `${answer.status} ${answer.body.slice(0, 200)}`
         throw new Error(`Gave up after ${this.#patience / 1000} s: ${why}`)
       }
-      // An append whose confirmation was late answers 503, too, so that an event may be durable all the same.
+      // An append that was confirmed too late is also answered with 503, so the event may be durable all the same.
       for (const event of left)
         if (!isRepeatable(event)) this.#record(shipment, event, "unknown", null, sentAt)
       events = left.filter(isRepeatable)
@@ -109,7 +109,7 @@ class Courier {
     }
   }
 
-  /** Records what was answered; gives the events that are to be sent again. */
+  /** Records the answers. Returns the events that have to be sent again. */
   #settle(
     shipment: Shipment,
     events: ReadonlyArray<PlannedEvent>,
@@ -186,8 +186,8 @@ class Courier {
 }
 
 /**
- * Sends all shipments over keep-alive connections, one request at a time on each, and journals every event.
- * Fails when the server does not answer for longer than the patience.
+ * Sends all shipments over keep-alive connections, one request at a time on each, and records every event in the
+ * journal. Fails if the server does not answer for longer than `patience`.
  */
 export const sendTraffic = async (
   shipments: Iterable<Shipment>,

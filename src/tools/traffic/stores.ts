@@ -1,9 +1,9 @@
-/** Looks behind the API: rows in Postgres, and what is left in Redis' streams. */
+/** Checks behind the API: the rows in Postgres, and what is left in Redis' streams. */
 import { Redis } from "ioredis"
 import pg from "pg"
 import { type Figure, figure } from "./figure.ts"
 
-/** Every accepted event is one row, and there is no other. */
+/** Every accepted event must be one row, and there must be no others. */
 export const checkRows = async (databaseUrl: string, events: number): Promise<ReadonlyArray<Figure>> => {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
@@ -21,7 +21,7 @@ export const checkRows = async (databaseUrl: string, events: number): Promise<Re
   }
 }
 
-/** Nothing waits, and nothing was given up, in the streams under a key prefix (by default any). */
+/** No event may be waiting or dead in the streams under a key prefix (by default any prefix). */
 export const checkStreams = async (redisUrl: string, prefix = "*"): Promise<ReadonlyArray<Figure>> => {
   const redis = new Redis(redisUrl)
   try {

@@ -1,4 +1,4 @@
-/** Compares every row of the timeline with the events that were accepted, and learns from it when those happened. */
+/** Compares every row of the timeline with the accepted events, and learns from it when they happened. */
 import type { Counted } from "./count.ts"
 import { type Figure, figure } from "./figure.ts"
 import { canonical, type Reader } from "./read.ts"
@@ -16,7 +16,7 @@ interface Row {
 }
 
 const PAGE = 100
-/** Clocks of the sender and the server may be read a moment apart, milliseconds. */
+/** Milliseconds that may pass between reading the sender's and the server's clock. */
 const SLACK = 50
 
 const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null)
@@ -47,7 +47,7 @@ export const walkTimeline = async (reader: Reader): Promise<ReadonlyArray<Row>> 
   return rows
 }
 
-/** All but id, visitor and time. */
+/** Everything except id, visitor and time. */
 const contentOf = (event: Pick<Row, "type" | "url" | "referrer" | "data">): string =>
   `${event.type}\n${event.url}\n${event.referrer}\n${event.data}`
 
@@ -56,7 +56,7 @@ const matchesTime = (event: Counted, at: number): boolean =>
     ? at === event.at
     : at >= event.earliest - SLACK && at <= event.latest + SLACK
 
-/** Finds each row's event: by id where it has one, else by what it says and when. */
+/** Finds the event of each row: by id if it has one, otherwise by content and time. */
 class Matcher {
   readonly #byId = new Map<string, Counted>()
   readonly #others = new Map<string, Array<Counted>>()
@@ -79,7 +79,7 @@ class Matcher {
       if (others === undefined) this.#others.set(key, [event])
       else others.push(event)
     }
-    // Of those whose time fits, the one that must be over first is taken first.
+    // Of the events whose time fits, take the one with the earliest deadline.
     for (const others of this.#others.values()) others.sort((a, b) => b.latest - a.latest)
   }
 
@@ -117,7 +117,7 @@ class Matcher {
     event.at = row.at
   }
 
-  /** A cookieless visitor has one id a day, which is nobody else's. */
+  /** A cookieless visitor has one id per day, which nobody else has. */
   #learn(event: Counted, label: string, row: Row): void {
     const known = this.#labels.get(row.visitor)
     if (this.#known.has(row.visitor) || (known !== undefined && known !== label))
@@ -125,7 +125,7 @@ class Matcher {
     this.#labels.set(row.visitor, label)
     const ids = this.#cookieless.get(label) ?? new Set()
     this.#cookieless.set(label, ids.add(row.visitor))
-    // Two, when midnight passed during the run.
+    // Two if midnight passed during the run.
     if (ids.size > 2) this.#blame(`the cookieless visitor ${label} has ${ids.size} ids`)
     event.visitor = row.visitor
   }
@@ -134,13 +134,13 @@ class Matcher {
     this.wrong.push(sentence)
   }
 
-  /** Events that no row showed. */
+  /** Events without a row. */
   missing(): ReadonlyArray<Counted> {
     return [...this.#byId.values(), ...[...this.#others.values()].flat()]
   }
 }
 
-/** Compares a site's timeline with its events, sets the events' times and cookieless visitors from it. */
+/** Compares a site's timeline with its events, and completes their times and cookieless visitors from it. */
 export const checkTimeline = async (
   reader: Reader,
   events: ReadonlyArray<Counted>,

@@ -1,11 +1,11 @@
-/** The words that generator, sender, journal and checker share. */
+/** The types that generator, sender, journal and checker share. */
 
 export type Body = { readonly [key: string]: unknown }
 
-/** What a request says of its visitor and page beside the bodies. */
+/** What a request says about its visitor and page outside of its body. */
 export interface Sender {
   readonly userAgent: string
-  /** `Referer`, which stands in for a missing `referrer`. */
+  /** `Referer`, which is used in place of a missing `referrer`. */
   readonly referer: string | null
   /** `X-Visitor-Id`. */
   readonly visitorHeader: string | null
@@ -13,13 +13,13 @@ export interface Sender {
   readonly cookie: string | null
 }
 
-/** One event to be sent. */
+/** One event to send. */
 export interface PlannedEvent {
-  /** What is serialised; not always an object, since senders send anything. */
+  /** What is serialised. Not always an object, because senders send anything. */
   readonly body: unknown
-  /** Sent instead of `body`, when it is no JSON at all. */
+  /** Sent instead of `body` if it is not JSON at all. */
   readonly raw?: string
-  /** Why it must be refused, or `null` when it must be accepted. */
+  /** Why it must be refused; `null` if it must be accepted. */
   readonly flaw: string | null
 }
 
@@ -31,15 +31,15 @@ export interface Shipment {
   readonly site: string | null
   readonly sender: Sender
   readonly events: ReadonlyArray<PlannedEvent>
-  /** Statuses of a request that must be refused as a whole; its events are of no account. */
+  /** The allowed statuses of a request that must be refused as a whole; its events do not count. */
   readonly refusedWith?: ReadonlyArray<number>
 }
 
 /** What became of one sent event. */
 export interface JournalEntry {
-  /** `unknown`: no answer came, and without an id it could not be sent again. */
+  /** `unknown`: there was no answer, and without an id the event could not be retried. */
   readonly outcome: "accepted" | "rejected" | "unknown"
-  /** The rejection's code. */
+  /** The code of the rejection. */
   readonly code: string | null
   readonly event: PlannedEvent
   readonly site: string | null

@@ -1,22 +1,22 @@
-/** Who visits: made-up visitors, their sessions, and what happens on a page. */
+/** Generates visitors, their sessions, and what happens on a page. */
 import { MAX_AGE_MS } from "../../domain/limits.ts"
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../domain/time.ts"
 import type { Random } from "./random.ts"
 import type { Sender } from "./traffic.ts"
 
-/** Late events stay this far from the age limit, since a retry may arrive a minute later. */
+/** Late events stay this far from the age limit, because a retry may arrive a minute later. */
 const AGE_MARGIN = 30 * MINUTE_MS
 /**
- * Late events are older than this, and the others happen as they are sent, so that the visitors of the last five minutes
- * are known for as long as a check takes.
+ * Late events are older than this, and all others happen as they are sent, so that the visitors of the last five
+ * minutes are known throughout a check.
  */
 const LATE = 30 * MINUTE_MS
 
-/** How a visitor is known to the server: one of the four ways of the contract. */
+/** How the server identifies a visitor: one of the contract's four ways. */
 export interface Visitor {
   readonly site: string
   readonly bodyId: string | null
-  /** Known by address and agent alone. */
+  /** Identified by address and agent alone. */
   readonly cookieless: boolean
   readonly sender: Sender
 }
@@ -27,7 +27,7 @@ export interface Session {
   left: number
   page: string
   referrer: string | null
-  /** Time of the next event, or `null` when it happens as it is sent. */
+  /** Time of the next event; `null` if it happens as it is sent. */
   at: number | null
 }
 
@@ -58,7 +58,7 @@ const REFERRERS = [
   "https://mastodon.social/@someone/1",
 ] as const
 
-/** A visitor of one of the sites; the `number` tells cookieless ones apart by their agent. */
+/** A visitor of one of the sites. `number` gives each cookieless one a different agent. */
 export const makeVisitor = (
   random: Random,
   sites: readonly [string, ...Array<string>],
@@ -72,7 +72,7 @@ export const makeVisitor = (
     cookie: null,
   }
   const id = random.uuid()
-  // Not for visitors known by body: their events repeat in other requests, whose Referer would be another.
+  // Not for visitors known by body: their events are repeated in other requests, with a different Referer.
   const referer = random.chance(0.5) ? `https://example.org/from/${random.integer(1, 30)}` : null
   switch (
     random.weighted([
@@ -98,7 +98,7 @@ export const makeVisitor = (
   }
 }
 
-/** When a session begins: mostly now, else as late as it may be, or seconds around one of their midnights (UTC). */
+/** When a session begins: mostly now, otherwise at any time up to the age limit, or just before or at a UTC midnight. */
 const sessionStart = (random: Random, now: number): number | null => {
   const when = random.weighted([
     ["now", 60],
@@ -121,7 +121,7 @@ const sessionStart = (random: Random, now: number): number | null => {
   return at > oldest && at < latest - HOUR_MS ? at : random.integer(oldest, latest - HOUR_MS)
 }
 
-/** Begins a session. Cookieless visitors have only the present: their id changes with the day of the request. */
+/** Begins a session. Cookieless visitors have no late ones, because their id changes with the day of the request. */
 export const startSession = (random: Random, visitor: Visitor, now: number): Session => {
   return {
     visitor,
@@ -137,7 +137,7 @@ export const startSession = (random: Random, visitor: Visitor, now: number): Ses
   }
 }
 
-/** Moves a session on by one event. */
+/** Advances a session by one event. */
 export const advance = (random: Random, session: Session, site: string): void => {
   session.left--
   if (session.at !== null)
