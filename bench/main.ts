@@ -2,7 +2,7 @@
 import { readArguments, UsageError, wholeNumber } from "../src/config/arguments.ts"
 import { renderPage, writeResults } from "./report/results.ts"
 import { isMissed, textTable } from "./report/table.ts"
-import { type RunOptions, runScenarios } from "./run.ts"
+import { Interrupted, type RunOptions, runScenarios } from "./run.ts"
 import type { Scale } from "./scenario.ts"
 import { SCENARIOS } from "./scenarios/index.ts"
 
@@ -22,7 +22,8 @@ ${SCENARIOS.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join("\n")
 
 page renders the results of an earlier run as a page with every plot, beside them or as --out says.
 
-Exit code: 0 when everything was measured and all counts were right, whatever the figures; 1 otherwise.`
+Exit code: 0 when everything was measured and all counts were right, whatever the figures; 130 when it was interrupted;
+2 when the command line is wrong; 1 otherwise.`
 
 const OPTIONS = {
   quick: { type: "boolean", default: false },
@@ -82,6 +83,8 @@ const main = async (): Promise<number> => {
 try {
   process.exitCode = await main()
 } catch (error) {
+  // What the scenario was about to do would keep the process.
+  if (error instanceof Interrupted) process.exit(130)
   console.error(error instanceof UsageError ? error.message : error)
   process.exitCode = error instanceof UsageError ? 2 : 1
 }

@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { describeMachine, type Machine } from "./machine.ts"
 import type { Findings, Scale, Scenario } from "./scenario.ts"
 
@@ -33,24 +34,31 @@ export interface Run {
 
 const NOTHING: Findings = { figures: [], checks: [], plots: [], remarks: [] }
 
-/** What must end when the run is interrupted, the latest first. */
-type Ends = Array<() => unknown>
+/** The run was told to stop. Everything has ended, and what had been measured is thrown away. */
+export class Interrupted extends Error {}
 
-const endAll = async (ends: Ends): Promise<void> => {
+/** What one end may take, milliseconds: more than a node takes to stop, but not for ever. */
+const END_MS = 45_000
+
+/** Ends what a scenario has started, the latest first. */
+const endAll = async (ends: Array<() => unknown>): Promise<void> => {
   for (let end = ends.pop(); end !== undefined; end = ends.pop())
     try {
-      await end()
+      await Promise.race([end(), sleep(END_MS, undefined, { ref: false })])
     } catch {
       // Something else went wrong before, and is reported.
     }
 }
 
+/** Runs a scenario until it has ended, or `interrupted` rejects; ends all that it has started in either case. */
 const runOne = async (
   scenario: Scenario,
   options: RunOptions,
   scratch: string,
-  ends: Ends,
+  interrupted: Promise<never>,
 ): Promise<Outcome> => {
+  const ends: Array<() => unknown> = []
+  let over = false
   const { say } = options
   const folder = join(scratch, scenario.name)
   mkdirSync(folder)
@@ -66,47 +74,64 @@ const runOne = async (
     ...findings,
   })
   try {
-    const findings = await scenario.run({
+    const running = scenario.run({
       ...options,
       folder,
       sharedFolder: join(scratch, "shared"),
       say: (line) => say(`${since()} s  ${line}`),
-      onEnd: (end) => ends.push(end),
+      // What an ended scenario was about to start when it ended, ends at once.
+      onEnd: (end) => void (over ? end() : ends.push(end)),
     })
-    return outcome(findings, null)
+    return outcome(await Promise.race([running, interrupted]), null)
   } catch (error) {
+    if (error instanceof Interrupted) throw error
     const why = error instanceof Error ? (error.stack ?? error.message) : String(error)
     say(`${since()} s  FAILED: ${why}`)
     return outcome(NOTHING, error instanceof Error ? error.message : String(error))
   } finally {
     await endAll(ends)
+    over = true
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
-/** Runs them; a scenario that fails does not keep the others from being measured. */
+/** Rejects with {@link Interrupted} at the first SIGINT or SIGTERM; further ones change nothing, since npm sends each twice. */
+const interruption = () => {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const interrupt = () => reject(new Interrupted())
+  process.on("SIGINT", interrupt)
+  process.on("SIGTERM", interrupt)
+  // It may come while nothing runs that would notice.
+  promise.catch(() => {})
+  return {
+    interrupted: promise,
+    forget: () => {
+      process.off("SIGINT", interrupt)
+      process.off("SIGTERM", interrupt)
+    },
+  }
+}
+
+/**
+ * Runs scenarios; one that fails does not keep the others from being measured. Rejects with {@link Interrupted} when a signal
+ * has stopped the run.
+ */
 export const runScenarios = async (options: RunOptions): Promise<Run> => {
   const date = new Date().toISOString()
   const machine = await describeMachine()
   const scratch = mkdtempSync(join(tmpdir(), "analytics-bench-"))
-  const ends: Ends = []
-  const interrupted = () => {
-    void endAll(ends).then(() => {
-      rmSync(scratch, { recursive: true, force: true })
-      process.exit(130)
-    })
-  }
-  process.once("SIGINT", interrupted)
-  process.once("SIGTERM", interrupted)
+  // Ending a scenario fails what it still waits for, or nobody waits for any more: no reason to leave its stores behind.
+  const abandoned = (reason: unknown) => options.say(`given up: ${reason}`)
+  process.on("unhandledRejection", abandoned)
+  const { interrupted, forget } = interruption()
   const outcomes: Array<Outcome> = []
   try {
-    for (const scenario of options.scenarios) {
-      outcomes.push(await runOne(scenario, options, scratch, ends))
-    }
+    for (const scenario of options.scenarios)
+      outcomes.push(await runOne(scenario, options, scratch, interrupted))
   } finally {
     rmSync(scratch, { recursive: true, force: true, maxRetries: 5 })
-    process.off("SIGINT", interrupted)
-    process.off("SIGTERM", interrupted)
+    forget()
+    process.off("unhandledRejection", abandoned)
   }
   return { date, scale: options.scale, machine, outcomes }
 }

@@ -1,6 +1,6 @@
 /** Starts the baseline with stores of its own, the very ones that the product would start: same versions, same settings. */
 import { join } from "node:path"
-import { Effect, Exit, Logger, Scope } from "effect"
+import { Effect, Exit, Fiber, Logger, Scope } from "effect"
 import { Redis } from "ioredis"
 import pg from "pg"
 import { embeddedPostgres, embeddedRedis } from "../../src/embedded/index.ts"
@@ -18,14 +18,22 @@ export interface Baseline {
 }
 
 const startStores = async (context: Context) => {
-  const scope = Effect.runSync(Scope.make())
-  context.onEnd(() => Effect.runPromise(Scope.close(scope, Exit.void).pipe(Effect.provide(Logger.layer([])))))
   const dataDir = join(context.folder, "baseline")
-  const [redis, postgres] = await Effect.runPromise(
+  const scope = Scope.makeUnsafe()
+  const starting = Effect.runFork(
     Effect.all([embeddedRedis({ dataDir, fsync: "always" }), embeddedPostgres({ dataDir })], {
       concurrency: 2,
-    }).pipe(Effect.provideService(Scope.Scope, scope), Effect.provide(Logger.layer([]))),
+    }).pipe(Scope.provide(scope), Effect.provide(Logger.layer([]))),
   )
+  context.onEnd(() =>
+    Effect.runPromise(
+      Fiber.interrupt(starting).pipe(
+        Effect.andThen(Scope.close(scope, Exit.void)),
+        Effect.provide(Logger.layer([])),
+      ),
+    ),
+  )
+  const [redis, postgres] = await Effect.runPromise(Fiber.join(starting))
   return { redisUrl: redis.url, databaseUrl: postgres.url }
 }
 

@@ -4,7 +4,9 @@
  *
  * Arguments: an array of {@link LoadOptions} as JSON, the oldest first; DATA_DIR and the other settings by environment.
  */
+import { runMain } from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { BATCH_ENTRIES } from "../../src/actors/partitionActor.ts"
 import { withStores } from "../../src/commands/stores.ts"
 import { loadConfig } from "../../src/config/settings.ts"
@@ -101,19 +103,25 @@ const program = Effect.gen(function* () {
     (partition) => acquireEpoch(postgres, partition),
   )
   const waiting: Array<Array<BatchEntry>> = epochs.map(() => [])
-  const writes: Array<Promise<unknown>> = epochs.map(() => Promise.resolve())
+  const writes: Array<Fiber.Fiber<unknown, unknown>> = []
   let loaded = 0
 
-  /** Hands a partition's entries over once its batch before is written. */
-  const write = async (partition: number) => {
-    const entries = waiting[partition] ?? []
-    waiting[partition] = []
-    await writes[partition]
-    const epoch = epochs[partition]?.epoch ?? 0
-    writes[partition] = Effect.runPromise(writeBatch(postgres, { partition, epoch, entries, calendar }))
+  /** Waits until a partition's batch before is written. */
+  const written = (partition: number) => {
+    const write = writes[partition]
+    return write === undefined ? Effect.void : Fiber.join(write)
   }
 
-  const load = async ({ events, fromDaysAgo, toDaysAgo, ids }: LoadOptions) => {
+  /** Hands a partition's entries over once its batch before is written. */
+  const write = Effect.fnUntraced(function* (partition: number) {
+    const entries = waiting[partition] ?? []
+    waiting[partition] = []
+    yield* written(partition)
+    const epoch = epochs[partition]?.epoch ?? 0
+    writes[partition] = yield* Effect.forkChild(writeBatch(postgres, { partition, epoch, entries, calendar }))
+  })
+
+  for (const { events, fromDaysAgo, toDaysAgo, ids } of spans) {
     const past = new Past(ids)
     const end = Date.now() - toDaysAgo * DAY_MS
     const begin = Date.now() - fromDaysAgo * DAY_MS
@@ -123,17 +131,16 @@ const program = Effect.gen(function* () {
       const partition = partitionOf(event.visitorId, config.partitions)
       const entries = waiting[partition]
       entries?.push({ streamId: `${at}-${i}`, event })
-      if (entries?.length === BATCH_ENTRIES) await write(partition)
+      if (entries?.length === BATCH_ENTRIES) yield* write(partition)
       if (++loaded % SAY_EVERY === 0) process.send?.({ loaded })
     }
   }
-
-  yield* Effect.promise(async () => {
-    for (const span of spans) await load(span)
-    await Promise.all(epochs.map((_, partition) => write(partition)))
-    await Promise.all(writes)
-  })
+  for (const partition of epochs.keys()) {
+    yield* write(partition)
+    yield* written(partition)
+  }
+  process.disconnect?.()
 })
 
-await Effect.runPromise(Effect.scoped(program))
-process.disconnect?.()
+// A signal stops it with the stores that it has started.
+runMain(Effect.scoped(program))

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process"
 import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import type { LoadOptions } from "../load/loadStore.ts"
 import type { Context } from "../scenario.ts"
@@ -11,13 +12,15 @@ import { endStores } from "./node.ts"
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 const LOADER = fileURLToPath(new URL("../load/loadStore.ts", import.meta.url))
 
-/** Runs a process to its end; gives what it printed and the milliseconds it took. */
+/** What a process may take to stop with the stores that it has started, milliseconds. */
+const STOP_MS = 30_000
+
+/** Runs a process to its end; returns what it printed and the milliseconds it took. */
 const runToEnd = (
   context: Context,
   args: ReadonlyArray<string>,
   dataDir: string,
   onMessage: (message: unknown) => void = () => {},
-  onInterrupt: () => void = () => {},
 ): Promise<{ readonly output: string; readonly milliseconds: number }> =>
   new Promise((resolve, reject) => {
     const began = performance.now()
@@ -26,12 +29,20 @@ const runToEnd = (
       env: { PATH: process.env.PATH, HOME: process.env.HOME, LOG_LEVEL: "error", DATA_DIR: dataDir },
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     })
+    const exited = new Promise<void>((ended) => child.once("exit", () => ended()))
+    const runs = () => child.exitCode === null && child.signalCode === null
     let output = ""
     let errors = ""
-    context.onEnd(() => {
-      if (child.exitCode !== null || child.signalCode !== null) return
+    let stopped = false
+    context.onEnd(async () => {
+      if (!runs()) return
+      stopped = true
+      // It stops the stores that it has started; killed at once, it would leave them behind.
+      child.kill("SIGTERM")
+      await Promise.race([exited, sleep(STOP_MS, undefined, { ref: false })])
+      if (!runs()) return
       child.kill("SIGKILL")
-      onInterrupt()
+      endStores(dataDir)
     })
     child.stdout?.on("data", (chunk: Buffer) => {
       output += chunk.toString()
@@ -42,7 +53,7 @@ const runToEnd = (
     child.on("message", onMessage)
     child.once("error", reject)
     child.once("exit", (code) => {
-      if (code === 0) resolve({ output, milliseconds: performance.now() - began })
+      if (code === 0 && !stopped) resolve({ output, milliseconds: performance.now() - began })
       else
         reject(
           new Error(`${args.join(" ")} ended with ${code}:\n${errors.slice(-2000)}${output.slice(-500)}`),
@@ -67,9 +78,7 @@ export const loadPast = async (
       typeof message === "object" && message !== null ? Reflect.get(message, "loaded") : 0
     context.say(`${loaded} of ${events} events loaded`)
   }
-  // What it has started would outlive it, and be started by it again.
-  const onInterrupt = () => endStores(dataDir)
-  await runToEnd(context, [LOADER, JSON.stringify(spans)], dataDir, onMessage, onInterrupt)
+  await runToEnd(context, [LOADER, JSON.stringify(spans)], dataDir, onMessage)
   const seconds = (performance.now() - began) / 1000
   context.say(`${events} events loaded in ${seconds.toFixed(1)} s`)
 }

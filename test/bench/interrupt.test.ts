@@ -1,0 +1,82 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { existsSync, readdirSync } from "node:fs"
+import { join } from "node:path"
+import { expect, onTestFinished, test } from "vitest"
+import { commandLineOf, isAlive } from "../../src/embedded/process.ts"
+import { eventually } from "../support/eventually.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
+
+const ROOT = join(import.meta.dirname, "..", "..")
+
+interface Bench {
+  /** The folder in which it makes its own. */
+  readonly scratch: string
+  readonly said: () => string
+}
+
+const has = ({ scratch }: Bench, ending: string): boolean =>
+  readdirSync(scratch, { recursive: true, encoding: "utf8" }).some((path) => path.endsWith(ending))
+
+/** The command lines of processes that have to do with a folder. */
+const processesOf = (folder: string): ReadonlyArray<string> =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => commandLineOf(Number(pid)) ?? "")
+    .filter((line) => line.includes(folder))
+
+const LOADED = {
+  moment: "while stores are loaded",
+  args: ["queries", "scrape", "--events", "3000000"],
+  come: (bench: Bench) => has(bench, "stores.json"),
+}
+
+const MOMENTS = [
+  { ...LOADED, moment: "while stores start", come: (bench: Bench) => has(bench, "postgres") },
+  LOADED,
+  {
+    moment: "while a command works",
+    args: ["queries", "scrape", "--events", "20000"],
+    come: (bench: Bench) => has(bench, ".complete") && has(bench, "stores.json"),
+  },
+  {
+    moment: "while a node is under load",
+    args: ["end-to-end", "scrape", "--seconds", "60"],
+    come: ({ said }: Bench) => /bare server: \d+/.test(said()),
+  },
+]
+
+// A terminal signals every process of the run, anything else only the one that it knows.
+const CTRL_C = { how: "Ctrl-C", signal: "SIGINT", target: (pid: number) => -pid } as const
+const TERMINATE = { how: "SIGTERM", signal: "SIGTERM", target: (pid: number) => pid } as const
+
+test
+  .skipIf(!existsSync("/proc"))
+  .each([...MOMENTS.map((each) => ({ ...each, ...CTRL_C })), { ...LOADED, ...TERMINATE }])(
+  "a run that $how interrupts $moment leaves no process and no folder behind",
+  { timeout: 180_000 },
+  async ({ args, come, signal, target }) => {
+    const scratch = temporaryFolder()
+    const bench = spawn(process.execPath, ["bench/main.ts", ...args, "--smoke", "--no-results"], {
+      cwd: ROOT,
+      detached: true,
+      env: { ...process.env, TMPDIR: scratch },
+      stdio: ["ignore", "ignore", "pipe"],
+    })
+    let said = ""
+    bench.stderr.on("data", (chunk: Buffer) => {
+      said += chunk.toString()
+    })
+    const { pid } = bench
+    if (pid === undefined) throw new Error("the bench did not start")
+    onTestFinished(() => {
+      if (isAlive(pid)) process.kill(-pid, "SIGKILL")
+    })
+    const exited = once(bench, "exit")
+    await eventually(() => expect(come({ scratch, said: () => said }), said).toBe(true), { timeout: 120_000 })
+    process.kill(target(pid), signal)
+    expect(await exited, said).toEqual([130, null])
+    expect(processesOf(scratch), said).toEqual([])
+    expect(readdirSync(scratch)).toEqual([])
+  },
+)
