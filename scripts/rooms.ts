@@ -54,6 +54,11 @@ export const ROOMS: ReadonlyArray<Room> = [
   },
   { path: "actors/thread", reason: "The actors' thread, seen from both of its sides", main: "parent.ts" },
   { path: "actors", reason: "The owners of partitions, and how a batch is committed", main: "supervisor.ts" },
+  {
+    path: "maintenance",
+    reason: "What runs by the clock: retention, compaction, the append-only file",
+    main: "maintenance.ts",
+  },
   { path: "rebuild", reason: "Figures made again from Postgres", main: "partition.ts" },
   { path: "privacy", reason: "Day keys of cookieless visitors, and erasure", main: "erase.ts" },
   { path: "aggregates", reason: "The figures in Redis: adding a batch, reading them", main: "figures.ts" },

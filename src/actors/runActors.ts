@@ -1,19 +1,15 @@
-/** All that a node with the role `actors` runs: the supervisor and the retention schedule, on connections of their own. */
-import * as Cron from "effect/Cron"
+/** All that a node with the role `actors` runs: the supervisor, and maintenance, on connections of their own. */
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { uniquesOf } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
-import { scheduleCompaction } from "../events/chunks/index.ts"
-import { scheduleRetention } from "../events/retention/index.ts"
 import { makeLiveFeed } from "../live/feed.ts"
+import { scheduleMaintenance } from "../maintenance/maintenance.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreAddresses } from "../stores/addresses.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { makePostgres } from "../stores/postgres.ts"
-import { awaitReady, connectRedis, rewriteAppendOnlyFile } from "../stores/redis.ts"
+import { awaitReady, connectRedis } from "../stores/redis.ts"
 import { runSupervisor } from "./supervisor.ts"
 
 /** A batch that Postgres has not finished by then is given up and tried again. */
@@ -44,19 +40,7 @@ export const runActors = (
       },
       metrics,
     )
-    yield* scheduleRetention({
-      postgres,
-      config,
-      metrics,
-      uniquesOf: uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }),
-    })
-    yield* scheduleCompaction(postgres, metrics)
-    // Payloads that were applied and day keys that have ended leave the disk, too.
-    yield* Effect.forkScoped(
-      rewriteAppendOnlyFile(redis, metrics).pipe(
-        Effect.schedule(Schedule.cron(Cron.parseUnsafe("30 0 * * *", config.timeZone))),
-      ),
-    )
+    yield* scheduleMaintenance({ config, redis, postgres, metrics })
     return yield* runSupervisor({
       node,
       prefix: config.redisKeyPrefix,

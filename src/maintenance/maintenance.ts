@@ -1,0 +1,45 @@
+/** What a node with the role `actors` does by the clock, beside its partitions: retention, compaction, the append-only file. */
+import * as Cron from "effect/Cron"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { uniquesOf } from "../aggregates/figures.ts"
+import type { AppConfig } from "../config/settings.ts"
+import { scheduleCompaction } from "../events/chunks/index.ts"
+import { scheduleRetention } from "../events/retention/index.ts"
+import type { Metrics } from "../metrics/metrics.ts"
+import type { Postgres } from "../stores/postgres.ts"
+import { type RedisConnection, rewriteAppendOnlyFile } from "../stores/redis.ts"
+
+/** Half an hour into a day, in the deployment's time zone, when the key of the day before has expired. */
+const REWRITE_CRON = "30 0 * * *"
+
+export interface MaintenanceOptions {
+  readonly config: AppConfig
+  readonly redis: RedisConnection
+  readonly postgres: Postgres
+  readonly metrics: Metrics
+}
+
+/** Starts all schedules; they end with the scope. Every node may have them: what must not run twice at the same time takes a lock. */
+export const scheduleMaintenance = ({
+  config,
+  redis,
+  postgres,
+  metrics,
+}: MaintenanceOptions): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    yield* scheduleRetention({
+      postgres,
+      config,
+      metrics,
+      uniquesOf: uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }),
+    })
+    yield* scheduleCompaction(postgres, metrics)
+    // Payloads that were applied and day keys that have expired leave the disk, too.
+    yield* Effect.forkScoped(
+      rewriteAppendOnlyFile(redis, metrics).pipe(
+        Effect.schedule(Schedule.cron(Cron.parseUnsafe(REWRITE_CRON, config.timeZone))),
+      ),
+    )
+  })
