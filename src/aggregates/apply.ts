@@ -7,7 +7,7 @@ import { DAY_SECONDS } from "../domain/time.ts"
 import { fingerprint } from "../domain/visitor.ts"
 import type { LiveMessage } from "../live/feed.ts"
 import type { RedisConnection } from "../stores/redis.ts"
-import { figureKeys, GROUP, streamKeys } from "../stores/redisKeys.ts"
+import { figureKeys, GROUP, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
 import { nextId } from "../stream/id.ts"
 
@@ -75,6 +75,22 @@ const closesAt = (calendar: Calendar, period: Period, day: Day): number =>
 export const isClosed = (calendar: Calendar, period: Period, day: Day, now: number): boolean =>
   closesAt(calendar, period, day) <= now / 1000
 
+/** The day's visitors by the bucket of their period's sets: fingerprints, of those buckets that have any. */
+const bucketsOf = (
+  day: DayTotals,
+  fingerprintOf: (visitor: string) => number,
+): ReadonlyMap<number, ReadonlyArray<number>> => {
+  const buckets = new Map<number, Array<number>>()
+  for (const visitor of day.visitors) {
+    const value = fingerprintOf(visitor)
+    const bucket = buckets.get(value % VISITOR_BUCKETS)
+    if (bucket === undefined) buckets.set(value % VISITOR_BUCKETS, [value])
+    else bucket.push(value)
+  }
+  return buckets
+}
+
+/** Adds a day group to the call, keys and arguments in the order that apply.lua has at its head. */
 const pushDay = (
   keys: Array<string>,
   args: Array<string | number>,
@@ -84,9 +100,9 @@ const pushDay = (
 ): void => {
   const { calendar, partition, now } = request
   const site = figureKeys(request.rebuildPrefix ?? request.prefix, partition, day.site)
-  for (const period of PERIODS) keys.push(site.period(periodKey(period, day.day)).totals)
-  keys.push(site.themes)
   const nowSeconds = Math.floor(now / 1000)
+  const buckets = bucketsOf(day, fingerprintOf)
+  if (day.themes.size > 0) keys.push(site.themes)
   args.push(day.events, day.pageViews, day.letters, day.motivation, day.antiMotivation)
   for (const period of PERIODS) {
     const end = periodEnds.of(calendar, period, day.day)
@@ -96,11 +112,17 @@ const pushDay = (
       request.rebuildPrefix === undefined ? 0 : nowSeconds + DAY_SECONDS,
     )
     args.push(expiry > nowSeconds ? expiry : 0, exactUntil > nowSeconds ? exactUntil : 0)
+    if (expiry <= nowSeconds) continue
+    const { totals, themes, hll, visitors } = site.period(periodKey(period, day.day))
+    keys.push(totals)
+    if (day.themes.size > 0) keys.push(themes)
+    if (buckets.size > 0) keys.push(hll)
+    if (exactUntil > nowSeconds) for (const bucket of buckets.keys()) keys.push(`${visitors}${bucket}`)
   }
   args.push(day.themes.size)
   for (const [theme, views] of day.themes) args.push(theme, views)
-  args.push(day.visitors.size)
-  for (const visitor of day.visitors) args.push(fingerprintOf(visitor))
+  args.push(buckets.size)
+  for (const members of buckets.values()) args.push(members.length, ...members)
 }
 
 /**

@@ -22,7 +22,7 @@ import type { Metrics } from "../metrics/metrics.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { mastersOf, type RedisConnection, redisCall } from "../stores/redis.ts"
-import { figureKeys, GROUP, streamKeys } from "../stores/redisKeys.ts"
+import { figureKeys, GROUP, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
 import { compareIds, nextId } from "../stream/id.ts"
 import { REBUILD_TOKEN, seizeLease } from "../stream/lease.ts"
@@ -147,6 +147,8 @@ const incompletePeriods = (source: RebuildSource, calendar: Calendar, now: numbe
   return [...found.values()]
 }
 
+const BUCKETS = Array.from({ length: VISITOR_BUCKETS }, (_, bucket) => bucket)
+
 /** Adds to the rebuilt figures those visitors of incomplete periods of whom only the live figures, or a number, are left. */
 const carryUniques = (options: RebuildOptions, source: RebuildSource, rebuildPrefix: string) => {
   const { redis, prefix, partition, metrics, calendar, now } = options
@@ -154,11 +156,15 @@ const carryUniques = (options: RebuildOptions, source: RebuildSource, rebuildPre
   return Effect.forEach(
     incompletePeriods(source, calendar, now()),
     ({ site, key, closed }) => {
-      const totals = (of: string) => figureKeys(of, partition, site).period(key).totals
+      const live = figureKeys(prefix, partition, site).period(key)
+      const rebuilt = figureKeys(rebuildPrefix, partition, site).period(key)
       return redisCall(metrics, "rebuild", () =>
         mergeScript.run(
           redis,
-          [totals(prefix), totals(rebuildPrefix)],
+          [
+            ...[live.totals, rebuilt.totals, live.hll, rebuilt.hll],
+            ...BUCKETS.flatMap((bucket) => [`${live.visitors}${bucket}`, `${rebuilt.visitors}${bucket}`]),
+          ],
           [kept.get(`${site} ${key}`) ?? 0, closed ? 1 : 0],
         ),
       )
@@ -225,8 +231,8 @@ export const rebuildPartition = (
       const renames = rebuilt.flatMap((key) => [key, `${prefix}${key.slice(rebuildPrefix.length)}`])
       await swapScript.run(
         redis,
-        [stream.state, stream.events],
-        [epoch, source.lastStreamId, nextId(source.lastStreamId), GROUP, live.length, ...live, ...renames],
+        [stream.state, stream.events, ...live, ...renames],
+        [epoch, source.lastStreamId, nextId(source.lastStreamId), GROUP, live.length],
       )
     })
     yield* dropFigures({ redis, metrics, prefix: rebuildPrefix }, partition)

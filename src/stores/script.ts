@@ -33,9 +33,17 @@ export class Script {
     this.#sha = createHash("sha1").update(text).digest("hex")
   }
 
-  /** The script in a file beside the caller: `Script.load(new URL("./lua/append.lua", import.meta.url))`. */
+  /**
+   * The script in a file beside the caller: `Script.load(new URL("./lua/append.lua", import.meta.url))`. A line
+   * `-- include <path>` stands for the text of another file.
+   */
   static load(url: URL): Script {
-    return new Script(readFileSync(url, "utf8"))
+    const text = readFileSync(url, "utf8")
+    return new Script(
+      text.replace(/^-- include (\S+)$/gm, (_, path: string) =>
+        readFileSync(new URL(path, url), "utf8").trimEnd(),
+      ),
+    )
   }
 
   /** Rejects with Redis' error. */

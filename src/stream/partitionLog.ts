@@ -103,7 +103,7 @@ export const makePartitionLog = (options: PartitionLogOptions): PartitionLog => 
       fencedCall(metrics, partition, "take_over", async () => {
         const reply = await takeOverScript.run(
           redis,
-          [keys.lease, keys.state, keys.events],
+          [keys.lease, keys.state, keys.events, keys.dead],
           [token, epoch, GROUP, lastStreamId],
         )
         const [applied, deliveries, lost, suspects]: ReadonlyArray<unknown> = Array.isArray(reply)

@@ -2,24 +2,30 @@
 -- Adds a batch's totals to the figures of one partition and moves its position, in one step. Without a move it only adds
 -- totals, as a rebuild does.
 --
--- KEYS  state, events, then per day group: totals of day, week and month, all-time themes; then per site: active visitors
+-- Every key is declared, so that a cluster which is moving some of them answers before anything runs.
+--
+-- KEYS  state, events; then per day group: all-time themes, when there are themes, and per period (day, week, month) that has
+--       not expired: totals, themes when there are any, and where there are visitors the sketch and, unless the period is
+--       closed, the set of each bucket; then per site: active visitors
 -- ARGV  epoch, applied id before, id of the batch's last entry ('' for no move), first id to keep, group, channel and
 --       message for the dashboards ('' for none), day groups, then per day group:
 --         events, page views, letters, motivation, anti_motivation,
 --         3 × (expiry of the figures, 0 if it has passed; expiry of the exact visitors, 0 if the period is closed; both
 --         in unix seconds),
---         number of themes, (theme, views)…, number of visitors, fingerprint…
+--         number of themes, (theme, views)…, number of buckets, per bucket: number of visitors, fingerprint…
 --       then number of sites, time before which visitors are no longer current, and per site:
 --         number of visitors, (last seen, fingerprint)…
 -- Returns the number of visitors new to their day, or -1 if this batch was already applied.
 
--- A set of integers stays compact (8 bytes a visitor) up to 512 members, Redis' default set-max-intset-entries.
-local BUCKETS = 64
--- Unique visitors of a partition and period are exact up to here, then estimated: 64 buckets of about 256.
+-- Unique visitors of a partition and period are exact up to here, then estimated: 64 buckets of about 256, because a set of
+-- integers stays compact (8 bytes a visitor) up to 512 members, Redis' default set-max-intset-entries.
 local MAX_EXACT = 16384
 -- Themes are chosen by visitors: beyond this many in one sorted set, further ones are summed under one name.
 local MAX_THEMES = 10000
 local OTHER_THEME = '(other)'
+local COUNTS = { 'events', 'page_views', 'letters', 'letters_motivation', 'letters_anti_motivation' }
+
+-- include ../../stores/lua/plan.lua
 
 local state, events = KEYS[1], KEYS[2]
 local owned = redis.call('HMGET', state, 'epoch', 'applied')
@@ -51,119 +57,161 @@ local function nextList(count)
   return list
 end
 
-local COUNTS = { 'events', 'page_views', 'letters', 'letters_motivation', 'letters_anti_motivation' }
-local function addCounts(totals, counts, expiry)
-  for i, field in ipairs(COUNTS) do
-    if counts[i] ~= '0' and redis.call('HINCRBY', totals, field, counts[i]) == tonumber(counts[i]) and i == 1 then
-      redis.call('EXPIREAT', totals, expiry)
+-- Values that earlier groups of this batch have planned to change: two days of a batch may lie in one week.
+local planned = {}
+
+local function readTotals(totals)
+  if planned[totals] then return planned[totals] end
+  local known = redis.call('HMGET', totals, 'unique_visitors', 'estimated', unpack(COUNTS))
+  for i = 1, #COUNTS + 2 do
+    local value = known[i]
+    if value and not string.match(value, '^%d+$') then
+      error({ err = 'WRONGTYPE ' .. totals .. ' holds a count that is no number' })
     end
   end
+  planned[totals] = { fresh = not known[3], uniques = tonumber(known[1] or 0), estimated = known[2] and true }
+  return planned[totals]
 end
 
-local function addThemes(set, themes, expiry)
-  local held = redis.call('ZCARD', set)
+local function planCounts(totals, counts, expiry)
+  local known = readTotals(totals)
+  for i, field in ipairs(COUNTS) do
+    if counts[i] ~= '0' then plan('HINCRBY', totals, field, counts[i]) end
+  end
+  if known.fresh then plan('EXPIREAT', totals, expiry) end
+  known.fresh = false
+end
+
+local function planThemes(set, themes, expiry)
+  local held = (planned[set] or redis.call('ZCARD', set))
   local room = MAX_THEMES - held
+  local added = 0
   for i = 1, #themes, 2 do
     local name = themes[i]
     if room * 2 < #themes and not redis.call('ZSCORE', set, name) then
       if room > 0 then room = room - 1 else name = OTHER_THEME end
     end
-    redis.call('ZINCRBY', set, themes[i + 1], name)
+    plan('ZINCRBY', set, themes[i + 1], name)
+    added = added + 1
   end
-  if expiry and held == 0 then redis.call('EXPIREAT', set, expiry) end
+  if expiry and held == 0 then plan('EXPIREAT', set, expiry) end
+  planned[set] = held + added
 end
 
-local function membersOf(buckets)
-  local all = {}
-  for _, members in pairs(buckets) do
-    for _, member in ipairs(members) do all[#all + 1] = member end
+local newVisitors = 0
+
+-- The members of a bucket whom a set lacks, and the sets' own bookkeeping.
+local function planBucket(set, members, exactExpiry)
+  local holds = redis.call('SMISMEMBER', set, unpack(members))
+  local before = planned[set] or {}
+  local new = {}
+  for i, member in ipairs(members) do
+    if holds[i] == 0 and not before[member] then
+      new[#new + 1] = member
+      before[member] = true
+    end
   end
-  return all
+  planned[set] = before
+  if #new > 0 then
+    plan('SADD', set, unpack(new))
+    if #new == #members and redis.call('SCARD', set) == 0 then plan('EXPIREAT', set, exactExpiry) end
+  end
+  return new
 end
 
 -- While a period is open and small, its visitors are counted exactly, in sets of integers; after that by HyperLogLog.
 -- `buckets` holds the visitors new to the day: a visitor the day already has is in its week and month as well.
--- Returns the number of visitors new to the period, and the buckets with any of them (all buckets if that is unknown).
-local function addVisitors(totals, buckets, expiry, exactExpiry)
-  local hll = totals .. ':hll'
-  if not next(buckets) then return 0, buckets end
-  local known = redis.call('HMGET', totals, 'unique_visitors', 'estimated')
-  local before = tonumber(known[1] or 0)
-  local after
-  local changed = buckets
-  if known[2] or exactExpiry == '0' then
-    local estimate = redis.call('PFCOUNT', hll)
-    redis.call('PFADD', hll, unpack(membersOf(buckets)))
-    -- Adds the difference, so that a closed period keeps its exact count as the base for late events.
-    after = before + math.max(0, redis.call('PFCOUNT', hll) - estimate)
-  else
-    after = before
-    changed = {}
-    for bucket, members in pairs(buckets) do
-      local set = totals .. ':visitors:' .. bucket
-      local new = redis.call('SADD', set, unpack(members))
-      if new > 0 then
-        after = after + new
-        changed[bucket] = members
-        if new == #members and redis.call('SCARD', set) == new then redis.call('EXPIREAT', set, exactExpiry) end
-      end
-    end
-    if next(changed) then redis.call('PFADD', hll, unpack(membersOf(changed))) end
-    if after > MAX_EXACT then
-      for bucket = 0, BUCKETS - 1 do redis.call('DEL', totals .. ':visitors:' .. bucket) end
-      redis.call('HSET', totals, 'estimated', 1)
+-- Returns the buckets of visitors new to the period (all buckets if that is unknown).
+local function planVisitors(totals, hll, sets, buckets, expiry, exactExpiry, isDay)
+  if not next(buckets) then return buckets end
+  local known = readTotals(totals)
+  local changed, added, members = {}, 0, {}
+  local exact = not known.estimated and exactExpiry ~= '0'
+  for bucket, visitors in pairs(buckets) do
+    local new = exact and planBucket(sets[bucket], visitors, exactExpiry) or visitors
+    if #new > 0 then
+      changed[bucket] = new
+      added = added + #new
+      for _, visitor in ipairs(new) do members[#members + 1] = visitor end
     end
   end
-  if after ~= before then redis.call('HSET', totals, 'unique_visitors', after) end
-  if next(changed) then redis.call('EXPIREAT', hll, expiry, 'NX') end
-  return after - before, changed
+  if added == 0 then return changed end
+  -- Finds a damaged sketch.
+  redis.call('PFCOUNT', hll)
+  mayRun('PFADD', hll, members[1])
+  mayRun('HINCRBY', totals, 'unique_visitors', 1)
+  writes[#writes + 1] = function()
+    if exact then
+      redis.call('PFADD', hll, unpack(members))
+    else
+      -- Adds the difference, so that a closed period keeps its exact count as the base for late events.
+      local estimate = redis.call('PFCOUNT', hll)
+      redis.call('PFADD', hll, unpack(members))
+      added = math.max(0, redis.call('PFCOUNT', hll) - estimate)
+    end
+    if added > 0 then redis.call('HINCRBY', totals, 'unique_visitors', added) end
+    if isDay then newVisitors = newVisitors + added end
+  end
+  plan('EXPIREAT', hll, expiry, 'NX')
+  if exact then
+    known.uniques = known.uniques + added
+    if known.uniques > MAX_EXACT then
+      known.estimated = true
+      plan('HSET', totals, 'estimated', 1)
+    end
+  end
+  -- The sets of other buckets follow when their visitors come again, or end with the period.
+  if known.estimated then
+    for bucket in pairs(buckets) do if sets[bucket] then plan('DEL', sets[bucket]) end end
+  end
+  return changed
 end
 
-local newVisitors = 0
 for _ = 1, tonumber(nextArg()) do
-  local totals = { nextKey(), nextKey(), nextKey() }
-  local allThemes = nextKey()
   local counts = nextList(5)
   local expiries = nextList(6)
   local themes = nextList(2 * tonumber(nextArg()))
-  local buckets = {}
-  for _, visitor in ipairs(nextList(tonumber(nextArg()))) do
-    local bucket = tonumber(visitor) % BUCKETS
-    local members = buckets[bucket]
-    if not members then
-      members = {}
-      buckets[bucket] = members
-    end
-    members[#members + 1] = visitor
-  end
+  local all, buckets = {}, tonumber(nextArg())
+  for bucket = 1, buckets do all[bucket] = nextList(tonumber(nextArg())) end
+  if #themes > 0 then planThemes(nextKey(), themes) end
+  local unknown = all
   for i = 1, 3 do
-    local period, expiry = totals[i], expiries[2 * i - 1]
-    -- Expired figures are not written again: they would come back incomplete, and never expire.
+    local expiry, exactExpiry = expiries[2 * i - 1], expiries[2 * i]
+    -- What has expired stays away: written to again, it would come back with a part of its figures and no end.
     if expiry ~= '0' then
-      addCounts(period, counts, expiry)
-      if #themes > 0 then addThemes(period .. ':themes', themes, expiry) end
-      local new, changed = addVisitors(period, buckets, expiry, expiries[2 * i])
-      if i == 1 then newVisitors, buckets = newVisitors + new, changed end
+      local totals = nextKey()
+      planCounts(totals, counts, expiry)
+      if #themes > 0 then planThemes(nextKey(), themes, expiry) end
+      if buckets > 0 then
+        local hll, sets = nextKey(), {}
+        if exactExpiry ~= '0' then
+          for bucket = 1, buckets do sets[bucket] = nextKey() end
+        end
+        local changed = planVisitors(totals, hll, sets, unknown, expiry, exactExpiry, i == 1)
+        if i == 1 then unknown = changed end
+      end
     end
   end
-  if #themes > 0 then addThemes(allThemes, themes) end
 end
 
 local sites, horizon = tonumber(nextArg()), nextArg()
 for _ = 1, sites do
   local active = nextKey()
   local seen = nextList(2 * tonumber(nextArg()))
-  redis.call('ZADD', active, 'GT', unpack(seen))
-  redis.call('ZREMRANGEBYSCORE', active, '-inf', '(' .. horizon)
-  redis.call('EXPIRE', active, 600)
+  mustBe('zset', active)
+  plan('ZADD', active, 'GT', unpack(seen))
+  plan('ZREMRANGEBYSCORE', active, '-inf', '(' .. horizon)
+  plan('EXPIRE', active, 600)
 end
 
 if moves then
-  redis.call('HSET', state, 'applied', ARGV[3])
-  redis.call('XTRIM', events, 'MINID', ARGV[4])
+  mustBe('stream', events)
+  plan('HSET', state, 'applied', ARGV[3])
+  plan('XTRIM', events, 'MINID', ARGV[4])
 end
--- Before anything that may fail: a batch whose figures are in is not repeated, so its message would be lost. pcall,
--- because a lost message costs no more than a frame.
+
+writeAll()
+-- Losing the message costs a frame; the group only shows where the partition is, and somebody may have destroyed it.
 if ARGV[6] ~= '' then redis.pcall('PUBLISH', ARGV[6], ARGV[7]) end
-if moves then redis.call('XGROUP', 'SETID', events, ARGV[5], ARGV[3]) end
+if moves then redis.pcall('XGROUP', 'SETID', events, ARGV[5], ARGV[3]) end
 return newVisitors

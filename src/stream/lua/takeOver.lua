@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Makes the holder of the lease the owner: from here on only its epoch may change the partition.
--- KEYS  lease, state, events
+-- KEYS  lease, state, events, dead
 -- ARGV  lease token, epoch, group, last id that Postgres has applied
 -- Gives {applied id, deliveries of the first waiting entry, whether Redis lacks figures that Postgres has, last id of the entries
 -- from the first on during whose try an owner ended, or ''}, or an error.
@@ -19,6 +19,11 @@ else
     if group[2] == ARGV[3] then known = true end
   end
   if not known then redis.call('XGROUP', 'CREATE', KEYS[3], ARGV[3], '0') end
+end
+-- While the partition's slot is being moved, a cluster lets nobody append who names a key that is not there.
+if redis.call('EXISTS', KEYS[4]) == 0 then
+  redis.call('XADD', KEYS[4], '*', 'e', '')
+  redis.call('XTRIM', KEYS[4], 'MAXLEN', 0)
 end
 redis.call('HSET', KEYS[2], 'epoch', ARGV[2])
 local function parse(id)
