@@ -1,9 +1,9 @@
-/** What the server's answer to a batch means for its events. */
+/** What the server's response to a batch means for its events. */
 
-/** Codes of refused events that may be sent again; those of the server, as a test sees to. */
+/** Codes of refused events that can be sent again. A test keeps them equal to the server's. */
 const RETRYABLE: ReadonlySet<string> = new Set(["RATE_LIMITED", "STREAM_UNAVAILABLE", "BACKLOG_FULL"])
 
-/** An event of a batch that was not taken. */
+/** An event of a batch that was refused. */
 export interface RejectedEvent {
   readonly index: number
   readonly code: string
@@ -12,15 +12,15 @@ export interface RejectedEvent {
 }
 
 export type Answer =
-  /** Every event was judged by itself. `afterMs` says when retryable ones may come again, when the server said so. */
+  /** Every event was judged on its own. `afterMs` is when retryable ones may be sent again, if the server said so. */
   | {
       readonly kind: "judged"
       readonly rejected: ReadonlyArray<RejectedEvent>
       readonly afterMs: number | null
     }
-  /** Nothing was taken, and the same may be sent again. */
+  /** Nothing was accepted, and the same batch may be sent again. */
   | { readonly kind: "again"; readonly reason: string; readonly afterMs: number | null }
-  /** Nothing was taken, and nothing will be. */
+  /** Nothing was accepted, and sending it again is pointless. */
   | { readonly kind: "refused"; readonly code: string; readonly message: string }
 
 export const isRecord = (value: unknown): value is { readonly [key: string]: unknown } =>
@@ -37,7 +37,7 @@ const parse = (body: string): { readonly [key: string]: unknown } => {
   }
 }
 
-/** Milliseconds of a header that gives seconds or, as `Retry-After` may (RFC 9110 §10.2.3), a date. */
+/** Milliseconds from a header in seconds or, as `Retry-After` may be (RFC 9110 §10.2.3), a date. */
 const delayMs = (header: string | null): number | null => {
   if (header === null || header.trim() === "") return null
   const seconds = Number(header)
@@ -46,8 +46,8 @@ const delayMs = (header: string | null): number | null => {
 }
 
 /**
- * Reads an answer of `POST /events`. Anything between client and server may answer in its place, so nothing of the body
- * is taken for granted: a 5xx, 408 or 429 of whatever form means again, another refusal is final.
+ * Interprets a response to `POST /events`. Anything between client and server may respond in its place, so nothing is
+ * assumed about the body: a 5xx, 408 or 429 of any form means retry, any other refusal is final.
  */
 export const readAnswer = (status: number, headers: Headers, body: string): Answer => {
   const parsed = parse(body)
@@ -64,7 +64,7 @@ export const readAnswer = (status: number, headers: Headers, body: string): Answ
       message: text(parsed.error, `The server answered ${status}.`),
     }
   const data = isRecord(parsed.data) ? parsed.data : {}
-  // A page of some portal with a fitting status is no acknowledgement.
+  // A captive portal's page with a 201 is not an acknowledgement.
   if (!Array.isArray(data.rejected))
     return { kind: "again", reason: "an answer that is not the server's", afterMs: null }
   const listed: ReadonlyArray<unknown> = data.rejected

@@ -1,23 +1,23 @@
 /**
- * The client: events go into a queue, and one loop carries the queue to the server in batches.
+ * The client: events go into a queue, and one loop sends the queue to the server in batches.
  *
  *   idle ──track()──► gathering ──full, due or flush()──► sending ──taken or refused──► idle, or sending what is left
  *                         ▲                                  │
  *                         └──── waiting ◄── 429, 5xx, no answer
  *
- * - **gathering**: a timer runs, so that events that happen together travel together.
- * - **sending**: one request is under way; its events stay at the head of the queue until they have an answer.
- * - **waiting**: nothing is sent for as long as `Retry-After` asks, or for a doubling pause. Then the same events go out
- *   again, with the same ids, so that one that did arrive counts once.
+ * - **gathering**: a timer is running, so that events that happen together are sent together.
+ * - **sending**: one request is in flight; its events stay at the head of the queue until they are answered.
+ * - **waiting**: nothing is sent for as long as `Retry-After` asks, or for a doubling backoff. Then the same events are
+ *   sent again with the same ids, so that those that did arrive count once.
  *
- * No method throws, and no promise rejects: analytics must not break what it watches. What was lost is told to `onError`.
+ * No method throws, and no promise rejects: analytics must not break what it observes. Lost events go to `onError`.
  */
 import { type Answer, isRecord, readAnswer } from "./answer.ts"
 import { onShutdown } from "./shutdown.ts"
 
 /** An event that was lost, and why. */
 export interface Loss {
-  /** A code of the server's, or `QUEUE_FULL`, `INVALID_EVENT` or `CLOSED`. */
+  /** One of the server's codes, or `QUEUE_FULL`, `INVALID_EVENT` or `CLOSED`. */
   readonly code: string
   /** One sentence. */
   readonly message: string
@@ -26,85 +26,85 @@ export interface Loss {
   readonly eventType: string
 }
 
-/** What else is known of an event. */
+/** Optional fields of an event. */
 export interface EventFields {
-  /** A UUID. A server sends for many visitors: without it they are all one, the server itself. */
+  /** A UUID. Servers send events for many visitors: without it, all of them count as one, the server itself. */
   readonly visitorId?: string | undefined
   readonly pageUrl?: string | undefined
   readonly referrer?: string | undefined
-  /** A declared site; else that of the client. */
+  /** A declared site. Default: the client's. */
   readonly site?: string | undefined
-  /** When it happened; else now. */
+  /** When it happened. Default: now. */
   readonly at?: Date | undefined
-  /** A UUID of your own, when the same event may be tracked twice and should count once. */
+  /** Your own UUID, for an event that may be tracked twice and should count once. */
   readonly id?: string | undefined
 }
 
 export interface AnalyticsOptions {
-  /** Where the server is, such as `https://analytics.example`. */
+  /** The server's URL, such as `https://analytics.example`. */
   readonly url: string
-  /** A declared site; else the default one. */
+  /** A declared site. Default: the server's default site. */
   readonly site?: string | undefined
-  /** One of the server's `WRITE_KEYS`: lifts the rate limit. Never in a page: there it is everybody's. */
+  /** One of the server's `WRITE_KEYS`: lifts the rate limit. Never use it in a page, where everybody can read it. */
   readonly writeKey?: string | undefined
-  /** Milliseconds for which events are gathered before they are sent. Default 1000. */
+  /** Milliseconds for which events are collected before they are sent. Default 1000. */
   readonly flushIntervalMs?: number | undefined
-  /** Events in one request, at most 1000, which is the default; reaching it sends at once. */
+  /** The most events per request, up to 1000, the default; a full batch is sent immediately. */
   readonly batchSize?: number | undefined
-  /** Events that may wait; further ones are lost with `QUEUE_FULL`. Default 10 000. */
+  /** The most events that may wait; further ones are lost with `QUEUE_FULL`. Default 10 000. */
   readonly maxQueue?: number | undefined
-  /** Milliseconds that a request may take. Default 10 000. */
+  /** The timeout of a request, milliseconds. Default 10 000. */
   readonly timeoutMs?: number | undefined
   /**
-   * Sends what waits when the process ends (`SIGTERM`, `SIGINT`, or nothing left to do) or the page is left. Default true.
-   * A signal that nobody else handles ends the process afterwards, as it would have without.
+   * Sends waiting events when the process ends (`SIGTERM`, `SIGINT`, or out of work) or the page is left. Default true.
+   * A signal that nobody else handles then ends the process, as it would have anyway.
    */
   readonly flushOnShutdown?: boolean | undefined
-  /** Told of every event that was lost, once. */
+  /** Called once for every lost event. */
   readonly onError?: ((loss: Loss) => void) | undefined
-  /** Told of every pause after a failure, for a log. */
+  /** Called for every pause after a failure, for logging. */
   readonly onRetry?: ((pause: Pause) => void) | undefined
-  /** In place of the global `fetch`. */
+  /** Replaces the global `fetch`. */
   readonly fetch?: typeof fetch | undefined
 }
 
-/** A pause before events are sent again. */
+/** A pause before a retry. */
 export interface Pause {
   readonly reason: string
   readonly delayMs: number
-  /** Events that wait. */
+  /** The number of waiting events. */
   readonly waiting: number
 }
 
 interface Waiting {
   readonly id: string
   readonly eventType: string
-  /** JSON without the closing brace, and without a timestamp. */
+  /** JSON without a timestamp and without the closing brace. */
   readonly json: string
   /** UTF-8 bytes. */
   readonly bytes: number
-  /** The caller's own time; else the age counts. Unix milliseconds. */
+  /** The caller's timestamp, unix milliseconds; `null` to go by the event's age. */
   readonly at: number | null
   /** `performance.now()`. */
   readonly trackedAt: number
 }
 
-/** The server takes 1 MiB; commas, brackets and timestamps are beside what is counted. */
+/** The server accepts 1 MiB; this leaves room for commas, brackets and timestamps, which are not counted. */
 const MAX_BATCH_BYTES = 900_000
-/** A page that is being left may have 64 KiB under way (https://fetch.spec.whatwg.org/#http-network-or-cache-fetch). */
+/** A page that is being left may have 64 KiB in flight (https://fetch.spec.whatwg.org/#http-network-or-cache-fetch). */
 const MAX_KEEPALIVE_BYTES = 55_000
-/** Bytes of one event: more than any valid one has. */
+/** The most bytes of one event: more than any valid event has. */
 const MAX_EVENT_BYTES = 64_000
 const MAX_QUEUE_BYTES = 32 * 1024 * 1024
 /** Room for `,"timestamp":1765195200000}` and a comma. */
 const TIMESTAMP_BYTES = 30
 const FIRST_PAUSE_MS = 1000
 const LONGEST_PAUSE_MS = 60_000
-/** A server that asks for more is asked again after this. */
+/** The longest pause, even if a server asks for more. */
 const LONGEST_RETRY_AFTER_MS = 15 * 60_000
-/** In a browser an event younger than this goes without a timestamp: the time of receipt is as good, and right. */
+/** In a browser, an event younger than this is sent without a timestamp: the time of receipt is close, and correct. */
 const YOUNG_MS = 2000
-/** Least pause, for a `Retry-After` of zero. */
+/** The shortest pause, for a `Retry-After` of zero. */
 const SHORTEST_PAUSE_MS = 100
 const HOLD_MS = 60_000
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
@@ -124,7 +124,7 @@ const randomUuid = (): string => {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-")
 }
 
-/** Lets a process end while the timer runs; browsers have plain numbers. */
+/** Lets a process end while the timer is running; in browsers timers are plain numbers. */
 const unref = (timer: ReturnType<typeof setTimeout>): void => {
   if (typeof timer === "object") timer.unref()
 }
@@ -138,10 +138,10 @@ export class Analytics {
   readonly #queue: Array<Waiting> = []
   #queueBytes = 0
   #timer: ReturnType<typeof setTimeout> | null = null
-  /** Ends the pause after a failure before its time. */
+  /** Ends the pause after a failure early. */
   #wake: (() => void) | null = null
   #running: Promise<void> | null = null
-  /** Cuts the request under way. */
+  /** Aborts the request in flight. */
   #abort: AbortController | null = null
   #failures = 0
   #closed = false
@@ -160,13 +160,13 @@ export class Analytics {
         : onShutdown({ process: () => this.close(), page: () => this.#leavePage() })
   }
 
-  /** Events that have no answer yet. */
+  /** The number of events that have not been answered yet. */
   get waiting(): number {
     return this.#queue.length
   }
 
   /**
-   * Notes an event, to be sent soon. `data` is taken as it is now: changing it later changes nothing. Gives the event's id.
+   * Queues an event to be sent soon, with `data` as it is now: changing it later has no effect. Returns the event's id.
    */
   track(type: string, data?: Readonly<Record<string, unknown>>, fields: EventFields = {}): string {
     const id = fields.id ?? randomUuid()
@@ -216,22 +216,22 @@ export class Analytics {
   }
 
   /**
-   * Sends what waits now rather than soon; a pause that the server asked for is kept. Resolves when every event that waits
-   * now has its answer, however long that takes.
+   * Sends waiting events now rather than soon, but respects a pause that the server asked for. Resolves when every event
+   * waiting now has been answered, however long that takes.
    */
   async flush(): Promise<void> {
     const last = this.#queue.at(-1)
-    // The other timers let a process end, which somebody who awaits this does not want.
+    // The other timers let a process end, which whoever awaits this does not want.
     const hold = setInterval(() => {}, HOLD_MS)
     while (last !== undefined && this.#queue.includes(last) && !this.#closed) await this.#run()
     clearInterval(hold)
   }
 
   /**
-   * Sends what waits and takes no more. Gives the number of events that could not be delivered in time; each of them is
-   * told to `onError`.
+   * Sends waiting events and accepts no more. Resolves with the number of events that could not be delivered in time;
+   * `onError` is called for each of them.
    *
-   * @param timeoutMs milliseconds it may take, default 5000
+   * @param timeoutMs the most milliseconds this may take, default 5000
    */
   async close(timeoutMs = 5000): Promise<number> {
     this.#detach()
@@ -251,12 +251,12 @@ export class Analytics {
     return left.length
   }
 
-  /** Until nothing waits: requests that are being answered while a server stops may still track. */
+  /** Flushes until nothing is waiting: requests in flight while a server stops may still track. */
   async #drain(): Promise<void> {
     while (this.#queue.length > 0 && !this.#closed) await this.flush()
   }
 
-  /** The loop of the head of this file; one at a time. */
+  /** The loop described at the top of this file; there is one at a time. */
   #run(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
@@ -268,7 +268,7 @@ export class Analytics {
   }
 
   async #sendAll(): Promise<void> {
-    // What arrives meanwhile is gathered again, unless it is a batch by itself.
+    // Events that arrived in the meantime are gathered again, unless they fill a batch.
     let left = this.#queue.length
     while (!this.#closed && this.#queue.length > 0 && (left > 0 || this.#queue.length >= this.#batchSize)) {
       const batch = this.#head(MAX_BATCH_BYTES)
@@ -299,8 +299,8 @@ export class Analytics {
   }
 
   /**
-   * JSON of a batch. Servers have right clocks, visitors often not: in a browser the time of an event that had to wait is
-   * its age before `serverNow`, and without that it is the time of receipt.
+   * A batch as JSON. Servers' clocks are right, visitors' often are not: in a browser, the time of an event that had to
+   * wait is `serverNow` minus its age, or the time of receipt if `serverNow` is unknown.
    */
   #body(batch: ReadonlyArray<Waiting>, serverNow: number | null): string {
     const now = performance.now()
@@ -344,7 +344,7 @@ export class Analytics {
     }
   }
 
-  /** text/plain spares pages a CORS preflight. */
+  /** text/plain saves pages a CORS preflight. */
   #headers(): Record<string, string> {
     const { writeKey } = this.#options
     return {
@@ -357,7 +357,7 @@ export class Analytics {
     return this.#options.fetch ?? globalThis.fetch.bind(globalThis)
   }
 
-  /** The server's time, asked for only when an event of the batch needs it. Unix milliseconds. */
+  /** The server's time, unix milliseconds; requested only if an event of the batch needs it. */
   async #serverNow(batch: ReadonlyArray<Waiting>, signal: AbortSignal): Promise<number | null> {
     const now = performance.now()
     if (batch.every(({ at, trackedAt }) => at !== null || now - trackedAt < YOUNG_MS)) return null
@@ -367,7 +367,7 @@ export class Analytics {
     return data.timestamp * 1000
   }
 
-  /** Takes from the queue what has its answer; gives the pause before the next request, `null` for none. */
+  /** Removes answered events from the queue. Returns the pause before the next request in milliseconds, or `null`. */
   #settle(batch: ReadonlyArray<Waiting>, answer: Answer): number | null {
     if (answer.kind === "again") return this.#nextPause(answer.reason, answer.afterMs)
     this.#remove(batch.length)
@@ -392,7 +392,7 @@ export class Analytics {
 
   #nextPause(reason: string, afterMs: number | null): number {
     const doubling = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures++, LONGEST_PAUSE_MS)
-    // Up to a quarter more, so that a restarted server is not met by all of its senders at once.
+    // Up to a quarter more, so that not all senders return to a restarted server at once.
     const asked = Math.min(Math.max(afterMs ?? doubling, SHORTEST_PAUSE_MS), LONGEST_RETRY_AFTER_MS)
     const delayMs = Math.round(asked * (1 + Math.random() / 4))
     guarded(this.#options.onRetry, { reason, delayMs, waiting: this.#queue.length })
@@ -413,8 +413,8 @@ export class Analytics {
   }
 
   /**
-   * What waits goes out with a request that outlives the page. It stays in the queue: the page may come back, and ids make
-   * sending twice harmless.
+   * Sends waiting events with a request that outlives the page. They stay in the queue: the page may come back, and ids
+   * make sending twice harmless.
    */
   #leavePage() {
     const batch = this.#head(MAX_KEEPALIVE_BYTES)
@@ -435,11 +435,11 @@ export class Analytics {
 
 const messageOf = (cause: unknown): string => {
   if (!(cause instanceof Error)) return String(cause)
-  // Node's fetch says only "fetch failed"; why stands in the cause.
+  // Node's fetch only says "fetch failed"; the reason is in the cause.
   return cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message
 }
 
-/** A callback of the host's that throws is the host's affair, but not within its calls to us. */
+/** If a callback of the host throws, that is the host's problem, but it must not surface in calls to this client. */
 const guarded = <A>(callback: ((value: A) => void) | undefined, value: A): void => {
   try {
     callback?.(value)

@@ -1,28 +1,28 @@
 /**
- * Page views, tracked by the web server that answers them. For each request, in this order:
+ * Page views, tracked by the web server that serves the pages. For each request, in this order:
  *
- * 1. passed over: other methods than GET, paths of {@link DEFAULT_SKIPPED}, files, upgrades, prefetches, visitors who ask
+ * 1. skipped: methods other than GET, paths in {@link DEFAULT_SKIPPED}, files, upgrades, prefetches, visitors who ask
  *    not to be tracked
- * 2. the visitor: the `maicivy_session` cookie, set when there is none
- * 3. the request goes on to its handler, at once
- * 4. when the answer has been sent, and was a page: a `page_view`, and a `cv_theme_change` for `?theme=`
+ * 2. the visitor: the `maicivy_session` cookie, which is set if missing
+ * 3. the request is passed on to its handler immediately
+ * 4. once the response has been sent, if it was a page: a `page_view`, and a `cv_theme_change` for `?theme=`
  */
 import type { Analytics } from "./client.ts"
 
-/** A request, as far as it is read: Node's own, Express's, or what Fastify calls `request.raw`. */
+/** The part of a request that is read: Node's own, Express's, or what Fastify calls `request.raw`. */
 export interface PageRequest {
   readonly method?: string | undefined
   readonly url?: string | undefined
-  /** Express: the path before routers have cut it. */
+  /** Express: the path before routers have stripped their prefix. */
   readonly originalUrl?: string | undefined
-  /** Express: `https` behind a trusted proxy too. */
+  /** Express: `https` also behind a trusted proxy. */
   readonly protocol?: string | undefined
   readonly headers: { readonly [name: string]: string | ReadonlyArray<string> | undefined }
-  /** Of TLS when it has `encrypted`. */
+  /** TLS if it has `encrypted`. */
   readonly socket?: object | undefined
 }
 
-/** An answer, likewise. */
+/** The part of a response that is used. */
 export interface PageResponse {
   readonly statusCode: number
   readonly headersSent: boolean
@@ -34,8 +34,8 @@ export interface PageResponse {
 }
 
 /**
- * Paths that are no pages. A text is the beginning of a path, as far as a slash or its end: `/api` is `/api` and `/api/x`,
- * but not `/apis`.
+ * Paths that are not pages. A string matches the start of a path, up to a slash or the end: `/api` matches `/api` and
+ * `/api/x`, but not `/apis`.
  */
 export const DEFAULT_SKIPPED: ReadonlyArray<string | RegExp> = [
   "/api",
@@ -47,20 +47,20 @@ export const DEFAULT_SKIPPED: ReadonlyArray<string | RegExp> = [
   "/.well-known",
   "/health",
   "/metrics",
-  // Files, those of pages excepted.
+  // Files, except for pages.
   /\.(?!html?$)[a-z0-9]{1,8}$/i,
 ]
 
 export interface PageViewsOptions {
-  /** Paths that are not tracked, in place of {@link DEFAULT_SKIPPED}. */
+  /** Paths that are not tracked; replaces {@link DEFAULT_SKIPPED}. */
   readonly skip?: ReadonlyArray<string | RegExp> | undefined
-  /** The site's own origin, such as `https://cv.example`, for `page_url`. Else that of the request. */
+  /** The site's origin for `page_url`, such as `https://cv.example`. Default: the request's. */
   readonly origin?: string | undefined
-  /** Domain of the cookie, such as `cv.example`, when the analytics server at `analytics.cv.example` should get it too. */
+  /** Domain of the cookie, such as `cv.example` if the analytics server at `analytics.cv.example` should get it, too. */
   readonly cookieDomain?: string | undefined
-  /** `false` for a site without TLS: browsers take `Secure` cookies over plain HTTP from this machine only. */
+  /** `false` for a site without TLS: over plain HTTP, browsers only accept `Secure` cookies from localhost. */
   readonly cookieSecure?: boolean | undefined
-  /** Visitors who send `DNT: 1` or `Sec-GPC: 1` get no cookie and are not tracked. Default true. */
+  /** Visitors who send `DNT: 1` or `Sec-GPC: 1` are not tracked and get no cookie. Default true. */
   readonly respectDnt?: boolean | undefined
 }
 
@@ -87,8 +87,8 @@ const cookieVisitor = (cookies: string): string | undefined => {
 }
 
 /**
- * The visitor of a request, for events of your own: that of its cookie, or the one that {@link pageViews} has just given it.
- * `undefined` for a request that it passed over and that brings no cookie.
+ * The visitor of a request, for your own events: from its cookie, or as just assigned by {@link pageViews}. `undefined`
+ * for a request without a cookie that was skipped.
  */
 export const visitorOf = (request: Pick<PageRequest, "headers">): string | undefined =>
   visitors.get(request) ?? cookieVisitor(header(request, "cookie"))
@@ -100,8 +100,8 @@ const matches = (path: string, pattern: string | RegExp): boolean => {
 }
 
 /**
- * A request that cannot even be read as one is the handler's to refuse, and nobody's visit must fail because it could not
- * be counted.
+ * A request that cannot even be parsed is for the handler to refuse, and no visit may fail because it could not be
+ * counted.
  */
 const harmlessly = (action: () => void): void => {
   try {
@@ -109,7 +109,7 @@ const harmlessly = (action: () => void): void => {
   } catch {}
 }
 
-/** A page as it may be shown: HTML, or the browser's own copy of it. */
+/** Whether a response is a page: HTML, or a 304 for the browser's own copy. */
 const isPage = (response: PageResponse): boolean => {
   const { statusCode } = response
   if (statusCode === 304) return true
@@ -118,10 +118,10 @@ const isPage = (response: PageResponse): boolean => {
 }
 
 /**
- * A connect-style middleware: Express and connect take it as it is, Fastify as
+ * A connect-style middleware: Express and connect use it directly, Fastify through
  * `app.addHook("onRequest", (request, reply, done) => track(request.raw, reply.raw, done))`.
  *
- * It neither waits nor throws, and reads no body. A plain `http` server calls it without `next`.
+ * It never waits, throws or reads a body. A plain `http` server calls it without `next`.
  */
 export const pageViews = (
   analytics: Pick<Analytics, "track">,
@@ -164,7 +164,7 @@ export const pageViews = (
     if (!mayBePage(request, url.pathname)) return
     const visitorId = visitorFor(request, response)
     visitors.set(request, visitorId)
-    // Node forgets what is given to writeHead() alone, unless some header was set before; `isPage` reads the type.
+    // Node does not keep headers passed to writeHead() unless one was set before, and `isPage` needs the type.
     if (!response.headersSent) {
       response.setHeader(PROBE, "")
       response.removeHeader(PROBE)

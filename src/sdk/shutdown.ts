@@ -2,7 +2,7 @@
 
 type Signal = "SIGTERM" | "SIGINT"
 
-/** As far as it is used: the project's types are Node's. */
+/** The parts of the DOM that are used, because the project's types are Node's. */
 interface Page {
   readonly visibilityState: string
   addEventListener(type: string, listener: () => void): void
@@ -14,11 +14,11 @@ declare const window: Page
 export interface Shutdown {
   /** Awaited before a signal ends the process. */
   readonly process: () => Promise<unknown>
-  /** Must do its work at once. May be called several times, for a page that is hidden may come back. */
+  /** Must do its work synchronously. May be called several times, because a hidden page may come back. */
   readonly page: () => void
 }
 
-/** Watches for the end of whatever the code runs in; gives what stops watching. */
+/** Watches for the end of the process or page. Returns a function that stops watching. */
 export const onShutdown = (shutdown: Shutdown): (() => void) => {
   if (typeof document !== "undefined") return onPageLeft(document, shutdown.page)
   if (typeof process === "undefined" || typeof process.once !== "function") return () => {}
@@ -26,7 +26,7 @@ export const onShutdown = (shutdown: Shutdown): (() => void) => {
 }
 
 const onPageLeft = (page: Page, leave: () => void): (() => void) => {
-  // On phones a hidden page may be ended without any further event.
+  // On phones, a hidden page may be killed without any further event.
   const hidden = () => {
     if (page.visibilityState === "hidden") leave()
   }
@@ -38,13 +38,13 @@ const onPageLeft = (page: Page, leave: () => void): (() => void) => {
   }
 }
 
-/** What is to be done at the end of the process, of all clients: a signal's effect may come only after all of it. */
+/** The work of all clients at the end of the process: a signal may take effect only after all of it. */
 const ends = new Set<() => Promise<unknown>>()
 
 const endAll = () => Promise.all([...ends].map((end) => end()))
 
 const ended = (signal: Signal) => {
-  // A listener takes the signal's own effect away. Where there is no other, the effect is given back afterwards.
+  // A listener suppresses the signal's default effect. If there is no other listener, it is restored afterwards.
   const alone = process.listenerCount(signal) === 0
   void endAll().then(() => {
     if (alone) process.kill(process.pid, signal)

@@ -23,7 +23,7 @@
   const send = async (leaving) => {
     clearTimeout(pause)
     pause = 0
-    // Nobody would hear a refusal.
+    // Nobody is left to read the response.
     const sent = leaving ? [...flying, ...waiting] : waiting
     if (!sent[0]) return
     waiting = []
@@ -31,7 +31,7 @@
     let again = sent
     let wait = Math.min(2 ** ++failures, 60)
     try {
-      // Visitors' clocks may be wrong.
+      // Visitors' clocks can be wrong.
       let time
       if (!leaving && now() - sent[0].at > 2000)
         time = (await (await fetch(`${api}/realtime`)).json()).data.timestamp * 1000 - now()
@@ -67,7 +67,7 @@
     waiting.push({
       event_type,
       event_data,
-      id: uuid(), // Sending again is safe.
+      id: uuid(), // Makes retries safe.
       page_url: page,
       referrer,
       site: options.site,
@@ -98,7 +98,7 @@
   addEventListener("popstate", () => view())
   addEventListener("online", () => send())
   addEventListener("pagehide", () => send(true))
-  // Seen when activated.
+  // A prerendered page counts when it is shown.
   if (document.prerendering) document.addEventListener("prerenderingchange", () => view())
   else view(options.firstView === "server")
 

@@ -125,7 +125,7 @@ export class PageViews {
   }
 }
 
-/** The latest time of any well-formed line. Servers log requests as they end, so the last line need not be the latest. */
+/** The latest time of any well-formed line. Servers log requests as they end, so it need not be the last line's. */
 export const latestTime = async (chunks: AsyncIterable<ReadonlyArray<string>>): Promise<number | null> => {
   let latest: number | null = null
   for await (const lines of chunks) {
