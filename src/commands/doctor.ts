@@ -1,7 +1,8 @@
 /** `doctor`: a report about a running deployment. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { type AppConfig, nodeUrl } from "../config/settings.ts"
+import type { AppConfig } from "../config/settings.ts"
+import { nodeUrl } from "../domain/paths.ts"
 import { notedStoreUrls } from "../node/dataFolder.ts"
 import { examine, report, wantsColours } from "../tools/doctor/index.ts"
 import { CommandError } from "./error.ts"

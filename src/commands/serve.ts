@@ -1,9 +1,9 @@
 /** `serve`: runs a node until it is told to stop, and says where it is. */
 
 import * as Effect from "effect/Effect"
-import { type AppConfig, nodeUrl } from "../config/settings.ts"
+import type { AppConfig } from "../config/settings.ts"
 import { STOP_DEADLINE_MS } from "../config/stopBudget.ts"
-import { API_PATH, WEBSOCKET_PATH } from "../domain/paths.ts"
+import { API_PATH, nodeUrl, WEBSOCKET_PATH } from "../domain/paths.ts"
 import { startNode } from "../node/node.ts"
 import { giveBackWhenIdle } from "../runtime/idleMemory.ts"
 

@@ -273,7 +273,3 @@ export const loadConfig: Effect.Effect<AppConfig, InvalidSettings> = Effect.vali
   Effect.map((values) => Object.fromEntries(values) as AppConfig),
   Effect.mapError((sentences) => new InvalidSettings({ message: sentences.join("\n") })),
 )
-
-/** Where a node that listens on a host and port is reached from its own machine. */
-export const nodeUrl = (host: string, port: number): string =>
-  `http://${host.includes(":") ? `[${host}]` : host}:${port}`

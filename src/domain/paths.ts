@@ -5,3 +5,7 @@ export const API_PATH = "/api/v1/analytics"
 
 /** The path of the WebSocket. */
 export const WEBSOCKET_PATH = "/ws/analytics"
+
+/** Where a node that listens on a host and port is reached from its own machine. */
+export const nodeUrl = (host: string, port: number): string =>
+  `http://${host.includes(":") ? `[${host}]` : host}:${port}`

@@ -1,5 +1,6 @@
 /** Nodes within the test's process, with a part of the run's stores of their own. */
-import { type AppConfig, loadConfig, nodeUrl } from "../../src/config/settings.ts"
+import { type AppConfig, loadConfig } from "../../src/config/settings.ts"
+import { nodeUrl } from "../../src/domain/paths.ts"
 import { startNode } from "../../src/node/node.ts"
 import { run, testScope } from "./effects.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
