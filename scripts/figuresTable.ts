@@ -1,6 +1,6 @@
 /**
- * The README's figures, made from the newest full run in bench/results: `node scripts/figuresTable.ts` prints them,
- * `--write` puts them between the README's markers. No figure gets there another way.
+ * The README's figures, generated from the newest full run in bench/results: `node scripts/figuresTable.ts` prints them,
+ * `--write` puts them between the README's markers. No figure gets there in any other way.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -12,10 +12,10 @@ import { markdownTable, withMarked } from "./marked.ts"
 const README = new URL("../README.md", import.meta.url)
 const RESULTS = fileURLToPath(new URL("../bench/results", import.meta.url))
 
-/** Of this scenario every figure is shown, of the others those that have an aim. */
+/** This scenario is shown with all of its figures, the others only with those that have an aim. */
 const WHOLE = "against"
 
-/** The figures in Markdown, and what they were measured on. */
+/** The figures in Markdown, with the machine they were measured on. */
 export const figuresTable = (): string => {
   const run = newestRun(RESULTS)
   if (run === null) return "No full run has been recorded yet."

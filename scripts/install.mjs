@@ -1,7 +1,7 @@
-// Makes a fresh clone ready to run: `npm ci` when node_modules is missing or differs from package-lock.json, else nothing.
-// Every npm script runs it first, on whatever Node the machine has; the scripts after it run on the pinned one that the
-// `node` package puts in node_modules/.bin; a command line that goes on after this one asks `env` for it, since a shell
-// remembers where it found the first. Plain JavaScript, because that first Node may not read TypeScript.
+// Makes a fresh clone ready to run: `npm ci` if node_modules is missing or differs from package-lock.json, else nothing.
+// Every npm script runs it first, on whatever Node the machine has. The scripts after it run on the pinned Node that the
+// `node` package puts in node_modules/.bin. A command line that continues after this one looks it up with `env`, because
+// a shell remembers where it found the first one. Plain JavaScript, because that first Node may not read TypeScript.
 import { spawnSync } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
 import { delimiter, join } from "node:path"
@@ -11,8 +11,8 @@ const OLDEST_NODE = 20
 const root = fileURLToPath(new URL("..", import.meta.url))
 
 /**
- * Whether what npm recorded as installed is what the lockfile asks for. npm writes `node_modules/.package-lock.json` last,
- * so an interrupted install never looks finished. Optional packages are for other platforms and may be missing.
+ * Whether what npm recorded as installed matches the lockfile. npm writes `node_modules/.package-lock.json` last, so an
+ * interrupted install never looks finished. Optional packages are for other platforms and may be missing.
  *
  * @param {Record<string, LockedPackage>} locked
  * @param {Record<string, LockedPackage>} installed
@@ -37,9 +37,9 @@ const isReady = () => {
 }
 
 /**
- * Runs `npm ci` on the Node that runs the outer npm: the one in node_modules/.bin is deleted and written anew meanwhile.
- * Development packages are included whatever NODE_ENV says, because the pinned Node is one of them. Warnings are left out:
- * most say that a package wants a newer Node than the one npm itself runs on, which is not the one the package will run on.
+ * Runs `npm ci` on the Node that runs the outer npm, because the one in node_modules/.bin is deleted and written again.
+ * Development packages are included whatever NODE_ENV says, because the pinned Node is one of them. Warnings are not
+ * shown: most say that a package wants a newer Node than npm's own, which is not the one the package will run on.
  */
 const npmCi = () => {
   const environment = { ...process.env }

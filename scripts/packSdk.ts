@@ -1,6 +1,6 @@
 /**
- * Packs the SDK alone, so that a sender installs some 20 KB and not the server's packages: `npm run pack:sdk -- <folder>`
- * (default: the project's own) leaves `maicivy-analytics-<version>.tgz` there.
+ * Packs the SDK alone, so that a sender installs about 20 KB and not the server's packages. `npm run pack:sdk -- <folder>`
+ * (default: the project's own) writes `maicivy-analytics-<version>.tgz` there.
  */
 import { execFileSync } from "node:child_process"
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"

@@ -1,8 +1,8 @@
 // Makes the uWebSockets.js binaries load on a Linux whose glibc is older than the 2.38 they were linked with (Debian 12,
-// Ubuntu 22.04). They need 2.38 only for three C23 spellings of old functions: __isoc23_strtol, __isoc23_strtoul and
-// __isoc23_sscanf, which differ from the old ones in accepting binary literals ("0b1") alone. So the dynamic symbol table is
-// made to ask for the old names, and the version record GLIBC_2.38 for the oldest version of that platform. Nothing is done
-// where glibc is new enough, nor on other systems. Run by npm after an install; running it again changes nothing.
+// Ubuntu 22.04). They need 2.38 only for three C23 variants of old functions: __isoc23_strtol, __isoc23_strtoul and
+// __isoc23_sscanf, which differ from the old ones only in accepting binary literals ("0b1"). So the dynamic symbol table
+// is changed to ask for the old names, and the version record GLIBC_2.38 for the oldest version of that platform. Nothing
+// is done if glibc is new enough, nor on other systems. npm runs this after an install; running it again changes nothing.
 import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -11,7 +11,7 @@ const NEEDED_VERSION = "GLIBC_2.38"
 const C23_PREFIX = "__isoc23_"
 const RENAMED = ["strtol", "strtoul", "sscanf"].map((name) => C23_PREFIX + name)
 
-/** The version that the first glibc of an architecture gave all its symbols. @type {Record<string, string>} */
+/** The version that an architecture's first glibc gave all its symbols. @type {Record<string, string>} */
 export const OLDEST_GLIBC_VERSION = { x64: "GLIBC_2.2.5", arm64: "GLIBC_2.17" }
 
 // Section types of ELF (elf.h). Both architectures are 64-bit little-endian.
@@ -19,7 +19,7 @@ const SHT_DYNSYM = 11
 const SHT_GNU_VERNEED = 0x6ffffffe
 const SHT_GNU_VERSYM = 0x6fffffff
 
-/** The hash of System V ELF, which version records carry beside the name. @param {string} name */
+/** The System V ELF hash, which version records store next to the name. @param {string} name */
 const elfHash = (name) => {
   let hash = 0
   for (const byte of Buffer.from(name)) {
@@ -49,8 +49,8 @@ const sectionsOf = (elf) => {
 }
 
 /**
- * Patches one binary in place and says whether anything changed. Throws, having changed nothing, when a symbol other than the
- * three needs glibc 2.38: the patch would then only postpone the failure.
+ * Patches one binary in place. Returns whether anything changed. Throws, without changing anything, if another symbol
+ * needs glibc 2.38: the patch would then only postpone the failure.
  *
  * @param {Buffer} elf
  * @param {string} oldestVersion the name in OLDEST_GLIBC_VERSION for the binary's architecture
@@ -108,7 +108,7 @@ export const patchElf = (elf, oldestVersion) => {
 }
 
 /**
- * What is to be done for uWebSockets.js on a machine: nothing, patching, or giving up with a sentence.
+ * What to do about uWebSockets.js on a machine: nothing, patch it, or give up with a sentence.
  *
  * @param {{ platform: string, arch: string, glibc: string | undefined }} machine
  * @returns {{ patch: boolean } | { unsupported: string }}
@@ -130,7 +130,7 @@ export const planFor = ({ platform, arch, glibc }) => {
 }
 
 /**
- * Patches the installed binaries for this machine where that is needed. Returns a sentence when it cannot be done.
+ * Patches the installed binaries for this machine if necessary. Returns a sentence if that is impossible.
  *
  * @param {string} root the project's folder
  * @returns {string | undefined}
@@ -152,7 +152,7 @@ export const patchInstalledBinaries = (root) => {
     } catch (error) {
       return `${name} cannot be made to load on glibc older than 2.38: ${error instanceof Error ? error.message : error}.`
     }
-    // A running server maps the old file; a new one under the same name leaves that mapping alone.
+    // A running server has the old file mapped; a new file under the same name does not affect the mapping.
     const fresh = `${path}.${process.pid}`
     writeFileSync(fresh, binary, { mode: statSync(path).mode })
     renameSync(fresh, path)
@@ -162,7 +162,7 @@ export const patchInstalledBinaries = (root) => {
 
 /** The version of the C library this process runs on; undefined on musl. @returns {string | undefined} */
 const runtimeGlibc = () => {
-  // Otherwise the report looks up the names of connected hosts.
+  // Without this, the report looks up the names of connected hosts.
   Object.assign(process.report, { excludeNetwork: true })
   const report = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport())
   return report.header.glibcVersionRuntime

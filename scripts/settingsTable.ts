@@ -1,6 +1,6 @@
 /**
- * The README's table of settings, made from the settings themselves: `node scripts/settingsTable.ts` prints it,
- * `--write` puts it between the README's markers.
+ * The README's table of settings, generated from the settings: `node scripts/settingsTable.ts` prints it, `--write` puts
+ * it between the README's markers.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -9,7 +9,7 @@ import { markdownTable, withMarked } from "./marked.ts"
 
 const README = new URL("../README.md", import.meta.url)
 
-/** The table in Markdown, one row a setting. */
+/** The table in Markdown, one row per setting. */
 export const settingsTable = (): string =>
   markdownTable(
     ["setting", "type", "default", "meaning"],
