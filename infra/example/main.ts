@@ -1,11 +1,11 @@
 /**
- * A small site beside a running node, which uses all there is: the middleware counts the pages that the server answers, the
- * tracker counts what happens in them, and the client sends an event of the server's own.
+ * A small site next to a running node that uses everything: the middleware counts the pages that the server sends, the
+ * tracker counts what happens in them, and the client sends one of the server's own events.
  *
  *   npm start                                   # the node, at http://127.0.0.1:8080
  *   npm run example                             # the site, at http://127.0.0.1:3000
  *
- * `PORT` and `ANALYTICS_URL` say otherwise. In a project of your own the import is from "maicivy-analytics/sdk".
+ * `PORT` and `ANALYTICS_URL` change these. In your own project, import from "maicivy-analytics/sdk".
  */
 import { readFileSync } from "node:fs"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
@@ -16,7 +16,7 @@ const port = Number(process.env.PORT ?? 3000)
 
 const analytics = new Analytics({
   url: analyticsUrl,
-  // A click should be on the dashboard within a second.
+  // Short, so that a click is on the dashboard within a second.
   flushIntervalMs: 100,
   onError: ({ code, eventType, message }) =>
     console.error(`${eventType} was not counted (${code}): ${message}`),

@@ -1,6 +1,6 @@
 /**
- * The Grafana dashboard as code. `node infra/grafana/dashboard.ts --write` puts it into the folder that Grafana is
- * provisioned from; a test compares the two, and another asks a Prometheus every query.
+ * The Grafana dashboard as code. `node infra/grafana/dashboard.ts --write` writes it to the folder that Grafana is
+ * provisioned from. One test compares the two, another runs every query in Prometheus.
  */
 import { writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -18,12 +18,12 @@ import * as prometheus from "@grafana/grafana-foundation-sdk/prometheus"
 import * as stat from "@grafana/grafana-foundation-sdk/stat"
 import * as timeseries from "@grafana/grafana-foundation-sdk/timeseries"
 
-/** Where the dashboard is provisioned from. */
+/** The file that Grafana provisions the dashboard from. */
 export const DASHBOARD_PATH = fileURLToPath(new URL("dashboards/maicivy-analytics.json", import.meta.url))
 
-/** The chosen deployment's series. */
+/** Selects the series of the chosen deployment. */
 const JOB = 'job="$job"'
-// biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of Grafana's
+// biome-ignore lint/suspicious/noTemplateCurlyInString: a Grafana variable
 const SOURCE = { type: "prometheus", uid: "${datasource}" }
 /** Grafana's grid is 24 wide. */
 const [SIXTH, THIRD, HALF] = [4, 8, 12]
@@ -42,7 +42,7 @@ const target = ({ expr, legend }: Query, index: number) =>
     .expr(expr)
     .legendFormat(legend ?? "__auto")
 
-/** One figure of now. */
+/** One current figure. */
 const figure = (title: string, unit: string, expr: string) =>
   new stat.PanelBuilder()
     .title(title)
@@ -81,7 +81,7 @@ const stacked = (title: string, unit: string, span: number, query: Query) =>
     .fillOpacity(40)
     .stacking(new common.StackingConfigBuilder().mode(common.StackingMode.Normal))
 
-/** The greatest of now, as bars. */
+/** The largest current values, as bars. */
 const ranking = (title: string, span: number, { expr, legend }: Query) =>
   new bargauge.PanelBuilder()
     .title(title)
@@ -95,7 +95,7 @@ const ranking = (title: string, span: number, { expr, legend }: Query) =>
     .reduceOptions(LAST)
     .withTarget(target({ expr, ...(legend !== undefined && { legend }) }, 0).instant())
 
-/** The rate of a counter, summed over nodes and, as said, by labels. */
+/** The rate of a counter, summed over nodes, optionally by labels. */
 const rate = (counter: string, by = "", where = "") =>
   `sum${by && ` by (${by})`} (rate(${counter}{${JOB}${where && `, ${where}`}}[$__rate_interval]))`
 
@@ -105,7 +105,7 @@ const quantile = (q: number, histogram: string, by = "", where = "") =>
 const percentiles = (histogram: string, where = ""): ReadonlyArray<Query> =>
   [0.5, 0.95, 0.99].map((q) => ({ expr: quantile(q, histogram, "", where), legend: `p${q * 100}` }))
 
-/** A figure of the stores is the same on every node. */
+/** A gauge that is read from the stores, and therefore the same on every node. */
 const shared = (gauge: string, by = "") => `max${by && ` by (${by})`} (${gauge}{${JOB}})`
 
 const REQUESTS = "maicivy_analytics_request_duration_seconds"
@@ -357,12 +357,12 @@ builder
   )
   .withPanel(
     lines("Event loop lag, p99", "s", THIRD, [
-      // Without the time between two looks.
+      // Without the sampling interval.
       { expr: `nodejs_eventloop_lag_p99_seconds{${JOB}} - 0.05`, legend: "{{instance}}" },
     ]),
   )
 
-/** The dashboard in Grafana's JSON. */
+/** The dashboard as Grafana's JSON. */
 export const dashboard = builder.build()
 for (const [index, panel] of dashboard.panels?.entries() ?? []) panel.id = index + 1
 

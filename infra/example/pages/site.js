@@ -1,4 +1,4 @@
-// Changes the theme without loading the page anew, and asks the server for letters.
+// Changes the theme without reloading the page, and requests letters from the server.
 for (const link of document.querySelectorAll("[data-in-page]"))
   link.addEventListener("click", (event) => {
     event.preventDefault()
