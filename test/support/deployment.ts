@@ -23,6 +23,8 @@ export const PARTITIONS = 2
 
 export interface DeploymentOptions {
   readonly redisUrl?: string
+  /** Whether the Redis of `redisUrl` is a cluster's node. */
+  readonly cluster?: boolean
   readonly databaseUrl?: string
   readonly timeZone?: string
   readonly maxBacklog?: number
@@ -34,7 +36,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
   const metrics = new Metrics("test_")
   const calendar = new Calendar(options.timeZone ?? "UTC")
   const prefix = freshKeyPrefix()
-  const redisSettings = { url: options.redisUrl ?? redisUrl(), cluster: false }
+  const redisSettings = { url: options.redisUrl ?? redisUrl(), cluster: options.cluster ?? false }
   const url = options.databaseUrl ?? (await freshDatabase())
   const postgres = await scoped(
     makePostgres({ url, max: 8, name: "test", statementTimeoutMs: 10_000 }, metrics),
