@@ -11,6 +11,9 @@ export const MAX_EVENT_DATA_DEPTH = 32
 export const MAX_URL_LENGTH = 500
 /** UTF-16 code units of a theme's name in figures; longer ones are cut. */
 export const MAX_THEME_LENGTH = 100
+/** Different names of themes counted in one place; further ones are summed as {@link OTHER_THEME}. */
+export const MAX_THEMES = 10_000
+export const OTHER_THEME = "(other)"
 /** How far an event's own timestamp may lie in the past, milliseconds. */
 export const MAX_AGE_MS = 7 * DAY_MS
 /** How far an event's own timestamp may lie ahead (senders' clocks differ), milliseconds. */

@@ -9,6 +9,8 @@ import {
   MAX_BATCH_EVENTS,
   MAX_EVENT_BODY_BYTES,
   MAX_THEME_LENGTH,
+  MAX_THEMES,
+  OTHER_THEME,
 } from "../../src/domain/limits.ts"
 import { DAY_MS, MINUTE_MS } from "../../src/domain/time.ts"
 import { read } from "../support/documents.ts"
@@ -17,6 +19,7 @@ const LATE_DAYS = `${Math.floor(LATE_WINDOW_MS / DAY_MS)} days`
 const LATE_MINUTES = `${(LATE_WINDOW_MS % DAY_MS) / MINUTE_MS} minutes`
 const CURRENT = `${CURRENT_VISITOR_MS / MINUTE_MS} minutes`
 const EVENTS = MAX_BATCH_EVENTS.toLocaleString("en-US")
+const THEMES = MAX_THEMES.toLocaleString("en-US")
 const MIB = MAX_BATCH_BODY_BYTES / 1024 ** 2
 
 test.each([
@@ -26,6 +29,8 @@ test.each([
   ["docs/api.md", `in a body of at most ${MAX_EVENT_BODY_BYTES / 1024} KiB`],
   ["docs/api.md", `Up to ${EVENTS} events and ${MIB} MiB, as a JSON array`],
   ["docs/api.md", `cut at ${MAX_THEME_LENGTH} code units`],
+  ["docs/api.md", `After ${THEMES} different names, further ones are summed as \`${OTHER_THEME}\``],
+  ["docs/architecture.md", `holds up to ${THEMES} names`],
   ["docs/reliability.md", `within [${LATE_DAYS}](api.md#idempotency)`],
   ["docs/reliability.md", `accepted from ${MAX_AGE_TEXT} ago to ${MAX_AHEAD_TEXT} ahead`],
   ["docs/reliability.md", `events more than ${MAX_AHEAD_TEXT} ahead were refused`],

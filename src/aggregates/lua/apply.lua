@@ -20,7 +20,8 @@
 -- Unique visitors of a partition and period are exact up to here, then estimated: 64 buckets of about 256, because a set of
 -- integers stays compact (8 bytes a visitor) up to 512 members, Redis' default set-max-intset-entries.
 local MAX_EXACT = 16384
--- Themes are chosen by visitors: beyond this many in one sorted set, further ones are summed under one name.
+-- Themes are chosen by visitors: beyond this many in one sorted set, further ones are summed under one name. As in
+-- domain/limits.ts.
 local MAX_THEMES = 10000
 local OTHER_THEME = '(other)'
 local COUNTS = { 'events', 'page_views', 'letters', 'letters_motivation', 'letters_anti_motivation' }

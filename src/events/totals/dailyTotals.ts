@@ -1,5 +1,6 @@
 /** Totals by site and day as rows of daily_totals, and back. */
 import { type DayTotals, emptyDay } from "../../domain/aggregation.ts"
+import { MAX_THEMES, OTHER_THEME } from "../../domain/limits.ts"
 
 /** What is counted a day; `theme` once a theme's name. */
 export type DailyMetric =
@@ -19,10 +20,6 @@ export interface TotalRow {
   readonly name: string
   readonly count: number
 }
-
-/** Names of themes come from visitors: of a partition, site and day, what would exceed this many is summed under one name. */
-const MAX_THEMES = 10_000
-const OTHER_THEME = "(other)"
 
 /**
  * SQL that adds to the totals. Two arguments are parameters: the partition, and JSON of {@link TotalRow}s; nothing is added unless
