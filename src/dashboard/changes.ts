@@ -2,6 +2,7 @@
  * How the state changes: pure functions from the state and what has happened to the next state, and {@link readsAfter}, which
  * says what the page reads after a frame. The store applies both.
  */
+import { CLICK_TYPES } from "../domain/aggregation.ts"
 import type { HeatmapPoint, TimelineEvent } from "../domain/answers.ts"
 import type { LiveEvent } from "../domain/frames.ts"
 import type { Period } from "../domain/period.ts"
@@ -14,12 +15,10 @@ export const MAX_FEED = 80
 /** Pages offered for the heatmap. */
 export const MAX_PAGES = 200
 
-const isClick = (type: string): boolean => type === "button_click" || type === "link_click"
-
 /** Returns the position of a click; `null` for other events, and for clicks without one. */
 const positionOf = ({ type, data }: LiveEvent): { readonly x: number; readonly y: number } | null => {
   const { x, y } = data ?? {}
-  return isClick(type) && typeof x === "number" && typeof y === "number" ? { x, y } : null
+  return CLICK_TYPES.has(type) && typeof x === "number" && typeof y === "number" ? { x, y } : null
 }
 
 /** Whether the timeline has no row. Also while it is first read: that answer may be older than an event that has just come. */
@@ -190,7 +189,8 @@ export const readsAfter = (before: State, frame: Frame): Reads => {
       // A day's total only grows.
       const isNewDay = before.realtime !== null && data.total_events < before.realtime.total_events
       const changed: Array<Part> = []
-      if (omitted !== null && Object.keys(omitted.by_type).some(isClick)) changed.push("clicks")
+      if (omitted !== null && Object.keys(omitted.by_type).some((type) => CLICK_TYPES.has(type)))
+        changed.push("clicks")
       if (omitted !== null && isTimelineEmpty(before)) changed.push("timeline")
       return {
         ...NO_READS,

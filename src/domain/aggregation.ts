@@ -45,6 +45,9 @@ export const letterTypeOf = (
   return type === "motivation" || type === "anti_motivation" ? type : "other"
 }
 
+/** Types of events that a heatmap shows. */
+export const CLICK_TYPES: ReadonlySet<string> = new Set(["button_click", "link_click"])
+
 /** Totals of nothing, for a site's day. */
 export const emptyDay = (site: string, day: Day): DayTotals => ({
   site,

@@ -52,6 +52,8 @@ describe("today's figures", () => {
     expect(readsOf(failed, heartbeat())).toEqual({ now: ["clicks"] })
     expect(stateAfter(failed, heartbeat()).storeUnavailable).toBe(false)
     expect(withConnection(failed, { is: "connecting" }).storeUnavailable).toBe(false)
+    // What failed for another reason waits for the reader.
+    expect(readsOf(withFailure(loaded(), "clicks", "OFFLINE"), heartbeat())).toEqual({})
   })
 
   test("that fall begin a new day, whose parts are read", () => {

@@ -30,6 +30,7 @@ describe("a frame", () => {
       ),
     ],
     ["an event without a visitor", JSON.stringify(liveEvent()).replace("visitor_id", "visitor")],
+    ["an event whose visitor is a number", JSON.stringify({ ...liveEvent(), visitor_id: 5 })],
     ["an event whose data is a list", JSON.stringify({ ...liveEvent(), data: [1] })],
     ["an error without a code", '{"type":"error"}'],
   ])("that is %s is of no use", (_, text) => {

@@ -47,7 +47,8 @@ describe("an event", () => {
   test("from outside of the hour does not count", () => {
     const old = { ...quiet, until: 0 }
     expect(counted(withEvent(old, eventAt(NOW - 61 * MINUTE_MS), NOW).events)).toEqual([])
-    expect(counted(withEvent(old, eventAt(NOW + 2 * MINUTE_MS), NOW).events)).toEqual([])
+    for (const ahead of [1, 2])
+      expect(counted(withEvent(old, eventAt(NOW + ahead * MINUTE_MS), NOW).events)).toEqual([])
   })
 })
 

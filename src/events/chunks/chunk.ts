@@ -1,5 +1,6 @@
 /** Events as the chunks that Postgres keeps: rows of up to 1,000 events, their columns as arrays. */
 import { TaggedError } from "effect/Data"
+import { CLICK_TYPES } from "../../domain/aggregation.ts"
 import { DAY_MS } from "../../domain/time.ts"
 import { doubles, integers, smallints, texts, uuids } from "./binaryArrays.ts"
 
@@ -73,9 +74,6 @@ const byVisitor = (events: ReadonlyArray<ChunkEvent>, visitors: Dictionary<strin
   }
   return groups.flat()
 }
-
-/** Types of events that a heatmap shows. */
-export const CLICK_TYPES: ReadonlySet<string> = new Set(["button_click", "link_click"])
 
 /** Where a click was: `x` and `y` of its data, or `null` when these are not two numbers. */
 const positionOf = ({ type, data }: ChunkEvent): { readonly x: number; readonly y: number } | null => {

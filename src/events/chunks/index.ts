@@ -3,7 +3,6 @@ export { bigints, integers, smallints, uuids } from "./binaryArrays.ts"
 export {
   CHUNK_PARAMETERS,
   type ChunkValues,
-  CLICK_TYPES,
   insertChunk,
   toChunks,
   toData,

@@ -1,10 +1,11 @@
 /** Where visitors of a site clicked. */
 import type * as Effect from "effect/Effect"
+import { CLICK_TYPES } from "../../domain/aggregation.ts"
 import type { HeatmapPoint } from "../../domain/answers.ts"
 import { HOUR_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-import { CLICK_TYPES, within } from "../chunks/index.ts"
+import { within } from "../chunks/index.ts"
 
 /** Positions of one answer: more than any picture shows, few enough to send. */
 export const MAX_HEATMAP_POINTS = 10_000
