@@ -14,7 +14,7 @@ import { decodeEvent, Rejection, type StreamEvent } from "../../src/domain/event
 import { Calendar } from "../../src/domain/period.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
-import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/write/batchWriter.ts"
+import { type BatchEntry, makeBatchWriter } from "../../src/events/write/batchWriter.ts"
 import { prepareStores } from "../../src/node/openStores.ts"
 import { happening } from "../../src/tools/traffic/happenings.ts"
 import { Random } from "../../src/tools/traffic/random.ts"
@@ -98,9 +98,10 @@ const program = Effect.gen(function* () {
   const { postgres } = yield* withStores(config)
   yield* prepareStores(config, postgres)
   const calendar = new Calendar(config.timeZone)
+  const writer = makeBatchWriter(postgres)
   const epochs = yield* Effect.forEach(
     Array.from({ length: config.partitions }, (_, partition) => partition),
-    (partition) => acquireEpoch(postgres, partition),
+    (partition) => writer.acquireEpoch(partition),
   )
   const waiting: Array<Array<BatchEntry>> = epochs.map(() => [])
   const writes: Array<Fiber.Fiber<unknown, unknown>> = []
@@ -118,7 +119,7 @@ const program = Effect.gen(function* () {
     waiting[partition] = []
     yield* written(partition)
     const epoch = epochs[partition]?.epoch ?? 0
-    writes[partition] = yield* Effect.forkChild(writeBatch(postgres, { partition, epoch, entries, calendar }))
+    writes[partition] = yield* Effect.forkChild(writer.write({ partition, epoch, entries, calendar }))
   })
 
   for (const { events, fromDaysAgo, toDaysAgo, ids } of spans) {

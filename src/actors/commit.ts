@@ -1,7 +1,7 @@
 /** The two ways in which entries leave the stream: committed, or dead-lettered. Both move the owner's position on. */
 import * as Effect from "effect/Effect"
 import { applyTotals } from "../aggregates/apply.ts"
-import { type BatchEntry, writeBatch } from "../events/write/index.ts"
+import type { BatchEntry } from "../events/write/index.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
 import { type Entry, fencedCall } from "../stream/partitionLog.ts"
 import { count } from "./outcomes.ts"
@@ -18,7 +18,7 @@ export const commit = (owner: Owner, entries: ReadonlyArray<BatchEntry>): Effect
     const last = entries.at(-1)
     if (last === undefined) return
     const started = performance.now()
-    const written = yield* writeBatch(owner.postgres, { partition, epoch, entries, calendar })
+    const written = yield* owner.writer.write({ partition, epoch, entries, calendar })
     const newVisitors = yield* fencedCall(metrics, partition, "apply", () =>
       applyTotals(owner.redis, {
         prefix,

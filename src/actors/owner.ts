@@ -4,11 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Calendar } from "../domain/period.ts"
 import type { SchemaTooNew } from "../events/schema/index.ts"
-import { acquireEpoch, type UnknownPartition } from "../events/write/index.ts"
+import type { BatchWriter, UnknownPartition } from "../events/write/index.ts"
 import type { LiveFeed } from "../live/feed.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
-import type { Postgres } from "../stores/postgres.ts"
 import type { RedisConnection } from "../stores/redis.ts"
 import type { PartitionLog, Takeover } from "../stream/partitionLog.ts"
 import type { ActorMode } from "./mode.ts"
@@ -18,7 +17,7 @@ export interface PartitionActorOptions {
   readonly prefix: string
   readonly log: PartitionLog
   readonly redis: RedisConnection
-  readonly postgres: Postgres
+  readonly writer: BatchWriter
   readonly calendar: Calendar
   readonly metrics: Metrics
   readonly live: LiveFeed
@@ -54,8 +53,8 @@ export const takeOver = (
   token: string,
 ): Effect.Effect<{ readonly owner: Owner; readonly takeover: Takeover }, TakeoverError> =>
   Effect.gen(function* () {
-    const { partition, log, postgres } = options
-    const { epoch, lastStreamId } = yield* acquireEpoch(postgres, partition)
+    const { partition, log, writer } = options
+    const { epoch, lastStreamId } = yield* writer.acquireEpoch(partition)
     const takeover = yield* log.takeOver(token, epoch, lastStreamId)
     const { applied: position, deliveries } = takeover
     yield* Effect.logInfo("partition taken over").pipe(

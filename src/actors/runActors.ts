@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
+import { makeBatchWriter } from "../events/write/index.ts"
 import { makeLiveFeed } from "../live/feed.ts"
 import { scheduleMaintenance } from "../maintenance/maintenance.ts"
 import type { Metrics } from "../metrics/metrics.ts"
@@ -47,7 +48,7 @@ export const runActors = (
       partitions: config.partitions,
       redisSettings: stores.redis,
       redis,
-      postgres,
+      writer: makeBatchWriter(postgres),
       calendar,
       metrics,
       live: makeLiveFeed({

@@ -17,7 +17,13 @@ import { decodePayload } from "../domain/event.ts"
 import { type Calendar, type Day, PERIODS, periodBounds, periodKey } from "../domain/period.ts"
 import type { UnstorableEvent } from "../events/chunks/index.ts"
 import type { SchemaTooNew } from "../events/schema/index.ts"
-import { acquireEpoch, type BatchEntry, type UnknownPartition, writeBatch } from "../events/write/index.ts"
+import {
+  type BatchEntry,
+  type BatchWriter,
+  makeBatchWriter,
+  type Position,
+  type UnknownPartition,
+} from "../events/write/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
@@ -180,9 +186,14 @@ const READ_ENTRIES = 1000
  * Finishes what an owner left that died between Postgres and the figures. The swap below passes these entries by, and not
  * all of their figures can be had from Postgres: visitors of a period that is incomplete there are in Redis only.
  */
-const catchUp = (options: RebuildOptions, epoch: number, applied: string, lastStreamId: string) =>
+const catchUp = (
+  options: RebuildOptions,
+  writer: BatchWriter,
+  { epoch, lastStreamId }: Position,
+  applied: string,
+) =>
   Effect.gen(function* () {
-    const { redis, postgres, prefix, partition, calendar, metrics, log, now } = options
+    const { redis, prefix, partition, calendar, metrics, log, now } = options
     let position = applied
     while (compareIds(position, lastStreamId) < 0) {
       const entries = (yield* log.read(position, READ_ENTRIES)).flatMap(
@@ -196,7 +207,7 @@ const catchUp = (options: RebuildOptions, epoch: number, applied: string, lastSt
       const last = entries.at(-1)
       // Redis has lost them.
       if (last === undefined) return
-      const { totals } = yield* writeBatch(postgres, { partition, epoch, entries, calendar })
+      const { totals } = yield* writer.write({ partition, epoch, entries, calendar })
       const move = { from: position, to: last.streamId }
       yield* fencedCall(metrics, partition, "rebuild", () =>
         applyTotals(redis, { prefix, partition, epoch, move, totals, calendar, now: now() }),
@@ -216,9 +227,11 @@ export const rebuildPartition = (
     const { redis, postgres, prefix, partition, partitions, calendar, metrics, log, now } = options
     const token = `${REBUILD_TOKEN}${randomUUID()}`
     yield* seizeLease({ redis, prefix, partition, token, leaseMs: options.leaseMs ?? LEASE_MS, metrics })
-    const { epoch, lastStreamId } = yield* acquireEpoch(postgres, partition)
+    const writer = makeBatchWriter(postgres)
+    const position = yield* writer.acquireEpoch(partition)
+    const { epoch, lastStreamId } = position
     const { applied } = yield* log.takeOver(token, epoch, lastStreamId)
-    yield* catchUp(options, epoch, applied, lastStreamId)
+    yield* catchUp(options, writer, position, applied)
     const source = yield* openRebuildSource(postgres, { partition, partitions, calendar, now: now() })
     const rebuildPrefix = `${prefix}~rebuild`
     yield* dropFigures({ redis, metrics, prefix: rebuildPrefix }, partition)

@@ -3,7 +3,6 @@ import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { encodePayload } from "../../src/domain/event.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
-import { acquireEpoch } from "../../src/events/write/batchWriter.ts"
 import { listDeadLetters, replayDeadLetter } from "../../src/stream/deadLetters.ts"
 import { crashBeforeFigures, type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
@@ -110,7 +109,7 @@ test("a new owner fences the old one off, and nothing is lost or doubled", async
   await deployment.drained()
   // What another node's takeover does while this one still believes that it owns the partitions.
   for (let partition = 0; partition < PARTITIONS; partition++)
-    await run(acquireEpoch(deployment.postgres, partition))
+    await run(deployment.writer.acquireEpoch(partition))
   for (let i = 0; i < 20; i++) await deployment.send({ event_type: "page_view" })
   await deployment.drained()
   expect(await deployment.rowCount()).toBe(40)

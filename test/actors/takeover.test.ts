@@ -2,7 +2,6 @@
 import { randomUUID } from "node:crypto"
 import { describe, expect, test } from "vitest"
 import { partitionOf } from "../../src/domain/visitor.ts"
-import { acquireEpoch } from "../../src/events/write/batchWriter.ts"
 import { connectRedis } from "../../src/stores/redis.ts"
 import { GROUP, nodesKey, streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
@@ -76,7 +75,7 @@ describe("a takeover", () => {
   const takeOver = async (deployment: Deployment, lastStreamId: string) => {
     const reader = await deployment.scoped(connectRedis(deployment.redisSettings, "read", "test"))
     const log = makePartitionLog({ ...deployment, partition: 0, reader })
-    const { epoch } = await run(acquireEpoch(deployment.postgres, 0))
+    const { epoch } = await run(deployment.writer.acquireEpoch(0))
     await deployment.redis.set(streamKeys(deployment.prefix, 0).lease, "token")
     return { log, epoch, takeover: await run(log.takeOver("token", epoch, lastStreamId)) }
   }

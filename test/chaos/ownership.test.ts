@@ -6,7 +6,7 @@ import { expect, test } from "vitest"
 import { applyTotals } from "../../src/aggregates/apply.ts"
 import { aggregate } from "../../src/domain/aggregation.ts"
 import { decodePayload } from "../../src/domain/event.ts"
-import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/write/batchWriter.ts"
+import { type BatchEntry, type BatchWriter, makeBatchWriter } from "../../src/events/write/batchWriter.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
 import { type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
@@ -26,9 +26,9 @@ test("an entry whose owners were killed after its commit, however often, gets it
   const deployment = await freshDeployment()
   for (let i = 0; i < 10; i++) await deployment.send({ event_type: "page_view", visitor_id: randomUUID() })
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    const { epoch } = await run(acquireEpoch(deployment.postgres, partition))
+    const { epoch } = await run(deployment.writer.acquireEpoch(partition))
     const entries = await entriesAfter(deployment, partition, "0-0", 100)
-    await run(writeBatch(deployment.postgres, { partition, epoch, entries, calendar: deployment.calendar }))
+    await run(deployment.writer.write({ partition, epoch, entries, calendar: deployment.calendar }))
     const first = entries[0]?.streamId ?? ""
     // What several owners leave that were killed while they processed the first entry alone.
     const { state } = streamKeys(deployment.prefix, partition)
@@ -54,6 +54,7 @@ type Step = "own" | "take over" | "read" | "write" | "apply"
 /** An actor as a list of steps: what it holds between them is all that a crash can take. */
 class SteppedActor {
   readonly #deployment: Deployment
+  #writer: BatchWriter
   #epoch = 0
   #position = ""
   #batch: ReadonlyArray<BatchEntry> = []
@@ -64,10 +65,12 @@ class SteppedActor {
 
   constructor(deployment: Deployment) {
     this.#deployment = deployment
+    this.#writer = makeBatchWriter(deployment.postgres)
   }
 
   /** Forgets everything, as a process that died. */
   crash(): void {
+    this.#writer = makeBatchWriter(this.#deployment.postgres)
     this.#next = "own"
   }
 
@@ -89,10 +92,10 @@ class SteppedActor {
 
   async #do(step: Step): Promise<Step> {
     const deployment = this.#deployment
-    const { prefix, redis, metrics, postgres, calendar } = deployment
+    const { prefix, redis, metrics, calendar } = deployment
     switch (step) {
       case "own": {
-        const acquired = await run(acquireEpoch(postgres, 0))
+        const acquired = await run(this.#writer.acquireEpoch(0))
         this.#epoch = acquired.epoch
         this.#stored = acquired.lastStreamId
         return "take over"
@@ -111,7 +114,7 @@ class SteppedActor {
       }
       case "write": {
         const batch = { partition: 0, epoch: this.#epoch, entries: this.#batch, calendar }
-        this.#counted = (await run(writeBatch(postgres, batch))).counted
+        this.#counted = (await run(this.#writer.write(batch))).counted
         return "apply"
       }
       case "apply": {

@@ -59,7 +59,7 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
     fault: "none",
     edits: [
       {
-        file: "src/events/write/batchWriter.ts",
+        file: "src/events/write/slowPath.ts",
         from: "return entries.filter(({ streamId, event }) => event.id === null || first.has(streamId))",
         to: "return first.size < 0 ? [] : entries",
       },
@@ -70,14 +70,14 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
     fault: "lost-replies",
     edits: [
       {
-        file: "src/events/write/batchWriter.ts",
+        file: "src/events/write/slowPath.ts",
         from: "totals: counted.length === 0 ? totals : totalsOf(counted.concat(written), calendar),",
         to: "totals,",
       },
       {
-        file: "src/events/write/batchWriter.ts",
+        file: "src/events/write/slowPath.ts",
         from: "return { counted, totals: totalsOf(counted, calendar), duplicates",
-        to: "return { counted, totals: NO_TOTALS, duplicates",
+        to: "return { counted, totals: { days: new Map(), lastSeen: new Map() }, duplicates",
       },
     ],
   },

@@ -9,7 +9,7 @@ import { Calendar } from "../../src/domain/period.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { ensureDeployment } from "../../src/events/schema/deployment.ts"
 import { migrate } from "../../src/events/schema/migrate.ts"
-import { acquireEpoch, writeBatch } from "../../src/events/write/batchWriter.ts"
+import { makeBatchWriter } from "../../src/events/write/batchWriter.ts"
 import { makeLiveFeed } from "../../src/live/feed.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { makePostgres } from "../../src/stores/postgres.ts"
@@ -89,7 +89,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
           partitions: PARTITIONS,
           redisSettings,
           redis,
-          postgres,
+          writer: makeBatchWriter(postgres),
           calendar,
           metrics,
           live: makeLiveFeed({ prefix, eventsPerSecond: 50, now: Date.now }),
@@ -134,6 +134,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
     redisSettings,
     databaseUrl: url,
     postgres,
+    writer: makeBatchWriter(postgres),
     redis,
     producer,
     failures,
@@ -151,7 +152,7 @@ export type Deployment = Awaited<ReturnType<typeof freshDeployment>>
 
 /** Postgres' half of a batch, and then the crash: what an owner leaves that dies before it has told Redis. */
 export const crashBeforeFigures = async (deployment: Deployment, partition: number, most: number) => {
-  const { epoch } = await run(acquireEpoch(deployment.postgres, partition))
+  const { epoch } = await run(deployment.writer.acquireEpoch(partition))
   const found = await deployment.redis.xrange(
     streamKeys(deployment.prefix, partition).events,
     "-",
@@ -164,5 +165,5 @@ export const crashBeforeFigures = async (deployment: Deployment, partition: numb
     if (typeof event === "string") throw new Error(event)
     return { streamId, event }
   })
-  await run(writeBatch(deployment.postgres, { partition, epoch, entries, calendar: deployment.calendar }))
+  await run(deployment.writer.write({ partition, epoch, entries, calendar: deployment.calendar }))
 }

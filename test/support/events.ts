@@ -4,7 +4,7 @@ import type { StreamEvent } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
 import { ensureDeployment } from "../../src/events/schema/deployment.ts"
 import { migrate } from "../../src/events/schema/migrate.ts"
-import { acquireEpoch, type BatchEntry, writeBatch } from "../../src/events/write/batchWriter.ts"
+import { type BatchEntry, type BatchWriter, makeBatchWriter } from "../../src/events/write/batchWriter.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { makePostgres, type Postgres, type PostgresOptions } from "../../src/stores/postgres.ts"
 import { run, testScope } from "./effects.ts"
@@ -21,6 +21,7 @@ export const connect = (url: string, options: Partial<PostgresOptions> = {}): Pr
 export interface Database {
   readonly url: string
   readonly postgres: Postgres
+  readonly writer: BatchWriter
 }
 
 /** A migrated database with the sites main and blog. */
@@ -37,7 +38,7 @@ export const freshEvents = async (
       sites: ["main", "blog"],
     }),
   )
-  return { url, postgres }
+  return { url, postgres, writer: makeBatchWriter(postgres) }
 }
 
 /** A page view of a new visitor at noon of 2025-12-08, unless told otherwise. */
@@ -59,11 +60,11 @@ export const entriesFrom = (start: number, events: ReadonlyArray<StreamEvent>): 
 
 /** Writes entries as the owner of a partition in an epoch. */
 export const write = (
-  postgres: Postgres,
+  writer: BatchWriter,
   epoch: number,
   entries: ReadonlyArray<BatchEntry>,
   { partition = 0 }: { readonly partition?: number } = {},
-) => writeBatch(postgres, { partition, epoch, entries, calendar: UTC })
+) => writer.write({ partition, epoch, entries, calendar: UTC })
 
 /** The entries' stream ids. */
 export const idsOf = (entries: ReadonlyArray<BatchEntry>) => entries.map((entry) => entry.streamId)
@@ -74,9 +75,10 @@ export const store = async (
   events: ReadonlyArray<StreamEvent>,
   { partition = 0, calendar = UTC }: { readonly partition?: number; readonly calendar?: Calendar } = {},
 ) => {
-  const { epoch, lastStreamId } = await run(acquireEpoch(postgres, partition))
+  const writer = makeBatchWriter(postgres)
+  const { epoch, lastStreamId } = await run(writer.acquireEpoch(partition))
   const start = Number(lastStreamId.split("-")[0]) + 1
-  return run(writeBatch(postgres, { partition, epoch, entries: entriesFrom(start, events), calendar }))
+  return run(writer.write({ partition, epoch, entries: entriesFrom(start, events), calendar }))
 }
 
 /** Rows of a statement, as the driver gives them. */

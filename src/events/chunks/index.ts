@@ -2,6 +2,7 @@
 export { bigints, integers, smallints, uuids } from "./binaryArrays.ts"
 export {
   CHUNK_PARAMETERS,
+  type ChunkEvent,
   type ChunkValues,
   insertChunk,
   toChunks,

@@ -3,4 +3,4 @@ export { ensureEventDays, hasDay, KnownEventDays, upcomingDays } from "./dayTabl
 export { ensureDeployment, FENCE_ALL, INSERT_STREAM_PARTITIONS, storedDeployment } from "./deployment.ts"
 export { migrate } from "./migrate.ts"
 export { requireKnownSchema, SchemaTooNew, SELECT_NEWEST, tooNew } from "./schemaVersion.ts"
-export { ensureSites } from "./sites.ts"
+export { ensureSites, KnownSites } from "./sites.ts"

@@ -22,3 +22,28 @@ export const ensureSites = Effect.fnUntraced(function* (
   const rows = yield* postgres.query<{ slug: string; id: number }>("ensure_sites", SELECT_IDS, [slugs])
   return new Map(rows.map((row) => [row.slug, row.id]))
 })
+
+/** Remembers the ids of sites, so that a batch asks only for new ones. */
+export class KnownSites {
+  readonly #ids = new Map<string, number>()
+  readonly #postgres: Postgres
+
+  constructor(postgres: Postgres) {
+    this.#postgres = postgres
+  }
+
+  /** By their slugs. */
+  get ids(): ReadonlyMap<string, number> {
+    return this.#ids
+  }
+
+  /** After this the sites have ids. */
+  ensure(slugs: Iterable<string>): Effect.Effect<void, StoreError> {
+    const missing = new Set<string>()
+    for (const slug of slugs) if (!this.#ids.has(slug)) missing.add(slug)
+    if (missing.size === 0) return Effect.void
+    return Effect.map(ensureSites(this.#postgres, [...missing]), (found) => {
+      for (const [slug, id] of found) this.#ids.set(slug, id)
+    })
+  }
+}

@@ -1,9 +1,10 @@
-/** A batch of a partition's events, and what of it Postgres keeps: ids, chunks and totals. */
+/** A batch of a partition's events, and the parts of it that Postgres stores: ids, chunks and totals. */
+import * as Effect from "effect/Effect"
 import { aggregate, type BatchTotals } from "../../domain/aggregation.ts"
 import type { StreamEvent } from "../../domain/event.ts"
 import type { Calendar } from "../../domain/period.ts"
 import { eventIdOf, sequenceOf, timeOf } from "../../stream/id.ts"
-import { type ChunkValues, toChunks, toData } from "../chunks/index.ts"
+import { type ChunkEvent, type ChunkValues, toChunks, toData, UnstorableEvent } from "../chunks/index.ts"
 import { type TotalRow, toTotalRows } from "../totals/index.ts"
 import type { Key } from "./statements.ts"
 
@@ -16,12 +17,24 @@ export interface BatchEntry {
 
 export interface Batch {
   readonly partition: number
-  /** From acquireEpoch (batchWriter.ts). */
+  /** From `acquireEpoch` (batchWriter.ts). */
   readonly epoch: number
   /** In stream order. */
   readonly entries: ReadonlyArray<BatchEntry>
   /** In the deployment's time zone: the daily totals are of its days. */
   readonly calendar: Calendar
+}
+
+/** What a batch has come to. */
+export interface Written {
+  /** The entries, new and redelivered, that count in the figures, in stream order. */
+  readonly counted: ReadonlyArray<BatchEntry>
+  /** What the counted entries add to the figures. */
+  readonly totals: BatchTotals
+  /** New entries whose id had been written before. */
+  readonly duplicates: number
+  /** Entries that an earlier transaction had written. */
+  readonly redelivered: number
 }
 
 /** Sites' numbers by their slugs. */
@@ -47,26 +60,36 @@ export const keysOf = (entries: ReadonlyArray<BatchEntry>, siteIds: SiteIds): Re
   return keys
 }
 
-/** The entries as chunks. Throws when an event cannot be stored, see {@link toData}. */
+/** The entries as chunks. */
 export const chunksOf = (
   partition: number,
   entries: ReadonlyArray<BatchEntry>,
   siteIds: SiteIds,
-): ReadonlyArray<ChunkValues> =>
-  [...Map.groupBy(entries, ({ event }) => event.site)].flatMap(([site, ofSite]) =>
-    toChunks(
-      siteIdOf(siteIds, site),
-      ofSite.map(({ streamId, event }) => ({
-        id: event.id ?? eventIdOf(partition, streamId),
-        visitorId: event.visitorId,
-        type: event.type,
-        createdAt: event.createdAt,
-        pageUrl: event.pageUrl,
-        referrer: event.referrer,
-        data: event.data === null ? null : toData(event.data),
-      })),
-    ),
-  )
+): Effect.Effect<ReadonlyArray<ChunkValues>, UnstorableEvent> =>
+  Effect.suspend(() => {
+    try {
+      const chunks = [...Map.groupBy(entries, ({ event }) => event.site)].flatMap(([site, ofSite]) =>
+        toChunks(
+          siteIdOf(siteIds, site),
+          ofSite.map((entry) => toChunkEvent(partition, entry)),
+        ),
+      )
+      return Effect.succeed(chunks)
+    } catch (cause) {
+      return cause instanceof UnstorableEvent ? Effect.fail(cause) : Effect.die(cause)
+    }
+  })
+
+/** Throws an {@link UnstorableEvent}. */
+const toChunkEvent = (partition: number, { streamId, event }: BatchEntry): ChunkEvent => ({
+  id: event.id ?? eventIdOf(partition, streamId),
+  visitorId: event.visitorId,
+  type: event.type,
+  createdAt: event.createdAt,
+  pageUrl: event.pageUrl,
+  referrer: event.referrer,
+  data: event.data === null ? null : toData(event.data),
+})
 
 /** What the entries add to the figures. */
 export const totalsOf = (entries: ReadonlyArray<BatchEntry>, calendar: Calendar): BatchTotals =>

@@ -1,2 +1,9 @@
 /** Writes batches of a partition's events, each event once. */
-export { acquireEpoch, type BatchEntry, UnknownPartition, type Written, writeBatch } from "./batchWriter.ts"
+export {
+  type BatchEntry,
+  type BatchWriter,
+  makeBatchWriter,
+  type Position,
+  UnknownPartition,
+  type Written,
+} from "./batchWriter.ts"

@@ -4,7 +4,6 @@ import { describe, expect, test } from "vitest"
 import { runRetention } from "../../../src/events/retention/retention.ts"
 import { DeploymentMismatch, ensureDeployment } from "../../../src/events/schema/deployment.ts"
 import { migrate } from "../../../src/events/schema/migrate.ts"
-import { acquireEpoch, writeBatch } from "../../../src/events/write/batchWriter.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
 import { Fenced } from "../../../src/stores/errors.ts"
 import { run } from "../../support/effects.ts"
@@ -119,7 +118,7 @@ describe("a schema that a newer version has migrated", () => {
   const refused = { _tag: "SchemaTooNew", message: expect.stringContaining("999_next") }
 
   test("is worked with by none of an older version's parts", async () => {
-    const { postgres } = await migratedByNewer()
+    const { postgres, writer } = await migratedByNewer()
     const retention = runRetention(postgres, {
       ...{ retentionDays: 1, archiveDir: null, dryRun: false, now: Date.now(), partitions: 2 },
       metrics: new Metrics("test_"),
@@ -128,21 +127,21 @@ describe("a schema that a newer version has migrated", () => {
     })
     const parts: ReadonlyArray<Effect.Effect<unknown, Error>> = [
       migrate(postgres),
-      acquireEpoch(postgres, 0),
+      writer.acquireEpoch(0),
       retention,
     ]
     for (const part of parts) expect(await run(Effect.flip(part))).toMatchObject(refused)
   })
 
   test("takes no batch of an owner from before the migration", async () => {
-    const { postgres } = await freshEvents()
-    const { epoch } = await run(acquireEpoch(postgres, 0))
+    const { postgres, writer } = await freshEvents()
+    const { epoch } = await run(writer.acquireEpoch(0))
     // The last migration, once more: what a newer version would do.
     await rows(postgres, "DELETE FROM schema_migrations WHERE version = 2")
     await rows(postgres, "ALTER TABLE deployment DROP COLUMN raw_since")
     expect(await run(migrate(postgres))).toEqual(["002_raw_since"])
     const batch = { partition: 0, epoch, entries: entriesFrom(1, [event()]), calendar: UTC }
-    expect(await run(Effect.flip(writeBatch(postgres, batch)))).toBeInstanceOf(Fenced)
+    expect(await run(Effect.flip(writer.write(batch)))).toBeInstanceOf(Fenced)
     expect(await countOf(postgres, "analytics_events")).toBe(0)
   })
 })

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
 import { describe, expect, test } from "vitest"
-import { acquireEpoch } from "../../../src/events/write/batchWriter.ts"
+import { makeBatchWriter } from "../../../src/events/write/batchWriter.ts"
 import { StoreError } from "../../../src/stores/errors.ts"
 import { eventIdOf } from "../../../src/stream/id.ts"
 import { run } from "../../support/effects.ts"
@@ -20,8 +20,8 @@ import {
 
 describe("an event", () => {
   test("is stored whole, with an id that its stream entry decides", async () => {
-    const { postgres } = await freshEvents()
-    const { epoch } = await run(acquireEpoch(postgres, 1))
+    const { postgres, writer } = await freshEvents()
+    const { epoch } = await run(writer.acquireEpoch(1))
     const [entry] = entriesFrom(1765195200000, [
       event({
         type: "letter_generate",
@@ -32,7 +32,7 @@ describe("an event", () => {
       }),
     ])
     if (entry === undefined) throw new Error("no entry")
-    await run(write(postgres, epoch, [entry], { partition: 1 }))
+    await run(write(writer, epoch, [entry], { partition: 1 }))
 
     const [row] = await rows(
       postgres,
@@ -51,9 +51,9 @@ describe("an event", () => {
   })
 
   test("without optional fields has NULLs, not JSON's null", async () => {
-    const { postgres } = await freshEvents()
-    const { epoch } = await run(acquireEpoch(postgres, 0))
-    await run(write(postgres, epoch, entriesFrom(1, [event({ pageUrl: null })])))
+    const { postgres, writer } = await freshEvents()
+    const { epoch } = await run(writer.acquireEpoch(0))
+    await run(write(writer, epoch, entriesFrom(1, [event({ pageUrl: null })])))
     expect(
       await countOf(
         postgres,
@@ -63,16 +63,16 @@ describe("an event", () => {
   })
 
   test("retried with the same id counts once, in one batch or in a later one", async () => {
-    const { postgres } = await freshEvents()
-    const { epoch } = await run(acquireEpoch(postgres, 0))
+    const { postgres, writer } = await freshEvents()
+    const { epoch } = await run(writer.acquireEpoch(0))
     const id = randomUUID()
     const first = await run(
-      write(postgres, epoch, entriesFrom(10, [event({ id }), event(), event({ id }), event({ id })])),
+      write(writer, epoch, entriesFrom(10, [event({ id }), event(), event({ id }), event({ id })])),
     )
     expect(idsOf(first.counted)).toEqual(["10-0", "11-0"])
     expect(first.duplicates).toBe(2)
 
-    const second = await run(write(postgres, epoch, entriesFrom(20, [event({ id }), event()])))
+    const second = await run(write(writer, epoch, entriesFrom(20, [event({ id }), event()])))
     expect(idsOf(second.counted)).toEqual(["21-0"])
     expect(second.duplicates).toBe(1)
     expect(await countOf(postgres, "analytics_events")).toBe(3)
@@ -83,20 +83,20 @@ describe("an event", () => {
   })
 
   test("with the same id on another site is another event", async () => {
-    const { postgres } = await freshEvents()
-    const { epoch } = await run(acquireEpoch(postgres, 0))
+    const { postgres, writer } = await freshEvents()
+    const { epoch } = await run(writer.acquireEpoch(0))
     const id = randomUUID()
     const written = await run(
-      write(postgres, epoch, entriesFrom(10, [event({ id }), event({ id, site: "blog" })])),
+      write(writer, epoch, entriesFrom(10, [event({ id }), event({ id, site: "blog" })])),
     )
     expect(written.duplicates).toBe(0)
     expect(await countOf(postgres, `analytics_events WHERE id = '${id}'`)).toBe(2)
   })
 
   test("of a site that is no longer declared is stored under it", async () => {
-    const { postgres } = await freshEvents()
-    const { epoch } = await run(acquireEpoch(postgres, 0))
-    await run(write(postgres, epoch, entriesFrom(1, [event({ site: "gone" }), event({ site: "gone" })])))
+    const { postgres, writer } = await freshEvents()
+    const { epoch } = await run(writer.acquireEpoch(0))
+    await run(write(writer, epoch, entriesFrom(1, [event({ site: "gone" }), event({ site: "gone" })])))
     expect(await dailyTotals(postgres)).toEqual([
       "gone 2025-12-08 events: 2",
       "gone 2025-12-08 page_views: 2",
@@ -106,14 +106,14 @@ describe("an event", () => {
   test.each(["\u0000", "\ud800", "a\\\u0000"])(
     "whose data jsonb cannot hold is refused for good: %j",
     async (text) => {
-      const { postgres } = await freshEvents()
-      const { epoch } = await run(acquireEpoch(postgres, 0))
+      const { postgres, writer } = await freshEvents()
+      const { epoch } = await run(writer.acquireEpoch(0))
       const refused = entriesFrom(1, [event(), event({ data: { list: [text] } })])
-      expect(await run(Effect.flip(write(postgres, epoch, refused)))).toMatchObject({
+      expect(await run(Effect.flip(write(writer, epoch, refused)))).toMatchObject({
         _tag: "UnstorableEvent",
       })
       const taken = entriesFrom(1, [event({ data: { list: ["\\u0000", "\\\\ud800", "\u{1f600}"] } })])
-      await run(write(postgres, epoch, taken))
+      await run(write(writer, epoch, taken))
       expect(await rows(postgres, "SELECT event_data FROM analytics_events")).toEqual([
         { event_data: taken[0]?.event.data },
       ])
@@ -121,10 +121,10 @@ describe("an event", () => {
   )
 
   test("whose time no calendar holds is refused for good, and its batch changes nothing", async () => {
-    const { postgres } = await freshEvents()
-    const { epoch } = await run(acquireEpoch(postgres, 0))
+    const { postgres, writer } = await freshEvents()
+    const { epoch } = await run(writer.acquireEpoch(0))
     const error = await run(
-      Effect.flip(write(postgres, epoch, entriesFrom(1, [event(), event({ createdAt: 2 ** 52 })]))),
+      Effect.flip(write(writer, epoch, entriesFrom(1, [event(), event({ createdAt: 2 ** 52 })]))),
     )
     expect(error).toMatchObject({ _tag: "UnstorableEvent" })
     expect(await countOf(postgres, "analytics_events")).toBe(0)
@@ -133,17 +133,17 @@ describe("an event", () => {
 
 describe("partitions whose batches share ids", () => {
   test("write each id once, without deadlock, while they run at the same time", async () => {
-    const { url, postgres } = await freshEvents()
-    const pools = [postgres, await connect(url)]
+    const { url, postgres, writer } = await freshEvents()
+    const writers = [writer, makeBatchWriter(await connect(url))]
     const ids = Array.from({ length: 200 }, () => randomUUID())
     const writtenBy = await Promise.all(
-      pools.map(async (pool, partition) => {
-        const { epoch } = await run(acquireEpoch(pool, partition))
+      writers.map(async (each, partition) => {
+        const { epoch } = await run(each.acquireEpoch(partition))
         const counted: Array<string | null> = []
         for (let batch = 0; batch < 10; batch++) {
           const order = batch % 2 === partition ? ids : ids.toReversed()
           const events = order.slice(batch * 10).map((id) => event({ id }))
-          const written = await run(write(pool, epoch, entriesFrom(1 + batch * 1000, events), { partition }))
+          const written = await run(write(each, epoch, entriesFrom(1 + batch * 1000, events), { partition }))
           counted.push(...written.counted.map((entry) => entry.event.id))
         }
         return counted
@@ -156,28 +156,28 @@ describe("partitions whose batches share ids", () => {
 
 describe("a day whose table was dropped since", () => {
   test("makes a batch fail as unavailable, and the next try succeed", async () => {
-    const { postgres } = await freshEvents()
-    const { epoch } = await run(acquireEpoch(postgres, 0))
-    await run(write(postgres, epoch, entriesFrom(1, [event()])))
+    const { postgres, writer } = await freshEvents()
+    const { epoch } = await run(writer.acquireEpoch(0))
+    await run(write(writer, epoch, entriesFrom(1, [event()])))
     await rows(postgres, "DROP TABLE event_chunks_20251208")
     const entries = entriesFrom(10, [event()])
-    const error = await run(Effect.flip(write(postgres, epoch, entries)))
+    const error = await run(Effect.flip(write(writer, epoch, entries)))
     expect(error).toBeInstanceOf(StoreError)
     expect(error).toMatchObject({ unavailable: true })
-    expect((await run(write(postgres, epoch, entries))).counted).toHaveLength(1)
+    expect((await run(write(writer, epoch, entries))).counted).toHaveLength(1)
   })
 })
 
 describe("daily totals", () => {
   test("add up what the figures show, by site and day", async () => {
-    const { postgres } = await freshEvents()
-    const { epoch } = await run(acquireEpoch(postgres, 0))
+    const { postgres, writer } = await freshEvents()
+    const { epoch } = await run(writer.acquireEpoch(0))
     const letter = (letter_type: string) => event({ type: "letter_generate", data: { letter_type } })
     const theme = (name: string) => event({ type: "cv_theme_change", data: { theme: name } })
     for (const start of [10, 20])
       await run(
         write(
-          postgres,
+          writer,
           epoch,
           entriesFrom(start, [
             letter("motivation"),

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { describe, expect, test } from "vitest"
 import { ensureDeployment } from "../../../src/events/schema/deployment.ts"
 import { migrate } from "../../../src/events/schema/migrate.ts"
-import { acquireEpoch, writeBatch } from "../../../src/events/write/batchWriter.ts"
+import { makeBatchWriter } from "../../../src/events/write/batchWriter.ts"
 import { StoreError } from "../../../src/stores/errors.ts"
 import { run } from "../../support/effects.ts"
 import { connect, countOf, dailyTotals, entriesFrom, event, UTC } from "../../support/events.ts"
@@ -16,6 +16,7 @@ describe("a Postgres that is killed while batches are written", () => {
     await run(migrate(postgres))
     await run(ensureDeployment(postgres, { partitions: 1, timeZone: "UTC", sites: ["main"] }))
 
+    const writer = makeBatchWriter(postgres)
     const failures: Array<unknown> = []
     const retried = <A, E>(effect: Effect.Effect<A, E>) =>
       eventually(
@@ -30,14 +31,14 @@ describe("a Postgres that is killed while batches are written", () => {
         { timeout: 20_000 },
       )
 
-    const { epoch } = await retried(acquireEpoch(postgres, 0))
+    const { epoch } = await retried(writer.acquireEpoch(0))
     const counted = new Set<string>()
     for (let batch = 0; batch < 20; batch++) {
       const entries = entriesFrom(
         1 + batch * 1000,
         Array.from({ length: 500 }, (_, i) => event({ id: i % 2 === 0 ? randomUUID() : null })),
       )
-      const writing = retried(writeBatch(postgres, { partition: 0, epoch, entries, calendar: UTC }))
+      const writing = retried(writer.write({ partition: 0, epoch, entries, calendar: UTC }))
       // At another point of the batch each time; what it met, the rows tell.
       if (batch % 7 === 3) server.kill()
       for (const entry of (await writing).counted) counted.add(entry.streamId)

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
 import { describe, expect, test } from "vitest"
-import { acquireEpoch } from "../../../src/events/write/batchWriter.ts"
+import { makeBatchWriter } from "../../../src/events/write/batchWriter.ts"
 import { Fenced } from "../../../src/stores/errors.ts"
 import { run } from "../../support/effects.ts"
 import {
@@ -17,46 +17,46 @@ import {
 
 describe("an entry redelivered after a crash between Postgres and Redis", () => {
   test("counts once, and is written once", async () => {
-    const { postgres } = await freshEvents()
+    const { postgres, writer } = await freshEvents()
     const id = randomUUID()
     const entries = entriesFrom(10, [event(), event({ id }), event({ id }), event()])
-    const { epoch } = await run(acquireEpoch(postgres, 0))
-    const first = await run(write(postgres, epoch, entries))
+    const { epoch } = await run(writer.acquireEpoch(0))
+    const first = await run(write(writer, epoch, entries))
 
-    const next = await run(acquireEpoch(postgres, 0))
+    const next = await run(writer.acquireEpoch(0))
     expect(next.lastStreamId).toBe("13-0")
-    const again = await run(write(postgres, next.epoch, entries))
+    const again = await run(write(writer, next.epoch, entries))
     expect(again).toEqual({ counted: first.counted, totals: first.totals, duplicates: 0, redelivered: 4 })
     expect(await countOf(postgres, "analytics_events")).toBe(3)
   })
 
   test("comes together with new ones, and only these are written", async () => {
-    const { postgres } = await freshEvents()
+    const { postgres, writer } = await freshEvents()
     const id = randomUUID()
-    const { epoch } = await run(acquireEpoch(postgres, 0))
-    await run(write(postgres, epoch, entriesFrom(10, [event({ id }), event()])))
+    const { epoch } = await run(writer.acquireEpoch(0))
+    await run(write(writer, epoch, entriesFrom(10, [event({ id }), event()])))
     const both = await run(
-      write(postgres, epoch, entriesFrom(10, [event({ id }), event(), event({ id }), event()])),
+      write(writer, epoch, entriesFrom(10, [event({ id }), event(), event({ id }), event()])),
     )
     expect(idsOf(both.counted)).toEqual(["10-0", "11-0", "13-0"])
     expect(both).toMatchObject({ duplicates: 1, redelivered: 2 })
     expect(await countOf(postgres, "analytics_events")).toBe(3)
-    expect((await run(acquireEpoch(postgres, 0))).lastStreamId).toBe("13-0")
+    expect((await run(writer.acquireEpoch(0))).lastStreamId).toBe("13-0")
   })
 
   test.each([true, false])(
     "is known even where this process thinks that Postgres does not have it; with ids: %s",
     async (ids) => {
-      const { postgres, url } = await freshEvents()
-      const { epoch } = await run(acquireEpoch(postgres, 0))
+      const { postgres, url, writer } = await freshEvents()
+      const { epoch } = await run(writer.acquireEpoch(0))
       const made = () => event({ id: ids ? randomUUID() : null })
       const written = entriesFrom(10, [made(), made()])
       // As after a commit whose reply was lost: what the other connections have written, these have not heard of.
-      await run(write(await connect(url), epoch, written))
-      const both = await run(write(postgres, epoch, [...written, ...entriesFrom(12, [made()])]))
+      await run(write(makeBatchWriter(await connect(url)), epoch, written))
+      const both = await run(write(writer, epoch, [...written, ...entriesFrom(12, [made()])]))
       expect(idsOf(both.counted)).toEqual(["10-0", "11-0", "12-0"])
       expect(both.redelivered).toBe(2)
-      const next = await run(write(postgres, epoch, entriesFrom(13, [made(), made()])))
+      const next = await run(write(writer, epoch, entriesFrom(13, [made(), made()])))
       expect(next).toMatchObject({ duplicates: 0, redelivered: 0 })
       expect(await countOf(postgres, "analytics_events")).toBe(5)
       expect(await dailyTotals(postgres)).toContain("main 2025-12-08 events: 5")
@@ -64,48 +64,48 @@ describe("an entry redelivered after a crash between Postgres and Redis", () => 
   )
 
   test("does not count when another partition was the first to bring its id", async () => {
-    const { postgres } = await freshEvents()
+    const { writer } = await freshEvents()
     const id = randomUUID()
-    const zero = await run(acquireEpoch(postgres, 0))
-    const one = await run(acquireEpoch(postgres, 1))
-    await run(write(postgres, zero.epoch, entriesFrom(10, [event({ id })])))
+    const zero = await run(writer.acquireEpoch(0))
+    const one = await run(writer.acquireEpoch(1))
+    await run(write(writer, zero.epoch, entriesFrom(10, [event({ id })])))
     const other = entriesFrom(10, [event({ id })])
     for (const redelivered of [0, 1])
-      expect(await run(write(postgres, one.epoch, other, { partition: 1 }))).toMatchObject({
+      expect(await run(write(writer, one.epoch, other, { partition: 1 }))).toMatchObject({
         counted: [],
         redelivered,
       })
   })
 
   test("orders ids by number, not by text", async () => {
-    const { postgres } = await freshEvents()
-    const { epoch } = await run(acquireEpoch(postgres, 0))
+    const { postgres, writer } = await freshEvents()
+    const { epoch } = await run(writer.acquireEpoch(0))
     const entries = ["9-2", "9-10", "10-0"].map((streamId) => ({ streamId, event: event() }))
-    await run(write(postgres, epoch, entries.slice(0, 2)))
-    expect(await run(write(postgres, epoch, entries))).toMatchObject({ redelivered: 2 })
+    await run(write(writer, epoch, entries.slice(0, 2)))
+    expect(await run(write(writer, epoch, entries))).toMatchObject({ redelivered: 2 })
     expect(await countOf(postgres, "analytics_events")).toBe(3)
   })
 })
 
 describe("a fenced actor", () => {
   test("changes nothing", async () => {
-    const { postgres } = await freshEvents()
-    const old = await run(acquireEpoch(postgres, 0))
-    const next = await run(acquireEpoch(postgres, 0))
+    const { postgres, writer } = await freshEvents()
+    const old = await run(writer.acquireEpoch(0))
+    const next = await run(writer.acquireEpoch(0))
     expect(next.epoch).toBe(old.epoch + 1)
     const id = randomUUID()
-    const error = await run(Effect.flip(write(postgres, old.epoch, entriesFrom(10, [event({ id })]))))
+    const error = await run(Effect.flip(write(writer, old.epoch, entriesFrom(10, [event({ id })]))))
     expect(error).toBeInstanceOf(Fenced)
     for (const table of ["analytics_events", "idempotency_keys", "daily_totals"])
       expect(await countOf(postgres, table)).toBe(0)
-    expect((await run(acquireEpoch(postgres, 0))).lastStreamId).toBe("0-0")
+    expect((await run(writer.acquireEpoch(0))).lastStreamId).toBe("0-0")
   })
 
   test("does not disturb another partition", async () => {
-    const { postgres } = await freshEvents()
-    const zero = await run(acquireEpoch(postgres, 0))
-    await run(acquireEpoch(postgres, 1))
-    expect((await run(write(postgres, zero.epoch, entriesFrom(1, [event()])))).counted).toHaveLength(1)
+    const { writer } = await freshEvents()
+    const zero = await run(writer.acquireEpoch(0))
+    await run(writer.acquireEpoch(1))
+    expect((await run(write(writer, zero.epoch, entriesFrom(1, [event()])))).counted).toHaveLength(1)
   })
 })
 
@@ -128,7 +128,10 @@ describe("an owner that is frozen inside its transaction", () => {
       ),
     )
     await locked.promise
-    expect(await run(acquireEpoch(successor, 0))).toMatchObject({ epoch: 1, lastStreamId: "0-0" })
+    expect(await run(makeBatchWriter(successor).acquireEpoch(0))).toMatchObject({
+      epoch: 1,
+      lastStreamId: "0-0",
+    })
     thawed.resolve()
     expect(await batch).toMatchObject({ unavailable: true })
     expect(await countOf(successor, "stream_partitions WHERE last_stream_id <> '0-0'")).toBe(0)
