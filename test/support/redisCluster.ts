@@ -1,6 +1,7 @@
 /** A Redis Cluster of real processes on the loopback: masters, their replicas, and its slots, which can be moved. */
 import { join } from "node:path"
 import { eventually } from "./eventually.ts"
+import { freePort } from "./freePort.ts"
 import { type Credentials, RedisServer, type RedisServerOptions, redisBinary } from "./redisServer.ts"
 
 const SLOTS = 16_384
@@ -14,6 +15,8 @@ export interface ClusterOptions {
   readonly nodeTimeoutMs?: number
   readonly settings?: ReadonlyArray<string>
   readonly client?: Credentials
+  /** Where a server runs, by its number; by default on the loopback. */
+  readonly place?: (server: number) => Pick<RedisServerOptions, "host" | "command">
 }
 
 /** One server as `CLUSTER NODES` has it. */
@@ -63,22 +66,26 @@ export class RedisCluster {
   }: ClusterOptions): Promise<RedisCluster> {
     const binary = options.binary ?? (await redisBinary())
     const servers = await Promise.all(
-      Array.from({ length: masters * (1 + replicasEach) }, (_, i) =>
-        RedisServer.start({
-          binary,
-          folder: join(options.folder, `redis-${i}`),
+      Array.from({ length: masters * (1 + replicasEach) }, async (_, i) => {
+        const busPort = await freePort()
+        return new RedisServer({
+          ...{ binary, port: await freePort(), folder: join(options.folder, `redis-${i}`) },
+          ...options.place?.(i),
           settings: [
             ...["--cluster-enabled", "yes", "--cluster-node-timeout", String(nodeTimeoutMs)],
+            // By default it is the port plus 10,000, which may be taken.
+            ...["--cluster-port", String(busPort)],
             // A replica whose master is down takes over at once, however long its link was broken.
             ...["--cluster-replica-validity-factor", "0", "--repl-ping-replica-period", "1"],
             ...(options.settings ?? []),
           ],
           ...(options.client !== undefined && { client: options.client }),
-        }),
-      ),
+        })
+      }),
     )
     const cluster = new RedisCluster(servers)
     try {
+      await Promise.all(servers.map((server) => server.start()))
       await cluster.#form(masters)
       return cluster
     } catch (error) {
@@ -90,8 +97,12 @@ export class RedisCluster {
   async #form(masters: number): Promise<void> {
     const [first, ...others] = this.servers
     if (first === undefined) return
-    for (const other of others)
-      await first.ask((redis) => redis.call("CLUSTER", "MEET", "127.0.0.1", String(other.port)))
+    for (const other of others) {
+      const busPort = await other.ask((redis) => redis.config("GET", "cluster-port"))
+      await first.ask((redis) =>
+        redis.call("CLUSTER", "MEET", other.host, String(other.port), String(Array.from(busPort)[1])),
+      )
+    }
     const share = Math.ceil(SLOTS / masters)
     for (const [i, server] of this.servers.slice(0, masters).entries())
       await server.ask((redis) =>
@@ -183,6 +194,19 @@ export class RedisCluster {
     return nodes.filter(({ masterId }) => masterId === id).map(({ port }) => this.serverOf(port))
   }
 
+  /** Makes a replica the master of its shard by hand, which loses nothing. Resolves once it is one. */
+  async failOver(replica: RedisServer): Promise<void> {
+    await eventually(
+      async () => {
+        if (await replica.isMaster()) return
+        await replica.ask((redis) => redis.call("CLUSTER", "FAILOVER"))
+        // A failover that comes to nothing, for the master has no time, ends by itself after five seconds.
+        await eventually(async () => expectMaster(await replica.isMaster()), { timeout: 6000 })
+      },
+      { timeout: 20_000 },
+    )
+  }
+
   /** Opens a slot for its move: from here on keys that are missing are asked for at the new master. */
   async openSlot(slot: number, from: RedisServer, to: RedisServer): Promise<void> {
     const [fromId, toId] = [await idOf(from), await idOf(to)]
@@ -196,7 +220,7 @@ export class RedisCluster {
       const found = await redis.call("CLUSTER", "GETKEYSINSLOT", String(slot), String(most))
       const keys = Array.isArray(found) ? found.map(String) : []
       if (keys.length > 0)
-        await redis.call("MIGRATE", "127.0.0.1", String(to.port), "", "0", "5000", "REPLACE", "KEYS", ...keys)
+        await redis.call("MIGRATE", to.host, String(to.port), "", "0", "5000", "REPLACE", "KEYS", ...keys)
       return keys.length
     })
   }
@@ -221,6 +245,10 @@ export class RedisCluster {
   async stop(): Promise<void> {
     await Promise.all(this.servers.map((server) => server.kill()))
   }
+}
+
+const expectMaster = (isMaster: boolean) => {
+  if (!isMaster) throw new Error("the replica did not become the master")
 }
 
 const idOf = async (server: RedisServer): Promise<string> =>

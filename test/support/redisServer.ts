@@ -1,6 +1,6 @@
 /** A Redis or Valkey process that a test or an experiment starts, kills, freezes and starts again with its data. */
 import { type ChildProcess, spawn } from "node:child_process"
-import { createWriteStream, mkdirSync, readFileSync } from "node:fs"
+import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { ConnectionOptions } from "node:tls"
 import { Effect } from "effect"
@@ -17,12 +17,18 @@ export interface Credentials {
 }
 
 export interface RedisServerOptions {
-  /** Holds the data, the log, and the process' id in `redis.pid`. */
+  /** Holds the data, the log, the settings in `redis.conf`, and the process' id in `redis.pid`. */
   readonly folder: string
   readonly binary?: RedisBinary
+  /** The address it listens on, by default the loopback's. */
+  readonly host?: string
   readonly port?: number
+  /** Put before its command. */
+  readonly command?: ReadonlyArray<string>
   /** Further settings, as on the command line: `["--cluster-enabled", "yes"]`. */
   readonly settings?: ReadonlyArray<string>
+  /** Whether it is a Sentinel, which has no data. */
+  readonly sentinel?: boolean
   readonly client?: Credentials
 }
 
@@ -30,19 +36,17 @@ export interface RedisServerOptions {
 export const redisBinary = (): Promise<RedisBinary> => Effect.runPromise(findRedis)
 
 export class RedisServer {
+  readonly host: string
   readonly port: number
   readonly folder: string
-  readonly #binary: RedisBinary
-  readonly #settings: ReadonlyArray<string>
-  readonly #client: Credentials
+  readonly #options: RedisServerOptions & { readonly binary: RedisBinary }
   #child: ChildProcess | null = null
 
   constructor(options: RedisServerOptions & { readonly binary: RedisBinary; readonly port: number }) {
+    this.host = options.host ?? "127.0.0.1"
     this.port = options.port
     this.folder = options.folder
-    this.#binary = options.binary
-    this.#settings = options.settings ?? []
-    this.#client = options.client ?? {}
+    this.#options = options
   }
 
   /** Starts a server on a free port and waits until it answers. */
@@ -59,9 +63,14 @@ export class RedisServer {
   /** Starts the process, again where it has ended, and waits until it answers. */
   async start(): Promise<void> {
     mkdirSync(this.folder, { recursive: true })
+    const { binary, command = [], sentinel = false } = this.#options
+    const configuration = join(this.folder, "redis.conf")
+    // A server writes into it what it becomes, a replica or a master, and a Sentinel whatever it knows.
+    if (!existsSync(configuration)) writeFileSync(configuration, this.#configuration())
     const log = createWriteStream(join(this.folder, "redis.log"), { flags: "a" })
-    const child = spawn(this.#binary.file, this.#arguments(), {
-      argv0: this.#binary.name,
+    // The name to call it by would be lost on the way through another command.
+    const [file = "", ...args] = [...command, "bash", "-c", 'exec -a "$0" "$@"', binary.name, binary.file]
+    const child = spawn(file, [...args, configuration, ...(sentinel ? ["--sentinel"] : [])], {
       stdio: ["ignore", "pipe", "pipe"],
     })
     this.#child = child
@@ -85,17 +94,23 @@ export class RedisServer {
     if (failure !== null) throw new Error(failure)
   }
 
-  #arguments(): ReadonlyArray<string> {
-    return [
-      ...["--port", String(this.port), "--bind", "127.0.0.1", "--protected-mode", "no"],
+  #configuration(): string {
+    const { settings = [], sentinel = false } = this.#options
+    const all = [
+      ...["--port", String(this.port), "--bind", this.host, "--protected-mode", "no"],
       ...["--dir", this.folder, "--pidfile", join(this.folder, "redis.pid"), "--daemonize", "no"],
-      ...["--appendonly", "yes", "--appendfsync", "always", "--save", ""],
-      ...this.#settings,
+      ...(sentinel ? [] : ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]),
+      ...settings,
     ]
+    return all.reduce(
+      (text, word) =>
+        word.startsWith("--") ? `${text}\n${word.slice(2)}` : `${text} ${JSON.stringify(word)}`,
+      "",
+    )
   }
 
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`
+    return `redis://${this.host}:${this.port}`
   }
 
   get running(): boolean {
@@ -126,7 +141,7 @@ export class RedisServer {
   /** A connection that its user opens and closes. It does not try again by itself. */
   connect(): Redis {
     const redis = new Redis({
-      host: "127.0.0.1",
+      host: this.host,
       port: this.port,
       lazyConnect: true,
       enableReadyCheck: false,
@@ -134,22 +149,27 @@ export class RedisServer {
       connectTimeout: 2000,
       commandTimeout: 5000,
       retryStrategy: () => null,
-      ...this.#client,
+      ...this.#options.client,
     })
     redis.on("error", () => undefined)
     return redis
+  }
+
+  /** Whether it takes itself for a master. */
+  isMaster(): Promise<boolean> {
+    return this.ask(async (redis) => (await redis.role())[0] === "master")
   }
 
   signal(signal: NodeJS.Signals): void {
     if (this.running) process.kill(this.pid, signal)
   }
 
-  /** Ends the process as a power failure would, and waits until it is gone. */
-  async kill(): Promise<void> {
+  /** Ends the process, by default as a power failure would, and waits until it is gone. */
+  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const child = this.#child
     if (child === null || !this.running) return
     const gone = new Promise((resolve) => child.once("exit", resolve))
-    child.kill("SIGKILL")
+    child.kill(signal)
     await gone
   }
 }
