@@ -7,7 +7,7 @@ import { DAY_SECONDS } from "../domain/time.ts"
 import { fingerprint } from "../domain/visitor.ts"
 import type { LiveMessage } from "../live/feed.ts"
 import type { RedisConnection } from "../stores/redis.ts"
-import { figureKeys, GROUP, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
+import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
 import { nextId } from "../stream/id.ts"
 
@@ -139,7 +139,6 @@ export const applyTotals = async (redis: RedisConnection, request: ApplyRequest)
     move?.from ?? "",
     move?.to ?? "",
     move === null ? "" : nextId(move.to),
-    GROUP,
     request.announcement?.channel ?? "",
     request.announcement?.text ?? "",
   ]

@@ -28,7 +28,7 @@ import type { Metrics } from "../metrics/metrics.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { mastersOf, type RedisConnection, redisCall } from "../stores/redis.ts"
-import { figureKeys, GROUP, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
+import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
 import { compareIds, nextId } from "../stream/id.ts"
 import { REBUILD_TOKEN, seizeLease } from "../stream/lease.ts"
@@ -245,7 +245,7 @@ export const rebuildPartition = (
       await swapScript.run(
         redis,
         [stream.state, stream.events, ...live, ...renames],
-        [epoch, source.lastStreamId, nextId(source.lastStreamId), GROUP, live.length],
+        [epoch, source.lastStreamId, nextId(source.lastStreamId), live.length],
       )
     })
     yield* dropFigures({ redis, metrics, prefix: rebuildPrefix }, partition)

@@ -36,7 +36,7 @@ export const streamKeys = (prefix: string, partition: number): StreamKeys => {
   return { events: `${base}:events`, dead: `${base}:dead`, state: `${base}:state`, lease: `${base}:lease` }
 }
 
-/** Sets that a period's exact visitors are spread over, by their fingerprint modulo this; apply.lua and merge.lua know it, too. */
+/** Sets that a period's exact visitors are spread over, by their fingerprint modulo this. */
 export const VISITOR_BUCKETS = 64
 
 /** Keys of one site's figures in one partition. */

@@ -2,7 +2,9 @@
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { Command } from "ioredis"
+import { MAX_THEMES, OTHER_THEME } from "../domain/limits.ts"
 import type { RedisConnection } from "./redis.ts"
+import { GROUP, VISITOR_BUCKETS } from "./redisKeys.ts"
 import { type EncodedArguments, encoded } from "./resp.ts"
 
 /** A command whose bytes are known; its own arguments are those that tell a cluster's client the slot. */
@@ -23,6 +25,18 @@ class EncodedCommand extends Command {
   }
 }
 
+/** What scripts and TypeScript both know. */
+const CONSTANTS: ReadonlyMap<string, number | string> = new Map(
+  Object.entries({ GROUP, VISITOR_BUCKETS, MAX_THEMES, OTHER_THEME }),
+)
+
+/** A constant as a local variable of Lua. */
+const local = (name: string): string => {
+  const value = CONSTANTS.get(name)
+  if (value === undefined) throw new Error(`no script knows a constant ${name}`)
+  return `local ${name} = ${JSON.stringify(value)}`
+}
+
 /** A Lua script, sent by its hash; the text follows when the server does not know it (restarted, or a new node). */
 export class Script {
   readonly #text: string
@@ -35,14 +49,14 @@ export class Script {
 
   /**
    * The script in a file beside the caller: `Script.load(new URL("./lua/append.lua", import.meta.url))`. A line
-   * `-- include <path>` stands for the text of another file.
+   * `-- include <path>` stands for the text of another file, a line `-- constants <names>` for values of {@link CONSTANTS}.
    */
   static load(url: URL): Script {
-    const text = readFileSync(url, "utf8")
+    const text = readFileSync(url, "utf8").replace(/^-- include (\S+)$/gm, (_, path: string) =>
+      readFileSync(new URL(path, url), "utf8").trimEnd(),
+    )
     return new Script(
-      text.replace(/^-- include (\S+)$/gm, (_, path: string) =>
-        readFileSync(new URL(path, url), "utf8").trimEnd(),
-      ),
+      text.replace(/^-- constants (.+)$/gm, (_, names: string) => names.split(", ").map(local).join(" ")),
     )
   }
 

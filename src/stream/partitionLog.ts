@@ -4,7 +4,7 @@ import type { Metrics } from "../metrics/metrics.ts"
 import { Fenced, type StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { noAnswer } from "../stores/redisError.ts"
-import { GROUP, streamKeys } from "../stores/redisKeys.ts"
+import { streamKeys } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
 
 /** A stream entry: its id and its payload. */
@@ -104,7 +104,7 @@ export const makePartitionLog = (options: PartitionLogOptions): PartitionLog => 
         const reply = await takeOverScript.run(
           redis,
           [keys.lease, keys.state, keys.events, keys.dead],
-          [token, epoch, GROUP, lastStreamId],
+          [token, epoch, lastStreamId],
         )
         const [applied, deliveries, lost, suspects]: ReadonlyArray<unknown> = Array.isArray(reply)
           ? reply
@@ -142,7 +142,7 @@ export const makePartitionLog = (options: PartitionLogOptions): PartitionLog => 
         await deadLetterScript.run(
           redis,
           [keys.state, keys.events, keys.dead],
-          [epoch, applied, entry.id, entry.payload, reason, GROUP],
+          [epoch, applied, entry.id, entry.payload, reason],
         )
       }),
   }

@@ -111,6 +111,41 @@ describe("a takeover", () => {
   })
 })
 
+describe("the consumer group", () => {
+  const lastDelivered = async ({ redis, prefix }: Deployment) => {
+    const groups = await redis.xinfo("GROUPS", streamKeys(prefix, 0).events)
+    const [group]: ReadonlyArray<unknown> = Array.isArray(groups) ? groups : []
+    if (!Array.isArray(group)) return null
+    return String(group[group.indexOf("last-delivered-id") + 1])
+  }
+
+  const payload = () => `[1,"main",null,"${randomUUID()}","page_view",${Date.now()},null,null,null]`
+
+  test("shows how far the actors are, dead letters included, and one that was destroyed holds nothing up", async () => {
+    const deployment = await freshDeployment()
+    const { events, state } = streamKeys(deployment.prefix, 0)
+    const node = deployment.startNode()
+    for (const text of [payload(), "{}"]) {
+      await deployment.appendPayload(0, text)
+      await deployment.drained()
+      expect(await lastDelivered(deployment)).toBe(await deployment.redis.hget(state, "applied"))
+    }
+    await deployment.redis.xgroup("DESTROY", events, GROUP)
+    for (const text of [payload(), "{}"]) await deployment.appendPayload(0, text)
+    await deployment.drained()
+    expect(await lastDelivered(deployment)).toBeNull()
+    expect((await deployment.metrics.batchRetries.get()).values.filter(({ value }) => value > 0)).toEqual([])
+    // The next owner makes it again.
+    await node.stop()
+    deployment.startNode()
+    await eventually(async () => expect(await lastDelivered(deployment)).not.toBeNull())
+    await deployment.appendPayload(0, payload())
+    await deployment.drained()
+    expect(await lastDelivered(deployment)).toBe(await deployment.redis.hget(state, "applied"))
+    expect(await deployment.rowCount()).toBe(3)
+  })
+})
+
 describe("entries that may end their actor", () => {
   /** A hundred events of one visitor, and what owners left that ended while they tried the first so many of them. */
   const tried = async (entries: number, attempts: number) => {

@@ -16,13 +16,8 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
     edits: [
       {
         file: "src/aggregates/lua/apply.lua",
-        from: "if owned[1] ~= ARGV[1] then",
-        to: "if false then",
-      },
-      {
-        file: "src/aggregates/lua/apply.lua",
-        from: "  if applied == ARGV[3] then return -1 end\n  if applied ~= ARGV[2] then return",
-        to: "  if false then return",
+        from: "if refusal then return refusal end\nif done then return -1 end\n",
+        to: "",
       },
     ],
   },

@@ -3,18 +3,9 @@ import { describe, expect, test } from "vitest"
 import { isClosed } from "../../src/aggregates/apply.ts"
 import { decodeEvent, Rejection } from "../../src/domain/event.ts"
 import { LATE_WINDOW_MS, openDays } from "../../src/domain/lateWindow.ts"
-import {
-  MAX_AGE_MS,
-  MAX_AGE_TEXT,
-  MAX_AHEAD_MS,
-  MAX_AHEAD_TEXT,
-  MAX_THEMES,
-  OTHER_THEME,
-} from "../../src/domain/limits.ts"
+import { MAX_AGE_MS, MAX_AGE_TEXT, MAX_AHEAD_MS, MAX_AHEAD_TEXT } from "../../src/domain/limits.ts"
 import { addDays, Calendar, PERIODS, periodBounds } from "../../src/domain/period.ts"
 import { DAY_MS, HOUR_MS } from "../../src/domain/time.ts"
-import { VISITOR_BUCKETS } from "../../src/stores/redisKeys.ts"
-import { read } from "../support/documents.ts"
 
 const NOW = Date.parse("2025-03-31T22:00:00Z")
 
@@ -71,21 +62,4 @@ describe("the open days", () => {
       }
     },
   )
-})
-
-describe("the script that applies a batch", () => {
-  const script = read("src/aggregates/lua/apply.lua")
-  const constant = (name: string): string =>
-    new RegExp(`^local ${name} = '?([^'\\n]+)'?$`, "m").exec(script)?.[1] ?? ""
-
-  test("keeps as many themes as daily totals do, and sums the others under the same name", () => {
-    expect(Number(constant("MAX_THEMES"))).toBe(MAX_THEMES)
-    expect(constant("OTHER_THEME")).toBe(OTHER_THEME)
-  })
-
-  test("keeps exact visitors in sets that stay compact", () => {
-    // Redis' default set-max-intset-entries. Fingerprints spread evenly, so twice the mean is never reached.
-    expect((2 * Number(constant("MAX_EXACT"))) / VISITOR_BUCKETS).toBeLessThanOrEqual(512)
-    expect(Number(constant("MAX_EXACT"))).toBeGreaterThan(0)
-  })
 })

@@ -7,8 +7,8 @@
 -- KEYS  state, events; then per day group: all-time themes, when there are themes, and per period (day, week, month) that has
 --       not expired: totals, themes when there are any, and where there are visitors the sketch and, unless the period is
 --       closed, the set of each bucket; then per site: active visitors
--- ARGV  epoch, applied id before, id of the batch's last entry ('' for no move), first id to keep, group, channel and
---       message for the dashboards ('' for none), day groups, then per day group:
+-- ARGV  epoch, applied id before, id of the batch's last entry ('' for no move), first id to keep, channel and message
+--       for the dashboards ('' for none), day groups, then per day group:
 --         events, page views, letters, motivation, anti_motivation,
 --         3 × (expiry of the figures, 0 if it has passed; expiry of the exact visitors, 0 if the period is closed; both
 --         in unix seconds),
@@ -17,30 +17,22 @@
 --         number of visitors, (last seen, fingerprint)…
 -- Returns the number of visitors new to their day, or -1 if this batch was already applied.
 
--- Unique visitors of a partition and period are exact up to here, then estimated: 64 buckets of about 256, because a set of
+-- constants VISITOR_BUCKETS, MAX_THEMES, OTHER_THEME
+-- Unique visitors of a partition and period are exact up to here, then estimated: buckets of about 256, because a set of
 -- integers stays compact (8 bytes a visitor) up to 512 members, Redis' default set-max-intset-entries.
-local MAX_EXACT = 16384
--- Themes are chosen by visitors: beyond this many in one sorted set, further ones are summed under one name. As in
--- domain/limits.ts.
-local MAX_THEMES = 10000
-local OTHER_THEME = '(other)'
+local MAX_EXACT = 256 * VISITOR_BUCKETS
 local COUNTS = { 'events', 'page_views', 'letters', 'letters_motivation', 'letters_anti_motivation' }
 
+-- include ../../stream/lua/fence.lua
 -- include ../../stores/lua/plan.lua
 
 local state, events = KEYS[1], KEYS[2]
-local owned = redis.call('HMGET', state, 'epoch', 'applied')
-if owned[1] ~= ARGV[1] then
-  return redis.error_reply('FENCED a later epoch owns the partition')
-end
 local moves = ARGV[3] ~= ''
-if moves then
-  local applied = owned[2]
-  if applied == ARGV[3] then return -1 end
-  if applied ~= ARGV[2] then return redis.error_reply('FENCED the partition has moved on') end
-end
+local refusal, done = fence(state, ARGV[1], moves and ARGV[2], moves and ARGV[3])
+if refusal then return refusal end
+if done then return -1 end
 
-local key, arg = 3, 8
+local key, arg = 3, 7
 local function nextKey()
   local value = KEYS[key]
   key = key + 1
@@ -212,7 +204,7 @@ if moves then
 end
 
 writeAll()
--- Losing the message costs a frame; the group only shows where the partition is, and somebody may have destroyed it.
-if ARGV[6] ~= '' then redis.pcall('PUBLISH', ARGV[6], ARGV[7]) end
-if moves then redis.pcall('XGROUP', 'SETID', events, ARGV[5], ARGV[3]) end
+-- Losing the message costs a frame.
+if ARGV[5] ~= '' then redis.pcall('PUBLISH', ARGV[5], ARGV[6]) end
+if moves then showPosition(events, ARGV[3]) end
 return newVisitors

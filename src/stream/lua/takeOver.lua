@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
 -- Makes the holder of the lease the owner: from here on only its epoch may change the partition.
 -- KEYS  lease, state, events, dead
--- ARGV  lease token, epoch, group, last id that Postgres has applied
--- Gives {applied id, deliveries of the first waiting entry, whether Redis lacks figures that Postgres has, last id of the entries
+-- ARGV  lease token, epoch, last id that Postgres has applied
+-- Returns {applied id, deliveries of the first waiting entry, whether Redis lacks figures that Postgres has, last id of the entries
 -- from the first on during whose try an owner ended, or ''}, or an error.
+-- constants GROUP
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return redis.error_reply('FENCED the lease is held by another actor')
 end
@@ -12,13 +13,13 @@ if epoch and tonumber(epoch) > tonumber(ARGV[2]) then
   return redis.error_reply('FENCED a later epoch owns the partition')
 end
 if redis.call('EXISTS', KEYS[3]) == 0 then
-  redis.call('XGROUP', 'CREATE', KEYS[3], ARGV[3], '0', 'MKSTREAM')
+  redis.call('XGROUP', 'CREATE', KEYS[3], GROUP, '0', 'MKSTREAM')
 else
   local known = false
   for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[3])) do
-    if group[2] == ARGV[3] then known = true end
+    if group[2] == GROUP then known = true end
   end
-  if not known then redis.call('XGROUP', 'CREATE', KEYS[3], ARGV[3], '0') end
+  if not known then redis.call('XGROUP', 'CREATE', KEYS[3], GROUP, '0') end
 end
 -- While the partition's slot is being moved, a cluster lets nobody append who names a key that is not there.
 if redis.call('EXISTS', KEYS[4]) == 0 then
@@ -35,7 +36,7 @@ local function before(a, b)
   local bms, bseq = parse(b)
   return ams < bms or (ams == bms and aseq < bseq)
 end
-local stored = ARGV[4]
+local stored = ARGV[3]
 local applied = redis.call('HGET', KEYS[2], 'applied')
 local lost = 0
 if not applied then

@@ -3,10 +3,10 @@
 -- recognised by the next owner.
 -- KEYS  state
 -- ARGV  epoch, first entry id, last entry id, change of the count (1 before an attempt, -1 when a store and no entry was to blame)
--- Gives how often these have been tried.
-if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then
-  return redis.error_reply('FENCED a later epoch owns the partition')
-end
+-- Returns how often these have been tried.
+-- include fence.lua
+local refusal = fence(KEYS[1], ARGV[1])
+if refusal then return refusal end
 local tried = redis.call('HMGET', KEYS[1], 'tried_from', 'tried_to')
 if tried[1] ~= ARGV[2] or tried[2] ~= ARGV[3] then
   redis.call('HSET', KEYS[1], 'tried_from', ARGV[2], 'tried_to', ARGV[3], 'attempts', 0)
