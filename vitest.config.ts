@@ -4,7 +4,6 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/stores.ts"],
-    setupFiles: ["test/support/midnight.ts"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 30_000,

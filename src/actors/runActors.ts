@@ -18,12 +18,13 @@ const STATEMENT_TIMEOUT_MS = 30_000
 /** Longer than any pause of a healthy thread between two statements; a frozen owner's locks are gone after it. */
 const IDLE_TRANSACTION_MS = 10_000
 
-/** Runs until interrupted; ends by finishing running batches and giving leases back. */
+/** Runs until interrupted; ends by finishing running batches and giving leases back. `now`: unix milliseconds. */
 export const runActors = (
   config: AppConfig,
   stores: StoreAddresses,
   node: string,
   metrics: Metrics,
+  now: () => number,
 ): Effect.Effect<never, StoreError, Scope.Scope> =>
   Effect.gen(function* () {
     const calendar = new Calendar(config.timeZone)
@@ -41,7 +42,7 @@ export const runActors = (
       },
       metrics,
     )
-    yield* scheduleMaintenance({ config, redis, postgres, metrics })
+    yield* scheduleMaintenance({ config, redis, postgres, metrics, now })
     return yield* runSupervisor({
       node,
       prefix: config.redisKeyPrefix,
@@ -54,8 +55,8 @@ export const runActors = (
       live: makeLiveFeed({
         prefix: config.redisKeyPrefix,
         eventsPerSecond: config.liveEventsPerSecond,
-        now: Date.now,
+        now,
       }),
-      now: Date.now,
+      now,
     })
   })

@@ -60,11 +60,12 @@ const retention = Command.make(
       Effect.gen(function* () {
         const stores = yield* withStores(config)
         yield* prepareStores(config, stores.postgres)
-        const report = yield* retain(config, stores, {
+        const command = {
           dryRun,
           dropPartitions: !cursor,
           retentionDays: Option.getOrElse(days, () => config.retentionDays),
-        })
+        }
+        const report = yield* retain(config, stores, command, Date.now)
         yield* Console.log(describeRetention(report))
       }),
     ),
@@ -90,10 +91,11 @@ const rebuildCommand = Command.make(
     withConfig((config) =>
       Effect.gen(function* () {
         const stores = yield* withStores(config)
-        yield* rebuild(config, stores, {
+        const command = {
           partitions: Option.getOrNull(partitions),
           timeZone: Option.getOrNull(timeZone),
-        })
+        }
+        yield* rebuild(config, stores, command, Date.now)
       }),
     ),
 ).pipe(Command.withDescription("Recompute every figure in Redis from Postgres, while events keep arriving"))

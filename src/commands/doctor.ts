@@ -45,6 +45,7 @@ export const doctor = (config: AppConfig, options: DoctorOptions) =>
       readOnly: options.readOnly,
       metricsPrefix: config.metricsPrefix,
       stores: addressesOf(config, options.url),
+      now: Date.now,
     })
     const bad = findings.filter(({ state }) => state === "failed").length
     yield* Console.log(

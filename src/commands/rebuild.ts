@@ -22,7 +22,7 @@ export interface RebuildCommand {
 }
 
 /** Another number of partitions or another zone: only while nobody works and nothing waits. */
-const change = (config: AppConfig, stores: CommandStores, command: RebuildCommand) =>
+const change = (config: AppConfig, stores: CommandStores, command: RebuildCommand, now: () => number) =>
   Effect.gen(function* () {
     const { postgres, redis, metrics } = stores
     const prefix = config.redisKeyPrefix
@@ -44,7 +44,7 @@ const change = (config: AppConfig, stores: CommandStores, command: RebuildComman
         message: `${nodes.length} node(s) run: stop every node first, then run this again.`,
       })
     }
-    const backlog = yield* readBacklog(redis, prefix, before.partitions, metrics, Date.now)
+    const backlog = yield* readBacklog(redis, prefix, before.partitions, metrics, now)
     const waiting = backlog.reduce((sum, each) => sum + each.waiting, 0)
     const letters = backlog.reduce((sum, each) => sum + each.deadLetters, 0)
     if (letters > 0) {
@@ -68,7 +68,12 @@ const change = (config: AppConfig, stores: CommandStores, command: RebuildComman
   })
 
 /** Rebuilds all partitions, one after the other; says so on stdout. */
-export const rebuild = (config: AppConfig, stores: CommandStores, command: RebuildCommand) =>
+export const rebuild = (
+  config: AppConfig,
+  stores: CommandStores,
+  command: RebuildCommand,
+  now: () => number,
+) =>
   Effect.gen(function* () {
     const { postgres, redis, metrics, opened } = stores
     // By the name that TIME_ZONE is compared by: Asia/Kolkata and Asia/Calcutta are one zone.
@@ -79,7 +84,7 @@ export const rebuild = (config: AppConfig, stores: CommandStores, command: Rebui
       })
     }
     yield* migrate(postgres)
-    const deployment = yield* change(config, stores, { ...command, timeZone: zone })
+    const deployment = yield* change(config, stores, { ...command, timeZone: zone }, now)
     yield* ensureDeployment(postgres, { ...deployment, sites: config.sites })
     const calendar = new Calendar(deployment.timeZone)
     const reader = yield* connectRedis(opened.stores.redis, "read", "rebuild")
@@ -95,7 +100,7 @@ export const rebuild = (config: AppConfig, stores: CommandStores, command: Rebui
         calendar,
         metrics,
         log: makePartitionLog({ prefix: config.redisKeyPrefix, partition, redis, reader, metrics }),
-        now: Date.now,
+        now,
       })
       yield* Console.log(
         `Partition ${partition}: ${days} days of sites rebuilt in ${Math.round(performance.now() - started)} ms.`,

@@ -18,12 +18,13 @@ export const retain = (
   config: AppConfig,
   { postgres, redis, metrics }: CommandStores,
   command: RetentionCommand,
+  now: () => number,
 ) => {
   const rows = new Map<string, number>()
   return runRetention(postgres, {
     ...command,
     archiveDir: config.retentionArchiveDir,
-    now: Date.now(),
+    now: now(),
     metrics,
     calendar: new Calendar(config.timeZone),
     partitions: config.partitions,

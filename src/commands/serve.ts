@@ -14,7 +14,7 @@ export const serveUntilStopped = (config: AppConfig) =>
       let deadline: NodeJS.Timeout | undefined
       // Registered first, it runs last: nothing is left to wait for.
       yield* Effect.addFinalizer(() => Effect.sync(() => clearTimeout(deadline)))
-      const node = yield* startNode(config, { actorsIn: "thread" })
+      const node = yield* startNode(config, { actorsIn: "thread", now: Date.now })
       yield* giveBackWhenIdle
       const url = nodeUrl(config.host, node.port)
       process.stdout.write(

@@ -19,6 +19,8 @@ export interface MaintenanceOptions {
   readonly redis: RedisConnection
   readonly postgres: Postgres
   readonly metrics: Metrics
+  /** Unix milliseconds. */
+  readonly now: () => number
 }
 
 /** Starts all schedules; they end with the scope. Every node may have them: what must not run twice at the same time takes a lock. */
@@ -27,6 +29,7 @@ export const scheduleMaintenance = ({
   redis,
   postgres,
   metrics,
+  now,
 }: MaintenanceOptions): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {
     yield* scheduleRetention({
@@ -34,8 +37,9 @@ export const scheduleMaintenance = ({
       config,
       metrics,
       uniquesOf: uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }),
+      now,
     })
-    yield* scheduleCompaction(postgres, metrics)
+    yield* scheduleCompaction(postgres, metrics, now)
     // Payloads that were applied and day keys that have expired leave the disk, too.
     yield* Effect.forkScoped(
       rewriteAppendOnlyFile(redis, metrics).pipe(

@@ -41,11 +41,19 @@ export interface RunningNode {
 export interface StartOptions {
   /** In the same thread the actors are easier to follow for a debugger and for coverage; answers then wait for batches. */
   readonly actorsIn: "thread" | "main"
+  /** Unix milliseconds. An actors' thread of its own takes the machine's clock: a function cannot be handed to it. */
+  readonly now: () => number
 }
 
-const onMainThread = (config: AppConfig, stores: StoreAddresses, node: string, metrics: Metrics) =>
+const onMainThread = (
+  config: AppConfig,
+  stores: StoreAddresses,
+  node: string,
+  metrics: Metrics,
+  now: () => number,
+) =>
   Effect.forkScoped(
-    runActors(config, stores, node, metrics).pipe(
+    runActors(config, stores, node, metrics, now).pipe(
       Effect.scoped,
       Effect.tapCause((cause) => Effect.logError("the actors ended", cause)),
     ),
@@ -75,6 +83,7 @@ const makeServices = (
   metrics: Metrics,
   actors: ActorsThread,
   log: ReturnType<typeof syncLog>,
+  now: () => number,
 ) =>
   Effect.gen(function* () {
     const { partitions, sites } = config
@@ -85,10 +94,10 @@ const makeServices = (
       partitions,
       metrics,
       calendar,
-      now: Date.now,
+      now,
     }
     const figures = makeFigures(shared)
-    const backlog = readBacklog(redis, shared.prefix, partitions, metrics, Date.now)
+    const backlog = readBacklog(redis, shared.prefix, partitions, metrics, now)
     const services: Services = {
       appender: new Producer({
         redis: appends,
@@ -102,7 +111,7 @@ const makeServices = (
       }),
       visitorKeys: yield* makeVisitorKeys(shared),
       figures,
-      queries: makeEventQueries({ postgres, calendar, now: Date.now }),
+      queries: makeEventQueries({ postgres, calendar, now }),
       privacy: { erase: (visitorId) => eraseVisitor({ ...shared, postgres, sites }, visitorId) },
       readiness: readiness(config, postgres, backlog),
       metricsText: scrape({ metrics, sites, figures, backlog, otherThreads: actors.metrics }),
@@ -138,20 +147,20 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
     const none: ActorsThread = { metrics: Effect.succeed([]) }
     const actors = !config.roles.includes("actors")
       ? none
-      : yield* (options.actorsIn === "thread" ? startActorsThread : onMainThread)(
-          config,
-          stores,
-          node,
-          metrics,
+      : yield* (
+          options.actorsIn === "thread"
+            ? startActorsThread(config, stores, node, metrics)
+            : onMainThread(config, stores, node, metrics, options.now)
         ).pipe(Scope.provide(together))
 
     const log = syncLog(config.logLevel)
-    const services = yield* makeServices(config, connected, metrics, actors, log)
+    const services = yield* makeServices(config, connected, metrics, actors, log, options.now)
     if (!config.roles.includes("actors"))
       yield* announceHttpNode(connected.redis, config.redisKeyPrefix, node, metrics).pipe(
         Scope.provide(together),
       )
     const server = yield* startServer(config, services, metrics, {
+      now: options.now,
       localWriteKey: opened.localWriteKey,
       onFault: (cause) =>
         log("a request failed for a reason that is not the client's", { error: stackOf(cause) }),

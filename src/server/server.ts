@@ -35,12 +35,12 @@ import { openApiDocument } from "./openapi/document.ts"
 import type { Runner } from "./services/readCache.ts"
 import type { Services } from "./services/services.ts"
 
-/** What tests and the embedded setup change. */
+/** The clock, and what tests and the embedded setup change. */
 export interface ServerOptions {
+  /** Unix milliseconds. */
+  readonly now: () => number
   /** An additional write key, known on this machine only. */
   readonly localWriteKey?: string | null
-  /** Unix milliseconds. */
-  readonly now?: () => number
   /** Milliseconds from a body's first part to its last. */
   readonly bodyTimeoutMs?: number
   /** Bytes that unfinished bodies may take together. */
@@ -89,7 +89,7 @@ export const startServer = (
   config: ServerConfig,
   services: Services,
   metrics: Metrics,
-  options: ServerOptions = {},
+  options: ServerOptions,
 ): Effect.Effect<Server, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const shared: Shared = {
@@ -98,7 +98,7 @@ export const startServer = (
       metrics,
       options,
       run: yield* FiberSet.makeRuntime<never, unknown, unknown>(),
-      now: options.now ?? Date.now,
+      now: options.now,
       traffic: new Traffic(metrics, options.onFault ?? (() => {})),
       cors: new Cors(config.corsOrigins),
       proxies: new TrustedProxies(config.trustedProxies),

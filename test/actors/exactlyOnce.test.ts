@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest"
 import { encodePayload } from "../../src/domain/event.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { listDeadLetters, replayDeadLetter } from "../../src/stream/deadLetters.ts"
+import { now } from "../support/clock.ts"
 import { crashBeforeFigures, type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
 import { eventually } from "../support/index.ts"
@@ -91,7 +92,7 @@ describe("an event", () => {
   test("that comes late counts in its own day", async () => {
     const deployment = await freshDeployment({ timeZone: "Europe/Paris" })
     deployment.startNode()
-    await deployment.send({ event_type: "letter_generate", timestamp: Date.now() - 6.5 * DAY_MS })
+    await deployment.send({ event_type: "letter_generate", timestamp: now() - 6.5 * DAY_MS })
     await deployment.send({ event_type: "page_view" })
     await deployment.drained()
     expect(await run(deployment.figures.stats("main", "day"))).toMatchObject({
@@ -151,7 +152,7 @@ describe("a poison event", () => {
           id: null,
           visitorId: null,
           type: "page_view",
-          createdAt: Date.now(),
+          createdAt: now(),
           pageUrl: null,
           referrer: null,
           data: null,
@@ -252,7 +253,7 @@ test("any interleaving of appends, retries, crashes and takeovers gives the figu
               event_type: type,
               visitor_id: visitors[visitor],
               ...(event.key !== null && { id: keys.get(event.key) }),
-              timestamp: Date.now() - event.daysAgo * DAY_MS,
+              timestamp: now() - event.daysAgo * DAY_MS,
             })
             if (event.key !== null && counted.has(event.key)) continue
             if (event.key !== null) counted.add(event.key)
@@ -293,7 +294,7 @@ test("any interleaving of appends, retries, crashes and takeovers gives the figu
 const sumOfDays = async (deployment: Deployment) => {
   const sum = { events: 0, letters: 0, page_views: 0 }
   for (let daysAgo = 0; daysAgo < 5; daysAgo++) {
-    const day = deployment.calendar.dayOf(Date.now() - daysAgo * DAY_MS)
+    const day = deployment.calendar.dayOf(now() - daysAgo * DAY_MS)
     for (let partition = 0; partition < PARTITIONS; partition++) {
       const [events, letters, views] = await deployment.redis.hmget(
         `${deployment.prefix}:{${partition}}:main:${day}`,

@@ -10,6 +10,7 @@ import { Fenced, StoreError } from "../../src/stores/errors.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
+import { now } from "../support/clock.ts"
 import { type Deployment, freshDeployment } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
 import { eventually, privateRedis } from "../support/index.ts"
@@ -28,7 +29,7 @@ const WAYS: { readonly [M in Mode]: ReadonlyArray<Mode> } = {
 
 const actorIn = async (mode: Mode): Promise<ActorMode> => {
   const actor = new ActorMode(0, new Metrics("test_"))
-  for (const each of WAYS[mode]) await run(actor.enter(each))
+  for (const step of WAYS[mode]) await run(actor.enter(step))
   return actor
 }
 
@@ -95,20 +96,20 @@ test("the log has one line for a wait, another when the store has another troubl
 })
 
 /** Runs the actor of partition 0, and tells the modes that it has entered while it ran. */
-const watchActor = async (each: Deployment) => {
-  const entered = vi.spyOn(each.metrics.actorModes, "inc")
-  const reader = await each.scoped(connectRedis(each.redisSettings, "read", "test"))
+const watchActor = async (deployment: Deployment) => {
+  const entered = vi.spyOn(deployment.metrics.actorModes, "inc")
+  const reader = await deployment.scoped(connectRedis(deployment.redisSettings, "read", "test"))
   await run(awaitReady(reader, 5000))
-  await each.redis.set(streamKeys(each.prefix, 0).lease, "token")
-  const live = makeLiveFeed({ prefix: each.prefix, eventsPerSecond: 50, now: Date.now })
-  const log = makePartitionLog({ ...each, partition: 0, reader })
-  const actor = runPartitionActor({ ...each, partition: 0, log, live, now: Date.now }, "token")
+  await deployment.redis.set(streamKeys(deployment.prefix, 0).lease, "token")
+  const live = makeLiveFeed({ prefix: deployment.prefix, eventsPerSecond: 50, now })
+  const log = makePartitionLog({ ...deployment, partition: 0, reader })
+  const actor = runPartitionActor({ ...deployment, partition: 0, log, live }, "token")
   const fiber = Effect.runFork(Effect.provide(actor, Logger.layer([])))
   onTestFinished(() => run(Effect.asVoid(Fiber.interrupt(fiber))))
   return { modes: () => entered.mock.calls.map(([labels]) => Reflect.get(Object(labels), "mode")), fiber }
 }
 
-const payload = (createdAt = Date.now()) =>
+const payload = (createdAt = now()) =>
   `[1,"main",null,"${randomUUID()}","page_view",${createdAt},null,null,null]`
 
 /** Beyond what Postgres has a date for. */
@@ -119,52 +120,52 @@ const running = async ({ metrics }: Deployment) =>
 
 describe("an actor goes", () => {
   test("through isolating when a batch has an event that Postgres cannot take, and back", async () => {
-    const each = await freshDeployment()
-    for (const text of [payload(), POISON, payload()]) await each.appendPayload(0, text)
-    const { modes } = await watchActor(each)
+    const deployment = await freshDeployment()
+    for (const text of [payload(), POISON, payload()]) await deployment.appendPayload(0, text)
+    const { modes } = await watchActor(deployment)
     await eventually(() =>
       expect(modes()).toEqual(["takeover", "reading", "committing", "isolating", "committing", "reading"]),
     )
-    expect(await each.rowCount()).toBe(2)
+    expect(await deployment.rowCount()).toBe(2)
   })
 
   test("through waiting while Postgres refuses everything, and back to the batch", async () => {
-    const each = await freshDeployment()
-    await each.appendPayload(0, payload())
-    await run(each.postgres.query("test", "ALTER TABLE daily_totals RENAME TO gone"))
-    const { modes } = await watchActor(each)
+    const deployment = await freshDeployment()
+    await deployment.appendPayload(0, payload())
+    await run(deployment.postgres.query("test", "ALTER TABLE daily_totals RENAME TO gone"))
+    const { modes } = await watchActor(deployment)
     await eventually(async () =>
-      expect((await each.metrics.batchRetries.get()).values[0]?.value).toBeGreaterThan(2),
+      expect((await deployment.metrics.batchRetries.get()).values[0]?.value).toBeGreaterThan(2),
     )
     expect(modes()).toEqual(["takeover", "reading", "committing", "waiting"])
-    await run(each.postgres.query("test", "ALTER TABLE gone RENAME TO daily_totals"))
+    await run(deployment.postgres.query("test", "ALTER TABLE gone RENAME TO daily_totals"))
     await eventually(() => expect(modes().slice(4)).toEqual(["committing", "reading"]))
-    expect(await each.rowCount()).toBe(1)
+    expect(await deployment.rowCount()).toBe(1)
   })
 
   test("carefully when several owners have met the first event, and looks there for the one to blame", async () => {
-    const each = await freshDeployment()
-    for (const text of [payload(), POISON]) await each.appendPayload(0, text)
-    const { events, state } = streamKeys(each.prefix, 0)
-    const [first] = await each.redis.xrange(events, "-", "+", "COUNT", 1)
-    await each.redis.hset(state, { head: first?.[0] ?? "", deliveries: 5 })
-    const { modes } = await watchActor(each)
+    const deployment = await freshDeployment()
+    for (const text of [payload(), POISON]) await deployment.appendPayload(0, text)
+    const { events, state } = streamKeys(deployment.prefix, 0)
+    const [first] = await deployment.redis.xrange(events, "-", "+", "COUNT", 1)
+    await deployment.redis.hset(state, { head: first?.[0] ?? "", deliveries: 5 })
+    const { modes } = await watchActor(deployment)
     await eventually(() =>
       expect(modes()).toEqual(["takeover", "reading", "careful", "isolating", "careful", "reading"]),
     )
-    expect(await each.rowCount()).toBe(1)
+    expect(await deployment.rowCount()).toBe(1)
   })
 
   test("from a read that waited for Redis to its end, fenced", async () => {
     const store = await privateRedis()
-    const each = await freshDeployment({ redisUrl: store.url })
-    const { modes, fiber } = await watchActor(each)
+    const deployment = await freshDeployment({ redisUrl: store.url })
+    const { modes, fiber } = await watchActor(deployment)
     await eventually(() => expect(modes()).toEqual(["takeover", "reading"]))
-    expect(await running(each)).toBe(1)
-    await each.redis.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    expect(await running(deployment)).toBe(1)
+    await deployment.redis.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     const exit = await Effect.runPromise(Fiber.await(fiber))
     expect(exit).toMatchObject(Exit.fail(expect.any(Fenced)))
     expect(modes()).toEqual(["takeover", "reading", "waiting"])
-    expect(await running(each)).toBe(0)
+    expect(await running(deployment)).toBe(0)
   })
 })

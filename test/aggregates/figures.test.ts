@@ -6,6 +6,7 @@ import type { StreamEvent } from "../../src/domain/event.ts"
 import { monthOf, weekOf } from "../../src/domain/period.ts"
 import { DAY_MS, DAY_SECONDS } from "../../src/domain/time.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
+import { now } from "../support/clock.ts"
 import { type Deployment, freshDeployment } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
 
@@ -14,7 +15,7 @@ const event = (given: Partial<StreamEvent> = {}): StreamEvent => ({
   id: null,
   visitorId: randomUUID(),
   type: "page_view",
-  createdAt: Date.now(),
+  createdAt: now(),
   pageUrl: "/",
   referrer: null,
   data: null,
@@ -22,7 +23,7 @@ const event = (given: Partial<StreamEvent> = {}): StreamEvent => ({
 })
 
 /** Adds events to the figures as the owner of partition 0 would. */
-const add = async (deployment: Deployment, events: ReadonlyArray<StreamEvent>, now = Date.now()) => {
+const add = async (deployment: Deployment, events: ReadonlyArray<StreamEvent>) => {
   await deployment.redis.hset(streamKeys(deployment.prefix, 0).state, "epoch", 1)
   return applyTotals(deployment.redis, {
     prefix: deployment.prefix,
@@ -31,7 +32,7 @@ const add = async (deployment: Deployment, events: ReadonlyArray<StreamEvent>, n
     move: null,
     totals: aggregate(events, deployment.calendar),
     calendar: deployment.calendar,
-    now,
+    now: now(),
   })
 }
 
@@ -56,8 +57,8 @@ describe("unique visitors", () => {
   test("leave nothing behind that does not expire, whatever order they came in", async () => {
     const deployment = await freshDeployment()
     const visitors = Array.from({ length: 300 }, () => randomUUID())
-    const yesterday = Date.now() - DAY_MS
-    for (const createdAt of [Date.now(), yesterday, Date.now()])
+    const yesterday = now() - DAY_MS
+    for (const createdAt of [now(), yesterday, now()])
       for (let i = 0; i < 3; i++)
         await add(
           deployment,
@@ -98,7 +99,7 @@ describe("unique visitors", () => {
 
   test("that come after their period has closed are added to its count", async () => {
     const deployment = await freshDeployment()
-    const createdAt = Date.now() - 30 * DAY_MS
+    const createdAt = now() - 30 * DAY_MS
     const visitors = [randomUUID(), randomUUID(), randomUUID()]
     const day = deployment.calendar.dayOf(createdAt)
     const keys = figureKeys(deployment.prefix, 0, "main").period(day)
@@ -114,12 +115,12 @@ describe("unique visitors", () => {
 
 test("day figures live 90 days after their day, week and month figures 365 days after theirs", async () => {
   const deployment = await freshDeployment({ timeZone: "Europe/Paris" })
-  const now = Date.now()
+  const at = now()
   await add(deployment, [
-    event({ createdAt: now }),
+    event({ createdAt: at }),
     event({ type: "cv_theme_change", data: { theme: "dark" } }),
   ])
-  const day = deployment.calendar.dayOf(now)
+  const day = deployment.calendar.dayOf(at)
   const keys = figureKeys(deployment.prefix, 0, "main")
   const dayEnd = deployment.calendar.startOf(nextDay(day)) / 1000
   for (const key of [keys.period(day).totals, keys.period(day).hll, keys.period(day).themes]) {
@@ -137,16 +138,16 @@ const nextDay = (day: string) => new Date(Date.parse(day) + DAY_MS).toISOString(
 
 test("current visitors expire one by one, five minutes after each was seen", async () => {
   const deployment = await freshDeployment()
-  const now = Date.now()
+  const at = now()
   await add(deployment, [
-    event({ createdAt: now - 301_000 }),
-    event({ createdAt: now - 200_000 }),
-    event({ createdAt: now + 250_000 }),
+    event({ createdAt: at - 301_000 }),
+    event({ createdAt: at - 200_000 }),
+    event({ createdAt: at + 250_000 }),
   ])
   expect((await run(deployment.figures.realtime("main"))).current_visitors).toBe(2)
   const active = figureKeys(deployment.prefix, 0, "main").active
   const latest = (await deployment.redis.zrange(active, 0, "-1", "WITHSCORES")).at(-1)
-  expect(Number(latest)).toBeLessThanOrEqual(Date.now())
+  expect(Number(latest)).toBeLessThanOrEqual(now())
 })
 
 test("themes come most viewed first, ties by name, with their share of all views", async () => {
@@ -202,7 +203,7 @@ test("a batch that was applied is not applied again, and one that skips another 
       move: { from, to },
       totals: aggregate([event()], deployment.calendar),
       calendar: deployment.calendar,
-      now: Date.now(),
+      now: now(),
     })
   expect(await apply("0-0", "5-0")).toBe(1)
   expect(await apply("0-0", "5-0")).toBeNull()

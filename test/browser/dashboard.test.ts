@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { DAY_MS, MINUTE_MS } from "../../src/domain/time.ts"
 import { Random } from "../../src/tools/traffic/random.ts"
 import { CHROMIUM, launch } from "../support/chromium.ts"
+import { now } from "../support/clock.ts"
 import { filesIn, ROOT, read } from "../support/documents.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
 import { bytesOf, type DashboardNode, openDashboard, PICTURES, startDashboardNode } from "./dashboardPage.ts"
@@ -52,7 +53,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
   /** A node with two days of visits, all of them counted. */
   const visited = async (perMinute = 0.2) => {
     const started = await startDashboardNode()
-    await started.send(twoDaysOfVisits(Date.now(), perMinute))
+    await started.send(twoDaysOfVisits(now(), perMinute))
     return started
   }
 
@@ -135,11 +136,11 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
         )
     })
     await page.goto(started.url)
-    const now = page.locator("[data-figure=current_visitors]")
+    const figure = page.locator("[data-figure=current_visitors]")
     await eventually(async () => expect(await shown(page, "[data-figure=current_visitors]")).toBe(1_234_567))
     for (const width of [1280, 760, 390]) {
       await page.setViewportSize({ width, height: 900 })
-      const [wide, room] = await now.evaluate((element) => [element.scrollWidth, element.clientWidth])
+      const [wide, room] = await figure.evaluate((element) => [element.scrollWidth, element.clientWidth])
       expect(wide, `at ${width} pixels`).toBeLessThanOrEqual(room ?? 0)
     }
   })
@@ -155,7 +156,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
       unique_visitors: ReadonlyArray<number>
     }
     const at = (list: ReadonlyArray<number>) => {
-      const minute = Math.floor((Date.now() - Date.parse(day.until)) / MINUTE_MS)
+      const minute = Math.floor((now() - Date.parse(day.until)) / MINUTE_MS)
       return [list[Math.max(0, minute - 1)], list[minute]]
     }
     expect(at(day.total_events)).toContain(await shown(page, "[data-past=total_events]"))
@@ -327,7 +328,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
   ] as const)("is accessible in %s colours and %s", async (colorScheme, locale, title) => {
     node = await visited()
     // More letters yesterday at this hour than today, so that a figure which falls is on the page, too.
-    const timestamp = Math.max(Date.now() - 60_000, new Date().setUTCHours(0, 0, 0, 0)) - DAY_MS
+    const timestamp = now() - MINUTE_MS - DAY_MS
     const letter = { event_type: "letter_generate", event_data: { letter_type: "motivation" }, timestamp }
     await node.send(Array.from({ length: 300 }, () => letter))
     const { page, complaints } = await openDashboard(browser, node.url, { colorScheme, locale })
@@ -423,7 +424,7 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     })
     await page.locator("[data-connection=open]").waitFor()
     await page.locator("[data-clicks]").waitFor()
-    await node.send(latestVisits(Date.now(), 26))
+    await node.send(latestVisits(now(), 26))
     await page.locator(".events li:nth-child(26)").waitFor()
     await page.screenshot({ path: join(ROOT, `docs/images/${name}.png`), animations: "disabled" })
   })

@@ -1,6 +1,7 @@
 /** The dashboard in a real browser: a node of the test's own, a page on it, and what went wrong on the page. */
 import { request } from "node:http"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
+import { setClock } from "../support/clock.ts"
 import { eventually, freePort } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
 
@@ -70,6 +71,7 @@ export const openDashboard = async (
   options: BrowserContextOptions = {},
 ): Promise<{ readonly page: Page; readonly complaints: Array<string> }> => {
   const context = await browser.newContext({ locale: "en-GB", timezoneId: "UTC", ...options })
+  await setClock(context)
   const page = await context.newPage()
   // A machine may be busy with other tests.
   page.setDefaultTimeout(60_000)

@@ -3,6 +3,7 @@ import { join } from "node:path"
 import type { Page } from "playwright-core"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { CHROMIUM, launch } from "../support/chromium.ts"
+import { CLOCK_ENV, setClock } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually } from "../support/index.ts"
 import { openDashboard, PICTURES } from "./dashboardPage.ts"
@@ -12,7 +13,7 @@ import { type Row, startNode, timeline } from "./node.ts"
 const startExample = async (analytics: string): Promise<string> => {
   const child = spawn("node", ["infra/example/main.ts"], {
     cwd: ROOT,
-    env: { ...process.env, PORT: "0", ANALYTICS_URL: analytics },
+    env: { ...process.env, PORT: "0", ANALYTICS_URL: analytics, ...CLOCK_ENV },
     stdio: ["ignore", "pipe", "inherit"],
   })
   onTestFinished(() => {
@@ -34,6 +35,7 @@ const setUp = async () => {
   const [site, browser] = await Promise.all([startExample(node.url), launch()])
   onTestFinished(() => browser.close())
   const context = await browser.newContext({ viewport: { width: 900, height: 420 } })
+  await setClock(context)
   return { node: node.url, site, browser, page: await context.newPage() }
 }
 

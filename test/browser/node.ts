@@ -1,9 +1,10 @@
 /** A node as a process of its own, and what it has counted. */
+import { CLOCK_ENV } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { startProcess } from "../support/process.ts"
 
-/** A node as users start it, over stores of the test's own. */
+/** A node as users start it, over stores of the test's own, with the tests' clock. */
 export const startNode = async () =>
   startProcess(["node", "src/main.ts"], {
     cwd: ROOT,
@@ -12,6 +13,7 @@ export const startNode = async () =>
       DATABASE_URL: await freshDatabase(),
       REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
       RATE_LIMIT_PER_MINUTE: "0",
+      ...CLOCK_ENV,
     },
   })
 

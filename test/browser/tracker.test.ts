@@ -1,6 +1,7 @@
 import type { Page } from "playwright-core"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { CHROMIUM, launch } from "../support/chromium.ts"
+import { now } from "../support/clock.ts"
 import { eventually } from "../support/index.ts"
 import { startNode, timeline } from "./node.ts"
 import { gate, pages } from "./trackerPage.ts"
@@ -95,8 +96,8 @@ describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 1
     })
     await context.setOffline(true)
     await page.locator("#middle").click()
-    const clickedAt = Date.now()
-    await eventually(() => expect(Date.now() - clickedAt).toBeGreaterThan(2500))
+    const clickedAt = now()
+    await eventually(() => expect(now() - clickedAt).toBeGreaterThan(2500))
     await context.setOffline(false)
     // The server's time is told in whole seconds, so that the click may seem to come before the page.
     await eventually(

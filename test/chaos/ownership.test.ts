@@ -9,6 +9,7 @@ import { decodePayload } from "../../src/domain/event.ts"
 import { type BatchEntry, type BatchWriter, makeBatchWriter } from "../../src/events/write/batchWriter.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
+import { now } from "../support/clock.ts"
 import { type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
 
@@ -124,7 +125,7 @@ class SteppedActor {
           calendar,
         )
         const move = { from: this.#position, to }
-        const request = { prefix, partition: 0, epoch: this.#epoch, move, totals, calendar, now: Date.now() }
+        const request = { prefix, partition: 0, epoch: this.#epoch, move, totals, calendar, now: now() }
         await applyTotals(redis, request)
         this.#moved = to
         return "read"
@@ -167,7 +168,7 @@ test("two actors, stepped, stopped and crashed in any order, count each event on
             const id = key === null ? "null" : `"${ids[key]}"`
             await deployment.appendPayload(
               0,
-              `[1,"main",${id},"${randomUUID()}","page_view",${Date.now()},null,null,null]`,
+              `[1,"main",${id},"${randomUUID()}","page_view",${now()},null,null,null]`,
             )
             if (key === null || !brought.has(key)) expected++
             if (key !== null) brought.add(key)
@@ -177,7 +178,7 @@ test("two actors, stepped, stopped and crashed in any order, count each event on
       for (let i = 0; i < 400 && (await deployment.backlog()) > 0; i++) await actors[0].step(false)
       expect(await deployment.backlog()).toBe(0)
       expect(await deployment.rowCount()).toBe(expected)
-      const day = deployment.calendar.dayOf(Date.now())
+      const day = deployment.calendar.dayOf(now())
       const { totals } = figureKeys(deployment.prefix, 0, "main").period(day)
       expect(Number((await deployment.redis.hget(totals, "events")) ?? 0)).toBe(expected)
     }),

@@ -97,7 +97,7 @@ const nextEvent = (url: string): Promise<unknown> =>
     socket.addEventListener("error", () => reject(new Error("the WebSocket failed")))
     socket.addEventListener("message", ({ data }) => {
       const frame = JSON.parse(String(data)) as { readonly type: string }
-      if (frame.type !== "page_view") return
+      if (frame.type !== "cv_theme_change") return
       socket.close()
       resolve(frame)
     })
@@ -119,14 +119,15 @@ describe.skipIf(why !== null)("docker compose", () => {
 
     const url = await addressOf("analytics", 8080)
     const frame = nextEvent(url)
-    const event = { event_type: "page_view", page_url: "/cv" }
-    const counted = { total_events: 1, page_views: 1, unique_visitors: 1 }
+    const event = { event_type: "cv_theme_change", event_data: { theme: "dark" }, page_url: "/cv" }
+    // A figure of all time: midnight may come between the two looks at it.
+    const counted = { 0: { theme: "dark", views: 1, percentage: 100 } }
     await eventually(async () => {
       const response = await fetch(api(url, "event"), { method: "POST", body: JSON.stringify(event) })
       expect(response.status).toBe(201)
     })
-    await eventually(async () => expect(await dataOf(url, "stats")).toMatchObject(counted))
-    expect(await frame).toMatchObject({ type: "page_view", page_url: "/cv" })
+    await eventually(async () => expect(await dataOf(url, "themes")).toMatchObject(counted))
+    expect(await frame).toMatchObject({ type: "cv_theme_change", page_url: "/cv" })
 
     const prometheus = await addressOf("prometheus", 9090)
     await eventually(
@@ -169,7 +170,7 @@ describe.skipIf(why !== null)("docker compose", () => {
     await compose("kill", "redis", "postgres")
     await up()
     const again = await addressOf("analytics", 8080)
-    expect(await dataOf(again, "stats")).toMatchObject(counted)
+    expect(await dataOf(again, "themes")).toMatchObject(counted)
     expect(await dataOf(again, "timeline")).toHaveProperty("0.page_url", "/cv")
   })
 

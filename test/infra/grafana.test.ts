@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { parse, stringify } from "yaml"
 import { DASHBOARD_PATH, dashboardText } from "../../infra/grafana/dashboard.ts"
+import { CLOCK_ENV } from "../support/clock.ts"
 import { ROOT, read } from "../support/documents.ts"
 import {
   eventually,
@@ -111,6 +112,7 @@ describe.skipIf(!canRun("prometheus", "--version"))("Prometheus", () => {
         DATABASE_URL: await freshDatabase(),
         REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
         RATE_LIMIT_PER_MINUTE: "0",
+        ...CLOCK_ENV,
       },
     })
     const prometheus = await startPrometheus(new URL(node.url).host)

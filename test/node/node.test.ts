@@ -8,6 +8,7 @@ import type { AppConfig } from "../../src/config/settings.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { fingerprint, partitionOf } from "../../src/domain/visitor.ts"
 import { figureKeys } from "../../src/stores/redisKeys.ts"
+import { now } from "../support/clock.ts"
 import { run } from "../support/effects.ts"
 import { eventually } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
@@ -60,7 +61,7 @@ test("a node without http answers only what operators ask; one without actors le
   expect(await front.post({ event_type: "page_view" })).toBe(201)
   expect(await front.data("stats")).toMatchObject({ total_events: 0 })
   await expect(
-    command(config, (stores) => rebuild(config, stores, { partitions: 3, timeZone: null })),
+    command(config, (stores) => rebuild(config, stores, { partitions: 3, timeZone: null }, now)),
   ).rejects.toThrow(/1 node\(s\) run/)
   const back = await runNode({ ...config, roles: ["actors"] })
   await eventually(async () => expect(await front.data("stats")).toMatchObject({ total_events: 1 }))
@@ -109,10 +110,10 @@ test("the number of partitions and the time zone are changed by a rebuild, with 
   )
   const figures = await before.data("stats?period=month")
   await expect(
-    command(config, (stores) => rebuild(config, stores, { partitions: 5, timeZone: null })),
+    command(config, (stores) => rebuild(config, stores, { partitions: 5, timeZone: null }, now)),
   ).rejects.toThrow(/stop every node/)
   await before.stop()
-  await command(config, (stores) => rebuild(config, stores, { partitions: 5, timeZone: "Europe/Paris" }))
+  await command(config, (stores) => rebuild(config, stores, { partitions: 5, timeZone: "Europe/Paris" }, now))
   await expect(runNode(config)).rejects.toThrow(/PARTITIONS is 2/)
   const after = await runNode({ ...config, partitions: 5, timeZone: "Europe/Paris" })
   expect(await after.data("stats?period=month")).toEqual(figures)
@@ -126,13 +127,15 @@ test("a rebuild and a retention by command run beside a node", async () => {
   const config = await settings()
   const node = await runNode(config)
   for (const days of [0, 1, 5, 6]) {
-    expect(await node.post({ event_type: "page_view", timestamp: Date.now() - days * DAY_MS })).toBe(201)
+    expect(await node.post({ event_type: "page_view", timestamp: now() - days * DAY_MS })).toBe(201)
   }
   await eventually(async () => expect(await node.data("timeline")).toHaveLength(4))
-  await command(config, (stores) => rebuild(config, stores, { partitions: null, timeZone: null }))
+  await command(config, (stores) => rebuild(config, stores, { partitions: null, timeZone: null }, now))
   expect(await node.data("stats")).toMatchObject({ total_events: 1, unique_visitors: 1 })
   const retained = (dryRun: boolean) =>
-    command(config, (stores) => retain(config, stores, { dryRun, dropPartitions: true, retentionDays: 3 }))
+    command(config, (stores) =>
+      retain(config, stores, { dryRun, dropPartitions: true, retentionDays: 3 }, now),
+    )
   const plan = await retained(true)
   expect(plan).toMatchObject({ skipped: false, rows: 2 })
   expect(describeRetention(plan)).toMatch(/2 events before .* would go\.$/)

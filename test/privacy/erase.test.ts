@@ -19,14 +19,14 @@ test("a visitor whose figures are being rebuilt is forgotten when they have been
   await deployment.drained()
   await node.stop()
   const month = figureKeys(deployment.prefix, partition, "main").period(
-    periodKey("month", deployment.calendar.dayOf(Date.now())),
+    periodKey("month", deployment.calendar.dayOf(deployment.now())),
   )
   const set = month.visitors + (fingerprint(visitor) % VISITOR_BUCKETS)
   const isKnown = () => deployment.redis.sismember(set, fingerprint(visitor))
   const { lease } = streamKeys(deployment.prefix, partition)
   await deployment.redis.set(lease, `${REBUILD_TOKEN}one`)
   const erasing = Effect.runFork(
-    eraseVisitor({ ...deployment, partitions: PARTITIONS, sites: ["main", "blog"], now: Date.now }, visitor),
+    eraseVisitor({ ...deployment, partitions: PARTITIONS, sites: ["main", "blog"] }, visitor),
   )
   await eventually(async () => expect(await deployment.rowCount()).toBe(0))
   expect(await isKnown()).toBe(1)

@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync
 import { join } from "node:path"
 import { expect, test } from "vitest"
 import { bundle } from "../../scripts/bundle.ts"
+import { CLOCK_ENV } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
 import { api, dataOf, startProcess } from "../support/process.ts"
@@ -38,6 +39,7 @@ test("a bundled node does all that one from sources does, and takes less than 12
       REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
       DATABASE_URL: await freshDatabase(),
       RATE_LIMIT_PER_MINUTE: "0",
+      ...CLOCK_ENV,
     },
   })
   // Where the system has no such file, the bound is taken on trust.

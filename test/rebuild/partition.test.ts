@@ -11,16 +11,17 @@ import { dropFigures, rebuildPartition } from "../../src/rebuild/partition.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
+import { now } from "../support/clock.ts"
 import { crashBeforeFigures, type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
 import { eventually } from "../support/index.ts"
 
-const rebuild = async (deployment: Deployment, now = Date.now) => {
+const rebuild = async (deployment: Deployment, clock = now) => {
   const reader = await deployment.scoped(connectRedis(deployment.redisSettings, "read", "test"))
   await run(awaitReady(reader, 5000))
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const log = makePartitionLog({ ...deployment, partition, reader })
-    await run(rebuildPartition({ ...deployment, partition, partitions: PARTITIONS, log, now }))
+    await run(rebuildPartition({ ...deployment, partition, partitions: PARTITIONS, log, now: clock }))
   }
 }
 
@@ -47,7 +48,7 @@ const sendMixed = async (deployment: Deployment, count: number) => {
         event_data: { theme: `theme-${i % 7}`, letter_type: i % 3 === 0 ? "motivation" : "anti_motivation" },
         visitor_id: visitors[(i * 7) % 40],
         site: i % 5 === 0 ? "blog" : "main",
-        timestamp: Date.now() - (i % 6) * DAY_MS - (i % 2) * 100_000,
+        timestamp: now() - (i % 6) * DAY_MS - (i % 2) * 100_000,
       }),
     ),
   )
@@ -77,7 +78,7 @@ test("figures that Redis lost come back, and wrong ones are righted", async () =
   await deployment.drained()
   await node.stop()
   const before = await allFigures(deployment)
-  const day = deployment.calendar.dayOf(Date.now())
+  const day = deployment.calendar.dayOf(now())
   await deployment.redis.del(figureKeys(deployment.prefix, 0, "main").period(day).totals)
   await deployment.redis.hincrby(figureKeys(deployment.prefix, 1, "main").period(day).totals, "events", 5)
   await deployment.redis.zincrby(figureKeys(deployment.prefix, 1, "blog").themes, 3, "made up")
@@ -111,7 +112,7 @@ test("visitors of a period whose raw events are partly gone keep their number", 
   await deployment.drained()
   await node.stop()
   const before = await run(deployment.figures.stats("main", "month"))
-  const gone = deployment.calendar.startOf(deployment.calendar.dayOf(Date.now() - 2 * DAY_MS))
+  const gone = deployment.calendar.startOf(deployment.calendar.dayOf(now() - 2 * DAY_MS))
   await run(
     deployment.postgres.query("test", "DELETE FROM event_chunks WHERE last_at < $1", [new Date(gone)]),
   )
@@ -137,18 +138,18 @@ describe("visitors of a period whose raw events are partly gone", () => {
 
   /** What retention does as today begins to expire: it keeps the numbers, and raw events up to now go. */
   const expireEvents = async (deployment: Deployment) => {
-    const now = Date.now()
+    const at = now()
     await run(
       snapshotUniques(deployment.postgres, {
-        days: [deployment.calendar.dayOf(now)],
-        cutoff: now,
+        days: [deployment.calendar.dayOf(at)],
+        cutoff: at,
         calendar: deployment.calendar,
         partitions: PARTITIONS,
         uniquesOf: uniquesOf(deployment),
       }),
     )
     await run(deployment.postgres.query("test", "DELETE FROM event_chunks"))
-    await run(deployment.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(now)]))
+    await run(deployment.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(at)]))
   }
 
   const keysOf = async (deployment: Deployment) => {
@@ -192,13 +193,13 @@ describe("visitors of a period whose raw events are partly gone", () => {
       await visit(deployment, gone)
       await expireEvents(deployment)
       await visit(deployment, left)
-      const day = deployment.calendar.dayOf(Date.now())
+      const day = deployment.calendar.dayOf(now())
       const sets = await deployment.redis.keys(`${deployment.prefix}:{*}:main:*:visitors:*`)
       // What time and numbers do: exact visitors go one set after the other once their period is closed, or all when
       // they are too many.
       const lost = kind === "closed" ? sets.length / 2 : kind === "estimated" ? sets.length : 0
       if (lost > 0) await deployment.redis.del(...sets.slice(0, lost))
-      const now = () => Date.now() + (kind === "closed" ? 40 * DAY_MS : 0)
+      const clock = () => now() + (kind === "closed" ? 40 * DAY_MS : 0)
       for (let partition = 0; partition < PARTITIONS && kind === "estimated"; partition++)
         for (const period of PERIODS)
           await deployment.redis.hset(
@@ -206,10 +207,10 @@ describe("visitors of a period whose raw events are partly gone", () => {
             { estimated: 1 },
           )
       const before = await keysOf(deployment)
-      await rebuild(deployment, now)
+      await rebuild(deployment, clock)
       expect(await uniques(deployment)).toEqual([70, 70, 70])
       if (kind !== "closed") expect(await keysOf(deployment)).toEqual(before)
-      await rebuild(deployment, now)
+      await rebuild(deployment, clock)
       expect(await uniques(deployment)).toEqual([70, 70, 70])
       if (kind === "closed") return
       await visit(deployment, [...gone, ...left])
@@ -221,7 +222,7 @@ describe("visitors of a period whose raw events are partly gone", () => {
 test("visitors whose owner died before their figures are in a period whose raw events are partly gone", async () => {
   const deployment = await freshDeployment()
   const node = deployment.startNode()
-  const today = deployment.calendar.startOf(deployment.calendar.dayOf(Date.now()))
+  const today = deployment.calendar.startOf(deployment.calendar.dayOf(now()))
   const send = (timestamp: number) =>
     deployment.send({ event_type: "page_view", visitor_id: randomUUID(), timestamp })
   for (let i = 0; i < 30; i++) await send(today - 1000 - i)
@@ -231,7 +232,7 @@ test("visitors whose owner died before their figures are in a period whose raw e
     deployment.postgres.query("test", "DELETE FROM event_chunks WHERE first_at < $1", [new Date(today)]),
   )
   await run(deployment.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(today)]))
-  for (let i = 0; i < 20; i++) await send(Date.now())
+  for (let i = 0; i < 20; i++) await send(now())
   for (let partition = 0; partition < PARTITIONS; partition++)
     await crashBeforeFigures(deployment, partition, 1000)
   await rebuild(deployment)
@@ -256,7 +257,7 @@ test("a partition with thousands of current visitors and themes is rebuilt", asy
         event_type: "cv_theme_change",
         event_data: { theme: `theme ${i}` },
         visitor_id: randomUUID(),
-        timestamp: Date.now() - (i % 3 === 0 ? (i % 6) * DAY_MS : 0),
+        timestamp: now() - (i % 3 === 0 ? (i % 6) * DAY_MS : 0),
       }),
     ),
   )
@@ -299,7 +300,6 @@ test("a rebuild keeps its partition though a renewal of its lease fails", async 
       partition: 0,
       partitions: PARTITIONS,
       leaseMs: 600,
-      now: Date.now,
     }),
   )
   await eventually(async () => {

@@ -2,6 +2,7 @@ import { Effect, Result } from "effect"
 import { describe, expect, test } from "vitest"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { startServer } from "../../src/server/server.ts"
+import { now } from "../support/clock.ts"
 import { eventually, freePort } from "../support/index.ts"
 import { RawConnection, rawEvent } from "../support/rawClient.ts"
 import { API, DEFAULTS, serve, VISITOR, World } from "../support/server.ts"
@@ -60,7 +61,7 @@ describe("a stop", () => {
 describe("a start", () => {
   const start = (config: { port: number; host?: string }) =>
     Effect.runPromise(
-      startServer({ ...DEFAULTS, ...config }, new World().services, new Metrics("other_")).pipe(
+      startServer({ ...DEFAULTS, ...config }, new World().services, new Metrics("other_"), { now }).pipe(
         Effect.scoped,
         Effect.result,
       ),

@@ -16,6 +16,7 @@ import { makePostgres } from "../../src/stores/postgres.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { type AppendFailure, Producer } from "../../src/stream/producer.ts"
+import { now } from "./clock.ts"
 import { run, testScope } from "./effects.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
 
@@ -61,7 +62,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
     metrics,
     onFailure: (message) => failures.push(message),
   })
-  const figures = makeFigures({ redis, prefix, partitions: PARTITIONS, calendar, metrics, now: Date.now })
+  const figures = makeFigures({ redis, prefix, partitions: PARTITIONS, calendar, metrics, now })
 
   const appendPayload = (partition: number, payload: string) =>
     new Promise<AppendFailure | null>((resolve) => producer.append(partition, payload, resolve))
@@ -69,7 +70,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
   /** Sends a body as the server would; resolves when it is durable, with the reason when it is not. */
   const send = (body: { readonly [key: string]: unknown }) => {
     const event = decodeEvent(body, {
-      now: Date.now(),
+      now: now(),
       sites: new Set(["main", "blog"]),
       site: "main",
       referer: null,
@@ -92,8 +93,8 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
           writer: makeBatchWriter(postgres),
           calendar,
           metrics,
-          live: makeLiveFeed({ prefix, eventsPerSecond: 50, now: Date.now }),
-          now: Date.now,
+          live: makeLiveFeed({ prefix, eventsPerSecond: 50, now }),
+          now,
         }),
       ).pipe(Effect.provide(Logger.layer([]))),
     )
@@ -130,6 +131,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
     scoped,
     metrics,
     calendar,
+    now,
     prefix,
     redisSettings,
     databaseUrl: url,

@@ -2,6 +2,7 @@
 import { type AppConfig, loadConfig } from "../../src/config/settings.ts"
 import { nodeUrl } from "../../src/domain/paths.ts"
 import { startNode } from "../../src/node/node.ts"
+import { now } from "./clock.ts"
 import { run, testScope } from "./effects.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
 
@@ -25,10 +26,10 @@ export const settings = async (given: Partial<Settings> = {}): Promise<Settings>
   ...given,
 })
 
-/** A node within this process, stopped after the test. */
-export const runNode = async (config: AppConfig) => {
+/** A node within this process, stopped after the test. It goes by the tests' clock unless told otherwise. */
+export const runNode = async (config: AppConfig, clock: () => number = now) => {
   const scope = testScope()
-  const { port } = await scope.run(startNode(config, { actorsIn: "main" }))
+  const { port } = await scope.run(startNode(config, { actorsIn: "main", now: clock }))
   const base = nodeUrl(config.host, port)
   const get = async (path: string) => {
     const response = await fetch(`${base}${path}`)

@@ -7,6 +7,7 @@ import { ErasureMustWait } from "../../src/privacy/erase.ts"
 import { type Server, type ServerConfig, type ServerOptions, startServer } from "../../src/server/server.ts"
 import type { AppendFailure, Services } from "../../src/server/services/services.ts"
 import { StoreError } from "../../src/stores/errors.ts"
+import { now } from "./clock.ts"
 import { openScope } from "./effects.ts"
 
 export const API = "/api/v1/analytics"
@@ -243,12 +244,14 @@ export interface Running extends AsyncDisposable {
 /** Starts a server; `await using` stops it. */
 export const serve = async (
   config: Partial<ServerConfig> = {},
-  options: ServerOptions = {},
+  options: Partial<ServerOptions> = {},
   world = new World(),
 ): Promise<Running> => {
   const scope = openScope()
   const metrics = new Metrics("test_")
-  const server = await scope.run(startServer({ ...DEFAULTS, ...config }, world.services, metrics, options))
+  const server = await scope.run(
+    startServer({ ...DEFAULTS, ...config }, world.services, metrics, { now, ...options }),
+  )
   return {
     server,
     world,

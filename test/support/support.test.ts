@@ -1,8 +1,9 @@
+import { execFileSync } from "node:child_process"
 import { Redis } from "ioredis"
 import pg from "pg"
 import { expect, test } from "vitest"
+import { CLOCK_ENV, now } from "./clock.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
-import { untilAfterMidnight } from "./midnight.ts"
 
 test("each test has an empty database of its own", async () => {
   for (const url of [await freshDatabase(), await freshDatabase()]) {
@@ -33,10 +34,12 @@ test("a condition is waited for until it holds, and its last failure told when i
   await expect(eventually(() => Promise.reject(new Error("never")), { timeout: 0 })).rejects.toThrow("never")
 })
 
-test("a test that midnight could come into begins after it", () => {
-  const midnight = Date.UTC(2026, 0, 2)
-  expect(untilAfterMidnight(midnight - 30_001, 30_000)).toBe(0)
-  expect(untilAfterMidnight(midnight - 30_000, 30_000)).toBe(30_001)
-  expect(untilAfterMidnight(midnight - 1, 30_000)).toBe(2)
-  expect(untilAfterMidnight(midnight, 30_000)).toBe(0)
+test("the tests' clock is hours from midnight, not behind the machine's, and the same in a process", () => {
+  expect(new Date(now()).getUTCHours()).toBe(10)
+  expect(now()).toBeGreaterThanOrEqual(Date.now())
+  const before = now()
+  const env = { ...process.env, ...CLOCK_ENV }
+  const theirs = Number(execFileSync(process.execPath, ["-p", "Date.now()"], { env, encoding: "utf8" }))
+  expect(theirs).toBeGreaterThanOrEqual(before)
+  expect(theirs).toBeLessThanOrEqual(now())
 })

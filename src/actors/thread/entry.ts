@@ -29,7 +29,7 @@ const send = (message: FromThread) => port.postMessage(message)
 if (platform() === "linux") setPriority(Math.min(getPriority() + LOWER_PRIORITY, 19))
 
 const fiber = Effect.runFork(
-  Effect.andThen(giveBackWhenIdle, runActors(config, stores, node, metrics)).pipe(
+  Effect.andThen(giveBackWhenIdle, runActors(config, stores, node, metrics, Date.now)).pipe(
     Effect.scoped,
     Effect.provide(loggingLayer(config.logLevel)),
   ),

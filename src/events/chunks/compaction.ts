@@ -134,12 +134,13 @@ const merge = (
 export const scheduleCompaction = (
   postgres: Postgres,
   metrics: Metrics,
+  now: () => number,
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.suspend(() => {
     let last = performance.eventLoopUtilization()
     return Effect.suspend(() => {
       const busy = performance.eventLoopUtilization(last).utilization > BUSY
-      return compact(postgres, { now: Date.now(), busy, metrics })
+      return compact(postgres, { now: now(), busy, metrics })
     }).pipe(
       Effect.tap((chunks) => (chunks > 0 ? Effect.logDebug(`${chunks} small chunks merged`) : Effect.void)),
       Effect.catchCause((cause) => Effect.logWarning("compaction failed; the next run continues", cause)),

@@ -19,8 +19,8 @@ export interface RetentionSchedule {
   >
   readonly metrics: Metrics
   readonly uniquesOf: UniquesOf
-  /** Unix milliseconds; the default is the machine's clock. */
-  readonly now?: () => number
+  /** Unix milliseconds. */
+  readonly now: () => number
 }
 
 /**
@@ -32,7 +32,7 @@ export const scheduleRetention = ({
   config,
   metrics,
   uniquesOf,
-  now = Date.now,
+  now,
 }: RetentionSchedule): Effect.Effect<void, never, Scope.Scope> => {
   const calendar = new Calendar(config.timeZone)
   const once = Effect.suspend(() =>

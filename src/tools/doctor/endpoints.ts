@@ -119,11 +119,11 @@ export const sites = (deployment: Deployment): Effect.Effect<ReadonlyArray<strin
   })
 
 /** Compares the deployment's clock with this machine's, because senders' timestamps depend on both. */
-export const clock = (deployment: Deployment): Effect.Effect<Finding, NoAnswer> =>
+export const clock = (deployment: Deployment, now: () => number): Effect.Effect<Finding, NoAnswer> =>
   Effect.map(ask(deployment, `${API_PATH}/realtime`), ({ body }) => {
     const { timestamp } = dataOf(body)
     if (typeof timestamp !== "number") return failed("clock", "realtime has no timestamp")
-    const difference = Math.abs(Date.now() / 1000 - timestamp)
+    const difference = Math.abs(now() / 1000 - timestamp)
     return difference <= MAX_CLOCK_DIFFERENCE_S
       ? ok("clock", "the deployment's and this machine's agree")
       : warning(

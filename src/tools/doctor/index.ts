@@ -21,6 +21,8 @@ export interface Examination {
   readonly readOnly: boolean
   readonly metricsPrefix: string
   readonly stores: StoreAddresses
+  /** This machine's clock, unix milliseconds. */
+  readonly now: () => number
 }
 
 /** Turns a missing answer into a failed check. */
@@ -38,6 +40,7 @@ export const examine = ({
   readOnly,
   metricsPrefix,
   stores: addresses,
+  now,
 }: Examination): Effect.Effect<ReadonlyArray<Finding>, never> =>
   Effect.gen(function* () {
     const first = yield* answered("health", health(deployment), (each) => [each])
@@ -53,7 +56,7 @@ export const examine = ({
     return [
       ...first,
       ...ready,
-      ...(yield* answered("clock", clock(deployment), (each) => [each])),
+      ...(yield* answered("clock", clock(deployment, now), (each) => [each])),
       document,
       ...(yield* endpoints(deployment, contract, site)),
       ...(yield* live(deployment, contract, { site: site ?? byDefault, readOnly })),

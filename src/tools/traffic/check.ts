@@ -16,6 +16,8 @@ export interface CheckOptions {
   /** How long figures may stay unchanged before they count as final, milliseconds. */
   readonly patience: number
   readonly log: (line: string) => void
+  /** Unix milliseconds. */
+  readonly now: () => number
 }
 
 export interface CheckResult {
@@ -47,7 +49,7 @@ const checkRealtime = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<
   const of = (name: string, expected: (now: number) => number) =>
     attempt(reader.site, `realtime: ${name}`, async () => {
       const actual = await reader.object("realtime")
-      return [expected(Date.now()), actual[name]]
+      return [expected(count.now()), actual[name]]
     })
   return [
     // Visitors expire one by one, so for the second in question only its beginning and its end are known.
@@ -67,30 +69,31 @@ const checkRealtime = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<
 const checkPeriods = (
   reader: Reader,
   endpoint: string,
+  count: SiteCount,
   expected: (period: PeriodName, now: number) => Body,
 ): ReadonlyArray<Promise<Figure>> =>
   PERIODS.flatMap((period) =>
     Object.keys(expected(period, 0)).map((name) =>
       attempt(reader.site, `${endpoint} ${period}: ${name}`, async () => {
         const actual = await reader.object(endpoint, { period })
-        const wanted = expected(period, Date.now())
+        const wanted = expected(period, count.now())
         return [wanted[name], unrounded(actual, wanted)[name]]
       }),
     ),
   )
 
 const checkStats = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> =>
-  checkPeriods(reader, "stats", (period, now) => count.stats(period, now))
+  checkPeriods(reader, "stats", count, (period, now) => count.stats(period, now))
 
 const checkLetters = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> =>
-  checkPeriods(reader, "letters", (period, now) => count.letters(period, now))
+  checkPeriods(reader, "letters", count, (period, now) => count.letters(period, now))
 
 const checkThemes = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<Figure>> =>
   [null, ...PERIODS].flatMap((period) =>
     [null, 1, 5, 20].map((limit) =>
       attempt(reader.site, `themes ${period ?? "all time"}, limit ${limit ?? "default"}`, async () => {
         const actual = await reader.list("themes", { period, limit })
-        const expected = count.themes(period, Date.now()).slice(0, limit ?? 5)
+        const expected = count.themes(period, count.now()).slice(0, limit ?? 5)
         return [expected, actual.map((theme, index) => unrounded(theme, expected[index]))]
       }),
     ),
@@ -105,7 +108,7 @@ const checkHeatmaps = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<
       const sorted = actual.every(
         (point, index) => index === 0 || Number(actual[index - 1]?.count) >= Number(point.count),
       )
-      const expected: Array<Body> = count.heatmap(url, hours, Date.now())
+      const expected: Array<Body> = count.heatmap(url, hours, count.now())
       return [
         { sorted: true, points: expected.sort(byPosition) },
         { sorted, points: [...actual].sort(byPosition) },
@@ -123,22 +126,22 @@ const checkHeatmaps = (reader: Reader, count: SiteCount): ReadonlyArray<Promise<
 /** Waits until the periods' totals are as expected, or have stayed unchanged for longer than the patience. */
 const settle = async (options: CheckOptions, counts: ReadonlyMap<string, SiteCount>): Promise<void> => {
   let seen = ""
-  let stillSince = Date.now()
+  let stillSince = performance.now()
   for (;;) {
     const wanted: Array<unknown> = []
     const got: Array<unknown> = []
     for (const [site, count] of counts) {
       for (const period of PERIODS) {
-        wanted.push(count.stats(period, Date.now()).total_events)
+        wanted.push(count.stats(period, count.now()).total_events)
         got.push((await new Reader(options.url, site).object("stats", { period })).total_events)
       }
     }
     if (JSON.stringify(wanted) === JSON.stringify(got)) return
     if (JSON.stringify(got) !== seen) {
       seen = JSON.stringify(got)
-      stillSince = Date.now()
+      stillSince = performance.now()
     }
-    if (Date.now() - stillSince > options.patience) {
+    if (performance.now() - stillSince > options.patience) {
       options.log(`No progress for ${options.patience / 1000} s: expected ${wanted}, counted ${got}.`)
       return
     }
@@ -159,11 +162,11 @@ export const checkFigures = async (
   entries: ReadonlyArray<JournalEntry>,
   options: CheckOptions,
 ): Promise<CheckResult> => {
-  const { sites, url, timeZone } = options
+  const { sites, url, timeZone, now } = options
   const events = countedEvents(entries, sites[0])
   const bySite = new Map<string, Array<Counted>>(sites.map((site) => [site, []]))
   for (const event of events) bySite.get(event.site)?.push(event)
-  const countsOf = () => new Map([...bySite].map(([site, own]) => [site, new SiteCount(own, timeZone)]))
+  const countsOf = () => new Map([...bySite].map(([site, own]) => [site, new SiteCount(own, timeZone, now)]))
   await settle(options, countsOf())
 
   const figures: Array<Figure> = []
@@ -175,7 +178,7 @@ export const checkFigures = async (
     figures.push(...timeline.figures)
     examples.push(...timeline.examples)
     // Counted again, because the timeline has told when the events without a timestamp happened.
-    const count = new SiteCount(own, timeZone)
+    const count = new SiteCount(own, timeZone, now)
     for (const group of [checkRealtime, checkStats, checkThemes, checkLetters, checkHeatmaps, checkExports])
       figures.push(...(await Promise.all(group(reader, count))))
   }

@@ -153,11 +153,14 @@ const rate = (letters: number, visitors: number): number => (visitors === 0 ? 0 
 /** The figures of one site. */
 export class SiteCount {
   readonly events: ReadonlyArray<Counted>
+  /** The clock by which periods are the current ones, unix milliseconds. */
+  readonly now: () => number
   readonly #timeZone: string
   readonly #days = new Map<string, Array<Counted>>()
 
-  constructor(events: ReadonlyArray<Counted>, timeZone: string) {
+  constructor(events: ReadonlyArray<Counted>, timeZone: string, now: () => number) {
     this.events = events
+    this.now = now
     this.#timeZone = timeZone
     for (const event of events) {
       const day = dayOf(event.at, timeZone)

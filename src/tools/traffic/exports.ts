@@ -51,7 +51,7 @@ const download = async (
 type Expected = Array<Record<string, string>>
 
 const visitorsOf = (count: SiteCount, period: PeriodName): Expected =>
-  [...count.visitors(period, Date.now())].map(([visitor_id, visitor]) => ({
+  [...count.visitors(period, count.now())].map(([visitor_id, visitor]) => ({
     visitor_id,
     first_seen: new Date(visitor.first).toISOString(),
     last_seen: new Date(visitor.last).toISOString(),
@@ -61,10 +61,10 @@ const visitorsOf = (count: SiteCount, period: PeriodName): Expected =>
   }))
 
 const themesOf = (count: SiteCount, period: PeriodName | null): Expected =>
-  count.themes(period, Date.now()).map(({ theme, views }) => ({ theme, views: String(views) }))
+  count.themes(period, count.now()).map(({ theme, views }) => ({ theme, views: String(views) }))
 
 const lettersOf = (count: SiteCount, period: PeriodName): Expected =>
-  count.lettersByDay(period, Date.now()).map((row) => ({
+  count.lettersByDay(period, count.now()).map((row) => ({
     date: row.date,
     motivation: String(row.motivation),
     anti_motivation: String(row.anti_motivation),

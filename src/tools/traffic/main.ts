@@ -76,7 +76,7 @@ const run = async (values: ReturnType<typeof readValues>): Promise<number> => {
   const journal = new Journal(values.journal ?? null)
   const began = performance.now()
   const progress = setInterval(() => console.log(`${journal.entries.length} events answered`), 10_000)
-  const options = { url, concurrency, writeKey, patience: PATIENCE }
+  const options = { url, concurrency, writeKey, patience: PATIENCE, now: Date.now }
   const report = await sendTraffic(generateTraffic(traffic), options, journal).finally(() =>
     clearInterval(progress),
   )
@@ -97,6 +97,7 @@ const run = async (values: ReturnType<typeof readValues>): Promise<number> => {
     sites,
     timeZone: values["time-zone"],
     patience: STANDSTILL,
+    now: Date.now,
     log: console.log,
   })
   const all = [

@@ -13,6 +13,8 @@ export interface SendOptions {
   readonly writeKey: string | null
   /** How long a request is retried, milliseconds: long enough for a killed server to be back. */
   readonly patience: number
+  /** Unix milliseconds. */
+  readonly now: () => number
 }
 
 export interface SendReport {
@@ -66,8 +68,15 @@ class Courier {
   readonly #patience: number
   readonly #journal: Journal
   readonly #report: SendReport
+  readonly #now: () => number
 
-  constructor(poster: Poster, patience: number, journal: Journal, report: SendReport) {
+  constructor(
+    poster: Poster,
+    { patience, now }: Pick<SendOptions, "patience" | "now">,
+    journal: Journal,
+    report: SendReport,
+  ) {
+    this.#now = now
     this.#poster = poster
     this.#patience = patience
     this.#journal = journal
@@ -75,7 +84,7 @@ class Courier {
   }
 
   async deliver(shipment: Shipment): Promise<void> {
-    const sentAt = Date.now()
+    const sentAt = this.#now()
     let events = shipment.events
     let giveUpAt: number | null = null
     while (events.length > 0) {
@@ -83,8 +92,8 @@ class Courier {
       const left = typeof answer === "string" ? events : this.#settle(shipment, events, answer, sentAt)
       if (left.length === 0) return
       if (left.length < events.length) giveUpAt = null
-      giveUpAt ??= Date.now() + this.#patience
-      if (Date.now() > giveUpAt) {
+      giveUpAt ??= performance.now() + this.#patience
+      if (performance.now() > giveUpAt) {
         const why = typeof answer === "string" ? answer : `${answer.status} ${answer.body.slice(0, 200)}`
         throw new Error(`Gave up after ${this.#patience / 1000} s: ${why}`)
       }
@@ -172,7 +181,7 @@ class Courier {
     sentAt: number,
   ): void {
     const { site, sender } = shipment
-    this.#journal.add({ outcome, code, event, site, sender, sentAt, answeredAt: Date.now() })
+    this.#journal.add({ outcome, code, event, site, sender, sentAt, answeredAt: this.#now() })
     if (outcome === "accepted" && event.flaw !== null) this.#problem(`${event.flaw} was accepted`)
     if (outcome === "rejected" && event.flaw === null)
       this.#problem(`${code}: a good event was rejected: ${JSON.stringify(event.body).slice(0, 300)}`)
@@ -194,10 +203,10 @@ export const sendTraffic = async (
   options: SendOptions,
   journal: Journal,
 ): Promise<SendReport> => {
-  const { url, concurrency, writeKey, patience } = options
+  const { url, concurrency, writeKey } = options
   const report: SendReport = { requests: 0, retries: 0, problems: [] }
   const poster = openPoster({ url, connections: concurrency, writeKey, timeout: TIMEOUT })
-  const courier = new Courier(poster, patience, journal, report)
+  const courier = new Courier(poster, options, journal, report)
   const queue = shipments[Symbol.iterator]()
   const work = async () => {
     for (let next = queue.next(); next.done !== true; next = queue.next()) await courier.deliver(next.value)

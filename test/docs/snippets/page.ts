@@ -7,7 +7,6 @@ import { CHROMIUM, launch } from "../../support/chromium.ts"
 import { ROOT } from "../../support/documents.ts"
 import { eventually } from "../../support/index.ts"
 import { listen } from "../../support/listen.ts"
-import { dataOf } from "../../support/process.ts"
 import type { Reader } from "./reader.ts"
 
 const camelCase = (name: string): string =>
@@ -46,13 +45,12 @@ export const inChromium = async (
   const page = await browser.newPage()
   const problems: Array<string> = []
   page.on("pageerror", (error) => problems.push(error.message))
-  const events = async () => Number((await dataOf(reader.base, "stats")).total_events)
-  const before = await events()
+  const before = await reader.counted()
   await page.goto(url, { waitUntil: "load" })
   if (script !== "") await page.evaluate(reader.own(script))
   const expected = (html.includes("<script") ? 1 : 0) + (script === "" ? 0 : 1)
   await eventually(async () => {
-    if ((await events()) < before + expected) throw new Error("the page's events are not counted")
+    if ((await reader.counted()) < before + expected) throw new Error("the page's events are not counted")
   })
   return problems
 }

@@ -59,8 +59,18 @@ export class Reader {
     return this.#substitutions.reduce((so, [from, to]) => so.replaceAll(from, to), text)
   }
 
+  async #metrics(): Promise<string> {
+    return (await fetch(`${this.base}/metrics`)).text()
+  }
+
+  /** Events that the node has counted since its start, of whatever day. */
+  async counted(): Promise<number> {
+    const counters = (await this.#metrics()).matchAll(/^maicivy_events_total\{.*\} (\d+)$/gm)
+    return [...counters].reduce((sum, [, count]) => sum + Number(count), 0)
+  }
+
   async activity(): Promise<Activity> {
-    const text = await (await fetch(`${this.base}/metrics`)).text()
+    const text = await this.#metrics()
     let heard = 0
     let refused = 0
     for (const [, labels = "", value] of text.matchAll(
@@ -208,7 +218,8 @@ const seedDeadLetters = async (redisUrl: string, prefix: string, text: string): 
 /** A reader of a text, with a node of its own that is stopped after the test. */
 export const reader = async (text: string): Promise<Reader> => {
   const config = await settings({ adminToken: TOKEN })
-  const { base } = await runNode(config)
+  // The blocks' programs know no clock but the machine's.
+  const { base } = await runNode(config, Date.now)
   const folder = checkout()
   const redisUrl = config.redisUrl ?? ""
   const log = join(folder, "access.log")

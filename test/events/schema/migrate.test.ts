@@ -120,7 +120,7 @@ describe("a schema that a newer version has migrated", () => {
   test("is worked with by none of an older version's parts", async () => {
     const { postgres, writer } = await migratedByNewer()
     const retention = runRetention(postgres, {
-      ...{ retentionDays: 1, archiveDir: null, dryRun: false, now: Date.now(), partitions: 2 },
+      ...{ retentionDays: 1, archiveDir: null, dryRun: false, now: event().createdAt, partitions: 2 },
       metrics: new Metrics("test_"),
       calendar: UTC,
       uniquesOf: () => Effect.succeed(0),

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest"
 import { DAY_MS } from "../../../src/domain/time.ts"
 import { PROBLEMS } from "../../../src/server/http/problemCodes.ts"
 import type { Services } from "../../../src/server/services/services.ts"
+import { now } from "../../support/clock.ts"
 import { eventually } from "../../support/index.ts"
 import { runNode, settings, TOKEN } from "../../support/node.ts"
 import { RawConnection } from "../../support/rawClient.ts"
@@ -100,7 +101,7 @@ const ofARealNode = async (): Promise<Recorder> => {
     { event_type: "cv_theme_change", event_data: { theme: "dark" } },
     { event_type: "letter_generate", event_data: { letter_type: "motivation" } },
     { event_type: "button_click", event_data: { x: 10.5, y: 20 } },
-    { event_type: "form_submit", timestamp: Date.now() - DAY_MS },
+    { event_type: "form_submit", timestamp: now() - DAY_MS },
   ]
   for (const each of happenings)
     await ask("POST", `${API}/event`, posted({ ...each, visitor_id: visitor, id: randomUUID() }))

@@ -12,6 +12,7 @@ import {
   type Finding,
   report,
 } from "../../../src/tools/doctor/index.ts"
+import { now } from "../../support/clock.ts"
 import { ROOT } from "../../support/documents.ts"
 import { eventually, freePort, privateRedis } from "../../support/index.ts"
 import { listen } from "../../support/listen.ts"
@@ -27,7 +28,7 @@ const findings = (url: string, given: Partial<Examination> = {}): Promise<Readon
   Effect.runPromise(
     examine({
       ...{ deployment: deploymentAt(url), site: null, readOnly: false, metricsPrefix: "maicivy_" },
-      ...{ stores: { redisUrl: null, databaseUrl: null } },
+      ...{ stores: { redisUrl: null, databaseUrl: null }, now },
       ...given,
     }),
   )

@@ -10,13 +10,14 @@ import { Reader } from "../../../src/tools/traffic/read.ts"
 import { sendTraffic } from "../../../src/tools/traffic/send.ts"
 import { checkRows, checkStreams } from "../../../src/tools/traffic/stores.ts"
 import { checkTimeline } from "../../../src/tools/traffic/timeline.ts"
+import { now } from "../../support/clock.ts"
 import { runNode, settings } from "../../support/node.ts"
 
 const SITES = ["main", "blog"] as const
 const ZONE = "Pacific/Auckland"
 
 const trafficOf = (events: number, seed: number) =>
-  generateTraffic({ events, seed, sites: [...SITES], batch: 40, crashSafe: false, now: Date.now })
+  generateTraffic({ events, seed, sites: [...SITES], batch: 40, crashSafe: false, now })
 
 const parse = (text: string): unknown => {
   try {
@@ -32,7 +33,7 @@ test("an event is refused exactly when it has a flaw", () => {
     if (refusedWith !== undefined) continue
     for (const { body, raw, flaw } of events) {
       const outcome = decodeEvent(parse(raw ?? JSON.stringify(body)), {
-        now: Date.now(),
+        now: now(),
         sites: new Set(SITES),
         site: site ?? "main",
         referer: null,
@@ -49,12 +50,12 @@ test("every figure of every endpoint is exact, and a lost or doubled event would
   const { base } = await runNode(config)
   const url = new URL(base)
   const journal = new Journal()
-  const sending = { url, concurrency: 16, writeKey: null, patience: 10_000 }
+  const sending = { url, concurrency: 16, writeKey: null, patience: 10_000, now }
   const report = await sendTraffic(trafficOf(6000, 9), sending, journal)
   expect(report.problems).toEqual([])
   expect(journal.count("unknown")).toBe(0)
 
-  const options = { url, sites: [...SITES] as const, timeZone: ZONE, patience: 20_000, log: () => {} }
+  const options = { url, sites: [...SITES] as const, timeZone: ZONE, patience: 20_000, log: () => {}, now }
   const { figures, examples, events } = await checkFigures(journal.entries, options)
   const all = [
     ...figures,
