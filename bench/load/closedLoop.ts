@@ -6,7 +6,7 @@ import { spawn, spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import autocannon from "autocannon"
 import { type Aim, atLeast } from "../scenario.ts"
-import type { Corpus, writeCorpus } from "./corpus.ts"
+import type { WrittenCorpus } from "./corpus.ts"
 import { partsOf, stamped } from "./stamps.ts"
 
 /** What a slice of load came to. */
@@ -23,9 +23,7 @@ export interface SliceOptions {
   readonly port: number
   readonly connections: number
   readonly seconds: number
-  readonly corpus: Corpus
-  /** Where the corpus was written by {@link writeCorpus}. */
-  readonly corpusFile: string
+  readonly corpus: WrittenCorpus
 }
 
 const SCRIPT = fileURLToPath(new URL("./corpus.lua", import.meta.url))
@@ -44,7 +42,9 @@ export const besideBareRemarks = (): ReadonlyArray<string> =>
       ]
 
 /** Starts wrk on a corpus; `until` is when it stops sending, unix seconds, 0 for its own `seconds`. */
-export const spawnWrk = (options: Omit<SliceOptions, "corpus"> & { readonly until: number }) =>
+export const spawnWrk = (
+  options: Omit<SliceOptions, "corpus"> & { readonly corpusFile: string; readonly until: number },
+) =>
   spawn(
     "wrk",
     [
@@ -82,7 +82,7 @@ export const readSummary = (output: string): Slice => {
 
 const byWrk = (options: SliceOptions): Promise<Slice> =>
   new Promise((resolve, reject) => {
-    const wrk = spawnWrk({ ...options, until: 0 })
+    const wrk = spawnWrk({ ...options, corpusFile: options.corpus.file, until: 0 })
     let output = ""
     for (const stream of [wrk.stdout, wrk.stderr])
       stream.on("data", (chunk: Buffer) => {

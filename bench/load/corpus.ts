@@ -5,6 +5,7 @@
  * every event has an id of its own and every round brings new visitors.
  */
 import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { MAX_EVENT_DATA_BYTES } from "../../src/domain/limits.ts"
 import { API_PATH } from "../../src/domain/paths.ts"
 import { type Happening, happening } from "../../src/tools/traffic/happenings.ts"
@@ -16,6 +17,7 @@ import {
   startSession,
   type Visitor,
 } from "../../src/tools/traffic/visitors.ts"
+import { byScale, type Context } from "../scenario.ts"
 import { SITE } from "../server/defaults.ts"
 import { STAMP_DIGITS, STAMPS } from "./stamps.ts"
 
@@ -160,9 +162,21 @@ export const expectedFigures = (corpus: Corpus, sent: number) => {
   return totals
 }
 
-/** Writes a corpus for load generators in other processes: a request a line. */
-export const writeCorpus = (file: string, corpus: Corpus): void =>
-  writeFileSync(
-    file,
-    corpus.requests.map(({ text }) => `${text.replaceAll("\r\n", STAMPS.lineEnd)}\n`).join(""),
-  )
+/** A corpus that load generators in other processes can read. */
+export interface WrittenCorpus extends Corpus {
+  /** Holds a request a line. */
+  readonly file: string
+}
+
+/**
+ * Makes a corpus of single events without ids, unless the options say otherwise, and writes it into the scenario's folder.
+ */
+export const prepareCorpus = (context: Context, options: Partial<CorpusOptions> = {}): WrittenCorpus => {
+  const events = byScale(context, { full: 20_000, quick: 20_000, smoke: 2_000 })
+  const { ids, perRequest, ...others } = { ids: false, perRequest: 1, ...options }
+  const corpus = makeCorpus({ events, ids, perRequest, ...others })
+  const file = join(context.folder, `corpus-of-${perRequest}${ids ? "-with-ids" : ""}`)
+  const lines = corpus.requests.map(({ text }) => `${text.replaceAll("\r\n", STAMPS.lineEnd)}\n`)
+  writeFileSync(file, lines.join(""))
+  return { ...corpus, file }
+}

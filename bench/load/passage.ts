@@ -3,7 +3,7 @@ import { type Check, type Context, check } from "../scenario.ts"
 import type { BenchNode } from "../server/node.ts"
 import { type Sample, startSampler } from "../server/sampler.ts"
 import type { Stores } from "../server/stores.ts"
-import { type Corpus, expectedFigures } from "./corpus.ts"
+import { expectedFigures, type WrittenCorpus } from "./corpus.ts"
 import { type Sent, startLoad } from "./sustained.ts"
 
 /** Connections of the load generator: with fewer all of them wait for answers at times, and processors idle. */
@@ -33,15 +33,19 @@ export interface Passage {
 /** Loads the node for some seconds, waits until all is processed, and compares what the stores have with what was sent. */
 export const passEvents = async (
   { context, node, stores }: Subject,
-  corpus: Corpus,
-  corpusFile: string,
+  corpus: WrittenCorpus,
   seconds: number,
   name: string,
 ): Promise<Passage> => {
   const rowsBefore = await stores.rows()
   const before = await stores.figures()
   const began = performance.now()
-  const load = startLoad(context, { port: node.port, connections: CONNECTIONS, seconds, corpusFile })
+  const load = startLoad(context, {
+    port: node.port,
+    connections: CONNECTIONS,
+    seconds,
+    corpusFile: corpus.file,
+  })
   let said = 0
   const sampler = startSampler(node, stores, ({ at, backlog, counted }) => {
     if (backlog > PAUSE_AT) load.pause()

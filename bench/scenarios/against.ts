@@ -2,10 +2,9 @@
  * `against`: the straightforward alternative (bench/baseline) beside the product: the same machine, the same kind of stores,
  * the same load, slice by slice in one run; and what each one's figures say after it was killed again and again under load.
  */
-import { join } from "node:path"
 import { type Baseline, startBaseline } from "../baseline/start.ts"
 import { runSlice } from "../load/closedLoop.ts"
-import { makeCorpus, writeCorpus } from "../load/corpus.ts"
+import { prepareCorpus } from "../load/corpus.ts"
 import { CONNECTIONS, passEvents } from "../load/passage.ts"
 import { sendUntilAcknowledged } from "../load/retrying.ts"
 import {
@@ -105,13 +104,7 @@ const compare = async (
   stores: Stores,
   baseline: Baseline,
 ): Promise<{ readonly pairs: ReadonlyArray<Pair>; readonly checks: ReadonlyArray<Check> }> => {
-  const corpus = makeCorpus({
-    events: byScale(context, { full: 20_000, quick: 20_000, smoke: 2_000 }),
-    ids: false,
-    perRequest: 1,
-  })
-  const corpusFile = join(context.folder, "corpus")
-  writeCorpus(corpusFile, corpus)
+  const corpus = prepareCorpus(context)
   const slice = seconds(context, { full: 8, quick: 3, smoke: 1 })
   const count = byScale(context, { full: 3, quick: 2, smoke: 1 })
   const pairs: Array<Pair> = []
@@ -123,15 +116,8 @@ const compare = async (
       connections: CONNECTIONS,
       seconds: slice,
       corpus,
-      corpusFile,
     })
-    const passage = await passEvents(
-      { context, node, stores },
-      corpus,
-      corpusFile,
-      slice,
-      `product, slice ${i}`,
-    )
+    const passage = await passEvents({ context, node, stores }, corpus, slice, `product, slice ${i}`)
     context.say(`baseline: ${Math.round(slow.perSecond)} events/s${i === 0 ? " (warming up)" : ""}`)
     // A request that failed, by a timeout say, may be a row all the same.
     const unanswered = (await baseline.rows()) - before - slow.requests - slow.failed

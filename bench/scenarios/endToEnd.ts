@@ -2,9 +2,8 @@
  * `end-to-end`: realistic events, singly, for minutes, from the POST until they are rows in Postgres and figures in Redis.
  * The rate is all events by all the time, the emptying of the backlog at the end included.
  */
-import { join } from "node:path"
 import { aimBesideBare, besideBareRemarks, runSlice } from "../load/closedLoop.ts"
-import { makeCorpus, writeCorpus } from "../load/corpus.ts"
+import { prepareCorpus, type WrittenCorpus } from "../load/corpus.ts"
 import { CONNECTIONS, type Passage, passEvents } from "../load/passage.ts"
 import {
   byScale,
@@ -19,15 +18,13 @@ import {
 } from "../scenario.ts"
 import { startBare } from "../server/child.ts"
 import { startNode } from "../server/node.ts"
-import { PARTS, peak, rateOf, seriesOf } from "../server/sampler.ts"
+import { coresUsed, inParts, peak, rateOf, seriesByPart, seriesOf } from "../server/sampler.ts"
 import { openStores } from "../server/stores.ts"
 
 const figuresOf = (name: string, passage: Passage, bareRate: number): ReadonlyArray<Figure> => {
   const { samples, sent } = passage
   const rate = passage.perSecond
-  const cpu = (part: (typeof PARTS)[number]) =>
-    ((samples.at(-1)?.cpu[part] ?? 0) - (samples[0]?.cpu[part] ?? 0)) / passage.seconds
-  const cores = PARTS.map((part) => `${part} ${cpu(part).toFixed(2)}`).join(", ")
+  const cores = inParts(coresUsed(samples, passage.seconds), 2)
   return [
     figure(
       `${name}: in Postgres and Redis`,
@@ -67,7 +64,7 @@ const plotsOf = (name: string, { samples }: Passage): ReadonlyArray<Plot> => [
     title: `${name}: memory`,
     over: "time",
     unit: "MB",
-    series: PARTS.map((part) => seriesOf(part, samples, ({ memory }) => memory[part])),
+    series: seriesByPart(samples, ({ memory }) => memory),
   },
 ]
 
@@ -84,35 +81,23 @@ const run = async (context: Context): Promise<Findings> => {
   const duration = seconds(context, { full: 90, quick: 15, smoke: 3 })
   const slice = byScale(context, { full: 5, quick: 2, smoke: 1 })
   const bareRates: Array<number> = []
-  const corpora = MIXES.map((mix) => {
-    const corpus = makeCorpus({
-      events: byScale(context, { full: 50_000, quick: 20_000, smoke: 2_000 }),
-      ids: mix.ids,
-      perRequest: 1,
-    })
-    const corpusFile = join(context.folder, `corpus-${mix.ids}`)
-    writeCorpus(corpusFile, corpus)
-    return { ...mix, corpus, corpusFile }
-  })
-  const measureBare = async ({ corpus, corpusFile }: (typeof corpora)[number]) => {
+  const events = byScale(context, { full: 50_000, quick: 20_000, smoke: 2_000 })
+  const corpora = MIXES.map(({ name, ids }) => ({ name, corpus: prepareCorpus(context, { events, ids }) }))
+  const measureBare = async (corpus: WrittenCorpus) => {
     const { perSecond } = await runSlice({
       port: bare.port,
       connections: CONNECTIONS,
       seconds: slice,
       corpus,
-      corpusFile,
     })
     context.say(`bare server: ${Math.round(perSecond)}/s`)
     bareRates.push(perSecond)
   }
   const passages: Array<{ readonly name: string; readonly passage: Passage }> = []
-  for (const each of corpora) {
-    await measureBare(each)
-    passages.push({
-      name: each.name,
-      passage: await passEvents(subject, each.corpus, each.corpusFile, duration, each.name),
-    })
-    await measureBare(each)
+  for (const { name, corpus } of corpora) {
+    await measureBare(corpus)
+    passages.push({ name, passage: await passEvents(subject, corpus, duration, name) })
+    await measureBare(corpus)
   }
   const bareRate = median(bareRates)
   return {

@@ -6,7 +6,7 @@ import { LATE_WINDOW_MS } from "../../src/domain/lateWindow.ts"
 import { MAX_BATCH_EVENTS } from "../../src/domain/limits.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { runSlice } from "../load/closedLoop.ts"
-import { makeCorpus, writeCorpus } from "../load/corpus.ts"
+import { prepareCorpus } from "../load/corpus.ts"
 import { CONNECTIONS } from "../load/passage.ts"
 import { postBatches } from "../load/post.ts"
 import {
@@ -23,7 +23,16 @@ import {
 import { loadPast, PAST_DAYS, storeOfThePast } from "../server/commands.ts"
 import { DEFAULTS } from "../server/defaults.ts"
 import { type BenchNode, startNode } from "../server/node.ts"
-import { cpuOf, memoryOf, PARTS, peak, startSampler } from "../server/sampler.ts"
+import {
+  type ByPart,
+  coresUsed,
+  cpuOf,
+  inParts,
+  memoryOf,
+  peak,
+  type Sample,
+  startSampler,
+} from "../server/sampler.ts"
 import { keyBytes, redisBytes, tableSizes, totalBytes } from "../server/sizes.ts"
 import { openStores, type Stores } from "../server/stores.ts"
 
@@ -38,31 +47,29 @@ const RETENTION_DAYS = DEFAULTS.retentionDays
 /** Part of the events that is loaded again with ids, over that part of the days: as many events a day. */
 const WITH_IDS = 0.05
 
-const partsText = (values: Readonly<Record<(typeof PARTS)[number], number>>, digits: number): string =>
-  PARTS.map((part) => `${part} ${values[part].toFixed(digits)}`).join(", ")
+/** Percent of a core that each part used between the first sample and the last one. */
+const cpuOfSamples = (samples: ReadonlyArray<Pick<Sample, "cpu">>, duration: number): ByPart => {
+  const { node, redis, postgres } = coresUsed(samples, duration)
+  return { node: 100 * node, redis: 100 * redis, postgres: 100 * postgres }
+}
 
 const idle = async (context: Context, node: BenchNode): Promise<ReadonlyArray<Figure>> => {
   await sleep(byScale(context, { full: SETTLE_MS, quick: SETTLE_MS / 6, smoke: 200 }))
   const duration = seconds(context, { full: 30, quick: 10, smoke: 1 })
-  const before = cpuOf(node)
+  const before = { cpu: cpuOf(node) }
   await sleep(duration * 1000)
-  const after = cpuOf(node)
-  const percent = {
-    node: (100 * (after.node - before.node)) / duration,
-    redis: (100 * (after.redis - before.redis)) / duration,
-    postgres: (100 * (after.postgres - before.postgres)) / duration,
-  }
+  const percent = cpuOfSamples([before, { cpu: cpuOf(node) }], duration)
   const memory = memoryOf(node)
-  context.say(`idle: ${partsText(percent, 2)} % of a core; ${partsText(memory, 0)} MB`)
+  context.say(`idle: ${inParts(percent, 2)} % of a core; ${inParts(memory, 0)} MB`)
   return [
     figure(
       "CPU idle",
       percent.node,
       "%",
       atMost(1),
-      `of one core, over ${duration} s; ${partsText(percent, 2)}`,
+      `of one core, over ${duration} s; ${inParts(percent, 2)}`,
     ),
-    figure("resident memory idle", memory.node, "MB", atMost(120), partsText(memory, 0)),
+    figure("resident memory idle", memory.node, "MB", atMost(120), inParts(memory, 0)),
   ]
 }
 
@@ -71,9 +78,7 @@ const underLoad = async (
   node: BenchNode,
   stores: Stores,
 ): Promise<ReadonlyArray<Figure>> => {
-  const corpus = makeCorpus({ events: 20_000, ids: false, perRequest: 1 })
-  const corpusFile = join(context.folder, "corpus")
-  writeCorpus(corpusFile, corpus)
+  const corpus = prepareCorpus(context)
   const duration = seconds(context, { full: 20, quick: 8, smoke: 1 })
   const sampler = startSampler(node, stores)
   const slice = await runSlice({
@@ -81,23 +86,14 @@ const underLoad = async (
     connections: CONNECTIONS,
     seconds: duration,
     corpus,
-    corpusFile,
   })
   await stores.drained()
   await sampler.stop()
   const { samples } = sampler
-  const span = samples.at(-1)?.at ?? 1
-  const cpu = (part: (typeof PARTS)[number]) =>
-    (100 * ((samples.at(-1)?.cpu[part] ?? 0) - (samples[0]?.cpu[part] ?? 0))) / span
+  const percent = cpuOfSamples(samples, samples.at(-1)?.at ?? 1)
   const note = `at ${Math.round(slice.perSecond)} POSTs/s`
   return [
-    figure(
-      "CPU under load",
-      cpu("node"),
-      "%",
-      null,
-      `${note}; ${partsText({ node: cpu("node"), redis: cpu("redis"), postgres: cpu("postgres") }, 0)} % of a core`,
-    ),
+    figure("CPU under load", percent.node, "%", null, `${note}; ${inParts(percent, 0)} % of a core`),
     figure(
       "resident memory under load, most",
       peak(samples, ({ memory }) => memory.node),

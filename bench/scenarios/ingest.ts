@@ -5,7 +5,7 @@
  */
 import { join } from "node:path"
 import { aimBesideBare, besideBareRemarks, runSlice, type Slice } from "../load/closedLoop.ts"
-import { makeCorpus, writeCorpus } from "../load/corpus.ts"
+import { prepareCorpus } from "../load/corpus.ts"
 import { CONNECTIONS } from "../load/passage.ts"
 import {
   byScale,
@@ -50,11 +50,9 @@ const comparePairs = async (
   slice: number,
 ): Promise<ReadonlyArray<Pair>> => {
   const { context, productPort, barePort, stores, processes } = subject
-  const corpus = makeCorpus({ events: perRequest === 1 ? 20_000 : 20 * perRequest, ids: false, perRequest })
-  const corpusFile = join(context.folder, `corpus-${perRequest}`)
-  writeCorpus(corpusFile, corpus)
+  const corpus = prepareCorpus(context, perRequest === 1 ? {} : { events: 20 * perRequest, perRequest })
   const connections = perRequest === 1 ? CONNECTIONS : BATCH_CONNECTIONS
-  const load = (port: number) => runSlice({ port, connections, seconds: slice, corpus, corpusFile })
+  const load = (port: number) => runSlice({ port, connections, seconds: slice, corpus })
   const measured: Array<Pair> = []
   // The first pair warms both up and is not counted, unless nothing is measured but that it works.
   for (let i = context.scale === "smoke" ? 1 : 0; i <= pairs; i++) {

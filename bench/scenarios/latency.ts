@@ -2,10 +2,9 @@
  * `latency`: how long things take while events arrive at fixed rates, parts of the sustained one, with 1,000 dashboards
  * connected. Requests are due at fixed times and charged from then on, so that a stall is felt by all who come during it.
  */
-import { join } from "node:path"
 import { API_PATH } from "../../src/domain/paths.ts"
 import { machineNow } from "../load/clock.ts"
-import { makeCorpus, writeCorpus } from "../load/corpus.ts"
+import { prepareCorpus } from "../load/corpus.ts"
 import type { DashboardReport } from "../load/dashboards.ts"
 import { connectDashboards, type Dashboards, sendAtRate } from "../load/openLoop.ts"
 import { passEvents, type Subject } from "../load/passage.ts"
@@ -135,16 +134,9 @@ const run = async (context: Context): Promise<Findings> => {
   const node = await startNode(context)
   const stores = openStores(context, node)
   const subject = { context, node, stores }
-  const corpus = makeCorpus({
-    events: byScale(context, { full: 20_000, quick: 20_000, smoke: 2_000 }),
-    ids: false,
-    perRequest: 1,
-    timed: true,
-  })
-  const corpusFile = join(context.folder, "corpus")
-  writeCorpus(corpusFile, corpus)
+  const corpus = prepareCorpus(context, { timed: true })
   const warmUp = byScale(context, { full: 20, quick: 8, smoke: 1 })
-  const sustained = await passEvents(subject, corpus, corpusFile, warmUp, "sustained")
+  const sustained = await passEvents(subject, corpus, warmUp, "sustained")
   const clients = byScale(context, { full: 1000, quick: 1000, smoke: 20 })
   const dashboards = await connectDashboards(context, {
     url: node.webSocketUrl,
@@ -155,7 +147,7 @@ const run = async (context: Context): Promise<Findings> => {
   const steps: Array<Step> = []
   for (const share of SHARES) {
     const rate = (sustained.perSecond * share) / 100
-    steps.push(await step(subject, dashboards, corpusFile, share, rate))
+    steps.push(await step(subject, dashboards, corpus.file, share, rate))
   }
   const answered = steps.reduce((sum, { posts }) => sum + posts.answered, 0)
   return {

@@ -6,7 +6,7 @@
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { DAY_MS } from "../../src/domain/time.ts"
-import { makeCorpus, writeCorpus } from "../load/corpus.ts"
+import { prepareCorpus } from "../load/corpus.ts"
 import { sendAtRate } from "../load/openLoop.ts"
 import { at, inWords, type Percentiles } from "../load/percentiles.ts"
 import type { Report } from "../load/sender.ts"
@@ -114,24 +114,18 @@ const run = async (context: Context): Promise<Findings> => {
   ])
   const node = await startNode(context, { dataDir })
   const stores = openStores(context, node)
-  const corpus = makeCorpus({
-    events: byScale(context, { full: 20_000, quick: 20_000, smoke: 2_000 }),
-    ids: false,
-    perRequest: 1,
-  })
-  const corpusFile = join(context.folder, "corpus")
-  writeCorpus(corpusFile, corpus)
+  const { file } = prepareCorpus(context)
   const before = await sendAtRate(context, {
     port: node.port,
     connections: CONNECTIONS,
     seconds: duration / 2,
-    corpusFile,
+    corpusFile: file,
     rate,
   })
-  const byCursor = await remove(context, node, corpusFile, "cursor", MIDDLE, duration, rate)
+  const byCursor = await remove(context, node, file, "cursor", MIDDLE, duration, rate)
   // The tables that the cursor has emptied go beforehand.
   await runCommand(context, dataDir, ["retention", "--days", String(MIDDLE)])
-  const byPartition = await remove(context, node, corpusFile, "partition", RETAINED, duration, rate)
+  const byPartition = await remove(context, node, file, "partition", RETAINED, duration, rate)
   await stores.drained()
   const sent = before.answered + byCursor.felt.answered + byPartition.felt.answered
   return {

@@ -1,6 +1,5 @@
 /** `scrape`: how long Prometheus waits for `/metrics` while events arrive at half the sustained rate. */
-import { join } from "node:path"
-import { makeCorpus, writeCorpus } from "../load/corpus.ts"
+import { prepareCorpus } from "../load/corpus.ts"
 import { sendAtRate } from "../load/openLoop.ts"
 import { passEvents } from "../load/passage.ts"
 import { at, inWords } from "../load/percentiles.ts"
@@ -24,22 +23,16 @@ const CONNECTIONS = 256
 const run = async (context: Context): Promise<Findings> => {
   const node = await startNode(context)
   const stores = openStores(context, node)
-  const corpus = makeCorpus({
-    events: byScale(context, { full: 20_000, quick: 20_000, smoke: 2_000 }),
-    ids: false,
-    perRequest: 1,
-  })
-  const corpusFile = join(context.folder, "corpus")
-  writeCorpus(corpusFile, corpus)
+  const corpus = prepareCorpus(context)
   const warmUp = byScale(context, { full: 10, quick: 5, smoke: 1 })
-  const sustained = await passEvents({ context, node, stores }, corpus, corpusFile, warmUp, "sustained")
+  const sustained = await passEvents({ context, node, stores }, corpus, warmUp, "sustained")
   const rate = sustained.perSecond / 2
   const duration = seconds(context, { full: 20, quick: 6, smoke: 1 })
   const sending = sendAtRate(context, {
     port: node.port,
     connections: CONNECTIONS,
     seconds: duration,
-    corpusFile,
+    corpusFile: corpus.file,
     rate,
   })
   const [scraped] = await probe(node.port, ["/metrics"], SCRAPES_PER_SECOND, sending)

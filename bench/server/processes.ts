@@ -1,24 +1,15 @@
 /** CPU and memory of processes, from /proc; without one (not Linux) every answer is zero. */
 import { readdirSync, readFileSync } from "node:fs"
+import { statFields } from "../../src/embedded/process.ts"
 
 /** Linux' USER_HZ, the same on every architecture that Node runs on. */
 const TICKS_PER_SECOND = 100
 const PAGE_BYTES = 4096
 
-/** Fields of proc_pid_stat(5) from the third (state) on; `null` when there is no such process. */
-const statOf = (pid: number): ReadonlyArray<string> | null => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-  } catch {
-    return null
-  }
-}
-
 /** Seconds of CPU that a process has used, its ended children included. */
 export const cpuSeconds = (pid: number): number => {
-  const stat = statOf(pid)
-  if (stat === null) return 0
+  const stat = statFields(pid)
+  if (stat === undefined) return 0
   return [11, 12, 13, 14].reduce((sum, i) => sum + Number(stat[i] ?? 0), 0) / TICKS_PER_SECOND
 }
 
@@ -48,7 +39,7 @@ export const family = (parent: number): ReadonlyArray<number> => {
     const children = readdirSync("/proc")
       .filter((name) => /^\d+$/.test(name))
       .map(Number)
-      .filter((pid) => Number(statOf(pid)?.[1]) === parent)
+      .filter((pid) => Number(statFields(pid)?.[1]) === parent)
     return [parent, ...children]
   } catch {
     return [parent]

@@ -7,6 +7,12 @@ import type { Stores } from "./stores.ts"
 const EVERY_MS = 500
 const MB = 1e6
 
+export type Part = "node" | "redis" | "postgres"
+const PARTS: ReadonlyArray<Part> = ["node", "redis", "postgres"]
+
+/** A number for each of the processes that share the machine. */
+export type ByPart = Readonly<Record<Part, number>>
+
 export interface Sample {
   /** Seconds since the sampler was started. */
   readonly at: number
@@ -14,25 +20,22 @@ export interface Sample {
   /** Events that Redis' figures have. */
   readonly counted: number
   /** MB; PostgreSQL's is of all its processes, shared pages once. */
-  readonly memory: Readonly<Record<Part, number>>
+  readonly memory: ByPart
   /** Seconds of CPU used so far. */
-  readonly cpu: Readonly<Record<Part, number>>
+  readonly cpu: ByPart
 }
-
-export type Part = "node" | "redis" | "postgres"
-export const PARTS: ReadonlyArray<Part> = ["node", "redis", "postgres"]
 
 const sum = (values: ReadonlyArray<number>) => values.reduce((total, value) => total + value, 0)
 
 /** Memory of a node and its stores now, MB. */
-export const memoryOf = (node: BenchNode): Sample["memory"] => ({
+export const memoryOf = (node: BenchNode): ByPart => ({
   node: residentBytes(node.pid) / MB,
   redis: residentBytes(node.redisPid) / MB,
   postgres: sum(family(node.postgresPid).map(proportionalBytes)) / MB,
 })
 
 /** CPU that a node and its stores have used, seconds. */
-export const cpuOf = (node: BenchNode): Sample["cpu"] => ({
+export const cpuOf = (node: BenchNode): ByPart => ({
   node: cpuSeconds(node.pid),
   redis: cpuSeconds(node.redisPid),
   postgres: sum(family(node.postgresPid).map(cpuSeconds)),
@@ -102,6 +105,22 @@ export const rateOf = (
     return [round(sample.at, 1), round((value(sample) - value(before)) / span, 1)] as const
   }),
 })
+
+/** Cores that each part kept busy between the first sample and the last one, which are `seconds` apart. */
+export const coresUsed = (samples: ReadonlyArray<Pick<Sample, "cpu">>, seconds: number): ByPart => {
+  const used = (part: Part) => ((samples.at(-1)?.cpu[part] ?? 0) - (samples[0]?.cpu[part] ?? 0)) / seconds
+  return { node: used("node"), redis: used("redis"), postgres: used("postgres") }
+}
+
+/** In words: `node 0.55, redis 0.21, postgres 0.13`. */
+export const inParts = (values: ByPart, digits: number): string =>
+  PARTS.map((part) => `${part} ${values[part].toFixed(digits)}`).join(", ")
+
+/** Lines of a plot from samples, one for each part. */
+export const seriesByPart = (
+  samples: ReadonlyArray<Sample>,
+  value: (sample: Sample) => ByPart,
+): ReadonlyArray<Series> => PARTS.map((part) => seriesOf(part, samples, (sample) => value(sample)[part]))
 
 /** The greatest value that samples have. */
 export const peak = (samples: ReadonlyArray<Sample>, value: (sample: Sample) => number): number =>

@@ -31,8 +31,11 @@ export const commandLineOf = (pid: number): string | undefined => {
   }
 }
 
-/** The fields of proc_pid_stat(5) from the third (state) on; the second, the name, may hold spaces and parentheses. */
-const statFields = (pid: number): ReadonlyArray<string> | undefined => {
+/**
+ * The fields of proc_pid_stat(5) from the third (state) on; undefined when there is no such process. The second, the name,
+ * may hold spaces and parentheses.
+ */
+export const statFields = (pid: number): ReadonlyArray<string> | undefined => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
     return stat.slice(stat.lastIndexOf(")") + 2).split(" ")
