@@ -1,13 +1,13 @@
 /**
  * The command line: `serve` (also without a command), and what {@link file://./commands/cli.ts} adds. Serving loads no
- * more than it needs, so that an idle node stays small.
+ * more than it needs, to keep an idle node small.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import { loadConfig } from "./config/settings.ts"
 import { loggingLayer } from "./runtime/logging.ts"
 
-// Whoever reads the log, or stands behind a pipe, may end before this does; without a listener that would end it, too.
+// The reader of a log or pipe may exit before this process does; without a listener that would end this one, too.
 for (const output of [process.stdout, process.stderr]) output.on("error", () => {})
 
 const args = process.argv.slice(2)
@@ -25,7 +25,7 @@ const commandLine = Effect.gen(function* () {
 
 const serving = args.length === 0 || (args.length === 1 && args[0] === "serve")
 
-/** What stops a program is told in one sentence; a defect keeps its stack. */
+/** Prints why the program stops: a known error in its own words, a defect with its stack. */
 const report = (error: unknown): void => {
   const known = error instanceof Error && "_tag" in error
   process.stderr.write(`${known ? error.message : error instanceof Error ? error.stack : String(error)}\n`)
@@ -43,7 +43,7 @@ runMain(
   {
     disableErrorReporting: true,
     teardown: (exit, onExit) => {
-      // A node that was told to stop and did is a success.
+      // A node that stopped because it was told to has succeeded.
       const interrupted =
         exit._tag === "Failure" && exit.cause.reasons.every((reason) => reason._tag === "Interrupt")
       onExit(exit._tag === "Success" || interrupted ? 0 : 1)

@@ -17,7 +17,7 @@ import { describeRetention, retain } from "./retention.ts"
 import { serveUntilStopped } from "./serve.ts"
 import { withStores } from "./stores.ts"
 
-/** A command's body with the configuration, its logger and a scope. */
+/** Runs a command's body with the settings, the logger and a scope. */
 const withConfig = <A, E, R>(body: (config: AppConfig) => Effect.Effect<A, E, R>) =>
   loadConfig.pipe(
     Effect.flatMap((config) =>

@@ -1,4 +1,4 @@
-/** `dead-letters`: events that could not be processed are listed, sent through their partition again, or dropped. */
+/** `dead-letters`: lists events that could not be processed, sends them through their partition again, or drops them. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"
@@ -14,7 +14,7 @@ const openLetters = (config: AppConfig) =>
     metrics,
   }))
 
-/** A letter's partition and stream id, of the form that {@link listLetters} shows. */
+/** A letter's partition and stream id, written as {@link listLetters} shows them. */
 const parseId = (text: string): { readonly partition: number; readonly id: string } | null => {
   const match = /^(\d{1,3})\/(\d+-\d+)$/.exec(text)
   return match === null ? null : { partition: Number(match[1]), id: match[2] ?? "" }

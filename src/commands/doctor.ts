@@ -17,7 +17,7 @@ export interface DoctorOptions {
   readonly timeout: number
 }
 
-/** Embedded stores are those of the node on this machine, and of no other. */
+/** Embedded stores belong to the node on this machine, never to another one. */
 const addressesOf = (config: AppConfig, url: string | null) => {
   const noted = url === null ? notedStoreUrls(config.dataDir) : null
   return {

@@ -1,4 +1,4 @@
-/** A command that cannot be carried out, in one sentence. */
+/** Why a command cannot be carried out, in one sentence. */
 import { TaggedError } from "effect/Data"
 
 export class CommandError extends TaggedError("CommandError")<{ readonly message: string }> {}

@@ -1,4 +1,4 @@
-/** `rebuild`: every figure in Redis anew from Postgres, partition by partition. */
+/** `rebuild`: recomputes every figure in Redis from Postgres, partition by partition. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { liveNodes } from "../actors/membership.ts"
@@ -15,13 +15,13 @@ import { CommandError } from "./error.ts"
 import type { CommandStores } from "./stores.ts"
 
 export interface RebuildCommand {
-  /** The new number of partitions; `null` leaves it. */
+  /** The new number of partitions; `null` keeps the present one. */
   readonly partitions: number | null
-  /** The new time zone; `null` leaves it. */
+  /** The new time zone; `null` keeps the present one. */
   readonly timeZone: string | null
 }
 
-/** Another number of partitions or another zone: only while nobody works and nothing waits. */
+/** Changes the number of partitions or the time zone, which requires that no node runs and no event waits. */
 const change = (config: AppConfig, stores: CommandStores, command: RebuildCommand, now: () => number) =>
   Effect.gen(function* () {
     const { postgres, redis, metrics } = stores
@@ -67,7 +67,7 @@ const change = (config: AppConfig, stores: CommandStores, command: RebuildComman
     return after
   })
 
-/** Rebuilds all partitions, one after the other; says so on stdout. */
+/** Rebuilds all partitions, one after another, and prints each to stdout. */
 export const rebuild = (
   config: AppConfig,
   stores: CommandStores,
@@ -76,7 +76,7 @@ export const rebuild = (
 ) =>
   Effect.gen(function* () {
     const { postgres, redis, metrics, opened } = stores
-    // By the name that TIME_ZONE is compared by: Asia/Kolkata and Asia/Calcutta are one zone.
+    // By the name to which TIME_ZONE is normalised: Asia/Kolkata and Asia/Calcutta are one zone.
     const zone = command.timeZone === null ? null : timeZone(command.timeZone)
     if (zone instanceof Expected) {
       return yield* new CommandError({

@@ -1,4 +1,4 @@
-/** `retention`: the options of a run by hand. */
+/** `retention`: a run by hand. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { uniquesOf } from "../aggregates/figures.ts"
@@ -13,7 +13,7 @@ export interface RetentionCommand {
   readonly retentionDays: number
 }
 
-/** Runs retention now; says on stderr what went while it runs, and gives the report. */
+/** Runs retention now, reporting its progress on stderr. Returns the report. */
 export const retain = (
   config: AppConfig,
   { postgres, redis, metrics }: CommandStores,
@@ -39,7 +39,7 @@ export const retain = (
 
 /** The report in words. */
 export const describeRetention = (report: RetentionReport): string => {
-  if (report.skipped) return "Another node is at it; nothing was done."
+  if (report.skipped) return "Retention is already running on another node; nothing was done."
   const verb = report.dryRun ? "would go" : "went"
   const lines = report.days.map(({ day, path, rows }) => `${day}  ${rows} rows ${verb}, by ${path}`)
   const time = `, in ${report.milliseconds} ms, ${report.deletingMilliseconds} of them deleting`

@@ -1,4 +1,4 @@
-/** `serve`: runs a node until it is told to stop, and says where it is. */
+/** `serve`: runs a node until it is told to stop, and prints where it answers. */
 
 import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"

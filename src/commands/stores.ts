@@ -1,4 +1,4 @@
-/** The stores of a command: those of the node that runs in the data folder, or opened as a node opens them. */
+/** The stores of a command: those of the node that runs in the data folder, or else opened as a node opens them. */
 import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"
 import { Metrics } from "../metrics/metrics.ts"

@@ -1,11 +1,11 @@
-/** The arguments of the programs beside the server: what is wrong with one is told in a sentence, as with a setting. */
+/** The arguments of the programs beside the server. A wrong one is refused in a sentence, like a setting. */
 import { type ParseArgsConfig, parseArgs } from "node:util"
 import { Expected, integer } from "./values.ts"
 
-/** A program was called wrongly; the message is a sentence for whoever did, and its exit code is 2. */
+/** A program was called wrongly. The message is a sentence for the user; the exit code should be 2. */
 export class UsageError extends Error {}
 
-/** The arguments as `parseArgs` of Node reads them. Throws a {@link UsageError} for those that are not among the options. */
+/** The arguments, read by Node's `parseArgs`. Throws a {@link UsageError} for any that are not among the options. */
 export const readArguments = <const T extends ParseArgsConfig>(
   config: T,
 ): ReturnType<typeof parseArgs<T>> => {

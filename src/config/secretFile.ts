@@ -1,4 +1,4 @@
-/** Secrets that a program makes for itself and keeps in a file. */
+/** Secrets that a program generates for itself and keeps in a file. */
 import { randomBytes } from "node:crypto"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
@@ -6,7 +6,7 @@ import { dirname } from "node:path"
 const isMissing = (cause: unknown): boolean =>
   cause instanceof Error && "code" in cause && cause.code === "ENOENT"
 
-/** What a file keeps; `null` when it is not there. Throws when it cannot be read. */
+/** The secret in a file; `null` when there is no such file. Throws when it cannot be read. */
 export const storedSecret = (path: string): string | null => {
   try {
     return readFileSync(path, "utf8").trim()
@@ -19,7 +19,7 @@ export const storedSecret = (path: string): string | null => {
 const newSecret = (): string => randomBytes(24).toString("base64url")
 
 /**
- * The secret that a file keeps: made, with the folder, where there is none yet, and readable by its owner only. Throws when
+ * The secret in a file, readable by its owner only. Generates it, and creates the folder, when there is none yet. Throws when
  * the file can be neither read nor written.
  */
 export const secretIn = (path: string, generate: () => string = newSecret): string => {
@@ -31,7 +31,7 @@ export const secretIn = (path: string, generate: () => string = newSecret): stri
     writeFileSync(path, `${secret}\n`, { mode: 0o600, flag: "wx" })
     return secret
   } catch (cause) {
-    // Of two processes that begin together the second takes the secret of the first.
+    // Of two processes that start together, the second takes the secret of the first.
     const other = storedSecret(path)
     if (other === null) throw cause
     return other

@@ -33,14 +33,14 @@ export class InvalidSettings extends TaggedError("InvalidSettings")<{ readonly m
 
 interface Setting {
   readonly name: string
-  /** What to write, for the table of settings: `integer`, `URL`, … */
+  /** What to write, for the table in the README: `integer`, `URL`, … */
   readonly type: string
   /** The text that stands for a missing variable; an empty one means "not set". */
   readonly default: string
   /** The value of a text, or an {@link Expected} that says what the text should have been. */
   readonly parse: (text: string) => unknown
   readonly doc: string
-  /** The value is shown to nobody, not even in the sentence that refuses it. */
+  /** The value is never shown, not even in the sentence that refuses it. */
   readonly secret?: true
 }
 
@@ -264,7 +264,7 @@ const read = (of: Setting): Effect.Effect<unknown, string> =>
 
 /**
  * Reads every setting from the current `ConfigProvider` (the environment, unless a test provides another).
- * Fails with all that are wrong at once.
+ * Fails with all wrong ones at once.
  */
 export const loadConfig: Effect.Effect<AppConfig, InvalidSettings> = Effect.validate(
   Object.entries(SETTINGS),

@@ -1,4 +1,4 @@
-/** What the text of a setting means, or what it should have been: one parser a kind of value. */
+/** What the text of a setting means, or what it should have been: one parser for each kind of value. */
 import { isIP } from "node:net"
 import { resolve } from "node:path"
 import * as Cron from "effect/Cron"
@@ -44,7 +44,7 @@ export const storeUrl = (protocols: ReadonlyArray<string>) => (text: string) => 
     : new Expected(`a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`)
 }
 
-/** A site's slug, also the name of its figures' keys: at most 64 of `a-z 0-9 - _ .`, first a letter or digit. */
+/** A site's slug, also the name of its figures' keys: at most 64 of `a-z 0-9 - _ .`, starting with a letter or digit. */
 export const SITE_SLUG = /^[a-z0-9][a-z0-9._-]{0,63}$/
 
 export const sites = (text: string): readonly [string, ...ReadonlyArray<string>] | Expected => {
@@ -65,7 +65,7 @@ export const timeZone = (text: string) => {
   }
 }
 
-/** What the process does: `http` answers and serves dashboards, `actors` process the streams. */
+/** What the process does: `http` answers requests and serves dashboards, `actors` processes the streams. */
 export type Role = "http" | "actors"
 
 export const roles = (text: string): ReadonlyArray<Role> | Expected => {

@@ -1,6 +1,6 @@
 /**
- * What the API answers with: each type is the `data` of an answer (or its `meta`), as JSON. Whoever makes, documents or reads
- * answers takes the types from here.
+ * What the API answers with: each type is the `data` (or `meta`) of an answer, as JSON. Code that builds, documents or reads
+ * answers takes its types from here.
  */
 import type { Day, Period } from "./period.ts"
 
@@ -10,7 +10,7 @@ export interface DeclaredSites {
   readonly default: string
 }
 
-/** `/realtime`: today's figures, and who is there now. */
+/** `/realtime`: today's figures, and the current visitors. */
 export interface Realtime {
   readonly current_visitors: number
   readonly unique_today: number

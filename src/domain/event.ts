@@ -80,7 +80,7 @@ export const KNOWN_TYPES = [
   "form_submit",
 ] as const
 
-/** Names in the wild for the known types. */
+/** Other names for the known types that senders are known to use. */
 const TYPE_ALIASES = new Map([
   ["cv_theme_view", "cv_theme_change"],
   ["cv_theme_selected", "cv_theme_change"],
@@ -130,7 +130,7 @@ const INVALID_SITE = new Rejection("INVALID_SITE", "site must be a string: the s
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Postgres' text and jsonb take neither U+0000 nor half a surrogate pair, and one such value would fail its batch. */
+/** Postgres' text and jsonb accept neither U+0000 nor half a surrogate pair; one such value would fail its whole batch. */
 const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes("\u0000")
 
 const checkData = (value: unknown, depth: number): Rejection | null => {
@@ -153,7 +153,7 @@ const checkData = (value: unknown, depth: number): Rejection | null => {
   return null
 }
 
-/** `type` stands for `letter_type` in some senders; the figures and the store know only the latter. */
+/** Some senders write `type` for `letter_type`; the figures and the store know only the latter. */
 const normalizeData = (type: string, data: JsonObject): JsonObject => {
   if (type !== "letter_generate" || data.letter_type !== undefined || typeof data.type !== "string")
     return data
@@ -167,7 +167,7 @@ const decodeData = (type: string, value: unknown): string | null | Rejection => 
   const problem = checkData(value, 1)
   if (problem !== null) return problem
   const json = JSON.stringify(normalizeData(type, value))
-  // UTF-8 takes at most 3 bytes a code unit: most need no measuring.
+  // UTF-8 takes at most 3 bytes per code unit, so most texts need no measuring.
   const large = 3 * json.length > MAX_EVENT_DATA_BYTES && Buffer.byteLength(json) > MAX_EVENT_DATA_BYTES
   return large ? DATA_TOO_LARGE : json
 }
@@ -199,7 +199,7 @@ const decodeUuid = (value: unknown, problem: Rejection): string | null | Rejecti
   return typeof value === "string" && UUID.test(value) ? value.toLowerCase() : problem
 }
 
-/** The declared site of a name, or why there is none. */
+/** The declared site of that name, or why there is none. */
 export const decodeSite = (
   value: unknown,
   context: Pick<EventContext, "site" | "sites">,

@@ -1,6 +1,6 @@
 /**
- * The words of the WebSocket: what clients may say, and each frame that the server sends, as JSON. `server/dashboards/protocol.ts`
- * builds the frames and decodes the messages; the dashboard does the reverse.
+ * The vocabulary of the WebSocket: what clients may say, and every frame that the server sends, as JSON.
+ * `server/dashboards/protocol.ts` builds the frames and decodes the messages; the dashboard does the reverse.
  */
 import type { Letters, Realtime, Stats, ThemeViews } from "./answers.ts"
 import type { JsonObject } from "./event.ts"

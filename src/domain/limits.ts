@@ -1,4 +1,4 @@
-/** The limits of the public contract, each once: what decodes, and messages and help that name one, take it from here. */
+/** The limits of the public contract, each defined once: decoding, error messages and help texts all take them from here. */
 import { DAY_MS, MINUTE_MS } from "./time.ts"
 
 /** Event types: 1–50 of `[a-z0-9_.:-]`. */
@@ -11,7 +11,7 @@ export const MAX_EVENT_DATA_DEPTH = 32
 export const MAX_URL_LENGTH = 500
 /** UTF-16 code units of a theme's name in figures; longer ones are cut. */
 export const MAX_THEME_LENGTH = 100
-/** Different names of themes counted in one place; further ones are summed as {@link OTHER_THEME}. */
+/** Different themes counted in one sorted set, or on one day; any others are summed as {@link OTHER_THEME}. */
 export const MAX_THEMES = 10_000
 export const OTHER_THEME = "(other)"
 /** How far an event's own timestamp may lie in the past, milliseconds. */

@@ -36,7 +36,7 @@ export const monthOf = (day: Day): string => day.slice(0, 7)
 export const periodKey = (period: Period, day: Day): string =>
   period === "day" ? day : period === "week" ? weekOf(day) : monthOf(day)
 
-/** First day of the period that contains a day, and the first day after it. */
+/** The first day of the period that contains a day, and the first day after that period. */
 export const periodBounds = (period: Period, day: Day): { readonly from: Day; readonly until: Day } => {
   if (period === "day") return { from: day, until: addDays(day, 1) }
   if (period === "week") {

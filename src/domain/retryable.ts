@@ -1,6 +1,6 @@
-/** What may be sent again, for the API's description and for all that send. The SDK and the tracker are held to it by tests. */
+/** What may be sent again, for the API's description and for every sender. Tests hold the SDK and the tracker to it. */
 
-/** Codes of events in a batch that are refused for now, while others of the batch were taken. */
+/** Codes with which single events of an accepted batch are refused for now. */
 export const RETRYABLE_CODES = ["RATE_LIMITED", "BACKLOG_FULL", "STREAM_UNAVAILABLE"] as const
 
 const RETRYABLE: ReadonlySet<string> = new Set(RETRYABLE_CODES)

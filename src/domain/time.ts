@@ -1,4 +1,4 @@
-/** Lengths of time. A day here is one of UTC; days of the deployment's zone are the {@link file://./period.ts}'s. */
+/** Lengths of time. A day here is a day in UTC; {@link file://./period.ts} has the days of the deployment's time zone. */
 
 export const MINUTE_MS = 60_000
 export const HOUR_MS = 60 * MINUTE_MS

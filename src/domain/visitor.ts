@@ -2,13 +2,13 @@
 import { createHmac } from "node:crypto"
 import { FNV_BASIS, FNV_PRIME, fnv1a, mix } from "./hash.ts"
 
-/** The cookie that may name a visitor, by a UUID. */
+/** The cookie that may carry a visitor's UUID. */
 export const VISITOR_COOKIE = "maicivy_session"
 
 /**
  * The cookieless id of a visitor for one day: HMAC-SHA-256 (RFC 2104) of address and user agent under the day's key,
- * its first 128 bits as a UUID of version 8 (RFC 9562). Without the key, which is forgotten after the day, it says
- * nothing of either.
+ * its first 128 bits as a UUID of version 8 (RFC 9562). Without the key, which is discarded after the day, it reveals
+ * neither of them.
  */
 export const deriveVisitorId = (dayKey: Buffer, address: string, userAgent: string): string => {
   const hex = createHmac("sha256", dayKey).update(address).update("\n").update(userAgent).digest("hex")

@@ -1,4 +1,4 @@
-/** Redis and PostgreSQL for a machine that has none: started, adopted, kept alive and stopped with the scope that asked. */
+/** Redis and PostgreSQL for a machine that has none: started or adopted, kept running, and stopped with the caller's scope. */
 export { EmbeddedStoreError } from "./error.ts"
 export { DataDirInUse, lockDataDir } from "./lock.ts"
 export { embeddedPostgres, type PostgresOptions } from "./postgres.ts"

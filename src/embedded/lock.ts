@@ -1,4 +1,4 @@
-/** One process at a time works in a data directory. */
+/** Only one process at a time works in a data directory. */
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Data from "effect/Data"
@@ -15,8 +15,8 @@ interface Holder {
 }
 
 /**
- * Holds `dataDir` (created if missing) until the scope closes. Fails when another live process holds it; the lock of a
- * process that is gone is taken over. Only processes that see each other's ids are kept apart: do not share one directory
+ * Locks `dataDir` (created if missing) until the scope closes. Fails when another live process holds it; the lock of a
+ * process that is gone is taken over. This works only among processes that see each other's ids: do not share a directory
  * between containers.
  */
 export const lockDataDir = (dataDir: string): Effect.Effect<void, DataDirInUse, Scope.Scope> =>
@@ -49,7 +49,7 @@ const take = (dataDir: string): string => {
   return path
 }
 
-/** A link appears whole or not at all, and never over an existing file. */
+/** A link is created atomically, and never replaces an existing file. */
 const linkIfFree = (source: string, target: string): boolean => {
   try {
     linkSync(source, target)
@@ -68,7 +68,7 @@ const removeStale = (dataDir: string, path: string): void => {
     throw new DataDirInUse({
       message: `DATA_DIR "${dataDir}" is in use by process ${holder.pid}; stop that one first, or give this one another DATA_DIR.`,
     })
-  // Somebody else may have taken over in between: what was moved away is then not what was judged, and goes back.
+  // Another process may have taken over in between: then the file moved aside is not the one examined, and is put back.
   const aside = `${path}.stale.${process.pid}`
   try {
     renameSync(path, aside)

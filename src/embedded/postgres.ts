@@ -1,4 +1,4 @@
-/** PostgreSQL from the binaries that npm brings. */
+/** PostgreSQL, from the binaries that npm installs. */
 import { execFile } from "node:child_process"
 import {
   chownSync,
@@ -27,15 +27,15 @@ const USER = "analytics"
 const DATABASE = "analytics"
 const INITDB_WITHIN_MS = 60_000
 
-/** Durable, and small beside the program it serves. */
+/** Durable, and small next to the program that it serves. */
 const SETTINGS = {
   listen_addresses: "127.0.0.1",
   unix_socket_directories: "",
   fsync: "on",
   synchronous_commit: "on",
-  // Taken as it is needed. With half as much, the index of a few million idempotency keys costs half as much again in CPU.
+  // Allocated as needed. With half as much, the index of a few million idempotency keys takes half as much CPU again.
   shared_buffers: "128MB",
-  // No workers for reading ahead, 8 MB; what is read is small or in the system's cache.
+  // No workers for reading ahead, which take 8 MB; what is read is small or in the system's cache.
   io_method: "sync",
   max_wal_size: "1GB",
   jit: "off",
@@ -48,8 +48,8 @@ const SETTINGS = {
  * A PostgreSQL of this program's own on a free port of 127.0.0.1, its data in `<dataDir>/postgres`. Run under `lockDataDir`.
  * It fails when there are no binaries for this machine, or when PostgreSQL does not start.
  *
- * PostgreSQL refuses to run as root. Started by root, it runs as the owner of its data, `nobody` for new ones; and where that
- * user cannot reach the binaries or the data (a checkout below root's home), with the one capability that lets it.
+ * PostgreSQL refuses to run as root. Under root it runs as the owner of its data, `nobody` for new data; where that user
+ * cannot reach the binaries or the data (a checkout below root's home), it runs with the one capability that it needs to.
  */
 export const embeddedPostgres = (
   options: PostgresOptions,
@@ -117,7 +117,7 @@ const postgresProgram = (binaries: Binaries, dataDir: string, password: string):
   }
 }
 
-/** Makes the data directory under another name first: one that exists under its own name is complete. */
+/** Creates the data directory under another name first, so that one that exists under its own name is complete. */
 const createCluster = (
   binaries: Binaries,
   directory: string,
@@ -180,14 +180,14 @@ interface Owner {
   readonly gid: number
 }
 
-/** The user that PostgreSQL runs as where this program is root; undefined where it runs as this program's own user. */
+/** The user to run PostgreSQL as when this program is root; undefined when it runs as this program's own user. */
 const ownerFor = (directory: string): Owner | undefined => {
   if (process.getuid?.() !== 0) return undefined
   if (existsSync(directory)) {
     const { uid, gid } = statSync(directory)
     if (uid !== 0) return { uid, gid }
   }
-  // initdb asks for the name of its user, so it has to be one that every machine has.
+  // initdb looks up the name of its user, so it must be one that exists on every machine.
   const nobody = /^nobody:[^:]*:(\d+):(\d+):/m.exec(readFileSync("/etc/passwd", "utf8"))
   return { uid: Number(nobody?.[1] ?? 65534), gid: Number(nobody?.[2] ?? 65534) }
 }
@@ -202,8 +202,8 @@ const asOwner = (owner: Owner | undefined, paths: ReadonlyArray<string>, command
       `--reuid=${owner.uid}`,
       `--regid=${owner.gid}`,
       "--clear-groups",
-      // To pass through closed directories. It has to be in the ambient set to outlive exec as an ordinary user, and without
-      // no_setuid_fixup access(2), by which PostgreSQL checks its own files, ignores it.
+      // To pass through closed directories. It must be in the ambient set to survive exec as an ordinary user; and without
+      // no_setuid_fixup, access(2), with which PostgreSQL checks its own files, ignores it.
       "--inh-caps=-all,+dac_override",
       "--ambient-caps=-all,+dac_override",
       "--securebits=+no_setuid_fixup",

@@ -1,8 +1,8 @@
-/** What the operating system knows about another process, asked for by its id. */
+/** What the operating system knows about another process, by its id. */
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 
-/** Whether a process with this id exists, whoever owns it. A killed one whose parent has not noticed yet does not. */
+/** Whether a process with this id exists, whoever owns it. A zombie, which its parent has not reaped yet, does not. */
 export const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
@@ -13,8 +13,8 @@ export const isAlive = (pid: number): boolean => {
 }
 
 /**
- * When a process was started, in a form to be compared only; undefined when there is none. Ids are given out again after a
- * while, so a process is known by both.
+ * When a process was started, in a form that is only to be compared; undefined when there is none. Ids are reused after a
+ * while, so a process is identified by both.
  */
 export const startTimeOf = (pid: number): string | undefined => {
   if (process.platform === "linux") return statFields(pid)?.[19]

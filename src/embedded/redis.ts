@@ -12,9 +12,9 @@ import { type RunningStore, runStore, type StoreProgram } from "./store.ts"
 
 export interface RedisOptions {
   readonly dataDir: string
-  /** When a write is flushed to disk: before it is answered, or once a second, which may cost two when Redis is killed. */
+  /** When a write is flushed to disk: before it is answered, or once a second, which may lose two seconds when Redis is killed. */
   readonly fsync: "always" | "everysec"
-  /** Past this, writes are refused rather than anything evicted. Default: a quarter of the memory, at least 256 MiB. */
+  /** Beyond this, writes are refused and nothing is evicted. Default: a quarter of the memory, at least 256 MiB. */
   readonly maxMemoryBytes?: number
 }
 
@@ -67,19 +67,19 @@ const redisProgram = (
   }
 }
 
-/** In a file, because a command line is everybody's to read. */
+/** In a file, because anybody can read a command line. */
 const configuration = (directory: string, password: string): string => `bind 127.0.0.1
 requirepass ${password}
 dir "${directory}"
 daemonize no
 logfile ""
-# The command line has to keep naming this file: it tells this process from others.
+# The command line must keep naming this file: it tells this process from others.
 set-proc-title no
 appendonly yes
-# A kill can leave half a command at the end of the file; it was never answered.
+# A kill can leave half a command at the end of the file, one that was never answered.
 aof-load-truncated yes
-# Most of what is appended is deleted again soon. At the default of 64 MB a busy log would be rewritten every few seconds; and
-# where the file system discards what is deleted, the flushes of appends wait for that: half a second for 512 MB was seen.
+# Most of what is appended is soon deleted. At the default of 64 MB a busy log would be rewritten every few seconds; and where
+# the file system discards deleted blocks, the flushes of appends wait for that: half a second for 512 MB has been observed.
 auto-aof-rewrite-min-size 128mb
 save ""
 maxmemory-policy noeviction
@@ -95,7 +95,7 @@ const probe = async (port: number, password: string, directory: string): Promise
     commandTimeout: 2_000,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
-    // The ready check waits through the loading of the data; this has to report it instead.
+    // The ready check waits while data are loaded; this has to report that instead.
     enableReadyCheck: false,
   })
   let refusal: Error | undefined

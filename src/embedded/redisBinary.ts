@@ -7,15 +7,15 @@ import { EmbeddedStoreError } from "./error.ts"
 
 export interface RedisBinary {
   readonly file: string
-  /** The name to call it by: one executable is server, checker and more, and goes by its name. */
+  /** The name to call it by: one executable is the server, the checker and more, depending on its name. */
   readonly name: string
 }
 
-/** Script flags and multi-part append-only files came with Redis 7; Valkey was forked from it, 8 is its second release. */
+/** Script flags and multi-part append-only files came with Redis 7; Valkey was forked from it, and 8 is its second release. */
 const OLDEST_MAJOR = { "redis-server": 7, "valkey-server": 8 } as const
 
 /**
- * Where to look, in this order. Debian's redis-tools package brings the whole server under the name of its checker, without
+ * Where to look, in this order. Debian's redis-tools package contains the whole server under the name of its checker, without
  * the service, the user and the open port that the redis-server package would set up.
  */
 const CANDIDATES = [
@@ -28,14 +28,14 @@ const CANDIDATES = [
 const DEBIAN_PACKAGES = ["redis-tools", "valkey-tools"]
 const INSTALL_WITHIN_MS = 300_000
 
-/** The newest enough Redis of this machine; as root on Debian and its kin, installed first if there is none. */
+/** A recent enough Redis of this machine. As root on Debian and its derivatives it is installed if there is none. */
 export const findRedis: Effect.Effect<RedisBinary, EmbeddedStoreError> = Effect.suspend(() =>
   Effect.gen(function* () {
     const found = yield* Effect.promise(lookAround)
     if (found.usable !== undefined) return found.usable
     if (process.getuid?.() !== 0 || onPath("apt-get") === undefined)
       return yield* unavailable(found.tooOld, undefined)
-    yield* Effect.logInfo("No Redis on this machine: installing Debian's package")
+    yield* Effect.logInfo("no Redis on this machine: installing Debian's package")
     const failure = yield* Effect.promise(installFromDebian)
     const installed = yield* Effect.promise(lookAround)
     if (installed.usable !== undefined) return installed.usable

@@ -1,13 +1,13 @@
 /**
- * The life of one store's process, the same for Redis and PostgreSQL.
+ * The life cycle of a store's process, the same for Redis and PostgreSQL.
  *
  *   start ──► adopt a process left by an earlier run, if it has the same settings and answers
- *        └──► else stop what was left, prepare the directory, spawn, wait until it answers
+ *        └──► else stop it, prepare the directory, spawn, wait until it answers
  *   watch ──► once a second: a process that died is started again on the same port
- *   stop  ──► ask it to end, then insist; wait until it is gone
+ *   stop  ──► ask it to exit, then insist; wait until it is gone
  *
  * The process leads a session of its own, so that the terminal's Ctrl-C reaches only this program, which then stops the
- * stores after it has finished with them. If this program is killed the stores live on, and the next start finds them by
+ * stores once it is done with them. If this program is killed, the stores keep running, and the next start finds them through
  * the file `<directory>.json`.
  */
 import { spawn } from "node:child_process"
@@ -23,14 +23,14 @@ import { commandLineOf, isAlive, startTimeOf } from "./process.ts"
 /** What differs between the stores. */
 export interface StoreProgram {
   readonly store: EmbeddedStoreError["store"]
-  /** Where its data are. The command line has to contain it: that tells our process from another with a reused id. */
+  /** Where its data are. The command line must contain this path: it tells our process from another with a reused id. */
   readonly directory: string
-  /** Makes the directory and its files ready. Run before each start. */
+  /** Prepares the directory and its files. Run before each start. */
   readonly prepare: Effect.Effect<void, EmbeddedStoreError>
   readonly command: (port: number) => Command
-  /** Resolves once the store on this port answers to our password with our data; rejects with the reason otherwise. */
+  /** Resolves if the store on this port accepts our password and has our data; rejects with the reason otherwise. */
   readonly probe: (port: number) => Promise<void>
-  /** The signal that makes it write what it has and end, and the one that ends it at once without losing data. */
+  /** The signal that makes it flush its data and exit, and the one that makes it exit at once without losing any. */
   readonly stopSignal: NodeJS.Signals
   readonly haltSignal: NodeJS.Signals
 }
@@ -38,7 +38,7 @@ export interface StoreProgram {
 export interface Command {
   readonly file: string
   readonly args: ReadonlyArray<string>
-  /** The name it is called by, where that differs from the file's. */
+  /** The name to call it by, where that differs from the file's. */
   readonly argv0?: string
   readonly cwd?: string
   readonly uid?: number
@@ -62,7 +62,7 @@ interface Handle {
   pid: number
   startedAt: string | undefined
   port: number
-  /** The command that started it, by which a start with other settings is told from the same again. */
+  /** The command that started it, which tells whether a later start has the same settings. */
   settings: string
 }
 
@@ -89,7 +89,7 @@ const current = (handle: { readonly current: Handle | undefined }): Handle => {
   return handle.current
 }
 
-/** The process an earlier run left behind, if it can be used as it is; else it is stopped. */
+/** The process that an earlier run left behind, if it can be used as it is; otherwise it is stopped. */
 const adopt = (program: StoreProgram): Effect.Effect<Handle | undefined, EmbeddedStoreError> =>
   Effect.gen(function* () {
     const left = readHandle(program)
@@ -164,7 +164,7 @@ const launch = (
     resume(Effect.succeed(handle.current))
   })
 
-/** Only what the stores need: settings of this program are none of their business, and PG* variables would change theirs. */
+/** Only what the stores need: this program's settings are none of their business, and PG* variables would change theirs. */
 const environment = (): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC" })
 
 /** Waits until the store answers, and fails as soon as its process has ended. */
@@ -193,19 +193,17 @@ const answers = (
   )
 }
 
-/** Starts a process that died again, on the port that everybody knows; tries for ever, less and less often. */
+/** Restarts a process that died, on the port that everybody knows; retries for ever, less and less often. */
 const watch = (program: StoreProgram, handle: { current: Handle | undefined }): Effect.Effect<never> =>
   Effect.gen(function* () {
     if (isOurs(program, current(handle))) return
     const { pid, port } = current(handle)
-    yield* Effect.logWarning(
-      `${program.store}: process ${pid} is gone, starting it again\n${logTail(program)}`,
-    )
+    yield* Effect.logWarning(`${program.store}: process ${pid} is gone, restarting it\n${logTail(program)}`)
     yield* start(program, handle, port).pipe(
       Effect.tapError((error) => Effect.logError(error.message)),
       Effect.retry(Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("10 seconds")])),
     )
-    yield* Effect.logInfo(`${program.store}: runs again as process ${current(handle).pid}`)
+    yield* Effect.logInfo(`${program.store}: running again as process ${current(handle).pid}`)
   }).pipe(Effect.orDie, Effect.repeat(Schedule.spaced(WATCH_EVERY)), Effect.andThen(Effect.never))
 
 const stop = (program: StoreProgram, handle: Handle): Effect.Effect<void> => {
@@ -222,7 +220,7 @@ const stop = (program: StoreProgram, handle: Handle): Effect.Effect<void> => {
       ended._tag === "Some"
         ? Effect.void
         : Effect.logWarning(
-            `${program.store} did not stop within ${STOP_BUDGET.storeStop / 1000} seconds; its process is ended`,
+            `${program.store} did not stop within ${STOP_BUDGET.storeStop / 1000} seconds; its process is being terminated`,
           ).pipe(Effect.andThen(signalAndWait(program.haltSignal, STOP_BUDGET.storeHalt))),
     ),
     Effect.asVoid,
@@ -233,14 +231,14 @@ const send = (program: StoreProgram, handle: Handle, signal: NodeJS.Signals): vo
   try {
     if (isOurs(program, handle)) process.kill(handle.pid, signal)
   } catch {
-    // It ended in between.
+    // It exited in between.
   }
 }
 
 const isOurs = (program: StoreProgram, { pid, startedAt }: Handle): boolean => {
   if (!isAlive(pid) || startTimeOf(pid) !== startedAt) return false
   const commandLine = commandLineOf(pid)
-  // Empty for a moment while the system puts the program into its new process: no sign of its end.
+  // It is empty for a moment while the system loads the program into its new process, which does not mean that it has ended.
   return commandLine === "" || commandLine?.includes(program.directory) === true
 }
 
@@ -261,7 +259,7 @@ const openLog = (path: string): number => {
   try {
     if (statSync(path).size > LOG_BYTES) renameSync(path, `${path}.1`)
   } catch {
-    // The first start: there is none.
+    // There is none at the first start.
   }
   return openSync(path, "a", 0o600)
 }
@@ -286,5 +284,5 @@ const logTail = (program: Pick<StoreProgram, "directory">): string => {
   }
 }
 
-/** Removes a file or folder that an interrupted start may have left. */
+/** Removes a file or folder that an interrupted start may have left behind. */
 export const discard = (path: string): void => rmSync(path, { recursive: true, force: true })

@@ -1,4 +1,4 @@
-/** What a node with the role `actors` does by the clock, beside its partitions: retention, compaction, the append-only file. */
+/** What a node with the role `actors` does on a schedule: retention, compaction, rewriting the append-only file. */
 import * as Cron from "effect/Cron"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -23,7 +23,7 @@ export interface MaintenanceOptions {
   readonly now: () => number
 }
 
-/** Starts all schedules; they end with the scope. Every node may have them: what must not run twice at the same time takes a lock. */
+/** Starts all schedules; they end with the scope. Every node may run them: what must not run twice at once takes a lock. */
 export const scheduleMaintenance = ({
   config,
   redis,
@@ -40,7 +40,7 @@ export const scheduleMaintenance = ({
       now,
     })
     yield* scheduleCompaction(postgres, metrics, now)
-    // Payloads that were applied and day keys that have expired leave the disk, too.
+    // Applied payloads and expired day keys should leave the disk, too.
     yield* Effect.forkScoped(
       rewriteAppendOnlyFile(redis, metrics).pipe(
         Effect.schedule(Schedule.cron(Cron.parseUnsafe(REWRITE_CRON, config.timeZone))),

@@ -1,4 +1,4 @@
-/** A node, whole: opens its stores and runs its roles until the scope ends. */
+/** A whole node: opens its stores and runs its roles until the scope closes. */
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
 import * as Effect from "effect/Effect"
@@ -28,7 +28,7 @@ import { endingTogether, type OpenStores, openStores, prepareStores } from "./op
 import { readiness } from "./readiness.ts"
 import { collectProcessMetrics, scrape } from "./scrape.ts"
 
-/** The statements that answer requests end after this, milliseconds. */
+/** Statements that answer requests are cancelled after this, milliseconds. */
 const QUERY_TIMEOUT_MS = 15_000
 
 /** A running node. */
@@ -39,7 +39,7 @@ export interface RunningNode {
 }
 
 export interface StartOptions {
-  /** In the same thread the actors are easier to follow for a debugger and for coverage; answers then wait for batches. */
+  /** On the main thread the actors are easier to follow for a debugger and for coverage, but answers wait for batches. */
   readonly actorsIn: "thread" | "main"
   /** Unix milliseconds. An actors' thread of its own takes the machine's clock: a function cannot be handed to it. */
   readonly now: () => number
@@ -119,7 +119,7 @@ const makeServices = (
     return services
   })
 
-/** Hands what any node has counted to the dashboards of this one. */
+/** Passes on what any node has counted to the dashboards of this one. */
 const followLiveEvents = ({ subscriber }: Connected, prefix: string, { hub }: Server) =>
   Effect.gen(function* () {
     subscriber.on("message", (_channel: string, message: string) => {
@@ -128,12 +128,12 @@ const followLiveEvents = ({ subscriber }: Connected, prefix: string, { hub }: Se
     })
     yield* Effect.tryPromise(() => subscriber.subscribe(liveChannel(prefix))).pipe(
       Effect.catch(() =>
-        Effect.logWarning("not subscribed to live events yet; it is tried again on connecting"),
+        Effect.logWarning("not subscribed to live events yet; this is retried once connected"),
       ),
     )
   })
 
-/** Starts a node; it runs until the scope ends, and ends by finishing what it has. */
+/** Starts a node. It runs until the scope closes, and then finishes the work it has. */
 export const startNode = (config: AppConfig, options: StartOptions) =>
   Effect.gen(function* () {
     const metrics = new Metrics(config.metricsPrefix)
@@ -176,7 +176,7 @@ const stackOf = (fault: unknown): string => {
   return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
 }
 
-/** Thousands of refusals a second say nothing that one does not. */
+/** Thousands of refusals a second tell no more than one does. */
 const atMostOnceASecond = (log: (reason: string) => void) => {
   let last = 0
   return (reason: string) => {

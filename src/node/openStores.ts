@@ -1,4 +1,4 @@
-/** The stores of a node or a command: found or started, checked, prepared. */
+/** The stores of a node or a command: found or started, checked, and prepared. */
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { AppConfig } from "../config/settings.ts"
@@ -20,12 +20,12 @@ export interface OpenStores {
   readonly description: string
 }
 
-/** A scope whose parts end side by side, so that what each may take does not add up when none gets an answer. */
+/** A scope whose parts end in parallel, so that their time limits do not add up when nothing answers. */
 export const endingTogether = Effect.acquireRelease(Scope.make("parallel"), (scope, exit) =>
   Scope.close(scope, exit),
 )
 
-/** Starts the embedded stores for those that no URL names, checks all of them, and says what endangers data. */
+/** Starts an embedded store for each that no URL names, checks them all, and logs what endangers data. */
 export const openStores = (config: AppConfig, metrics: Metrics) =>
   Effect.gen(function* () {
     const embedded = config.redisUrl === null || config.databaseUrl === null
@@ -48,7 +48,7 @@ export const openStores = (config: AppConfig, metrics: Metrics) =>
     return yield* checkStores(config, metrics, { redisUrl, databaseUrl })
   })
 
-/** Checks stores that run, and says what endangers data. */
+/** Checks running stores, and logs what endangers data. */
 export const checkStores = (config: AppConfig, metrics: Metrics, { redisUrl, databaseUrl }: StoreUrls) =>
   Effect.gen(function* () {
     const embedded = config.redisUrl === null || config.databaseUrl === null
@@ -68,7 +68,7 @@ export const checkStores = (config: AppConfig, metrics: Metrics, { redisUrl, dat
     return opened
   })
 
-/** Brings Postgres' schema up to date and makes sure that this node's settings are the deployment's. */
+/** Brings Postgres' schema up to date, and makes sure that this node's settings match the deployment's. */
 export const prepareStores = (config: AppConfig, postgres: Postgres) =>
   Effect.gen(function* () {
     const applied = yield* migrate(postgres)

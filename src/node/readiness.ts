@@ -1,4 +1,4 @@
-/** Whether a node can do its work, for whoever balances load or waits for a start. */
+/** Whether a node can do its work, for load balancers and for scripts that wait for a start. */
 import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"
 import type { ReadinessReport } from "../domain/answers.ts"
@@ -33,7 +33,7 @@ export const readiness = (
     )
     const streams = partitions._tag === "Some" ? partitions.value : null
     const waiting = streams?.reduce((sum, each) => sum + each.waiting, 0) ?? null
-    // As the append script sees it: a partition has its share, and dead letters take room, too.
+    // As the append script counts: each partition has its even share, and dead letters take up room, too.
     const share = Math.ceil(config.maxBacklog / config.partitions)
     const hasRoom = (each: PartitionBacklog) => each.waiting + each.deadLetters < share
     const oldest = streams === null ? null : Math.max(...streams.map((each) => each.oldestAgeMs)) / 1000

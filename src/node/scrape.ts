@@ -13,7 +13,7 @@ import type { MetricsText } from "../server/services/services.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { PartitionBacklog } from "../stream/backlog.ts"
 
-/** Themes that have a gauge of their own. */
+/** Number of themes that have a gauge of their own. */
 const TOP_THEMES = 20
 
 export interface ScrapeOptions {
@@ -21,17 +21,17 @@ export interface ScrapeOptions {
   readonly sites: ReadonlyArray<string>
   readonly figures: Figures
   readonly backlog: Effect.Effect<ReadonlyArray<PartitionBacklog>, StoreError>
-  /** The registries of this process' other threads. */
+  /** The registries of the process's other threads. */
   readonly otherThreads: Effect.Effect<ReadonlyArray<MetricObjectWithValues<MetricValue<string>>>>
 }
 
 /**
- * Milliseconds between two looks at the event loop's delay, which are part of what is measured. At the default of 10 they
+ * Milliseconds between two measurements of the event loop's delay, which cost time themselves. At the default of 10 they
  * are more than half of what an idle main thread does.
  */
 const EVENT_LOOP_LOOK_MS = 50
 
-/** Node's default metrics, of the process and the main thread's event loop. Called once a process. */
+/** Collects Node's default metrics, of the process and the main thread's event loop. To be called once per process. */
 export const collectProcessMetrics = (metrics: Metrics): void =>
   collectDefaultMetrics({ register: metrics.registry, eventLoopMonitoringPrecision: EVENT_LOOP_LOOK_MS })
 
@@ -74,22 +74,22 @@ const refreshGauges = ({
   })
 
 /**
- * The text of `GET /metrics`. While a store is away the gauges that come from it keep their last values, so that the
- * rest, which says what is wrong, is still scraped.
+ * The text of `GET /metrics`. While a store is unavailable, the gauges read from it keep their last values, so that the
+ * other metrics, which say what is wrong, can still be scraped.
  */
 export const scrape = (options: ScrapeOptions): Effect.Effect<MetricsText> =>
   Effect.gen(function* () {
     const gauges = refreshGauges(options).pipe(
       Effect.timeout("2 seconds"),
       Effect.catch((error) =>
-        Effect.logWarning("gauges keep their last values: a store is away").pipe(
+        Effect.logWarning("gauges keep their last values: a store is unavailable").pipe(
           Effect.annotateLogs({ reason: error.message }),
         ),
       ),
     )
     const [others] = yield* Effect.all([options.otherThreads, gauges], { concurrency: 2 })
     const own = yield* Effect.promise(() => options.metrics.registry.getMetricsAsJSON())
-    // The start time is one of a process: its aggregator would leave it out rather than add it up.
+    // The start time belongs to the whole process; by its own aggregator it would be left out.
     const all = [...own, ...others].map((metric) =>
       metric.name === "process_start_time_seconds" ? { ...metric, aggregator: "first" } : metric,
     )

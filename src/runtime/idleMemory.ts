@@ -1,6 +1,6 @@
 /**
- * Gives memory back after work. V8 collects when something is allocated, so a thread that has nothing more to do would keep
- * what its last burst left, some 200 MB, for as long as it idles.
+ * Returns memory to the system after a burst. V8 collects garbage when something is allocated, so a thread that has nothing
+ * more to do would keep what its last burst left behind, about 200 MB, for as long as it is idle.
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import { getHeapStatistics, setFlagsFromString } from "node:v8"
@@ -8,23 +8,23 @@ import { runInNewContext } from "node:vm"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two checks. */
 const LOOK_MS = 5000
-/** Share of a look's time with work, up to which a thread idles: nobody is kept waiting by a collection of some 30 ms. */
+/** Up to this share of busy time a thread counts as idle: a collection of about 30 ms keeps nobody waiting then. */
 const IDLE_UTILIZATION = 0.02
-/** Looks in a row that find a thread idle before it collects. */
+/** Checks in a row that must find a thread idle before it collects. */
 const IDLE_LOOKS = 2
-/** Bytes of heap above what the last collection left that are worth another. */
+/** Bytes of heap beyond what the last collection left that make another one worthwhile. */
 const WORTHWHILE_BYTES = 8 * 1024 * 1024
 
-/** Decides when a thread has idled long enough to collect, and has something to give back. */
+/** Decides when a thread has been idle long enough to collect, and has something to return. */
 export class IdleWatch {
   #idleLooks = 0
   #leftBytes = 0
 
   /**
-   * @param utilization share of the time since the last look with work, 0 to 1
-   * @param heapBytes what the heap holds of the system's memory now
+   * @param utilization share of busy time since the last check, 0 to 1
+   * @param heapBytes memory that the heap takes from the system now
    * @returns whether to collect; {@link collected} is told afterwards
    */
   look(utilization: number, heapBytes: number): boolean {
@@ -32,7 +32,7 @@ export class IdleWatch {
     return this.#idleLooks >= IDLE_LOOKS && heapBytes >= this.#leftBytes + WORTHWHILE_BYTES
   }
 
-  /** @param heapBytes what the heap holds after a collection */
+  /** @param heapBytes memory that the heap takes after a collection */
   collected(heapBytes: number): void {
     this.#leftBytes = heapBytes
   }
@@ -40,7 +40,7 @@ export class IdleWatch {
 
 const heapBytes = (): number => getHeapStatistics().total_physical_size
 
-/** Collects everything and shrinks the heap. Only contexts made after the flag was set have the function. */
+/** Collects everything and shrinks the heap. Only contexts that are created after the flag was set have the function. */
 const collect = (): void => {
   setFlagsFromString("--expose-gc")
   runInNewContext("gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })")

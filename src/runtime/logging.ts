@@ -1,4 +1,4 @@
-/** Structured logs: one JSON object a line, on stderr. No line carries an address or a visitor's data. */
+/** Structured logs: one JSON object per line, on stderr. No line contains an address or a visitor's data. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
