@@ -1,4 +1,7 @@
-/** The actors' thread: decoding, aggregation and the stores' replies of batches do not delay the answers of the main one. */
+/**
+ * In the actors' thread: its entry. Decoding, aggregation and the stores' replies of batches do not delay the answers of the main
+ * thread.
+ */
 import { getPriority, platform, setPriority } from "node:os"
 import { parentPort, workerData } from "node:worker_threads"
 import * as Cause from "effect/Cause"

@@ -1,4 +1,4 @@
-/** What the main thread and the actors' thread say to each other. Both are this program, so shapes are types, not decoded. */
+/** In both threads: what they say to each other. Both are this program, so shapes are types, not decoded. */
 import type { MetricObjectWithValues, MetricValue } from "prom-client"
 import type { AppConfig } from "../../config/settings.ts"
 import type { StoreAddresses } from "../../stores/addresses.ts"

@@ -1,4 +1,7 @@
-/** Keeps the actors' thread running: starts it, starts it again when it ends on its own, stops it with the scope. */
+/**
+ * In the main thread: keeps the actors' thread running. Starts it, starts it again when it ends on its own, and stops it with the
+ * scope.
+ */
 import { Worker } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -14,8 +17,6 @@ export interface ActorsThread {
   /** The thread's metrics; see {@link ThreadMetrics.read}. */
   readonly metrics: Effect.Effect<MetricsJson>
 }
-
-const ask = (worker: Worker, message: ToThread) => worker.postMessage(message)
 
 /** Starts the thread in the background and supervises it until the scope ends. */
 export const startActorsThread = (
@@ -56,7 +57,7 @@ export const startActorsThread = (
       return Effect.callback<void>((stopped) => {
         if (current !== worker) return stopped(Effect.void)
         worker.once("exit", () => stopped(Effect.void))
-        ask(worker, { type: "stop" })
+        worker.postMessage({ type: "stop" } satisfies ToThread)
       }).pipe(
         Effect.timeoutOrElse({
           duration: STOP_BUDGET.batches,
@@ -84,7 +85,10 @@ export const startActorsThread = (
     return {
       metrics: Effect.suspend(() => {
         const worker = current
-        return threadMetrics.read(worker && ((request) => ask(worker, { type: "metrics", request })))
+        if (worker === null) return threadMetrics.read(null)
+        return threadMetrics.read((request) => {
+          worker.postMessage({ type: "metrics", request } satisfies ToThread)
+        })
       }),
     }
   })
