@@ -1,7 +1,7 @@
 /**
- * The straightforward alternative, as an engineer would write it in an afternoon: Fastify, pg, ioredis and ws. An event is a
- * row; Redis counts; a dashboard hears of it; then the sender has its answer. Pools, pipelining, prepared statements and
- * validation by schema are used as their documentation advises; ids of senders are honoured.
+ * The straightforward alternative, as an engineer would write it in an afternoon: Fastify, pg, ioredis and ws. An event
+ * becomes a row, is counted in Redis and sent to the dashboards, then the sender gets its response. Pools, pipelining,
+ * prepared statements and schema validation are used as their documentation advises; senders' ids are honoured.
  *
  * REDIS_URL and DATABASE_URL name its stores, PORT its port (0: any); it sends `{port}` to its parent.
  */
@@ -62,7 +62,7 @@ const INSERT = {
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING`,
 }
 
-/** The visitor of a request that names none: of its address and user agent. */
+/** The visitor of a request without an explicit one, from its address and user agent. */
 const derivedVisitor = (address: string, agent: string): string => {
   const hex = createHash("sha256").update(`${address} ${agent}`).digest("hex")
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
@@ -105,7 +105,7 @@ app.post<{ Body: EventBody }>(`${API_PATH}/event`, { schema }, async (request, r
     event.referrer ?? request.headers.referer ?? null,
     at,
   ])
-  // A row that was there already is a retry, and has been counted.
+  // If the row already existed, this is a retry that has been counted.
   if (rowCount === 1) await count(event, visitor, at)
   return reply.code(201).send({ success: true, message: "Event tracked successfully" })
 })

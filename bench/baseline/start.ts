@@ -1,4 +1,4 @@
-/** Starts the baseline with stores of its own, the very ones that the product would start: same versions, same settings. */
+/** Starts the baseline with the same embedded stores as the product: same versions, same settings. */
 import { join } from "node:path"
 import { Effect, Exit, Fiber, Logger, Scope } from "effect"
 import { Redis } from "ioredis"

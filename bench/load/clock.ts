@@ -1,4 +1,4 @@
-/** One clock for all processes of the bench: the machine's monotonic one, which no process sees differently. */
+/** One clock for all processes of the bench: the machine's monotonic clock, which is the same for every process. */
 
 const OFFSET_MS = Number(process.hrtime.bigint()) / 1e6 - performance.now()
 

@@ -1,6 +1,6 @@
 /**
- * Closed loop: so many connections, each sending its next request when the last one is answered. By wrk where it is
- * installed, because it takes the least from the two processors that it shares with the server; else by autocannon.
+ * Closed loop: a number of connections, each sending its next request once the last one is answered. Uses wrk if it is
+ * installed, because it takes the least CPU from the server it shares two cores with; otherwise autocannon.
  */
 import { spawn, spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -9,7 +9,7 @@ import { type Aim, atLeast } from "../scenario.ts"
 import type { WrittenCorpus } from "./corpus.ts"
 import { partsOf, stamped } from "./stamps.ts"
 
-/** What a slice of load came to. */
+/** The outcome of a slice of load. */
 export interface Slice {
   readonly generator: "wrk" | "autocannon"
   readonly requests: number
@@ -30,10 +30,10 @@ const SCRIPT = fileURLToPath(new URL("./corpus.lua", import.meta.url))
 
 export const hasWrk = (): boolean => spawnSync("wrk", ["--version"]).error === undefined
 
-/** An aim that is a part of the bare server's rate, if that rate is the server's: only wrk is fast enough to find it. */
+/** An aim relative to the bare server's rate. Only wrk is fast enough to find that rate, so there is none without it. */
 export const aimBesideBare = (percent: number): Aim | null => (hasWrk() ? atLeast(percent) : null)
 
-/** What has to be said of such parts. */
+/** The note that goes with such ratios. */
 export const besideBareRemarks = (): ReadonlyArray<string> =>
   hasWrk()
     ? []
@@ -98,7 +98,7 @@ const byWrk = (options: SliceOptions): Promise<Slice> =>
     })
   })
 
-/** Requests that autocannon is given: it keeps a copy of each for every connection. */
+/** The number of requests given to autocannon, which keeps a copy of each for every connection. */
 const AUTOCANNON_REQUESTS = 500
 
 const byAutocannon = async (options: SliceOptions): Promise<Slice> => {
@@ -129,8 +129,8 @@ const byAutocannon = async (options: SliceOptions): Promise<Slice> => {
 }
 
 /**
- * Loads a server for some seconds. Batches are autocannon's always: wrk stalls for some 40 ms whenever a body does not fit
- * into the socket's buffer at once (seen: 20 requests of 180 kB a second, where a plain socket sent 330).
+ * Loads a server for some seconds. Batches always use autocannon: wrk stalls for about 40 ms whenever a body does not
+ * fit into the socket's buffer (observed: 20 requests of 180 kB per second, where a plain socket sent 330).
  */
 export const runSlice = (options: SliceOptions): Promise<Slice> =>
   options.corpus.perRequest === 1 && hasWrk() ? byWrk(options) : byAutocannon(options)

@@ -1,19 +1,19 @@
-/** A keep-alive HTTP/1.1 connection that sends requests prepared as bytes: what a load generator needs and no more. */
+/** A keep-alive HTTP/1.1 connection that sends requests prepared as bytes: just what a load generator needs. */
 import { connect, type Socket } from "node:net"
 
-/** Told the status of the answer, 0 when the connection broke instead. */
+/** Called with the status of the answer, or 0 if the connection broke. */
 export type Answered = (status: number) => void
 
 const HEAD_END = "\r\n\r\n"
 const CONTENT_LENGTH = /\r\ncontent-length: (\d+)/i
 const RECONNECT_MS = 100
-/** Of the reads of all connections; a larger answer comes in several. */
+/** Read buffer of all connections, bytes; a larger answer takes several reads. */
 const shared = Buffer.allocUnsafe(256 * 1024)
 
-/** The last answer's head and its whole length: one answer after the other has the same ones. */
+/** The last answer's head and total length, because consecutive answers usually have the same. */
 let known = { head: Buffer.alloc(0), length: 0 }
 
-/** Bytes of the answer that begins here, or `null` as long as its head is not whole. */
+/** The length of the answer that begins here; `null` while its head is incomplete. */
 const lengthOf = (bytes: Buffer): number | null => {
   const { head, length } = known
   if (head.length > 0 && bytes.length >= head.length && head.compare(bytes, 0, head.length) === 0)
@@ -28,14 +28,14 @@ const lengthOf = (bytes: Buffer): number | null => {
 
 const digit = (bytes: Buffer, at: number): number => (bytes[at] ?? 48) - 48
 
-/** Of `HTTP/1.1 201 Created`. */
+/** The offset of the status in `HTTP/1.1 201 Created`. */
 const statusOf = (bytes: Buffer): number => 100 * digit(bytes, 9) + 10 * digit(bytes, 10) + digit(bytes, 11)
 
 export class Connection {
   readonly #port: number
   #socket: Socket
   #answered: Answered | null = null
-  /** The beginning of an answer whose end has not come yet. */
+  /** The beginning of an incomplete answer. */
   #rest: Buffer | null = null
   #closed = false
 
@@ -44,7 +44,7 @@ export class Connection {
     this.#socket = this.#open()
   }
 
-  /** Sends one request; the next one only when it is answered. */
+  /** Sends one request. Send the next one only when it is answered. */
   send(request: string, answered: Answered): void {
     this.#answered = answered
     this.#socket.write(request, "latin1")

@@ -1,17 +1,17 @@
--- Sends a corpus (corpus.ts) with wrk, request by request, round after round, its stamps filled in.
+-- Sends a corpus (corpus.ts) with wrk, request by request, round after round, with its stamps filled in.
 --
--- Arguments: the corpus' file; unix time in seconds after which no more is sent, 0 for never. Says "sent <requests>" on
--- stderr when that time has come, and asks for /health from then on, since wrk has no other way to pause. At the end it
--- prints what wrk has counted as a line of JSON.
+-- Arguments: the corpus file; unix seconds after which to stop sending, 0 for never. At that time it prints "sent
+-- <requests>" on stderr and requests /health from then on, because wrk has no other way to pause. At the end it prints
+-- what wrk has counted as a line of JSON.
 
 local EVENT, ROUND, LINE_END = '\1', '\2', '\3'
 local IDLE = 'GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'
 
--- A request in parts: what is constant, and which stamp follows.
+-- A request in parts: constant text, and which stamp follows it.
 local requests = {}
 local deadline = 0
 local at, round, sent = 0, 0, 0
--- wrk asks for one request that it does not send, to see whether it is well formed.
+-- wrk asks for one request that it does not send, to check that it is well formed.
 local tried, ended = false, false
 
 local function split(line)

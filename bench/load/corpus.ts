@@ -1,8 +1,9 @@
 /**
- * Realistic events as HTTP requests, made beforehand so that sending them costs the load generator as little as can be.
+ * Realistic events as HTTP requests, prepared in advance so that sending them costs the load generator as little as
+ * possible.
  *
- * A corpus is sent over and over; {@link STAMPS} in a request are replaced by hexadecimal digits while it is sent, so that
- * every event has an id of its own and every round brings new visitors.
+ * A corpus is sent over and over. {@link STAMPS} in a request are replaced by hexadecimal digits as it is sent, so that
+ * every event has a unique id and every round brings new visitors.
  */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -23,11 +24,11 @@ import { STAMP_DIGITS, STAMPS } from "./stamps.ts"
 
 export interface CorpusOptions {
   readonly events: number
-  /** Whether events bring an id, as those of the tracker and the SDK do. */
+  /** Whether events have an id, as those of the tracker and the SDK do. */
   readonly ids: boolean
-  /** Events of a request; 1 posts them singly. */
+  /** Events per request; 1 posts each on its own. */
   readonly perRequest: number
-  /** Puts the event's stamp into its data, as `due`, for receivers of live frames. */
+  /** Adds the event's stamp to its data as `due`, for receivers of live frames. */
   readonly timed?: boolean
 }
 
@@ -51,17 +52,17 @@ export interface Corpus {
 }
 
 const SEED = 20251208
-/** Sessions that run at the same time. */
+/** Concurrent sessions. */
 const SESSIONS = 200
-/** A visitor has about so many events in a round. */
+/** Average events per visitor and round. */
 const EVENTS_PER_VISITOR = 8
-/** Part of the sessions that happened earlier, sent late by a client that was offline. */
+/** Share of the sessions that are sent late, by a client that was offline. */
 const LATE = 0.02
 
-/** Keeps a UUID's head and makes its tail the round's. */
+/** Keeps the head of a UUID and replaces its tail by the round. */
 const ofRound = (uuid: string): string => uuid.slice(0, 24) + STAMPS.round
 
-/** Bytes of data that leave room for a stamp beside it. */
+/** The most bytes of data that leave room for a stamp. */
 const ROOM_FOR_STAMP = MAX_EVENT_DATA_BYTES - '"due":"",'.length - STAMP_DIGITS
 
 const timedHappening = (random: Random): Happening => {
@@ -83,7 +84,7 @@ const planned = (random: Random, session: Session, { ids, timed }: CorpusOptions
     visitor_id: visitor.bodyId === null ? undefined : ofRound(visitor.bodyId),
   }
   return {
-    // JSON escapes control characters; on the wire the stamps' digits stand there.
+    // JSON escapes control characters; on the wire they are replaced by the stamps' digits.
     json: JSON.stringify(body).replaceAll("\\u0001", STAMPS.event).replaceAll("\\u0002", STAMPS.round),
     visitor,
     pageView: /^page_?view$/.test(what.event_type),
@@ -94,7 +95,7 @@ const planned = (random: Random, session: Session, { ids, timed }: CorpusOptions
 const stampsIn = (text: string): number =>
   text.split(STAMPS.event).length + text.split(STAMPS.round).length - 2
 
-/** An HTTP/1.1 request as it goes over the wire, but for the stamps. */
+/** An HTTP/1.1 request as sent over the wire, except for the stamps. */
 const request = (path: string, { sender }: Visitor, body: string): string => {
   const length = Buffer.byteLength(body) + stampsIn(body) * (STAMP_DIGITS - 1)
   const headers = [
@@ -110,12 +111,12 @@ const request = (path: string, { sender }: Visitor, body: string): string => {
   return `${headers.join("\r\n")}\r\n\r\n${body}`
 }
 
-/** Makes a corpus: the same one each time, but for the times of late events. */
+/** Makes a corpus, the same one each time except for the times of late events. */
 export const makeCorpus = (options: CorpusOptions): Corpus => {
   const random = new Random(SEED)
   const count = Math.max(4, Math.ceil(options.events / EVENTS_PER_VISITOR))
   const visitors = Array.from({ length: count }, (_, i) => makeVisitor(random, [SITE], i))
-  // A request has one sender: in a batch every event says whose it is.
+  // A request has one sender, so in a batch every event names its visitor.
   const bodied = visitors.filter((visitor) => visitor.bodyId !== null)
   const sessions: Array<Session> = []
   const next = (): Planned => {
@@ -145,7 +146,7 @@ export const makeCorpus = (options: CorpusOptions): Corpus => {
   return { requests, perRequest: options.perRequest }
 }
 
-/** What the figures must be once the first `sent` requests, round after round, are counted. */
+/** What the figures must be once the first `sent` requests have been counted, round after round. */
 export const expectedFigures = (corpus: Corpus, sent: number) => {
   const totals = { events: 0, pageViews: 0, letters: 0 }
   const { requests } = corpus
@@ -164,12 +165,12 @@ export const expectedFigures = (corpus: Corpus, sent: number) => {
 
 /** A corpus that load generators in other processes can read. */
 export interface WrittenCorpus extends Corpus {
-  /** Holds a request a line. */
+  /** Has one request per line. */
   readonly file: string
 }
 
 /**
- * Makes a corpus of single events without ids, unless the options say otherwise, and writes it into the scenario's folder.
+ * Makes a corpus of single events without ids, unless the options differ, and writes it to the scenario's folder.
  */
 export const prepareCorpus = (context: Context, options: Partial<CorpusOptions> = {}): WrittenCorpus => {
   const events = byScale(context, { full: 20_000, quick: 20_000, smoke: 2_000 })

@@ -1,13 +1,14 @@
 /**
- * Dashboards, a process of their own: so many WebSocket clients that note when frames arrive.
+ * Dashboards, in their own process: a number of WebSocket clients that record when frames arrive.
  *
- * Arguments: {@link DashboardOptions} as JSON. Sends `{connected, connectMs}` when all are connected. Its parent may say:
+ * Arguments: {@link DashboardOptions} as JSON. Sends `{connected, connectMs}` when all are connected. Its parent may
+ * send:
  *
- * - `{watch: epoch, since}`: from now on take the time since an event's stamp (see sender.ts) in every client's frames, of events
- *   that were due `since` milliseconds after the epoch or later
- * - `{collect: true}`: send what was taken, as {@link DashboardReport}
- * - `{expect: text}`: send `{armed}` at once, and `{last}` when every reading client has had a frame with this text: milliseconds
- *   of the machine's clock (clock.ts)
+ * - `{watch: epoch, since}`: from now on, measure the time since an event's stamp (see sender.ts) in every client's
+ *   frames, for events that were due `since` milliseconds after the epoch or later
+ * - `{collect: true}`: send the measurements, as {@link DashboardReport}
+ * - `{expect: text}`: send `{armed}` immediately, and `{last}` once every reading client has received a frame with this
+ *   text, in milliseconds of the machine's clock (clock.ts)
  */
 import { createHistogram } from "node:perf_hooks"
 import { machineNow } from "./clock.ts"
@@ -18,22 +19,22 @@ import { STAMP_DIGITS } from "./stamps.ts"
 export interface DashboardOptions {
   readonly url: string
   readonly clients: number
-  /** Of them, clients that read nothing. */
+  /** How many of the clients read nothing. */
   readonly slow: number
 }
 
 export interface DashboardReport {
   readonly frames: number
   readonly latency: Percentiles
-  /** Clients that were closed or lost meanwhile, the slow ones apart. */
+  /** Clients that were closed or lost in the meantime, not counting those that read nothing. */
   readonly lost: number
   readonly slowLost: number
 }
 
 const options: DashboardOptions = JSON.parse(process.argv[2] ?? "{}")
-/** Connections that are being made at a time. */
+/** Concurrent connection attempts. */
 const CONNECTING = 200
-/** Before an event's stamp in a frame, and what follows it where it is the last of the event's data, as nearly always. */
+/** What precedes an event's stamp in a frame, and what follows if it is last in the event's data, as nearly always. */
 const MARK = Buffer.from('"due":"')
 const FRAME_END = '"}}'.length
 
@@ -65,7 +66,7 @@ const onFrame = (bytes: Buffer, from: number, to: number) => {
   latency.record(Math.max(1, Math.round((machineNow() - epoch - due) * 1000)))
 }
 
-/** Where the digits of the frame's stamp are; below 0 when it has none. */
+/** The offset of the digits of a frame's stamp; negative if it has none. */
 const stampAt = (bytes: Buffer, from: number, to: number): number => {
   const last = to - FRAME_END - STAMP_DIGITS
   if (last - MARK.length > from && MARK.compare(bytes, last - MARK.length, last) === 0) return last
@@ -73,7 +74,7 @@ const stampAt = (bytes: Buffer, from: number, to: number): number => {
   return found < 0 ? -1 : from + found + MARK.length
 }
 
-/** Of a digit that is 0 to 9 or a to f. */
+/** The value of a digit, 0 to 9 or a to f. */
 const hexDigit = (code: number): number => (code < 58 ? code - 48 : code - 87)
 
 const contains = (bytes: Buffer, text: Buffer, from: number, to: number): boolean => {
@@ -89,7 +90,7 @@ const open = (index: number): Promise<void> =>
       port: Number(url.port),
       path: url.pathname + url.search,
       opened: () => {
-        // A client that has stopped reading, though its socket is open.
+        // This client stops reading, though its socket stays open.
         if (slow) reader.pause()
         resolve()
       },

@@ -1,6 +1,6 @@
 /**
- * A WebSocket client that only listens: what a load generator needs to stand for thousands at little cost. It reads all
- * sockets into one buffer and takes frames apart where they lie. RFC 6455 for the handshake and the frames.
+ * A WebSocket client that only listens, cheap enough for a load generator to run thousands of them. It reads all sockets
+ * into one buffer and parses frames in place. Handshake and frames follow RFC 6455.
  */
 import { randomBytes } from "node:crypto"
 import { connect, type Socket } from "node:net"
@@ -10,7 +10,7 @@ const TEXT = 0x1
 const CLOSE = 0x8
 const PING = 0x9
 const PONG = 0xa
-/** Of the socket reads of all clients. */
+/** Read buffer of all clients, bytes. */
 const BUFFER_BYTES = 256 * 1024
 
 const shared = Buffer.allocUnsafe(BUFFER_BYTES)
@@ -18,12 +18,12 @@ const shared = Buffer.allocUnsafe(BUFFER_BYTES)
 export interface FrameReaderOptions {
   readonly host: string
   readonly port: number
-  /** With the query. */
+  /** Including the query. */
   readonly path: string
   readonly opened: () => void
-  /** The payload of a text frame lies in `bytes` from `from` to `to`, until this returns. */
+  /** Called with a text frame, whose payload is `bytes` from `from` to `to`, valid until this returns. */
   readonly frame: (bytes: Buffer, from: number, to: number) => void
-  /** Why the handshake failed, or `null` when the connection ended later. */
+  /** Called with why the handshake failed, or `null` if the connection ended later. */
   readonly closed: (failure: string | null) => void
 }
 
@@ -35,7 +35,7 @@ export class FrameReader {
   readonly #options: FrameReaderOptions
   readonly #socket: Socket
   #isOpen = false
-  /** The beginning of a frame whose end has not come yet. */
+  /** The beginning of an incomplete frame. */
   #rest: Buffer | null = null
 
   constructor(options: FrameReaderOptions) {
@@ -53,7 +53,7 @@ export class FrameReader {
         },
       },
     })
-    // What follows an error is told by "close".
+    // An error is always followed by "close", which reports it.
     this.#socket.on("error", () => {})
     this.#socket.on("close", () => options.closed(this.#isOpen ? null : "the connection ended"))
     this.#socket.write(
@@ -62,7 +62,7 @@ export class FrameReader {
     )
   }
 
-  /** Reads nothing more, though the connection stays open. */
+  /** Stops reading, though the connection stays open. */
   pause(): void {
     this.#socket.pause()
   }
@@ -98,7 +98,7 @@ export class FrameReader {
     }
   }
 
-  /** Handles the frame at `at`; where it ends, or `null` when it has not come wholly. */
+  /** Handles the frame at `at`. Returns where it ends, or `null` if it is incomplete. */
   #frame(bytes: Buffer, at: number): number | null {
     const left = bytes.length - at
     if (left < 2) return null

@@ -1,8 +1,9 @@
 /**
- * Fills a data folder's Postgres with events of the past, a process of its own: through the batch writer that the actors
- * use, in batches of their size, so that what is stored is what they would have stored. Redis is left to `rebuild`.
+ * Fills a data folder's Postgres with past events, in its own process. It uses the actors' batch writer and batch size,
+ * so that it stores what they would have stored. Redis is left to `rebuild`.
  *
- * Arguments: an array of {@link LoadOptions} as JSON, the oldest first; DATA_DIR and the other settings by environment.
+ * Arguments: an array of {@link LoadOptions} as JSON, oldest first. DATA_DIR and other settings come from the
+ * environment.
  */
 import { runMain } from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
@@ -29,24 +30,24 @@ import { SITE } from "../server/defaults.ts"
 
 export interface LoadOptions {
   readonly events: number
-  /** Spread evenly from so many days ago … */
+  /** Events are spread evenly from this many days ago … */
   readonly fromDaysAgo: number
-  /** … to so many days ago. */
+  /** … to this many days ago. */
   readonly toDaysAgo: number
-  /** Whether events bring ids of their own. */
+  /** Whether events have ids. */
   readonly ids: boolean
 }
 
-/** Any number: every run stores the same events. */
+/** An arbitrary constant, so that every run stores the same events. */
 const SEED = 90
 const SESSIONS = 200
 /** Events between two messages to the parent. */
 const SAY_EVERY = 1_000_000
 const EVENTS_PER_VISITOR = 8
-/** Visitors known at a time: about a week's, so that some return and most do not. */
+/** Visitors known at a time: about a week's worth, so that some return and most do not. */
 const VISITORS = 20_000
 
-/** Events one after the other, each a little later than the one before. */
+/** Consecutive events, each a little later than the one before. */
 class Past {
   readonly #random = new Random(SEED)
   readonly #visitors: Array<Visitor> = []
@@ -107,13 +108,13 @@ const program = Effect.gen(function* () {
   const writes: Array<Fiber.Fiber<unknown, unknown>> = []
   let loaded = 0
 
-  /** Waits until a partition's batch before is written. */
+  /** Waits until a partition's previous batch is written. */
   const written = (partition: number) => {
     const write = writes[partition]
     return write === undefined ? Effect.void : Fiber.join(write)
   }
 
-  /** Hands a partition's entries over once its batch before is written. */
+  /** Hands over a partition's entries once its previous batch is written. */
   const write = Effect.fnUntraced(function* (partition: number) {
     const entries = waiting[partition] ?? []
     waiting[partition] = []
@@ -143,5 +144,5 @@ const program = Effect.gen(function* () {
   process.disconnect?.()
 })
 
-// A signal stops it with the stores that it has started.
+// A signal also stops the stores that this process has started.
 runMain(Effect.scoped(program))

@@ -1,4 +1,4 @@
-/** Starts the sender (sender.ts) at a fixed rate, and dashboards (dashboards.ts), and reads their reports. */
+/** Starts the sender (sender.ts) at a fixed rate and dashboards (dashboards.ts), and reads their reports. */
 import type { Context } from "../scenario.ts"
 import { type Child, numberOf, startChild } from "../server/child.ts"
 import type { DashboardOptions, DashboardReport } from "./dashboards.ts"
@@ -17,9 +17,9 @@ const isReport = (message: unknown): message is Report =>
   "lag" in message &&
   isPercentiles(message.lag)
 
-/** What the sender may take beyond its time. */
+/** How long the sender may take beyond its duration, milliseconds. */
 const PATIENCE_MS = 60_000
-/** What a frame may take to the last client. */
+/** How long a frame may take to the last client, milliseconds. */
 const FRAME_MS = 20_000
 
 /** Sends at a fixed rate for some seconds; resolves when every request is answered. */
@@ -39,16 +39,16 @@ const isDashboardReport = (message: unknown): message is DashboardReport =>
   isPercentiles(message.latency)
 
 export interface Dashboards {
-  /** Milliseconds until all were connected. */
+  /** Milliseconds until all clients were connected. */
   readonly connectMs: number
   /**
-   * From now on frames' ages are taken. Stamps count from `epoch`, milliseconds of the machine's clock (clock.ts); events that
-   * were due earlier than `since` milliseconds after it do not count.
+   * Starts measuring the age of frames. Stamps count from `epoch`, milliseconds of the machine's clock (clock.ts);
+   * events due earlier than `since` milliseconds after it do not count.
    */
   readonly watch: (epoch: number, since: number) => void
-  /** What was taken since the last time. */
+  /** The measurements since the last call. */
   readonly collect: () => Promise<DashboardReport>
-  /** Makes ready for a frame with this text; `last` is when the last reading client had it, by the machine's clock. */
+  /** Prepares for a frame with this text; `last` is when the last reading client had it, by the machine's clock. */
   readonly expect: (text: string) => Promise<{ readonly last: Promise<number> }>
   readonly end: () => void
 }

@@ -1,4 +1,4 @@
-/** Events from the POST to the end of their way, as fast as the node takes them: the sustained rate. */
+/** Sends events as fast as the node processes them, from the POST to the figures: the sustained rate. */
 import { type Check, type Context, check } from "../scenario.ts"
 import type { BenchNode } from "../server/node.ts"
 import { type Sample, startSampler } from "../server/sampler.ts"
@@ -6,9 +6,9 @@ import type { Stores } from "../server/stores.ts"
 import { expectedFigures, type WrittenCorpus } from "./corpus.ts"
 import { type Sent, startLoad } from "./sustained.ts"
 
-/** Connections of the load generator: with fewer all of them wait for answers at times, and processors idle. */
+/** Connections of the load generator: with fewer, all of them sometimes wait for answers while cores idle. */
 export const CONNECTIONS = 512
-/** Waiting events at which the load is paused, and at which it goes on: a second's work or two. */
+/** Waiting events at which the load is paused and at which it resumes: a second or two of work. */
 const PAUSE_AT = 60_000
 const RESUME_AT = 30_000
 /** Seconds between two lines of progress. */
@@ -23,14 +23,14 @@ export interface Subject {
 export interface Passage {
   readonly sent: Sent
   readonly events: number
-  /** Until nothing waited any more. */
+  /** Seconds until nothing was waiting any more. */
   readonly seconds: number
   readonly perSecond: number
   readonly samples: ReadonlyArray<Sample>
   readonly checks: ReadonlyArray<Check>
 }
 
-/** Loads the node for some seconds, waits until all is processed, and compares what the stores have with what was sent. */
+/** Loads the node for some seconds, waits until everything is processed, and compares the stores with what was sent. */
 export const passEvents = async (
   { context, node, stores }: Subject,
   corpus: WrittenCorpus,

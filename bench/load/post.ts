@@ -1,9 +1,9 @@
-/** Posts batches from within the bench, for scenarios whose load is not what is measured. */
+/** Posts batches from the bench's own process, for scenarios that do not measure the load. */
 import { API_PATH } from "../../src/domain/paths.ts"
 
 const CONNECTIONS = 8
 
-/** Posts arrays of events until `next` gives no more; fails on any answer but 201 with all of them accepted. */
+/** Posts arrays of events until `next` returns no more. Fails unless each gets a 201 with all events accepted. */
 export const postBatches = async (url: string, next: () => ReadonlyArray<object> | null): Promise<void> => {
   const sender = async () => {
     for (let events = next(); events !== null; events = next()) {

@@ -1,4 +1,4 @@
-/** Asks for paths in turn at a fixed rate, from within the bench: latency from when each question was due. */
+/** Requests paths in turn at a fixed rate, from the bench's own process. Latency counts from when a request was due. */
 import { setTimeout as sleep } from "node:timers/promises"
 import { Connection } from "./connection.ts"
 import { type Percentiles, percentilesOfValues } from "./percentiles.ts"
@@ -12,7 +12,7 @@ export interface Probed {
 
 const CONNECTIONS = 8
 
-/** Asks until `until` resolves. Percentiles by path, and of all together under the path `all`. */
+/** Sends requests until `until` resolves. Returns percentiles by path, and of all requests under the path `all`. */
 export const probe = async (
   port: number,
   paths: ReadonlyArray<string>,
@@ -33,7 +33,7 @@ export const probe = async (
     const now = performance.now()
     const connection = due <= now ? idle.pop() : undefined
     if (connection === undefined) {
-      // Seldom awake: what this takes of the processors, the server lacks.
+      // Wakes up rarely, because the CPU time this takes is missing from the server.
       await sleep(Math.max(1, due - now))
       continue
     }

@@ -1,4 +1,4 @@
-/** A careful client: events with ids, each sent again until it is acknowledged, whatever happens to the server. */
+/** A careful client: it resends each event, with its id, until it is acknowledged, whatever happens to the server. */
 import { randomUUID } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
 import { API_PATH } from "../../src/domain/paths.ts"
@@ -8,15 +8,15 @@ const ANSWER_MS = 5_000
 const GIVE_UP_MS = 60_000
 
 export interface RetryingOptions {
-  /** Where to send: asked for each try, since a server that was started again may be elsewhere. */
+  /** The URL, asked for before each attempt because a restarted server may have another one. */
   readonly url: () => string
   readonly events: number
   readonly concurrency: number
-  /** Told how many are acknowledged. */
+  /** Called with the number of acknowledged events. */
   readonly onAcknowledged: (count: number) => void
 }
 
-/** Resolves when every event is acknowledged; the number of tries beyond the first ones. */
+/** Resolves when every event is acknowledged, with the number of retries. */
 export const sendUntilAcknowledged = async (options: RetryingOptions): Promise<number> => {
   const { url, events, concurrency, onAcknowledged } = options
   let next = 0

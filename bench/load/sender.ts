@@ -1,11 +1,11 @@
 /**
- * A load generator, a process of its own: sends a corpus over so many connections.
+ * A load generator in its own process: sends a corpus over a number of connections.
  *
- * - **Open loop** (`rate`): requests are due at fixed times, whatever became of those before. A request that finds no free
- *   connection waits, and its latency counts from when it was due: a server that stalls is charged for everybody who would
- *   have come meanwhile (no coordinated omission). How late the generator itself was with free connections at hand is
- *   reported as `lag`, since it is in the latencies, too.
- * - **Closed loop** (`rate: null`): each connection sends its next request when the last one is answered.
+ * - **Open loop** (`rate`): requests are due at fixed times, whatever happened to earlier ones. A request that finds no
+ *   free connection waits, and its latency counts from when it was due, so that a stall is charged to every request
+ *   that would have come during it (no coordinated omission). How late the generator itself was although a connection
+ *   was free is reported as `lag`, because it is part of the latencies.
+ * - **Closed loop** (`rate: null`): each connection sends its next request once the last one is answered.
  *
  * Arguments: {@link SenderOptions} as JSON. Sends {@link Report} to its parent at the end.
  */
@@ -21,11 +21,11 @@ export interface SenderOptions {
   readonly connections: number
   readonly seconds: number
   readonly corpusFile: string
-  /** Requests a second; `null` for a closed loop. */
+  /** Requests per second; `null` for a closed loop. */
   readonly rate: number | null
   /**
-   * What an event's stamp counts from, in microseconds, so that a receiver knows when it was due: milliseconds of the
-   * machine's clock (clock.ts). `null` stamps events with their number.
+   * The moment that stamps count from, milliseconds of the machine's clock (clock.ts). A stamp is in microseconds and
+   * tells a receiver when its event was due. `null` stamps events with their number.
    */
   readonly epoch?: number | null
 }
@@ -38,7 +38,7 @@ export interface Report {
   readonly latency: Percentiles
   /** Milliseconds by which requests were sent late although a connection was free. */
   readonly lag: Percentiles
-  /** Requests that were due in the time. */
+  /** Requests that were due in this time. */
   readonly due: number
 }
 
@@ -46,7 +46,7 @@ const options: SenderOptions = JSON.parse(process.argv[2] ?? "{}")
 const { port, connections, corpusFile, rate } = options
 const epoch = options.epoch ?? null
 const lines = readFileSync(corpusFile, "latin1").trimEnd().split("\n")
-/** Requests in parts, between which the stamps go. */
+/** Requests in parts, with the stamps between them. */
 const requests = lines.map((line) => partsOf(line.replaceAll(STAMPS.lineEnd, "\r\n")))
 
 const latency = createHistogram()
@@ -58,7 +58,7 @@ let answered = 0
 let failed = 0
 
 const record = (histogram: RecordableHistogram, ms: number) => {
-  // The histogram takes whole numbers from 1.
+  // The histogram accepts whole numbers from 1.
   histogram.record(Math.max(1, Math.round(ms * 1000)))
 }
 
@@ -82,7 +82,7 @@ const finish = () => {
   process.send?.(report, () => process.exit())
 }
 
-/** Sends one request that was due at `due` and hands the connection on when it is answered. */
+/** Sends one request that was due at `due`, and passes the connection on when it is answered. */
 const send = (connection: Connection, due: number, then: (connection: Connection) => void) => {
   connection.send(textOf(sent++, due), (status) => {
     record(latency, performance.now() - due)
@@ -102,14 +102,14 @@ const closedLoop = () => {
   for (const connection of idle) next(connection)
 }
 
-/** Answers that may still be missing when the time is over, milliseconds. */
+/** How long to wait for missing answers when the time is over, milliseconds. */
 const PATIENCE_MS = 10_000
 
 const openLoop = (perSecond: number) => {
   const total = Math.floor((perSecond * milliseconds) / 1000)
   const dueOf = (number: number) => began + (number * 1000) / perSecond
   const free = (connection: Connection) => {
-    // What is due already waited for a connection, not for this process.
+    // A request that was already due waited for a connection, not for this process.
     if (sent < total && dueOf(sent) <= performance.now()) send(connection, dueOf(sent), free)
     else idle.push(connection)
     if (answered === total) finish()
@@ -128,7 +128,7 @@ const openLoop = (perSecond: number) => {
   tick()
 }
 
-// Connections are made before anything is due.
+// Connections are opened before anything is due.
 setTimeout(() => {
   began = performance.now()
   if (rate === null) closedLoop()

@@ -1,6 +1,6 @@
 /**
- * Sends a corpus for some time, as fast as the server takes it and its actors follow: the load generator is paused while
- * more events wait than the actors have at hand, so that what is measured is the whole way and not the room in Redis.
+ * Sends a corpus for some time, as fast as the server accepts it and its actors keep up. The load generator is paused
+ * while too many events wait, so that it measures the whole pipeline and not the room in Redis.
  */
 import type { Context } from "../scenario.ts"
 import { numberOf, startChild } from "../server/child.ts"
@@ -13,12 +13,12 @@ export interface SustainedOptions {
   readonly corpusFile: string
 }
 
-/** A load that runs. */
+/** A running load. */
 export interface Load {
   readonly pid: number
   readonly pause: () => void
   readonly resume: () => void
-  /** Resolves when the time is over: the last request is sent, and hardly any still has to be answered. */
+  /** Resolves when the time is over: the last request has been sent, and nearly all are answered. */
   readonly spent: Promise<void>
   /** Resolves when the time is over and every request is answered. */
   readonly ended: Promise<Sent>
@@ -26,13 +26,13 @@ export interface Load {
 
 export interface Sent {
   readonly generator: "wrk" | "sender"
-  /** Requests, all of them answered. */
+  /** The number of answered requests. */
   readonly requests: number
   /** Answers other than 2xx, and connections that failed. */
   readonly failed: number
 }
 
-/** What the last answers may take before wrk is ended, milliseconds; an event that had none counts all the same. */
+/** How long wrk may wait for the last answers, milliseconds; an event without an answer counts all the same. */
 const LAST_ANSWERS_MS = 300
 
 const signals = (pid: number) => {
@@ -48,7 +48,7 @@ const signals = (pid: number) => {
 
 const byWrk = (context: Context, options: SustainedOptions): Load => {
   const until = Math.ceil(Date.now() / 1000) + options.seconds
-  // Ended by a signal; its own duration only bounds it.
+  // It is ended by a signal; its own duration is only an upper bound.
   const wrk = spawnWrk({ ...options, seconds: 3 * options.seconds + 60, until })
   const { pid = 0 } = wrk
   context.onEnd(() => wrk.kill("SIGKILL"))
