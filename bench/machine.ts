@@ -1,4 +1,4 @@
-/** What a figure was measured on: without it a figure says nothing. */
+/** The machine that a figure was measured on, without which it means nothing. */
 import { spawnSync } from "node:child_process"
 import { cpus, platform, release, totalmem } from "node:os"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -11,9 +11,9 @@ export interface Machine {
   readonly system: string
   readonly node: string
   readonly generator: "wrk" | "autocannon"
-  /** Of the code that was measured; `null` outside a repository. */
+  /** The commit that was measured; `null` outside a repository. */
   readonly commit: string | null
-  /** Part of the processors that others used in the second before the run, percent: noise. */
+  /** CPU used by others in the second before the run, percent: noise. */
   readonly busyBefore: number
 }
 
@@ -35,7 +35,7 @@ const commitOf = (): string | null => {
   return commit.stdout.trim() + (changed.stdout.trim() === "" ? "" : " with changes")
 }
 
-/** Describes this machine; takes a second, to see whether it is quiet. */
+/** Describes this machine. Takes a second, to find out how busy it is. */
 export const describeMachine = async (): Promise<Machine> => {
   const before = busyTicks()
   await sleep(1000)
@@ -52,6 +52,6 @@ export const describeMachine = async (): Promise<Machine> => {
   }
 }
 
-/** In one line. */
+/** The description in one line. */
 export const machineLine = (machine: Machine): string =>
   `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}, Node ${machine.node}`

@@ -12,12 +12,12 @@ const HELP = `Usage: npm run bench -- [scenario …] [options]
 Scenarios (all by default, in this order):
 ${SCENARIOS.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join("\n")}
 
-  --quick          shorter runs, for trying; not to be published
-  --smoke          a few seconds each: that everything works and counts are right; nothing is judged
+  --quick          shorter runs, for experiments; not for publication
+  --smoke          a few seconds each, to check that everything works and counts are right; judges nothing
   --seconds <N>    seconds of each measurement, instead of the scenario's own
-  --events <N>     events in store (queries, retention, footprint), instead of the scenario's own
-  --out <folder>   where <date>.json and <date>.html go (default bench/results)
-  --no-results     prints the table only
+  --events <N>     stored events (queries, retention, footprint), instead of the scenario's own
+  --out <folder>   folder for <date>.json and <date>.html (default bench/results)
+  --no-results     only print the table
   --help           this text
 
 page renders the results of an earlier run as a page with every plot, beside them or as --out says.
@@ -42,7 +42,7 @@ const optional = (name: string, text: string | undefined, max: number): number |
 
 type Values = ReturnType<typeof readCommand>["values"]
 
-/** Measures the named scenarios, all where none is named; the exit code. */
+/** Runs the named scenarios, or all of them. Returns the exit code. */
 const measure = async (names: ReadonlyArray<string>, values: Values): Promise<number> => {
   const unknown = names.filter((name) => !SCENARIOS.some((each) => each.name === name))
   if (unknown.length > 0) throw new UsageError(`There is no scenario ${unknown.join(", ")}.\n\n${HELP}`)
@@ -61,7 +61,7 @@ const measure = async (names: ReadonlyArray<string>, values: Values): Promise<nu
   return isMissed(run) ? 1 : 0
 }
 
-/** Renders the page of an earlier run's results; the exit code. */
+/** Renders the page of an earlier run's results. Returns the exit code. */
 const page = (files: ReadonlyArray<string>, out: string | undefined): number => {
   const [results, ...others] = files
   if (results === undefined || others.length > 0)
@@ -83,7 +83,7 @@ const main = async (): Promise<number> => {
 try {
   process.exitCode = await main()
 } catch (error) {
-  // What the scenario was about to do would keep the process.
+  // Otherwise pending work of the scenario would keep the process alive.
   if (error instanceof Interrupted) process.exit(130)
   console.error(error instanceof UsageError ? error.message : error)
   process.exitCode = error instanceof UsageError ? 2 : 1

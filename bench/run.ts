@@ -1,4 +1,4 @@
-/** Runs scenarios one after the other, each in a scratch folder of its own, and cleans up whatever happens. */
+/** Runs scenarios one after the other, each in its own scratch folder, and cleans up whatever happens. */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -14,18 +14,18 @@ export interface RunOptions {
   readonly say: (line: string) => void
 }
 
-/** What became of one scenario. */
+/** The outcome of one scenario. */
 export interface Outcome extends Findings {
   readonly scenario: string
   readonly title: string
-  /** It took, seconds. */
+  /** How long it took, seconds. */
   readonly seconds: number
   /** Why it could not be measured, or `null`. */
   readonly failure: string | null
 }
 
 export interface Run {
-  /** ISO 8601, of the start. */
+  /** The start, ISO 8601. */
   readonly date: string
   readonly scale: Scale
   readonly machine: Machine
@@ -34,23 +34,23 @@ export interface Run {
 
 const NOTHING: Findings = { figures: [], checks: [], plots: [], remarks: [] }
 
-/** The run was told to stop. Everything has ended, and what had been measured is thrown away. */
+/** The run was interrupted. Everything has been stopped, and its measurements are discarded. */
 export class Interrupted extends Error {}
 
-/** What one end may take, milliseconds: more than a node takes to stop, but not for ever. */
+/** How long stopping one thing may take, milliseconds: longer than a node takes, but not for ever. */
 const END_MS = 45_000
 
-/** Ends what a scenario has started, the latest first. */
+/** Stops whatever a scenario has started, the latest first. */
 const endAll = async (ends: Array<() => unknown>): Promise<void> => {
   for (let end = ends.pop(); end !== undefined; end = ends.pop())
     try {
       await Promise.race([end(), sleep(END_MS, undefined, { ref: false })])
     } catch {
-      // Something else went wrong before, and is reported.
+      // Something else went wrong before this, and is reported.
     }
 }
 
-/** Runs a scenario until it has ended, or `interrupted` rejects; ends all that it has started in either case. */
+/** Runs a scenario until it ends or `interrupted` rejects, then stops whatever it has started. */
 const runOne = async (
   scenario: Scenario,
   options: RunOptions,
@@ -79,7 +79,7 @@ const runOne = async (
       folder,
       sharedFolder: join(scratch, "shared"),
       say: (line) => say(`${since()} s  ${line}`),
-      // What an ended scenario was about to start when it ended, ends at once.
+      // Whatever a finished scenario still starts is stopped immediately.
       onEnd: (end) => void (over ? end() : ends.push(end)),
     })
     return outcome(await Promise.race([running, interrupted]), null)
@@ -95,13 +95,13 @@ const runOne = async (
   }
 }
 
-/** Rejects with {@link Interrupted} at the first SIGINT or SIGTERM; further ones change nothing, since npm sends each twice. */
+/** Rejects with {@link Interrupted} at the first SIGINT or SIGTERM. Ignores further ones, because npm sends each twice. */
 const interruption = () => {
   const { promise, reject } = Promise.withResolvers<never>()
   const interrupt = () => reject(new Interrupted())
   process.on("SIGINT", interrupt)
   process.on("SIGTERM", interrupt)
-  // It may come while nothing runs that would notice.
+  // The signal may arrive while nothing is awaiting it.
   promise.catch(() => {})
   return {
     interrupted: promise,
@@ -113,14 +113,14 @@ const interruption = () => {
 }
 
 /**
- * Runs scenarios; one that fails does not keep the others from being measured. Rejects with {@link Interrupted} when a signal
- * has stopped the run.
+ * Runs scenarios; a failing one does not keep the others from running. Rejects with {@link Interrupted} if a signal has
+ * stopped the run.
  */
 export const runScenarios = async (options: RunOptions): Promise<Run> => {
   const date = new Date().toISOString()
   const machine = await describeMachine()
   const scratch = mkdtempSync(join(tmpdir(), "analytics-bench-"))
-  // Ending a scenario fails what it still waits for, or nobody waits for any more: no reason to leave its stores behind.
+  // Stopping a scenario rejects whatever it, or nobody, is still waiting for. That must not leave its stores behind.
   const abandoned = (reason: unknown) => options.say(`given up: ${reason}`)
   process.on("unhandledRejection", abandoned)
   const { interrupted, forget } = interruption()

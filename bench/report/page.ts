@@ -1,4 +1,4 @@
-/** A run as one page that needs nothing else: the figures with their aims, and every plot. */
+/** A run as one self-contained page: the figures with their aims, and every plot. */
 import { machineLine } from "../machine.ts"
 import type { Outcome, Run } from "../run.ts"
 import { type Figure, holds, meets } from "../scenario.ts"

@@ -1,4 +1,4 @@
-/** Plots as inline SVG: lines over time, and percentiles of latency on a logarithmic scale. Colours come from page.ts. */
+/** Plots as inline SVG: lines over time, and latency percentiles on a logarithmic scale. page.ts defines the colours. */
 import type { Plot, Series } from "../scenario.ts"
 import { number } from "./table.ts"
 
@@ -7,13 +7,13 @@ const HEIGHT = 300
 const MARGIN = { top: 16, right: 16, bottom: 40, left: 68 } as const
 const INNER_WIDTH = WIDTH - MARGIN.left - MARGIN.right
 const INNER_HEIGHT = HEIGHT - MARGIN.top - MARGIN.bottom
-/** Colours that page.ts has. */
+/** The number of colours in page.ts. */
 const COLOURS = 5
-/** Points up to which each is marked. */
+/** Up to this many points, each is marked. */
 const FEW = 12
 
 interface Axis {
-  /** 0 at the axis' begin, 1 at its end. */
+  /** 0 at the start of the axis, 1 at its end. */
   readonly place: (value: number) => number
   readonly ticks: ReadonlyArray<{ readonly value: number; readonly label: string }>
 }
@@ -54,7 +54,7 @@ const logarithmic = (min: number, max: number): Axis => {
   }
 }
 
-/** Percentiles by how many are slower: each nine is as wide as the one before. */
+/** A scale of percentiles on which every further nine is equally wide. */
 const nines = (): Axis => {
   const place = (percentile: number) => -Math.log10(Math.max(1 - percentile / 100, 1e-4)) / 4
   return {
@@ -63,7 +63,7 @@ const nines = (): Axis => {
   }
 }
 
-/** Text as HTML. */
+/** Escapes text for HTML. */
 export const escapeHtml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;")
 
@@ -79,7 +79,7 @@ const axes = ({ over, series }: Plot): { readonly x: Axis; readonly y: Axis } =>
     : { x: linear(extent(series, 0)[1]), y: linear(high) }
 }
 
-/** A plot with its legend, as a figure element. */
+/** A plot with its legend, as a `figure` element. */
 export const svgOf = (plot: Plot): string => {
   const { x, y } = axes(plot)
   const left = (value: number) => (MARGIN.left + x.place(value) * INNER_WIDTH).toFixed(1)
@@ -100,7 +100,7 @@ export const svgOf = (plot: Plot): string => {
   const lines = plot.series
     .map(({ points }, i) => {
       const path = points.map(([px, py], j) => `${j === 0 ? "M" : "L"}${left(px)} ${top(py)}`).join("")
-      // Few points are shown as such: the line between them was not measured.
+      // A few points are marked, because the line between them was not measured.
       const dots =
         points.length > FEW
           ? ""

@@ -1,4 +1,4 @@
-/** Keeps a run: as JSON for programs, from which its page for people can be rendered at any time. */
+/** Stores a run as JSON, from which its page can be rendered at any time. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Run } from "../run.ts"
@@ -6,15 +6,15 @@ import { pageOf } from "./page.ts"
 
 const RESULTS = /\.json$/
 
-/** Numbers in results need no more digits than they can be trusted to have. */
+/** Rounds numbers in results to the digits that can be trusted. */
 const rounded = (_key: string, value: unknown): unknown =>
   typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value
 
-/** JSON has no NaN: a number that could not be measured is written as `null`, and must not be read as zero. */
+/** JSON has no NaN: a number that could not be measured is stored as `null`, and must not be read back as zero. */
 const unmeasured = (key: string, value: unknown): unknown =>
   value === null && ["measured", "expected", "actual"].includes(key) ? Number.NaN : value
 
-/** Whether a value is an outcome, with the lists that a page shows. */
+/** Whether a value is an outcome with the lists that a page shows. */
 const isOutcome = (value: unknown): boolean =>
   typeof value === "object" &&
   value !== null &&
@@ -32,7 +32,7 @@ const isRun = (value: unknown): value is Run =>
   Array.isArray(value.outcomes) &&
   value.outcomes.every(isOutcome)
 
-/** Returns the run whose results are in a file. Throws when it cannot be read, or holds anything else. */
+/** Returns the run in a results file. Throws if the file cannot be read or contains anything else. */
 export const readResults = (file: string): Run => {
   const run: unknown = JSON.parse(readFileSync(file, "utf8"), unmeasured)
   if (!isRun(run)) throw new Error(`${file} is not what a run writes`)
@@ -40,8 +40,8 @@ export const readResults = (file: string): Run => {
 }
 
 /**
- * Renders the page of a results file as `out`, by default beside it under its name, and returns where it is. It shows the
- * file's numbers, so that it is the same page whenever it is rendered.
+ * Renders the page of a results file to `out`, by default next to it under the same name, and returns its path. It
+ * shows the file's numbers, so the page is the same whenever it is rendered.
  */
 export const renderPage = (results: string, out = `${results.replace(RESULTS, "")}.html`): string => {
   writeFileSync(out, pageOf(readResults(results)))
@@ -56,7 +56,7 @@ export const writeResults = (folder: string, run: Run): ReadonlyArray<string> =>
   return [results, renderPage(results)]
 }
 
-/** Returns the newest full run whose results are in a folder; `null` when there is none. */
+/** Returns the newest full run in a folder of results; `null` if there is none. */
 export const newestRun = (folder: string): Run | null => {
   if (!existsSync(folder)) return null
   const names = readdirSync(folder).filter((name) => RESULTS.test(name))

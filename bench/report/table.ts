@@ -3,7 +3,7 @@ import { machineLine } from "../machine.ts"
 import type { Outcome, Run } from "../run.ts"
 import { type Aim, type Figure, holds, meets } from "../scenario.ts"
 
-/** A number as people read it: three significant digits, or all of a whole number. */
+/** A number for people: three significant digits, or all digits of a whole number. */
 export const number = (value: number): string => {
   if (!Number.isFinite(value)) return "–"
   const size = Math.abs(value)
@@ -16,7 +16,7 @@ export const measuredText = ({ measured, unit }: Figure): string => `${number(me
 export const aimText = (aim: Aim | null, unit: string): string =>
   aim === null ? "" : `${aim.bound === "at least" ? "≥" : "≤"} ${number(aim.value)} ${unit}`
 
-/** What became of an aim: runs that only check that everything works judge nothing. */
+/** Whether an aim was met. Smoke runs judge nothing. */
 export const verdict = (figure: Figure, run: Run): "met" | "missed" | "" => {
   const met = run.scale === "smoke" ? null : meets(figure)
   return met === null ? "" : met ? "met" : "missed"
@@ -29,12 +29,12 @@ const problems = ({ checks, failure }: Outcome): ReadonlyArray<string> => [
     .map(({ what, expected, actual }) => `WRONG: ${what}: ${actual}, not ${expected}`),
 ]
 
-/** Whether anything was not measured or a count was wrong. */
+/** Whether anything could not be measured or a count was wrong. */
 export const isMissed = (run: Run): boolean => run.outcomes.some((outcome) => problems(outcome).length > 0)
 
 const HEAD = ["figure", "aim", "measured", "verdict", "note"] as const
 
-/** The run as text: a row a figure, and below what was wrong or is to be known. */
+/** The run as text: one row per figure, followed by what was wrong and other notes. */
 export const textTable = (run: Run): string => {
   const rows = run.outcomes.flatMap((outcome) =>
     outcome.figures.map((each) => [

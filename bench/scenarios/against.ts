@@ -1,6 +1,7 @@
 /**
- * `against`: the straightforward alternative (bench/baseline) beside the product: the same machine, the same kind of stores,
- * the same load, slice by slice in one run; and what each one's figures say after it was killed again and again under load.
+ * `against`: compares the product with the straightforward alternative (bench/baseline): the same machine, the same
+ * kind of stores, the same load, slice by slice in one run; then their figures after being killed repeatedly under
+ * load.
  */
 import { type Baseline, startBaseline } from "../baseline/start.ts"
 import { runSlice } from "../load/closedLoop.ts"
@@ -25,7 +26,7 @@ import { openStores, type Stores } from "../server/stores.ts"
 
 const CLIENTS = 64
 
-/** What an event-by-event comparison of a killed server comes to. */
+/** The outcome of an event-by-event comparison for a killed server. */
 interface Aftermath {
   readonly events: number
   readonly retries: number
@@ -33,7 +34,7 @@ interface Aftermath {
   readonly counted: number
 }
 
-/** Sends events until all are acknowledged, and kills and restarts the server so many times on the way, evenly. */
+/** Sends events until all are acknowledged, while killing and restarting the server a number of times, evenly spaced. */
 const killUnderLoad = async (
   events: number,
   kills: number,
@@ -82,7 +83,7 @@ const killProduct = (
     () => running.url,
     async () => {
       await running.kill()
-      // The same folder: its stores live on and are found again.
+      // The same folder, so that its stores, which are still running, are found again.
       running = await startNode(context, { dataDir: node.dataDir })
     },
     async () => {
@@ -93,7 +94,7 @@ const killProduct = (
 }
 
 interface Pair {
-  /** Events a second, to the end of their way. */
+  /** Events per second, fully processed. */
   readonly product: number
   readonly baseline: number
 }
@@ -119,7 +120,7 @@ const compare = async (
     })
     const passage = await passEvents({ context, node, stores }, corpus, slice, `product, slice ${i}`)
     context.say(`baseline: ${Math.round(slow.perSecond)} events/s${i === 0 ? " (warming up)" : ""}`)
-    // A request that failed, by a timeout say, may be a row all the same.
+    // A request that failed, for example with a timeout, may be a row all the same.
     const unanswered = (await baseline.rows()) - before - slow.requests - slow.failed
     checks.push(
       ...passage.checks,

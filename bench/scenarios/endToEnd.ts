@@ -1,6 +1,7 @@
 /**
- * `end-to-end`: realistic events, singly, for minutes, from the POST until they are rows in Postgres and figures in Redis.
- * The rate is all events by all the time, the emptying of the backlog at the end included.
+ * `end-to-end`: realistic events, sent one by one for minutes, from the POST until they are rows in Postgres and
+ * figures in Redis. The rate is all events divided by the whole time, including the time to empty the backlog at the
+ * end.
  */
 import { aimBesideBare, besideBareRemarks, runSlice } from "../load/closedLoop.ts"
 import { prepareCorpus, type WrittenCorpus } from "../load/corpus.ts"

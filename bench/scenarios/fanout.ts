@@ -1,7 +1,7 @@
 /**
- * `fanout`: dashboards by the thousand, beside a bare uWebSockets.js server that publishes a frame of the same size to as
- * many, in turn. A broadcast counts from its publication (in Redis, from where every node's hub takes it) until the last
- * client has it. One client in a hundred has stopped reading.
+ * `fanout`: thousands of dashboards, taking turns with a bare uWebSockets.js server that publishes a frame of the same
+ * size to as many clients. A broadcast is timed from its publication (in Redis, where every node's hub picks it up)
+ * until the last client has it. One client in a hundred has stopped reading.
  */
 import { randomUUID } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -29,7 +29,7 @@ import { openStores, type Stores } from "../server/stores.ts"
 
 const MB = 1e6
 const SLOW_PART = 0.01
-/** What connecting still has to do when the last client is connected: first figures, one for each. */
+/** Time for the first figures of every client after the last one has connected, milliseconds. */
 const SETTLE_MS = 500
 const PAUSE_MS = 50
 

@@ -1,4 +1,4 @@
-/** `footprint`: what the product takes: memory and disk for data, memory and CPU of its processes, and time to start. */
+/** `footprint`: memory and disk for data, memory and CPU of the processes, and the time to start. */
 import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -39,12 +39,12 @@ import { openStores, type Stores } from "../server/stores.ts"
 const MB = 1e6
 const TEN_MILLION = 10_000_000
 const MILLION = 1_000_000
-/** What a node that was just started still does is not what it does idle. */
+/** How long a newly started node settles before it counts as idle, milliseconds. */
 const SETTLE_MS = 30_000
 /** Days for which ids of senders are kept, and days for which events are. */
 const KEY_DAYS = LATE_WINDOW_MS / DAY_MS
 const RETENTION_DAYS = DEFAULTS.retentionDays
-/** Part of the events that is loaded again with ids, over that part of the days: as many events a day. */
+/** Share of the events to load again with ids, over the same share of the days, so that events per day are equal. */
 const WITH_IDS = 0.05
 
 /** Percent of a core that each part used between the first sample and the last one. */
@@ -104,7 +104,7 @@ const underLoad = async (
   ]
 }
 
-/** One event of each of so many visitors, through the API. */
+/** Sends one event for each of a number of visitors, through the API. */
 const redisOfVisitors = async (context: Context, node: BenchNode, stores: Stores) => {
   const visitors = byScale(context, { full: MILLION, quick: 200_000, smoke: 2_000 })
   const events = () => stores.figures().then((figures) => figures.events)
@@ -165,7 +165,7 @@ const startUp = async (context: Context): Promise<ReadonlyArray<Figure>> => {
   ]
 }
 
-/** Bytes in a loaded Postgres, table by table. */
+/** Bytes in a loaded Postgres, by table. */
 const stored = async (context: Context, dataDir: string) => {
   const node = await startNode(context, { dataDir })
   const stores = openStores(context, node)

@@ -1,7 +1,7 @@
 /**
- * `ingest`: how fast events become durable, beside a bare uWebSockets.js server that only parses the same JSON. Both are
- * loaded in turn, in short slices of one run, so that what else the machine does meets both alike; the ratio counts. Once with a
- * node that processes what it takes, and once with one that only accepts (`ROLES=http`), so that its part can be told.
+ * `ingest`: how fast events become durable, compared with a bare uWebSockets.js server that only parses the same JSON.
+ * They take turns in short slices of one run, so that whatever else the machine does affects both; the ratio counts. It
+ * is measured once with a node that also processes events, and once with one that only accepts them (`ROLES=http`).
  */
 import { join } from "node:path"
 import { aimBesideBare, besideBareRemarks, runSlice, type Slice } from "../load/closedLoop.ts"
@@ -22,9 +22,9 @@ import { startBare } from "../server/child.ts"
 import { startNode } from "../server/node.ts"
 import { openStores, type Stores } from "../server/stores.ts"
 
-/** Unprocessed events that the accepting node's streams may hold: more than come in a slice. */
+/** Unprocessed events that the accepting node's streams may hold: more than arrive in a slice. */
 const ACCEPTED = 20_000_000
-/** Connections for batches: a request carries hundreds of events, so that fewer are on their way at a time. */
+/** Connections for batches: a request has hundreds of events, so fewer are in flight at a time. */
 const BATCH_CONNECTIONS = 16
 
 interface Subject {
@@ -32,14 +32,14 @@ interface Subject {
   readonly productPort: number
   readonly barePort: number
   readonly stores: Stores
-  /** Whether what is taken is processed, too. */
+  /** Whether accepted events are processed as well. */
   readonly processes: boolean
 }
 
 interface Pair {
   readonly product: Slice
   readonly bare: Slice
-  /** Events that waited after the product's slice. */
+  /** Events waiting after the product's slice. */
   readonly backlog: number
 }
 
@@ -54,7 +54,7 @@ const comparePairs = async (
   const connections = perRequest === 1 ? CONNECTIONS : BATCH_CONNECTIONS
   const load = (port: number) => runSlice({ port, connections, seconds: slice, corpus })
   const measured: Array<Pair> = []
-  // The first pair warms both up and is not counted, unless nothing is measured but that it works.
+  // The first pair is a warm-up and not counted, except in a smoke run.
   for (let i = context.scale === "smoke" ? 1 : 0; i <= pairs; i++) {
     const bare = await load(barePort)
     const product = await load(productPort)
@@ -74,7 +74,7 @@ const ratioOf = (pairs: ReadonlyArray<Pair>): number =>
   (100 * median(pairs.map(({ product }) => product.perSecond))) /
   median(pairs.map(({ bare }) => bare.perSecond))
 
-/** Starts a node that appends and nothing more, and compares it with the bare server. */
+/** Starts a node that only appends, and compares it with the bare server. */
 const compareAccepting = async (
   context: Context,
   barePort: number,
@@ -146,7 +146,7 @@ const run = async (context: Context): Promise<Findings> => {
       ),
       check("rows in Postgres, of the events in Redis' figures", events, rows),
       ...accepting.map(({ product, backlog }, i) =>
-        // Those whose answers came when the time was over are in the stream, too.
+        // Events whose answers came after the time was over are in the stream, too.
         check(
           `events in the streams, of those acknowledged in slice ${i + 1}`,
           product.requests,

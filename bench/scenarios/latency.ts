@@ -1,6 +1,7 @@
 /**
- * `latency`: how long things take while events arrive at fixed rates, parts of the sustained one, with 1,000 dashboards
- * connected. Requests are due at fixed times and charged from then on, so that a stall is felt by all who come during it.
+ * `latency`: how long things take while events arrive at fixed percentages of the sustained rate, with 1,000 dashboards
+ * connected. Requests are due at fixed times and measured from then on, so that a stall counts for all that come during
+ * it.
  */
 import { API_PATH } from "../../src/domain/paths.ts"
 import { machineNow } from "../load/clock.ts"
@@ -36,17 +37,17 @@ const ENDPOINTS = [
   "heatmap",
 ].map((path) => `${API_PATH}/${path}`)
 
-/** Parts of the sustained rate, percent; the aims are about half of it. */
+/** Percentages of the sustained rate; the aims are for half of it. */
 const SHARES = [10, 50, 80] as const
 const AIMED = 50
 const GETS_PER_SECOND = 140
 const CONNECTIONS = 256
 /**
- * Milliseconds of each rate whose frames are not counted. The live feed's budget is saved up while nothing comes between two
- * rates, and is spent at once when the next begins, which a rate that goes on never meets.
+ * Milliseconds at the start of each rate whose frames are not counted. The live feed's budget is saved up in the pause
+ * between two rates and spent at once when the next one begins, which does not happen at a continuous rate.
  */
 const SETTLE_MS = 1000
-/** What the generator may be late by before its report says so, milliseconds at p99. */
+/** The lateness of the generator from which on its report mentions it, milliseconds at p99. */
 const LAG_MS = 5
 
 interface Step {

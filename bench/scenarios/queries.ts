@@ -1,6 +1,7 @@
 /**
- * `queries`: every endpoint with 10M events of 90 days in store. **Cold** is the first answer after the start of the node
- * and of its stores (PostgreSQL's own cache is empty, the system's may not be); **warm** is one after the other afterwards.
+ * `queries`: every endpoint with 10M events over 90 days. **Cold** is the first answer after the start of the node and
+ * of its stores (PostgreSQL's own cache is empty, the system's may not be); **warm** is consecutive requests
+ * afterwards.
  */
 import { API_PATH } from "../../src/domain/paths.ts"
 import { at, percentilesOfValues } from "../load/percentiles.ts"
@@ -9,10 +10,10 @@ import { runCommand, storeOfThePast } from "../server/commands.ts"
 import { type BenchNode, startNode } from "../server/node.ts"
 import { openStores } from "../server/stores.ts"
 
-/** Answers that are cached for a moment are asked for after that, or with another parameter each time. */
+/** Answers are cached for a moment, so requests wait for that to pass, or vary a parameter. */
 interface Question {
   readonly name: string
-  /** The path of the nth question. */
+  /** The path of the nth request. */
   readonly path: (n: number) => string
 }
 
@@ -37,7 +38,7 @@ const QUESTIONS: ReadonlyArray<Question> = [
   },
 ]
 
-/** Pages of the timeline that are walked by cursor. */
+/** Number of timeline pages to walk by cursor. */
 const WALKED_PAGES = 20
 
 const ask = async (
@@ -56,7 +57,7 @@ const ask = async (
 const fieldOf = (value: unknown, key: string): unknown =>
   typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined
 
-/** Walks the timeline by cursor; the milliseconds of each page. */
+/** Walks the timeline by cursor. Returns the milliseconds of each page. */
 const walk = async (node: BenchNode): Promise<ReadonlyArray<number>> => {
   const times: Array<number> = []
   let cursor = ""

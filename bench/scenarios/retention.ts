@@ -1,7 +1,7 @@
 /**
- * `retention`: a million expired events go by cursor batches, then another million with the table of their day, as each day a
- * day goes, by the command an operator runs, beside a node that takes events at a fixed rate: how long it takes, and what the
- * events felt.
+ * `retention`: deletes a million expired events in cursor batches, then another million with their day table, as
+ * happens every day, with the operator's command, while a node accepts events at a fixed rate. Measures how long it
+ * takes, and the latency of the events.
  */
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -25,18 +25,18 @@ import { DEFAULTS } from "../server/defaults.ts"
 import { type BenchNode, startNode } from "../server/node.ts"
 import { openStores } from "../server/stores.ts"
 
-/** Days: the older half of what has expired lies before the second, the other half on a day before the last. */
+/** Days: the older half of the expired events is from before the second, the other half from one day before the last. */
 const RETAINED = DEFAULTS.retentionDays
 const MIDDLE = RETAINED + 8
 const OLDEST = RETAINED + 16
 const CONNECTIONS = 128
-/** Ingest goes on before and after for as long, seconds. */
+/** How long events are sent before and after, seconds. */
 const MARGIN_S = 1
 
 interface Removal {
   readonly path: "cursor" | "partition"
   readonly rows: number
-  /** Of the whole command, and of the deleting itself. */
+  /** The time of the whole command, and of the deletion itself. */
   readonly seconds: number
   readonly deletingSeconds: number
   readonly felt: Report
@@ -104,7 +104,8 @@ const run = async (context: Context): Promise<Findings> => {
     toDaysAgo,
     ids: false,
   })
-  // A day apart: no event lies so near an edge that it would cross it meanwhile. The one day from its first hour to its last.
+  // A day apart, so that no event crosses the boundary in the meantime. The single day is filled from its first hour to
+  // its last.
   const sinceMidnight = (Date.now() % DAY_MS) / DAY_MS
   const dayBegan = RETAINED + 3 + sinceMidnight
   await loadPast(context, dataDir, [
@@ -123,7 +124,7 @@ const run = async (context: Context): Promise<Findings> => {
     rate,
   })
   const byCursor = await remove(context, node, file, "cursor", MIDDLE, duration, rate)
-  // The tables that the cursor has emptied go beforehand.
+  // First drop the tables that the cursor has emptied.
   await runCommand(context, dataDir, ["retention", "--days", String(MIDDLE)])
   const byPartition = await remove(context, node, file, "partition", RETAINED, duration, rate)
   await stores.drained()

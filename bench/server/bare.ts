@@ -1,6 +1,6 @@
 /**
- * The yardstick, a process of its own: uWebSockets.js that parses the JSON of a POST and answers as the product does,
- * and that publishes a message to every WebSocket when its parent says so. It stores nothing.
+ * The yardstick, in its own process: uWebSockets.js that parses the JSON of a POST, sends the same response as the
+ * product, and publishes a message to every WebSocket when its parent says so. It stores nothing.
  */
 import type { WebSocket } from "uWebSockets.js"
 import { uws } from "../../src/server/http/uws.ts"

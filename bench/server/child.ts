@@ -1,4 +1,4 @@
-/** Processes of the bench itself: load generators and yardsticks, which talk with their parent in messages. */
+/** Processes of the bench itself, load generators and yardsticks, which exchange messages with their parent. */
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import type { Context } from "../scenario.ts"
@@ -6,7 +6,7 @@ import type { Context } from "../scenario.ts"
 export interface Child {
   readonly pid: number
   readonly send: (message: object) => void
-  /** The next message that `read` makes something of; fails when the process ends before, or nothing comes in time. */
+  /** The next message that `read` does not reject as `null`; fails if the process ends first, or none comes in time. */
   readonly next: <A>(read: (message: unknown) => A | null, withinMs?: number) => Promise<A>
   readonly end: () => void
 }
@@ -43,7 +43,7 @@ const waitFor = <A>(
     child.once("exit", onExit)
   })
 
-/** Starts a file of the bench as a process that ends with the scenario. */
+/** Starts a file of the bench as a process that is stopped with the scenario. */
 export const startChild = (
   context: Context,
   file: URL,
@@ -69,7 +69,7 @@ export const startChild = (
   }
 }
 
-/** The number that a message has under a key. */
+/** The number under a key of a message. */
 export const numberOf = (message: unknown, key: string): number | null => {
   if (typeof message !== "object" || message === null) return null
   const value: unknown = Reflect.get(message, key)

@@ -1,4 +1,4 @@
-/** The product's commands, and the loader of past events, on the stores of a data folder. */
+/** Runs the product's commands, and the loader of past events, on the stores of a data folder. */
 import { spawn } from "node:child_process"
 import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -12,10 +12,10 @@ import { endStores } from "./node.ts"
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 const LOADER = fileURLToPath(new URL("../load/loadStore.ts", import.meta.url))
 
-/** What a process may take to stop with the stores that it has started, milliseconds. */
+/** How long a process may take to stop, along with the stores it has started, milliseconds. */
 const STOP_MS = 30_000
 
-/** Runs a process to its end; returns what it printed and the milliseconds it took. */
+/** Runs a process to its end. Returns what it printed and the milliseconds it took. */
 const runToEnd = (
   context: Context,
   args: ReadonlyArray<string>,
@@ -37,7 +37,7 @@ const runToEnd = (
     context.onEnd(async () => {
       if (!runs()) return
       stopped = true
-      // It stops the stores that it has started; killed at once, it would leave them behind.
+      // It stops the stores it has started; killed immediately, it would leave them behind.
       child.kill("SIGTERM")
       await Promise.race([exited, sleep(STOP_MS, undefined, { ref: false })])
       if (!runs()) return
@@ -65,7 +65,10 @@ const runToEnd = (
 export const runCommand = (context: Context, dataDir: string, args: ReadonlyArray<string>) =>
   runToEnd(context, ["src/main.ts", ...args], dataDir)
 
-/** Loads spans of the past, the oldest first, into a data folder that no node holds; the figures in Redis still have to be rebuilt. */
+/**
+ * Loads spans of the past, oldest first, into a data folder that no node is using. The figures in Redis still have to
+ * be rebuilt.
+ */
 export const loadPast = async (
   context: Context,
   dataDir: string,
@@ -83,10 +86,10 @@ export const loadPast = async (
   context.say(`${events} events loaded in ${seconds.toFixed(1)} s`)
 }
 
-/** Days that {@link storeOfThePast} spans: none of its events expires while it is used. */
+/** The days of {@link storeOfThePast}: few enough that none of its events expires while it is used. */
 export const PAST_DAYS = DEFAULTS.retentionDays - 1
 
-/** A data folder with so many events of the past, none with an id of its own; made once a run. */
+/** A data folder with a number of past events without ids, made once per run. */
 export const storeOfThePast = async (context: Context, events: number): Promise<string> => {
   const dataDir = join(context.sharedFolder, `past-${events}`)
   const complete = `${dataDir}.complete`

@@ -1,4 +1,4 @@
-/** The product as users start it: `npm start` with embedded stores in a scratch folder. */
+/** Starts the product the way users do: `npm start` with embedded stores in a scratch folder. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { createWriteStream, mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -14,10 +14,10 @@ const STOP_MS = 30_000
 
 export interface BenchNode {
   readonly url: string
-  /** Where dashboards connect. */
+  /** The URL that dashboards connect to. */
   readonly webSocketUrl: string
   readonly port: number
-  /** Of the Node process, not of npm. */
+  /** The pid of the Node process, not of npm. */
   readonly pid: number
   readonly redisPid: number
   readonly postgresPid: number
@@ -26,14 +26,14 @@ export interface BenchNode {
   readonly dataDir: string
   /** From `npm start` to the banner, milliseconds. */
   readonly startMs: number
-  /** SIGTERM, and the end of it and its stores. */
+  /** Sends SIGTERM and waits until the node and its stores have ended. */
   readonly stop: () => Promise<void>
-  /** SIGKILL to the node; its stores go on, as they are made to. */
+  /** Sends SIGKILL to the node. Its stores keep running, as designed. */
   readonly kill: () => Promise<void>
 }
 
 export interface NodeOptions {
-  /** A folder below the scenario's: the same one finds its data again. */
+  /** A folder below the scenario's; the same folder finds its data again. */
   readonly dataDir?: string
   readonly env?: Readonly<Record<string, string>>
 }
@@ -59,10 +59,10 @@ const urlsIn = (file: string): { readonly redisUrl: string; readonly databaseUrl
   throw new Error(`${file} names no stores`)
 }
 
-/** Below the shell's and npm's own settings, what a load test needs; everything else is at its default. */
+/** What a load test needs to change; everything else is at its default. */
 const LOAD_ENV = { PORT: "0", RATE_LIMIT_PER_MINUTE: "0", WS_MAX_CONNECTIONS_PER_IP: "20000" }
 
-/** The machine's own Node and npm: what npm put before them in this run is not what users have. */
+/** The PATH of the machine's own Node and npm, without what npm has added to it for this run. */
 const userPath = (): string =>
   (process.env.PATH ?? "")
     .split(":")
@@ -88,22 +88,22 @@ const bannerOf = async (child: ChildProcess, log: string): Promise<string> => {
   throw new Error(`the server did not start; its log ends with:\n${readFileSync(log, "utf8").slice(-2000)}`)
 }
 
-/** A store outlives a node that was killed and not started again. */
+/** Needed because a store outlives a node that was killed and not restarted. */
 const endStore = (dataDir: string, handle: string): void => {
   try {
     const pid = numberIn(join(dataDir, handle), "pid")
     if (commandLineOf(pid)?.includes(dataDir) === true) process.kill(pid, "SIGKILL")
   } catch {
-    // It never was, or has ended.
+    // It never existed, or has ended.
   }
 }
 
-/** Ends the stores of a data folder that no process holds any more. */
+/** Stops the stores of a data folder that no process is using any more. */
 export const endStores = (dataDir: string): void => {
   for (const handle of ["redis.json", "postgres.json"]) endStore(dataDir, handle)
 }
 
-/** Starts a node and waits for its banner; it ends with the scenario. */
+/** Starts a node and waits for its banner. It is stopped with the scenario. */
 export const startNode = async (context: Context, options: NodeOptions = {}): Promise<BenchNode> => {
   const dataDir = options.dataDir ?? join(context.folder, "data")
   mkdirSync(dataDir, { recursive: true })

@@ -1,4 +1,4 @@
-/** CPU and memory of processes, from /proc; without one (not Linux) every answer is zero. */
+/** CPU and memory of processes, from /proc. Where there is none (outside of Linux), everything is zero. */
 import { readdirSync, readFileSync } from "node:fs"
 import { statFields } from "../../src/embedded/process.ts"
 
@@ -22,7 +22,7 @@ export const residentBytes = (pid: number): number => {
   }
 }
 
-/** Bytes of a process' memory, pages that several share counted in parts: for the sum over PostgreSQL's processes. */
+/** Bytes of a process' memory, with shared pages counted proportionally, to be summed over PostgreSQL's processes. */
 export const proportionalBytes = (pid: number): number => {
   try {
     return (
@@ -33,7 +33,7 @@ export const proportionalBytes = (pid: number): number => {
   }
 }
 
-/** A process and those it has started, directly. */
+/** A process and its direct children. */
 export const family = (parent: number): ReadonlyArray<number> => {
   try {
     const children = readdirSync("/proc")

@@ -1,4 +1,4 @@
-/** Watches a node and its stores while a scenario runs: what waits, what is counted, memory and CPU, twice a second. */
+/** Samples a node and its stores during a scenario, twice a second: waiting and counted events, memory and CPU. */
 import type { Series } from "../scenario.ts"
 import type { BenchNode } from "./node.ts"
 import { cpuSeconds, family, proportionalBytes, residentBytes } from "./processes.ts"
@@ -14,12 +14,12 @@ const PARTS: ReadonlyArray<Part> = ["node", "redis", "postgres"]
 export type ByPart = Readonly<Record<Part, number>>
 
 export interface Sample {
-  /** Seconds since the sampler was started. */
+  /** Seconds since the sampler started. */
   readonly at: number
   readonly backlog: number
-  /** Events that Redis' figures have. */
+  /** Events in Redis' figures. */
   readonly counted: number
-  /** MB; PostgreSQL's is of all its processes, shared pages once. */
+  /** MB; for PostgreSQL of all its processes, counting shared pages once. */
   readonly memory: ByPart
   /** Seconds of CPU used so far. */
   readonly cpu: ByPart
@@ -27,14 +27,14 @@ export interface Sample {
 
 const sum = (values: ReadonlyArray<number>) => values.reduce((total, value) => total + value, 0)
 
-/** Memory of a node and its stores now, MB. */
+/** Current memory of a node and its stores, MB. */
 export const memoryOf = (node: BenchNode): ByPart => ({
   node: residentBytes(node.pid) / MB,
   redis: residentBytes(node.redisPid) / MB,
   postgres: sum(family(node.postgresPid).map(proportionalBytes)) / MB,
 })
 
-/** CPU that a node and its stores have used, seconds. */
+/** CPU used by a node and its stores, seconds. */
 export const cpuOf = (node: BenchNode): ByPart => ({
   node: cpuSeconds(node.pid),
   redis: cpuSeconds(node.redisPid),
@@ -46,7 +46,7 @@ export interface Sampler {
   readonly stop: () => Promise<void>
 }
 
-/** Samples until stopped. `onSample` hears of each at once. */
+/** Samples until stopped. `onSample` is called with each sample. */
 export const startSampler = (
   node: BenchNode,
   stores: Stores,
@@ -82,7 +82,7 @@ export const startSampler = (
 
 const round = (value: number, digits: number): number => Number(value.toFixed(digits))
 
-/** A line of a plot from samples. */
+/** A plot's line from samples. */
 export const seriesOf = (
   name: string,
   samples: ReadonlyArray<Sample>,
@@ -92,7 +92,7 @@ export const seriesOf = (
   points: samples.map((sample) => [round(sample.at, 1), round(value(sample), 1)] as const),
 })
 
-/** How fast something that grows has grown between samples, a second. */
+/** The growth per second of something that only grows, between samples. */
 export const rateOf = (
   name: string,
   samples: ReadonlyArray<Sample>,
@@ -122,6 +122,6 @@ export const seriesByPart = (
   value: (sample: Sample) => ByPart,
 ): ReadonlyArray<Series> => PARTS.map((part) => seriesOf(part, samples, (sample) => value(sample)[part]))
 
-/** The greatest value that samples have. */
+/** The greatest value among samples. */
 export const peak = (samples: ReadonlyArray<Sample>, value: (sample: Sample) => number): number =>
   samples.reduce((most, sample) => Math.max(most, value(sample)), 0)

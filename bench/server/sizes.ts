@@ -1,4 +1,4 @@
-/** Bytes that data takes in the stores. */
+/** Bytes taken by data in the stores. */
 import type { Redis } from "ioredis"
 import type pg from "pg"
 
@@ -8,7 +8,7 @@ export interface TableSize {
   readonly bytes: number
 }
 
-/** Every table of the product with all that belongs to it; the days' tables are summed under their parent's name. */
+/** The size of every table, including what belongs to it. Day tables are summed under their parent's name. */
 export const tableSizes = async (postgres: pg.Pool): Promise<ReadonlyArray<TableSize>> => {
   const { rows } = await postgres.query<{ table: string; bytes: string }>(`
     SELECT coalesce(parent.relname, class.relname) AS table, sum(pg_total_relation_size(class.oid)) AS bytes
@@ -24,11 +24,11 @@ export const tableSizes = async (postgres: pg.Pool): Promise<ReadonlyArray<Table
 export const totalBytes = (sizes: ReadonlyArray<TableSize>): number =>
   sizes.reduce((sum, { bytes }) => sum + bytes, 0)
 
-/** Bytes that Redis' allocator has given out. */
+/** Bytes allocated by Redis. */
 export const redisBytes = async (redis: Redis): Promise<number> =>
   Number(/^used_memory:(\d+)/m.exec(await redis.info("memory"))?.[1] ?? Number.NaN)
 
-/** Bytes of every key of a pattern. */
+/** Bytes of all keys that match a pattern. */
 export const keyBytes = async (redis: Redis, pattern: string): Promise<number> => {
   let sum = 0
   for await (const keys of redis.scanStream({ match: pattern, count: 1000 })) {

@@ -1,4 +1,4 @@
-/** Looks behind the API: what waits, what the figures in Redis say, what is in Postgres. */
+/** Looks behind the API: waiting events, the figures in Redis, the rows in Postgres. */
 import { setTimeout as sleep } from "node:timers/promises"
 import { Redis } from "ioredis"
 import pg from "pg"
@@ -12,7 +12,7 @@ import type { BenchNode } from "./node.ts"
 const PARTITIONS = Array.from({ length: DEFAULTS.partitions }, (_, partition) => partition)
 const CALENDAR = new Calendar(DEFAULTS.timeZone)
 
-/** Counts that Redis holds, summed over partitions and the days an event can lie in. */
+/** Counts in Redis, summed over partitions and all days that an event can be on. */
 export interface RedisFigures {
   readonly events: number
   readonly pageViews: number
@@ -22,20 +22,20 @@ export interface RedisFigures {
 export interface Stores {
   readonly redis: Redis
   readonly postgres: pg.Pool
-  /** Events that wait in the streams. */
+  /** Events waiting in the streams. */
   readonly backlog: () => Promise<number>
   readonly figures: () => Promise<RedisFigures>
   /** Rows of analytics_events. */
   readonly rows: () => Promise<number>
-  /** Waits until nothing waits; fails when nothing moves for a minute. */
+  /** Waits until no event is waiting. Fails if there is no progress for a minute. */
   readonly drained: () => Promise<void>
-  /** Throws away what waits, of a node that processes nothing. */
+  /** Discards waiting events, for a node that processes nothing. */
   readonly emptied: () => Promise<void>
 }
 
 const STANDSTILL_MS = 60_000
 
-/** Connects to a node's stores; the connections end with the scenario. */
+/** Connects to a node's stores; the connections are closed with the scenario. */
 export const openStores = (context: Context, node: Pick<BenchNode, "redisUrl" | "databaseUrl">): Stores => {
   const redis = new Redis(node.redisUrl)
   redis.on("error", () => {})
