@@ -62,7 +62,7 @@ const retention = Command.make(
         yield* prepareStores(config, stores.postgres)
         const command = {
           dryRun,
-          dropPartitions: !cursor,
+          dropTables: !cursor,
           retentionDays: Option.getOrElse(days, () => config.retentionDays),
         }
         const report = yield* retain(config, stores, command, Date.now)

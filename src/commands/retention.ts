@@ -4,12 +4,12 @@ import * as Effect from "effect/Effect"
 import { uniquesOf } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
-import { type RetentionReport, runRetention } from "../events/retention/index.ts"
+import { METHOD_NAMES, type RetentionReport, runRetention } from "../events/retention/index.ts"
 import type { CommandStores } from "./stores.ts"
 
 export interface RetentionCommand {
   readonly dryRun: boolean
-  readonly dropPartitions: boolean
+  readonly dropTables: boolean
   readonly retentionDays: number
 }
 
@@ -29,10 +29,10 @@ export const retain = (
     calendar: new Calendar(config.timeZone),
     partitions: config.partitions,
     uniquesOf: uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }),
-    onProgress: ({ day, path, rows: more }) =>
+    onProgress: ({ day, method, rows: more }) =>
       Effect.suspend(() => {
         rows.set(day, (rows.get(day) ?? 0) + more)
-        return Console.error(`${day}  ${rows.get(day)} rows, by ${path}`)
+        return Console.error(`${day}  ${rows.get(day)} rows, by ${METHOD_NAMES[method]}`)
       }),
   })
 }
@@ -41,7 +41,9 @@ export const retain = (
 export const describeRetention = (report: RetentionReport): string => {
   if (report.skipped) return "Retention is already running on another node; nothing was done."
   const verb = report.dryRun ? "would go" : "went"
-  const lines = report.days.map(({ day, path, rows }) => `${day}  ${rows} rows ${verb}, by ${path}`)
+  const lines = report.days.map(
+    ({ day, method, rows }) => `${day}  ${rows} rows ${verb}, by ${METHOD_NAMES[method]}`,
+  )
   const time = `, in ${report.milliseconds} ms, ${report.deletingMilliseconds} of them deleting`
   const sum = `${report.rows} events before ${report.cutoff} ${verb}${report.dryRun ? "" : time}.`
   return [...lines, sum].join("\n")

@@ -5,7 +5,6 @@ import { decodePayload } from "../domain/event.ts"
 import { openDays } from "../domain/lateWindow.ts"
 import { type Calendar, PERIODS, periodKey } from "../domain/period.ts"
 import { fingerprint, partitionOf } from "../domain/visitor.ts"
-import { eraseVisitor as eraseRows } from "../events/read/index.ts"
 import { requireKnownSchema } from "../events/schema/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
@@ -15,6 +14,7 @@ import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
 import { dropDeadLetter, listDeadLetters } from "../stream/deadLetters.ts"
 import { compareIds, ZERO_ID } from "../stream/id.ts"
 import { isBeingRebuilt } from "../stream/lease.ts"
+import { eraseRows } from "./eraseRows.ts"
 
 /** What an erasure waits for the actors to finish with the visitor's waiting events, or for a rebuild to end, milliseconds. */
 const PATIENCE_MS = 8000
@@ -108,7 +108,7 @@ export const eraseVisitor = (
       Effect.catchTag("SchemaTooNew", ({ message }) => new ErasureMustWait({ message })),
     )
     yield* awaitProcessed(options, partition)
-    const { deleted } = yield* eraseRows(postgres, visitorId)
+    const deleted = yield* eraseRows(postgres, visitorId)
     const letters = yield* listDeadLetters(options, Number.MAX_SAFE_INTEGER)
     let dropped = 0
     for (const letter of letters) {

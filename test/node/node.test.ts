@@ -133,9 +133,7 @@ test("a rebuild and a retention by command run beside a node", async () => {
   await command(config, (stores) => rebuild(config, stores, { partitions: null, timeZone: null }, now))
   expect(await node.data("stats")).toMatchObject({ total_events: 1, unique_visitors: 1 })
   const retained = (dryRun: boolean) =>
-    command(config, (stores) =>
-      retain(config, stores, { dryRun, dropPartitions: true, retentionDays: 3 }, now),
-    )
+    command(config, (stores) => retain(config, stores, { dryRun, dropTables: true, retentionDays: 3 }, now))
   const plan = await retained(true)
   expect(plan).toMatchObject({ skipped: false, rows: 2 })
   expect(describeRetention(plan)).toMatch(/2 events before .* would go\.$/)

@@ -156,9 +156,9 @@ export class World {
             referrer: null,
             created_at: "2025-12-08T10:00:00.000Z",
           })),
-          nextCursor: "next",
+          nextPageToken: "next",
         })),
-      isCursor: (text) => text === "next",
+      isPageToken: (text) => text === "next",
       heatmap: () => this.#read(() => [{ x: 1, y: 2, count: 3 }]),
       history: ({ minutes }) =>
         this.#read(() => ({

@@ -27,11 +27,19 @@ export interface ChunkEvent {
   readonly data: string | null
 }
 
-/** A chunk as parameters of {@link insertChunk}. */
+/** A chunk as parameters of {@link insertChunk}, in the order of its columns. */
 export type ChunkValues = ReadonlyArray<number | boolean | Buffer>
 
+/** Columns of a chunk that are arrays: its dictionaries, what it has of each event, and what it has of each click. */
+export const ARRAY_COLUMNS = [
+  ...["types", "pages", "referrers", "visitors"],
+  ...["ids", "offsets", "type", "page", "referrer", "visitor", "data"],
+  ...["click_page", "click_x", "click_y"],
+]
+const COLUMNS = ["first_at", "last_at", "site_id", "events", "small", ...ARRAY_COLUMNS]
+
 /** Parameters that a chunk is: the number of its {@link ChunkValues}. */
-export const CHUNK_PARAMETERS = 19
+export const CHUNK_PARAMETERS = COLUMNS.length
 
 /**
  * The statement that inserts a chunk, its {@link ChunkValues} from parameter `$first` on: once, or once a row of the relation
@@ -41,11 +49,8 @@ export const insertChunk = (first: number, from = ""): string => {
   const parameters = Array.from({ length: CHUNK_PARAMETERS }, (_, i) => `$${first + i}`)
   const [firstAt, lastAt, ...rest] = parameters
   return `
-    INSERT INTO event_chunks (
-      first_at, last_at, site_id, events, small, types, pages, referrers, visitors,
-      ids, offsets, type, page, referrer, visitor, data, click_page, click_x, click_y
-    ) SELECT
-      to_timestamp(${firstAt}::float8 / 1000), to_timestamp(${lastAt}::float8 / 1000), ${rest.join(", ")}
+    INSERT INTO event_chunks (${COLUMNS.join()})
+    SELECT to_timestamp(${firstAt}::float8 / 1000), to_timestamp(${lastAt}::float8 / 1000), ${rest.join(", ")}
     ${from === "" ? "" : `FROM ${from}`}`
 }
 

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
+import { ARRAY_COLUMNS } from "./chunk.ts"
 import { openSince } from "./compaction.ts"
 
 const MEBIBYTE = 1024 * 1024
@@ -15,15 +16,13 @@ const MAX_REWRITTEN = 256 * MEBIBYTE
 /** Milliseconds to wait for those who read it, before it is left for another time. */
 const LOCK_TIMEOUT_MS = 250
 
+/** Bytes that a chunk's arrays take on disk; asked of the row, Postgres would decompress them first. */
+const HELD = ARRAY_COLUMNS.map((column) => `coalesce(pg_column_size(${column}), 0)`).join(" + ")
+
 const SELECT_SIZES = `
   SELECT day_table::regclass::text AS name, held::float8, pg_total_relation_size(day_table)::float8 AS bytes
   FROM (
-    SELECT tableoid AS day_table, sum(
-      pg_column_size(types) + pg_column_size(pages) + pg_column_size(referrers) + pg_column_size(visitors)
-      + pg_column_size(ids) + pg_column_size(offsets) + pg_column_size(type) + pg_column_size(page)
-      + pg_column_size(referrer) + pg_column_size(visitor) + pg_column_size(data)
-      + coalesce(pg_column_size(click_page) + pg_column_size(click_x) + pg_column_size(click_y), 0)
-    ) AS held
+    SELECT tableoid AS day_table, sum(${HELD}) AS held
     FROM event_chunks WHERE first_at < $1 GROUP BY tableoid
   ) AS day
   ORDER BY name`

@@ -5,7 +5,7 @@ import type { HeatmapPoint } from "../../domain/answers.ts"
 import { HOUR_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-import { within } from "../chunks/index.ts"
+import { eventsOf, within } from "../chunks/index.ts"
 
 /** Positions of one answer: more than any picture shows, few enough to send. */
 export const MAX_HEATMAP_POINTS = 10_000
@@ -48,9 +48,7 @@ const SELECT_POINTS = `
       SELECT data -> 'x' AS x, data -> 'y' AS y
       FROM (
         SELECT event_data::jsonb AS data
-        FROM event_chunks AS chunk CROSS JOIN LATERAL events_of(
-          chunk.first_at, ids, offsets, types, type, pages, page, referrers, chunk.referrer, visitors, visitor, chunk.data
-        )
+        FROM event_chunks AS chunk CROSS JOIN LATERAL ${eventsOf("chunk")}
         WHERE site_id = (SELECT id FROM of_site) AND ${within("$2", "'infinity'")}
           AND (first_at < $2 OR click_page IS NULL)
           AND types && '{${[...CLICK_TYPES].join()}}' AND event_type = ANY ('{${[...CLICK_TYPES].join()}}')

@@ -7,7 +7,7 @@ import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import { heatmap } from "./heatmap.ts"
 import { type History, history, yesterday } from "./history.ts"
-import { decodeCursor, type TimelinePage, timeline } from "./timeline.ts"
+import { decodePageToken, type TimelinePage, timeline } from "./timeline.ts"
 import { exportVisitor, exportVisitors } from "./visitors.ts"
 
 export interface EventQueriesOptions {
@@ -20,15 +20,15 @@ export interface EventQueriesOptions {
 
 /** Every question of the API to the raw events. Sites are slugs; one without events has empty answers. */
 export interface EventQueries {
-  /** Newest first. A cursor (a page's `nextCursor`) takes precedence over the offset; see {@link timeline}. */
+  /** Newest first. A page token (of the page before) takes precedence over the offset; see {@link timeline}. */
   timeline(query: {
     readonly site: string
     readonly limit: number
     readonly offset: number
-    readonly cursor: string | null
+    readonly pageToken: string | null
   }): Effect.Effect<TimelinePage, StoreError>
-  /** Whether a text is a cursor that `timeline` takes; any other is read as none. */
-  isCursor(text: string): boolean
+  /** Whether a text is a page token that `timeline` takes; any other is read as none. */
+  isPageToken(text: string): boolean
   /** See {@link heatmap}; the window ends now. */
   heatmap(query: {
     readonly site: string
@@ -47,11 +47,11 @@ export interface EventQueries {
 }
 
 export const makeEventQueries = ({ postgres, calendar, now }: EventQueriesOptions): EventQueries => ({
-  timeline: ({ site, limit, offset, cursor: text }) => {
-    const cursor = text === null ? null : decodeCursor(text)
-    return timeline(postgres, { site, limit, offset, cursor, now: now() })
+  timeline: ({ site, limit, offset, pageToken }) => {
+    const after = pageToken === null ? null : decodePageToken(pageToken)
+    return timeline(postgres, { site, limit, offset, after, now: now() })
   },
-  isCursor: (text) => decodeCursor(text) !== null,
+  isPageToken: (text) => decodePageToken(text) !== null,
   heatmap: (query) => heatmap(postgres, { ...query, now: now() }),
   history: (query) => history(postgres, { ...query, now: now() }),
   yesterday: (site) => yesterday(postgres, { site, calendar, now: now() }),

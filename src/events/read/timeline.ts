@@ -4,9 +4,10 @@ import type { TimelineEvent } from "../../domain/answers.ts"
 import { DAY_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
+import { eventsOf } from "../chunks/index.ts"
 
 /** The last event of a page: the next one begins after it. */
-export interface Cursor {
+export interface PageEnd {
   /** Unix milliseconds. */
   readonly createdAt: number
   readonly id: string
@@ -14,27 +15,27 @@ export interface Cursor {
 
 export interface TimelinePage {
   readonly rows: ReadonlyArray<TimelineEvent>
-  /** For {@link decodeCursor}; `null` when there is nothing after this page. */
-  readonly nextCursor: string | null
+  /** For {@link decodePageToken}; `null` when there is nothing after this page. */
+  readonly nextPageToken: string | null
 }
 
-/** A cursor in bytes: unix milliseconds as a big-endian double, and the UUID. */
-const CURSOR_BYTES = 8 + 16
+/** A page token in bytes: unix milliseconds as a big-endian double, and the UUID. */
+const TOKEN_BYTES = 8 + 16
 
-/** What a cursor looks like. */
-export const CURSOR = /^[A-Za-z0-9_-]{32}$/
+/** What a page token looks like; the API calls it a cursor. */
+export const PAGE_TOKEN = /^[A-Za-z0-9_-]{32}$/
 
-/** A cursor as an opaque text, 32 characters of base64url. */
-export const encodeCursor = (cursor: Cursor): string => {
-  const bytes = Buffer.alloc(CURSOR_BYTES)
-  bytes.writeDoubleBE(cursor.createdAt, 0)
-  bytes.write(cursor.id.replaceAll("-", ""), 8, "hex")
+/** A page's end as an opaque text, 32 characters of base64url. */
+export const encodePageToken = (end: PageEnd): string => {
+  const bytes = Buffer.alloc(TOKEN_BYTES)
+  bytes.writeDoubleBE(end.createdAt, 0)
+  bytes.write(end.id.replaceAll("-", ""), 8, "hex")
   return bytes.toString("base64url")
 }
 
-/** Reads a cursor back; `null` for a text that {@link encodeCursor} did not make. */
-export const decodeCursor = (text: string): Cursor | null => {
-  if (!CURSOR.test(text)) return null
+/** Reads a page token back; `null` for a text that {@link encodePageToken} did not make. */
+export const decodePageToken = (text: string): PageEnd | null => {
+  if (!PAGE_TOKEN.test(text)) return null
   const bytes = Buffer.from(text, "base64url")
   const createdAt = bytes.readDoubleBE(0)
   if (!Number.isSafeInteger(createdAt) || createdAt < 0 || createdAt > 8.64e15) return null
@@ -47,9 +48,10 @@ export interface TimelineQuery {
   /** A site's slug. */
   readonly site: string
   readonly limit: number
-  /** Events to skip; none are skipped after a cursor. */
+  /** Events to skip; none are skipped where `after` is given. */
   readonly offset: number
-  readonly cursor: Cursor | null
+  /** The end of the page before. */
+  readonly after: PageEnd | null
   /** Unix milliseconds. */
   readonly now: number
 }
@@ -74,7 +76,7 @@ const CHUNKS = 8
  *
  * To take apart no more than needed: chunks that begin before $3 and end after `enough` hold the page, as their number of
  * events says, and of these no event before `cut` is on the page, as their times say, nor one after `start`, where that is
- * not the first page; $6 is 0 after a cursor.
+ * not the first page; $6 is 0 after a page's end.
  */
 const SELECT_PAGE = `
   WITH newest AS MATERIALIZED (
@@ -108,9 +110,7 @@ const SELECT_PAGE = `
   FROM (SELECT max(last_at) AS bound FROM newest WHERE NOT taken) AS rest
   LEFT JOIN (
     SELECT id, visitor_id, event_type, event_data::jsonb, page_url, referred_by AS referrer, created_at
-    FROM newest CROSS JOIN LATERAL events_of(
-      first_at, ids, offsets, types, type, pages, page, referrers, newest.referrer, visitors, visitor, data
-    )
+    FROM newest CROSS JOIN LATERAL ${eventsOf("newest")}
     WHERE taken AND last_at >= coalesce((SELECT at FROM cut), '-infinity')
       AND created_at >= coalesce((SELECT at FROM cut), '-infinity')
       AND first_at <= coalesce((SELECT at FROM start), $3) AND created_at <= coalesce((SELECT at FROM start), $3)
@@ -137,15 +137,15 @@ export const toTimelineEvent = (row: EventRow): TimelineEvent => ({
 
 /**
  * A page of a site's events, newest first; events of the same millisecond in the order of their ids. Following
- * `nextCursor` shows every event that was there at the beginning exactly once, whatever arrives meanwhile.
+ * `nextPageToken` shows every event that was there at the beginning exactly once, whatever arrives meanwhile.
  */
 export const timeline = Effect.fnUntraced(function* (
   postgres: Postgres,
-  { site, limit, offset: asked, cursor, now }: TimelineQuery,
+  { site, limit, offset: asked, after, now }: TimelineQuery,
 ): Effect.fn.Return<TimelinePage, StoreError> {
-  const offset = cursor === null ? asked : 0
+  const offset = after === null ? asked : 0
   // Nothing is newer than tomorrow: senders' clocks may be ahead by minutes only.
-  const until = cursor ?? { createdAt: now + DAY_MS, id: LAST_UUID }
+  const until = after ?? { createdAt: now + DAY_MS, id: LAST_UUID }
   // One more than asked for tells whether there is a next page.
   const wanted = limit + 1
   const select = Effect.fnUntraced(function* (from: number, events: number) {
@@ -172,9 +172,9 @@ export const timeline = Effect.fnUntraced(function* (
   const last = page.at(-1)
   return {
     rows: page.map(toTimelineEvent),
-    nextCursor:
+    nextPageToken:
       last !== undefined && found.length > limit
-        ? encodeCursor({ createdAt: last.created_at.getTime(), id: last.id })
+        ? encodePageToken({ createdAt: last.created_at.getTime(), id: last.id })
         : null,
   }
 })

@@ -1,10 +1,8 @@
-/** What Postgres holds of visitors: one list for a period's export, everything of one visitor, and its erasure. */
-import * as Effect from "effect/Effect"
+/** What Postgres holds of visitors: one list for a period's export, and everything of one visitor. */
 import * as Stream from "effect/Stream"
 import type { SiteEvent, VisitorSummary } from "../../domain/answers.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "../chunks/index.ts"
 import { type EventRow, toTimelineEvent } from "./timeline.ts"
 
 interface SummaryRow {
@@ -56,25 +54,3 @@ export const exportVisitor = (
   postgres
     .stream<EventRow & { site: string }>("export_visitor", SELECT_OF_VISITOR, [visitorId])
     .pipe(Stream.map((rows) => rows.map((row) => ({ site: row.site, ...toTimelineEvent(row) }))))
-
-/** Chunks that hold events of the visitor. */
-const SELECT_CHUNKS_OF_VISITOR = `
-  SELECT site_id, first_at, ctid::text AS place FROM event_chunks WHERE $1 = ANY (visitors)`
-
-/**
- * Deletes every raw event of a visitor, over all sites. Daily totals and numbers of unique visitors stay: they are counts
- * that name nobody. Events that still wait in a stream are not here yet; the caller sees to those.
- */
-export const eraseVisitor = (
-  postgres: Postgres,
-  visitorId: string,
-): Effect.Effect<{ readonly deleted: number }, StoreError> =>
-  postgres.transaction("erase_visitor", (sql) =>
-    Effect.gen(function* () {
-      yield* sql.query("SET LOCAL statement_timeout = 0")
-      yield* sql.query(LOCK_CHUNKS)
-      const { rows } = yield* sql.query<ChunkPlace>(SELECT_CHUNKS_OF_VISITOR, [visitorId])
-      const erased = visitorId.toLowerCase()
-      return { deleted: yield* rewriteChunks(sql, rows, (event) => event.visitorId !== erased) }
-    }),
-  )

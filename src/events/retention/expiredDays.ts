@@ -8,8 +8,11 @@ import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "../chunks/index.ts"
 import type { Archive, ArchiveFailed, ArchiveRow } from "./archive.ts"
 import { type Pace, removeExpiredRows } from "./expiredRows.ts"
 
-/** How expired events leave. */
-export type RetentionPath = "partition" | "cursor"
+/** How expired events leave: with their day's table, or in batches. */
+export type Method = "drop" | "batches"
+
+/** What the metric, the log and the command call a method. */
+export const METHOD_NAMES: { readonly [M in Method]: string } = { drop: "partition", batches: "cursor" }
 
 /** A day with a table, and what of it has expired. */
 export interface ExpiredDay {
@@ -49,7 +52,7 @@ export interface Removal {
   readonly archive: Archive | null
   readonly pace: Pace
   /** Runs after each committed step, with the number of events that went. */
-  readonly removed: (path: RetentionPath, rows: number) => Effect.Effect<void>
+  readonly removed: (method: Method, rows: number) => Effect.Effect<void>
 }
 
 /** {@link ArchiveRow}s of a day, whose beginning and end are `$1` and `$2`. */
@@ -96,7 +99,7 @@ const deleteOnce = (
       parameters: [new Date(removal.cutoff)],
       weight: "events",
       remove: (sql, places) => removeFromChunks(sql, day, places, removal),
-      afterBatch: (events) => removal.removed("cursor", events),
+      afterBatch: (events) => removal.removed("batches", events),
     },
     removal.pace,
   )
@@ -150,14 +153,14 @@ export const dropDay = (
   postgres: Postgres,
   day: ExpiredDay,
   removal: Removal,
-): Effect.Effect<{ readonly path: RetentionPath; readonly rows: number }, StoreError | ArchiveFailed> =>
+): Effect.Effect<{ readonly method: Method; readonly rows: number }, StoreError | ArchiveFailed> =>
   dropOnce(postgres, day, removal).pipe(
     Effect.retry({ times: DROP_ATTEMPTS - 1, while: isLocked }),
-    Effect.tap((rows) => removal.removed("partition", rows)),
-    Effect.map((rows) => ({ path: "partition" as const, rows })),
+    Effect.tap((rows) => removal.removed("drop", rows)),
+    Effect.map((rows) => ({ method: "drop" as const, rows })),
     Effect.catch((error) =>
       isLocked(error)
-        ? Effect.map(deleteFromDay(postgres, day, removal), (rows) => ({ path: "cursor" as const, rows }))
+        ? Effect.map(deleteFromDay(postgres, day, removal), (rows) => ({ method: "batches" as const, rows }))
         : Effect.fail(error),
     ),
   )

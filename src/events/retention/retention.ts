@@ -19,13 +19,13 @@ import {
   dropDay,
   type ExpiredDay,
   expiredDays,
+  METHOD_NAMES,
+  type Method,
   type Removal,
-  type RetentionPath,
 } from "./expiredDays.ts"
 import { deleteExpiredKeys } from "./expiredKeys.ts"
 import { DEFAULT_PACE, type Pace } from "./expiredRows.ts"
 
-export type { RetentionPath } from "./expiredDays.ts"
 export type { Pace } from "./expiredRows.ts"
 
 export interface RetentionOptions {
@@ -36,7 +36,7 @@ export interface RetentionOptions {
   /** Only says what would go. */
   readonly dryRun: boolean
   /** `false` deletes chunk by chunk even where a whole table has expired; the default is to drop it. */
-  readonly dropPartitions?: boolean
+  readonly dropTables?: boolean
   /** This machine's time, unix milliseconds; should Postgres' be earlier, that decides. */
   readonly now: number
   readonly metrics: Metrics
@@ -55,7 +55,7 @@ export interface RetentionOptions {
 export interface RetainedDay {
   /** `2025-12-08`. */
   readonly day: string
-  readonly path: RetentionPath
+  readonly method: Method
   readonly rows: number
 }
 
@@ -128,10 +128,11 @@ export const runRetention = (
       }),
     )
     yield* mayGoOn
-    return yield* locked(postgres, options, mayGoOn)
+    return yield* runLocked(postgres, options, mayGoOn)
   }).pipe(Effect.scoped)
 
-const locked = Effect.fnUntraced(function* (
+/** A run by the holder of the lock. */
+const runLocked = Effect.fnUntraced(function* (
   postgres: Postgres,
   options: RetentionOptions,
   mayGoOn: Effect.Effect<void, StoreError | SchemaTooNew>,
@@ -183,8 +184,8 @@ const locked = Effect.fnUntraced(function* (
   return report
 })
 
-const pathOf = (day: ExpiredDay, options: RetentionOptions): RetentionPath =>
-  day.whole && options.dropPartitions !== false ? "partition" : "cursor"
+const methodFor = (day: ExpiredDay, options: RetentionOptions): Method =>
+  day.whole && options.dropTables !== false ? "drop" : "batches"
 
 /** Only a chunk that the cutoff divides is looked into. */
 const countExpired = (table: string): string => `
@@ -201,7 +202,7 @@ const wouldGo = (
 ): Effect.Effect<RetainedDay, StoreError> =>
   postgres
     .query<{ rows: string }>("retention", countExpired(day.table), [new Date(cutoff)])
-    .pipe(Effect.map(([row]) => ({ day: day.day, path: pathOf(day, options), rows: Number(row?.rows) })))
+    .pipe(Effect.map(([row]) => ({ day: day.day, method: methodFor(day, options), rows: Number(row?.rows) })))
 
 const remove = Effect.fnUntraced(function* (
   postgres: Postgres,
@@ -214,20 +215,20 @@ const remove = Effect.fnUntraced(function* (
     cutoff,
     archive: archiveDir === null ? null : new Archive(archiveDir),
     pace: options.pace ?? DEFAULT_PACE,
-    removed: (path, rows) => {
-      metrics.retentionRows.inc({ path }, rows)
-      return onProgress?.({ day: day.day, path, rows }) ?? Effect.void
+    removed: (method, rows) => {
+      metrics.retentionRows.inc({ path: METHOD_NAMES[method] }, rows)
+      return onProgress?.({ day: day.day, method, rows }) ?? Effect.void
     },
   }
   const startedAt = yield* Clock.currentTimeMillis
   const gone: Omit<RetainedDay, "day"> =
-    pathOf(day, options) === "partition"
+    methodFor(day, options) === "drop"
       ? yield* dropDay(postgres, day, removal)
-      : { path: "cursor", rows: yield* deleteFromDay(postgres, day, removal) }
+      : { method: "batches", rows: yield* deleteFromDay(postgres, day, removal) }
   const milliseconds = (yield* Clock.currentTimeMillis) - startedAt
-  if (gone.rows > 0 || gone.path === "partition")
+  if (gone.rows > 0 || gone.method === "drop")
     yield* Effect.logInfo("expired events deleted").pipe(
-      Effect.annotateLogs({ day: day.day, path: gone.path, rows: gone.rows, milliseconds }),
+      Effect.annotateLogs({ day: day.day, path: METHOD_NAMES[gone.method], rows: gone.rows, milliseconds }),
     )
   return { day: day.day, ...gone }
 })

@@ -77,16 +77,16 @@ const endpoints = (figures: Figures, queries: EventQueries, sites: Sites) => ({
   timeline: ((parameters, site) => {
     const limit = parameters.integer("limit", TIMELINE_LIMIT)
     const offset = parameters.integer("offset", TIMELINE_OFFSET)
-    const cursor = parameters.text("cursor")
-    if (cursor !== null && !queries.isCursor(cursor))
-      parameters.refuse("cursor", cursor, "a next_cursor of an earlier answer")
+    const pageToken = parameters.text("cursor")
+    if (pageToken !== null && !queries.isPageToken(pageToken))
+      parameters.refuse("cursor", pageToken, "a next_cursor of an earlier answer")
     const load = () =>
-      Effect.map(queries.timeline({ site, limit, offset, cursor }), ({ rows, nextCursor }) => ({
+      Effect.map(queries.timeline({ site, limit, offset, pageToken }), ({ rows, nextPageToken }) => ({
         success: true,
         data: rows,
-        meta: { limit, offset, count: rows.length, next_cursor: nextCursor } satisfies TimelineMeta,
+        meta: { limit, offset, count: rows.length, next_cursor: nextPageToken } satisfies TimelineMeta,
       }))
-    return { key: `${limit} ${offset} ${cursor}`, load }
+    return { key: `${limit} ${offset} ${pageToken}`, load }
   }) satisfies Endpoint,
 
   heatmap: ((parameters, site) => {

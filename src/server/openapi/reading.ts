@@ -1,7 +1,7 @@
 /** The paths of figures, exports and administration. */
 import type { DeclaredSites, HeatmapMeta, HistoryMeta, TimelineMeta } from "../../domain/answers.ts"
 import { UUID } from "../../domain/limits.ts"
-import { CURSOR, MAX_HEATMAP_POINTS } from "../../events/read/index.ts"
+import { MAX_HEATMAP_POINTS, PAGE_TOKEN } from "../../events/read/index.ts"
 import { COLUMNS, EXPORT_KINDS, type ExportKind } from "../api/exports.ts"
 import {
   EXPORT_FORMATS,
@@ -72,7 +72,7 @@ const rawEventPaths = (base: string, site: Parameter): Paths => ({
       range("offset", TIMELINE_OFFSET, "Number of events to skip."),
       query(
         "cursor",
-        matching(CURSOR),
+        matching(PAGE_TOKEN),
         "`next_cursor` of an earlier response; takes precedence over `offset`.",
       ),
     ],
@@ -81,7 +81,7 @@ const rawEventPaths = (base: string, site: Parameter): Paths => ({
       limit: { type: "integer", minimum: TIMELINE_LIMIT.min, maximum: TIMELINE_LIMIT.max },
       offset: count,
       count,
-      next_cursor: nullable(matching(CURSOR)),
+      next_cursor: nullable(matching(PAGE_TOKEN)),
     }),
   ),
   [`${base}/heatmap`]: figure(

@@ -6,9 +6,9 @@ import { compact } from "../../../src/events/chunks/compaction.ts"
 import { LOCK_CHUNKS } from "../../../src/events/chunks/rewrite.ts"
 import { shrinkDays } from "../../../src/events/chunks/shrink.ts"
 import { timeline } from "../../../src/events/read/timeline.ts"
-import { eraseVisitor } from "../../../src/events/read/visitors.ts"
 import { runRetention } from "../../../src/events/retention/retention.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
+import { eraseRows } from "../../../src/privacy/eraseRows.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { allEvents, chunksOf, mixed, storeInBatches } from "../../support/chunks.ts"
 import { run } from "../../support/effects.ts"
@@ -212,14 +212,14 @@ describe("compaction", () => {
       storeInBatches(postgres, late, 7),
       (async () => {
         let deleted = 0
-        for (const visitor of erased) deleted += (await run(eraseVisitor(other, visitor))).deleted
+        for (const visitor of erased) deleted += await run(eraseRows(other, visitor))
         expect(deleted).toBeLessThanOrEqual(80)
       })(),
       run(
         runRetention(other, {
           ...{ retentionDays: 1, archiveDir: null, dryRun: false, partitions: 2, calendar: UTC },
           now: cutoff + DAY_MS,
-          dropPartitions: false,
+          dropTables: false,
           metrics: new Metrics("test_"),
           uniquesOf: () => Effect.succeed(0),
           pace: { batchRows: 20, batchesPerCursor: 3, pauseMs: 0 },
@@ -295,9 +295,9 @@ describe("a timeline over chunks of every size", () => {
       .toSorted((a, b) => b.createdAt - a.createdAt || ((a.id ?? "") < (b.id ?? "") ? 1 : -1))
       .map((each) => each.id)
     for (const offset of [0, 3, 50, 449, 590]) {
-      const page = await run(timeline(postgres, { site: "main", limit: 40, offset, cursor: null, now }))
+      const page = await run(timeline(postgres, { site: "main", limit: 40, offset, after: null, now }))
       expect(page.rows.map((row) => row.id)).toEqual(expected.slice(offset, offset + 40))
-      expect(page.nextCursor === null).toBe(offset + 40 >= expected.length)
+      expect(page.nextPageToken === null).toBe(offset + 40 >= expected.length)
     }
   })
 })

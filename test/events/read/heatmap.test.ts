@@ -3,8 +3,8 @@ import type { StreamEvent } from "../../../src/domain/event.ts"
 import { DAY_MS, HOUR_MS } from "../../../src/domain/time.ts"
 import { compact } from "../../../src/events/chunks/compaction.ts"
 import { heatmap } from "../../../src/events/read/heatmap.ts"
-import { eraseVisitor } from "../../../src/events/read/visitors.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
+import { eraseRows } from "../../../src/privacy/eraseRows.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { storeInBatches } from "../../support/chunks.ts"
 import { run } from "../../support/effects.ts"
@@ -122,7 +122,7 @@ describe("the heatmap of many chunks", () => {
       postgres,
       "SELECT visitor_id FROM analytics_events WHERE event_type = 'link_click' LIMIT 1",
     )
-    await run(eraseVisitor(postgres, visitor_id))
+    await run(eraseRows(postgres, visitor_id))
     await expectAllEqual(postgres)
   })
 })

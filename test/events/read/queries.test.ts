@@ -5,8 +5,8 @@ import type { StreamEvent } from "../../../src/domain/event.ts"
 import { Calendar } from "../../../src/domain/period.ts"
 import { DAY_MS } from "../../../src/domain/time.ts"
 import { makeEventQueries } from "../../../src/events/read/queries.ts"
-import { decodeCursor, encodeCursor } from "../../../src/events/read/timeline.ts"
-import { eraseVisitor } from "../../../src/events/read/visitors.ts"
+import { decodePageToken, encodePageToken } from "../../../src/events/read/timeline.ts"
+import { eraseRows } from "../../../src/privacy/eraseRows.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { storeInBatches } from "../../support/chunks.ts"
 import { run } from "../../support/effects.ts"
@@ -31,7 +31,9 @@ describe("the timeline", () => {
       referrer: "https://a.example",
     })
     await store(postgres, [at(NOW - 1), newest, at(NOW - 30 * DAY_MS), at(NOW, { site: "blog" })])
-    const page = await run(queriesOf(postgres).timeline({ site: "main", limit: 50, offset: 0, cursor: null }))
+    const page = await run(
+      queriesOf(postgres).timeline({ site: "main", limit: 50, offset: 0, pageToken: null }),
+    )
     expect(page.rows.map((row) => row.created_at)).toEqual([
       "2025-12-08T12:00:00.000Z",
       "2025-12-08T11:59:59.999Z",
@@ -46,10 +48,10 @@ describe("the timeline", () => {
       referrer: "https://a.example",
       created_at: "2025-12-08T12:00:00.000Z",
     })
-    expect(page.nextCursor).toBeNull()
+    expect(page.nextPageToken).toBeNull()
   })
 
-  test("covers everything once by its cursors while rows are inserted", async () => {
+  test("covers everything once by its page tokens while rows are inserted", async () => {
     const { postgres } = await freshEvents()
     // Many of the same millisecond, and days with nothing in between.
     const times = Array.from({ length: 120 }, (_, i) => NOW - (i % 4) * 5 * DAY_MS - (i % 7 === 0 ? 0 : i))
@@ -57,16 +59,16 @@ describe("the timeline", () => {
     await store(postgres, events)
     const { timeline } = queriesOf(postgres)
     const seen: Array<string> = []
-    let cursor: string | null = null
+    let pageToken: string | null = null
     do {
-      const page: { rows: ReadonlyArray<{ id: string }>; nextCursor: string | null } = await run(
-        timeline({ site: "main", limit: 7, offset: 3, cursor }),
+      const page: { rows: ReadonlyArray<{ id: string }>; nextPageToken: string | null } = await run(
+        timeline({ site: "main", limit: 7, offset: 3, pageToken }),
       )
       seen.push(...page.rows.map((row) => row.id))
-      cursor = page.nextCursor
+      pageToken = page.nextPageToken
       await store(postgres, [at(NOW), at(NOW + 1000)])
-    } while (cursor !== null)
-    const first = await run(timeline({ site: "main", limit: 100, offset: 0, cursor: null }))
+    } while (pageToken !== null)
+    const first = await run(timeline({ site: "main", limit: 100, offset: 0, pageToken: null }))
     expect(first.rows).toHaveLength(100)
     // The offset of 3 skipped the newest three of the first page only.
     expect(new Set(seen).size).toBe(seen.length)
@@ -78,9 +80,11 @@ describe("the timeline", () => {
     const { postgres } = await freshEvents()
     const events = Array.from({ length: 10 }, (_, i) => at(NOW - i * DAY_MS, { id: randomUUID() }))
     await store(postgres, events)
-    const page = await run(queriesOf(postgres).timeline({ site: "main", limit: 4, offset: 4, cursor: null }))
+    const page = await run(
+      queriesOf(postgres).timeline({ site: "main", limit: 4, offset: 4, pageToken: null }),
+    )
     expect(page.rows.map((row) => row.id)).toEqual(events.slice(4, 8).map((each) => each.id))
-    expect(page.nextCursor).not.toBeNull()
+    expect(page.nextPageToken).not.toBeNull()
   })
 
   test("pages by offset over chunks that overlap, with many events of the same millisecond", async () => {
@@ -93,15 +97,17 @@ describe("the timeline", () => {
       .sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1))
       .map(({ id }) => id)
     for (const offset of [0, 1, 6, 7, 130, 333, 555, 595, 599, 600, 5000]) {
-      const page = await run(queriesOf(postgres).timeline({ site: "main", limit: 20, offset, cursor: null }))
+      const page = await run(
+        queriesOf(postgres).timeline({ site: "main", limit: 20, offset, pageToken: null }),
+      )
       expect(page.rows.map((row) => row.id)).toEqual(ids.slice(offset, offset + 20))
-      expect(page.nextCursor === null).toBe(offset + 20 >= 600)
+      expect(page.nextPageToken === null).toBe(offset + 20 >= 600)
     }
   })
 
-  test("knows its own cursors from any other text", () => {
-    const cursor = { createdAt: NOW, id: "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b" }
-    expect(decodeCursor(encodeCursor(cursor))).toEqual(cursor)
+  test("knows its own page tokens from any other text", () => {
+    const end = { createdAt: NOW, id: "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b" }
+    expect(decodePageToken(encodePageToken(end))).toEqual(end)
     for (const text of [
       "",
       "x",
@@ -111,7 +117,7 @@ describe("the timeline", () => {
       "_".repeat(32),
       "f".repeat(32),
     ])
-      expect(decodeCursor(text)).toBeNull()
+      expect(decodePageToken(text)).toBeNull()
   })
 })
 
@@ -209,7 +215,7 @@ describe("a visitor", () => {
     ])
 
     const totals = await dailyTotals(postgres)
-    expect(await run(eraseVisitor(postgres, visitorId))).toEqual({ deleted: 2 })
+    expect(await run(eraseRows(postgres, visitorId))).toBe(2)
     expect(await Array.fromAsync(queries.exportVisitor(visitorId))).toEqual([])
     expect(await dailyTotals(postgres)).toEqual(totals)
   })

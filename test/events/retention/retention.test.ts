@@ -71,26 +71,26 @@ const archived = (folder: string): ReadonlyArray<{ id: string; created_at: strin
       }),
   )
 
-describe.each([true, false])("retention with dropPartitions %s", (dropPartitions) => {
+describe.each([true, false])("retention with dropTables %s", (dropTables) => {
   test("leaves exactly the events that have not expired, and the daily totals", async () => {
     const { postgres } = await freshEvents()
     const { expired, kept } = await fill(postgres)
     const totals = await dailyTotals(postgres)
     const metrics = new Metrics("test_")
-    const report = done(await run(runRetention(postgres, options({ dropPartitions, metrics }))))
+    const report = done(await run(runRetention(postgres, options({ dropTables, metrics }))))
     expect(await idsLeft(postgres)).toEqual(kept.toSorted())
     expect(report).toMatchObject({ rows: expired.length, dryRun: false, cutoff: "2025-11-28T12:00:00.000Z" })
-    const whole = dropPartitions ? "partition" : "cursor"
+    const whole = dropTables ? "drop" : "batches"
     expect(report.days).toEqual([
-      { day: "2025-11-26", path: whole, rows: 45 },
-      { day: "2025-11-27", path: whole, rows: 45 },
-      { day: "2025-11-28", path: "cursor", rows: 22 },
+      { day: "2025-11-26", method: whole, rows: 45 },
+      { day: "2025-11-27", method: whole, rows: 45 },
+      { day: "2025-11-28", method: "batches", rows: 22 },
     ])
     expect(await dailyTotals(postgres)).toEqual(totals)
     const counted = (await metrics.retentionRows.get()).values.reduce((sum, { value }) => sum + value, 0)
     expect(counted).toBe(expired.length)
 
-    const again = done(await run(runRetention(postgres, options({ dropPartitions }))))
+    const again = done(await run(runRetention(postgres, options({ dropTables }))))
     expect(again.rows).toBe(0)
   })
 
@@ -98,7 +98,7 @@ describe.each([true, false])("retention with dropPartitions %s", (dropPartitions
     const { postgres } = await freshEvents()
     const { expired, kept } = await fill(postgres)
     const archiveDir = temporaryFolder()
-    await run(runRetention(postgres, options({ dropPartitions, archiveDir })))
+    await run(runRetention(postgres, options({ dropTables, archiveDir })))
     expect(await idsLeft(postgres)).toEqual(kept.toSorted())
     const lines = archived(archiveDir)
     expect(lines.map((line) => line.id).sort()).toEqual(expired.toSorted())
@@ -113,7 +113,7 @@ describe.each([true, false])("retention with dropPartitions %s", (dropPartitions
     await run(
       Effect.promise(() => import("node:fs/promises").then((fs) => fs.writeFile(join(archiveDir, ".."), ""))),
     )
-    const error = await run(Effect.flip(runRetention(postgres, options({ dropPartitions, archiveDir }))))
+    const error = await run(Effect.flip(runRetention(postgres, options({ dropTables, archiveDir }))))
     expect(error._tag).toBe("ArchiveFailed")
     expect(await idsLeft(postgres)).toEqual([...expired, ...kept].sort())
     expect(postgres.pool.totalCount).toBe(postgres.pool.idleCount)
@@ -122,12 +122,12 @@ describe.each([true, false])("retention with dropPartitions %s", (dropPartitions
   test("only says what would go in a dry run", async () => {
     const { postgres } = await freshEvents()
     const { expired, kept } = await fill(postgres)
-    const report = done(await run(runRetention(postgres, options({ dropPartitions, dryRun: true }))))
-    const whole = dropPartitions ? "partition" : "cursor"
-    expect(report.days.map(({ path, rows }) => [path, rows])).toEqual([
+    const report = done(await run(runRetention(postgres, options({ dropTables, dryRun: true }))))
+    const whole = dropTables ? "drop" : "batches"
+    expect(report.days.map(({ method, rows }) => [method, rows])).toEqual([
       [whole, 45],
       [whole, 45],
-      ["cursor", 22],
+      ["batches", 22],
     ])
     expect(await countOf(postgres, "analytics_events")).toBe(expired.length + kept.length)
   })
@@ -147,7 +147,7 @@ describe("an interrupted retention", () => {
             postgres,
             options({
               archiveDir,
-              dropPartitions: false,
+              dropTables: false,
               onProgress: () =>
                 ++batches === 3
                   ? Effect.andThen(Deferred.succeed(thirdBatch, undefined), Effect.yieldNow)
@@ -167,7 +167,7 @@ describe("an interrupted retention", () => {
     expect(archived(archiveDir)).toHaveLength(gone)
     expect(postgres.pool.totalCount).toBe(postgres.pool.idleCount)
 
-    await run(runRetention(postgres, options({ archiveDir, dropPartitions: false })))
+    await run(runRetention(postgres, options({ archiveDir, dropTables: false })))
     expect(await idsLeft(postgres)).toEqual(kept.toSorted())
     expect(
       archived(archiveDir)
@@ -214,10 +214,10 @@ describe("a day that somebody keeps reading", () => {
       await reader.query("SELECT 1 FROM event_chunks_20251127 LIMIT 1")
       const archiveDir = temporaryFolder()
       const report = done(await run(runRetention(postgres, options({ archiveDir }))))
-      expect(report.days.map(({ day, path }) => `${day} ${path}`)).toEqual([
-        "2025-11-26 partition",
-        "2025-11-27 cursor",
-        "2025-11-28 cursor",
+      expect(report.days.map(({ day, method }) => `${day} ${method}`)).toEqual([
+        "2025-11-26 drop",
+        "2025-11-27 batches",
+        "2025-11-28 batches",
       ])
       expect(await idsLeft(postgres)).toEqual(kept.toSorted())
       expect(

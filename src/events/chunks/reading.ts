@@ -1,4 +1,14 @@
-/** Reading chunks through the view `chunk_events`. */
+/** Parts of the SQL that reads chunks. */
+
+/** The columns that `events_of` takes a chunk apart by, in its order. */
+const EVENTS_OF = [
+  ...["first_at", "ids", "offsets", "types", "type", "pages", "page"],
+  ...["referrers", "referrer", "visitors", "visitor", "data"],
+]
+
+/** SQL: the events of the chunks of a relation that has their columns. Of all chunks, they are the view `chunk_events`. */
+export const eventsOf = (chunks: string): string =>
+  `events_of(${EVENTS_OF.map((column) => `${chunks}.${column}`).join()})`
 
 /**
  * SQL: events from one instant until another, the second excluded, both timestamptz expressions. Bounds of the chunks make
