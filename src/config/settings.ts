@@ -214,6 +214,13 @@ export const SETTINGS = {
     parse: integer(0, 100_000),
     doc: "Single events per second shown to a dashboard; the rest are summed.",
   },
+  ackReplicas: {
+    name: "ACK_REPLICAS",
+    type: "integer",
+    default: "0",
+    parse: integer(0, 5),
+    doc: "Replicas of Redis that must have an event before it is acknowledged. With 1 or more, a failover loses nothing that was.",
+  },
   maxBacklog: {
     name: "MAX_BACKLOG",
     type: "integer",

@@ -104,6 +104,7 @@ const makeServices = (
         prefix: shared.prefix,
         partitions,
         maxBacklog: config.maxBacklog,
+        replicas: config.ackReplicas,
         metrics,
         onFailure: atMostOnceASecond((reason) =>
           log("events refused: the stream does not take them", { reason }),

@@ -1,9 +1,9 @@
 /** Lua scripts in Redis. */
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { Command } from "ioredis"
+import { type Cluster, Command, Pipeline } from "ioredis"
 import { MAX_THEMES, OTHER_THEME } from "../domain/limits.ts"
-import type { RedisConnection } from "./redis.ts"
+import { isCluster, type RedisConnection } from "./redis.ts"
 import { GROUP, VISITOR_BUCKETS } from "./redisKeys.ts"
 import { type EncodedArguments, encoded } from "./resp.ts"
 
@@ -75,20 +75,92 @@ export class Script {
     keys: ReadonlyArray<string>,
     parts: ReadonlyArray<EncodedArguments>,
   ): Promise<unknown> {
-    const count = parts.reduce((sum, part) => sum + part.count, 0)
-    const call = (name: "evalsha" | "eval", script: string, args: ReadonlyArray<Buffer>) => {
-      const head = encoded([name, script, keys.length, ...keys])
-      const bytes = Buffer.concat([Buffer.from(`*${head.count + count}\r\n`), head.bytes, ...args])
-      return { bytes, reply: redis.sendCommand(new EncodedCommand([name, script], keys, bytes)) }
-    }
-    const sent = parts.map((part) => part.bytes)
-    const length = sent.reduce((sum, part) => sum + part.length, 0)
-    const { bytes, reply } = call("evalsha", this.#sha, sent)
+    const call = new Call(keys, parts)
     try {
-      return await reply
+      return await redis.sendCommand(call.command("evalsha", this.#sha))
     } catch (cause) {
-      if (!(cause instanceof Error && cause.message.startsWith("NOSCRIPT"))) throw cause
-      return await call("eval", this.#text, [bytes.subarray(bytes.length - length)]).reply
+      if (!isRefusal(cause, "NOSCRIPT")) throw cause
+      return await redis.sendCommand(call.command("eval", this.#text))
+    }
+  }
+
+  /**
+   * Like {@link runEncoded}, and asks the server that ran it how many of its replicas have all that the script wrote, waiting for
+   * `replicas` of them up to `waitMs`. On a cluster that is moving the keys it tries again for as long.
+   */
+  async runReplicated(
+    redis: RedisConnection,
+    keys: ReadonlyArray<string>,
+    parts: ReadonlyArray<EncodedArguments>,
+    { replicas, waitMs }: { readonly replicas: number; readonly waitMs: number },
+  ): Promise<Replicated> {
+    const call = new Call(keys, parts)
+    const until = performance.now() + waitMs
+    let command = call.command("evalsha", this.#sha)
+    while (true) {
+      const [reply, acknowledged] = await sendTogether(redis, [
+        command,
+        new Command("wait", [replicas, waitMs]),
+      ])
+      if (!(reply instanceof Error)) {
+        if (acknowledged instanceof Error) throw acknowledged
+        return { reply, replicas: Number(acknowledged) }
+      }
+      // None of these has run the script.
+      const isUnknown = isRefusal(reply, "NOSCRIPT")
+      const isMoving = isRefusal(reply, "MOVED", "ASK", "TRYAGAIN") && performance.now() < until
+      if (isMoving && isCluster(redis)) await refreshSlots(redis)
+      else if (!isUnknown) throw reply
+      command = isUnknown ? call.command("eval", this.#text) : call.command("evalsha", this.#sha)
     }
   }
 }
+
+/**
+ * Sends commands to one server on one connection, for WAIT is about what its own connection has written. Resolves with replies and
+ * errors; commands are not sent on to another server when only some of them were refused.
+ */
+const sendTogether = async (
+  redis: RedisConnection,
+  commands: ReadonlyArray<Command>,
+): Promise<ReadonlyArray<unknown>> => {
+  const pipeline = new Pipeline(redis)
+  for (const command of commands) pipeline.sendCommand(command)
+  const results = (await pipeline.exec()) ?? []
+  return results.map(([error, reply]) => error ?? reply)
+}
+
+/** What a script replied, and how many replicas have what it wrote. */
+export interface Replicated {
+  readonly reply: unknown
+  readonly replicas: number
+}
+
+/** A script's keys and arguments, encoded once however often they are sent. */
+class Call {
+  readonly #keys: ReadonlyArray<string>
+  readonly #count: number
+  readonly #arguments: Buffer
+
+  constructor(keys: ReadonlyArray<string>, parts: ReadonlyArray<EncodedArguments>) {
+    this.#keys = keys
+    this.#count = parts.reduce((sum, part) => sum + part.count, 0)
+    this.#arguments = Buffer.concat(parts.map((part) => part.bytes))
+  }
+
+  command(name: "evalsha" | "eval", script: string): EncodedCommand {
+    const head = encoded([name, script, this.#keys.length, ...this.#keys])
+    const frame = Buffer.from(`*${head.count + this.#count}\r\n`)
+    return new EncodedCommand([name, script], this.#keys, Buffer.concat([frame, head.bytes, this.#arguments]))
+  }
+}
+
+const isRefusal = (cause: unknown, ...words: ReadonlyArray<string>): boolean =>
+  cause instanceof Error && words.some((word) => cause.message.startsWith(word))
+
+/** Milliseconds until a cluster that is moving keys is asked again. */
+const MOVING_MS = 50
+
+/** Learns which server has which slot now. */
+const refreshSlots = (cluster: Cluster): Promise<void> =>
+  new Promise((resolve) => setTimeout(() => cluster.refreshSlotsCache(() => resolve()), MOVING_MS))

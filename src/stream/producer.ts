@@ -8,12 +8,13 @@
  *   the longer it lasts, so that senders who wait for their answers slow down before they are refused;
  * - **sent**: at the end of the turn all go to Redis as one script call (on a cluster one a partition, for partitions have
  *   different slots), which appends all or none of a partition's;
- * - **durable**: the reply has come; `done(null)`;
- * - **refused**: the partition is full, Redis said no, the reply is late, or the connection is away; `done(failure)`.
+ * - **durable**: the reply has come, and `replicas` replicas have the event; `done(null)`;
+ * - **refused**: the partition is full, Redis said no, replicas are missing, the reply is late, or the connection is away; `done(failure)`.
  *
  * Nothing is queued while Redis is away and nothing is sent twice: a refused event may be durable all the same (its reply
  * was lost), which is what senders' ids are for.
  */
+import { APPEND_TIMEOUT_MS } from "../config/stopBudget.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { isCluster, type RedisConnection } from "../stores/redis.ts"
 import { redisError } from "../stores/redisError.ts"
@@ -32,6 +33,8 @@ export interface ProducerOptions {
   readonly partitions: number
   /** Unprocessed events of all partitions after which events are refused. */
   readonly maxBacklog: number
+  /** Replicas that must have an event before it is acknowledged; 0 asks for none. */
+  readonly replicas: number
   readonly metrics: Metrics
   /** Told about refusals other than a full backlog, for the log. */
   readonly onFailure: (message: string) => void
@@ -58,6 +61,11 @@ const SPACING_MS = 2
 const SLOW_FROM = 0.5
 /** How long a turn lasts when the streams are full, milliseconds; in proportion before. */
 const SLOWEST_TURN_MS = 250
+
+/** What an append waits for replicas, milliseconds: what is refused then was told so within the time of an append. */
+const REPLICATED_MS = APPEND_TIMEOUT_MS / 2
+/** Pause after replicas were missing, milliseconds. */
+const PAUSE_MS = 1000
 
 /** What ioredis says of a reply that is late. */
 const TIMED_OUT = "Command timed out"
@@ -98,6 +106,8 @@ export class Producer {
   /** When the last call left, `performance.now()` milliseconds. */
   #sentAt = Number.NEGATIVE_INFINITY
   #scheduled = false
+  /** By partition, `performance.now()` milliseconds; 0 where replicas were there at the last call. */
+  readonly #pausedUntil: Array<number>
   #inFlightBytes = 0
   #inFlightCalls = 0
   #idle: Array<() => void> = []
@@ -112,11 +122,12 @@ export class Producer {
     this.#bound = encoded([this.#perPartition])
     this.#oneCall = !isCluster(options.redis)
     this.#groups = this.#keys.map(() => null)
+    this.#pausedUntil = this.#keys.map(() => 0)
   }
 
   /** Hands over an event. `done` is called once, later: with `null` when the event is durable, else with the reason. */
   append(partition: number, payload: string, done: AppendDone): void {
-    if (this.#inFlightBytes > MAX_IN_FLIGHT_BYTES) {
+    if (this.#inFlightBytes > MAX_IN_FLIGHT_BYTES || this.#pausing(partition)) {
       queueMicrotask(() => done("STREAM_UNAVAILABLE"))
       return
     }
@@ -134,6 +145,15 @@ export class Producer {
       if (this.#lingerMs === 0) this.#flush()
     }
     if (!this.#scheduled && this.#inFlightCalls < MAX_CALLS) this.#schedule()
+  }
+
+  /** Whether a partition's replicas were missing a moment ago: no more is appended that could not be acknowledged. */
+  #pausing(partition: number): boolean {
+    const until = this.#pausedUntil[partition] ?? 0
+    if (until === 0) return false
+    if (performance.now() < until) return true
+    this.#pausedUntil[partition] = 0
+    return false
   }
 
   /** Resolves when nothing is gathered or on its way. */
@@ -175,7 +195,7 @@ export class Producer {
   }
 
   #send(groups: ReadonlyArray<Group>): void {
-    const { metrics, redis } = this.#options
+    const { metrics } = this.#options
     const keys: Array<string> = []
     const args: Array<EncodedArguments> = [this.#bound]
     let events = 0
@@ -190,7 +210,7 @@ export class Producer {
     this.#sentAt = performance.now()
     const end = metrics.redisDuration.startTimer({ operation: "append" })
     metrics.appendBatchSize.observe(events)
-    const call = appendScript.runEncoded(redis, keys, args)
+    const call = this.#run(groups, keys, args)
     for (const { payloads } of groups) {
       payloads.clear()
       this.#spare.push(payloads)
@@ -207,6 +227,23 @@ export class Producer {
         const failure = this.#failure(cause)
         this.#settle(groups, () => failure)
       },
+    )
+  }
+
+  /** Appends; rejects when fewer replicas than are wanted have the events by the time that an append may take. */
+  async #run(
+    groups: ReadonlyArray<Group>,
+    keys: ReadonlyArray<string>,
+    args: ReadonlyArray<EncodedArguments>,
+  ): Promise<unknown> {
+    const { redis, replicas } = this.#options
+    if (replicas === 0) return appendScript.runEncoded(redis, keys, args)
+    const appended = await appendScript.runReplicated(redis, keys, args, { replicas, waitMs: REPLICATED_MS })
+    if (appended.replicas >= replicas) return appended.reply
+    // What was refused is in the stream all the same, and would be there again with each try of its sender.
+    for (const { partition } of groups) this.#pausedUntil[partition] = performance.now() + PAUSE_MS
+    throw new Error(
+      `NOREPLICAS ${appended.replicas} of the ${replicas} replicas that ACK_REPLICAS wants have the events`,
     )
   }
 

@@ -29,6 +29,7 @@ export interface DeploymentOptions {
   readonly databaseUrl?: string
   readonly timeZone?: string
   readonly maxBacklog?: number
+  readonly ackReplicas?: number
 }
 
 /** Prepared stores and all that works on them; nothing runs yet. */
@@ -59,6 +60,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
     prefix,
     partitions: PARTITIONS,
     maxBacklog: options.maxBacklog ?? 1_000_000,
+    replicas: options.ackReplicas ?? 0,
     metrics,
     onFailure: (message) => failures.push(message),
   })

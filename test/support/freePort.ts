@@ -12,6 +12,13 @@ const isFree = (port: number): Promise<boolean> =>
     server.listen({ host: "127.0.0.1", port, exclusive: true }, () => server.close(() => resolve(true)))
   })
 
+/** So many different ones. */
+export const freePorts = async (count: number): Promise<ReadonlyArray<number>> => {
+  const ports = new Set<number>()
+  while (ports.size < count) ports.add(await freePort())
+  return [...ports]
+}
+
 export const freePort = async (): Promise<number> => {
   for (let attempt = 0; attempt < 50; attempt++) {
     const port = randomInt(PORTS.from, PORTS.to)

@@ -1,7 +1,7 @@
 /** A Redis Cluster of real processes on the loopback: masters, their replicas, and its slots, which can be moved. */
 import { join } from "node:path"
 import { eventually } from "./eventually.ts"
-import { freePort } from "./freePort.ts"
+import { freePorts } from "./freePort.ts"
 import { type Credentials, RedisServer, type RedisServerOptions, redisBinary } from "./redisServer.ts"
 
 const SLOTS = 16_384
@@ -65,11 +65,14 @@ export class RedisCluster {
     ...options
   }: ClusterOptions): Promise<RedisCluster> {
     const binary = options.binary ?? (await redisBinary())
+    const count = masters * (1 + replicasEach)
+    // Two for each: the second one is for the cluster's own traffic.
+    const ports = await freePorts(2 * count)
     const servers = await Promise.all(
-      Array.from({ length: masters * (1 + replicasEach) }, async (_, i) => {
-        const busPort = await freePort()
+      Array.from({ length: count }, async (_, i) => {
+        const [port = 0, busPort = 0] = ports.slice(2 * i, 2 * i + 2)
         return new RedisServer({
-          ...{ binary, port: await freePort(), folder: join(options.folder, `redis-${i}`) },
+          ...{ binary, port, folder: join(options.folder, `redis-${i}`) },
           ...options.place?.(i),
           settings: [
             ...["--cluster-enabled", "yes", "--cluster-node-timeout", String(nodeTimeoutMs)],
