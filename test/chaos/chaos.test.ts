@@ -1,4 +1,4 @@
-/** A short selection of the experiments, and the proof that they would notice. */
+/** A short selection of the experiments, and the proof that they detect mistakes. */
 import { join } from "node:path"
 import { expect, test } from "vitest"
 import { Random } from "../../src/tools/traffic/random.ts"
@@ -46,7 +46,7 @@ test.each([
   150_000,
 )
 
-/** A mistake shows only where the fault strikes at its moment: on a busy machine that may take a second and a longer try. */
+/** A mistake only shows if the fault strikes at the right moment; on a busy machine that may take a longer second try. */
 const SECONDS_OF_TRIES = [4, 8, 12]
 
 test("a program with a deliberate mistake is found out, whichever it is", async () => {
@@ -80,7 +80,7 @@ test("thousands of malformed requests and frames neither end a node nor make it 
     if (node === undefined) throw new Error("there is no node")
     const report = await fuzz({ node, count: 20_000, concurrency: 32, random, print: () => {} })
     expect(complaintsAbout(report)).toEqual([])
-    // It has heard them: most are refused, and what was valid was taken.
+    // The node has received them: most were refused, and the valid ones accepted.
     expect(report.answers["400"]).toBeGreaterThan(500)
     expect(report.answers["201"]).toBeGreaterThan(100)
     expect(report.answers["ws 101"]).toBeGreaterThan(100)

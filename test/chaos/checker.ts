@@ -1,6 +1,6 @@
 /**
- * Compares what senders were told with what there is: rows, every figure in Redis, daily totals, REST answers, counters.
- * What the figures must be is counted here from the journal; nothing of the project's own counting is used.
+ * Compares what senders were told with what is stored: rows, every figure in Redis, daily totals, REST answers,
+ * counters. The expected figures are counted here from the journal, without any of the project's own counting.
  */
 import { DAY_MS } from "../../src/domain/time.ts"
 import { isBody } from "../../src/tools/traffic/traffic.ts"
@@ -9,19 +9,19 @@ import { SITES } from "./senders.ts"
 import { onPostgres, onRedis } from "./stores.ts"
 
 export interface Verdict {
-  /** Acknowledged, and no row. */
+  /** Acknowledged, but without a row. */
   readonly lost: number
-  /** The same, where that was to be expected: Redis had not kept it. */
+  /** The same, but expected: Redis had lost it. */
   readonly lostWithRedis: number
-  /** More rows than one. */
+  /** More than one row. */
   readonly doubled: number
   /** Rows that nobody sent. */
   readonly phantom: number
-  /** Rows with another time, site, visitor or type than was sent. */
+  /** Rows whose time, site, visitor or type is not what was sent. */
   readonly altered: number
-  /** Figures that differ from the count, in sentences. */
+  /** Figures that differ from the count, one sentence each. */
   readonly wrongFigures: ReadonlyArray<string>
-  /** Figures that were compared. */
+  /** The number of figures compared. */
   readonly figures: number
   readonly acknowledged: number
   readonly rows: number
@@ -34,13 +34,13 @@ export interface CheckOptions {
   readonly partitions: number
   readonly timeZone: string
   readonly nodeUrls: ReadonlyArray<string>
-  /** Counters hold from the start to the end only where no process of the deployment has ended meanwhile. */
+  /** Whether to check the counters, which are complete only if no process of the deployment has ended meanwhile. */
   readonly counters: boolean
-  /** Marks of events that must be dead letters rather than rows. */
+  /** Marks of events that must be dead letters and not rows. */
   readonly poison: ReadonlySet<number>
-  /** Dead letters beside those, which no sender sent. */
+  /** Other dead letters, which no sender sent. */
   readonly otherDeadLetters: number
-  /** What was acknowledged between these moments (`performance.now()`) may be lost. */
+  /** Events acknowledged between these moments (`performance.now()`) may be lost. */
   readonly mayBeLost: ReadonlyArray<{ readonly from: number; readonly until: number }>
   /** Rows older than this may have been deleted by retention; unix milliseconds. */
   readonly keptSince: number | null
@@ -102,7 +102,7 @@ const addTo = (count: Count, event: SentEvent) => {
   count.visitors.add(event.visitor)
 }
 
-/** By site, then by period's key; `all` is all time. */
+/** By site, then by period key; `all` is all time. */
 type Counts = Map<string, Map<string, Count>>
 
 const countAll = (events: ReadonlyArray<SentEvent>, timeZone: string): Counts => {
@@ -129,7 +129,7 @@ const countAll = (events: ReadonlyArray<SentEvent>, timeZone: string): Counts =>
   return counts
 }
 
-/** Compares texts of figures and keeps the sentences of those that differ. */
+/** Compares figures as text and collects a sentence for each that differs. */
 class Comparison {
   figures = 0
   readonly wrong: Array<string> = []
@@ -169,7 +169,7 @@ const readTotals = (databaseUrl: string) =>
     return rows
   })
 
-/** What Redis has, summed over the partitions. */
+/** The figures in Redis, summed over the partitions. */
 const readFigures = (redisUrl: string, prefix: string) =>
   onRedis(redisUrl, async (redis) => {
     const totals = new Map<string, Record<string, number>>()
@@ -249,7 +249,7 @@ const compareRest = async (url: string, counts: Counts, to: Comparison) => {
   }
 }
 
-/** The sum of a counter over its labels; `null` when the node does not answer. */
+/** The sum of a counter over its labels; `null` if the node does not answer. */
 const counterOf = async (url: string, name: string): Promise<number> => {
   const response = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(10_000) })
   const text = await response.text()
@@ -311,7 +311,7 @@ const compareTotals = async (options: CheckOptions, counts: Counts, to: Comparis
   }
 }
 
-/** Everything, once the streams are empty. */
+/** Compares everything, once the streams are empty. */
 export const check = async (journal: Journal, options: CheckOptions): Promise<Verdict> => {
   const rows = await readRows(options.databaseUrl)
   const byMark = new Map<number, Array<Row>>()
@@ -351,7 +351,7 @@ export const check = async (journal: Journal, options: CheckOptions): Promise<Ve
       else lost++
     }
     if (poison.has(event.mark)) phantom += there
-    // A deleted row says no more whether an unanswered event had arrived; its figures are taken as they are.
+    // Once its row is deleted, nothing tells whether an unanswered event had arrived, so its figures are not checked.
     if (there > 0 || (acknowledged && !isLost && !poison.has(event.mark))) counted.push(event)
   }
   const uncertain = journal.lines.some(
@@ -383,6 +383,6 @@ export const check = async (journal: Journal, options: CheckOptions): Promise<Ve
   }
 }
 
-/** Whether the promises were kept. */
+/** Whether every promise was kept. */
 export const isClean = (verdict: Verdict): boolean =>
   verdict.lost + verdict.doubled + verdict.phantom + verdict.altered + verdict.wrongFigures.length === 0

@@ -1,4 +1,4 @@
-// Preloaded into a node (`--import`), in each of its threads: shifts its wall clock by what a file says, in milliseconds.
+// Preloaded into every thread of a node (`--import`): shifts its wall clock by the milliseconds in a file.
 import { readFileSync } from "node:fs"
 import { shiftDate } from "../support/shiftDate.mjs"
 

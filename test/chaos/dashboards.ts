@@ -1,4 +1,4 @@
-/** Dashboards: well-behaved ones that connect again, and one that never reads. */
+/** Dashboards: well-behaved ones that reconnect, and one that never reads. */
 import { randomBytes } from "node:crypto"
 import { createConnection, type Socket } from "node:net"
 
@@ -36,7 +36,7 @@ export class Dashboards {
   }
 }
 
-/** Connects and never reads again. `dropped` resolves when the server has had enough. */
+/** Connects and never reads. `dropped` resolves when the server closes the connection. */
 export const silentDashboard = (
   port: number,
 ): { readonly socket: Socket; readonly dropped: Promise<void> } => {

@@ -1,4 +1,4 @@
-/** One experiment: a world, senders, dashboards, a fault; then the faults end, the streams drain, and everything is compared. */
+/** One experiment: senders, dashboards and a fault. Then the fault ends, the streams drain and everything is compared. */
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -16,11 +16,11 @@ export interface ExperimentOptions {
   readonly fault: Fault
   readonly seed: number
   readonly nodes: number
-  /** Whose `src` runs. */
+  /** The folder whose `src` runs. */
   readonly root: string
   readonly folder: string
   readonly fsync: "always" | "everysec"
-  /** How long the fault strikes, milliseconds; the fault's own time by default. */
+  /** How long the fault strikes, milliseconds. Default: the fault's own duration. */
   readonly milliseconds: number | null
   readonly print: (line: string) => void
   /** How long the streams may take to drain, milliseconds. */
@@ -31,16 +31,16 @@ export interface Outcome {
   readonly fault: string
   readonly nodes: number
   readonly seed: number
-  /** When it began, ISO 8601. */
+  /** The start, ISO 8601. */
   readonly at: string
   readonly fsync: string
   readonly verdict: Verdict
-  /** Promises beside the figures that were not kept. */
+  /** Broken promises other than figures. */
   readonly broken: ReadonlyArray<string>
-  /** From the end of the faults until everything acknowledged was applied and every node was ready; `null`: never. */
+  /** Time from the end of the fault until every acknowledged event was applied and every node ready; `null`: never. */
   readonly secondsToWhole: number | null
   readonly answers: Readonly<Record<string, number>>
-  /** The greatest resident memory of a node, MiB. */
+  /** The largest resident memory of a node, MiB. */
   readonly peakMemory: number
   readonly frames: number
   readonly notes: ReadonlyArray<string>
@@ -69,7 +69,7 @@ const isReady = async (url: string): Promise<boolean> => {
   }
 }
 
-/** Waits until nothing waits in the streams and every node is ready; false when that takes too long. */
+/** Waits until the streams are empty and every node is ready. Returns false if that takes too long. */
 const becomesWhole = (world: World, within: number): Promise<boolean> =>
   onRedis(world.stores.redis.url, async (redis) => {
     const deadline = performance.now() + within
@@ -83,7 +83,7 @@ const becomesWhole = (world: World, within: number): Promise<boolean> =>
     return false
   })
 
-/** Runs one. Everything it started is ended when it resolves or rejects. */
+/** Runs an experiment. Everything it has started is stopped when it resolves or rejects. */
 export const runExperiment = async (options: ExperimentOptions): Promise<Outcome> => {
   const { fault, print } = options
   const at = new Date().toISOString()
@@ -176,6 +176,6 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
   }
 }
 
-/** Where an experiment keeps its logs and data. */
+/** The folder of an experiment's logs and data. */
 export const experimentFolder = (base: string, fault: string, nodes: number, seed: number): string =>
   join(base, `${fault}-${nodes}-${seed}`)

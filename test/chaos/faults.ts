@@ -1,4 +1,4 @@
-/** Every fault, once, in the order in which they are run. */
+/** Every fault, once, in the order in which they run. */
 import { setTimeout as sleep } from "node:timers/promises"
 import { EVENT_FAULTS } from "./faults/events.ts"
 import type { Fault } from "./faults/fault.ts"

@@ -1,4 +1,4 @@
-/** Malformed requests and frames, half of them valid ones mutated, and what a server makes of them. */
+/** Malformed requests and frames, half of them mutations of valid ones, and how a server handles them. */
 
 import { randomBytes } from "node:crypto"
 import { readdirSync } from "node:fs"
@@ -35,7 +35,7 @@ const event = (random: Random): string =>
     site: random.pick(["main", "blog", "nowhere"]),
   })
 
-/** Bytes changed, taken out, doubled or put in at random places. */
+/** Changes, removes, duplicates or inserts bytes at random places. */
 const mutate = (random: Random, bytes: Buffer, most: number): Buffer => {
   let out: Buffer = Buffer.from(bytes)
   const times = random.integer(1, most)
@@ -94,7 +94,7 @@ const request = (random: Random): Buffer => {
   return Buffer.concat([where === 3 ? mutate(random, head, 3) : head, body])
 }
 
-/** A client's frame (RFC 6455); what is wrong with it is drawn. */
+/** A client's frame (RFC 6455) with a random flaw. */
 const frame = (random: Random): Buffer => {
   const text = random.pick([
     '{"type":"refresh_stats"}',
@@ -119,7 +119,7 @@ const upgrade = (): Buffer =>
       `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n\r\n`,
   )
 
-/** Sends bytes and reads what comes until the end, or for a while. */
+/** Sends bytes and reads until the connection ends, or for a while. */
 const exchange = (port: number, chunks: ReadonlyArray<Buffer>, wait: number): Promise<string> =>
   new Promise((resolve) => {
     let text = ""
@@ -138,9 +138,9 @@ const exchange = (port: number, chunks: ReadonlyArray<Buffer>, wait: number): Pr
 
 export interface FuzzOptions {
   readonly node: ChaosNode
-  /** Requests and frames to send. */
+  /** The number of requests and frames to send. */
   readonly count: number
-  /** Connections at a time. */
+  /** Concurrent connections. */
   readonly concurrency: number
   readonly random: Random
   readonly print: (line: string) => void
@@ -152,13 +152,13 @@ export interface FuzzReport {
   readonly alive: boolean
   /** How often the process ended. */
   readonly crashes: number
-  /** Answers by status; `ws` for connections that asked for the upgrade, `none` where nothing came. */
+  /** Answers by status; `ws` for connections that requested an upgrade, `none` if there was no answer. */
   readonly answers: Readonly<Record<string, number>>
-  /** Failures, each with what it was an answer to; 20 of them at most. */
+  /** Failures, each with the request that caused it; at most 20. */
   readonly wrong: ReadonlyArray<string>
-  /** Resident memory in MiB: the most that was seen, and what is left once the node idles. */
+  /** Resident memory in MiB: the maximum, and once the node is idle. */
   readonly memory: readonly [most: number, idle: number]
-  /** Open files: before, and once every connection is closed. */
+  /** Open files before, and after every connection is closed. */
   readonly files: readonly [before: number, after: number]
 }
 
@@ -179,20 +179,20 @@ const isAlive = async (node: ChaosNode): Promise<boolean> => {
 }
 
 /**
- * 505 is the parser's answer to a request line that does not end in a version of HTTP, and as right as a 400. That more than
- * a few downloads at once are put off is a bound that holds; the answer to a HEAD says so by its headers alone.
+ * 505 is the parser's answer to a request line that does not end in an HTTP version, and as correct as a 400. Refusing
+ * more than a few concurrent downloads is a limit that works; the answer to a HEAD says so in its headers alone.
  */
 const isFailure = (status: string, answer: string, request: string): boolean => {
   const putOff = status === "503" && request.includes("/export/") && /^retry-after:/im.test(answer)
   return /5\d\d$/.test(status) && !status.endsWith("505") && !putOff
 }
 
-/** What a node may keep of any load once it idles, MiB: heaps grow under a load by what V8 leaves uncollected, which tells no leak. */
+/** The most memory an idle node may keep, MiB. Heaps grow under load because V8 collects late, which is not a leak. */
 const MAX_IDLE = 250
-/** An idle node gives memory back after some 10 s (src/runtime/idleMemory.ts). */
+/** An idle node returns memory after about 10 s (src/runtime/idleMemory.ts). */
 const IDLES_WITHIN_MS = 60_000
 
-/** Resident memory of a node once it idles, MiB; what it still is when it stays above {@link MAX_IDLE}. */
+/** Resident memory of a node once it is idle, MiB; the last value if it stays above {@link MAX_IDLE}. */
 const idleMemory = async (node: FuzzOptions["node"]): Promise<number> => {
   const deadline = performance.now() + IDLES_WITHIN_MS
   for (;;) {
@@ -202,7 +202,7 @@ const idleMemory = async (node: FuzzOptions["node"]): Promise<number> => {
   }
 }
 
-/** Sends until the count is reached or the node has died. */
+/** Sends until the count is reached or the node dies. */
 export const fuzz = async ({ node, count, concurrency, random, print }: FuzzOptions): Promise<FuzzReport> => {
   const answers = new Map<string, number>()
   const wrong: Array<string> = []
@@ -246,7 +246,7 @@ export const fuzz = async ({ node, count, concurrency, random, print }: FuzzOpti
   }
 }
 
-/** What was not kept, in sentences. */
+/** Broken promises, one sentence each. */
 export const complaintsAbout = (report: FuzzReport): ReadonlyArray<string> => {
   const [most, idle] = report.memory
   const [before, after] = report.files

@@ -1,16 +1,16 @@
-/** What was sent, and what was answered: the senders' side of the truth. */
+/** What was sent and how it was answered: the senders' side of the truth. */
 
 export interface SentEvent {
-  /** In `event_data.k`, by which a row is known again even when the event has no id. */
+  /** Sent as `event_data.k`, by which a row is recognised even if the event has no id. */
   readonly mark: number
-  /** An event without one is sent once only. */
+  /** An event without an id is only sent once. */
   readonly id: string | null
   readonly site: string
   readonly visitor: string
   readonly type: string
   readonly theme: string | null
   readonly letter: string | null
-  /** Unix milliseconds, given with the event. */
+  /** The event's timestamp, unix milliseconds. */
   readonly at: number
 }
 
@@ -18,7 +18,7 @@ export interface JournalLine {
   readonly event: SentEvent
   sends: number
   acknowledged: boolean
-  /** `performance.now()` of the first answer that said so. */
+  /** `performance.now()` of the first acknowledgement. */
   acknowledgedAt: number
 }
 
@@ -33,9 +33,9 @@ export class Journal {
   readonly lines: Array<JournalLine> = []
   /** Answers by status, and connections that failed, by reason. */
   readonly answers = new Map<string, number>()
-  /** Answers that break the contract: a 5xx that is no 503, a 503 without `Retry-After`, a refusal of a valid event. */
+  /** Answers that break the contract: a 5xx other than 503, a 503 without `Retry-After`, a refusal of a valid event. */
   readonly wrongAnswers: Array<string> = []
-  /** Milliseconds that acknowledged requests took. */
+  /** The durations of acknowledged requests, milliseconds. */
   readonly latencies: Array<number> = []
 
   add(event: Omit<SentEvent, "mark">): JournalLine {

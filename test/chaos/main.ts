@@ -1,4 +1,4 @@
-/** `npm run chaos`: the promises as experiments that anyone can repeat. */
+/** `npm run chaos`: tests the promises with experiments that anyone can repeat. */
 import { appendFileSync, rmSync } from "node:fs"
 import { readArguments, UsageError, wholeNumber } from "../../src/config/arguments.ts"
 import { MINUTE_MS } from "../../src/domain/time.ts"
@@ -9,24 +9,24 @@ import { removeNamespacesOfKilledRuns } from "./network.ts"
 
 const HELP = `Usage: npm run chaos -- [fault …] [options]
 
-Starts nodes on a Redis and a PostgreSQL of their own, sends events to them, and lets faults strike at moments drawn
+Starts nodes with a Redis and a PostgreSQL of their own, sends events to them, and lets faults strike at moments drawn
 from a seed. Then the faults end, the streams drain, and everything that was acknowledged is compared with the rows,
 every figure, the REST answers and the counters. Without a fault: all of them, on one node and on two, in half an hour.
 
-  --seed <N>        the same seed gives the same dice (default: drawn, and printed)
+  --seed <N>        the same seed rolls the same dice (default: drawn, and printed)
   --nodes <N>       nodes (default: one, then two)
   --seconds <N>     how long each fault strikes (default: what the fault needs)
-  --minutes <N>     no further experiment begins after so many (default 40)
+  --minutes <N>     start no further experiment after this many (default 40)
   --fsync <mode>    Redis' appendfsync: always (default) or everysec, under which a killed Redis may lose events
-  --json <file>     appends each outcome as a line
-  --keep            keeps logs and data, and says where
-  --quiet           prints outcomes only
+  --json <file>     append each outcome as a line
+  --keep            keep logs and data, and say where
+  --quiet           only print outcomes
   --help            this text
 
 Faults:
 ${FAULTS.map((fault) => `  ${fault.name.padEnd(22)}${fault.what}`).join("\n")}
 
-Exit code: 0 when every promise was kept, 1 when any was not, 2 for a wrong use.`
+Exit code: 0 if every promise was kept, 1 if any was not, 2 if used incorrectly.`
 
 const OPTIONS = {
   seed: { type: "string" },

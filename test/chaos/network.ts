@@ -1,27 +1,27 @@
 /**
- * What lies between a node and a store. As root on Linux the node has a network namespace of its own: a cut takes the link
- * down, so packets vanish as on a real network, and connections that survive go on afterwards; latency is netem's where the
- * kernel has it. Anywhere else the TCP proxy does both.
+ * The network between a node and a store. As root on Linux, the node has its own network namespace. A cut takes the
+ * link down, so packets are dropped as on a real network, and connections that survive continue afterwards. Latency is
+ * added by netem if the kernel has it. Anywhere else the TCP proxy does both.
  */
 import { spawnSync } from "node:child_process"
 import { randomInt } from "node:crypto"
 import { TcpProxy } from "./tcpProxy.ts"
 
-/** The way from one node to one store. */
+/** The connection between one node and one store. */
 export interface Wire {
   readonly proxy: TcpProxy
-  /** Packets vanish, both ways, until it is mended. */
+  /** Drops packets both ways until it is mended. */
   readonly cut: (cut: boolean) => void
-  /** Milliseconds that everything takes more, each way. */
+  /** Adds this many milliseconds each way. */
   readonly delay: (milliseconds: number) => void
   /** How it is done, for the notes. */
   readonly how: string
 }
 
-/** Where a node runs, and its wires. */
+/** The network of a node: where it runs, and its wires. */
 export interface Place {
   readonly host: string
-  /** Put before the node's command. */
+  /** Prefix of the node's command. */
   readonly command: ReadonlyArray<string>
   readonly redis: Wire
   readonly postgres: Wire
@@ -41,13 +41,13 @@ const mustRun = (...command: [string, ...Array<string>]) => {
   if (!run(...command)) throw new Error(`${command.join(" ")} failed`)
 }
 
-/** Names of a run's namespaces hold its process id, so that those of a killed run are known. */
+/** Namespace names contain the run's process id, so that those of a killed run can be recognised. */
 const PREFIX = "maicivy-chaos"
 const LINKS = ["front", "redis", "postgres"] as const
 
 let possible: boolean | null = null
 
-/** Whether this machine lets us make namespaces with links into them. */
+/** Whether namespaces with links into them can be created on this machine. */
 export const canUseNamespaces = (): boolean => {
   if (possible === null) {
     const name = `${PREFIX}-${process.pid}-probe`
@@ -74,7 +74,7 @@ const plainWire = async (target: () => number): Promise<Wire> => {
   }
 }
 
-/** On this machine's own network, through TCP proxies. */
+/** A node on this machine's own network, connected through TCP proxies. */
 export const plainPlace = async (targets: Targets): Promise<Place> => {
   const [redis, postgres] = await Promise.all([plainWire(targets.redis), plainWire(targets.postgres)])
   return {
@@ -85,13 +85,13 @@ export const plainPlace = async (targets: Targets): Promise<Place> => {
   }
 }
 
-/** In a network namespace of its own, with a link for senders and one for each store. */
+/** A node in its own network namespace, with a link for senders and one for each store. */
 export const namespacePlace = async (targets: Targets, seat: number): Promise<Place> => {
   const name = `${PREFIX}-${process.pid}-${seat}`
   run("ip", "netns", "del", name)
   mustRun("ip", "netns", "add", name)
   const inside: [string, ...Array<string>] = ["ip", "netns", "exec", name]
-  // RFC 2544's block for testing; one of its 512 networks for each namespace.
+  // RFC 2544's block for testing: each namespace gets one of its 512 networks.
   const network = `198.${randomInt(18, 20)}.${randomInt(0, 256)}`
   const links = LINKS.map((link, i) => {
     const device = `mc${process.pid}${seat}${i}`
@@ -130,7 +130,7 @@ export const namespacePlace = async (targets: Targets, seat: number): Promise<Pl
   }
 }
 
-/** Removes namespaces of runs that were killed. */
+/** Removes the namespaces of killed runs. */
 export const removeNamespacesOfKilledRuns = (): void => {
   const { stdout } = spawnSync("ip", ["netns", "list"], { encoding: "utf8" })
   for (const line of (stdout ?? "").split("\n")) {

@@ -1,4 +1,4 @@
-/** Nodes as processes of their own, each on a port that it keeps when it is started again. */
+/** Nodes as processes, each on a port that it keeps when it is restarted. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { appendFileSync, readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -6,9 +6,9 @@ import { freePort } from "../support/freePort.ts"
 
 export interface NodeOptions {
   readonly name: string
-  /** Where it listens. */
+  /** Its address. */
   readonly host: string
-  /** Put before its command. */
+  /** Prefix of its command. */
   readonly command: ReadonlyArray<string>
   readonly env: Readonly<Record<string, string>>
   /** Everything it wrote to stderr. */
@@ -19,13 +19,13 @@ const READY_MS = 40_000
 export class ChaosNode {
   readonly #options: NodeOptions
   readonly port: number
-  /** The folder whose `src/main.ts` runs at the next start. */
+  /** The folder whose `src/main.ts` the next start runs. */
   root: string
   #child: ChildProcess | null = null
   #exited: Promise<number | null> = Promise.resolve(null)
-  /** Times it was started. */
+  /** The number of starts. */
   starts = 0
-  /** Ends that nobody had asked for. */
+  /** The number of unexpected exits. */
   crashes = 0
   #expected = false
 
@@ -49,7 +49,7 @@ export class ChaosNode {
     return this.#child?.pid ?? null
   }
 
-  /** Starts it and waits until it answers. A start that fails because a store is away is tried again, as supervisors do. */
+  /** Starts it and waits until it answers. Retries, like a supervisor, if a store is unavailable. */
   async start(): Promise<void> {
     const deadline = performance.now() + READY_MS
     while (true) {
@@ -103,13 +103,13 @@ export class ChaosNode {
     }
   }
 
-  /** Sends a signal to the process, if there is one. */
+  /** Sends a signal to the process, if it is running. */
   signal(signal: NodeJS.Signals): void {
     if (signal === "SIGKILL" || signal === "SIGTERM") this.#expected = true
     this.#child?.kill(signal)
   }
 
-  /** Ends it and waits for that; the exit code, `null` when the signal ended it. */
+  /** Stops it and waits. Returns the exit code, `null` if the signal killed it. */
   async end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
     if (this.#child === null) return null
     this.signal(signal)

@@ -1,4 +1,4 @@
-/** The ownership protocol, step by step: two actors, each of which may stop at any step for as long as it likes. */
+/** The ownership protocol, step by step: two actors, each of which may pause at any step for any time. */
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
 import fc from "fast-check"
@@ -31,7 +31,7 @@ test("an entry whose owners were killed after its commit, however often, gets it
     const entries = await entriesAfter(deployment, partition, "0-0", 100)
     await run(deployment.writer.write({ partition, epoch, entries, calendar: deployment.calendar }))
     const first = entries[0]?.streamId ?? ""
-    // What several owners leave that were killed while they processed the first entry alone.
+    // What remains of several owners that were killed while processing the first entry alone.
     const { state } = streamKeys(deployment.prefix, partition)
     await deployment.redis.hset(state, {
       head: first,
@@ -52,7 +52,7 @@ test("an entry whose owners were killed after its commit, however often, gets it
 
 type Step = "own" | "take over" | "read" | "write" | "apply"
 
-/** An actor as a list of steps: what it holds between them is all that a crash can take. */
+/** An actor as a list of steps: what it remembers between them is all that a crash can take. */
 class SteppedActor {
   readonly #deployment: Deployment
   #writer: BatchWriter
@@ -69,13 +69,13 @@ class SteppedActor {
     this.#writer = makeBatchWriter(deployment.postgres)
   }
 
-  /** Forgets everything, as a process that died. */
+  /** Forgets everything, like a process that died. */
   crash(): void {
     this.#writer = makeBatchWriter(this.#deployment.postgres)
     this.#next = "own"
   }
 
-  /** One step; `again` repeats its store call, as after a reply that was lost. A refusal ends the ownership. */
+  /** One step. `again` repeats its store call, as after a lost reply. A refusal ends the ownership. */
   async step(again: boolean): Promise<void> {
     for (let call = 0; call < (again ? 2 : 1); call++) {
       const before = this.#next
@@ -86,7 +86,7 @@ class SteppedActor {
       }
       if (call === 1 || !again) this.#next = exit.value
     }
-    // A repeated apply needs the old position, so it moves on once the step is over.
+    // A repeated apply needs the old position, so the position moves once the step is over.
     if (this.#moved !== null) this.#position = this.#moved
     this.#moved = null
   }
@@ -102,7 +102,7 @@ class SteppedActor {
         return "take over"
       }
       case "take over": {
-        // The lease only spares work; safety must not need it. Each takes it as if the other's had ended.
+        // The lease only saves work, and safety must not depend on it: each takes it as if the other's had expired.
         const token = `token-${this.#epoch}`
         await redis.set(streamKeys(prefix, 0).lease, token)
         const log = makePartitionLog({ prefix, partition: 0, redis, reader: redis, metrics })

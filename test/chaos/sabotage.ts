@@ -1,4 +1,4 @@
-/** Deliberate mistakes in a copy of the sources: a checker that does not cry for each of them proves nothing. */
+/** Deliberate mistakes in a copy of the sources: a checker that does not detect each of them proves nothing. */
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
@@ -30,7 +30,7 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
         from: "    group.done.push(done)\n",
         to: "    queueMicrotask(() => done(null))\n",
       },
-      // What the connection breaks under, or what is never sent, is then lost without a word.
+      // Whatever is in flight when the connection breaks, or is never sent, is then silently lost.
       {
         file: "src/stream/producer.ts",
         from: "appendScript.runEncoded(redis, keys, args)",
@@ -78,7 +78,7 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
   },
 ]
 
-/** A copy of the project in `folder` with the mistake in it. An edit that finds nothing to change is an error. */
+/** Copies the project to `folder` with the mistake in it. Throws if an edit finds nothing to change. */
 export const sabotaged = (root: string, folder: string, { name, edits }: Sabotage): string => {
   mkdirSync(folder, { recursive: true })
   for (const each of ["src", "package.json"])

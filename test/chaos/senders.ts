@@ -1,4 +1,4 @@
-/** Senders with retries: singly and in batches, with ids of their own and without, now and days ago, to any node. */
+/** Senders with retries: single events and batches, with and without ids, current and days old, to any node. */
 import { setTimeout as sleep } from "node:timers/promises"
 import { DAY_MS } from "../../src/domain/time.ts"
 import type { Random } from "../../src/tools/traffic/random.ts"
@@ -10,18 +10,18 @@ export const SITES = ["main", "blog"] as const
 export interface SendersOptions {
   readonly urls: ReadonlyArray<string>
   readonly senders: number
-  /** Milliseconds between two requests of a sender; 0 for as fast as answers come. */
+  /** Milliseconds between two requests of a sender; 0 for as fast as it gets answers. */
   readonly pause: number
   readonly batch: number
-  /** How long an event with an id is sent again after the senders were told to stop, milliseconds. */
+  /** How long events with an id are still retried after the senders were told to stop, milliseconds. */
   readonly patience: number
-  /** Days that an event may lie in the past. */
+  /** The greatest age of an event, days. */
   readonly daysAgo: number
-  /** Milliseconds that every event lies in the past. */
+  /** The least age of every event, milliseconds. */
   readonly atLeastAgo: number
-  /** Older events always have an id, so that each is sent until it is acknowledged: days. */
+  /** Events older than this many days always have an id, so that they are retried until they are acknowledged. */
   readonly idsBeyondDays?: number
-  /** Most milliseconds before an event is sent again; longer after each failure up to here. */
+  /** The longest pause before a retry, milliseconds; pauses grow up to this with each failure. */
   readonly mostPatient?: number
 }
 
@@ -36,7 +36,7 @@ const THEMES = ["dark", "light", "solarized", "été"] as const
 const LETTERS = ["motivation", "anti_motivation", "other"] as const
 const TIMEOUT = 6000
 
-/** A JSON value of an answer, `null` when it is none. */
+/** The JSON value of an answer; `null` if it is not JSON. */
 const parse = (text: string): unknown => {
   try {
     return JSON.parse(text)
@@ -76,13 +76,13 @@ export class Senders {
     this.#running = Array.from({ length: options.senders }, () => this.#sender())
   }
 
-  /** No new events any more; resolves when every event with an id is acknowledged or patience has ended. */
+  /** Sends no new events. Resolves when every event with an id is acknowledged, or patience has run out. */
   async stop(): Promise<void> {
     this.#stoppedAt = performance.now()
     await Promise.all(this.#running)
   }
 
-  /** Ends them where they are, for an experiment that failed. */
+  /** Stops them immediately, for a failed experiment. */
   abandon(): void {
     this.#stoppedAt = Number.NEGATIVE_INFINITY
   }
@@ -121,7 +121,7 @@ export class Senders {
         if (open.length > 0)
           await sleep(Math.min(50 * 2 ** attempt, mostPatient) * (0.5 + this.#random.next()))
       }
-      // A sender that forgot that it was answered.
+      // Simulates a sender that forgot the answer.
       const again = lines.filter((line) => line.event.id !== null)
       if (again.length > 0 && this.#random.chance(0.06)) await this.#send(again)
       if (pause > 0) await sleep(pause * (0.5 + this.#random.next()))
@@ -156,7 +156,7 @@ export class Senders {
     }
   }
 
-  /** All but those that the answer to a batch lists. */
+  /** Acknowledges all lines except those that the answer to a batch lists. */
   #acknowledge(lines: ReadonlyArray<JournalLine>, answer: unknown): void {
     const refused = new Set<unknown>()
     if (answer !== null) {

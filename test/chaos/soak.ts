@@ -1,4 +1,4 @@
-/** `npm run soak`: a steady load for hours, watched for drift of memory, handles, backlog and latency; then everything is compared. */
+/** `npm run soak`: hours of steady load, watched for drift in memory, handles, backlog and latency, then compared. */
 import { readdirSync, rmSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
@@ -26,7 +26,7 @@ interface Sample {
   readonly p99: number
 }
 
-/** What a figure has gained from the middle third to the last, in parts of the former: the first warms up. */
+/** The relative growth from the middle third to the last; the first third is a warm-up. */
 const drift = (samples: ReadonlyArray<Sample>, of: keyof Sample): number => {
   const third = Math.floor(samples.length / 3)
   const mean = (from: number, to: number) =>
@@ -43,7 +43,7 @@ const outcome = await runExperiment({
     name: "soak",
     what: "nothing, for long",
     counters: true,
-    // Few enough to be compared after days.
+    // Few enough events to be compared even after days.
     load: { senders: 2, pause: 100, batch: 10 },
     strike: async ({ world, journal }) => {
       const end = performance.now() + milliseconds

@@ -1,4 +1,4 @@
-/** A Redis and a PostgreSQL of one experiment's own, which it may kill, stop, starve and fill. */
+/** An experiment's own Redis and PostgreSQL, which it may kill, stop, starve and fill. */
 import { spawnSync } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -10,11 +10,11 @@ import { embeddedPostgres, embeddedRedis, type RunningStore } from "../../src/em
 export interface ChaosStore {
   readonly url: string
   readonly port: number
-  /** Of the server's first process; another one after each restart. */
+  /** The pid of the server's main process, which changes with every restart. */
   readonly pid: () => number
-  /** Ends it at once. It is started again on the same port with its data, as a supervisor would. */
+  /** Kills it. It is restarted on the same port with its data, as by a supervisor. */
   readonly kill: () => void
-  /** Makes it hang with its connections open, until `resume`. */
+  /** Freezes it, with its connections open, until `resume`. */
   readonly pause: () => void
   readonly resume: () => void
 }
@@ -24,20 +24,20 @@ export interface ChaosStores {
   readonly postgres: ChaosStore
   /** Redis' append-only files. */
   readonly redisLogFolder: string
-  /** Where Postgres has its data: a small file system of its own where one was asked for. */
+  /** Postgres' data folder: a small file system of its own if requested. */
   readonly postgresFolder: string
   readonly stop: () => Promise<void>
 }
 
 export interface StoresOptions {
   readonly folder: string
-  /** `always` is what the promises need; `everysec` shows what it costs to choose otherwise. */
+  /** `always` is what the promises require; `everysec` shows the price of the alternative. */
   readonly fsync: "always" | "everysec"
-  /** Puts Postgres on a tmpfs of this size; needs root. */
+  /** Puts Postgres on a tmpfs of this size, which needs root. */
   readonly postgresMegabytes: number | null
 }
 
-/** A server's first process and those that it has started: PostgreSQL has one a connection, each in a group of its own. */
+/** A server's main process and its children: PostgreSQL has one per connection, each in a group of its own. */
 const processesOf = (pid: number): ReadonlyArray<number> => [
   pid,
   ...readdirSync("/proc")
@@ -46,7 +46,7 @@ const processesOf = (pid: number): ReadonlyArray<number> => [
     .filter((other) => {
       try {
         const stat = readFileSync(`/proc/${other}/stat`, "utf8")
-        // The parent is the second field after the name, which may hold spaces and parentheses.
+        // The parent is the second field after the name, which may contain spaces and parentheses.
         return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === pid
       } catch {
         return false
@@ -60,7 +60,7 @@ const signals = (running: RunningStore): ChaosStore => {
       try {
         process.kill(pid, signal)
       } catch {
-        // It has ended meanwhile, or is being started again.
+        // It has ended in the meantime, or is being restarted.
       }
     }
   }
@@ -77,7 +77,7 @@ const mountTmpfs = (folder: string, megabytes: number) => {
   if (done.status !== 0) throw new Error(`no tmpfs on ${folder}: ${done.stderr}`)
 }
 
-/** Starts both; `stop` ends them and gives a small file system back. */
+/** Starts both; `stop` stops them and unmounts the small file system. */
 export const startStores = async (options: StoresOptions): Promise<ChaosStores> => {
   const redisFolder = join(options.folder, "redis-data")
   const postgresFolder = join(options.folder, "postgres-data")
@@ -107,20 +107,20 @@ export const startStores = async (options: StoresOptions): Promise<ChaosStores> 
   }
 }
 
-/** Fills what is left of a file system, all but `keep` bytes, with one file. */
+/** Fills a file system with one file, except for `keep` bytes. */
 export const fillDisk = (folder: string, keep: number): string => {
   const { bavail, bsize } = statfsSync(folder)
   const ballast = join(folder, "ballast")
   try {
     writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - keep)))
   } catch (error) {
-    // Postgres took the last bytes in between: full is full.
+    // Postgres took the last bytes in the meantime: full is full.
     if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error
   }
   return ballast
 }
 
-/** One connection to Redis for one use; it waits for a server that is just being started. */
+/** A connection to Redis for one use; waits for a server that is just starting. */
 export const onRedis = async <A>(url: string, use: (redis: Redis) => Promise<A>): Promise<A> => {
   const redis = new Redis(url, { maxRetriesPerRequest: null, connectTimeout: 2000 })
   redis.on("error", () => {})
@@ -131,7 +131,7 @@ export const onRedis = async <A>(url: string, use: (redis: Redis) => Promise<A>)
   }
 }
 
-/** One connection to Postgres for one use. */
+/** A connection to Postgres for one use. */
 export const onPostgres = async <A>(url: string, use: (client: pg.Client) => Promise<A>): Promise<A> => {
   const client = new pg.Client({
     connectionString: url,

@@ -1,5 +1,5 @@
 /**
- * The table of faults and results in docs/reliability.md, made from the outcomes of real runs:
+ * The table of faults and results in docs/reliability.md, generated from the outcomes of real runs:
  * `node test/chaos/table.ts <file.jsonl> …` prints it, `--write` puts it between the document's markers.
  */
 import { readFileSync, writeFileSync } from "node:fs"
@@ -16,7 +16,7 @@ const sum = <A>(items: ReadonlyArray<A>, of: (item: A) => number): number =>
 
 const number = new Intl.NumberFormat("en-US")
 
-/** Worst time until whole of one node and of two, seconds. */
+/** The longest recovery with one node and with two, seconds. */
 const worst = (outcomes: ReadonlyArray<Outcome>): string =>
   [1, 2]
     .map((nodes) => outcomes.filter((outcome) => outcome.nodes === nodes))
@@ -25,7 +25,7 @@ const worst = (outcomes: ReadonlyArray<Outcome>): string =>
     )
     .join(" / ")
 
-/** A sentence on the runs, and a row for each fault; a fault that was not run has an empty row. */
+/** A sentence about the runs, and a row for each fault; a fault that was not run has an empty row. */
 export const faultTable = (outcomes: ReadonlyArray<Outcome>): string => {
   const days = [...new Set(outcomes.map(({ at }) => at.slice(0, 10)))].sort()
   const seeds = [...new Set(outcomes.map(({ seed }) => `\`${seed}\``))]

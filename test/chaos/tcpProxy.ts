@@ -1,18 +1,18 @@
-/** A TCP proxy between a node and a store: it cuts, delays, and strikes at a moment that the bytes themselves give away. */
+/** A TCP proxy between a node and a store that cuts, delays, or strikes at a moment recognised from the bytes. */
 import { createServer, type Server, Socket } from "node:net"
 
 /** One connection through the proxy. */
 export interface Link {
-  /** The first bytes the client sent, as Latin-1: they name the connection (`application_name`, `CLIENT SETNAME`). */
+  /** The first bytes from the client, as Latin-1: they name the connection (`application_name`, `CLIENT SETNAME`). */
   readonly hello: string
-  /** Breaks it on both sides; what was on its way is lost. */
+  /** Breaks it on both sides; whatever is in flight is lost. */
   readonly cut: () => void
 }
 
 export interface Watcher {
-  /** Sees what the client sends, before the store does. */
+  /** Called with what the client sends, before the store gets it. */
   readonly request?: (link: Link, chunk: Buffer) => void
-  /** Sees what the store answers. True keeps the answer from the client for good. */
+  /** Called with what the store replies. Returns true to withhold the reply from the client for good. */
   readonly reply?: (link: Link, chunk: Buffer) => boolean
 }
 
@@ -46,15 +46,15 @@ export class TcpProxy {
     return typeof address === "object" && address !== null ? address.port : 0
   }
 
-  /** Milliseconds that every chunk takes more, each way. */
+  /** Additional delay of every chunk each way, milliseconds. */
   set delay(milliseconds: number) {
     this.#delay = milliseconds
   }
 
-  /** Cut: connections stand and carry nothing, as through a network that drops packets; new ones hang, too. */
+  /** Connections stay open but carry nothing, as on a network that drops packets; new ones hang, too. */
   set cut(cut: boolean) {
     this.#isCut = cut
-    // What stood through the cut is not mended, as after a firewall that has forgotten it.
+    // Connections from before the cut are not restored, as with a firewall that has forgotten them.
     if (!cut) this.breakAll()
   }
 

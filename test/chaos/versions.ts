@@ -1,4 +1,4 @@
-/** Other versions of this program: the one before the newest migration, from the repository's history, and one with a migration more. */
+/** Other versions of this program: the one before the newest migration, from git, and one with one more migration. */
 import { spawnSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -16,9 +16,9 @@ const newestMigration = (root: string): string =>
     .sort()
     .at(-1) ?? ""
 
-/** The commit before the one that brought the newest migration; `null` when the history does not say. */
+/** The commit before the one that added the newest migration; `null` if it is not in the history. */
 const previousCommit = (root: string): string | null => {
-  // Wherever the file lay then: folders are renamed, migrations are not.
+  // Wherever the file was then: folders get renamed, migrations do not.
   const added = git(
     root,
     "log",
@@ -32,11 +32,11 @@ const previousCommit = (root: string): string | null => {
   return added === undefined || added === "" ? null : git(root, "rev-parse", "--verify", `${added}^`)
 }
 
-/** Why the version before cannot be had, or `null` when it can. */
+/** Why the previous version is not available; `null` if it is. */
 export const whyNoPreviousVersion = (root: string): string | null =>
   previousCommit(root) === null ? "it needs the repository's history" : null
 
-/** The sources of the version before, in a folder of their own, run with this version's packages. */
+/** The sources of the previous version in their own folder, run with this version's packages. */
 export const previousVersion = (root: string, folder: string): string => {
   const target = join(folder, "previous-version")
   mkdirSync(target, { recursive: true })
@@ -53,7 +53,7 @@ export const previousVersion = (root: string, folder: string): string => {
   return target
 }
 
-/** A copy of the program that has a migration more. */
+/** A copy of the program with one more migration. */
 export const nextVersion = (root: string, folder: string): string => {
   const target = join(folder, "next-version")
   if (existsSync(target)) return target
@@ -61,7 +61,7 @@ export const nextVersion = (root: string, folder: string): string => {
   for (const each of ["src", "package.json"])
     cpSync(join(root, each), join(target, each), { recursive: true })
   symlinkSync(join(root, "node_modules"), join(target, "node_modules"))
-  // Nothing older can write to what it does not know: an added column that must be given, as an incompatible change has.
+  // Any migration will do, because each one fences the actors of older versions.
   writeFileSync(
     join(target, MIGRATIONS, "900_next.sql"),
     "CREATE TABLE next_version (only_row boolean PRIMARY KEY DEFAULT true);\n",

@@ -1,4 +1,4 @@
-/** What an experiment strikes at: private stores, proxies before them, one node or several, and the dice. */
+/** What an experiment strikes at: private stores, proxies in front of them, one or several nodes, and the dice. */
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -16,20 +16,20 @@ export const PREFIX = "maicivy"
 
 export interface WorldOptions {
   readonly folder: string
-  /** Whose `src` runs in the beginning. */
+  /** The folder whose `src` runs at first. */
   readonly root: string
-  /** The version that is tested; an upgrade begins with another. */
+  /** The version under test; an upgrade starts with another one. */
   readonly newRoot: string
   readonly nodes: number
   readonly random: Random
   readonly env: Readonly<Record<string, string>>
-  /** What lies between nodes and stores: nothing, proxies, or networks of their own where the machine allows it. */
+  /** What is between nodes and stores: nothing, proxies, or networks of their own if the machine allows it. */
   readonly between: "nothing" | "proxies" | "networks"
   readonly fsync: "always" | "everysec"
   readonly postgresMegabytes: number | null
 }
 
-/** A node, and the wires to its stores, where there are any. */
+/** A node, and the wires to its stores, if there are any. */
 export interface Seat {
   readonly node: ChaosNode
   readonly redis: Wire | null
@@ -42,7 +42,7 @@ export interface World {
   readonly random: Random
   readonly options: WorldOptions
   readonly env: Readonly<Record<string, string>>
-  /** What was done, when: seconds since the start of the faults. */
+  /** What was done when, in seconds since the start of the fault. */
   readonly log: (what: string) => void
   readonly schedule: ReadonlyArray<string>
   readonly stop: () => Promise<void>
@@ -122,7 +122,7 @@ export const startWorld = async (options: WorldOptions, print: (line: string) =>
   return { stores, seats, random: options.random, options, env, log, schedule, stop }
 }
 
-/** Strikes again and again, between `min` and `max` milliseconds apart, until a time has passed. */
+/** Strikes repeatedly, `min` to `max` milliseconds apart, until a time has passed. */
 export const again = async (
   world: World,
   milliseconds: number,
@@ -142,20 +142,20 @@ export const seatOf = (world: World): Seat => {
   return seat
 }
 
-/** What a fault may want to know and say, beside the world. */
+/** What a fault gets besides the world. */
 export interface Strike {
   readonly world: World
   readonly journal: Journal
-  /** How long to go on striking, milliseconds. */
+  /** How long to strike, milliseconds. */
   readonly milliseconds: number
   /** Marks of events that must end as dead letters. */
   readonly poison: Set<number>
-  /** Reports a promise, other than the figures, that was not kept. */
+  /** Reports a broken promise other than figures. */
   readonly broken: (sentence: string) => void
   /** Notes for the table: what was seen. */
   readonly note: (text: string) => void
   /** Dead letters that no sender sent. */
   otherDeadLetters: number
-  /** What was acknowledged between these moments (`performance.now()`) may be lost, as the documentation says. */
+  /** Events acknowledged between these moments (`performance.now()`) may be lost, as documented. */
   readonly mayBeLost: Array<{ readonly from: number; readonly until: number }>
 }

@@ -1,4 +1,4 @@
-/** Events that cannot be processed, and more of them than can be. */
+/** Events that cannot be processed, and more events than can be processed. */
 import { setTimeout as sleep } from "node:timers/promises"
 import { silentDashboard } from "../dashboards.ts"
 import { acknowledge } from "../journal.ts"
@@ -41,7 +41,7 @@ export const EVENT_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "fatal-event",
-    what: "an event that kills the node which processes it, each time, until it is dead-lettered",
+    what: "an event that kills every node that processes it, until it is dead-lettered",
     between: "proxies",
     strike: async ({ world, journal, poison, broken, note }) => {
       const line = journal.add({
@@ -98,7 +98,7 @@ export const EVENT_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "silent-dashboard",
-    what: "dashboards that connect and never read; the others and the events go on, memory stays bounded",
+    what: "dashboards that connect and never read; the others and the events are not affected, memory stays bounded",
     counters: true,
     env: () => ({ LIVE_EVENTS_PER_SECOND: "5000" }),
     load: { pause: 10 },
@@ -115,7 +115,7 @@ export const EVENT_FAULTS: ReadonlyArray<Fault> = [
       const count = dropped.reduce<number>((sum, each) => sum + each, 0)
       for (const { socket } of silent) socket.destroy()
       note(`${count} of ${silent.length} dropped`)
-      // The system's buffers take some megabytes before the server has to decide.
+      // The kernel's buffers absorb some megabytes before the server has to decide.
       for (const { node } of world.seats) {
         const text = await (await fetch(`${node.url}/metrics`)).text()
         const slow = Number(/websocket_dropped_total\{reason="slow"\} (\d+)/.exec(text)?.[1] ?? 0)
@@ -125,7 +125,7 @@ export const EVENT_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "overload",
-    what: "ten times more events than can be processed, for a minute: Postgres works one moment in 25, senders push as fast as answers come, against a backlog bound of 4,000",
+    what: "ten times more events than can be processed, for a minute: Postgres is available one moment in 25, senders push as fast as they get answers, against a `MAX_BACKLOG` of 4,000",
     env: () => ({ MAX_BACKLOG: "4000" }),
     load: { senders: 24, pause: 2, batch: 120, mostPatient: 60 },
     memoryLimit: 512,

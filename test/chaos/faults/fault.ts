@@ -1,4 +1,4 @@
-/** What a fault is, and what several of them share. */
+/** The type of a fault, and what several faults share. */
 import { execFile } from "node:child_process"
 import { setTimeout as sleep } from "node:timers/promises"
 import { promisify } from "node:util"
@@ -8,35 +8,35 @@ import { PARTITIONS, PREFIX, type Seat, type Strike, seatOf, type World } from "
 
 export interface Fault {
   readonly name: string
-  /** One sentence for the table. */
+  /** What strikes, for the table. */
   readonly what: string
-  /** Strikes for a while and leaves everything as it was: mended, restarted, connected. */
+  /** Strikes for a while and leaves everything as it was: repaired, restarted, connected. */
   readonly strike: (strike: Strike) => Promise<void>
-  /** What lies between nodes and stores; nothing by default. */
+  /** What is between nodes and stores; nothing by default. */
   readonly between?: "proxies" | "networks"
-  /** No process of the deployment ends, and no batch changes hands: the counters must be exact. */
+  /** No process of the deployment ends and no batch changes its owner, so the counters must be exact. */
   readonly counters?: boolean
   readonly env?: (folder: string) => Readonly<Record<string, string>>
   readonly load?: Partial<SendersOptions>
-  /** Redis' appendfsync, where the run's own would not do. */
+  /** Redis' appendfsync, if the run's own will not do. */
   readonly fsync?: "everysec"
   readonly postgresMegabytes?: number
-  /** The sources that nodes start with, where those are not the run's. */
+  /** The sources that nodes start with, if not the run's. */
   readonly root?: (root: string, folder: string) => string
   /** Days after which retention deletes during the run. */
   readonly retentionDays?: number
-  /** Milliseconds of striking, where the default is too short. */
+  /** How long to strike, milliseconds, if the default is too short. */
   readonly milliseconds?: number
-  /** Memory of a node that must not be passed, MiB. */
+  /** The most memory a node may use, MiB. */
   readonly memoryLimit?: number
-  /** What this machine lacks for it, in a sentence; `null` when it can be run. */
+  /** What this machine lacks to run it, in a sentence; `null` if nothing. */
   readonly missing?: (root: string) => string | null
 }
 
 /** Longer than a lease lives. */
 export const PAUSE_MS = 8500
 
-/** Why a fault cannot be run by anybody but root. */
+/** Why a fault can only be run by root. */
 export const needsRoot = (): string | null => (process.getuid?.() === 0 ? null : "it needs root")
 
 export const restart = async (world: World, { node }: Seat) => {
@@ -44,14 +44,14 @@ export const restart = async (world: World, { node }: Seat) => {
   await node.start()
 }
 
-/** Lets a killed node's leases end at once, so that more crashes fit into a run. */
+/** Ends a killed node's leases immediately, so that more crashes fit into a run. */
 export const endLeases = (world: World) =>
   onRedis(world.stores.redis.url, async (redis) => {
     for (let p = 0; p < PARTITIONS; p++) await redis.del(`${PREFIX}:{${p}}:lease`)
     await redis.del(`${PREFIX}:nodes`)
   })
 
-/** Milliseconds that the oldest waiting event has waited; 0 when none waits. */
+/** How long the oldest waiting event has waited, milliseconds; 0 if none is waiting. */
 export const oldestWaiting = (world: World): Promise<number> =>
   onRedis(world.stores.redis.url, async (redis) => {
     const [seconds, micros] = await redis.time()
@@ -66,7 +66,7 @@ export const oldestWaiting = (world: World): Promise<number> =>
 
 const run = promisify(execFile)
 
-/** A command of the command line, beside the running nodes; gives its last line, and rejects when it fails. */
+/** Runs a command alongside the nodes. Returns its last line; rejects if it fails. */
 export const command = async (world: World, args: ReadonlyArray<string>): Promise<string> => {
   const { stdout } = await run(process.execPath, ["src/main.ts", ...args], {
     cwd: world.options.root,

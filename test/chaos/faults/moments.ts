@@ -1,4 +1,4 @@
-/** Strikes at chosen moments of a batch's or an append's life, recognised from the bytes between node and store. */
+/** Strikes at chosen moments in the life of a batch or an append, recognised by the bytes between node and store. */
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -7,7 +7,7 @@ import type { Link, Watcher } from "../tcpProxy.ts"
 import { again, type Seat, seatOf, type World } from "../world.ts"
 import { endLeases, type Fault, oldestWaiting, restart } from "./fault.ts"
 
-/** How Redis names a script: of the sources that run, which may be a copy with a mistake in it. */
+/** The name of a script in Redis, from the sources that are running, which may be a copy with a mistake. */
 const shaOf = (root: string, script: string) =>
   createHash("sha1")
     .update(readFileSync(join(root, "src", script), "utf8"))
@@ -22,7 +22,7 @@ const MOMENTS: { readonly [M in Moment]: string } = {
   append: "after an append, before its reply",
 }
 
-/** What the client has sent before the reply that gives the moment away. */
+/** What the client sends before the reply that marks the moment. */
 const askedFor = (root: string, moment: Moment): string | null =>
   moment === "lock"
     ? "batch_lock_partition"
@@ -30,7 +30,7 @@ const askedFor = (root: string, moment: Moment): string | null =>
       ? shaOf(root, "aggregates/lua/apply.lua")
       : null
 
-/** Calls `strike` once at the next such moment; the store's reply of that moment never arrives. */
+/** Calls `strike` once at the next such moment. The store's reply at that moment never arrives. */
 export const atMoment = (
   root: string,
   seat: Seat,
@@ -69,7 +69,7 @@ export const atMoment = (
 
 const killAt = (name: string, moment: Moment): Fault => ({
   name,
-  what: `kill -9 of a node ${MOMENTS[moment]}, again and again (leases are ended by hand, so that more crashes fit)`,
+  what: `kill -9 of a node ${MOMENTS[moment]}, repeatedly (leases are ended by hand to fit in more crashes)`,
   between: "proxies",
   milliseconds: 22_000,
   strike: async ({ world, milliseconds, note, broken }) => {
@@ -89,10 +89,10 @@ const killAt = (name: string, moment: Moment): Fault => ({
   },
 })
 
-/** What a frozen owner's successor may take: the lease, the transaction that may not idle, and the next look around. */
+/** How long a frozen owner's successor may take: the lease, the idle transaction's timeout, and the next check. */
 const SUCCESSION_MS = 6000 + 10_000 + 6000
 
-/** Whether the deployment catches up with its events within a time. */
+/** Whether the deployment catches up with its events in time. */
 const catchesUp = async (world: World, milliseconds: number): Promise<boolean> => {
   const end = performance.now() + milliseconds
   while (performance.now() < end) {
@@ -135,7 +135,7 @@ export const MOMENT_FAULTS: ReadonlyArray<Fault> = [
         return broken("the moment never came")
       const began = performance.now()
       world.log(`stopped ${seat.node.name} ${MOMENTS.lock}`)
-      // Until what waits for the frozen owner is old.
+      // Until the events waiting for the frozen owner are old.
       await sleep(4000)
       const others = world.seats.length > 1
       if (others && !(await catchesUp(world, SUCCESSION_MS))) broken("a frozen owner held its partition")

@@ -1,4 +1,4 @@
-/** Nodes that are far from their stores, or cut off. */
+/** Nodes that are far away from their stores, or cut off. */
 import { setTimeout as sleep } from "node:timers/promises"
 import { again, seatOf } from "../world.ts"
 import type { Fault } from "./fault.ts"
@@ -6,7 +6,7 @@ import type { Fault } from "./fault.ts"
 export const NETWORK_FAULTS: ReadonlyArray<Fault> = [
   {
     name: "latency",
-    what: "200 ms more each way between a node and its stores, on and off",
+    what: "200 ms more latency each way between a node and its stores, on and off",
     between: "networks",
     strike: async ({ world, milliseconds, note }) => {
       note(world.seats[0]?.redis?.how ?? "")
@@ -22,7 +22,7 @@ export const NETWORK_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "cut",
-    what: "a node is cut off from Redis, Postgres or both: packets vanish, connections stand; for 3 to 9 s",
+    what: "a node is cut off from Redis, Postgres or both: packets are dropped, connections stay open; for 3 to 9 s",
     between: "networks",
     milliseconds: 18_000,
     strike: async ({ world, milliseconds, note }) => {

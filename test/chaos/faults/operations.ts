@@ -1,4 +1,4 @@
-/** What operators do, and what happens to clocks, while events arrive. */
+/** What operators do while events arrive, and what happens to clocks. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -9,7 +9,7 @@ import { command, type Fault, PAUSE_MS, restart } from "./fault.ts"
 
 const clockFile = (folder: string) => join(folder, "clock")
 
-/** Replaces the nodes one by one, each by a SIGTERM and a start of the sources in `root`, with time in between. */
+/** Replaces the nodes one by one, with pauses: SIGTERM, then a start from the sources in `root`. */
 const replaceNodes = async ({ world, broken }: Strike, root: string, milliseconds: number) => {
   for (const seat of world.seats) {
     await sleep(2000)
@@ -22,7 +22,7 @@ const replaceNodes = async ({ world, broken }: Strike, root: string, millisecond
   }
 }
 
-/** Retention and rebuild in turns until told to stop; stores and nodes may be away, so a failure is only noted. */
+/** Runs retention and rebuild alternately until told to stop. Failures are only noted: stores and nodes may be down. */
 const operate = async ({ world, note }: Strike, signal: AbortSignal) => {
   const results = { done: 0, failed: 0 }
   while (!signal.aborted) {
@@ -42,7 +42,7 @@ const operate = async ({ world, note }: Strike, signal: AbortSignal) => {
 export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
   {
     name: "retention",
-    what: "the retention command runs through it, by cursor and by table, with a retention of 3 days",
+    what: "the retention command runs repeatedly, by cursor and by day table, with a retention of 3 days",
     counters: true,
     retentionDays: 3,
     strike: ({ world, milliseconds, broken }) =>
@@ -57,7 +57,7 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "rebuild",
-    what: "the rebuild command runs through it, again and again",
+    what: "the rebuild command runs repeatedly",
     strike: ({ world, milliseconds, broken }) =>
       again(world, milliseconds, [200, 1500], async () => {
         try {
@@ -69,7 +69,7 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "clock",
-    what: "the nodes' clock jumps by an hour, forth and back",
+    what: "the nodes' clock jumps by an hour, forward and back",
     env: (folder) => ({
       CHAOS_CLOCK_FILE: clockFile(folder),
       NODE_OPTIONS: `--import=${new URL("../clock.mjs", import.meta.url).href}`,
@@ -96,7 +96,7 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "upgrade-to-next",
-    what: "nodes of this version are replaced one by one by one that has a migration more; old ones process nothing after it",
+    what: "nodes of this version are replaced one by one by a version with one more migration; old ones process nothing after it",
     strike: (strike) => {
       const { newRoot, folder } = strike.world.options
       return replaceNodes(strike, nextVersion(newRoot, folder), strike.milliseconds)

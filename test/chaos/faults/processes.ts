@@ -1,4 +1,4 @@
-/** Processes that are killed, stopped, frozen: nodes and stores. */
+/** Nodes and stores that are killed, stopped or frozen. */
 import { setTimeout as sleep } from "node:timers/promises"
 import type { ChaosStore } from "../stores.ts"
 import { again, seatOf, type World } from "../world.ts"
@@ -20,7 +20,7 @@ const hang = (name: string, of: string, which: (world: World) => ChaosStore): Fa
 
 const killStore = (name: string, of: string, which: (world: World) => ChaosStore): Fault => ({
   name,
-  what: `kill -9 of ${of} at random moments; it is started again with its data`,
+  what: `kill -9 of ${of} at random moments; it is restarted with its data`,
   strike: async ({ world, milliseconds, note }) => {
     let kills = 0
     await again(world, milliseconds, [700, 4000], async () => {
@@ -35,7 +35,7 @@ const killStore = (name: string, of: string, which: (world: World) => ChaosStore
 export const PROCESS_FAULTS: ReadonlyArray<Fault> = [
   {
     name: "node-kill",
-    what: "kill -9 of a node at random moments, started again",
+    what: "kill -9 of a node at random moments; it is restarted",
     strike: async ({ world, milliseconds, note }) => {
       let kills = 0
       await again(world, milliseconds, [300, 3500], async () => {
@@ -68,7 +68,7 @@ export const PROCESS_FAULTS: ReadonlyArray<Fault> = [
   hang("postgres-pause", "Postgres", (world) => world.stores.postgres),
   {
     name: "node-stop",
-    what: "SIGTERM under load, started again; it must end with exit code 0 within 10 s",
+    what: "SIGTERM under load, then a restart; it must exit with code 0 within 10 s",
     strike: ({ world, milliseconds, broken }) =>
       again(world, milliseconds, [800, 3000], async () => {
         const seat = seatOf(world)

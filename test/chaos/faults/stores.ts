@@ -1,4 +1,4 @@
-/** Stores that are full, read-only, have no connection to give, or forget their last seconds. */
+/** Stores that are full, read-only, out of connections, or lose their last seconds. */
 import { readdirSync, rmSync, statSync, truncateSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -7,7 +7,7 @@ import { fillDisk, onPostgres, onRedis } from "../stores.ts"
 import { again } from "../world.ts"
 import { command, type Fault, needsRoot } from "./fault.ts"
 
-/** The append-only file that Redis is writing to: the last one. */
+/** The append-only file that Redis is writing to, the last one. */
 const appendOnlyFile = (folder: string): string =>
   join(
     folder,
@@ -35,7 +35,7 @@ export const STORE_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "redis-connections",
-    what: "Redis gives no connection for 2 to 5 s, and the nodes' are broken",
+    what: "Redis accepts no connections for 2 to 5 s, and the nodes' are broken",
     strike: ({ world, milliseconds }) =>
       onRedis(world.stores.redis.url, async (redis) => {
         await again(world, milliseconds, [1000, 2500], async () => {
@@ -57,12 +57,12 @@ export const STORE_FAULTS: ReadonlyArray<Fault> = [
       let losses = 0
       await again(world, milliseconds, [1000, 4000], async () => {
         const file = appendOnlyFile(world.stores.redisLogFolder)
-        // Redis writes to the file before it answers, but may put that off for two seconds while a flush is under way.
+        // Redis writes to the file before it replies, but may delay that by two seconds while a flush is running.
         const from = performance.now() - 2000
         const { size } = statSync(file)
         await sleep(world.random.integer(1000, 2000))
         world.stores.redis.pause()
-        // Redis has rewritten it meanwhile: there is no tail of before to lose.
+        // Redis has rewritten the file in the meantime, so there is no old tail to lose.
         if (appendOnlyFile(world.stores.redisLogFolder) !== file) return world.stores.redis.resume()
         truncateSync(file, size)
         mayBeLost.push({ from, until: performance.now() + 1000 })
