@@ -2,15 +2,12 @@
  * The reference tables of docs/api.md, generated from the OpenAPI document that nodes serve: `node scripts/apiTables.ts`
  * prints them, `--write` puts them between the markers of the document.
  */
-
-import { readFileSync, writeFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
 import { API_PATH } from "../src/domain/paths.ts"
 import { PROBLEMS } from "../src/server/http/problemCodes.ts"
 import { MAX_INTEGER } from "../src/server/http/query.ts"
 import { type Operation, openApiDocument, type Parameter } from "../src/server/openapi/document.ts"
 import { eventSchema } from "../src/server/openapi/ingestion.ts"
-import { markdownTable, withMarked } from "./marked.ts"
+import { markdownTable, printOrWrite } from "./marked.ts"
 
 const API = new URL("../docs/api.md", import.meta.url)
 
@@ -104,10 +101,4 @@ export const apiTables = (): { readonly [name: string]: string } => ({
   "api-errors": errors(),
 })
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (process.argv.includes("--write")) {
-    let text = readFileSync(API, "utf8")
-    for (const [name, table] of Object.entries(apiTables())) text = withMarked(text, name, table)
-    writeFileSync(API, text)
-  } else console.log(Object.values(apiTables()).join("\n\n"))
-}
+if (import.meta.main) printOrWrite(API, apiTables())

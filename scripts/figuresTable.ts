@@ -2,12 +2,11 @@
  * The README's figures, generated from the newest full run in bench/results: `node scripts/figuresTable.ts` prints them,
  * `--write` puts them between the README's markers. No figure gets there in any other way.
  */
-import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { machineLine } from "../bench/machine.ts"
 import { newestRun } from "../bench/report/results.ts"
 import { aimText, measuredText, verdict } from "../bench/report/table.ts"
-import { markdownTable, withMarked } from "./marked.ts"
+import { markdownTable, printOrWrite } from "./marked.ts"
 
 const README = new URL("../README.md", import.meta.url)
 const RESULTS = fileURLToPath(new URL("../bench/results", import.meta.url))
@@ -37,8 +36,4 @@ export const figuresTable = (): string => {
   ].join("\n")
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (process.argv.includes("--write"))
-    writeFileSync(README, withMarked(readFileSync(README, "utf8"), "figures", figuresTable()))
-  else console.log(figuresTable())
-}
+if (import.meta.main) printOrWrite(README, { figures: figuresTable() })

@@ -1,4 +1,5 @@
 /** Generated parts of documents: the text between `<!-- name:begin -->` and `<!-- name:end -->`. */
+import { readFileSync, writeFileSync } from "node:fs"
 
 const markers = (name: string) => ({ begin: `<!-- ${name}:begin -->`, end: `<!-- ${name}:end -->` })
 
@@ -18,6 +19,19 @@ export const withMarked = (text: string, name: string, content: string): string 
   const before = text.slice(0, text.indexOf(begin))
   const after = text.slice(text.indexOf(end))
   return `${before}${begin}\n${content}\n${after}`
+}
+
+/**
+ * Prints a document's generated parts, by the names of their markers; with `--write` on the command line puts them between
+ * the markers instead.
+ */
+export const printOrWrite = (document: URL, parts: { readonly [name: string]: string }): void => {
+  if (!process.argv.includes("--write")) console.log(Object.values(parts).join("\n\n"))
+  else {
+    const text = readFileSync(document, "utf8")
+    const written = Object.entries(parts).reduce((rest, [name, part]) => withMarked(rest, name, part), text)
+    writeFileSync(document, written)
+  }
 }
 
 /** A Markdown table, without a line end after the last row. */

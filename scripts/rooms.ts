@@ -2,9 +2,7 @@
  * The rooms of `src`, and the table of them in docs/architecture.md: `node scripts/rooms.ts` prints it, `--write` puts it
  * between the document's markers. What is imported lies further down the list; test/architecture holds every import to it.
  */
-import { readFileSync, writeFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
-import { markdownTable, withMarked } from "./marked.ts"
+import { markdownTable, printOrWrite } from "./marked.ts"
 
 const DOCUMENT = new URL("../docs/architecture.md", import.meta.url)
 
@@ -125,8 +123,4 @@ export const roomsTable = (): string =>
     ]),
   )
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (process.argv.includes("--write"))
-    writeFileSync(DOCUMENT, withMarked(readFileSync(DOCUMENT, "utf8"), "rooms", roomsTable()))
-  else console.log(roomsTable())
-}
+if (import.meta.main) printOrWrite(DOCUMENT, { rooms: roomsTable() })

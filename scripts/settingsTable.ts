@@ -2,10 +2,8 @@
  * The README's table of settings, generated from the settings: `node scripts/settingsTable.ts` prints it, `--write` puts
  * it between the README's markers.
  */
-import { readFileSync, writeFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
 import { SETTINGS } from "../src/config/settings.ts"
-import { markdownTable, withMarked } from "./marked.ts"
+import { markdownTable, printOrWrite } from "./marked.ts"
 
 const README = new URL("../README.md", import.meta.url)
 
@@ -21,8 +19,4 @@ export const settingsTable = (): string =>
     ]),
   )
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (process.argv.includes("--write"))
-    writeFileSync(README, withMarked(readFileSync(README, "utf8"), "settings", settingsTable()))
-  else console.log(settingsTable())
-}
+if (import.meta.main) printOrWrite(README, { settings: settingsTable() })

@@ -10,7 +10,7 @@ import { temporaryFolder } from "../support/temporaryFolder.ts"
 const ROOT = join(import.meta.dirname, "..", "..")
 
 interface Bench {
-  /** The folder in which it makes its own. */
+  /** The parent of its scratch folder. */
   readonly scratch: string
   readonly said: () => string
 }
@@ -18,7 +18,7 @@ interface Bench {
 const has = ({ scratch }: Bench, ending: string): boolean =>
   readdirSync(scratch, { recursive: true, encoding: "utf8" }).some((path) => path.endsWith(ending))
 
-/** The command lines of processes that have to do with a folder. */
+/** The command lines of processes that mention a folder. */
 const processesOf = (folder: string): ReadonlyArray<string> =>
   readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -46,7 +46,7 @@ const MOMENTS = [
   },
 ]
 
-// A terminal signals every process of the run, anything else only the one that it knows.
+// A terminal signals every process of the run, everything else only the first one.
 const CTRL_C = { how: "Ctrl-C", signal: "SIGINT", target: (pid: number) => -pid } as const
 const TERMINATE = { how: "SIGTERM", signal: "SIGTERM", target: (pid: number) => pid } as const
 

@@ -12,7 +12,7 @@ import { newFolder, removeFolder } from "../support/temporaryFolder.ts"
 
 const TIMEOUT = 240_000
 
-/** Runs one scenario in a process of its own, and returns its exit code, what it said and the files it wrote. */
+/** Runs one scenario in its own process. Returns its exit code, its output and the files it wrote. */
 const smoke = async (scenario: string) => {
   const out = newFolder()
   try {
@@ -42,7 +42,7 @@ const smoke = async (scenario: string) => {
 const wrongCounts = (run: Run) =>
   run.outcomes.flatMap(({ checks }) => checks.filter((check) => !holds(check)))
 
-/** Two at a time is what a small machine bears. */
+/** A small machine can run two at a time. */
 const lanes = Semaphore.makeUnsafe(2)
 
 describe.concurrent("a short run of the bench", () => {
