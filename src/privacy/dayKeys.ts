@@ -55,7 +55,7 @@ export const makeVisitorKeys = (options: DayKeysOptions): Effect.Effect<VisitorK
       for (const day of wanted) if (!known.has(day)) yield* fetchKey(day)
     }).pipe(
       Effect.catch((error) =>
-        Effect.logWarning("the day's visitor key cannot be had: Redis is away").pipe(
+        Effect.logWarning("the day's visitor key cannot be fetched: Redis is unavailable").pipe(
           Effect.annotateLogs({ code: error.code }),
         ),
       ),

@@ -217,7 +217,7 @@ const catchUp = (
   })
 
 /**
- * Rebuilds one partition. Gives the number of days counted. Fails with `Fenced` when another actor or rebuild takes the
+ * Rebuilds one partition. Returns the number of days counted. Fails with `Fenced` when another actor or rebuild takes the
  * partition over meanwhile; nothing has changed then.
  */
 export const rebuildPartition = (

@@ -1,4 +1,4 @@
-/** Gives a deployment another time zone or number of partitions: counts its days anew from raw events. */
+/** Gives a deployment another time zone or number of partitions: counts its days again from raw events. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { aggregate } from "../domain/aggregation.ts"
@@ -64,10 +64,10 @@ const FIRST_DAY: Day = "0001-01-01"
 
 /**
  * Makes the deployment one of this time zone and number of partitions, in one transaction. Days whose raw events are all
- * there are counted anew. Older ones keep their totals, cut by the zone of their time; with another number of partitions
+ * there are counted again. Older ones keep their totals, cut by the zone of their time; with another number of partitions
  * these, and the unique visitors kept of past periods, go to partition 0. Events erased with their visitor are not counted
  * any more. Every actor is fenced; events that wait in streams must have been applied before, because their partition is
- * that of the old number. Gives the number of events counted.
+ * that of the old number. Returns the number of events counted.
  */
 export const recomputeDailyTotals = (
   postgres: Postgres,

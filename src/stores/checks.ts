@@ -120,7 +120,7 @@ const fsyncWarning = (fsync: string): string =>
     ? "Redis flushes its append-only file once a second (appendfsync everysec): a Redis that is killed, or a power failure, may take up to two seconds of acknowledged events; appendfsync always takes none."
     : `Redis leaves flushing its append-only file to the system (appendfsync ${fsync}): a power failure may take half a minute of acknowledged events; appendfsync always takes none.`
 
-/** Checks the version of Postgres and the settings that decide whether a commit is durable; gives what endangers data. */
+/** Checks the version of Postgres and the settings that decide whether a commit is durable; returns what endangers data. */
 export const checkPostgres = (
   postgres: Postgres,
   url: string,

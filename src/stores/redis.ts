@@ -23,7 +23,7 @@ export interface RedisSettings {
   readonly cluster: boolean
 }
 
-/** What a connection is for decides how it behaves when Redis is slow or away. */
+/** What a connection is for decides how it behaves when Redis is slow or unavailable. */
 export type Purpose =
   /** Appends: never queued while disconnected, never sent twice. */
   | "append"
@@ -70,7 +70,7 @@ const open = (settings: RedisSettings, purpose: Purpose, name: string): RedisCon
   })
 }
 
-/** A connection that closes with its scope. It connects, and reconnects, in the background: calls fail while it is away. */
+/** A connection that closes with its scope. It connects, and reconnects, in the background: calls fail while there is none. */
 export const connectRedis = (
   settings: RedisSettings,
   purpose: Purpose,
@@ -125,8 +125,8 @@ export const redisCall = <A>(
   })
 
 /**
- * Has Redis write its append-only file again, so that what was deleted or has expired is not in it any longer. A server that
- * does not allow it, or is at it already, is asked in vain: the operator sees to the file then.
+ * Has Redis write its append-only file again, so that what was deleted or has expired is no longer in it. A server that does not
+ * allow it, or is already doing so, is asked in vain: the file is then the operator's concern.
  */
 export const rewriteAppendOnlyFile = (redis: RedisConnection, metrics: Metrics): Effect.Effect<void> =>
   redisCall(metrics, "rewrite_aof", async () => {

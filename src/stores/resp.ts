@@ -16,7 +16,7 @@ const digitsOf = (number: number): number => {
   return digits
 }
 
-/** Writes a whole number that has so many digits. */
+/** Writes a whole number of that many digits. */
 const writeDigits = (buffer: Buffer, from: number, digits: number, number: number): void => {
   let rest = number
   for (let at = from + digits - 1; at >= from; at--) {
@@ -71,7 +71,7 @@ export class EncodedArguments {
     this.#close(from, bytes)
   }
 
-  /** Where the next argument's own bytes begin when its length has so many digits: after `$`, these, and a line end. */
+  /** Where the next argument's own bytes begin when its length has that many digits: after `$`, these, and a line end. */
   #startOf(lengthDigits: number): number {
     return this.#length + lengthDigits + 3
   }

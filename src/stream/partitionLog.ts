@@ -79,7 +79,7 @@ export interface PartitionLog {
   ) => Effect.Effect<Takeover, Fenced | StoreError>
   /** Up to `count` entries after `after`, waiting about a second for the first. Reading changes nothing. */
   readonly read: (after: string, count: number) => Effect.Effect<ReadonlyArray<Entry>, StoreError>
-  /** Notes an attempt at the entries from one id to another (or takes one back) and gives how many there were. */
+  /** Notes an attempt at the entries from one id to another (or takes one back) and returns how many there were. */
   readonly noteTry: (
     epoch: number,
     from: string,

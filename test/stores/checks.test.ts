@@ -6,7 +6,6 @@ import { StoreError } from "../../src/stores/errors.ts"
 import { makePostgres } from "../../src/stores/postgres.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { run, testScope } from "../support/effects.ts"
-import { connect } from "../support/events.ts"
 import { freshDatabase, privateRedis } from "../support/index.ts"
 
 const info = (fields: Record<string, string>) =>
@@ -79,12 +78,4 @@ test("a Redis that is away fails calls at once and is waited for no longer than 
   )
   expect(failure).toBeInstanceOf(StoreError)
   expect(failure.unavailable).toBe(true)
-})
-
-test("a transaction whose answer does not come is given up, and the next one works", async () => {
-  const postgres = await connect(await freshDatabase(), { max: 1, transactionDeadlineMs: 200 })
-  const wait = postgres.transaction("test", (sql) => sql.query("SELECT pg_sleep(20)"))
-  expect(await run(Effect.flip(wait))).toMatchObject({ unavailable: true })
-  const one = postgres.transaction("test", (sql) => sql.query("SELECT 1 AS one"))
-  expect(await run(one)).toMatchObject({ rows: [{ one: 1 }] })
 })

@@ -17,9 +17,9 @@ import { type ChunkPlace, rewriteChunks } from "./rewrite.ts"
 
 /** A day that ended longer ago than this is closed: few events are still to come. */
 const CLOSED_AFTER_MS = HOUR_MS
-/** Small chunks of a site and day that are merged: as soon as there are two, or, while the day goes on, so many. */
+/** Small chunks of a site and day after which they are merged: two, or more while the day goes on. */
 const ENOUGH = { closed: 2, open: 16 } as const
-/** Events of a merge: some ten milliseconds of work on both sides, for which a batch of events may have to wait. */
+/** Events of a merge: about 10 ms of work on both sides, for which a batch of events may have to wait. */
 const MERGE_EVENTS = 2000
 /** Chunks of a merge. */
 const MERGE_CHUNKS = 500
@@ -68,7 +68,7 @@ export interface CompactionOptions {
   readonly onMerge?: () => Effect.Effect<void>
 }
 
-/** Merges what there is to merge, of every site and day in turn, and gives the number of chunks that were merged. */
+/** Merges what there is to merge, of every site and day in turn, and returns the number of chunks that were merged. */
 export const compact = Effect.fnUntraced(function* (
   postgres: Postgres,
   { now, busy, metrics, onMerge = () => Effect.void }: CompactionOptions,
@@ -105,7 +105,7 @@ export const compact = Effect.fnUntraced(function* (
   return merged
 })
 
-/** Merges the earliest of such chunks of a site and day; gives their number, 0 when another is at it or none are left. */
+/** Merges the earliest of such chunks of a site and day; returns their number, 0 when another node is merging or none are left. */
 const merge = (
   postgres: Postgres,
   { site_id, day }: Mergeable,

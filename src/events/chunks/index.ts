@@ -1,4 +1,4 @@
-/** Chunks: up to some thousand events as one row, how they are made, taken apart, merged and shrunk. */
+/** Chunks: up to 1,000 events as one row; how they are made, taken apart, merged and shrunk. */
 export { bigints, integers, smallints, uuids } from "./binaryArrays.ts"
 export {
   CHUNK_PARAMETERS,

@@ -1,5 +1,5 @@
 /**
- * Writes chunks anew: to merge small ones, and to take events out of them. Chunks are only ever added by batches; whoever
+ * Rewrites chunks: to merge small ones, and to take events out of them. Chunks are only ever added by batches; whoever
  * removes or replaces some holds {@link LOCK_CHUNKS} until the end of the transaction, so what one has read is still so when
  * it writes, and nobody looks for an event while another moves it.
  */
@@ -43,7 +43,7 @@ const SELECT_EVENTS = `
 const DELETE_CHUNKS = `DELETE FROM event_chunks WHERE ${ON_DAY} AND ctid = ANY ($4::tid[])`
 
 /**
- * Replaces chunks by as few as hold those of their events that stay, and gives the number of the others. Needs
+ * Replaces chunks by as few as hold those of their events that stay, and returns the number of the others. Needs
  * {@link LOCK_CHUNKS}, taken before the places were looked up.
  */
 export const rewriteChunks = Effect.fnUntraced(function* (

@@ -9,9 +9,9 @@ import { ARRAY_COLUMNS } from "./chunk.ts"
 import { openSince } from "./compaction.ts"
 
 const MEBIBYTE = 1024 * 1024
-/** A table is worth it that takes more than so many times what its chunks do; indexes and page borders are a fifth. */
+/** Times the size of its chunks that a table must take to be worth it; indexes and page borders are a fifth. */
 const LOOSE = 1.5
-/** Nobody can read a day while its table is written anew; this much takes a second or two. */
+/** Nobody can read a day while its table is rewritten; this much takes a second or two. */
 const MAX_REWRITTEN = 256 * MEBIBYTE
 /** Milliseconds to wait for those who read it, before it is left for another time. */
 const LOCK_TIMEOUT_MS = 250
@@ -27,7 +27,7 @@ const SELECT_SIZES = `
   ) AS day
   ORDER BY name`
 
-/** Writes tables of closed days anew that hold much free space, and gives their number. One that is in use is left. */
+/** Rewrites tables of closed days that hold much free space, and returns their number. One that is in use is left. */
 export const shrinkDays = Effect.fnUntraced(function* (
   postgres: Postgres,
   now: number,

@@ -66,7 +66,7 @@ export interface EventRow {
   readonly created_at: Date
 }
 
-/** Chunks that a page is taken from beyond those that hold enough events: so many may overlap where several partitions write. */
+/** Chunks that a page is taken from beyond those that hold enough events: this many may overlap where several partitions write. */
 const CHUNKS = 8
 
 /**

@@ -14,7 +14,7 @@ export type Method = "drop" | "batches"
 /** What the metric, the log and the command call a method. */
 export const METHOD_NAMES: { readonly [M in Method]: string } = { drop: "partition", batches: "cursor" }
 
-/** A day with a table, and what of it has expired. */
+/** A day with a table, and whether all of it has expired. */
 export interface ExpiredDay {
   /** UTC, `2025-12-08`. */
   readonly day: string
@@ -67,7 +67,7 @@ const boundsOf = (day: string): readonly [from: Date, until: Date] => {
 }
 
 /**
- * Deletes the day's events before the cutoff and gives their number. Compaction may move some past the cursor that looks for
+ * Deletes the day's events before the cutoff and returns their number. Compaction may move some past the cursor that looks for
  * them, so it goes over the day until there are none.
  */
 export const deleteFromDay = Effect.fnUntraced(function* (
@@ -111,7 +111,7 @@ const removeFromChunks = Effect.fnUntraced(function* (
   places: ReadonlyArray<string>,
   { cutoff, archive }: Removal,
 ): Effect.fn.Return<number, StoreError | ArchiveFailed> {
-  // The places were looked up before, and whatever is there now is judged anew.
+  // The places were looked up before, and whatever is there now is judged again.
   yield* sql.query(LOCK_CHUNKS)
   const values = [places, new Date(cutoff)]
   if (archive !== null) {
@@ -146,7 +146,7 @@ const isLocked = (error: StoreError | ArchiveFailed): boolean =>
   error._tag === "StoreError" && meaningOf(error.code) === "lock"
 
 /**
- * Drops a whole day's table and gives the number of its events; deletes them one batch after another when the locks for
+ * Drops a whole day's table and returns the number of its events; deletes them one batch after another when the locks for
  * it cannot be had. When this fails or is interrupted, both the table and the archive are as before.
  */
 export const dropDay = (

@@ -7,7 +7,7 @@ import type { Postgres, Sql } from "../../stores/postgres.ts"
 export interface Pace {
   /** Events, or keys, of a batch; a chunk goes as a whole. */
   readonly batchRows: number
-  /** Batches after which the cursor is opened anew: while it is open, vacuum cleans up nothing anywhere. */
+  /** Batches after which the cursor is reopened: while one is open, vacuum cleans up nothing anywhere. */
   readonly batchesPerCursor: number
   /** Pause after each batch, milliseconds, so that others get their share of the disk. */
   readonly pauseMs: number
@@ -24,7 +24,7 @@ export interface ExpiredRows<E> {
   /** SQL of what a row counts towards a batch. */
   readonly weight: string
   /**
-   * Removes the rows at these places, as far as they are there still and meet the condition, and gives what went. When it
+   * Removes the rows at these places, as far as they are still there and meet the condition, and returns what went. When it
    * fails, the batch stays.
    */
   readonly remove: (sql: Sql, places: ReadonlyArray<string>) => Effect.Effect<number, E>
@@ -39,7 +39,7 @@ interface Place {
 
 const START = "(0,0)"
 
-/** In the order of their places on disk, so that a cursor opened anew begins where the last one ended. */
+/** In the order of their places on disk, so that a reopened cursor begins where the last one ended. */
 const selectPlaces = (rows: ExpiredRows<unknown>): string =>
   `SELECT ctid::text AS place, ${rows.weight} AS weight FROM ${rows.table} WHERE ctid > $1::tid AND ${rows.condition}`
 
@@ -51,7 +51,7 @@ const takeBatch = (places: Array<Place>, weight: number): ReadonlyArray<string> 
 }
 
 /**
- * Removes the rows that meet the condition and gives the sum of what went. Interruption takes effect between two batches;
+ * Removes the rows that meet the condition and returns the sum of what went. Interruption takes effect between two batches;
  * what is gone stays gone, and another call continues. Rows that come in behind the cursor are left to another call.
  */
 export const removeExpiredRows = <E>(
@@ -65,7 +65,7 @@ export const removeExpiredRows = <E>(
     const removeBatch = (places: ReadonlyArray<string>) =>
       postgres
         .transaction(operation, (sql) =>
-          // The planner thinks that reading the whole table is cheaper than visiting so many places; by far it is not.
+          // The planner takes reading the whole table to be cheaper than visiting this many places; it is far from that.
           sql.query("SET LOCAL enable_seqscan = off").pipe(Effect.andThen(rows.remove(sql, places))),
         )
         .pipe(
@@ -76,7 +76,7 @@ export const removeExpiredRows = <E>(
           Effect.uninterruptible,
         )
 
-    /** Up to `batchesPerCursor` batches; gives the place of the last row, or `null` when there were no more. */
+    /** Up to `batchesPerCursor` batches; returns the place of the last row, or `null` when there were no more. */
     const removeFrom = Effect.fnUntraced(function* (start: string) {
       const session = yield* postgres.session(operation)
       yield* session.begin("READ ONLY")

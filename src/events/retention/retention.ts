@@ -60,7 +60,7 @@ export interface RetainedDay {
 }
 
 export type RetentionReport =
-  /** Another node is at it. */
+  /** It is already running on another node. */
   | { readonly skipped: true }
   | {
       readonly skipped: false
@@ -118,7 +118,7 @@ export const runRetention = (
     yield* session.query("SET LOCAL idle_in_transaction_session_timeout = 0")
     const { rows } = yield* session.query<{ locked: boolean }>(TRY_LOCK)
     if (rows[0]?.locked !== true) {
-      yield* Effect.logInfo("retention skipped: another node is at it")
+      yield* Effect.logInfo("retention skipped: it is already running on another node")
       return { skipped: true } as const
     }
     const mayGoOn = session.query<{ version: number; name: string }>(SELECT_NEWEST).pipe(
@@ -154,7 +154,7 @@ const runLocked = Effect.fnUntraced(function* (
     if (days.length > 0) yield* postgres.query("retention", NOTE_CUTOFF, [new Date(cutoff)])
     const deletingSince = yield* Clock.currentTimeMillis
     for (const day of days) {
-      // A connection lost meanwhile has freed the lock, and another node may be at it, or a newer version.
+      // A connection lost meanwhile has freed the lock: another node may be running, or a newer version.
       yield* mayGoOn
       removed.push(yield* remove(postgres, day, cutoff, options))
     }

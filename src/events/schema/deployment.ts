@@ -41,7 +41,7 @@ export const storedDeployment = (
 
 /**
  * Stores the settings at the first start; afterwards fails with {@link DeploymentMismatch} when they differ from what was
- * stored. Gives the ids of the declared sites.
+ * stored. Returns the ids of the declared sites.
  */
 export const ensureDeployment = Effect.fnUntraced(function* (
   postgres: Postgres,

@@ -24,8 +24,8 @@ const CREATE_TABLE = `
 
 const SELECT_APPLIED = "SELECT 1 FROM schema_migrations WHERE version = $1"
 /**
- * Whoever waits for a table that others use makes all wait who come after, so it gives up soon and tries again. Not for the lock
- * of migrations, for which nodes that start together wait.
+ * Waiting for a table that others use makes everyone wait who comes later, so a migration gives up soon and tries again. Not for
+ * the lock of migrations: nodes that start together wait for that.
  */
 const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
 const TRIES = 30
@@ -75,7 +75,7 @@ const apply = Effect.fnUntraced(function* (
 })
 
 /**
- * Brings the schema up to date and gives the names of the migrations that this call applied, in order. Each one is a
+ * Brings the schema up to date and returns the names of the migrations that this call applied, in order. Each one is a
  * transaction that also records it, so a failed one leaves nothing behind and the next call continues there. Nodes that
  * start together wait for each other. Actors are fenced off by each migration and take their partitions over again; those
  * of an older version leave them to newer nodes. Fails with {@link SchemaTooNew} when this program is the older one.

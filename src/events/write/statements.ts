@@ -10,7 +10,7 @@ import {
 } from "../chunks/index.ts"
 import { addTotals, type TotalRow } from "../totals/index.ts"
 
-/** Rows of stream_partitions as the driver gives them: a bigint is text. */
+/** Rows of stream_partitions as the driver returns them: a bigint is text. */
 export interface PartitionRow {
   readonly epoch: string
   readonly last_stream_id: string
@@ -100,7 +100,7 @@ export const applyBatch = (batch: {
   values: [batch.partition, batch.lastStreamId, JSON.stringify(batch.totals), ...(batch.chunk ?? [])],
 })
 
-/** Chunks of one statement at most; so many kinds of it are prepared on each connection. */
+/** Chunks of one statement at most; that many variants of it are prepared on each connection. */
 export const MAX_CHUNKS = 6
 
 /** What {@link wholeBatch} returns. */
