@@ -63,6 +63,7 @@ const sumTotals = (replies: ReadonlyArray<ReadonlyArray<string | null>>): Totals
 /** By UTF-16 code units: the same order on every machine. */
 const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
+/** Answers from the figures in Redis. Long: one question after another, over the keys that they share. */
 export const makeFigures = (options: FiguresOptions): Figures => {
   const { redis, prefix, partitions, calendar, metrics, now } = options
 

@@ -86,6 +86,7 @@ export class Metrics {
   readonly retentionDuration: Gauge
   readonly retentionLastSuccess: Gauge
 
+  /** `prefix` begins every name. Long: one metric after another. */
   constructor(prefix: string) {
     const registers = [this.registry]
     const counter = <L extends string = never>(

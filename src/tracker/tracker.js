@@ -1,4 +1,4 @@
-// See docs/integration.md
+// See docs/integration.md. Long: one function, so that a page gets one global and no other name.
 ;(() => {
   const script = document.currentScript
   if (!script || window.maicivy) return

@@ -3,12 +3,13 @@ import { describe, expect, test } from "vitest"
 import { marked } from "../../scripts/marked.ts"
 import { ROOMS, type Room, roomsTable } from "../../scripts/rooms.ts"
 import { read } from "../support/documents.ts"
-import { type Source, sources } from "./sources.ts"
+import { functionsLongerThan, type Source, sources } from "./sources.ts"
+
+/** Lines of a function that still fits a screen. */
+const SCREEN = 70
 
 const all = sources()
-/** The folder of a file; those below the dashboard's are one room with it. */
-const roomOf = (path: string): string =>
-  path.startsWith("dashboard/") ? "dashboard" : path.includes("/") ? posix.dirname(path) : ""
+const roomOf = (path: string): string => (path.includes("/") ? posix.dirname(path) : "")
 const known = new Map<string, Room & { readonly floor: number }>(
   ROOMS.map((room, floor) => [room.path, { ...room, floor }]),
 )
@@ -92,4 +93,23 @@ test("an arrow that points up, a way past a door and a circle would be seen", ()
     "c.ts",
     "b.ts",
   ])
+})
+
+describe("functions of src", () => {
+  test(`fit a screen of ${SCREEN} lines, or the comment above says "Long:" and why`, () => {
+    const unexplained = all
+      .flatMap((source) => functionsLongerThan(SCREEN, source))
+      .filter(({ comment }) => !/\bLong: \w+/.test(comment))
+    expect(unexplained.map(({ place, lines }) => `${place} has ${lines} lines`)).toEqual([])
+  })
+
+  test("that do not would be seen, unless they are explained", () => {
+    const body = "  f()\n".repeat(3)
+    const text = `export const long = () => {\n${body}}\n\n/** Long: a list. */\nexport const list = () => {\n${body}}\n`
+    const found = functionsLongerThan(4, { path: "a.ts", text, imports: [] })
+    expect(found.map(({ place, comment }) => [place, comment.includes("Long: ")])).toEqual([
+      ["a.ts:1", false],
+      ["a.ts:8", true],
+    ])
+  })
 })

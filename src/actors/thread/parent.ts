@@ -18,6 +18,18 @@ export interface ActorsThread {
   readonly metrics: Effect.Effect<MetricsJson>
 }
 
+const newWorker = (workerData: ThreadData): Worker => {
+  const worker = new Worker(new URL("./entry.ts", import.meta.url), {
+    workerData,
+    stdout: true,
+    stderr: true,
+  })
+  // Node itself would stop passing its log on at the first error of this process' own, and keep it in memory.
+  worker.stdout.on("data", (chunk: Buffer) => process.stdout.write(chunk))
+  worker.stderr.on("data", (chunk: Buffer) => process.stderr.write(chunk))
+  return worker
+}
+
 /** Starts the thread in the background and supervises it until the scope ends. */
 export const startActorsThread = (
   config: AppConfig,
@@ -32,14 +44,7 @@ export const startActorsThread = (
 
     /** Runs one thread to its end: succeeds when it was stopped, fails with the reason when it ended on its own. */
     const runThread = Effect.callback<void, string>((resume) => {
-      const worker = new Worker(new URL("./entry.ts", import.meta.url), {
-        workerData: data,
-        stdout: true,
-        stderr: true,
-      })
-      // Node itself would stop passing its log on at the first error of this process' own, and keep it in memory.
-      worker.stdout.on("data", (chunk: Buffer) => process.stdout.write(chunk))
-      worker.stderr.on("data", (chunk: Buffer) => process.stderr.write(chunk))
+      const worker = newWorker(data)
       current = worker
       let failure: string | null = "the thread ended without a word"
       worker.on("message", (message: FromThread) => {

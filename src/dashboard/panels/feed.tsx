@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks"
-import { detailOf, kindOf, shortPage } from "../events.ts"
-import { Panel, useWording } from "../parts.tsx"
-import type { FeedEvent, State } from "../state.ts"
+import { detailOf, kindOf, shortPage } from "../model/events.ts"
+import type { FeedEvent, State } from "../model/state.ts"
+import { Panel, useWording } from "./parts.tsx"
 
 /** Events as they are counted. */
 export const FeedPanel = ({ state }: { readonly state: State }) => {

@@ -1,9 +1,9 @@
 import { useEffect, useState } from "preact/hooks"
 import { PERIODS, type Period } from "../../domain/period.ts"
-import { Choice, useWording } from "../parts.tsx"
-import { SCHEMES, type Settings } from "../settings.ts"
-import type { State } from "../state.ts"
-import { LANGUAGES } from "../text.ts"
+import { SCHEMES, type Settings } from "../model/settings.ts"
+import type { State } from "../model/state.ts"
+import { LANGUAGES } from "../model/text.ts"
+import { Choice, useWording } from "./parts.tsx"
 
 export interface HeaderProps {
   readonly state: State

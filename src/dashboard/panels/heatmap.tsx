@@ -1,8 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import type { HeatmapPoint } from "../../domain/answers.ts"
-import { Panel, PartView, useWording } from "../parts.tsx"
-import type { Loaded } from "../state.ts"
-import { HEATMAP_HOURS } from "../store.ts"
+import type { Loaded } from "../model/state.ts"
+import { HEATMAP_HOURS } from "../model/store.ts"
+import { Panel, PartView, useWording } from "./parts.tsx"
 
 /** Positions in the table for screen readers. */
 const LISTED = 20

@@ -1,9 +1,9 @@
 import { useEffect, useRef } from "preact/hooks"
 import uPlot from "uplot"
-import { type LastHour, MINUTES } from "../lastHour.ts"
-import { Panel, PartView, useWording } from "../parts.tsx"
-import type { Loaded } from "../state.ts"
-import type { Wording } from "../text.ts"
+import { type LastHour, MINUTES } from "../model/lastHour.ts"
+import type { Loaded } from "../model/state.ts"
+import type { Wording } from "../model/text.ts"
+import { Panel, PartView, useWording } from "./parts.tsx"
 
 const MINUTE_S = 60
 
@@ -106,6 +106,7 @@ const chartData = (hour: LastHour): uPlot.AlignedData => [
   [...hour.visitors],
 ]
 
+/** Long: the options of one chart. */
 const chartOptions = (element: HTMLElement, { number, shortClock, t }: Wording): uPlot.Options => {
   const styles = getComputedStyle(element)
   const colour = (name: string) => styles.getPropertyValue(name).trim()

@@ -1,7 +1,7 @@
 import type { Letters } from "../../domain/answers.ts"
 import type { Period } from "../../domain/period.ts"
-import { Panel, PartView, useWording } from "../parts.tsx"
-import type { Loaded } from "../state.ts"
+import type { Loaded } from "../model/state.ts"
+import { Panel, PartView, useWording } from "./parts.tsx"
 
 export interface LettersPanelProps {
   readonly period: Period

@@ -1,5 +1,5 @@
-import { Panel, useWording } from "../parts.tsx"
-import type { State } from "../state.ts"
+import type { State } from "../model/state.ts"
+import { Panel, useWording } from "./parts.tsx"
 
 /** How many visitors there are now. */
 export const Now = ({ state }: { readonly state: State }) => {

@@ -1,8 +1,8 @@
 import type { Stats } from "../../domain/answers.ts"
 import type { Period } from "../../domain/period.ts"
-import { Panel, PartView, useWording } from "../parts.tsx"
-import type { Loaded } from "../state.ts"
+import type { Loaded } from "../model/state.ts"
 import { PeriodChoice } from "./header.tsx"
+import { Panel, PartView, useWording } from "./parts.tsx"
 
 export interface PeriodPanelProps {
   readonly period: Period

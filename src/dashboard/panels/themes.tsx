@@ -1,6 +1,6 @@
 import type { ThemeViews } from "../../domain/answers.ts"
-import { Panel, PartView, useWording } from "../parts.tsx"
-import type { Loaded } from "../state.ts"
+import type { Loaded } from "../model/state.ts"
+import { Panel, PartView, useWording } from "./parts.tsx"
 
 export interface ThemesPanelProps {
   readonly themes: Loaded<ReadonlyArray<ThemeViews>>

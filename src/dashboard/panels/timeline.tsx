@@ -1,6 +1,6 @@
-import { detailOf, kindOf, shortPage } from "../events.ts"
-import { Panel, PartView, useWording } from "../parts.tsx"
-import type { Loaded, Timeline } from "../state.ts"
+import { detailOf, kindOf, shortPage } from "../model/events.ts"
+import type { Loaded, Timeline } from "../model/state.ts"
+import { Panel, PartView, useWording } from "./parts.tsx"
 
 export interface TimelinePanelProps {
   readonly timeline: Loaded<Timeline>

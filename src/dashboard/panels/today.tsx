@@ -1,7 +1,7 @@
 import type { DayCourse } from "../../domain/answers.ts"
 import { MINUTE_MS } from "../../domain/time.ts"
-import { useWording } from "../parts.tsx"
-import type { State } from "../state.ts"
+import type { State } from "../model/state.ts"
+import { useWording } from "./parts.tsx"
 
 /** Yesterday's running total at the same time of day as `now` (unix milliseconds). */
 const pastOf = (list: ReadonlyArray<number>, yesterday: DayCourse, now: number): number => {

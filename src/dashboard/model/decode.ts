@@ -11,10 +11,10 @@ import type {
   ThemeViews,
   TimelineEvent,
   TimelineMeta,
-} from "../domain/answers.ts"
-import type { JsonObject } from "../domain/event.ts"
-import type { LiveEvent, Omitted, PeriodFigures } from "../domain/frames.ts"
-import { PERIODS, type Period } from "../domain/period.ts"
+} from "../../domain/answers.ts"
+import type { JsonObject } from "../../domain/event.ts"
+import type { LiveEvent, Omitted, PeriodFigures } from "../../domain/frames.ts"
+import { PERIODS, type Period } from "../../domain/period.ts"
 
 /** Whether a value has a shape. */
 export type Is<A> = (value: unknown) => value is A

@@ -1,11 +1,11 @@
 /** What a server sends, as texts of the wire, and a page's state after it. */
-import { type Reads, readsAfter, withAnswer, withFrame } from "../../src/dashboard/changes.ts"
-import { decodeFrame, type Frame } from "../../src/dashboard/decode.ts"
-import { initialState, type State } from "../../src/dashboard/state.ts"
-import type { Letters, Realtime, Stats } from "../../src/domain/answers.ts"
-import type { LiveEvent, PeriodFigures } from "../../src/domain/frames.ts"
-import type { Period } from "../../src/domain/period.ts"
-import { MINUTE_MS } from "../../src/domain/time.ts"
+import { type Reads, readsAfter, withAnswer, withFrame } from "../../../src/dashboard/model/changes.ts"
+import { decodeFrame, type Frame } from "../../../src/dashboard/model/decode.ts"
+import { initialState, type State } from "../../../src/dashboard/model/state.ts"
+import type { Letters, Realtime, Stats } from "../../../src/domain/answers.ts"
+import type { LiveEvent, PeriodFigures } from "../../../src/domain/frames.ts"
+import type { Period } from "../../../src/domain/period.ts"
+import { MINUTE_MS } from "../../../src/domain/time.ts"
 
 /** The page's clock: half a minute into a minute. */
 export const NOW = Date.parse("2025-12-08T14:32:30Z")

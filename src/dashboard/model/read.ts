@@ -1,5 +1,5 @@
 /** Reads answers of the API. */
-import { API_PATH } from "../domain/paths.ts"
+import { API_PATH } from "../../domain/paths.ts"
 import { type Is, isRefusal } from "./decode.ts"
 
 /** A read that the server refused or that did not reach it. */

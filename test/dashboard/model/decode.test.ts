@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest"
-import { decodeFrame, isAnswer, isRefusal, isSitesAnswer } from "../../src/dashboard/decode.ts"
-import { PARTS } from "../../src/dashboard/state.ts"
-import { MESSAGE_CODES } from "../../src/domain/frames.ts"
-import { API, serve } from "../support/server.ts"
+import { decodeFrame, isAnswer, isRefusal, isSitesAnswer } from "../../../src/dashboard/model/decode.ts"
+import { PARTS } from "../../../src/dashboard/model/state.ts"
+import { MESSAGE_CODES } from "../../../src/domain/frames.ts"
+import { API, serve } from "../../support/server.ts"
 import { heartbeat, liveEvent, periodFigures, statsUpdate } from "./frames.ts"
 
 describe("a frame", () => {

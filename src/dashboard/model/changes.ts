@@ -2,10 +2,10 @@
  * How the state changes: pure functions from the state and what has happened to the next state, and {@link readsAfter}, which
  * says what the page reads after a frame. The store applies both.
  */
-import { CLICK_TYPES } from "../domain/aggregation.ts"
-import type { HeatmapPoint, TimelineEvent } from "../domain/answers.ts"
-import type { LiveEvent } from "../domain/frames.ts"
-import type { Period } from "../domain/period.ts"
+import { CLICK_TYPES } from "../../domain/aggregation.ts"
+import type { HeatmapPoint, TimelineEvent } from "../../domain/answers.ts"
+import type { LiveEvent } from "../../domain/frames.ts"
+import type { Period } from "../../domain/period.ts"
 import type { Answer, Frame, TimelineAnswer } from "./decode.ts"
 import { fromHistory, type LastHour, upTo, withEvent, withOmitted, withVisitors } from "./lastHour.ts"
 import { type ConnectionState, NOTHING, PARTS, type Part, type State } from "./state.ts"

@@ -9,9 +9,9 @@
  * A connection that has been silent for {@link SILENCE_MS} counts as lost: after a sleep or a change of networks a socket can
  * stay open with nobody at the other end.
  */
-import type { Topic } from "../domain/frames.ts"
-import { WEBSOCKET_PATH } from "../domain/paths.ts"
-import type { Period } from "../domain/period.ts"
+import type { Topic } from "../../domain/frames.ts"
+import { WEBSOCKET_PATH } from "../../domain/paths.ts"
+import type { Period } from "../../domain/period.ts"
 import { pauseMs } from "./backoff.ts"
 import { decodeFrame, type Frame } from "./decode.ts"
 import type { ConnectionState } from "./state.ts"
@@ -32,7 +32,9 @@ export interface Connection {
   readonly close: () => void
 }
 
-/** Connects and stays connected until it is closed. */
+/**
+ * Connects and stays connected until it is closed. Long: the handlers of one socket, over the state that they share.
+ */
 export const connect = ({ site, period, onState, onFrame }: ConnectionOptions): Connection => {
   let followed = period
   let socket: WebSocket | null = null

@@ -3,7 +3,7 @@
  * changes, `rereads.ts` when a part is read again. After a lost connection everything is read again, because frames are not
  * replayed.
  */
-import type { Period } from "../domain/period.ts"
+import type { Period } from "../../domain/period.ts"
 import {
   isTimelineEmpty,
   readsAfter,

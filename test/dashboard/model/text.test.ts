@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
-import { detailOf, kindOf, shortPage } from "../../src/dashboard/events.ts"
-import { LANGUAGES, wordingOf } from "../../src/dashboard/text.ts"
+import { detailOf, kindOf, shortPage } from "../../../src/dashboard/model/events.ts"
+import { LANGUAGES, wordingOf } from "../../../src/dashboard/model/text.ts"
 
 describe.each(LANGUAGES)("in %s", (language) => {
   const { t, typeName } = wordingOf(language)

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test, vi } from "vitest"
-import { Rereads } from "../../src/dashboard/rereads.ts"
+import { Rereads } from "../../../src/dashboard/model/rereads.ts"
 
 /** Reads of one part, with the clock in the test's hand: `reads` are the milliseconds at which they began. */
 const started = () => {

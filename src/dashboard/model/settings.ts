@@ -1,5 +1,5 @@
 /** What the reader has chosen. Site, period and page stand in the address, so that it can be shared; the rest is stored locally. */
-import { PERIODS, type Period } from "../domain/period.ts"
+import { PERIODS, type Period } from "../../domain/period.ts"
 import { LANGUAGES, type Language } from "./text.ts"
 
 export const SCHEMES = ["auto", "light", "dark"] as const

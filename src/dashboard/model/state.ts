@@ -14,9 +14,9 @@ import type {
   Stats,
   ThemeViews,
   TimelineEvent,
-} from "../domain/answers.ts"
-import type { LiveEvent, Omitted } from "../domain/frames.ts"
-import type { Period } from "../domain/period.ts"
+} from "../../domain/answers.ts"
+import type { LiveEvent, Omitted } from "../../domain/frames.ts"
+import type { Period } from "../../domain/period.ts"
 import type { LastHour } from "./lastHour.ts"
 
 /** Something that is read: the last data stays while it is read again, and after a failure. */

@@ -6,8 +6,8 @@ import {
   withEvent,
   withOmitted,
   withVisitors,
-} from "../../src/dashboard/lastHour.ts"
-import { MINUTE_MS } from "../../src/domain/time.ts"
+} from "../../../src/dashboard/model/lastHour.ts"
+import { MINUTE_MS } from "../../../src/domain/time.ts"
 import { liveEvent, NOW } from "./frames.ts"
 
 const UNTIL = NOW - 10_000

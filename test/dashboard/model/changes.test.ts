@@ -12,9 +12,9 @@ import {
   withPeriod,
   withReading,
   withTime,
-} from "../../src/dashboard/changes.ts"
-import { initialState, type State } from "../../src/dashboard/state.ts"
-import { MINUTE_MS } from "../../src/domain/time.ts"
+} from "../../../src/dashboard/model/changes.ts"
+import { initialState, type State } from "../../../src/dashboard/model/state.ts"
+import { MINUTE_MS } from "../../../src/domain/time.ts"
 import {
   ago,
   click,

@@ -1,6 +1,6 @@
 /** The last hour by minute: read once, then updated with every frame. Pure functions; `now` is in unix milliseconds. */
-import type { LiveEvent, Omitted } from "../domain/frames.ts"
-import { MINUTE_MS } from "../domain/time.ts"
+import type { LiveEvent, Omitted } from "../../domain/frames.ts"
+import { MINUTE_MS } from "../../domain/time.ts"
 import type { HistoryAnswer } from "./decode.ts"
 
 /** Length of the window. */

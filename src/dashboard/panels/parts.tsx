@@ -2,8 +2,8 @@
 import type { ComponentChildren } from "preact"
 import { createContext } from "preact"
 import { useContext } from "preact/hooks"
-import type { Loaded } from "./state.ts"
-import { type Wording, wordingOf } from "./text.ts"
+import type { Loaded } from "../model/state.ts"
+import { type Wording, wordingOf } from "../model/text.ts"
 
 export const WordingContext = createContext<Wording>(wordingOf("en"))
 export const useWording = (): Wording => useContext(WordingContext)

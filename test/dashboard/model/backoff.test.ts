@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { pauseMs } from "../../src/dashboard/backoff.ts"
+import { pauseMs } from "../../../src/dashboard/model/backoff.ts"
 
 describe("pauses between tries to connect", () => {
   test("double up to a bound", () => {
