@@ -70,7 +70,7 @@ export const functionsLongerThan = (most: number, { path, text }: Source): Reado
   const lineOf = (at: number) => text.slice(0, at).split("\n").length
   const commentAbove = (at: number) =>
     comments
-      .filter(({ end }) => end <= at && text.slice(end, at).trim() === "")
+      .filter(({ end }) => end <= at && /^[\s;]*$/.test(text.slice(end, at)))
       .map(({ value }) => value)
       .join()
   const found: Array<LongFunction> = []
