@@ -73,20 +73,18 @@ export class ActorMode {
       case "waiting":
         return (
           error?.unavailable === false
-            ? Effect.logError("a store refuses every batch; the partition waits until that is mended")
-            : Effect.logWarning("a store is unavailable; the partition waits")
+            ? Effect.logError("store refuses every batch: the partition waits until that is fixed")
+            : Effect.logWarning("store unavailable: the partition waits")
         ).pipe(Effect.annotateLogs({ store: error?.store, code: error?.code }))
       case "isolating":
-        return Effect.logWarning(
-          "Postgres cannot take a batch; it is halved until the event to blame is found",
-        )
+        return Effect.logWarning("batch refused by Postgres: halving it until the event at fault is found")
       case "careful":
         return Effect.logWarning(
-          "several owners have met the same first event; events are tried a few at a time",
+          "poison event suspected: several owners have met the same first event, trying a few at a time",
         )
       default:
         return before === "waiting" && isRunning(this.#now)
-          ? Effect.logInfo("the store answers again; the partition goes on")
+          ? Effect.logInfo("store available again: the partition continues")
           : null
     }
   }

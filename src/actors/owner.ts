@@ -62,7 +62,7 @@ export const takeOver = (
     )
     if (takeover.lost) {
       yield* Effect.logError(
-        "Redis has lost figures of this partition; run the rebuild command to restore them from Postgres",
+        "figures lost in Redis: run the rebuild command to restore them from Postgres",
       ).pipe(Effect.annotateLogs({ partition }))
     }
     return { owner: { ...options, epoch, mode, storedUpTo: lastStreamId, position, noted: null }, takeover }

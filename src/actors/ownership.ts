@@ -46,7 +46,7 @@ export const keepLease = (lease: Lease): Effect.Effect<never, Fenced> =>
       yield* Effect.sleep(RENEW_MS)
       const held = yield* holdLease(lease).pipe(
         Effect.catch((error) =>
-          Effect.logWarning("the lease could not be renewed").pipe(
+          Effect.logWarning("lease not renewed").pipe(
             Effect.annotateLogs({ partition, code: error.code }),
             Effect.as(null),
           ),

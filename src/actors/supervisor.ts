@@ -60,7 +60,7 @@ const ownPartition = (options: SupervisorOptions, partition: number, outdated: D
       if (!fenced) options.metrics.actorRestarts.inc()
       const reason = error instanceof Error ? error.message : String(error)
       return (
-        fenced ? Effect.logWarning("actor fenced off") : Effect.logError("actor failed; it starts again")
+        fenced ? Effect.logWarning("actor fenced") : Effect.logError("actor failed: restarting it")
       ).pipe(Effect.annotateLogs({ partition, reason }))
     }),
   )
@@ -79,8 +79,8 @@ export const runSupervisor = (options: SupervisorOptions): Effect.Effect<never, 
     while (!(yield* Deferred.isDone(outdated))) {
       const members = yield* membership.heartbeat.pipe(
         Effect.catch((error) =>
-          Effect.logWarning("no heartbeat: Redis is unavailable").pipe(
-            Effect.annotateLogs({ code: error.code }),
+          Effect.logWarning("store unavailable: no heartbeat").pipe(
+            Effect.annotateLogs({ store: error.store, code: error.code }),
             Effect.as(null),
           ),
         ),
@@ -102,7 +102,7 @@ export const runSupervisor = (options: SupervisorOptions): Effect.Effect<never, 
     }
     yield* FiberMap.clear(actors)
     yield* Effect.ignore(membership.leave)
-    yield* Effect.logError("this node processes no events any more; newer ones do").pipe(
+    yield* Effect.logError("schema newer than this node: it no longer processes events").pipe(
       Effect.annotateLogs({ reason: yield* Deferred.await(outdated) }),
     )
     yield* announceHttpNode(redis, prefix, node, metrics)

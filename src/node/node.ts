@@ -55,7 +55,7 @@ const onMainThread = (
   Effect.forkScoped(
     runActors(config, stores, node, metrics, now).pipe(
       Effect.scoped,
-      Effect.tapCause((cause) => Effect.logError("the actors ended", cause)),
+      Effect.tapCause((cause) => Effect.logError("actors ended", cause)),
     ),
   ).pipe(Effect.as<ActorsThread>({ metrics: Effect.succeed([]) }))
 
@@ -107,7 +107,7 @@ const makeServices = (
         replicas: config.ackReplicas,
         metrics,
         onFailure: atMostOnceASecond((reason) =>
-          log("events refused: the stream does not take them", { reason }),
+          log("events refused: the stream does not accept them", { reason }),
         ),
       }),
       visitorKeys: yield* makeVisitorKeys(shared),
@@ -128,9 +128,7 @@ const followLiveEvents = ({ subscriber }: Connected, prefix: string, { hub }: Se
       if (delta !== null) hub.receive(delta)
     })
     yield* Effect.tryPromise(() => subscriber.subscribe(liveChannel(prefix))).pipe(
-      Effect.catch(() =>
-        Effect.logWarning("not subscribed to live events yet; this is retried once connected"),
-      ),
+      Effect.catch(() => Effect.logWarning("live events not subscribed: retrying once connected")),
     )
   })
 
@@ -163,8 +161,7 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
     const server = yield* startServer(config, services, metrics, {
       now: options.now,
       localWriteKey: opened.localWriteKey,
-      onFault: (cause) =>
-        log("a request failed for a reason that is not the client's", { error: stackOf(cause) }),
+      onFault: (cause) => log("request failed: internal error", { error: stackOf(cause) }),
     }).pipe(Scope.provide(together))
     yield* followLiveEvents(connected, config.redisKeyPrefix, server)
     const running: RunningNode = { port: server.port, stores: opened }

@@ -82,7 +82,7 @@ export const scrape = (options: ScrapeOptions): Effect.Effect<MetricsText> =>
     const gauges = refreshGauges(options).pipe(
       Effect.timeout("2 seconds"),
       Effect.catch((error) =>
-        Effect.logWarning("gauges keep their last values: a store is unavailable").pipe(
+        Effect.logWarning("store unavailable: gauges keep their last values").pipe(
           Effect.annotateLogs({ reason: error.message }),
         ),
       ),

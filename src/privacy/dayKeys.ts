@@ -55,8 +55,8 @@ export const makeVisitorKeys = (options: DayKeysOptions): Effect.Effect<VisitorK
       for (const day of wanted) if (!known.has(day)) yield* fetchKey(day)
     }).pipe(
       Effect.catch((error) =>
-        Effect.logWarning("the day's visitor key cannot be fetched: Redis is unavailable").pipe(
-          Effect.annotateLogs({ code: error.code }),
+        Effect.logWarning("store unavailable: no visitor key for the day").pipe(
+          Effect.annotateLogs({ store: error.store, code: error.code }),
         ),
       ),
     )

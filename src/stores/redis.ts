@@ -133,9 +133,7 @@ export const rewriteAppendOnlyFile = (redis: RedisConnection, metrics: Metrics):
     for (const node of mastersOf(redis)) await node.bgrewriteaof()
   }).pipe(
     Effect.catch((error) =>
-      Effect.logInfo("Redis was not made to rewrite its append-only file").pipe(
-        Effect.annotateLogs({ reason: error.message }),
-      ),
+      Effect.logInfo("append-only file not rewritten").pipe(Effect.annotateLogs({ reason: error.message })),
     ),
     Effect.asVoid,
   )

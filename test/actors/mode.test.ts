@@ -89,9 +89,9 @@ test("the log has one line for a wait, another when the store has another troubl
   for (let i = 0; i < 3; i++) await enter("waiting", away("42P01", false))
   await enter("committing")
   expect(said).toEqual([
-    "Warn: a store is unavailable; the partition waits",
-    "Error: a store refuses every batch; the partition waits until that is mended",
-    "Info: the store answers again; the partition goes on",
+    "Warn: store unavailable: the partition waits",
+    "Error: store refuses every batch: the partition waits until that is fixed",
+    "Info: store available again: the partition continues",
   ])
 })
 

@@ -67,7 +67,7 @@ export const startActorsThread = (
         Effect.timeoutOrElse({
           duration: STOP_BUDGET.batches,
           orElse: () =>
-            Effect.logWarning("a batch did not end in time; its partition's next owner goes on with it").pipe(
+            Effect.logWarning("batch not finished in time: the partition's next owner continues it").pipe(
               Effect.andThen(Effect.promise(() => worker.terminate())),
             ),
         }),
@@ -79,7 +79,7 @@ export const startActorsThread = (
       runThread.pipe(
         Effect.tapError((reason) =>
           Effect.sync(() => metrics.actorRestarts.inc()).pipe(
-            Effect.andThen(Effect.logError("the actors' thread ended; it starts again")),
+            Effect.andThen(Effect.logError("actors' thread ended: restarting it")),
             Effect.annotateLogs({ reason }),
           ),
         ),

@@ -142,8 +142,10 @@ export const scheduleCompaction = (
       const busy = performance.eventLoopUtilization(last).utilization > BUSY
       return compact(postgres, { now: now(), busy, metrics })
     }).pipe(
-      Effect.tap((chunks) => (chunks > 0 ? Effect.logDebug(`${chunks} small chunks merged`) : Effect.void)),
-      Effect.catchCause((cause) => Effect.logWarning("compaction failed; the next run continues", cause)),
+      Effect.tap((chunks) =>
+        chunks > 0 ? Effect.logDebug("chunks merged").pipe(Effect.annotateLogs({ chunks })) : Effect.void,
+      ),
+      Effect.catchCause((cause) => Effect.logWarning("compaction failed: the next run continues", cause)),
       Effect.tap(() =>
         Effect.sync(() => {
           // What compaction itself took is no load.

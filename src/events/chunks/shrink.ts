@@ -47,7 +47,12 @@ export const shrinkDays = Effect.fnUntraced(function* (
       return 1
     }).pipe(
       Effect.scoped,
-      Effect.catch((error) => Effect.as(Effect.logDebug(`${name} was not shrunk`, error.message), 0)),
+      Effect.catch((error) =>
+        Effect.logDebug("day table not shrunk").pipe(
+          Effect.annotateLogs({ table: name, reason: error.message }),
+          Effect.as(0),
+        ),
+      ),
     ),
   )
   return rewritten.reduce((sum, each) => sum + each, 0)

@@ -93,7 +93,7 @@ const earlierClock = Effect.fnUntraced(function* (
   const [row] = yield* postgres.query<{ now: string }>("retention", SELECT_CLOCK)
   const theirs = Math.floor(Number(row?.now))
   if (now - theirs > CLOCK_TOLERANCE_MS)
-    yield* Effect.logWarning("this machine's clock is ahead of Postgres', by which retention goes").pipe(
+    yield* Effect.logWarning("clock ahead: retention goes by Postgres' clock").pipe(
       Effect.annotateLogs({ seconds: Math.round((now - theirs) / 1000) }),
     )
   return Math.min(now, theirs)
@@ -118,7 +118,7 @@ export const runRetention = (
     yield* session.query("SET LOCAL idle_in_transaction_session_timeout = 0")
     const { rows } = yield* session.query<{ locked: boolean }>(TRY_LOCK)
     if (rows[0]?.locked !== true) {
-      yield* Effect.logInfo("retention skipped: it is already running on another node")
+      yield* Effect.logInfo("retention skipped: already running on another node")
       return { skipped: true } as const
     }
     const mayGoOn = session.query<{ version: number; name: string }>(SELECT_NEWEST).pipe(
@@ -178,7 +178,7 @@ const runLocked = Effect.fnUntraced(function* (
     metrics.retentionDuration.set(milliseconds / 1000)
     metrics.retentionLastSuccess.set(now / 1000)
   }
-  yield* Effect.logInfo(dryRun ? "retention would delete" : "retention has ended").pipe(
+  yield* Effect.logInfo(dryRun ? "retention would delete" : "retention finished").pipe(
     Effect.annotateLogs({ cutoff: report.cutoff, rows: report.rows, days: days.length, keys, milliseconds }),
   )
   return report

@@ -46,7 +46,7 @@ export const scheduleRetention = ({
       partitions: config.partitions,
       uniquesOf,
     }),
-  ).pipe(Effect.catchCause((cause) => Effect.logError("retention failed; the next run continues", cause)))
+  ).pipe(Effect.catchCause((cause) => Effect.logError("retention failed: the next run continues", cause)))
   // The settings have been checked, so an expression that does not parse is a mistake in the code.
   const cron = Cron.parseUnsafe(config.retentionCron, config.timeZone)
   // Batches make the days they miss; made ahead, none waits for it at midnight.

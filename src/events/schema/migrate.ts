@@ -90,7 +90,7 @@ export const migrate = Effect.fnUntraced(function* (
       .pipe(
         Effect.tapError((error) =>
           isLocked(error)
-            ? Effect.logWarning("a migration waits until others have ended what they do with a table").pipe(
+            ? Effect.logWarning("migration waiting: a table is locked").pipe(
                 Effect.annotateLogs({ migration: migration.name }),
               )
             : Effect.void,
