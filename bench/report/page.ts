@@ -20,7 +20,7 @@ p{margin:0 0 12px;color:var(--dim)}nav a{margin-right:14px;color:var(--c0)}
 table{border-collapse:separate;border-spacing:0;width:100%;overflow:hidden}th,td{text-align:left;padding:7px 12px;border-bottom:1px solid var(--line);vertical-align:top}
 tr:last-child td{border-bottom:0}th{font-size:12px;color:var(--dim);font-weight:600}td:nth-child(3){text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td:nth-child(2){white-space:nowrap;color:var(--dim)}td:last-child{color:var(--dim);font-size:13px}
-.met{color:var(--good);font-weight:600}.missed{color:var(--bad);font-weight:600}.tile.missed{color:inherit;font-weight:inherit}
+.met{color:var(--good);font-weight:600}.missed{color:var(--bad);font-weight:600}.tile:is(.met,.missed){color:inherit;font-weight:inherit}
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,460px),1fr));gap:14px;margin-top:14px}
 figure{margin:0;padding:12px 14px}figcaption{font-weight:600}small{color:var(--dim);font-weight:400}svg{width:100%;height:auto;display:block}
 svg text{fill:var(--dim);font-size:13px}.grid{stroke:var(--line)}.line{fill:none;stroke-width:2.2;stroke-linejoin:round}

@@ -4,7 +4,7 @@ import { number } from "./table.ts"
 
 const WIDTH = 720
 const HEIGHT = 300
-const MARGIN = { top: 16, right: 16, bottom: 40, left: 68 } as const
+const MARGIN = { top: 16, right: 26, bottom: 40, left: 68 } as const
 const INNER_WIDTH = WIDTH - MARGIN.left - MARGIN.right
 const INNER_HEIGHT = HEIGHT - MARGIN.top - MARGIN.bottom
 /** The number of colours in page.ts. */
