@@ -41,7 +41,7 @@ export const processCarefully = (
   return Effect.forEach([...singly, ...groups], (apart) => tryApart(owner, apart), { discard: true })
 }
 
-/** Tries a few entries, or one, that may end the process, noted beforehand for whoever comes then. */
+/** Tries a few entries, or one, that may end the process; noted beforehand for the next owner. */
 const tryApart = (owner: Owner, entries: ReadonlyArray<Entry>): Effect.Effect<void, CommitError> =>
   Effect.gen(function* () {
     const [first] = entries

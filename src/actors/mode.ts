@@ -15,7 +15,7 @@ const NEXT: { readonly [M in Mode]: ReadonlyArray<Mode> } = {
   committing: ["reading", "isolating", "waiting", ...ENDS],
   careful: ["reading", "isolating", "waiting", ...ENDS],
   isolating: ["committing", "careful", "waiting", ...ENDS],
-  // Never to reading: a batch is waited with, and a Redis that was unavailable while none was there may have lost its last writes.
+  // Never to reading: either a batch waits, or a read has met a Redis that may have lost its last writes.
   waiting: ["committing", "careful", "isolating", ...ENDS],
   fenced: [],
   ended: [],
@@ -42,10 +42,11 @@ export class ActorMode {
   }
 
   /**
-   * Goes over to a mode, and logs a line if it is one that not every batch brings. Staying in a mode is nothing, but for
-   * `waiting` with an error of another code. A transition that {@link NEXT} does not have is a defect.
+   * Changes the mode, and logs a line if not every batch brings the new one. Entering the present mode again does nothing,
+   * except that `waiting` is logged again for an error of another code. A transition that {@link NEXT} does not have is a
+   * defect.
    *
-   * @param error what is waited for
+   * @param error why the actor waits
    */
   enter(mode: Mode, error?: StoreError): Effect.Effect<void> {
     return Effect.suspend(() => {

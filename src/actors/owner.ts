@@ -31,7 +31,7 @@ export interface Owner extends PartitionActorOptions {
   readonly mode: ActorMode
   /** The last id that Postgres had at the takeover. */
   readonly storedUpTo: string
-  /** The last id whose effects are in Redis; reading goes on after it. */
+  /** The last id whose effects are in Redis; reading continues after it. */
   position: string
   /** The careful try that Redis has noted, while its failure would be blamed on the entries. */
   noted: { readonly from: string; readonly to: string } | null

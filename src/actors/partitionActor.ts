@@ -15,7 +15,7 @@
  * - **careful** when this partition's first entry has met several owners, so that an entry which ends its actor is found, too:
  *   a few entries at a time, and once an owner has ended during that, those few one by one.
  * - **fenced**: a later epoch owns the partition, or Redis was unavailable and may have come back without its last writes; the
- *   actor ends, changes nothing more, and whoever owns the partition next takes it over again.
+ *   actor ends, changes nothing more, and the partition's next owner takes it over again.
  * - **ended**: stopped, failed, or without its lease.
  *
  * The first batch after a takeover may be processed carefully, every other one is committed; each of the two may lead to

@@ -44,7 +44,7 @@ const ownPartition = (options: SupervisorOptions, partition: number, outdated: D
     )
     if (!held) return
     const reader = yield* connectRedis(options.redisSettings, "read", `read-${partition}`)
-    // To the actor, a read that fails means that Redis was away.
+    // To the actor, a read that fails means that Redis was unavailable.
     yield* awaitReady(reader, LEASE_MS)
     const log = makePartitionLog({ prefix, partition, redis, reader, metrics })
     metrics.partitionsOwned.inc()

@@ -2,14 +2,14 @@
  * What happens to entries that were not processed: decided here and nowhere else, without I/O. Of the rules that apply to
  * a failed commit, the first one wins:
  *
- * | rule         | applies to                                                                    | verdict       |
- * | ------------ | ----------------------------------------------------------------------------- | ------------- |
- * | stopped      | a try that was interrupted                                                    | `stopped`     |
- * | fenced       | a partition that a later epoch owns                                           | `fenced`      |
- * | store        | a store that is unavailable, or refuses for a reason that lies in no event    | `wait`        |
- * | several      | what lies in an event, among several entries                                  | `halve`       |
- * | attempts     | what lies in an event that stands alone, fewer than {@link MAX_ATTEMPTS} times | `retry`       |
- * | rejected     | the same, {@link MAX_ATTEMPTS} times                                          | `dead-letter` |
+ * | rule | applies to | verdict |
+ * |---|---|---|
+ * | stopped | a try that was interrupted | `stopped` |
+ * | fenced | a partition that a later epoch owns | `fenced` |
+ * | store | a store that is unavailable, or refuses for a reason that lies in no event | `wait` |
+ * | several | a reason that lies in an event, of several entries | `halve` |
+ * | attempts | the same, of one entry that has failed fewer than {@link MAX_ATTEMPTS} times | `retry` |
+ * | rejected | the same, of one entry that has failed {@link MAX_ATTEMPTS} times | `dead-letter` |
  *
  * Waiting is no attempt: it lasts as long as the store takes. Two rules need no failed commit: a payload that cannot be
  * decoded is dead-lettered as `unreadable`, and one whose owners end while they process it alone as `fatal` (see

@@ -37,6 +37,15 @@ const local = (name: string): string => {
   return `local ${name} = ${JSON.stringify(value)}`
 }
 
+/**
+ * What Redis is sent of a script's file: a line `-- include <path>` stands for the text of another file, a line
+ * `-- constants <names>` for values of {@link CONSTANTS}.
+ */
+export const scriptText = (url: URL): string =>
+  readFileSync(url, "utf8")
+    .replace(/^-- include (\S+)$/gm, (_, path: string) => readFileSync(new URL(path, url), "utf8").trimEnd())
+    .replace(/^-- constants (.+)$/gm, (_, names: string) => names.split(", ").map(local).join(" "))
+
 /** A Lua script, sent by its hash; the text follows when the server does not know it (restarted, or a new node). */
 export class Script {
   readonly #text: string
@@ -47,17 +56,9 @@ export class Script {
     this.#sha = createHash("sha1").update(text).digest("hex")
   }
 
-  /**
-   * The script in a file beside the caller: `Script.load(new URL("./lua/append.lua", import.meta.url))`. A line
-   * `-- include <path>` stands for the text of another file, a line `-- constants <names>` for values of {@link CONSTANTS}.
-   */
+  /** The script in a file beside the caller: `Script.load(new URL("./lua/append.lua", import.meta.url))`. */
   static load(url: URL): Script {
-    const text = readFileSync(url, "utf8").replace(/^-- include (\S+)$/gm, (_, path: string) =>
-      readFileSync(new URL(path, url), "utf8").trimEnd(),
-    )
-    return new Script(
-      text.replace(/^-- constants (.+)$/gm, (_, names: string) => names.split(", ").map(local).join(" ")),
-    )
+    return new Script(scriptText(url))
   }
 
   /** Rejects with Redis' error. */

@@ -21,7 +21,7 @@ export interface Takeover {
   readonly deliveries: number
   /** The last of the entries, from the first waiting one on, that an owner was trying when it ended; empty when none. */
   readonly suspects: string
-  /** Postgres has events whose figures Redis does not have and that it cannot bring again: it came back without its data, or its last part. */
+  /** Redis lacks figures of events that Postgres has, and the events: it came back without its data, or its last writes. */
   readonly lost: boolean
 }
 

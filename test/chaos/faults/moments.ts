@@ -1,8 +1,9 @@
 /** Strikes at chosen moments in the life of a batch or an append, recognised by the bytes between node and store. */
 import { createHash } from "node:crypto"
-import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { pathToFileURL } from "node:url"
+import { scriptText } from "../../../src/stores/script.ts"
 import type { Link, Watcher } from "../tcpProxy.ts"
 import { again, type Seat, seatOf, type World } from "../world.ts"
 import { endLeases, type Fault, oldestWaiting, restart } from "./fault.ts"
@@ -10,7 +11,7 @@ import { endLeases, type Fault, oldestWaiting, restart } from "./fault.ts"
 /** The name of a script in Redis, from the sources that are running, which may be a copy with a mistake. */
 const shaOf = (root: string, script: string) =>
   createHash("sha1")
-    .update(readFileSync(join(root, "src", script), "utf8"))
+    .update(scriptText(pathToFileURL(join(root, "src", script))))
     .digest("hex")
 
 type Moment = "lock" | "commit" | "figures" | "append"
@@ -115,10 +116,10 @@ export const MOMENT_FAULTS: ReadonlyArray<Fault> = [
       await again(world, milliseconds, [20, 200], async () => {
         const moment = world.random.pick(["commit", "figures", "append"])
         const seat = seatOf(world)
-        if (await atMoment(world.options.root, seat, moment, (link) => link.cut())) {
-          cuts++
-          world.log(`lost a reply of ${seat.node.name} ${MOMENTS[moment]}`)
-        }
+        if (!(await atMoment(world.options.root, seat, moment, (link) => link.cut())))
+          return broken(`no moment came ${MOMENTS[moment]}`)
+        cuts++
+        world.log(`lost a reply of ${seat.node.name} ${MOMENTS[moment]}`)
       })
       note(`${cuts} replies lost`)
       if (cuts === 0) broken("no moment ever came")
