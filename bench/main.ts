@@ -20,10 +20,10 @@ ${SCENARIOS.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join("\n")
   --no-results     only print the table
   --help           this text
 
-page renders the results of an earlier run as a page with every plot, beside them or as --out says.
+page renders the results of an earlier run as a page with every plot, next to them or to --out.
 
-Exit code: 0 when everything was measured and all counts were right, whatever the figures; 130 when it was interrupted;
-2 when the command line is wrong; 1 otherwise.`
+Exit code: 0 if everything was measured and all counts were right, whatever the figures; 130 if interrupted; 2 if used
+incorrectly; 1 otherwise.`
 
 const OPTIONS = {
   quick: { type: "boolean", default: false },

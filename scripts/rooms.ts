@@ -1,6 +1,6 @@
 /**
- * The rooms of `src`, and the table of them in docs/architecture.md: `node scripts/rooms.ts` prints it, `--write` puts it
- * between the document's markers. What is imported lies further down the list; test/architecture holds every import to it.
+ * The rooms of `src`, and their table in docs/architecture.md: `node scripts/rooms.ts` prints it, `--write` puts it
+ * between the document's markers. Imports point down the list, which test/architecture checks.
  */
 import { markdownTable, printOrWrite } from "./marked.ts"
 
@@ -8,10 +8,10 @@ const DOCUMENT = new URL("../docs/architecture.md", import.meta.url)
 
 /** A folder of `src` and its one reason. */
 export interface Room {
-  /** Below `src`; empty for `src` itself. */
+  /** Path below `src`; empty for `src` itself. */
   readonly path: string
   readonly reason: string
-  /** The file to begin with. In a room with a door it is the door, through which alone others import. */
+  /** The file to begin with. If it is a door, others may only import through it. */
   readonly main: string
   readonly door?: true
 }
@@ -114,7 +114,7 @@ export const ROOMS: ReadonlyArray<Room> = [
   { path: "domain", reason: "What events, visitors and periods are; pure, no I/O", main: "event.ts" },
 ]
 
-/** The table in Markdown, one row a room. */
+/** The table in Markdown, one row per room. */
 export const roomsTable = (): string =>
   markdownTable(
     ["room", "reason", "begin with"],

@@ -75,7 +75,7 @@ const closesAt = (calendar: Calendar, period: Period, day: Day): number =>
 export const isClosed = (calendar: Calendar, period: Period, day: Day, now: number): boolean =>
   closesAt(calendar, period, day) <= now / 1000
 
-/** The day's visitors by the bucket of their period's sets: fingerprints, of those buckets that have any. */
+/** Fingerprints of the day's visitors by bucket, without empty buckets. */
 const bucketsOf = (
   day: DayTotals,
   fingerprintOf: (visitor: string) => number,
@@ -90,7 +90,7 @@ const bucketsOf = (
   return buckets
 }
 
-/** Adds a day group to the call, keys and arguments in the order that apply.lua has at its head. */
+/** Adds a day group to the call, with keys and arguments in the order listed at the top of apply.lua. */
 const pushDay = (
   keys: Array<string>,
   args: Array<string | number>,

@@ -1,4 +1,4 @@
-/** Reads figures from Redis: each is the sum over the partitions, since a visitor lives in one of them. */
+/** Reads figures from Redis. Each is the sum over the partitions, because a visitor is in only one of them. */
 import type * as Effect from "effect/Effect"
 import { conversionRate } from "../domain/aggregation.ts"
 import type { Letters, LettersOfDay, Realtime, Stats, ThemeViews } from "../domain/answers.ts"
@@ -63,7 +63,7 @@ const sumTotals = (replies: ReadonlyArray<ReadonlyArray<string | null>>): Totals
 /** By UTF-16 code units: the same order on every machine. */
 const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
-/** Answers from the figures in Redis. Long: one question after another, over the keys that they share. */
+/** Makes {@link Figures} from Redis. Long: a list of queries over shared keys. */
 export const makeFigures = (options: FiguresOptions): Figures => {
   const { redis, prefix, partitions, calendar, metrics, now } = options
 
@@ -130,7 +130,7 @@ export const makeFigures = (options: FiguresOptions): Figures => {
     themes: (site, limit, period) =>
       redisCall(metrics, "themes", async () => {
         const key = period === null ? null : periodKey(period, today())
-        // The percentages need every theme's views, and a theme's views lie in several partitions.
+        // The percentages need every theme's views, and a theme has views in several partitions.
         const replies = await Promise.all(
           partitionKeys(site).map((keys) =>
             redis.zrange(key === null ? keys.themes : keys.period(key).themes, 0, "-1", "WITHSCORES"),
@@ -179,7 +179,7 @@ export const makeFigures = (options: FiguresOptions): Figures => {
   }
 }
 
-/** Asks Redis for the unique visitors of one period in one partition, for retention to save. */
+/** Reads the unique visitors of one period in one partition, for retention to save. */
 export const uniquesOf =
   ({ redis, prefix, metrics }: Pick<FiguresOptions, "redis" | "prefix" | "metrics">): UniquesOf =>
   (site, partition, key) =>

@@ -38,7 +38,7 @@ const STORE_BUCKETS = [0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 
 /** Seconds; from a cached response to a large export. */
 const REQUEST_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
 
-/** What a running partition actor may be doing; `Mode` in actors/mode.ts. */
+/** The modes of a running partition actor; see `Mode` in actors/mode.ts. */
 const ACTOR_MODES = ["takeover", "reading", "committing", "waiting", "isolating", "careful"] as const
 export type ActorModeLabel = (typeof ACTOR_MODES)[number]
 
@@ -86,7 +86,7 @@ export class Metrics {
   readonly retentionDuration: Gauge
   readonly retentionLastSuccess: Gauge
 
-  /** `prefix` begins every name. Long: one metric after another. */
+  /** Every name starts with `prefix`. Long: a list of metrics. */
   constructor(prefix: string) {
     const registers = [this.registry]
     const counter = <L extends string = never>(

@@ -228,7 +228,7 @@ export class Analytics {
     })
   }
 
-  /** Sends waiting events as the page is left. They stay queued: the page may come back, and ids make sending twice harmless. */
+  /** Sends waiting events as the page is left. They stay queued: the page may come back, and ids make that harmless. */
   #leavePage() {
     const batch = this.#queue.head(this.#batchSize, MAX_KEEPALIVE_BYTES)
     if (batch.length > 0) this.#transport.postAndLeave(batch)

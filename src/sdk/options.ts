@@ -1,4 +1,4 @@
-/** What users of the client give it and are told by it. */
+/** The client's options, and what it reports. */
 
 /** An event that was lost, and why. */
 export interface Loss {

@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
--- Adds a batch's totals to the figures of one partition and moves its position, in one step. Without a move it only adds
--- totals, as a rebuild does.
+-- Adds a batch's totals to the figures of one partition and moves its position, in one step. Without a move it only
+-- adds totals, as a rebuild does.
 --
--- Every key is declared, so that a cluster which is moving some of them answers before anything runs.
+-- Every key is declared, so that a cluster that is moving some of them refuses the script before it runs.
 --
--- KEYS  state, events; then per day group: all-time themes, when there are themes, and per period (day, week, month) that has
---       not expired: totals, themes when there are any, and where there are visitors the sketch and, unless the period is
---       closed, the set of each bucket; then per site: active visitors
+-- KEYS  state, events; then per day group: all-time themes if there are themes, and per period (day, week, month) that
+--       has not expired: totals, themes if there are any, and if there are visitors the HyperLogLog and, unless the
+--       period is closed, the set of each bucket; then per site: active visitors
 -- ARGV  epoch, applied id before, id of the batch's last entry ('' for no move), first id to keep, channel and message
 --       for the dashboards ('' for none), day groups, then per day group:
 --         events, page views, letters, motivation, anti_motivation,
@@ -17,9 +17,9 @@
 --         number of visitors, (last seen, fingerprint)…
 -- Returns the number of visitors new to their day, or -1 if this batch was already applied.
 
--- constants VISITOR_BUCKETS, MAX_THEMES, OTHER_THEME
--- Unique visitors of a partition and period are exact up to here, then estimated: buckets of about 256, because a set of
--- integers stays compact (8 bytes a visitor) up to 512 members, Redis' default set-max-intset-entries.
+-- constants VISITOR_BUCKETS, MAX_THEMES, OTHER_THEME Unique visitors of a partition and period are exact up to here,
+-- then estimated: buckets of about 256, because a set of integers stays compact (8 bytes a visitor) up to 512 members,
+-- Redis' default set-max-intset-entries.
 local MAX_EXACT = 256 * VISITOR_BUCKETS
 local COUNTS = { 'events', 'page_views', 'letters', 'letters_motivation', 'letters_anti_motivation' }
 
@@ -50,7 +50,7 @@ local function nextList(count)
   return list
 end
 
--- Values that earlier groups of this batch have planned to change: two days of a batch may lie in one week.
+-- Changes planned by earlier groups of this batch, because two days of a batch may be in the same week.
 local planned = {}
 
 local function readTotals(totals)
@@ -93,7 +93,7 @@ end
 
 local newVisitors = 0
 
--- The members of a bucket whom a set lacks, and the sets' own bookkeeping.
+-- Plans to add the members that a bucket's set lacks.
 local function planBucket(set, members, exactExpiry)
   local holds = redis.call('SMISMEMBER', set, unpack(members))
   local before = planned[set] or {}
@@ -129,7 +129,7 @@ local function planVisitors(totals, hll, sets, buckets, expiry, exactExpiry, isD
     end
   end
   if added == 0 then return changed end
-  -- Finds a damaged sketch.
+  -- Fails on a damaged HyperLogLog, before anything is written.
   redis.call('PFCOUNT', hll)
   mayRun('PFADD', hll, members[1])
   mayRun('HINCRBY', totals, 'unique_visitors', 1)
@@ -153,7 +153,7 @@ local function planVisitors(totals, hll, sets, buckets, expiry, exactExpiry, isD
       plan('HSET', totals, 'estimated', 1)
     end
   end
-  -- The sets of other buckets follow when their visitors come again, or end with the period.
+  -- The sets of other buckets are dropped when their visitors return, or expire with the period.
   if known.estimated then
     for bucket in pairs(buckets) do if sets[bucket] then plan('DEL', sets[bucket]) end end
   end
@@ -170,7 +170,7 @@ for _ = 1, tonumber(nextArg()) do
   local unknown = all
   for i = 1, 3 do
     local expiry, exactExpiry = expiries[2 * i - 1], expiries[2 * i]
-    -- What has expired stays away: written to again, it would come back with a part of its figures and no end.
+    -- Expired figures are not written again: they would come back incomplete, and never expire.
     if expiry ~= '0' then
       local totals = nextKey()
       planCounts(totals, counts, expiry)
@@ -204,7 +204,7 @@ if moves then
 end
 
 writeAll()
--- Losing the message costs a frame.
+-- pcall, because a lost message costs no more than a frame.
 if ARGV[5] ~= '' then redis.pcall('PUBLISH', ARGV[5], ARGV[6]) end
 if moves then showPosition(events, ARGV[3]) end
 return newVisitors
