@@ -23,7 +23,7 @@ const experiment = (
   if (fault === undefined) throw new Error(`there is no fault ${name}`)
   return runExperiment({
     ...{ fault, nodes, root, drainWithin, seed: 11, milliseconds: seconds * 1000 },
-    folder,
+    ...{ folder, topology: "single", ackReplicas: 0 },
     fsync: "always",
     print: () => {},
   })
@@ -71,7 +71,7 @@ test("thousands of malformed requests and frames neither end a node nor make it 
   const world = await startWorld(
     {
       ...{ folder, root: ROOT, newRoot: ROOT, nodes: 1, random, env: {} },
-      ...{ between: "nothing", fsync: "everysec", postgresMegabytes: null },
+      ...{ topology: "single", between: "nothing", fsync: "everysec", postgresMegabytes: null },
     },
     () => {},
   )

@@ -3,10 +3,12 @@
  * counters. The expected figures are counted here from the journal, without any of the project's own counting.
  */
 import { DAY_MS } from "../../src/domain/time.ts"
+import { mastersOf } from "../../src/stores/redis.ts"
 import { isBody } from "../../src/tools/traffic/traffic.ts"
 import type { Journal, SentEvent } from "./journal.ts"
+import type { ChaosRedis } from "./redis.ts"
 import { SITES } from "./senders.ts"
-import { onPostgres, onRedis } from "./stores.ts"
+import { onPostgres } from "./stores.ts"
 
 export interface Verdict {
   /** Acknowledged, but without a row. */
@@ -28,7 +30,7 @@ export interface Verdict {
 }
 
 export interface CheckOptions {
-  readonly redisUrl: string
+  readonly redis: ChaosRedis
   readonly databaseUrl: string
   readonly prefix: string
   readonly partitions: number
@@ -170,8 +172,8 @@ const readTotals = (databaseUrl: string) =>
   })
 
 /** The figures in Redis, summed over the partitions. */
-const readFigures = (redisUrl: string, prefix: string) =>
-  onRedis(redisUrl, async (redis) => {
+const readFigures = ({ use }: ChaosRedis, prefix: string) =>
+  use(async (redis) => {
     const totals = new Map<string, Record<string, number>>()
     const themes = new Map<string, Map<string, number>>()
     const exact = new Map<string, number>()
@@ -180,8 +182,9 @@ const readFigures = (redisUrl: string, prefix: string) =>
       map.set(key, (map.get(key) ?? 0) + by)
     const streams = { waiting: 0, dead: [] as Array<string> }
     const keys = new Set<string>()
-    for await (const found of redis.scanStream({ match: `${prefix}:{*}:*`, count: 1000 }))
-      for (const key of found as ReadonlyArray<string>) keys.add(key)
+    for (const master of mastersOf(redis))
+      for await (const found of master.scanStream({ match: `${prefix}:{*}:*`, count: 1000 }))
+        for (const key of found as ReadonlyArray<string>) keys.add(key)
     for (const key of keys) {
       const [, , site = "", ...rest] = key.split(":")
       const what = rest.join(":")
@@ -260,7 +263,7 @@ const counterOf = async (url: string, name: string): Promise<number> => {
 }
 
 const compareFigures = async (options: CheckOptions, counts: Counts, to: Comparison) => {
-  const { totals, themes, exact, estimates, streams } = await readFigures(options.redisUrl, options.prefix)
+  const { totals, themes, exact, estimates, streams } = await readFigures(options.redis, options.prefix)
   const expectedKeys = new Set<string>()
   for (const [site, periods] of counts) {
     for (const [key, count] of periods) {

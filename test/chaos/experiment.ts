@@ -6,10 +6,11 @@ import { DAY_MS } from "../../src/domain/time.ts"
 import { Random } from "../../src/tools/traffic/random.ts"
 import { check, isClean, type Verdict } from "./checker.ts"
 import { Dashboards } from "./dashboards.ts"
+import { command } from "./faults/fault.ts"
 import type { Fault } from "./faults.ts"
 import { Journal } from "./journal.ts"
+import type { Topology } from "./redis.ts"
 import { Senders, type SendersOptions } from "./senders.ts"
-import { onRedis } from "./stores.ts"
 import { PARTITIONS, PREFIX, type Strike, startWorld, TIME_ZONE, type World } from "./world.ts"
 
 export interface ExperimentOptions {
@@ -20,6 +21,9 @@ export interface ExperimentOptions {
   readonly root: string
   readonly folder: string
   readonly fsync: "always" | "everysec"
+  readonly topology: Topology
+  /** `ACK_REPLICAS` of the nodes. */
+  readonly ackReplicas: number
   /** How long the fault strikes, milliseconds. Default: the fault's own duration. */
   readonly milliseconds: number | null
   readonly print: (line: string) => void
@@ -34,6 +38,10 @@ export interface Outcome {
   /** The start, ISO 8601. */
   readonly at: string
   readonly fsync: string
+  readonly topology: Topology
+  readonly ackReplicas: number
+  /** Name and version of its servers. */
+  readonly redis: string
   readonly verdict: Verdict
   /** Broken promises other than figures. */
   readonly broken: ReadonlyArray<string>
@@ -71,16 +79,28 @@ const isReady = async (url: string): Promise<boolean> => {
 
 /** Waits until the streams are empty and every node is ready. Returns false if that takes too long. */
 const becomesWhole = (world: World, within: number): Promise<boolean> =>
-  onRedis(world.stores.redis.url, async (redis) => {
+  world.stores.redis.use(async (redis) => {
     const deadline = performance.now() + within
+    const waiting = async () => {
+      let sum = 0
+      for (let p = 0; p < PARTITIONS; p++) sum += await redis.xlen(`${PREFIX}:{${p}}:events`)
+      return sum
+    }
     while (performance.now() < deadline) {
-      let waiting = 0
-      for (let p = 0; p < PARTITIONS; p++) waiting += await redis.xlen(`${PREFIX}:{${p}}:events`)
       const ready = await Promise.all(world.seats.map(({ node }) => isReady(node.url)))
-      if (waiting === 0 && ready.every(Boolean)) return true
+      // While a replica takes over, nobody can tell.
+      if (ready.every(Boolean) && (await waiting().catch(() => null)) === 0) return true
       await sleep(100)
     }
     return false
+  })
+
+const serverOf = (world: World): Promise<string> =>
+  world.stores.redis.use(async (redis) => {
+    const info = await redis.info("server")
+    const [, name, version] =
+      /^(valkey)_version:(\S+)/m.exec(info) ?? /^(redis)_version:(\S+)/m.exec(info) ?? []
+    return `${name} ${version}`
   })
 
 /** Runs an experiment. Everything it has started is stopped when it resolves or rejects. */
@@ -96,7 +116,8 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
       newRoot: options.root,
       nodes: options.nodes,
       random: new Random(dice.integer(0, 2 ** 32 - 1)),
-      env: fault.env?.(options.folder) ?? {},
+      topology: options.topology,
+      env: { ACK_REPLICAS: String(options.ackReplicas), ...fault.env?.(options.folder) },
       between: fault.between ?? "nothing",
       fsync: fault.fsync ?? options.fsync,
       postgresMegabytes: fault.postgresMegabytes ?? null,
@@ -116,6 +137,7 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
     const broken: Array<string> = []
     const notes: Array<string> = []
     await sleep(1500)
+    const mayLose = options.topology !== "single" && options.ackReplicas === 0 && fault.outruns === true
     const strike: Strike = {
       world,
       journal,
@@ -124,7 +146,7 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
       broken: (sentence) => broken.push(sentence),
       note: (text) => notes.push(text),
       otherDeadLetters: 0,
-      mayBeLost: [],
+      mayBeLost: mayLose ? [{ from: 0, until: Infinity }] : [],
     }
     await fault.strike(strike)
     const mended = performance.now()
@@ -140,8 +162,8 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
       broken.push(`a node took ${peakMemory.toFixed(0)} MiB`)
     broken.push(...new Set(journal.wrongAnswers))
     if (dashboards.frames === 0) broken.push("dashboards saw nothing")
-    const verdict = await check(journal, {
-      redisUrl: world.stores.redis.url,
+    const toCheck = {
+      redis: world.stores.redis,
       databaseUrl: world.stores.postgres.url,
       prefix: PREFIX,
       partitions: PARTITIONS,
@@ -152,13 +174,22 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
       otherDeadLetters: strike.otherDeadLetters,
       mayBeLost: strike.mayBeLost,
       keptSince: fault.retentionDays === undefined ? null : Date.now() - fault.retentionDays * DAY_MS,
-    })
+    }
+    let verdict = await check(journal, toCheck)
+    if (mayLose && verdict.wrongFigures.length > 0) {
+      notes.push(`${verdict.wrongFigures.length} figures behind before the rebuild command`)
+      await command(world, ["rebuild"])
+      verdict = await check(journal, toCheck)
+    }
     return {
       fault: fault.name,
       nodes: options.nodes,
       seed: options.seed,
       at,
       fsync: fault.fsync ?? options.fsync,
+      topology: options.topology,
+      ackReplicas: options.ackReplicas,
+      redis: await serverOf(world),
       verdict,
       broken,
       secondsToWhole: seconds,

@@ -23,7 +23,7 @@ const root = process.cwd()
 const world = await startWorld(
   {
     ...{ folder: join(base, "fuzz"), root, newRoot: root, nodes: 1, random, env: {} },
-    ...{ between: "nothing", fsync: "everysec", postgresMegabytes: null },
+    ...{ topology: "single", between: "nothing", fsync: "everysec", postgresMegabytes: null },
   },
   console.log,
 )

@@ -4,8 +4,9 @@ import { readArguments, UsageError, wholeNumber } from "../../src/config/argumen
 import { MINUTE_MS } from "../../src/domain/time.ts"
 import { newFolder, removeFoldersOfKilledRuns } from "../support/temporaryFolder.ts"
 import { experimentFolder, type Outcome, runExperiment } from "./experiment.ts"
-import { FAULTS, type Fault } from "./faults.ts"
+import { FAULTS, type Fault, faultsOf } from "./faults.ts"
 import { removeNamespacesOfKilledRuns } from "./network.ts"
+import { TOPOLOGIES, type Topology } from "./redis.ts"
 
 const HELP = `Usage: npm run chaos -- [fault …] [options]
 
@@ -17,6 +18,9 @@ every figure, the REST answers and the counters. Without a fault: all of them, o
   --nodes <N>       nodes (default: one, then two)
   --seconds <N>     how long each fault strikes (default: what the fault needs)
   --minutes <N>     start no further experiment after this many (default 40)
+  --topology <name> single (default), cluster (3 masters, each with a replica) or sentinel (a master, 2 replicas, 3 Sentinels)
+  --ack-replicas <N> the nodes' ACK_REPLICAS (default 0): without it a failover may lose events, which is measured
+  --redis <path>    a server's program, or the root folder of a system that has one, in place of this machine's
   --fsync <mode>    Redis' appendfsync: always (default) or everysec, under which a killed Redis may lose events
   --json <file>     append each outcome as a line
   --keep            keep logs and data, and say where
@@ -24,7 +28,7 @@ every figure, the REST answers and the counters. Without a fault: all of them, o
   --help            this text
 
 Faults:
-${FAULTS.map((fault) => `  ${fault.name.padEnd(22)}${fault.what}`).join("\n")}
+${FAULTS.map(({ name, what, topologies }) => `  ${name.padEnd(22)}${what}${topologies === undefined ? "" : ` (${topologies.join(", ")})`}`).join("\n")}
 
 Exit code: 0 if every promise was kept, 1 if any was not, 2 if used incorrectly.`
 
@@ -33,6 +37,9 @@ const OPTIONS = {
   nodes: { type: "string" },
   seconds: { type: "string" },
   minutes: { type: "string", default: "40" },
+  topology: { type: "string", default: "single" },
+  "ack-replicas": { type: "string", default: "0" },
+  redis: { type: "string" },
   fsync: { type: "string", default: "always" },
   json: { type: "string" },
   keep: { type: "boolean", default: false },
@@ -40,10 +47,18 @@ const OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
 } as const
 
-const faultOf = (name: string): Fault => {
-  const fault = FAULTS.find((each) => each.name === name)
-  if (fault === undefined) throw new UsageError(`There is no fault ${name}; see --help.`)
-  return fault
+const faultOf = (topology: Topology, name: string): Fault => {
+  const fault = faultsOf(topology).find((each) => each.name === name)
+  if (fault !== undefined) return fault
+  const elsewhere = FAULTS.some((each) => each.name === name) ? ` with the topology ${topology}` : ""
+  throw new UsageError(`There is no fault ${name}${elsewhere}; see --help.`)
+}
+
+const topologyOf = (name: string): Topology => {
+  const topology = TOPOLOGIES.find((each) => each === name)
+  if (topology === undefined)
+    throw new UsageError(`--topology is ${name}: it should be ${TOPOLOGIES.join(", ")}.`)
+  return topology
 }
 
 const describe = ({ fault, nodes, seed, verdict, ...outcome }: Outcome): string =>
@@ -72,7 +87,11 @@ const run = async (): Promise<number> => {
   const milliseconds =
     values.seconds === undefined ? null : wholeNumber("seconds", values.seconds, 1, 3600) * 1000
   const until = performance.now() + wholeNumber("minutes", values.minutes, 1, 10_000) * MINUTE_MS
-  const faults = positionals.length === 0 ? FAULTS : positionals.map(faultOf)
+  const topology = topologyOf(values.topology)
+  const ackReplicas = wholeNumber("ack-replicas", values["ack-replicas"], 0, 2)
+  if (ackReplicas > 0 && topology === "single") throw new UsageError("A single Redis has no replicas.")
+  const faults =
+    positionals.length === 0 ? faultsOf(topology) : positionals.map((name) => faultOf(topology, name))
   removeFoldersOfKilledRuns()
   removeNamespacesOfKilledRuns()
   const base = newFolder()
@@ -94,7 +113,7 @@ const run = async (): Promise<number> => {
       }
       const folder = experimentFolder(base, fault.name, count, seed)
       const outcome = await runExperiment({
-        ...{ fault, seed, nodes: count, folder, fsync, milliseconds },
+        ...{ fault, seed, nodes: count, folder, fsync, milliseconds, topology, ackReplicas },
         root: process.cwd(),
         print: (line) => values.quiet || console.log(`  ${line}`),
       }).catch((error: unknown) => {

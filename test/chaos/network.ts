@@ -23,14 +23,25 @@ export interface Place {
   readonly host: string
   /** Prefix of the node's command. */
   readonly command: ReadonlyArray<string>
-  readonly redis: Wire
+  /** `null` where several servers tell their addresses themselves, past any proxy. */
+  readonly redis: Wire | null
   readonly postgres: Wire
   readonly stop: () => Promise<void>
 }
 
+/** A place of Redis servers, too. */
+export interface Island extends Place {
+  /** The address of its servers. */
+  readonly here: string
+  /** The address of the servers outside. */
+  readonly there: string
+  /** Packets between inside and outside vanish until it is mended; those to senders and Postgres do not. */
+  readonly cut: (cut: boolean) => void
+}
+
 export interface Targets {
   /** Ports of 127.0.0.1. */
-  readonly redis: () => number
+  readonly redis: (() => number) | null
   readonly postgres: () => number
 }
 
@@ -43,7 +54,7 @@ const mustRun = (...command: [string, ...Array<string>]) => {
 
 /** Namespace names contain the run's process id, so that those of a killed run can be recognised. */
 const PREFIX = "maicivy-chaos"
-const LINKS = ["front", "redis", "postgres"] as const
+const BRIDGE = "mcb"
 
 let possible: boolean | null = null
 
@@ -76,39 +87,69 @@ const plainWire = async (target: () => number): Promise<Wire> => {
 
 /** A node on this machine's own network, connected through TCP proxies. */
 export const plainPlace = async (targets: Targets): Promise<Place> => {
-  const [redis, postgres] = await Promise.all([plainWire(targets.redis), plainWire(targets.postgres)])
+  const [redis, postgres] = await Promise.all([
+    targets.redis === null ? null : plainWire(targets.redis),
+    plainWire(targets.postgres),
+  ])
   return {
     ...{ host: "127.0.0.1", command: [], redis, postgres },
     stop: async () => {
-      await Promise.all([redis.proxy.stop(), postgres.proxy.stop()])
+      await Promise.all([redis?.proxy.stop(), postgres.proxy.stop()])
     },
   }
 }
 
-/** A node in its own network namespace, with a link for senders and one for each store. */
-export const namespacePlace = async (targets: Targets, seat: number): Promise<Place> => {
-  const name = `${PREFIX}-${process.pid}-${seat}`
-  run("ip", "netns", "del", name)
-  mustRun("ip", "netns", "add", name)
-  const inside: [string, ...Array<string>] = ["ip", "netns", "exec", name]
+/** The end of a link that is outside a namespace, and both ends' addresses. */
+interface Ends {
+  readonly device: string
+  readonly near: string
+  readonly far: string
+}
+
+/** A network namespace of its own, and a way to link it. */
+class Namespace {
+  readonly name: string
+  /** Put before the commands that run in it. */
+  readonly inside: [string, ...Array<string>]
+  readonly #seat: number
   // RFC 2544's block for testing: each namespace gets one of its 512 networks.
-  const network = `198.${randomInt(18, 20)}.${randomInt(0, 256)}`
-  const links = LINKS.map((link, i) => {
-    const device = `mc${process.pid}${seat}${i}`
-    const [near, far] = [`${network}.${4 * i + 1}`, `${network}.${4 * i + 2}`]
-    mustRun("ip", "link", "add", device, "type", "veth", "peer", "name", link, "netns", name)
-    mustRun("ip", "addr", "add", `${near}/30`, "dev", device)
+  readonly #network = `198.${randomInt(18, 20)}.${randomInt(0, 256)}`
+  #links = 0
+
+  constructor(seat: number) {
+    this.name = `${PREFIX}-${process.pid}-${seat}`
+    this.inside = ["ip", "netns", "exec", this.name]
+    this.#seat = seat
+    run("ip", "netns", "del", this.name)
+    mustRun("ip", "netns", "add", this.name)
+    mustRun(...this.inside, "ip", "link", "set", "lo", "up")
+  }
+
+  /** A link by the name that it has inside. With a bridge, that one has the outer address, and the link is plugged into it. */
+  link(name: string, bridge?: string): Ends {
+    const i = this.#links++
+    const device = `mc${process.pid}${this.#seat}${i}`
+    const [near, far] = [`${this.#network}.${4 * i + 1}`, `${this.#network}.${4 * i + 2}`]
+    mustRun("ip", "link", "add", device, "type", "veth", "peer", "name", name, "netns", this.name)
+    if (bridge !== undefined) {
+      mustRun("ip", "link", "add", bridge, "type", "bridge")
+      mustRun("ip", "link", "set", bridge, "up")
+      mustRun("ip", "link", "set", device, "master", bridge)
+    }
+    mustRun("ip", "addr", "add", `${near}/30`, "dev", bridge ?? device)
     mustRun("ip", "link", "set", device, "up")
-    mustRun(...inside, "ip", "addr", "add", `${far}/30`, "dev", link)
-    mustRun(...inside, "ip", "link", "set", link, "up")
-    return { link, device, near, far }
-  })
-  const wire = async (of: "redis" | "postgres"): Promise<Wire> => {
-    const { device, near } = links[LINKS.indexOf(of)] ?? { device: "", near: "" }
-    const proxy = await TcpProxy.start(targets[of], near)
+    mustRun(...this.inside, "ip", "addr", "add", `${far}/30`, "dev", name)
+    mustRun(...this.inside, "ip", "link", "set", name, "up")
+    return { device, near, far }
+  }
+
+  /** A link with a proxy at its outer end, which leads to a port of 127.0.0.1. */
+  async wire(name: string, target: () => number): Promise<Wire> {
+    const { device, near } = this.link(name)
+    const proxy = await TcpProxy.start(target, near)
     const netem = (...change: Array<string>) =>
       run("tc", "qdisc", "replace", "dev", device, "root", "netem", ...change) &&
-      run(...inside, "tc", "qdisc", "replace", "dev", of, "root", "netem", ...change)
+      run(...this.inside, "tc", "qdisc", "replace", "dev", name, "root", "netem", ...change)
     const hasNetem = netem("delay", "0ms")
     return {
       proxy,
@@ -120,26 +161,67 @@ export const namespacePlace = async (targets: Targets, seat: number): Promise<Pl
       how: hasNetem ? "network namespaces, netem" : "network namespaces, latency by the TCP proxy",
     }
   }
-  const [redis, postgres] = await Promise.all([wire("redis"), wire("postgres")])
+
+  remove(): void {
+    run("ip", "netns", "del", this.name)
+  }
+}
+
+/** A node in its own network namespace, with a link for senders and one for each store. */
+export const namespacePlace = async (targets: Targets, seat: number): Promise<Place> => {
+  const namespace = new Namespace(seat)
+  const { far } = namespace.link("front")
+  const [redis, postgres] = await Promise.all([
+    targets.redis === null ? null : namespace.wire("redis", targets.redis),
+    namespace.wire("postgres", targets.postgres),
+  ])
   return {
-    ...{ host: links[0]?.far ?? "", command: inside, redis, postgres },
+    ...{ host: far, command: namespace.inside, redis, postgres },
     stop: async () => {
-      await Promise.all([redis.proxy.stop(), postgres.proxy.stop()])
-      run("ip", "netns", "del", name)
+      await Promise.all([redis?.proxy.stop(), postgres.proxy.stop()])
+      namespace.remove()
     },
   }
 }
 
-/** Removes the namespaces of killed runs. */
+/** A network whose node and servers are together, and together are cut off from the other servers, but not from senders. */
+export const startIsland = async (targets: Targets, seat: number): Promise<Island> => {
+  const namespace = new Namespace(seat)
+  const front = namespace.link("front")
+  const postgres = await namespace.wire("postgres", targets.postgres)
+  const bridge = `${BRIDGE}${process.pid}`
+  const { device, near, far } = namespace.link("servers", bridge)
+  return {
+    ...{ host: front.far, command: namespace.inside, redis: null, postgres },
+    ...{ here: far, there: near },
+    cut: (cut) => mustRun("ip", "link", "set", device, ...(cut ? ["nomaster"] : ["master", bridge])),
+    stop: async () => {
+      await postgres.proxy.stop()
+      namespace.remove()
+      run("ip", "link", "del", bridge)
+    },
+  }
+}
+
+const isAlive = (pid: string): boolean => {
+  try {
+    process.kill(Number(pid), 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Removes the namespaces and bridges of killed runs. */
 export const removeNamespacesOfKilledRuns = (): void => {
-  const { stdout } = spawnSync("ip", ["netns", "list"], { encoding: "utf8" })
-  for (const line of (stdout ?? "").split("\n")) {
-    const [name = "", pid] = new RegExp(`^${PREFIX}-(\\d+)-\\w+`).exec(line) ?? []
-    if (name === "" || pid === undefined) continue
-    try {
-      process.kill(Number(pid), 0)
-    } catch {
-      run("ip", "netns", "del", name)
-    }
+  const lines = (...args: ReadonlyArray<string>) =>
+    (spawnSync("ip", args, { encoding: "utf8" }).stdout ?? "").split("\n")
+  for (const line of lines("netns", "list")) {
+    const [name = "", pid = ""] = new RegExp(`^${PREFIX}-(\\d+)-\\w+`).exec(line) ?? []
+    if (name !== "" && !isAlive(pid)) run("ip", "netns", "del", name)
+  }
+  for (const line of lines("-brief", "link", "show", "type", "bridge")) {
+    const [name = "", pid = ""] = new RegExp(`^${BRIDGE}(\\d+)\\b`).exec(line) ?? []
+    if (name !== "" && !isAlive(pid)) run("ip", "link", "del", name)
   }
 }

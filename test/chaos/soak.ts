@@ -5,7 +5,6 @@ import { parseArgs } from "node:util"
 import { HOUR_MS } from "../../src/domain/time.ts"
 import { newFolder } from "../support/temporaryFolder.ts"
 import { experimentFolder, runExperiment } from "./experiment.ts"
-import { onRedis } from "./stores.ts"
 import { PARTITIONS, PREFIX } from "./world.ts"
 
 const { values } = parseArgs({
@@ -52,7 +51,7 @@ const outcome = await runExperiment({
         await sleep(Math.min(milliseconds / SAMPLES, end - performance.now()))
         const sorted = journal.latencies.toSorted((a, b) => a - b)
         const node = world.seats[0]?.node
-        const backlog = await onRedis(world.stores.redis.url, async (redis) => {
+        const backlog = await world.stores.redis.use(async (redis) => {
           let sum = 0
           for (let p = 0; p < PARTITIONS; p++) sum += await redis.xlen(`${PREFIX}:{${p}}:events`)
           return sum
@@ -69,6 +68,7 @@ const outcome = await runExperiment({
     },
   },
   ...{ seed, nodes: Number(values.nodes), root: process.cwd(), fsync: "always", milliseconds },
+  ...{ topology: "single", ackReplicas: 0 },
   folder: experimentFolder(base, "soak", Number(values.nodes), seed),
   print: (line) => console.log(`  ${line}`),
 })

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { markdownTable, withMarked } from "../../scripts/marked.ts"
 import type { Outcome } from "./experiment.ts"
-import { FAULTS } from "./faults.ts"
+import { faultsOf } from "./faults.ts"
 
 const DOCUMENT = new URL("../../docs/reliability.md", import.meta.url)
 
@@ -29,7 +29,7 @@ const worst = (outcomes: ReadonlyArray<Outcome>): string =>
 export const faultTable = (outcomes: ReadonlyArray<Outcome>): string => {
   const days = [...new Set(outcomes.map(({ at }) => at.slice(0, 10)))].sort()
   const seeds = [...new Set(outcomes.map(({ seed }) => `\`${seed}\``))]
-  const rows = FAULTS.map((fault) => {
+  const rows = faultsOf("single").map((fault) => {
     const of = outcomes.filter((outcome) => outcome.fault === fault.name)
     const verdicts = of.map(({ verdict }) => verdict)
     const withRedis = sum(verdicts, (verdict) => verdict.lostWithRedis)

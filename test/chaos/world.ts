@@ -4,8 +4,18 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Random } from "../../src/tools/traffic/random.ts"
 import type { Journal } from "./journal.ts"
-import { canUseNamespaces, namespacePlace, type Place, plainPlace, type Wire } from "./network.ts"
+import {
+  canUseNamespaces,
+  type Island,
+  namespacePlace,
+  type Place,
+  plainPlace,
+  startIsland,
+  type Targets,
+  type Wire,
+} from "./network.ts"
 import { ChaosNode } from "./nodes.ts"
+import type { Topology } from "./redis.ts"
 import { SITES } from "./senders.ts"
 import { type ChaosStores, startStores } from "./stores.ts"
 import type { TcpProxy } from "./tcpProxy.ts"
@@ -23,11 +33,18 @@ export interface WorldOptions {
   readonly nodes: number
   readonly random: Random
   readonly env: Readonly<Record<string, string>>
-  /** What is between nodes and stores: nothing, proxies, or networks of their own if the machine allows it. */
-  readonly between: "nothing" | "proxies" | "networks"
+  readonly topology: Topology
+  /** What lies between nodes and stores. */
+  readonly between: Between
   readonly fsync: "always" | "everysec"
   readonly postgresMegabytes: number | null
 }
+
+/**
+ * Nothing, proxies, or networks of their own where the machine allows it. With an island, the last node shares a network with
+ * the first master.
+ */
+export type Between = "nothing" | "proxies" | "networks" | "island"
 
 /** A node, and the wires to its stores, if there are any. */
 export interface Seat {
@@ -39,6 +56,7 @@ export interface Seat {
 export interface World {
   readonly stores: ChaosStores
   readonly seats: ReadonlyArray<Seat>
+  readonly island: Island | null
   readonly random: Random
   readonly options: WorldOptions
   readonly env: Readonly<Record<string, string>>
@@ -56,21 +74,24 @@ const through = (url: string, proxy: TcpProxy | undefined): string => {
   return changed.href
 }
 
+const placesOf = ({ here, there, command }: Island) => ({
+  first: { host: here, command },
+  others: { host: there },
+})
+
+const placeFor = async (between: Between, targets: Targets, seat: number): Promise<Place | null> => {
+  if (between === "proxies" || (between === "networks" && !canUseNamespaces())) return plainPlace(targets)
+  return between === "networks" ? namespacePlace(targets, seat) : null
+}
+
 /** Starts stores, proxies and nodes. */
 export const startWorld = async (options: WorldOptions, print: (line: string) => void): Promise<World> => {
   mkdirSync(options.folder, { recursive: true })
-  const stores = await startStores(options)
   const seats: Array<Seat> = []
-  const places: Array<Place> = []
+  const ends: Array<() => Promise<void>> = []
   const schedule: Array<string> = []
-  const began = performance.now()
   const stop = async () => {
-    stores.redis.resume()
-    stores.postgres.resume()
-    for (const { node } of seats) node.signal("SIGCONT")
-    await Promise.all(seats.map(({ node }) => node.end("SIGKILL")))
-    for (const place of places) await place.stop()
-    await stores.stop()
+    for (const end of ends.toReversed()) await end()
   }
   const env = {
     REDIS_KEY_PREFIX: PREFIX,
@@ -83,15 +104,24 @@ export const startWorld = async (options: WorldOptions, print: (line: string) =>
     ...options.env,
   }
   try {
-    const targets = { redis: () => stores.redis.port, postgres: () => stores.postgres.port }
+    let postgresPort = 0
+    const postgres = () => postgresPort
+    const island =
+      options.between === "island" ? await startIsland({ redis: null, postgres }, options.nodes - 1) : null
+    if (island !== null) ends.push(island.stop)
+    const stores = await startStores({ ...options, places: island === null ? null : placesOf(island) })
+    postgresPort = stores.postgres.port
+    ends.push(async () => {
+      stores.redis.resume()
+      stores.postgres.resume()
+      await stores.stop()
+    })
+    const { redis } = stores
+    const targets = { redis: redis.topology === "single" ? () => redis.port : null, postgres }
     for (let i = 0; i < options.nodes; i++) {
-      const place =
-        options.between === "nothing"
-          ? null
-          : options.between === "networks" && canUseNamespaces()
-            ? await namespacePlace(targets, i)
-            : await plainPlace(targets)
-      if (place !== null) places.push(place)
+      const own = i === options.nodes - 1 ? island : null
+      const place = own ?? (await placeFor(options.between, targets, i))
+      if (place !== null && place !== island) ends.push(place.stop)
       const name = String.fromCharCode(65 + i)
       const node = await ChaosNode.make(
         {
@@ -100,26 +130,31 @@ export const startWorld = async (options: WorldOptions, print: (line: string) =>
           command: place?.command ?? [],
           env: {
             ...env,
-            REDIS_URL: through(stores.redis.url, place?.redis.proxy),
+            REDIS_URL: through(redis.url, place?.redis?.proxy),
             DATABASE_URL: through(stores.postgres.url, place?.postgres.proxy),
           },
           logFile: join(options.folder, `node-${name}.log`),
         },
         options.root,
       )
+      ends.push(async () => {
+        node.signal("SIGCONT")
+        await node.end("SIGKILL")
+      })
       seats.push({ node, redis: place?.redis ?? null, postgres: place?.postgres ?? null })
       await node.start()
     }
+    const began = performance.now()
+    const log = (what: string) => {
+      const line = `${((performance.now() - began) / 1000).toFixed(2)} s  ${what}`
+      schedule.push(line)
+      print(line)
+    }
+    return { stores, seats, island, random: options.random, options, env, log, schedule, stop }
   } catch (error) {
     await stop()
     throw error
   }
-  const log = (what: string) => {
-    const line = `${((performance.now() - began) / 1000).toFixed(2)} s  ${what}`
-    schedule.push(line)
-    print(line)
-  }
-  return { stores, seats, random: options.random, options, env, log, schedule, stop }
 }
 
 /** Strikes repeatedly, `min` to `max` milliseconds apart, until a time has passed. */

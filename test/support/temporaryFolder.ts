@@ -1,8 +1,16 @@
 /** Folders for a test or a run, which say whose they are, so that what a killed run left behind can be found. */
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+} from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { onTestFinished } from "vitest"
 import { commandLineOf, isAlive } from "../../src/embedded/process.ts"
 
@@ -27,6 +35,7 @@ export const removeFoldersOfKilledRuns = (): void => {
     if (Number.isNaN(owner) || isAlive(owner)) continue
     const folder = join(tmpdir(), name)
     for (const store of ["redis.json", "postgres.json"]) endStore(folder, join(folder, store))
+    endServers(folder)
     unmountBelow(folder)
     removeFolder(folder)
   }
@@ -38,6 +47,19 @@ const unmountBelow = (folder: string): void => {
   for (const line of readFileSync("/proc/mounts", "utf8").split("\n")) {
     const [, target = ""] = line.split(" ")
     if (target.startsWith(`${folder}/`)) spawnSync("umount", ["-l", target])
+  }
+}
+
+/** Redis servers, which name their port instead of their folder, but are in it. */
+const endServers = (folder: string): void => {
+  for (const file of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    if (basename(file) !== "redis.pid") continue
+    try {
+      const pid = Number(readFileSync(join(folder, file), "utf8"))
+      if (readlinkSync(`/proc/${pid}/cwd`) === join(folder, dirname(file))) process.kill(pid, "SIGKILL")
+    } catch {
+      // It has ended.
+    }
   }
 }
 

@@ -2,7 +2,6 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { silentDashboard } from "../dashboards.ts"
 import { acknowledge } from "../journal.ts"
-import { onRedis } from "../stores.ts"
 import type { Link } from "../tcpProxy.ts"
 import { again, PARTITIONS, PREFIX, type World } from "../world.ts"
 import { endLeases, type Fault, post } from "./fault.ts"
@@ -10,7 +9,7 @@ import { endLeases, type Fault, post } from "./fault.ts"
 const KILLER = "custom:killer"
 
 const deadLetters = (world: World) =>
-  onRedis(world.stores.redis.url, async (redis) => {
+  world.stores.redis.use(async (redis) => {
     let sum = 0
     for (let p = 0; p < PARTITIONS; p++) sum += await redis.xlen(`${PREFIX}:{${p}}:dead`)
     return sum
@@ -22,7 +21,7 @@ export const EVENT_FAULTS: ReadonlyArray<Fault> = [
     what: "entries that cannot be decoded, and entries that Postgres refuses, among the others",
     counters: true,
     strike: (strike) =>
-      onRedis(strike.world.stores.redis.url, async (redis) => {
+      strike.world.stores.redis.use(async (redis) => {
         const { world } = strike
         await again(world, strike.milliseconds, [200, 1500], async () => {
           const partition = world.random.integer(0, PARTITIONS - 1)

@@ -2,9 +2,9 @@
 import { execFile } from "node:child_process"
 import { setTimeout as sleep } from "node:timers/promises"
 import { promisify } from "node:util"
+import type { SingleRedis, Topology } from "../redis.ts"
 import type { SendersOptions } from "../senders.ts"
-import { onRedis } from "../stores.ts"
-import { PARTITIONS, PREFIX, type Seat, type Strike, seatOf, type World } from "../world.ts"
+import { type Between, PARTITIONS, PREFIX, type Seat, type Strike, seatOf, type World } from "../world.ts"
 
 export interface Fault {
   readonly name: string
@@ -12,8 +12,15 @@ export interface Fault {
   readonly what: string
   /** Strikes for a while and leaves everything as it was: repaired, restarted, connected. */
   readonly strike: (strike: Strike) => Promise<void>
+  /** Where it can strike; in every topology by default. */
+  readonly topologies?: ReadonlyArray<Topology>
+  /**
+   * Makes a replica the master though its master still had something to tell it. With `ACK_REPLICAS=0` that may be an
+   * acknowledged event.
+   */
+  readonly outruns?: boolean
   /** What is between nodes and stores; nothing by default. */
-  readonly between?: "proxies" | "networks"
+  readonly between?: Between
   /** No process of the deployment ends and no batch changes its owner, so the counters must be exact. */
   readonly counters?: boolean
   readonly env?: (folder: string) => Readonly<Record<string, string>>
@@ -33,6 +40,12 @@ export interface Fault {
   readonly missing?: (root: string) => string | null
 }
 
+/** For faults that strike at what only a single Redis has. */
+export const singleRedis = ({ stores }: World): SingleRedis => {
+  if (stores.redis.topology !== "single") throw new Error("this fault is for a single Redis")
+  return stores.redis
+}
+
 /** Longer than a lease lives. */
 export const PAUSE_MS = 8500
 
@@ -46,14 +59,14 @@ export const restart = async (world: World, { node }: Seat) => {
 
 /** Ends a killed node's leases immediately, so that more crashes fit into a run. */
 export const endLeases = (world: World) =>
-  onRedis(world.stores.redis.url, async (redis) => {
+  world.stores.redis.use(async (redis) => {
     for (let p = 0; p < PARTITIONS; p++) await redis.del(`${PREFIX}:{${p}}:lease`)
     await redis.del(`${PREFIX}:nodes`)
   })
 
 /** How long the oldest waiting event has waited, milliseconds; 0 if none is waiting. */
 export const oldestWaiting = (world: World): Promise<number> =>
-  onRedis(world.stores.redis.url, async (redis) => {
+  world.stores.redis.use(async (redis) => {
     const [seconds, micros] = await redis.time()
     const now = Number(seconds) * 1000 + Number(micros) / 1000
     let oldest = 0

@@ -70,6 +70,7 @@ export const atMoment = (
 
 const killAt = (name: string, moment: Moment): Fault => ({
   name,
+  ...(moment !== "commit" && { topologies: ["single"] }),
   what: `kill -9 of a node ${MOMENTS[moment]}, repeatedly (leases are ended by hand to fit in more crashes)`,
   between: "proxies",
   milliseconds: 22_000,
@@ -109,6 +110,7 @@ export const MOMENT_FAULTS: ReadonlyArray<Fault> = [
   killAt("kill-after-append", "append"),
   {
     name: "lost-replies",
+    topologies: ["single"],
     what: "the connection breaks after a commit, a figures script or an append, before the reply arrives",
     between: "proxies",
     strike: async ({ world, milliseconds, note, broken }) => {

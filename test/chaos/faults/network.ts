@@ -6,6 +6,7 @@ import type { Fault } from "./fault.ts"
 export const NETWORK_FAULTS: ReadonlyArray<Fault> = [
   {
     name: "latency",
+    topologies: ["single"],
     what: "200 ms more latency each way between a node and its stores, on and off",
     between: "networks",
     strike: async ({ world, milliseconds, note }) => {
@@ -22,6 +23,7 @@ export const NETWORK_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "cut",
+    topologies: ["single"],
     what: "a node is cut off from Redis, Postgres or both: packets are dropped, connections stay open; for 3 to 9 s",
     between: "networks",
     milliseconds: 18_000,

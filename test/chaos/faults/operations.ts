@@ -104,6 +104,7 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "all-at-once",
+    outruns: true,
     what: "kills, pauses and cuts of nodes and stores in any order, while retention and rebuild run",
     between: "proxies",
     retentionDays: 3,
@@ -131,8 +132,8 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
           await sleep(world.random.integer(500, PAUSE_MS))
           node.signal("SIGCONT")
         },
-        "kill Redis": async () => redis.kill(),
-        "kill Postgres": async () => postgres.kill(),
+        "kill Redis": redis.kill,
+        "kill Postgres": postgres.kill,
         "freeze Redis": async () => {
           redis.pause()
           await sleep(world.random.integer(500, 4000))

@@ -1,11 +1,12 @@
 /** Nodes and stores that are killed, stopped or frozen. */
 import { setTimeout as sleep } from "node:timers/promises"
-import type { ChaosStore } from "../stores.ts"
+import type { ChaosStore } from "../store.ts"
 import { again, seatOf, type World } from "../world.ts"
 import { type Fault, PAUSE_MS, restart } from "./fault.ts"
 
 const hang = (name: string, of: string, which: (world: World) => ChaosStore): Fault => ({
   name,
+  outruns: true,
   what: `SIGSTOP of ${of} for ${PAUSE_MS / 1000} s, longer than leases live, then SIGCONT`,
   milliseconds: 12_000,
   strike: ({ world, milliseconds }) =>
@@ -20,11 +21,12 @@ const hang = (name: string, of: string, which: (world: World) => ChaosStore): Fa
 
 const killStore = (name: string, of: string, which: (world: World) => ChaosStore): Fault => ({
   name,
+  outruns: true,
   what: `kill -9 of ${of} at random moments; it is restarted with its data`,
   strike: async ({ world, milliseconds, note }) => {
     let kills = 0
     await again(world, milliseconds, [700, 4000], async () => {
-      which(world).kill()
+      await which(world).kill()
       kills++
       world.log(`killed ${of}`)
     })

@@ -3,9 +3,10 @@ import { readdirSync, rmSync, statSync, truncateSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import pg from "pg"
-import { fillDisk, onPostgres, onRedis } from "../stores.ts"
+import { onRedis } from "../redis.ts"
+import { fillDisk, onPostgres } from "../stores.ts"
 import { again } from "../world.ts"
-import { command, type Fault, needsRoot } from "./fault.ts"
+import { command, type Fault, needsRoot, singleRedis } from "./fault.ts"
 
 /** The append-only file that Redis is writing to, the last one. */
 const appendOnlyFile = (folder: string): string =>
@@ -20,10 +21,11 @@ const appendOnlyFile = (folder: string): string =>
 export const STORE_FAULTS: ReadonlyArray<Fault> = [
   {
     name: "redis-oom",
+    topologies: ["single"],
     what: "Redis reaches its maxmemory for 2 to 4 s at a time",
     counters: true,
     strike: ({ world, milliseconds }) =>
-      onRedis(world.stores.redis.url, async (redis) => {
+      onRedis(singleRedis(world).url, async (redis) => {
         await again(world, milliseconds, [1000, 2500], async () => {
           await redis.config("SET", "maxmemory", "1mb")
           world.log("Redis is out of memory")
@@ -35,9 +37,10 @@ export const STORE_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "redis-connections",
+    topologies: ["single"],
     what: "Redis accepts no connections for 2 to 5 s, and the nodes' are broken",
     strike: ({ world, milliseconds }) =>
-      onRedis(world.stores.redis.url, async (redis) => {
+      onRedis(singleRedis(world).url, async (redis) => {
         await again(world, milliseconds, [1000, 2500], async () => {
           await redis.config("SET", "maxclients", "1")
           for (const type of ["NORMAL", "PUBSUB"])
@@ -51,22 +54,24 @@ export const STORE_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "redis-lost-tail",
+    topologies: ["single"],
     what: "Redis is killed and comes back without its last 1 to 2 s, as with appendfsync everysec; then the rebuild command",
     fsync: "everysec",
     strike: async ({ world, milliseconds, mayBeLost, note }) => {
+      const redis = singleRedis(world)
       let losses = 0
       await again(world, milliseconds, [1000, 4000], async () => {
-        const file = appendOnlyFile(world.stores.redisLogFolder)
+        const file = appendOnlyFile(redis.logFolder)
         // Redis writes to the file before it replies, but may delay that by two seconds while a flush is running.
         const from = performance.now() - 2000
         const { size } = statSync(file)
         await sleep(world.random.integer(1000, 2000))
-        world.stores.redis.pause()
+        redis.pause()
         // Redis has rewritten the file in the meantime, so there is no old tail to lose.
-        if (appendOnlyFile(world.stores.redisLogFolder) !== file) return world.stores.redis.resume()
+        if (appendOnlyFile(redis.logFolder) !== file) return redis.resume()
         truncateSync(file, size)
         mayBeLost.push({ from, until: performance.now() + 1000 })
-        world.stores.redis.kill()
+        await redis.kill()
         losses++
         world.log("Redis was killed and has lost its last seconds")
       })

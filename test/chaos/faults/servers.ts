@@ -1,0 +1,216 @@
+/** Servers of a Redis that replicate one another: killed, failed over, cut off, left behind, restarted. */
+import { setTimeout as sleep } from "node:timers/promises"
+import { eventually } from "../../support/eventually.ts"
+import type { RedisServer } from "../../support/redisServer.ts"
+import { canUseNamespaces } from "../network.ts"
+import type { Replicated } from "../redis.ts"
+import { again, type Strike, seatOf, type World } from "../world.ts"
+import { endLeases, type Fault, restart } from "./fault.ts"
+
+const REPLICATED = ["cluster", "sentinel"] as const
+
+/** The servers of a cluster, or those that Sentinels watch. */
+const serversOf = ({ stores }: World): Replicated => {
+  if (stores.redis.topology === "single") throw new Error("this fault needs replicas")
+  return stores.redis.set
+}
+
+const draw = <A>(world: World, of: ReadonlyArray<A>): A => {
+  const drawn = of[world.random.integer(0, of.length - 1)]
+  if (drawn === undefined) throw new Error("there is nothing to draw from")
+  return drawn
+}
+
+/** Between a master's death and its replica's election, and well after it. */
+const deadFor = (world: World) => sleep(world.random.integer(200, 6000))
+
+/** Kills a server for a time and waits until all follow their masters again. */
+const killFor = async (world: World, server: RedisServer, dead: () => Promise<unknown>) => {
+  const servers = serversOf(world)
+  const was = (await servers.masters()).includes(server) ? "master" : "replica"
+  await server.kill()
+  world.log(`killed the ${was} ${server.port}`)
+  await dead()
+  await server.start()
+  world.log(`${server.port} runs again`)
+  await servers.whole()
+}
+
+/** Waits until somebody else is the master in its place. */
+const succeeded = (servers: Replicated, dead: RedisServer) =>
+  eventually(
+    async () => {
+      if ((await servers.masters()).includes(dead)) throw new Error(`nobody has succeeded ${dead.port}`)
+    },
+    { timeout: 30_000 },
+  )
+
+const failsOverByHand: Fault = {
+  name: "failover",
+  topologies: REPLICATED,
+  what: "replicas are made masters by hand (CLUSTER FAILOVER, SENTINEL FAILOVER), repeatedly",
+  outruns: true,
+  strike: ({ world, milliseconds }) =>
+    again(world, milliseconds, [300, 2000], async () => {
+      const servers = serversOf(world)
+      const master = draw(world, await servers.masters())
+      const replica = draw(world, await servers.replicasOf(master))
+      world.log(`failing ${master.port} over by hand`)
+      await servers.failOver(replica)
+      await servers.whole()
+    }),
+}
+
+const island: Fault = {
+  name: "minority",
+  topologies: REPLICATED,
+  what: "a master and a node, which can still reach each other, are cut off from the other servers for 3 to 9 s",
+  between: "island",
+  outruns: true,
+  milliseconds: 18_000,
+  missing: () => (canUseNamespaces() ? null : "it needs network namespaces"),
+  strike: async ({ world, milliseconds }) => {
+    const { island, seats } = world
+    const servers = serversOf(world)
+    const alone = servers.servers.find(({ host }) => host === island?.here)
+    if (island === null || alone === undefined) throw new Error("there is no island")
+    // Sentinels choose by priority, the smaller the better.
+    await alone.ask((redis) => redis.config("SET", "replica-priority", 1))
+    await again(world, milliseconds, [500, 2000], async () => {
+      if (!(await alone.isMaster())) await servers.failOver(alone)
+      const postgres = world.random.chance(0.5) ? seats.at(-1)?.postgres : null
+      island.cut(true)
+      postgres?.cut(true)
+      world.log(`the master ${alone.port} and a node are cut off${postgres ? ", from Postgres, too" : ""}`)
+      await sleep(world.random.integer(3000, 9000))
+      island.cut(false)
+      postgres?.cut(false)
+      world.log("the network is whole again")
+      await servers.whole()
+    })
+  },
+}
+
+const restartInTurn = async ({ world }: Strike) => {
+  const servers = serversOf(world)
+  for (const server of servers.servers) {
+    const isMaster = (await servers.masters()).includes(server)
+    // As operators do, and as they should not.
+    if (isMaster && world.random.chance(0.5))
+      await servers.failOver(draw(world, await servers.replicasOf(server)))
+    await server.kill("SIGTERM")
+    await server.start()
+    world.log(`${server.port} was restarted`)
+    await servers.whole()
+  }
+}
+
+export const SERVER_FAULTS: ReadonlyArray<Fault> = [
+  {
+    name: "server-kill",
+    topologies: REPLICATED,
+    what: "kill -9 of a master or a replica at random moments; it is restarted with its data after up to 6 s",
+    outruns: true,
+    strike: ({ world, milliseconds }) =>
+      again(world, milliseconds, [500, 2000], () =>
+        killFor(world, draw(world, serversOf(world).servers), () => deadFor(world)),
+      ),
+  },
+  {
+    name: "named-kill",
+    topologies: ["cluster"],
+    what: "kill -9 of the server that REDIS_URL names first; a node is killed and restarted in the meantime",
+    outruns: true,
+    strike: async ({ world }) => {
+      const [named] = serversOf(world).servers
+      if (named === undefined) throw new Error("there is no server")
+      await killFor(world, named, async () => {
+        const seat = seatOf(world)
+        await seat.node.end("SIGKILL")
+        world.log(`killed ${seat.node.name}`)
+        await endLeases(world)
+        await restart(world, seat)
+        await sleep(6000)
+      })
+    },
+  },
+  {
+    name: "master-and-replica",
+    topologies: REPLICATED,
+    what: "kill -9 of a master until its replica has succeeded it, then of that one, in turn",
+    outruns: true,
+    strike: async ({ world, milliseconds }) => {
+      const servers = serversOf(world)
+      let master = draw(world, await servers.masters())
+      await again(world, milliseconds, [200, 1000], async () => {
+        const shard = [master, ...(await servers.replicasOf(master))]
+        await killFor(world, master, () => succeeded(servers, master))
+        const masters = await servers.masters()
+        master = shard.find((each) => masters.includes(each)) ?? master
+      })
+    },
+  },
+  failsOverByHand,
+  island,
+  {
+    name: "lagging-replica",
+    topologies: REPLICATED,
+    what: "a master's replicas are frozen (SIGSTOP) for 1 to 4 s; every other time the master is killed and one of them succeeds it",
+    outruns: true,
+    strike: ({ world, milliseconds }) => {
+      let times = 0
+      return again(world, milliseconds, [500, 2000], async () => {
+        const servers = serversOf(world)
+        const master = draw(world, await servers.masters())
+        const replicas = await servers.replicasOf(master)
+        for (const replica of replicas) replica.signal("SIGSTOP")
+        world.log(`the replicas of ${master.port} hang`)
+        await sleep(world.random.integer(1000, 4000))
+        const resume = () => {
+          for (const replica of replicas) replica.signal("SIGCONT")
+          world.log("they go on")
+        }
+        if (times++ % 2 === 0) resume()
+        else
+          await killFor(world, master, async () => {
+            resume()
+            await succeeded(servers, master)
+          })
+        await servers.whole()
+      })
+    },
+  },
+  {
+    name: "rolling-restart",
+    topologies: REPLICATED,
+    what: "every server is restarted (SIGTERM), one after the other; half of the masters are failed over first",
+    outruns: true,
+    strike: restartInTurn,
+  },
+  {
+    name: "sentinel-kill",
+    topologies: ["sentinel"],
+    what: "kill -9 of a Sentinel, with the master killed while it is dead every other time",
+    outruns: true,
+    strike: ({ world, milliseconds }) => {
+      const { redis } = world.stores
+      if (redis.topology !== "sentinel") throw new Error("there are no Sentinels")
+      const { set } = redis
+      let times = 0
+      return again(world, milliseconds, [500, 2000], async () => {
+        const sentinel = draw(world, set.sentinels)
+        await sentinel.kill()
+        world.log(`killed the Sentinel ${sentinel.port}`)
+        if (times++ % 2 === 1) await deadFor(world)
+        else {
+          const master = await set.master()
+          await master.kill()
+          await succeeded(set, master)
+          await master.start()
+        }
+        await sentinel.start()
+        await set.whole()
+      })
+    },
+  },
+]
