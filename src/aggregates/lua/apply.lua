@@ -17,9 +17,9 @@
 --         number of visitors, (last seen, fingerprint)…
 -- Returns the number of visitors new to their day, or -1 if this batch was already applied.
 
--- constants VISITOR_BUCKETS, MAX_THEMES, OTHER_THEME Unique visitors of a partition and period are exact up to here,
--- then estimated: buckets of about 256, because a set of integers stays compact (8 bytes a visitor) up to 512 members,
--- Redis' default set-max-intset-entries.
+-- constants VISITOR_BUCKETS, MAX_THEMES, OTHER_THEME
+-- Unique visitors of a partition and period are exact up to here, then estimated: buckets of about 256, because a set of
+-- integers stays compact (8 bytes a visitor) up to 512 members, Redis' default set-max-intset-entries.
 local MAX_EXACT = 256 * VISITOR_BUCKETS
 local COUNTS = { 'events', 'page_views', 'letters', 'letters_motivation', 'letters_anti_motivation' }
 
