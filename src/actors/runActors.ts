@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
 import { makeBatchWriter } from "../events/write/index.ts"
-import { makeLiveFeed } from "../live/feed.ts"
+import { LiveFeed } from "../live/feed.ts"
 import { scheduleMaintenance } from "../maintenance/maintenance.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreAddresses } from "../stores/addresses.ts"
@@ -52,7 +52,7 @@ export const runActors = (
       writer: makeBatchWriter(postgres),
       calendar,
       metrics,
-      live: makeLiveFeed({
+      live: new LiveFeed({
         prefix: config.redisKeyPrefix,
         eventsPerSecond: config.liveEventsPerSecond,
         now,

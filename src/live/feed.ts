@@ -4,20 +4,13 @@ import type { BatchEntry } from "../events/write/index.ts"
 import { liveChannel } from "../stores/redisKeys.ts"
 import { feedBudget } from "./budget.ts"
 import { encodeDelta } from "./delta.ts"
+import type { TokenBucket } from "./tokenBucket.ts"
 
 /** A message of the Pub/Sub channel that every node listens to. */
 export interface LiveMessage {
   readonly channel: string
   /** From {@link encodeDelta}. */
   readonly text: string
-}
-
-export interface LiveFeed {
-  /**
-   * The message about counted events, to be published together with their figures; `null` if nothing was counted. It
-   * spends the budget even if it is never published.
-   */
-  readonly messageOf: (counted: ReadonlyArray<BatchEntry>) => LiveMessage | null
 }
 
 export interface LiveFeedOptions {
@@ -28,37 +21,45 @@ export interface LiveFeedOptions {
   readonly now: () => number
 }
 
-export const makeLiveFeed = (options: LiveFeedOptions): LiveFeed => {
-  const { prefix, eventsPerSecond, now } = options
-  const channel = liveChannel(prefix)
-  const budget = feedBudget(eventsPerSecond, now)
-  return {
-    messageOf: (counted) => {
-      if (counted.length === 0) return null
-      const events: Array<LiveEvent> = []
-      // Without a prototype, because senders choose the types, and may choose `constructor`.
-      const omitted: Record<string, Record<string, number>> = Object.create(null)
-      const totals: Record<string, number> = Object.create(null)
-      // The latest ones, so that what is shown is as fresh as possible.
-      const shownFrom = counted.length - budget.take(counted.length)
-      counted.forEach(({ event }, i) => {
-        totals[event.site] = (totals[event.site] ?? 0) + 1
-        if (i >= shownFrom) {
-          events.push({
-            site: event.site,
-            type: event.type,
-            visitor_id: event.visitorId,
-            timestamp: new Date(event.createdAt).toISOString(),
-            page_url: event.pageUrl,
-            data: event.data,
-          })
-        } else {
-          const byType: Record<string, number> = omitted[event.site] ?? Object.create(null)
-          omitted[event.site] = byType
-          byType[event.type] = (byType[event.type] ?? 0) + 1
-        }
-      })
-      return { channel, text: encodeDelta({ events, omitted, counted: totals }) }
-    },
+/** What a node tells of the events that its actors count. */
+export class LiveFeed {
+  readonly #channel: string
+  readonly #budget: TokenBucket
+
+  constructor({ prefix, eventsPerSecond, now }: LiveFeedOptions) {
+    this.#channel = liveChannel(prefix)
+    this.#budget = feedBudget(eventsPerSecond, now)
+  }
+
+  /**
+   * The message about counted events, to be published together with their figures; `null` if nothing was counted. It
+   * spends the budget even if it is never published.
+   */
+  messageOf(counted: ReadonlyArray<BatchEntry>): LiveMessage | null {
+    if (counted.length === 0) return null
+    const events: Array<LiveEvent> = []
+    // Without a prototype, because senders choose the types, and may choose `constructor`.
+    const omitted: Record<string, Record<string, number>> = Object.create(null)
+    const totals: Record<string, number> = Object.create(null)
+    // The latest ones, so that what is shown is as fresh as possible.
+    const shownFrom = counted.length - this.#budget.take(counted.length)
+    counted.forEach(({ event }, i) => {
+      totals[event.site] = (totals[event.site] ?? 0) + 1
+      if (i >= shownFrom) {
+        events.push({
+          site: event.site,
+          type: event.type,
+          visitor_id: event.visitorId,
+          timestamp: new Date(event.createdAt).toISOString(),
+          page_url: event.pageUrl,
+          data: event.data,
+        })
+      } else {
+        const byType: Record<string, number> = omitted[event.site] ?? Object.create(null)
+        omitted[event.site] = byType
+        byType[event.type] = (byType[event.type] ?? 0) + 1
+      }
+    })
+    return { channel: this.#channel, text: encodeDelta({ events, omitted, counted: totals }) }
   }
 }

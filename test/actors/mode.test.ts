@@ -4,7 +4,7 @@ import { Effect, Exit, Fiber, Logger, References } from "effect"
 import { describe, expect, onTestFinished, test, vi } from "vitest"
 import { ActorMode, type Mode } from "../../src/actors/mode.ts"
 import { runPartitionActor } from "../../src/actors/partitionActor.ts"
-import { makeLiveFeed } from "../../src/live/feed.ts"
+import { LiveFeed } from "../../src/live/feed.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { Fenced, StoreError } from "../../src/stores/errors.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
@@ -101,7 +101,7 @@ const watchActor = async (deployment: Deployment) => {
   const reader = await deployment.scoped(connectRedis(deployment.redisSettings, "read", "test"))
   await run(awaitReady(reader, 5000))
   await deployment.redis.set(streamKeys(deployment.prefix, 0).lease, "token")
-  const live = makeLiveFeed({ prefix: deployment.prefix, eventsPerSecond: 50, now })
+  const live = new LiveFeed({ prefix: deployment.prefix, eventsPerSecond: 50, now })
   const log = makePartitionLog({ ...deployment, partition: 0, reader })
   const actor = runPartitionActor({ ...deployment, partition: 0, log, live }, "token")
   const fiber = Effect.runFork(Effect.provide(actor, Logger.layer([])))

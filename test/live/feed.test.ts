@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto"
 import { expect, test } from "vitest"
 import { decodeDelta } from "../../src/live/delta.ts"
-import { makeLiveFeed } from "../../src/live/feed.ts"
+import { LiveFeed } from "../../src/live/feed.ts"
 import { liveChannel } from "../../src/stores/redisKeys.ts"
 
 test("the latest events are shown within the budget, the others summed by type, whatever a type is called", () => {
-  const feed = makeLiveFeed({ prefix: "test", eventsPerSecond: 1, now: () => 0 })
+  const feed = new LiveFeed({ prefix: "test", eventsPerSecond: 1, now: () => 0 })
   const types = ["page_view", "constructor", "__proto__", "constructor", "page_view"]
   const message = feed.messageOf(
     types.map((type, i) => ({

@@ -10,7 +10,7 @@ import { partitionOf } from "../../src/domain/visitor.ts"
 import { ensureDeployment } from "../../src/events/schema/deployment.ts"
 import { migrate } from "../../src/events/schema/migrate.ts"
 import { makeBatchWriter } from "../../src/events/write/batchWriter.ts"
-import { makeLiveFeed } from "../../src/live/feed.ts"
+import { LiveFeed } from "../../src/live/feed.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { makePostgres } from "../../src/stores/postgres.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
@@ -95,7 +95,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
           writer: makeBatchWriter(postgres),
           calendar,
           metrics,
-          live: makeLiveFeed({ prefix, eventsPerSecond: 50, now }),
+          live: new LiveFeed({ prefix, eventsPerSecond: 50, now }),
           now,
         }),
       ).pipe(Effect.provide(Logger.layer([]))),
