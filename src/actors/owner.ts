@@ -1,4 +1,5 @@
 /** The owner of a partition: what the functions of its actor share, and how a partition gets its next owner. */
+import { TaggedError } from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -43,8 +44,11 @@ export const whileUnavailable = Schedule.exponential("100 millis", 2).pipe(
   Schedule.jittered,
 )
 
+/** Redis is behind Postgres and no longer has the entries in between: figures of the partition are missing. */
+export class FiguresLost extends TaggedError("FiguresLost")<{ readonly partition: number }> {}
+
 /** How a takeover fails. */
-export type TakeoverError = Fenced | StoreError | UnknownPartition | SchemaTooNew
+export type TakeoverError = Fenced | StoreError | UnknownPartition | SchemaTooNew | FiguresLost
 
 /** Makes the holder of the lease `token` the partition's owner; from here on every earlier owner is fenced off. */
 export const takeOver = (
@@ -60,10 +64,6 @@ export const takeOver = (
     yield* Effect.logInfo("partition taken over").pipe(
       Effect.annotateLogs({ partition, epoch, position, deliveries }),
     )
-    if (takeover.lost) {
-      yield* Effect.logError(
-        "figures lost in Redis: run the rebuild command to restore them from Postgres",
-      ).pipe(Effect.annotateLogs({ partition }))
-    }
+    if (takeover.lost) return yield* new FiguresLost({ partition })
     return { owner: { ...options, epoch, mode, storedUpTo: lastStreamId, position, noted: null }, takeover }
   })

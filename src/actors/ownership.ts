@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { fnv1a, mix } from "../domain/hash.ts"
 import { Fenced } from "../stores/errors.ts"
-import { holdLease, type Lease } from "../stream/lease.ts"
+import { type Lease, renewLease } from "../stream/lease.ts"
 
 /** A lease and a heartbeat end this long after their last renewal, milliseconds: what a killed node's partitions wait. */
 export const LEASE_MS = 6000
@@ -44,7 +44,7 @@ export const keepLease = (lease: Lease): Effect.Effect<never, Fenced> =>
     let heldAt = performance.now()
     while (true) {
       yield* Effect.sleep(RENEW_MS)
-      const held = yield* holdLease(lease).pipe(
+      const held = yield* renewLease(lease).pipe(
         Effect.catch((error) =>
           Effect.logWarning("lease not renewed").pipe(
             Effect.annotateLogs({ partition, code: error.code }),

@@ -49,6 +49,7 @@ export const runActors = (
       partitions: config.partitions,
       redisSettings: stores.redis,
       redis,
+      postgres,
       writer: makeBatchWriter(postgres),
       calendar,
       metrics,

@@ -9,9 +9,11 @@ import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import type * as Scope from "effect/Scope"
 import { SchemaTooNew } from "../events/schema/index.ts"
+import { rebuildPartition } from "../rebuild/partition.ts"
 import { Fenced } from "../stores/errors.ts"
+import type { Postgres } from "../stores/postgres.ts"
 import { awaitReady, connectRedis, type RedisConnection, type RedisSettings } from "../stores/redis.ts"
-import { giveLeaseBack, holdLease, type Lease } from "../stream/lease.ts"
+import { giveLeaseBack, type Lease, takeLease } from "../stream/lease.ts"
 import { makePartitionLog } from "../stream/partitionLog.ts"
 import { announceHttpNode, makeMembership } from "./membership.ts"
 import type { PartitionActorOptions } from "./owner.ts"
@@ -28,7 +30,27 @@ export interface SupervisorOptions extends Omit<PartitionActorOptions, "partitio
   readonly redisSettings: RedisSettings
   /** For scripts of all partitions of this node. */
   readonly redis: RedisConnection
+  /** For rebuilds. */
+  readonly postgres: Postgres
 }
+
+/** The partition's stream, read over a connection of its own that closes with the scope. */
+const openLog = ({ redis, redisSettings, prefix, metrics }: SupervisorOptions, partition: number) =>
+  Effect.gen(function* () {
+    const reader = yield* connectRedis(redisSettings, "read", `read-${partition}`)
+    // To the actor, a read that fails means that Redis was unavailable.
+    yield* awaitReady(reader, LEASE_MS)
+    return makePartitionLog({ prefix, partition, redis, reader, metrics })
+  })
+
+/** Rebuilds figures that Redis has lost, as it does that comes back without its last writes; then the partition is owned as ever. */
+const restoreFigures = (options: SupervisorOptions, partition: number) =>
+  Effect.gen(function* () {
+    yield* Effect.logError("figures lost in Redis: the partition is being rebuilt from Postgres")
+    const log = yield* openLog(options, partition)
+    const days = yield* rebuildPartition({ ...options, partition, log })
+    yield* Effect.logInfo("figures restored").pipe(Effect.annotateLogs({ days }))
+  }).pipe(Effect.scoped, Effect.annotateLogs({ partition }))
 
 /**
  * Owns one partition while its lease can be held; ends when it cannot, or when the actor fails. `outdated` is told when a
@@ -39,19 +61,17 @@ const ownPartition = (options: SupervisorOptions, partition: number, outdated: D
     const { redis, prefix, metrics } = options
     const token = `${options.node}/${randomUUID()}`
     const lease: Lease = { redis, prefix, partition, token, leaseMs: LEASE_MS, metrics }
-    const held = yield* Effect.acquireRelease(holdLease(lease), (taken) =>
+    const held = yield* Effect.acquireRelease(takeLease(lease), (taken) =>
       taken ? Effect.ignore(giveLeaseBack(lease)) : Effect.void,
     )
     if (!held) return
-    const reader = yield* connectRedis(options.redisSettings, "read", `read-${partition}`)
-    // To the actor, a read that fails means that Redis was unavailable.
-    yield* awaitReady(reader, LEASE_MS)
-    const log = makePartitionLog({ prefix, partition, redis, reader, metrics })
+    const log = yield* openLog(options, partition)
     metrics.partitionsOwned.inc()
     yield* Effect.addFinalizer(() => Effect.sync(() => metrics.partitionsOwned.dec()))
     yield* Effect.raceFirst(runPartitionActor({ ...options, partition, log }, token), keepLease(lease))
   }).pipe(
     Effect.scoped,
+    Effect.catchTag("FiguresLost", () => restoreFigures(options, partition)),
     Effect.catchCause((cause) => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.void
       const error = Cause.squash(cause)

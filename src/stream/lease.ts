@@ -30,19 +30,25 @@ const leaseScript = Script.load(new URL("./lua/lease.lua", import.meta.url))
 const keyOf = ({ prefix, partition }: Pick<Lease, "prefix" | "partition">) =>
   streamKeys(prefix, partition).lease
 
-/** Takes or renews a lease; false when another token holds it. */
-export const holdLease = (lease: Lease): Effect.Effect<boolean, StoreError> =>
+const callFor = (lease: Lease, milliseconds: number, renew: 0 | 1): Effect.Effect<boolean, StoreError> =>
   redisCall(
     lease.metrics,
     "lease",
-    async () => (await leaseScript.run(lease.redis, [keyOf(lease)], [lease.token, lease.leaseMs])) === 1,
+    async () =>
+      (await leaseScript.run(lease.redis, [keyOf(lease)], [lease.token, milliseconds, renew])) === 1,
   )
+
+/** Takes a lease that nobody else holds; false when another token does. */
+export const takeLease = (lease: Lease): Effect.Effect<boolean, StoreError> =>
+  callFor(lease, lease.leaseMs, 0)
+
+/** Renews a lease; false when the token does not hold it any more, for Redis may have lost more with it. */
+export const renewLease = (lease: Lease): Effect.Effect<boolean, StoreError> =>
+  callFor(lease, lease.leaseMs, 1)
 
 /** Gives a lease back, if the token still holds it. */
 export const giveLeaseBack = (lease: Lease): Effect.Effect<void, StoreError> =>
-  redisCall(lease.metrics, "lease", async () => {
-    await leaseScript.run(lease.redis, [keyOf(lease)], [lease.token, 0])
-  })
+  Effect.asVoid(callFor(lease, 0, 0))
 
 /** Takes a lease from whoever holds it, which the epoch makes safe, and keeps it until the scope ends. */
 export const seizeLease = (lease: Lease): Effect.Effect<void, StoreError, Scope.Scope> =>
@@ -53,7 +59,7 @@ export const seizeLease = (lease: Lease): Effect.Effect<void, StoreError, Scope.
     // A renewal may fail twice; should all do, or another holder seize the lease, the epoch of the next one ends this one's work.
     Effect.andThen(
       Effect.sleep(lease.leaseMs / 3).pipe(
-        Effect.andThen(Effect.ignore(holdLease(lease))),
+        Effect.andThen(Effect.ignore(takeLease(lease))),
         Effect.forever,
         Effect.forkScoped,
       ),

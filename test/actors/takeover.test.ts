@@ -71,6 +71,28 @@ test("a Redis that comes back without its last writes is caught up with, though 
   expect(await deployment.rowCount()).toBe(10)
 })
 
+test("figures that Redis has lost are restored from Postgres, though no event arrives", async () => {
+  const deployment = await freshDeployment()
+  deployment.startNode()
+  for (let i = 0; i < 10; i++)
+    await deployment.send({
+      ...{ event_type: "cv_theme_change", event_data: { theme: "dark" }, visitor_id: randomUUID() },
+    })
+  await deployment.drained()
+  const figures = async () => [
+    await run(deployment.figures.stats("main", "day")),
+    await run(deployment.figures.themes("main", 5, null)),
+  ]
+  const before = await figures()
+  expect(before[0]).toMatchObject({ total_events: 10, unique_visitors: 10 })
+  await deployment.redis.unlink(...(await deployment.redis.keys(`${deployment.prefix}:{*`)))
+  await eventually(async () => expect(await figures()).toEqual(before), { timeout: 20_000 })
+  await pageView(deployment)
+  await deployment.drained()
+  expect(await run(deployment.figures.stats("main", "day"))).toMatchObject({ total_events: 11 })
+  expect(await deployment.rowCount()).toBe(11)
+})
+
 describe("a takeover", () => {
   const takeOver = async (deployment: Deployment, lastStreamId: string) => {
     const reader = await deployment.scoped(connectRedis(deployment.redisSettings, "read", "test"))

@@ -3,10 +3,11 @@ import { expect, test } from "vitest"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
 import {
   giveLeaseBack,
-  holdLease,
   isBeingRebuilt,
   REBUILD_TOKEN,
+  renewLease,
   seizeLease,
+  takeLease,
 } from "../../src/stream/lease.ts"
 import { freshDeployment } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
@@ -29,24 +30,32 @@ const leases = async () => {
 
 test("a lease is its holder's until that gives it back", async () => {
   const { lease, holder } = await leases()
-  expect(await run(holdLease({ ...lease, token: "one" }))).toBe(true)
-  expect(await run(holdLease({ ...lease, token: "one" }))).toBe(true)
-  expect(await run(holdLease({ ...lease, token: "two" }))).toBe(false)
+  expect(await run(takeLease({ ...lease, token: "one" }))).toBe(true)
+  expect(await run(takeLease({ ...lease, token: "one" }))).toBe(true)
+  expect(await run(takeLease({ ...lease, token: "two" }))).toBe(false)
   await run(giveLeaseBack({ ...lease, token: "two" }))
   expect(await holder()).toBe("one")
   await run(giveLeaseBack({ ...lease, token: "one" }))
-  expect(await run(holdLease({ ...lease, token: "two" }))).toBe(true)
+  expect(await run(takeLease({ ...lease, token: "two" }))).toBe(true)
+})
+
+test("a lease that is gone is taken, but not renewed: what was under it may be gone as well", async () => {
+  const { lease } = await leases()
+  expect(await run(renewLease({ ...lease, token: "one" }))).toBe(false)
+  expect(await run(takeLease({ ...lease, token: "one" }))).toBe(true)
+  expect(await run(renewLease({ ...lease, token: "one" }))).toBe(true)
+  expect(await run(renewLease({ ...lease, token: "two" }))).toBe(false)
 })
 
 test("a lease is seized from its holder, and is given back at the end", async () => {
   const { lease, holder } = await leases()
-  await run(holdLease({ ...lease, token: "actor" }))
+  await run(takeLease({ ...lease, token: "actor" }))
   const token = `${REBUILD_TOKEN}one`
   const during = Effect.gen(function* () {
     yield* seizeLease({ ...lease, token })
     expect(yield* Effect.promise(holder)).toBe(token)
     expect(yield* isBeingRebuilt(lease)).toBe(true)
-    expect(yield* holdLease({ ...lease, token: "actor" })).toBe(false)
+    expect(yield* takeLease({ ...lease, token: "actor" })).toBe(false)
   })
   await run(Effect.scoped(during))
   expect(await holder()).toBeNull()
@@ -72,7 +81,7 @@ test("a lease that another holds stays that one's when the one that lost it ends
   const during = Effect.gen(function* () {
     yield* seizeLease({ ...lease, token: "first" })
     yield* giveLeaseBack({ ...lease, token: "first" })
-    yield* holdLease({ ...lease, token: "second" })
+    yield* takeLease({ ...lease, token: "second" })
   })
   await run(Effect.scoped(during))
   expect(await holder()).toBe("second")

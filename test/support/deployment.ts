@@ -92,6 +92,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
           partitions: PARTITIONS,
           redisSettings,
           redis,
+          postgres,
           writer: makeBatchWriter(postgres),
           calendar,
           metrics,
