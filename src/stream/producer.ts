@@ -9,9 +9,10 @@
  * - **sent**: at the end of the turn all go to Redis as one script call (on a cluster one a partition, for partitions have
  *   different slots), which appends all or none of a partition's;
  * - **durable**: the reply has come, and `replicas` replicas have the event; `done(null)`;
- * - **refused**: the partition is full, Redis said no, replicas are missing, the reply is late, or the connection is away; `done(failure)`.
+ * - **refused**: the partition is full, Redis said no, replicas are missing, the reply is late, or the connection is
+ *   lost; `done(failure)`.
  *
- * Nothing is queued while Redis is away and nothing is sent twice: a refused event may be durable all the same (its reply
+ * Nothing is queued while Redis is unavailable and nothing is sent twice: a refused event may be durable all the same (its reply
  * was lost), which is what senders' ids are for.
  */
 import { APPEND_TIMEOUT_MS } from "../config/stopBudget.ts"
