@@ -1,7 +1,8 @@
 /** Checks the stores' own settings, which decide what an acknowledgement is worth. */
 import * as Effect from "effect/Effect"
 import { Metrics } from "../../metrics/metrics.ts"
-import { checkPostgres, checkRedis, type StoreWarning, type UnusableStore } from "../../stores/checks.ts"
+import { checkRedis } from "../../stores/checkRedis.ts"
+import { checkPostgres, type StoreWarning, type UnusableStore } from "../../stores/checks.ts"
 import { makePostgres } from "../../stores/postgres.ts"
 import { type Finding, failed, ok, skipped, warning } from "./finding.ts"
 
