@@ -49,6 +49,7 @@ export const runActors = (
       partitions: config.partitions,
       redisSettings: stores.redis,
       redis,
+      replicas: config.ackReplicas,
       postgres,
       writer: makeBatchWriter(postgres),
       calendar,

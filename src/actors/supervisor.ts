@@ -30,17 +30,19 @@ export interface SupervisorOptions extends Omit<PartitionActorOptions, "partitio
   readonly redisSettings: RedisSettings
   /** For scripts of all partitions of this node. */
   readonly redis: RedisConnection
+  /** Replicas that must have an event before it is processed. */
+  readonly replicas: number
   /** For rebuilds. */
   readonly postgres: Postgres
 }
 
 /** The partition's stream, read over a connection of its own that closes with the scope. */
-const openLog = ({ redis, redisSettings, prefix, metrics }: SupervisorOptions, partition: number) =>
+const openLog = ({ redis, redisSettings, prefix, replicas, metrics }: SupervisorOptions, partition: number) =>
   Effect.gen(function* () {
     const reader = yield* connectRedis(redisSettings, "read", `read-${partition}`)
     // To the actor, a read that fails means that Redis was unavailable.
     yield* awaitReady(reader, LEASE_MS)
-    return makePartitionLog({ prefix, partition, redis, reader, metrics })
+    return makePartitionLog({ prefix, partition, redis, reader, replicas, metrics })
   })
 
 /** Rebuilds figures that Redis has lost, as it does that comes back without its last writes; then the partition is owned as ever. */

@@ -99,7 +99,10 @@ export const rebuild = (
         partitions: deployment.partitions,
         calendar,
         metrics,
-        log: makePartitionLog({ prefix: config.redisKeyPrefix, partition, redis, reader, metrics }),
+        log: makePartitionLog({
+          ...{ prefix: config.redisKeyPrefix, partition, redis, reader, metrics },
+          replicas: config.ackReplicas,
+        }),
         now,
       })
       yield* Console.log(

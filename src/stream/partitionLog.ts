@@ -5,6 +5,7 @@ import { Fenced, type StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { noAnswer } from "../stores/redisError.ts"
 import { streamKeys } from "../stores/redisKeys.ts"
+import { encoded } from "../stores/resp.ts"
 import { Script } from "../stores/script.ts"
 
 /** A stream entry: its id and its payload. */
@@ -32,15 +33,20 @@ export interface PartitionLogOptions {
   readonly redis: RedisConnection
   /** For blocking reads, used by nothing else. */
   readonly reader: RedisConnection
+  /** Replicas that must have entries before they are read; 0 asks for none. */
+  readonly replicas: number
   readonly metrics: Metrics
 }
 
 const takeOverScript = Script.load(new URL("./lua/takeOver.lua", import.meta.url))
+const seenScript = Script.load(new URL("./lua/seen.lua", import.meta.url))
 const tryScript = Script.load(new URL("./lua/try.lua", import.meta.url))
 const deadLetterScript = Script.load(new URL("./lua/deadLetter.lua", import.meta.url))
 
 /** Most time a read waits for an entry, milliseconds: short enough for a stop not to be felt. */
 const BLOCK_MS = 1000
+/** Most time a read waits for replicas, milliseconds. */
+const REPLICATED_MS = 1000
 /** A reply that does not come within the wait and this is a lost connection. */
 const READ_GRACE_MS = 4000
 
@@ -77,7 +83,11 @@ export interface PartitionLog {
     epoch: number,
     lastStreamId: string,
   ) => Effect.Effect<Takeover, Fenced | StoreError>
-  /** Up to `count` entries after `after`, waiting about a second for the first. Reading changes nothing. */
+  /**
+   * Up to `count` entries after `after`, waiting about a second for the first. Reading changes nothing that counts. Where replicas are
+   * asked for, entries that too few of them have are an error that is over when they do: Postgres would keep what a failover takes
+   * away.
+   */
   readonly read: (after: string, count: number) => Effect.Effect<ReadonlyArray<Entry>, StoreError>
   /** Notes an attempt at the entries from one id to another (or takes one back) and returns how many there were. */
   readonly noteTry: (
@@ -98,6 +108,19 @@ export interface PartitionLog {
 export const makePartitionLog = (options: PartitionLogOptions): PartitionLog => {
   const { prefix, partition, redis, reader, metrics } = options
   const keys = streamKeys(prefix, partition)
+
+  const replicated = (last: Entry) =>
+    redisCall(metrics, "replicated", async () => {
+      const { replicas } = await seenScript.runReplicated(
+        reader,
+        [keys.state, keys.events],
+        [encoded([last.id])],
+        { replicas: options.replicas, waitMs: REPLICATED_MS },
+      )
+      if (replicas < options.replicas)
+        throw new Error(`NOREPLICAS ${replicas} of ${options.replicas} replicas have what is to be processed`)
+    })
+
   return {
     takeOver: (token, epoch, lastStreamId) =>
       fencedCall(metrics, partition, "take_over", async () => {
@@ -129,6 +152,10 @@ export const makePartitionLog = (options: PartitionLogOptions): PartitionLog => 
             reader.disconnect(true)
             return Effect.fail(noAnswer("read", "a blocking read got no reply"))
           },
+        }),
+        Effect.tap((entries) => {
+          const last = entries.at(-1)
+          return last === undefined || options.replicas === 0 ? Effect.void : replicated(last)
         }),
       ),
 

@@ -105,7 +105,7 @@ class SteppedActor {
         // The lease only saves work, and safety must not depend on it: each takes it as if the other's had expired.
         const token = `token-${this.#epoch}`
         await redis.set(streamKeys(prefix, 0).lease, token)
-        const log = makePartitionLog({ prefix, partition: 0, redis, reader: redis, metrics })
+        const log = makePartitionLog({ prefix, partition: 0, redis, reader: redis, replicas: 0, metrics })
         this.#position = (await run(log.takeOver(token, this.#epoch, this.#stored))).applied
         return "read"
       }

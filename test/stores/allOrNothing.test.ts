@@ -159,6 +159,7 @@ const CALLS: ReadonlyArray<Call> = [
 const REPEATABLE = [
   "actors/lua/heartbeat.lua",
   "stream/lua/lease.lua",
+  "stream/lua/seen.lua",
   "stream/lua/takeOver.lua",
   "stream/lua/try.lua",
 ]

@@ -62,6 +62,26 @@ describe("with ACK_REPLICAS=1", () => {
     await eventually(async () => expect(await deployment.send(event())).toBeNull(), { timeout: 20_000 })
   })
 
+  test("nothing is processed that no replica has, for a failover would take it away", async () => {
+    const { master, replica } = await pair()
+    const deployment = await freshDeployment({ redisUrl: master.url, ackReplicas: 1 })
+    deployment.startNode()
+    expect(await deployment.send(event())).toBeNull()
+    await deployment.drained()
+    replica.signal("SIGSTOP")
+    expect(await deployment.send(event())).toBe("STREAM_UNAVAILABLE")
+    // It is in the stream, has been read, and waits.
+    const waits = async () => {
+      const { values } = await deployment.metrics.actorModes.get()
+      expect(values.find(({ labels }) => labels.mode === "waiting")?.value).toBe(1)
+    }
+    await eventually(waits)
+    expect(await deployment.rowCount()).toBe(1)
+    replica.signal("SIGCONT")
+    await deployment.drained()
+    expect(await deployment.rowCount()).toBe(2)
+  })
+
   test("a cluster's master that is killed takes no acknowledged event with it", async () => {
     const folder = temporaryFolder()
     const cluster = await RedisCluster.start({ folder })
