@@ -27,7 +27,7 @@ import {
 import type { Metrics } from "../metrics/metrics.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
-import { mastersOf, type RedisConnection, redisCall } from "../stores/redis.ts"
+import { isCluster, mastersOf, type RedisConnection, redisCall } from "../stores/redis.ts"
 import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
 import { compareIds, nextId } from "../stream/id.ts"
@@ -61,14 +61,26 @@ export interface RebuildOptions {
 }
 
 /** Every key that a pattern matches, on every node of a cluster. */
+const scanOnce = async (redis: RedisConnection, pattern: string): Promise<ReadonlySet<string>> => {
+  const keys = new Set<string>()
+  for (const node of mastersOf(redis))
+    for await (const page of node.scanStream({ match: pattern, count: 1000 }))
+      if (Array.isArray(page)) for (const key of page) keys.add(String(key))
+  return keys
+}
+
+/**
+ * The same, and none passed by: a key that a cluster moves from a node that is yet to be scanned to one that was is met by the next
+ * scan. Nobody else writes these keys meanwhile.
+ */
 const scan = async (redis: RedisConnection, pattern: string): Promise<ReadonlyArray<string>> => {
-  const keys: Array<string> = []
-  for (const node of mastersOf(redis)) {
-    for await (const page of node.scanStream({ match: pattern, count: 1000 })) {
-      if (Array.isArray(page)) keys.push(...page.map(String))
-    }
+  let keys = await scanOnce(redis, pattern)
+  while (isCluster(redis)) {
+    const again = await scanOnce(redis, pattern)
+    if (again.size === keys.size && keys.isSubsetOf(again)) break
+    keys = again
   }
-  return [...new Set(keys)]
+  return [...keys]
 }
 
 /** The live figures' keys of a partition: all of its keys but the stream's. */

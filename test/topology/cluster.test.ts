@@ -106,4 +106,29 @@ describe("while a slot is being moved", () => {
     expect(await deployment.rowCount()).toBe(sent)
     expect(await figures(deployment)).toEqual({ events: sent, visitors: sent, themes: sent })
   })
+
+  test("figures that were lost are rebuilt whole, though their keys are on their way", async () => {
+    const deployment = await onCluster()
+    const { slot, from, to } = await placeOf(deployment)
+    deployment.startNode()
+    for (let i = 0; i < 200; i++) await sendUntilDurable(deployment, visitor())
+    await deployment.drained()
+    expect(await figures(deployment)).toEqual({ events: 200, visitors: 200, themes: 200 })
+
+    let moving = true
+    const mover = async () => {
+      for (let i = 0; moving; i++) await cluster.moveSlot(slot, i % 2 === 0 ? to : from)
+    }
+    const moved = mover()
+    const { state } = streamKeys(deployment.prefix, 0)
+    await eventually(() => deployment.redis.unlink(state))
+    await sendUntilDurable(deployment, visitor())
+    await deployment.drained()
+    moving = false
+    await moved
+    await eventually(async () =>
+      expect(await figures(deployment)).toEqual({ events: 201, visitors: 201, themes: 201 }),
+    )
+    expect(await deployment.rowCount()).toBe(201)
+  })
 })
