@@ -79,7 +79,7 @@ describe("the retention schedule", () => {
         }
       }).pipe(Effect.scoped, Effect.provide(TestClock.layer()), Effect.provide(layer)),
     )
-    expect(errors[0]).toMatchObject(["retention failed; the next run continues"])
+    expect(errors[0]).toMatchObject(["retention failed: the next run continues"])
   })
 
   test("ends with its scope in the middle of a run, which is no failure", async () => {
