@@ -88,7 +88,7 @@ export const recomputeDailyTotals = (
 
     // After the fence, so that the snapshot has everything that was written before it.
     const reader = yield* postgres.session("recompute")
-    yield* reader.begin("ISOLATION LEVEL REPEATABLE READ")
+    yield* reader.begin("snapshot")
     yield* reader.query("SET LOCAL statement_timeout = 0")
     yield* reader.query(KEEP_TABLES)
     const completeSince = (yield* rawCompleteSince(reader, calendar)) ?? FIRST_DAY

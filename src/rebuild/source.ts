@@ -140,7 +140,7 @@ export const openRebuildSource = Effect.fnUntraced(function* (
 ): Effect.fn.Return<RebuildSource, StoreError, Scope.Scope> {
   const isOurs = (visitorId: string) => partitionOf(visitorId, partitions) === partition
   const session = yield* postgres.session("rebuild")
-  yield* session.begin("ISOLATION LEVEL REPEATABLE READ")
+  yield* session.begin("snapshot")
   yield* session.query("SET LOCAL statement_timeout = 0")
   yield* session.query(KEEP_TABLES)
 

@@ -2,11 +2,12 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import pg from "pg"
+import type pg from "pg"
 import { STOP_BUDGET } from "../config/stopBudget.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "./errors.ts"
 import { postgresError } from "./postgresError.ts"
+import { PostgresPool } from "./postgresPool.ts"
 import { openSession, runTransaction, type Session, type Sql } from "./session.ts"
 
 export type { Session, Sql } from "./session.ts"
@@ -65,26 +66,16 @@ export interface PostgresOptions {
   readonly idleTransactionMs?: number
 }
 
-const openPool = (options: PostgresOptions): Effect.Effect<pg.Pool, never, Scope.Scope> =>
+const openPool = (options: PostgresOptions): Effect.Effect<PostgresPool, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const created = new pg.Pool({
-        connectionString: options.url,
-        max: options.max,
-        application_name: options.name,
-        connectionTimeoutMillis: 5000,
-        idleTimeoutMillis: 30_000,
-        keepAlive: true,
-        ...(options.statementTimeoutMs > 0 && { statement_timeout: options.statementTimeoutMs }),
-        ...(options.idleTransactionMs !== undefined && {
-          idle_in_transaction_session_timeout: options.idleTransactionMs,
-        }),
+      const { statementTimeoutMs, idleTransactionMs = 0 } = options
+      return new PostgresPool({
+        ...options,
+        timeouts: { statementMs: statementTimeoutMs, idleTransactionMs },
       })
-      // An idle connection that breaks is replaced at the next use; the use reports what is wrong then.
-      created.on("error", () => {})
-      return created
     }),
-    (created) => Effect.promise(() => created.end()).pipe(Effect.timeout(STOP_BUDGET.pool), Effect.ignore),
+    (pool) => Effect.promise(() => pool.end()).pipe(Effect.timeout(STOP_BUDGET.pool), Effect.ignore),
   )
 
 /** A pool that ends with its scope. Connecting happens at the first use, so a Postgres that is down fails calls, not the start. */
@@ -104,7 +95,7 @@ export const makePostgres = (
       })
 
     return {
-      pool,
+      pool: pool.pool,
       query: <Row extends pg.QueryResultRow>(
         queryType: string,
         statement: string | pg.QueryConfig,
@@ -133,7 +124,7 @@ export const makePostgres = (
         Stream.unwrap(
           Effect.gen(function* () {
             const session = yield* openSession(pool, operation)
-            yield* session.begin("READ ONLY")
+            yield* session.begin("reading")
             yield* session.query("SET LOCAL statement_timeout = 0")
             return session.stream<Row>(statement, values, size)
           }),

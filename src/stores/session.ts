@@ -6,6 +6,7 @@ import pg from "pg"
 import Cursor from "pg-cursor"
 import type { StoreError } from "./errors.ts"
 import { postgresError } from "./postgresError.ts"
+import type { PooledConnection, PostgresPool, TransactionMode } from "./postgresPool.ts"
 
 /** Milliseconds in which a cursor or transaction must end; after them the connection is closed instead. */
 const END_TIMEOUT_MS = 1000
@@ -36,13 +37,15 @@ export interface Session extends Sql {
     values: ReadonlyArray<unknown>,
     size: number,
   ) => Stream.Stream<ReadonlyArray<Row>, StoreError>
-  /** From here on everything is one transaction, rolled back at the end of the scope unless the result was run. */
+  /**
+   * From here on everything is one transaction, rolled back at the end of the scope unless the result was run. Before it, a pooler
+   * may run each statement in another session of the server.
+   */
   readonly begin: (
-    mode?: string,
+    mode?: TransactionMode,
   ) => Effect.Effect<{ readonly commit: Effect.Effect<void, StoreError> }, StoreError, Scope.Scope>
 }
 
-const BACKEND = "SELECT pg_backend_pid() AS pid"
 /** Ends another connection; cancelling its query instead would do nothing in the moment before the query begins. */
 const TERMINATE = "SELECT pg_terminate_backend($1)"
 
@@ -51,18 +54,22 @@ const TERMINATE = "SELECT pg_terminate_backend($1)"
  * waits for it any more, is ended instead.
  */
 class Connection {
-  readonly client: pg.PoolClient
+  readonly pooled: PooledConnection
   readonly #operation: string
   /** Calls without an answer yet. */
   #pending = 0
   #broken = false
 
-  private constructor(client: pg.PoolClient, operation: string) {
-    this.client = client
+  private constructor(pooled: PooledConnection, operation: string) {
+    this.pooled = pooled
     this.#operation = operation
   }
 
-  static open(pool: pg.Pool, operation: string): Effect.Effect<Connection, StoreError, Scope.Scope> {
+  get client(): pg.PoolClient {
+    return this.pooled.client
+  }
+
+  static open(pool: PostgresPool, operation: string): Effect.Effect<Connection, StoreError, Scope.Scope> {
     return Effect.acquireRelease(
       Effect.tryPromise({
         try: async () => {
@@ -123,15 +130,18 @@ class Connection {
     statement: string | pg.QueryConfig,
     values: ReadonlyArray<unknown> = [],
   ) =>
-    this.call(async (client) => {
-      const result = await client.query<Row>(statement, values.length === 0 ? undefined : [...values])
+    this.call(async () => {
+      const result = await this.pooled.query<Row>(
+        typeof statement === "string" ? { text: statement, values: [...values] } : statement,
+      )
       return { rows: result.rows, count: result.rowCount ?? 0 }
     })
 
-  readonly begin: Session["begin"] = (mode = "") => {
+  readonly begin: Session["begin"] = (mode = "writing") => {
     let open = true
     return Effect.acquireRelease(
-      this.call((client) => client.query(`BEGIN ${mode}`)),
+      // One that failed half-way may have begun all the same.
+      this.call(() => this.pooled.begin(mode)).pipe(Effect.tapError(() => Effect.sync(() => this.giveUp()))),
       () => Effect.suspend(() => (open ? this.end((client) => client.query("ROLLBACK")) : Effect.void)),
     ).pipe(
       Effect.as({
@@ -150,17 +160,19 @@ class Connection {
 
 /** Takes a connection from the pool until the scope closes. Should it be at work then, the server is told to end it, too. */
 export const openSession = (
-  pool: pg.Pool,
+  pool: PostgresPool,
   operation: string,
 ): Effect.Effect<Session, StoreError, Scope.Scope> =>
   Effect.gen(function* () {
     const connection = yield* Connection.open(pool, operation)
-    const { rows: backend } = yield* connection.query<{ pid: number }>(BACKEND)
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
+        const { pid } = connection.pooled
         if (!connection.isWorking) return Effect.void
         connection.giveUp()
-        return Effect.tryPromise(() => pool.query(TERMINATE, [backend[0]?.pid])).pipe(
+        // A pooler closes its own connection then, in the middle of what that does.
+        if (pid === null) return Effect.void
+        return Effect.tryPromise(() => pool.query({ text: TERMINATE, values: [pid] })).pipe(
           Effect.timeout(END_TIMEOUT_MS),
           Effect.ignore,
         )
@@ -206,7 +218,7 @@ const breakAfter = (client: pg.PoolClient, milliseconds: number): Effect.Effect<
 
 /** Runs `body` between BEGIN and COMMIT on a connection that is broken after `deadlineMs`; rolls back unless `body` succeeds. */
 export const runTransaction = <A, E>(
-  pool: pg.Pool,
+  pool: PostgresPool,
   operation: string,
   deadlineMs: number | undefined,
   body: (sql: Sql) => Effect.Effect<A, E>,

@@ -34,11 +34,14 @@ export const CLASSES: { readonly [sqlstateClass: string]: Row } = {
 /** Those that mean something else than their class. */
 export const CODES: { readonly [sqlstate: string]: Row } = {
   "23514": ["check_violation", "no-day-table"],
+  // A session of the server that is not the one a statement was prepared in: somebody has put a pooler in between meanwhile.
+  "26000": ["invalid_sql_statement_name", "unavailable"],
   // While an operator changes the password, or restores the database.
   "28000": ["invalid_authorization_specification", "unavailable"],
   "28P01": ["invalid_password", "unavailable"],
   "3D000": ["invalid_catalog_name", "unavailable"],
   "40P01": ["deadlock_detected", "lock"],
+  "42P05": ["duplicate_prepared_statement", "unavailable"],
   "55006": ["object_in_use", "unavailable"],
   "55P03": ["lock_not_available", "lock"],
   XX000: ["internal_error", "unavailable"],

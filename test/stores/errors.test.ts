@@ -116,11 +116,13 @@ describe("an SQLSTATE", () => {
   test.each([
     ["08006", "unavailable", true],
     ["25006", "unavailable", true],
+    ["26000", "unavailable", true],
     ["28P01", "unavailable", true],
     ["40001", "unavailable", true],
     ["53100", "unavailable", true],
     ["57P01", "unavailable", true],
     ["XX000", "unavailable", true],
+    ["42P05", "unavailable", true],
     ["40P01", "lock", true],
     ["55P03", "lock", true],
     ["23514", "no-day-table", true],

@@ -19,12 +19,16 @@ const LOCK_TIMEOUT_MS = 250
 /** Bytes that a chunk's arrays take on disk; asked of the row, Postgres would decompress them first. */
 const HELD = ARRAY_COLUMNS.map((column) => `coalesce(pg_column_size(${column}), 0)`).join(" + ")
 
+/** With the index whose order the table is to have, the one of its day. */
 const SELECT_SIZES = `
-  SELECT day_table::regclass::text AS name, held::float8, pg_total_relation_size(day_table)::float8 AS bytes
+  SELECT day_table::regclass::text AS name, inhrelid::regclass::text AS index,
+    held::float8, pg_total_relation_size(day_table)::float8 AS bytes
   FROM (
     SELECT tableoid AS day_table, sum(${HELD}) AS held
     FROM event_chunks WHERE first_at < $1 GROUP BY tableoid
   ) AS day
+  JOIN pg_index ON indrelid = day_table
+  JOIN pg_inherits ON inhrelid = indexrelid AND inhparent = 'event_chunks_newest'::regclass
   ORDER BY name`
 
 /** Rewrites tables of closed days that hold much free space, and returns their number. One that is in use is left. */
@@ -32,28 +36,28 @@ export const shrinkDays = Effect.fnUntraced(function* (
   postgres: Postgres,
   now: number,
 ): Effect.fn.Return<number, StoreError> {
-  const sizes = yield* postgres.query<{ name: string; held: number; bytes: number }>("shrink", SELECT_SIZES, [
-    new Date(openSince(now)),
-  ])
+  const sizes = yield* postgres.query<{ name: string; index: string; held: number; bytes: number }>(
+    "shrink",
+    SELECT_SIZES,
+    [new Date(openSince(now))],
+  )
   const loose = sizes.filter(({ held, bytes }) => bytes > LOOSE * held + MEBIBYTE && held < MAX_REWRITTEN)
-  const rewritten = yield* Effect.forEach(loose, ({ name }) =>
-    Effect.gen(function* () {
-      const session = yield* postgres.session("shrink")
-      yield* session.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`)
-      yield* Effect.ensuring(
-        session.query(`VACUUM (FULL) ${name}`),
-        Effect.ignore(session.query("RESET lock_timeout")),
+  const rewritten = yield* Effect.forEach(loose, ({ name, index }) =>
+    // VACUUM (FULL) writes the table again, too, but not within a transaction.
+    postgres
+      .transaction("shrink", (sql) =>
+        sql
+          .query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`)
+          .pipe(Effect.andThen(sql.query(`CLUSTER ${name} USING ${index}`)), Effect.as(1)),
       )
-      return 1
-    }).pipe(
-      Effect.scoped,
-      Effect.catch((error) =>
-        Effect.logDebug("day table not shrunk").pipe(
-          Effect.annotateLogs({ table: name, reason: error.message }),
-          Effect.as(0),
+      .pipe(
+        Effect.catch((error) =>
+          Effect.logDebug("day table not shrunk").pipe(
+            Effect.annotateLogs({ table: name, reason: error.message }),
+            Effect.as(0),
+          ),
         ),
       ),
-    ),
   )
   return rewritten.reduce((sum, each) => sum + each, 0)
 })

@@ -79,7 +79,7 @@ export const removeExpiredRows = <E>(
     /** Up to `batchesPerCursor` batches; returns the place of the last row, or `null` when there were no more. */
     const removeFrom = Effect.fnUntraced(function* (start: string) {
       const session = yield* postgres.session(operation)
-      yield* session.begin("READ ONLY")
+      yield* session.begin("reading")
       yield* session.query("SET LOCAL statement_timeout = 0")
       const read = yield* session.cursor<Place & Record<string, unknown>>(
         selectPlaces(rows),

@@ -1,0 +1,56 @@
+/**
+ * What each session of Postgres is told before it is used, because a server, a database or a role may have its own idea of it:
+ * settings that change what a statement means, how its answer reads, or when it is given up.
+ * (https://www.postgresql.org/docs/current/runtime-config-client.html and …/runtime-config-compatible.html)
+ */
+
+/** When the server gives up, milliseconds; 0 for never. */
+export interface ServerTimeouts {
+  /** A statement that has not ended. */
+  readonly statementMs: number
+  /** A transaction whose client does not go on. */
+  readonly idleTransactionMs: number
+}
+
+/** Names and values, as SQL. */
+const ALWAYS: ReadonlyArray<readonly [name: string, value: string]> = [
+  // How texts are sent and answers read.
+  ["client_encoding", "'UTF8'"],
+  ["DateStyle", "'ISO, YMD'"],
+  ["IntervalStyle", "'postgres'"],
+  ["TimeZone", "'UTC'"],
+  ["bytea_output", "'hex'"],
+  ["extra_float_digits", "1"],
+  // What a statement means.
+  ["standard_conforming_strings", "on"],
+  ["array_nulls", "on"],
+  ["transform_null_equals", "off"],
+  ["quote_all_identifiers", "off"],
+  ["default_transaction_isolation", "'read committed'"],
+  ["default_transaction_deferrable", "off"],
+  // Rows that a policy hides would be missing from figures without a word; now the statement fails.
+  ["row_security", "off"],
+  ["lock_timeout", "0"],
+  ["idle_session_timeout", "0"],
+]
+
+/** Since PostgreSQL 17. */
+const TRANSACTION_TIMEOUT = { name: "transaction_timeout", since: 170_000 }
+
+/**
+ * SQL that sets them, for the rest of the session or of the transaction. `version` is the server's `server_version_num`. It takes no
+ * snapshot, so a transaction may begin with it.
+ */
+export const setAll = (
+  span: "SESSION" | "LOCAL",
+  version: number,
+  { statementMs, idleTransactionMs }: ServerTimeouts,
+): string =>
+  [
+    ...ALWAYS,
+    ["statement_timeout", String(statementMs)],
+    ["idle_in_transaction_session_timeout", String(idleTransactionMs)],
+    ...(version >= TRANSACTION_TIMEOUT.since ? [[TRANSACTION_TIMEOUT.name, "0"]] : []),
+  ]
+    .map(([name, value]) => `SET ${span} ${name} = ${value}`)
+    .join("; ")
