@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { Random } from "../../src/tools/traffic/random.ts"
+import { eventually } from "../support/eventually.ts"
 import { check, isClean, type Verdict } from "./checker.ts"
 import { Dashboards } from "./dashboards.ts"
 import { command } from "./faults/fault.ts"
@@ -66,6 +67,16 @@ const LOAD: SendersOptions = {
 }
 const DEFAULT_MS = 14_000
 const DRAIN_MS = 90_000
+
+/** A fault finds a deployment that has acknowledged this many events, and dashboards that are told of them. */
+const WARM_EVENTS = 1000
+const WARM_MS = 60_000
+
+/** Throws until the deployment is under load. */
+const isUnderLoad = ({ acknowledged }: Journal, { frames }: Dashboards): void => {
+  if (acknowledged < WARM_EVENTS || frames === 0)
+    throw new Error(`not under load yet: ${acknowledged} events acknowledged, ${frames} frames seen`)
+}
 
 const isReady = async (url: string): Promise<boolean> => {
   try {
@@ -136,7 +147,7 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
   try {
     const broken: Array<string> = []
     const notes: Array<string> = []
-    await sleep(1500)
+    await eventually(() => isUnderLoad(journal, dashboards), { timeout: WARM_MS })
     const mayLose = options.topology !== "single" && options.ackReplicas === 0 && fault.outruns === true
     const strike: Strike = {
       world,

@@ -36,17 +36,40 @@ const expectExactly = async (url: string, databaseUrl: string, ids: ReadonlySet<
   expect(rows.filter((id) => !ids.has(id))).toEqual([])
 }
 
-/** Tracks events for as long as `busy` does not resolve, and some more. */
-const trackDuring = async (analytics: Analytics, busy: Promise<unknown>): Promise<ReadonlySet<string>> => {
+/** A `fetch` that passes requests on, and whoever waits for the client's next one hears of it. */
+const turnstile = (pass: typeof fetch) => {
+  let next = Promise.withResolvers<void>()
+  return {
+    next: () => next.promise,
+    fetch: ((url, request) => {
+      next.resolve()
+      next = Promise.withResolvers()
+      return pass(url, request)
+    }) satisfies typeof fetch,
+  }
+}
+
+const EVENTS_A_REQUEST = 25
+
+/** Tracks some events for each request that the client makes, until `busy` resolves. */
+const trackDuring = async (
+  analytics: Analytics,
+  nextRequest: () => Promise<void>,
+  busy: Promise<unknown>,
+): Promise<ReadonlySet<string>> => {
   const ids = new Set<string>()
   let going = true
   const ended = busy.finally(() => {
     going = false
   })
-  for (let turn = 0; going || turn % 100 !== 0; turn++) {
-    const visitorId = `00000000-0000-4000-8000-${(turn % 50).toString(16).padStart(12, "0")}`
-    ids.add(analytics.track("cv_theme_change", THEME, { visitorId, pageUrl: `/page/${turn % 5}` }))
-    await new Promise((resolve) => setTimeout(resolve, 1))
+  while (going) {
+    const requested = nextRequest()
+    for (let i = 0; i < EVENTS_A_REQUEST; i++) {
+      const turn = ids.size
+      const visitorId = `00000000-0000-4000-8000-${(turn % 50).toString(16).padStart(12, "0")}`
+      ids.add(analytics.track("cv_theme_change", THEME, { visitorId, pageUrl: `/page/${turn % 5}` }))
+    }
+    await requested
   }
   await ended
   return ids
@@ -63,10 +86,11 @@ test("a node that is killed and started again has every event of the SDK once", 
   let node = await startProcess(NODE, { cwd: ROOT, env })
   const address = node.url
   const losses: Array<Loss> = []
+  // A fixed address in front, since a port that was free once may be taken at the next start.
+  const requests = turnstile((url, request) => fetch(String(url).replace(address, node.url), request))
   const analytics = new Analytics({
     url: address,
-    // A fixed address in front, since a port that was free once may be taken at the next start.
-    fetch: (url, request) => fetch(String(url).replace(address, node.url), request),
+    fetch: requests.fetch,
     flushIntervalMs: 10,
     batchSize: 50,
     flushOnShutdown: false,
@@ -79,7 +103,7 @@ test("a node that is killed and started again has every event of the SDK once", 
       node = await startProcess(NODE, { cwd: ROOT, env })
     }
   }
-  const ids = await trackDuring(analytics, killing())
+  const ids = await trackDuring(analytics, requests.next, killing())
   await analytics.flush()
   expect(losses).toEqual([])
   expect(analytics.waiting).toBe(0)
@@ -95,8 +119,10 @@ test("events wait while Redis hangs and is killed, and count once when it is bac
   })
   const reasons = new Set<string>()
   const losses: Array<Loss> = []
+  const requests = turnstile(fetch)
   const analytics = new Analytics({
     url: node.url,
+    fetch: requests.fetch,
     flushIntervalMs: 10,
     flushOnShutdown: false,
     onError: (loss) => losses.push(loss),
@@ -110,7 +136,7 @@ test("events wait while Redis hangs and is killed, and count once when it is bac
     redis.resume()
     redis.kill()
   }
-  const ids = await trackDuring(analytics, outage())
+  const ids = await trackDuring(analytics, requests.next, outage())
   await analytics.flush()
   expect(losses).toEqual([])
   await expectExactly(node.url, databaseUrl, ids)
