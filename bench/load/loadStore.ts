@@ -96,8 +96,9 @@ const spans: ReadonlyArray<LoadOptions> = JSON.parse(process.argv[2] ?? "[]")
 
 const program = Effect.gen(function* () {
   const config = yield* loadConfig
-  const { postgres } = yield* withStores(config)
-  yield* prepareStores(config, postgres)
+  const stores = yield* withStores(config)
+  const { postgres } = stores
+  yield* prepareStores(config, stores)
   const calendar = new Calendar(config.timeZone)
   const writer = makeBatchWriter(postgres)
   const epochs = yield* Effect.forEach(

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import type { LiveEvent } from "../../src/domain/frames.ts"
 import { API_PATH } from "../../src/domain/paths.ts"
 import { encodeDelta } from "../../src/live/delta.ts"
-import { liveChannel } from "../../src/stores/redisKeys.ts"
+import { deploymentKey, liveChannel } from "../../src/stores/redisKeys.ts"
 import { machineNow } from "../load/clock.ts"
 import { connectDashboards, type Dashboards } from "../load/openLoop.ts"
 import {
@@ -55,7 +55,8 @@ const markerOf = (event: LiveEvent): string => String(event.data?.marker)
 const throughProduct = async (stores: Stores, dashboards: Dashboards): Promise<number> => {
   const event = liveEvent()
   const { last } = await dashboards.expect(markerOf(event))
-  const delta = encodeDelta({ events: [event], omitted: {}, counted: {} })
+  const deployment = await stores.redis.hget(deploymentKey(DEFAULTS.redisKeyPrefix), "id")
+  const delta = encodeDelta(deployment ?? "", { events: [event], omitted: {}, counted: {} })
   const at = machineNow()
   await stores.redis.publish(liveChannel(DEFAULTS.redisKeyPrefix), delta)
   return (await last) - at

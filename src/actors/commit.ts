@@ -26,7 +26,7 @@ export const commit = (owner: Owner, entries: ReadonlyArray<BatchEntry>): Effect
         epoch,
         move: { from: owner.position, to: last.streamId },
         totals: written.totals,
-        announcement: owner.live.messageOf(written.counted),
+        announcement: owner.live.messageOf(owner.deployment, written.counted),
         calendar,
         now: owner.now(),
       }),

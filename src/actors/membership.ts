@@ -1,4 +1,6 @@
 /** Which nodes are alive, by the heartbeats that they send. */
+import { randomBytes } from "node:crypto"
+import { hostname } from "node:os"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { STOP_BUDGET } from "../config/stopBudget.ts"
@@ -16,6 +18,13 @@ export interface Member {
   /** Whether it takes partitions. One that does not is a member, too: some commands must not run beside any node. */
   readonly hasActors: boolean
 }
+
+/** A name for this process, that of its host for people to read. `place` is that of its database (`DeploymentIdentity`). */
+export const nodeName = (place: string | null): string =>
+  `${hostname()}/${process.pid}/${randomBytes(4).toString("hex")}${place === null ? "" : `@${place}`}`
+
+/** The place of a node's database; `null` where its name does not tell. */
+export const placeOf = (node: string): string | null => /@([0-9a-f]{8})$/.exec(node)?.[1] ?? null
 
 /** What Redis calls a node without actors begins with. */
 const HTTP_ONLY = "http/"

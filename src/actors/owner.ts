@@ -29,6 +29,8 @@ export interface PartitionActorOptions {
 /** One owner, from its takeover to its end. */
 export interface Owner extends PartitionActorOptions {
   readonly epoch: number
+  /** The id of the deployment. */
+  readonly deployment: string
   readonly mode: ActorMode
   /** The last id that Postgres had at the takeover. */
   readonly storedUpTo: string
@@ -58,12 +60,16 @@ export const takeOver = (
 ): Effect.Effect<{ readonly owner: Owner; readonly takeover: Takeover }, TakeoverError> =>
   Effect.gen(function* () {
     const { partition, log, writer } = options
-    const { epoch, lastStreamId } = yield* writer.acquireEpoch(partition)
-    const takeover = yield* log.takeOver(token, epoch, lastStreamId)
+    const acquired = yield* writer.acquireEpoch(partition)
+    const { epoch, lastStreamId, deployment } = acquired
+    const takeover = yield* log.takeOver(token, acquired)
     const { applied: position, deliveries } = takeover
     yield* Effect.logInfo("partition taken over").pipe(
       Effect.annotateLogs({ partition, epoch, position, deliveries }),
     )
     if (takeover.lost) return yield* new FiguresLost({ partition })
-    return { owner: { ...options, epoch, mode, storedUpTo: lastStreamId, position, noted: null }, takeover }
+    return {
+      owner: { ...options, epoch, deployment, mode, storedUpTo: lastStreamId, position, noted: null },
+      takeover,
+    }
   })

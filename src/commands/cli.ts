@@ -32,8 +32,7 @@ const serve = Command.make("serve", {}, () => withConfig(serveUntilStopped)).pip
 const migrate = Command.make("migrate", {}, () =>
   withConfig((config) =>
     Effect.gen(function* () {
-      const { postgres } = yield* withStores(config)
-      yield* prepareStores(config, postgres)
+      yield* prepareStores(config, yield* withStores(config))
       yield* Console.log("The schema is up to date.")
     }),
   ),
@@ -59,7 +58,7 @@ const retention = Command.make(
     withConfig((config) =>
       Effect.gen(function* () {
         const stores = yield* withStores(config)
-        yield* prepareStores(config, stores.postgres)
+        yield* prepareStores(config, stores)
         const command = {
           dryRun,
           dropTables: !cursor,
@@ -86,14 +85,21 @@ const rebuildCommand = Command.make(
       ),
       Flag.optional,
     ),
+    adoptRedis: Flag.Boolean("adopt-redis").pipe(
+      Flag.withDescription(
+        "Make what Redis has of another database this one's; every node of both must be stopped",
+      ),
+      Flag.withDefault(false),
+    ),
   },
-  ({ partitions, timeZone }) =>
+  ({ partitions, timeZone, adoptRedis }) =>
     withConfig((config) =>
       Effect.gen(function* () {
         const stores = yield* withStores(config)
         const command = {
           partitions: Option.getOrNull(partitions),
           timeZone: Option.getOrNull(timeZone),
+          adoptRedis,
         }
         yield* rebuild(config, stores, command, Date.now)
       }),

@@ -6,6 +6,7 @@ import { type AppConfig, SETTINGS } from "../config/settings.ts"
 import { Expected, timeZone } from "../config/values.ts"
 import { Calendar } from "../domain/period.ts"
 import { ensureDeployment, migrate, storedDeployment } from "../events/schema/index.ts"
+import { adoptRedis, ensureOwnRedis } from "../node/belonging.ts"
 import { dropFigures, rebuildPartition } from "../rebuild/partition.ts"
 import { recomputeDailyTotals } from "../rebuild/recompute.ts"
 import { awaitReady, connectRedis } from "../stores/redis.ts"
@@ -19,7 +20,20 @@ export interface RebuildCommand {
   readonly partitions: number | null
   /** The new time zone; `null` keeps the present one. */
   readonly timeZone: string | null
+  /** Whether what Redis has of another database becomes this one's; not, by default. */
+  readonly adoptRedis?: boolean
 }
+
+/** Fails while a node runs. */
+const requireNoNode = (config: AppConfig, { redis, metrics }: CommandStores) =>
+  Effect.gen(function* () {
+    const nodes = yield* liveNodes(redis, config.redisKeyPrefix, metrics)
+    if (nodes.length > 0) {
+      return yield* new CommandError({
+        message: `${nodes.length} node(s) run: stop every node first, then run this again.`,
+      })
+    }
+  })
 
 /** Changes the number of partitions or the time zone, which requires that no node runs and no event waits. */
 const change = (config: AppConfig, stores: CommandStores, command: RebuildCommand, now: () => number) =>
@@ -38,12 +52,7 @@ const change = (config: AppConfig, stores: CommandStores, command: RebuildComman
         message: `--partitions is ${after.partitions}: it should be ${allowed.what}.`,
       })
     }
-    const nodes = yield* liveNodes(redis, prefix, metrics)
-    if (nodes.length > 0) {
-      return yield* new CommandError({
-        message: `${nodes.length} node(s) run: stop every node first, then run this again.`,
-      })
-    }
+    yield* requireNoNode(config, stores)
     const backlog = yield* readBacklog(redis, prefix, before.partitions, metrics, now)
     const waiting = backlog.reduce((sum, each) => sum + each.waiting, 0)
     const letters = backlog.reduce((sum, each) => sum + each.deadLetters, 0)
@@ -84,8 +93,16 @@ export const rebuild = (
       })
     }
     yield* migrate(postgres)
+    yield* ensureDeployment(postgres, {
+      ...((yield* storedDeployment(postgres)) ?? config),
+      sites: config.sites,
+    })
+    const both = { ...stores, prefix: config.redisKeyPrefix }
+    if (command.adoptRedis === true) {
+      yield* requireNoNode(config, stores)
+      yield* adoptRedis(both)
+    } else yield* ensureOwnRedis(both)
     const deployment = yield* change(config, stores, { ...command, timeZone: zone }, now)
-    yield* ensureDeployment(postgres, { ...deployment, sites: config.sites })
     const calendar = new Calendar(deployment.timeZone)
     const reader = yield* connectRedis(opened.stores.redis, "read", "rebuild")
     yield* awaitReady(reader)

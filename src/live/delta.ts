@@ -11,7 +11,9 @@ export interface LiveDelta {
   readonly counted: { readonly [site: string]: number }
 }
 
-export const encodeDelta = (delta: LiveDelta): string => JSON.stringify(delta)
+/** A message of the channel. `deployment` is the id of the one that has counted the events. */
+export const encodeDelta = (deployment: string, delta: LiveDelta): string =>
+  JSON.stringify({ deployment, ...delta })
 
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
@@ -34,8 +36,11 @@ const isLiveEvent = (value: unknown): value is LiveEvent =>
 const isOmitted = (value: unknown): value is { readonly [site: string]: TypeCounts } =>
   isObject(value) && Object.values(value).every(isCounts)
 
-/** Decodes a message of the channel; `null` if it is not a delta of this version. */
-export const decodeDelta = (message: string): LiveDelta | null => {
+/**
+ * Decodes a message of the channel; `null` if it is another deployment's, or no delta of this version. One that does not say whose it
+ * is comes from a node of an earlier version, and is taken for the deployment's own.
+ */
+export const decodeDelta = (deployment: string, message: string): LiveDelta | null => {
   let value: unknown
   try {
     value = JSON.parse(message)
@@ -44,6 +49,7 @@ export const decodeDelta = (message: string): LiveDelta | null => {
   }
   if (!isObject(value)) return null
   const { events, omitted, counted } = value
+  if ((value.deployment ?? deployment) !== deployment) return null
   return Array.isArray(events) && events.every(isLiveEvent) && isOmitted(omitted) && isCounts(counted)
     ? { events, omitted, counted }
     : null

@@ -32,10 +32,10 @@ export class LiveFeed {
   }
 
   /**
-   * The message about counted events, to be published together with their figures; `null` if nothing was counted. It
+   * The message about events that a deployment has counted, to be published together with their figures; `null` if nothing was counted. It
    * spends the budget even if it is never published.
    */
-  messageOf(counted: ReadonlyArray<BatchEntry>): LiveMessage | null {
+  messageOf(deployment: string, counted: ReadonlyArray<BatchEntry>): LiveMessage | null {
     if (counted.length === 0) return null
     const events: Array<LiveEvent> = []
     // Without a prototype, because senders choose the types, and may choose `constructor`.
@@ -60,6 +60,6 @@ export class LiveFeed {
         byType[event.type] = (byType[event.type] ?? 0) + 1
       }
     })
-    return { channel: this.#channel, text: encodeDelta({ events, omitted, counted: totals }) }
+    return { channel: this.#channel, text: encodeDelta(deployment, { events, omitted, counted: totals }) }
   }
 }

@@ -1,9 +1,7 @@
 /** A whole node: opens its stores and runs its roles until the scope closes. */
-import { randomBytes } from "node:crypto"
-import { hostname } from "node:os"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import { announceHttpNode } from "../actors/membership.ts"
+import { announceHttpNode, nodeName } from "../actors/membership.ts"
 import { runActors } from "../actors/runActors.ts"
 import { type ActorsThread, startActorsThread } from "../actors/thread/parent.ts"
 import { makeFigures } from "../aggregates/figures.ts"
@@ -66,12 +64,12 @@ const connectStores = (config: AppConfig, stores: StoreAddresses, metrics: Metri
       { url: stores.databaseUrl, max: 6, name: "maicivy http", statementTimeoutMs: QUERY_TIMEOUT_MS },
       metrics,
     )
-    yield* prepareStores(config, postgres)
     const redis = yield* connectRedis(stores.redis, "command", "http")
     const appends = yield* connectRedis(stores.redis, "append", "append")
     const subscriber = yield* connectRedis(stores.redis, "subscribe", "subscribe")
     yield* Effect.all([awaitReady(redis), awaitReady(appends)])
-    return { postgres, redis, appends, subscriber }
+    const deployment = yield* prepareStores(config, { postgres, redis, metrics })
+    return { postgres, redis, appends, subscriber, deployment }
   })
 
 type Connected = Effect.Success<ReturnType<typeof connectStores>>
@@ -120,11 +118,11 @@ const makeServices = (
     return services
   })
 
-/** Passes on what any node has counted to the dashboards of this one. */
-const followLiveEvents = ({ subscriber }: Connected, prefix: string, { hub }: Server) =>
+/** Passes on what any node of the deployment has counted to the dashboards of this one. */
+const followLiveEvents = ({ subscriber, deployment }: Connected, prefix: string, { hub }: Server) =>
   Effect.gen(function* () {
     subscriber.on("message", (_channel: string, message: string) => {
-      const delta = decodeDelta(message)
+      const delta = decodeDelta(deployment.id, message)
       if (delta !== null) hub.receive(delta)
     })
     yield* Effect.tryPromise(() => subscriber.subscribe(liveChannel(prefix))).pipe(
@@ -141,7 +139,7 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
     const { stores } = opened
     const connected = yield* connectStores(config, stores, metrics)
 
-    const node = `${hostname()}/${process.pid}/${randomBytes(4).toString("hex")}`
+    const node = nodeName(connected.deployment.place)
     const together = yield* endingTogether
     const none: ActorsThread = { metrics: Effect.succeed([]) }
     const actors = !config.roles.includes("actors")

@@ -1,5 +1,6 @@
 /** The stores of a node or a command: found or started, checked, and prepared. */
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import type { AppConfig } from "../config/settings.ts"
 import { embeddedPostgres, embeddedRedis, lockDataDir } from "../embedded/index.ts"
@@ -8,8 +9,9 @@ import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreAddresses } from "../stores/addresses.ts"
 import { checkRedis } from "../stores/checkRedis.ts"
 import { checkPostgres } from "../stores/checks.ts"
-import { makePostgres, type Postgres } from "../stores/postgres.ts"
+import { makePostgres } from "../stores/postgres.ts"
 import { CONNECT_MS } from "../stores/redis.ts"
+import { type BothStores, ensureOwnRedis } from "./belonging.ts"
 import { localWriteKey, noteStoreUrls, type StoreUrls } from "./dataFolder.ts"
 
 /** What {@link openStores} found or started. */
@@ -69,9 +71,13 @@ export const checkStores = (config: AppConfig, metrics: Metrics, { redisUrl, dat
     return opened
   })
 
-/** Brings Postgres' schema up to date, and makes sure that this node's settings match the deployment's. */
-export const prepareStores = (config: AppConfig, postgres: Postgres) =>
+/**
+ * Brings Postgres' schema up to date, and makes sure that this node's settings match the deployment's and that its Redis is the
+ * deployment's. Returns which deployment it is.
+ */
+export const prepareStores = (config: AppConfig, stores: Omit<BothStores, "prefix">) =>
   Effect.gen(function* () {
+    const { postgres } = stores
     const applied = yield* migrate(postgres)
     if (applied.length > 0) {
       yield* Effect.logInfo("migrations applied").pipe(
@@ -79,4 +85,12 @@ export const prepareStores = (config: AppConfig, postgres: Postgres) =>
       )
     }
     yield* ensureDeployment(postgres, config)
+    return yield* ensureOwnRedis({ ...stores, prefix: config.redisKeyPrefix }).pipe(
+      // A cluster that is ready may still have nodes that this client has to connect to.
+      Effect.retry({
+        schedule: Schedule.spaced("200 millis"),
+        times: 25,
+        while: (error) => error._tag === "StoreError" && error.unavailable,
+      }),
+    )
   })

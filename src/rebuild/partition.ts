@@ -73,7 +73,7 @@ const scanOnce = async (redis: RedisConnection, pattern: string): Promise<Readon
  * The same, and none passed by: a key that a cluster moves from a node that is yet to be scanned to one that was is met by the next
  * scan. Nobody else writes these keys meanwhile.
  */
-const scan = async (redis: RedisConnection, pattern: string): Promise<ReadonlyArray<string>> => {
+export const keysLike = async (redis: RedisConnection, pattern: string): Promise<ReadonlyArray<string>> => {
   let keys = await scanOnce(redis, pattern)
   while (isCluster(redis)) {
     const again = await scanOnce(redis, pattern)
@@ -86,7 +86,7 @@ const scan = async (redis: RedisConnection, pattern: string): Promise<ReadonlyAr
 /** The live figures' keys of a partition: all of its keys but the stream's. */
 const figureKeysOf = async (redis: RedisConnection, prefix: string, partition: number) => {
   const stream: ReadonlyArray<string> = Object.values(streamKeys(prefix, partition))
-  return (await scan(redis, `${prefix}:{${partition}}:*`)).filter((key) => !stream.includes(key))
+  return (await keysLike(redis, `${prefix}:{${partition}}:*`)).filter((key) => !stream.includes(key))
 }
 
 /** Deletes every figure of a partition. */
@@ -241,8 +241,8 @@ export const rebuildPartition = (
     yield* seizeLease({ redis, prefix, partition, token, leaseMs: options.leaseMs ?? LEASE_MS, metrics })
     const writer = makeBatchWriter(postgres)
     const position = yield* writer.acquireEpoch(partition)
-    const { epoch, lastStreamId } = position
-    const { applied } = yield* log.takeOver(token, epoch, lastStreamId)
+    const { epoch } = position
+    const { applied } = yield* log.takeOver(token, position)
     yield* catchUp(options, writer, position, applied)
     const source = yield* openRebuildSource(postgres, { partition, partitions, calendar, now: now() })
     const rebuildPrefix = `${prefix}~rebuild`

@@ -6,7 +6,7 @@
  * |---|---|---|---|
  * | `P:{p}:events` | stream | for ever | events that were acknowledged and are not applied yet |
  * | `P:{p}:dead` | stream | for ever | poison events, with the reason |
- * | `P:{p}:state` | hash | for ever | `epoch`, `applied`; `seen` (with ACK_REPLICAS); `head`, `deliveries` of the first entry; `tried_from`, `tried_to`, `attempts` of those tried separately |
+ * | `P:{p}:state` | hash | for ever | `deployment`, `epoch`, `applied`; `seen` (with ACK_REPLICAS); `head`, `deliveries` of the first entry; `tried_from`, `tried_to`, `attempts` of those tried separately |
  * | `P:{p}:lease` | string | 6 s, renewed | token of the actor that owns the partition |
  * | `P:{p}:S:K` | hash | 90 days a day, 365 a week or month | totals of site S in period K; `estimated` (apply.lua) |
  * | `P:{p}:S:K:themes` | zset | the same | views of themes |
@@ -14,6 +14,7 @@
  * | `P:{p}:S:K:visitors:B` | set of integers | until the period is closed | exact unique visitors, bucket B |
  * | `P:{p}:S:themes` | zset | for ever | views of themes, all time |
  * | `P:{p}:S:active` | zset | 10 min, renewed | visitors by last-seen time |
+ * | `P:deployment` | hash | for ever | whose streams and figures these are: `id`, `database` (in words) |
  * | `P:nodes` | zset | for ever | live nodes by the time their heartbeat ends; `http/…` ones have no actors |
  * | `P:visitor-key:D` | string | until 10 min after day D | key of the cookieless visitor ids of day D |
  *
@@ -71,6 +72,7 @@ export const figureKeys = (prefix: string, partition: number, site: string): Fig
   }
 }
 
+export const deploymentKey = (prefix: string): string => `${prefix}:deployment`
 export const nodesKey = (prefix: string): string => `${prefix}:nodes`
 export const visitorKeyKey = (prefix: string, day: string): string => `${prefix}:visitor-key:${day}`
 

@@ -14,6 +14,15 @@ export interface Entry {
   readonly payload: string
 }
 
+/** What Postgres has given a new owner. */
+export interface NewOwner {
+  readonly epoch: number
+  /** The last stream id that Postgres has. */
+  readonly lastStreamId: string
+  /** The id of the deployment whose Postgres it is. The partition of another one is refused, with the code `FOREIGN`. */
+  readonly deployment: string
+}
+
 /** What a new owner finds. */
 export interface Takeover {
   /** The last id whose effects are in Redis; reading goes on after it. */
@@ -77,12 +86,8 @@ const decodeEntries = (reply: unknown): ReadonlyArray<Entry> => {
 }
 
 export interface PartitionLog {
-  /** Makes the holder of the lease `token` the owner in `epoch`. */
-  readonly takeOver: (
-    token: string,
-    epoch: number,
-    lastStreamId: string,
-  ) => Effect.Effect<Takeover, Fenced | StoreError>
+  /** Makes the holder of the lease `token` the owner. */
+  readonly takeOver: (token: string, owner: NewOwner) => Effect.Effect<Takeover, Fenced | StoreError>
   /**
    * Up to `count` entries after `after`, waiting about a second for the first. Reading changes nothing that counts. Where replicas are
    * asked for, entries that too few of them have are an error that is over when they do: Postgres would keep what a failover takes
@@ -122,12 +127,12 @@ export const makePartitionLog = (options: PartitionLogOptions): PartitionLog => 
     })
 
   return {
-    takeOver: (token, epoch, lastStreamId) =>
+    takeOver: (token, { epoch, lastStreamId, deployment }) =>
       fencedCall(metrics, partition, "take_over", async () => {
         const reply = await takeOverScript.run(
           redis,
           [keys.lease, keys.state, keys.events, keys.dead],
-          [token, epoch, lastStreamId],
+          [token, epoch, lastStreamId, deployment],
         )
         const [applied, deliveries, lost, suspects]: ReadonlyArray<unknown> = Array.isArray(reply)
           ? reply

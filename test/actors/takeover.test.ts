@@ -97,9 +97,10 @@ describe("a takeover", () => {
   const takeOver = async (deployment: Deployment, lastStreamId: string) => {
     const reader = await deployment.scoped(connectRedis(deployment.redisSettings, "read", "test"))
     const log = makePartitionLog({ ...deployment, partition: 0, reader })
-    const { epoch } = await run(deployment.writer.acquireEpoch(0))
+    const acquired = await run(deployment.writer.acquireEpoch(0))
     await deployment.redis.set(streamKeys(deployment.prefix, 0).lease, "token")
-    return { log, epoch, takeover: await run(log.takeOver("token", epoch, lastStreamId)) }
+    const takeover = await run(log.takeOver("token", { ...acquired, lastStreamId }))
+    return { log, epoch: acquired.epoch, takeover }
   }
 
   test("says that figures are lost when Redis is behind Postgres and no longer has what is missing", async () => {

@@ -8,7 +8,7 @@ import { aggregate } from "../../src/domain/aggregation.ts"
 import { decodePayload } from "../../src/domain/event.ts"
 import { type BatchEntry, type BatchWriter, makeBatchWriter } from "../../src/events/write/batchWriter.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
-import { makePartitionLog } from "../../src/stream/partitionLog.ts"
+import { makePartitionLog, type NewOwner } from "../../src/stream/partitionLog.ts"
 import { now } from "../support/clock.ts"
 import { type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
@@ -61,7 +61,7 @@ class SteppedActor {
   #batch: ReadonlyArray<BatchEntry> = []
   #counted: ReadonlyArray<BatchEntry> = []
   #next: Step = "own"
-  #stored = "0-0"
+  #acquired: NewOwner = { epoch: 0, lastStreamId: "0-0", deployment: "" }
   #moved: string | null = null
 
   constructor(deployment: Deployment) {
@@ -98,7 +98,7 @@ class SteppedActor {
       case "own": {
         const acquired = await run(this.#writer.acquireEpoch(0))
         this.#epoch = acquired.epoch
-        this.#stored = acquired.lastStreamId
+        this.#acquired = acquired
         return "take over"
       }
       case "take over": {
@@ -106,7 +106,7 @@ class SteppedActor {
         const token = `token-${this.#epoch}`
         await redis.set(streamKeys(prefix, 0).lease, token)
         const log = makePartitionLog({ prefix, partition: 0, redis, reader: redis, replicas: 0, metrics })
-        this.#position = (await run(log.takeOver(token, this.#epoch, this.#stored))).applied
+        this.#position = (await run(log.takeOver(token, this.#acquired))).applied
         return "read"
       }
       case "read": {

@@ -7,7 +7,7 @@ import { ERROR_CODES } from "../../src/domain/frames.ts"
 import { WEBSOCKET_PATH } from "../../src/domain/paths.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { PROBLEMS, SILENT_DROPS } from "../../src/server/http/problemCodes.ts"
-import { figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stores/redisKeys.ts"
+import { deploymentKey, figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stores/redisKeys.ts"
 import { faultsOf } from "../chaos/faults.ts"
 import {
   brokenLinks,
@@ -176,6 +176,7 @@ describe("the table of Redis keys", () => {
       site.active,
       site.themes,
       ...Object.values({ ...period, visitors: `${period.visitors}B` }),
+      deploymentKey("P"),
       nodesKey("P"),
       visitorKeyKey("P", "D"),
     ].map((key) => key.replace("{0}", "{p}"))

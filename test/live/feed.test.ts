@@ -8,6 +8,7 @@ test("the latest events are shown within the budget, the others summed by type, 
   const feed = new LiveFeed({ prefix: "test", eventsPerSecond: 1, now: () => 0 })
   const types = ["page_view", "constructor", "__proto__", "constructor", "page_view"]
   const message = feed.messageOf(
+    "a deployment",
     types.map((type, i) => ({
       streamId: `${i}-0`,
       event: {
@@ -23,7 +24,7 @@ test("the latest events are shown within the budget, the others summed by type, 
     })),
   )
   expect(message?.channel).toBe(liveChannel("test"))
-  const delta = decodeDelta(message?.text ?? "")
+  const delta = decodeDelta("a deployment", message?.text ?? "")
   expect(delta?.events).toEqual([expect.objectContaining({ type: "page_view", page_url: "/" })])
   expect(delta?.counted).toEqual({ main: 5 })
   expect(Object.entries(delta?.omitted.main ?? {})).toEqual([

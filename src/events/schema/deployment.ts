@@ -1,4 +1,4 @@
-/** What a deployment decides at its first start and keeps: the number of partitions and the time zone. */
+/** What a deployment decides at its first start and keeps: its id, the number of partitions and the time zone. */
 
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -37,6 +37,52 @@ export const storedDeployment = (
   Effect.map(
     postgres.query<{ partitions: number; time_zone: string }>("ensure_deployment", SELECT_STORED),
     ([row]) => (row === undefined ? null : { partitions: row.partitions, timeZone: row.time_zone }),
+  )
+
+/** Which deployment this is, and where its rows are. */
+export interface DeploymentIdentity {
+  /** Random, made with the database's first start; a copy of the database has the same. */
+  readonly id: string
+  /** For people: `analytics on 10.0.0.6:5432`. */
+  readonly database: string
+  /** Eight hexadecimal digits that a copy elsewhere does not share, but a standby does; `null` where Postgres does not tell. */
+  readonly place: string | null
+}
+
+const SELECT_IDENTITY = `
+  SELECT id, current_database() || coalesce(' on ' || host(inet_server_addr()) || ':' || inet_server_port(), '') AS database
+  FROM deployment`
+
+const SELECT_PLACE = `
+  SELECT left(md5(system_identifier || '/' || pg_database.oid), 8) AS place
+  FROM pg_control_system(), pg_database WHERE datname = current_database()`
+
+/** The identity of a deployment whose settings are stored. */
+export const deploymentIdentity = Effect.fnUntraced(function* (
+  postgres: Postgres,
+): Effect.fn.Return<DeploymentIdentity, StoreError> {
+  const [row] = yield* postgres.query<Omit<DeploymentIdentity, "place">>("ensure_deployment", SELECT_IDENTITY)
+  if (row === undefined) return yield* Effect.die(new Error("the deployment's settings are not stored yet"))
+  const [found] = yield* postgres
+    .query<{ place: string }>("ensure_deployment", SELECT_PLACE)
+    // What is not Postgres itself, or a role that may not ask, has no answer; then copies are not told apart.
+    .pipe(
+      Effect.catchIf(
+        (error) => !error.unavailable,
+        () => Effect.succeed([]),
+      ),
+    )
+  return { ...row, place: found?.place ?? null }
+})
+
+/** The last epoch that was given for each partition. */
+export const partitionEpochs = (postgres: Postgres): Effect.Effect<ReadonlyMap<number, number>, StoreError> =>
+  Effect.map(
+    postgres.query<{ partition: number; epoch: string }>(
+      "ensure_deployment",
+      "SELECT partition, epoch FROM stream_partitions",
+    ),
+    (rows) => new Map(rows.map(({ partition, epoch }) => [partition, Number(epoch)])),
   )
 
 /**

@@ -9,12 +9,13 @@ import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { Fenced, StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
+import type { NewOwner } from "../../stream/partitionLog.ts"
 import { UnstorableEvent } from "../chunks/index.ts"
 import { hasDay, KnownEventDays, KnownSites, requireKnownSchema, type SchemaTooNew } from "../schema/index.ts"
 import type { Batch, Written } from "./batch.ts"
 import { fastPath } from "./fastPath.ts"
 import { slowPath } from "./slowPath.ts"
-import { NEXT_EPOCH, type PartitionRow } from "./statements.ts"
+import { type EpochRow, NEXT_EPOCH } from "./statements.ts"
 
 export type { Batch, BatchEntry, Written } from "./batch.ts"
 
@@ -38,7 +39,7 @@ export interface BatchWriter {
    */
   readonly acquireEpoch: (
     partition: number,
-  ) => Effect.Effect<Position, StoreError | UnknownPartition | SchemaTooNew>
+  ) => Effect.Effect<NewOwner, StoreError | UnknownPartition | SchemaTooNew>
   /**
    * Writes a batch and advances the partition, or changes nothing. Of events with the same id the first one is written,
    * whichever partition or batch it came in. Entries that were written before are recognised and not written again;
@@ -77,7 +78,7 @@ export const makeBatchWriter = (postgres: Postgres): BatchWriter => {
 
   return {
     acquireEpoch: Effect.fnUntraced(function* (partition) {
-      const [row] = yield* postgres.query<PartitionRow>("acquire_epoch", NEXT_EPOCH, [partition])
+      const [row] = yield* postgres.query<EpochRow>("acquire_epoch", NEXT_EPOCH, [partition])
       if (row === undefined)
         return yield* new UnknownPartition({
           partition,
@@ -87,7 +88,7 @@ export const makeBatchWriter = (postgres: Postgres): BatchWriter => {
       yield* requireKnownSchema(postgres, "acquire_epoch")
       const position = { epoch: Number(row.epoch), lastStreamId: row.last_stream_id }
       positions.set(partition, position)
-      return position
+      return { ...position, deployment: row.deployment }
     }),
 
     write: Effect.fnUntraced(function* (batch) {

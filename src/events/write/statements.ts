@@ -16,6 +16,11 @@ export interface PartitionRow {
   readonly last_stream_id: string
 }
 
+/** What {@link NEXT_EPOCH} returns. */
+export interface EpochRow extends PartitionRow {
+  readonly deployment: string
+}
+
 /** An event's own id, and the stream entry that brings it. */
 export interface Key {
   readonly id: string
@@ -25,7 +30,8 @@ export interface Key {
 }
 
 export const NEXT_EPOCH = `
-  UPDATE stream_partitions SET epoch = epoch + 1 WHERE partition = $1 RETURNING epoch, last_stream_id`
+  UPDATE stream_partitions SET epoch = epoch + 1 WHERE partition = $1
+  RETURNING epoch, last_stream_id, (SELECT id FROM deployment) AS deployment`
 
 export const lockPartition = (partition: number) => ({
   name: "batch_lock_partition",

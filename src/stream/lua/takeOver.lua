@@ -1,12 +1,16 @@
 #!lua flags=allow-oom
 -- Makes the holder of the lease the owner: from here on only its epoch may change the partition.
 -- KEYS  lease, state, events, dead
--- ARGV  lease token, epoch, last id that Postgres has applied
+-- ARGV  lease token, epoch, last id that Postgres has applied, id of the deployment whose Postgres that is
 -- Returns {applied id, deliveries of the first waiting entry, whether Redis lacks figures that Postgres has, last id of the entries
 -- from the first on during whose try an owner ended, or ''}, or an error.
 -- constants GROUP
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return redis.error_reply('FENCED the lease is held by another actor')
+end
+local deployment = redis.call('HGET', KEYS[2], 'deployment')
+if deployment and deployment ~= ARGV[4] then
+  return redis.error_reply('FOREIGN the partition belongs to another deployment, with another database')
 end
 local epoch = redis.call('HGET', KEYS[2], 'epoch')
 if epoch and tonumber(epoch) > tonumber(ARGV[2]) then
@@ -26,7 +30,7 @@ if redis.call('EXISTS', KEYS[4]) == 0 then
   redis.call('XADD', KEYS[4], '*', 'e', '')
   redis.call('XTRIM', KEYS[4], 'MAXLEN', 0)
 end
-redis.call('HSET', KEYS[2], 'epoch', ARGV[2])
+redis.call('HSET', KEYS[2], 'epoch', ARGV[2], 'deployment', ARGV[4])
 local function parse(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   return tonumber(ms), tonumber(seq)

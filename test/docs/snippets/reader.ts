@@ -9,7 +9,7 @@ import { Redis } from "ioredis"
 import { onTestFinished } from "vitest"
 import { streamKeys } from "../../../src/stores/redisKeys.ts"
 import { ROOT } from "../../support/documents.ts"
-import { eventually, freshDatabase, temporaryFolder } from "../../support/index.ts"
+import { eventually, temporaryFolder } from "../../support/index.ts"
 import { runNode, settings, TOKEN } from "../../support/node.ts"
 
 /** How a block ended. */
@@ -254,7 +254,7 @@ export const reader = async (text: string): Promise<Reader> => {
       ["127.0.0.1:8080", host],
       ["/var/log/nginx/access.log", log],
       ["redis://:secret@10.0.0.5:6379", redisUrl],
-      ["postgresql://analytics:secret@10.0.0.6/analytics", await freshDatabase()],
+      ["postgresql://analytics:secret@10.0.0.6/analytics", config.databaseUrl],
     ],
   )
 }

@@ -390,7 +390,10 @@ describe("a slow reader", () => {
 describe("a delta", () => {
   test("survives the channel, and anything else is no delta", () => {
     const sent: LiveDelta = { events: [event()], omitted: { main: { page_view: 3 } }, counted: { main: 4 } }
-    expect(decodeDelta(encodeDelta(sent))).toEqual(sent)
+    expect(decodeDelta("own", encodeDelta("own", sent))).toEqual(sent)
+    // A node of an earlier version does not say whose it is.
+    expect(decodeDelta("own", JSON.stringify(sent))).toEqual(sent)
+    expect(decodeDelta("own", encodeDelta("another", sent))).toBeNull()
     for (const other of [
       "",
       "{}",
@@ -400,6 +403,6 @@ describe("a delta", () => {
       '{"events":[],"omitted":{"a":1},"counted":{}}',
       '{"events":[],"omitted":{},"counted":{"a":-1}}',
     ])
-      expect(decodeDelta(other)).toBeNull()
+      expect(decodeDelta("own", other)).toBeNull()
   })
 })

@@ -1,0 +1,104 @@
+/**
+ * Makes sure that Redis and Postgres belong together. What lies under a prefix in Redis belongs to one database: nodes of another one
+ * would take partitions, write the events of these to their own database, and rebuild the figures from it.
+ *
+ * - Redis has the id of the deployment, beside the streams and in each partition's state, which every takeover compares.
+ * - A Redis without an id, as versions before left it, has no later epoch than the database that it belongs to.
+ * - A copy of a database has its id. It is told by the nodes that are alive: their names say in which database they write.
+ */
+import { TaggedError } from "effect/Data"
+import * as Effect from "effect/Effect"
+import { liveNodes, placeOf } from "../actors/membership.ts"
+import { type DeploymentIdentity, deploymentIdentity, partitionEpochs } from "../events/schema/index.ts"
+import type { Metrics } from "../metrics/metrics.ts"
+import { dropFigures, keysLike } from "../rebuild/partition.ts"
+import type { StoreError } from "../stores/errors.ts"
+import type { Postgres } from "../stores/postgres.ts"
+import { type RedisConnection, redisCall } from "../stores/redis.ts"
+import { deploymentKey } from "../stores/redisKeys.ts"
+import { Script } from "../stores/script.ts"
+
+/** Redis has streams and figures of another database. The message is one sentence with the way out. */
+export class ForeignRedis extends TaggedError("ForeignRedis")<{ readonly message: string }> {}
+
+export interface BothStores {
+  readonly redis: RedisConnection
+  readonly postgres: Postgres
+  readonly prefix: string
+  readonly metrics: Metrics
+}
+
+const claimScript = Script.load(new URL("./lua/claim.lua", import.meta.url))
+
+/** Notes in Redis whose it is. Returns the database of the other deployment that has it, or `null`. */
+const claim = (
+  { redis, prefix, metrics }: BothStores,
+  { id, database }: DeploymentIdentity,
+  adopt: boolean,
+): Effect.Effect<string | null, StoreError> =>
+  redisCall(metrics, "claim", async () => {
+    const other = await claimScript.run(redis, [deploymentKey(prefix)], [id, database, adopt ? 1 : 0])
+    return other === "" ? null : String(other)
+  })
+
+const partitionOfKey = (key: string): number => Number(/\{(\d+)\}/.exec(key)?.[1])
+
+/** Whether Redis bears no id yet and has an epoch that this database has not given. */
+const isAheadUnclaimed = ({ redis, postgres, prefix, metrics }: BothStores) =>
+  Effect.gen(function* () {
+    const seen = yield* redisCall(metrics, "claim", async () => {
+      if ((await redis.hexists(deploymentKey(prefix), "id")) === 1) return []
+      const keys = await keysLike(redis, `${prefix}:{*}:state`)
+      return Promise.all(
+        keys.map(async (key) => ({
+          partition: partitionOfKey(key),
+          epoch: Number(await redis.hget(key, "epoch")),
+        })),
+      )
+    })
+    if (seen.length === 0) return false
+    // After Redis, for both go on meanwhile, and Postgres first.
+    const given = yield* partitionEpochs(postgres)
+    return seen.some(({ partition, epoch }) => epoch > (given.get(partition) ?? 0))
+  })
+
+/** Fails unless Redis has nothing of another database. Returns the deployment's identity. */
+export const ensureOwnRedis = (
+  stores: BothStores,
+): Effect.Effect<DeploymentIdentity, StoreError | ForeignRedis> =>
+  Effect.gen(function* () {
+    const { redis, postgres, prefix, metrics } = stores
+    const identity = yield* deploymentIdentity(postgres)
+    const refusal = (theirs: string) =>
+      new ForeignRedis({
+        message: `Redis has the events and figures of another database${theirs} under the prefix ${prefix}: set another REDIS_KEY_PREFIX or REDIS_URL, or, if this database (${identity.database}) is to take its place, stop every node and run \`npm start -- rebuild --adopt-redis\`.`,
+      })
+    if (yield* isAheadUnclaimed(stores)) return yield* refusal("")
+    const other = yield* claim(stores, identity, false)
+    if (other !== null) return yield* refusal(` (${other})`)
+    for (const { node } of yield* liveNodes(redis, prefix, metrics)) {
+      const place = placeOf(node)
+      if (place === null || identity.place === null || place === identity.place) continue
+      return yield* new ForeignRedis({
+        message: `A node that writes to a copy of this database (${identity.database}) runs on this Redis under the prefix ${prefix}: set another REDIS_KEY_PREFIX or REDIS_URL, or stop every such node first.`,
+      })
+    }
+    return identity
+  })
+
+/**
+ * Makes what Redis has under the prefix this deployment's. Events that wait there are counted by it; figures of another database are
+ * dropped, and have to be rebuilt. No node may run.
+ */
+export const adoptRedis = (stores: BothStores): Effect.Effect<void, StoreError> =>
+  Effect.gen(function* () {
+    const { redis, postgres, prefix, metrics } = stores
+    const identity = yield* deploymentIdentity(postgres)
+    const isForeign = (yield* claim(stores, identity, false)) !== null
+    const states = yield* redisCall(metrics, "claim", () => keysLike(redis, `${prefix}:{*}:state`))
+    for (const state of states) {
+      if (isForeign) yield* dropFigures(stores, partitionOfKey(state))
+      yield* redisCall(metrics, "claim", () => redis.hdel(state, "deployment"))
+    }
+    yield* claim(stores, identity, true)
+  })
