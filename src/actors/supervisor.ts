@@ -10,7 +10,7 @@ import * as FiberMap from "effect/FiberMap"
 import type * as Scope from "effect/Scope"
 import { SchemaTooNew } from "../events/schema/index.ts"
 import { rebuildPartition } from "../rebuild/partition.ts"
-import { Fenced } from "../stores/errors.ts"
+import { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { awaitReady, connectRedis, type RedisConnection, type RedisSettings } from "../stores/redis.ts"
 import { giveLeaseBack, type Lease, takeLease } from "../stream/lease.ts"
@@ -78,12 +78,13 @@ const ownPartition = (options: SupervisorOptions, partition: number, outdated: D
       if (Cause.hasInterruptsOnly(cause)) return Effect.void
       const error = Cause.squash(cause)
       if (error instanceof SchemaTooNew) return Effect.asVoid(Deferred.succeed(outdated, error.message))
-      const fenced = error instanceof Fenced
-      if (!fenced) options.metrics.actorRestarts.inc()
       const reason = error instanceof Error ? error.message : String(error)
-      return (
-        fenced ? Effect.logWarning("actor fenced") : Effect.logError("actor failed: restarting it")
-      ).pipe(Effect.annotateLogs({ partition, reason }))
+      const logged = Effect.annotateLogs({ partition, reason })
+      if (error instanceof Fenced) return logged(Effect.logWarning("actor fenced"))
+      if (error instanceof StoreError && error.unavailable)
+        return logged(Effect.logWarning("store unavailable: restarting the actor"))
+      options.metrics.actorRestarts.inc()
+      return logged(Effect.logError("actor failed: restarting it"))
     }),
   )
 

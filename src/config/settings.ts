@@ -7,6 +7,7 @@ import * as Config from "effect/Config"
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { redisUrl } from "./redisUrl.ts"
 import {
   cidrs,
   cron,
@@ -64,8 +65,8 @@ export const SETTINGS = {
     name: "REDIS_URL",
     type: "URL",
     default: "",
-    parse: storeUrl(["redis:", "rediss:"]),
-    doc: "Redis ≥ 7.0 or Valkey ≥ 8 (single server or cluster). If not set, an embedded one under `DATA_DIR`.",
+    parse: redisUrl,
+    doc: "Redis ≥ 7.0 or Valkey ≥ 8: a server, several nodes of a cluster (`redis://host1,host2`), or Sentinels (`redis+sentinel://host1,host2,host3/name`). If not set, an embedded one under `DATA_DIR`.",
     secret: true,
   },
   databaseUrl: {

@@ -1,14 +1,20 @@
-/** Redis connections (a single server or a cluster), errors and timing. */
+/** Redis connections (a single server, a cluster, or the master that Sentinels name), their errors and timing. */
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { Cluster, Redis } from "ioredis"
-import { APPEND_TIMEOUT_MS } from "../config/stopBudget.ts"
+import type { Cluster, Redis } from "ioredis"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "./errors.ts"
+import {
+  failureOf,
+  openRedis,
+  type Purpose,
+  type RedisConnection,
+  type RedisSettings,
+} from "./redisClient.ts"
 import { noAnswer, redisError } from "./redisError.ts"
 
-/** A connection to one server, or to a cluster. Both take every command the project sends. */
-export type RedisConnection = Redis | Cluster
+export type { Purpose, RedisConnection, RedisSettings } from "./redisClient.ts"
 
 /** Whether a connection is to a cluster. */
 export const isCluster = (redis: RedisConnection): redis is Cluster => redis.isCluster
@@ -17,59 +23,6 @@ export const isCluster = (redis: RedisConnection): redis is Cluster => redis.isC
 export const mastersOf = (redis: RedisConnection): ReadonlyArray<Redis> =>
   isCluster(redis) ? redis.nodes("master") : [redis]
 
-export interface RedisSettings {
-  readonly url: string
-  /** Whether the server at `url` is a cluster's node. */
-  readonly cluster: boolean
-}
-
-/** What a connection is for decides how it behaves when Redis is slow or unavailable. */
-export type Purpose =
-  /** Appends: never queued while disconnected, never sent twice. */
-  | "append"
-  /** Blocking reads: a reply may take long. */
-  | "read"
-  /** Everything else. */
-  | "command"
-  | "subscribe"
-
-const COMMAND_TIMEOUT_MS = 5000
-
-const optionsFor = (purpose: Purpose, name: string) => ({
-  protocol: 2 as const,
-  connectionName: name,
-  enableReadyCheck: true,
-  enableOfflineQueue: purpose === "subscribe",
-  autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: purpose === "subscribe" ? null : 0,
-  connectTimeout: 3000,
-  keepAlive: 10_000,
-  noDelay: true,
-  // A master that has become a replica keeps its connections; only a new one finds the new master.
-  reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
-  retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 5), 1000),
-  ...(purpose === "append" && { commandTimeout: APPEND_TIMEOUT_MS }),
-  ...(purpose === "command" && { commandTimeout: COMMAND_TIMEOUT_MS }),
-})
-
-const open = (settings: RedisSettings, purpose: Purpose, name: string): RedisConnection => {
-  const options = optionsFor(purpose, name)
-  if (!settings.cluster) return new Redis(settings.url, options)
-  const url = new URL(settings.url)
-  return new Cluster([{ host: url.hostname, port: Number(url.port || 6379) }], {
-    enableOfflineQueue: purpose === "subscribe",
-    // Or the client would send a call again whose reply was lost, and an append twice is an event twice.
-    retryDelayOnFailover: 0,
-    redisOptions: {
-      ...options,
-      ...(url.username && { username: decodeURIComponent(url.username) }),
-      ...(url.password && { password: decodeURIComponent(url.password) }),
-      ...(url.protocol === "rediss:" && { tls: {} }),
-    },
-    clusterRetryStrategy: (times) => Math.min(100 * times, 1000),
-  })
-}
-
 /** A connection that closes with its scope. It connects, and reconnects, in the background: calls fail while there is none. */
 export const connectRedis = (
   settings: RedisSettings,
@@ -77,32 +30,35 @@ export const connectRedis = (
   name: string,
 ): Effect.Effect<RedisConnection, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => {
-      const connection = open(settings, purpose, `maicivy-${name}`)
-      // Without a listener a lost connection would end the process; every call reports its own failure.
-      connection.on("error", () => {})
-      return connection
-    }),
+    Effect.sync(() => openRedis(settings, purpose, `maicivy-${name}`)),
     (connection) => Effect.sync(() => connection.disconnect()),
   )
 
 /** What a start waits for a store, milliseconds. */
 export const CONNECT_MS = 10_000
 
-/** Waits until a connection is ready for commands; fails when it is not within the time. */
+/** Between two looks at whether a connection is ready, milliseconds. */
+const POLL_MS = 10
+
+/** Whether the connection takes commands, on a cluster for every master. */
+const isReady = (connection: RedisConnection): boolean =>
+  connection.status === "ready" && mastersOf(connection).every(({ status }) => status === "ready")
+
+/** Waits until a connection is ready for commands; fails, with the reason, when it is not within the time. */
 export const awaitReady = (
   connection: RedisConnection,
   milliseconds: number = CONNECT_MS,
 ): Effect.Effect<void, StoreError> =>
-  Effect.callback<void>((resume) => {
-    if (connection.status === "ready") return resume(Effect.void)
-    const onReady = () => resume(Effect.void)
-    connection.once("ready", onReady)
-    return Effect.sync(() => connection.off("ready", onReady))
-  }).pipe(
+  Effect.sync(() => isReady(connection)).pipe(
+    Effect.repeat({ until: (ready) => ready, schedule: Schedule.spaced(POLL_MS) }),
+    Effect.asVoid,
     Effect.timeoutOrElse({
       duration: milliseconds,
-      orElse: () => Effect.fail(noAnswer("connect", `no connection within ${milliseconds} ms`)),
+      orElse: () => {
+        const reason = failureOf(connection)
+        const text = `no connection within ${milliseconds} ms`
+        return Effect.fail(noAnswer("connect", reason === null ? text : `${text} (${reason})`))
+      },
     }),
   )
 

@@ -1,0 +1,93 @@
+import { Effect } from "effect"
+import { describe, expect, test } from "vitest"
+import { parseRedisUrl } from "../../src/config/redisUrl.ts"
+import { Expected } from "../../src/config/values.ts"
+import { checkRedis, judgeRedis } from "../../src/stores/checkRedis.ts"
+import { UnusableStore } from "../../src/stores/checks.ts"
+import { run } from "../support/effects.ts"
+import { privateRedis } from "../support/index.ts"
+
+const info = (fields: Record<string, string>) =>
+  Object.entries(fields)
+    .map(([name, value]) => `${name}:${value}\r\n`)
+    .join("")
+
+const SERVER = { host: "10.0.0.5", port: 6379 }
+
+const judge = (fields: Record<string, string>, text = "redis://:secret@10.0.0.5") => {
+  const url = parseRedisUrl(text)
+  if (url instanceof Expected) throw new Error(url.what)
+  return judgeRedis({ info: info(fields), appendfsync: "always" }, SERVER, url)
+}
+
+const good = { redis_version: "7.4.1", maxmemory_policy: "noeviction", aof_enabled: "1", role: "master" }
+
+describe("a Redis", () => {
+  test.each([
+    [{ ...good, redis_version: "6.2.14" }, "redis 6.2.14"],
+    [{ ...good, redis_version: "7.2.4", valkey_version: "7.2.9" }, "valkey 7.2.9"],
+    [
+      { ...good, role: "slave", master_host: "10.0.0.6" },
+      "a replica and takes no events: name its master, 10.0.0.6",
+    ],
+    [
+      { ...good, redis_mode: "sentinel", master0: "name=main,status=ok" },
+      "a Sentinel: write redis+sentinel://10.0.0.5:6379/main",
+    ],
+  ])("that cannot be used is refused: %o", (fields, named) => {
+    const judged = judge(fields)
+    expect(judged).toBeInstanceOf(UnusableStore)
+    expect(judged).toMatchObject({ message: expect.stringContaining(named) })
+  })
+
+  test.each([
+    [good, "redis 7.4.1"],
+    [{ ...good, redis_version: "7.2.4", valkey_version: "8.1.1" }, "valkey 8.1.1"],
+  ])("that will do is named: %o", (fields, server) => {
+    expect(judge(fields)).toEqual({ cluster: false, server, warnings: [] })
+  })
+
+  test("that evicts or keeps nothing is warned of", () => {
+    const judged = judge({ ...good, maxmemory_policy: "allkeys-lru", aof_enabled: "0" })
+    expect(judged).toMatchObject({
+      warnings: [
+        { text: expect.stringContaining("allkeys-lru"), grave: true },
+        { text: expect.stringContaining("appendonly yes"), grave: true },
+      ],
+    })
+  })
+
+  test.each(["always", "everysec"] as const)("that flushes %s is judged by that", async (fsync) => {
+    const redis = await privateRedis({ fsync })
+    const { warnings } = await run(checkRedis(redis.url))
+    expect(warnings.some(({ text, grave }) => text.includes("everysec") && !grave)).toBe(fsync === "everysec")
+  })
+
+  test.each(["redis_mode", "server_mode"])("that is a cluster's node may be a replica: %s", (mode) => {
+    const judged = judge({ ...good, [mode]: "cluster", role: "slave" }, "redis://10.0.0.4,10.0.0.5")
+    expect(judged).toMatchObject({ cluster: true, warnings: [] })
+  })
+
+  test("that is one of several and no cluster's node is refused", () => {
+    const judged = judge(good, "redis://:secret@10.0.0.4,10.0.0.5:6379")
+    expect(judged).toMatchObject({
+      message: expect.stringMatching(
+        /^REDIS_URL redis:\/\/10\.0\.0\.4:6379,10\.0\.0\.5:6379 .* no node of a cluster.*\.$/,
+      ),
+    })
+  })
+
+  test("that tells nothing about its settings is named once in a warning that says what they should be", () => {
+    const judged = judge({ redis_version: "7.4.1", redis_mode: "standalone", role: "master" })
+    expect(judged).toMatchObject({
+      warnings: [{ text: expect.stringContaining("noeviction), appendonly (yes): make sure"), grave: false }],
+    })
+  })
+
+  test("that does not answer is told with the reason of each host", async () => {
+    const failure = await run(Effect.flip(checkRedis("redis://:secret@127.0.0.1:1,[::1]:2")))
+    expect(failure.message).toMatch(
+      /^REDIS_URL redis:\/\/127\.0\.0\.1:1,\[::1\]:2 cannot be used: 127\.0\.0\.1:1: .*ECONNREFUSED.*; \[::1\]:2: .*\.$/,
+    )
+  })
+})
