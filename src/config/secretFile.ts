@@ -19,16 +19,17 @@ export const storedSecret = (path: string): string | null => {
 const newSecret = (): string => randomBytes(24).toString("base64url")
 
 /**
- * The secret in a file, readable by its owner only. Generates it, and creates the folder, when there is none yet. Throws when
- * the file can be neither read nor written.
+ * The secret in a file, readable by its owner only. Generates it, and creates the folder, for its owner only as well, when
+ * there is none yet. Throws when the file can be neither read nor written.
  */
 export const secretIn = (path: string, generate: () => string = newSecret): string => {
   const known = storedSecret(path)
   if (known !== null) return known
   const secret = generate()
-  mkdirSync(dirname(path), { recursive: true })
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   try {
-    writeFileSync(path, `${secret}\n`, { mode: 0o600, flag: "wx" })
+    // On disk before anything is locked with it.
+    writeFileSync(path, `${secret}\n`, { mode: 0o600, flag: "wx", flush: true })
     return secret
   } catch (cause) {
     // Of two processes that start together, the second takes the secret of the first.

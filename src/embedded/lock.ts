@@ -1,9 +1,10 @@
 /** Only one process at a time works in a data directory. */
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { closeToOthers, FILE_MODE, makeFolder } from "./folder.ts"
 import { isAlive, startTimeOf } from "./process.ts"
 
 /** Another live process holds the data directory, or the directory cannot be written. */
@@ -15,9 +16,9 @@ interface Holder {
 }
 
 /**
- * Locks `dataDir` (created if missing) until the scope closes. Fails when another live process holds it; the lock of a
- * process that is gone is taken over. This works only among processes that see each other's ids: do not share a directory
- * between containers.
+ * Locks `dataDir` (created if missing) until the scope closes, and closes it to other users. Fails when another live process
+ * holds it; the lock of a process that is gone is taken over. This works only among processes that see each other's ids: do
+ * not share a directory between containers.
  */
 export const lockDataDir = (dataDir: string): Effect.Effect<void, DataDirInUse, Scope.Scope> =>
   Effect.acquireRelease(
@@ -31,15 +32,25 @@ export const lockDataDir = (dataDir: string): Effect.Effect<void, DataDirInUse, 
             }),
     }),
     (path) => Effect.sync(() => rmSync(path, { force: true })),
-  ).pipe(Effect.asVoid)
+  ).pipe(Effect.andThen(Effect.suspend(() => tellOpen(dataDir, closeToOthers(dataDir)))))
+
+/** Others' files cannot be closed; and on a disk that somebody else hands out (Kubernetes' fsGroup), the folder is theirs. */
+const tellOpen = (dataDir: string, [first, ...more]: ReadonlyArray<string>): Effect.Effect<void> =>
+  first === undefined
+    ? Effect.void
+    : Effect.logWarning(
+        `DATA_DIR "${dataDir}" may be readable by other users: "${first}"${more.length > 0 ? ` and ${more.length} more` : ""} ` +
+          `cannot be closed to them (chmod go-rwx), probably because another user owns it.`,
+      )
 
 const take = (dataDir: string): string => {
-  mkdirSync(dataDir, { recursive: true })
+  makeFolder(dataDir)
   const path = join(dataDir, "lock")
   const mine = `${path}.${process.pid}`
   writeFileSync(
     mine,
     JSON.stringify({ pid: process.pid, startedAt: startTimeOf(process.pid) } satisfies Holder),
+    { mode: FILE_MODE },
   )
   try {
     while (!linkIfFree(mine, path)) removeStale(dataDir, path)

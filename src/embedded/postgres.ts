@@ -3,7 +3,6 @@ import { execFile } from "node:child_process"
 import {
   chownSync,
   existsSync,
-  mkdirSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -17,6 +16,7 @@ import type * as Scope from "effect/Scope"
 import pg from "pg"
 import { secretIn } from "../config/secretFile.ts"
 import { EmbeddedStoreError } from "./error.ts"
+import { FILE_MODE, makeFolder, withChildUmask } from "./folder.ts"
 import { type Command, discard, failure, type RunningStore, runStore, type StoreProgram } from "./store.ts"
 
 export interface PostgresOptions {
@@ -56,7 +56,7 @@ export const embeddedPostgres = (
 ): Effect.Effect<RunningStore, EmbeddedStoreError, Scope.Scope> =>
   Effect.gen(function* () {
     const binaries = yield* findBinaries
-    mkdirSync(options.dataDir, { recursive: true })
+    makeFolder(options.dataDir)
     const dataDir = realpathSync(options.dataDir)
     const password = secretIn(join(dataDir, "postgres.password"))
     const program = postgresProgram(binaries, dataDir, password)
@@ -129,8 +129,8 @@ const createCluster = (
     const passwordFile = `${directory}.initdb`
     discard(unfinished)
     discard(passwordFile)
-    mkdirSync(unfinished, { mode: 0o700 })
-    writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 })
+    makeFolder(unfinished)
+    writeFileSync(passwordFile, `${password}\n`, { mode: FILE_MODE })
     if (owner !== undefined) {
       chownSync(unfinished, owner.uid, owner.gid)
       chownSync(passwordFile, owner.uid, owner.gid)
@@ -149,28 +149,30 @@ const createCluster = (
       ],
     })
     yield* Effect.callback<void, EmbeddedStoreError>((resume) => {
-      execFile(
-        file,
-        args,
-        {
-          ...identity,
-          timeout: INITDB_WITHIN_MS,
-          env: { PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC" },
-        },
-        (error, _stdout, stderr) => {
-          discard(passwordFile)
-          if (error !== null)
-            return resume(
-              Effect.fail(
-                failure(
-                  { store: "PostgreSQL", directory },
-                  `initdb failed: ${stderr.trim() || error.message}`,
+      withChildUmask(() =>
+        execFile(
+          file,
+          args,
+          {
+            ...identity,
+            timeout: INITDB_WITHIN_MS,
+            env: { PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC" },
+          },
+          (error, _stdout, stderr) => {
+            discard(passwordFile)
+            if (error !== null)
+              return resume(
+                Effect.fail(
+                  failure(
+                    { store: "PostgreSQL", directory },
+                    `initdb failed: ${stderr.trim() || error.message}`,
+                  ),
                 ),
-              ),
-            )
-          renameSync(unfinished, directory)
-          resume(Effect.void)
-        },
+              )
+            renameSync(unfinished, directory)
+            resume(Effect.void)
+          },
+        ),
       )
     })
   })

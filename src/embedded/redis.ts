@@ -1,5 +1,5 @@
 /** Redis or Valkey from this machine's packages, with the append-only file on. */
-import { mkdirSync, realpathSync, writeFileSync } from "node:fs"
+import { realpathSync, writeFileSync } from "node:fs"
 import { totalmem } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import { Redis } from "ioredis"
 import { secretIn } from "../config/secretFile.ts"
 import type { EmbeddedStoreError } from "./error.ts"
+import { FILE_MODE, makeFolder } from "./folder.ts"
 import { findRedis, type RedisBinary } from "./redisBinary.ts"
 import { type RunningStore, runStore, type StoreProgram } from "./store.ts"
 
@@ -27,7 +28,7 @@ export const embeddedRedis = (
 ): Effect.Effect<RunningStore, EmbeddedStoreError, Scope.Scope> =>
   Effect.gen(function* () {
     const binary = yield* findRedis
-    mkdirSync(options.dataDir, { recursive: true })
+    makeFolder(options.dataDir)
     const dataDir = realpathSync(options.dataDir)
     const password = secretIn(join(dataDir, "redis.password"))
     const running = yield* runStore(redisProgram(options, binary, dataDir, password))
@@ -47,8 +48,8 @@ const redisProgram = (
     store: "Redis",
     directory,
     prepare: Effect.sync(() => {
-      mkdirSync(directory, { recursive: true })
-      writeFileSync(configFile, configuration(directory, password), { mode: 0o600 })
+      makeFolder(directory)
+      writeFileSync(configFile, configuration(directory, password), { mode: FILE_MODE })
     }),
     command: (port) => ({
       file: binary.file,

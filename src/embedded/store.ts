@@ -17,6 +17,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { STOP_BUDGET } from "../config/stopBudget.ts"
 import { EmbeddedStoreError } from "./error.ts"
+import { CHILD_UMASK, FILE_MODE, withChildUmask } from "./folder.ts"
 import { freePort } from "./ports.ts"
 import { commandLineOf, isAlive, startTimeOf } from "./process.ts"
 
@@ -145,12 +146,9 @@ const launch = (
   Effect.callback((resume) => {
     const { file, args, ...options } = program.command(port)
     const log = openLog(logFileOf(program))
-    const child = spawn(file, args, {
-      ...options,
-      detached: true,
-      stdio: ["ignore", log, log],
-      env: environment(),
-    })
+    const child = withChildUmask(() =>
+      spawn(file, args, { ...options, detached: true, stdio: ["ignore", log, log], env: environment() }),
+    )
     closeSync(log)
     child.unref()
     child.once("error", (cause) =>
@@ -160,7 +158,7 @@ const launch = (
     const { pid } = child
     // Noted before anything can interrupt, so that the process is stopped with the scope or found by the next start.
     handle.current = { pid, startedAt: startTimeOf(pid), port, settings: settingsOf(program, port) }
-    writeFileSync(handleFileOf(program), JSON.stringify(handle.current), { mode: 0o600 })
+    writeFileSync(handleFileOf(program), JSON.stringify(handle.current), { mode: FILE_MODE })
     resume(Effect.succeed(handle.current))
   })
 
@@ -245,7 +243,8 @@ const isOurs = (program: StoreProgram, { pid, startedAt }: Handle): boolean => {
 const logFileOf = (program: StoreProgram): string => `${program.directory}.log`
 const handleFileOf = (program: StoreProgram): string => `${program.directory}.json`
 
-const settingsOf = (program: StoreProgram, port: number): string => JSON.stringify(program.command(port))
+const settingsOf = (program: StoreProgram, port: number): string =>
+  JSON.stringify({ ...program.command(port), umask: CHILD_UMASK })
 
 const readHandle = (program: StoreProgram): Handle | undefined => {
   try {
@@ -261,7 +260,7 @@ const openLog = (path: string): number => {
   } catch {
     // There is none at the first start.
   }
-  return openSync(path, "a", 0o600)
+  return openSync(path, "a", FILE_MODE)
 }
 
 /** The failure of a store, with what it last wrote to its log. */

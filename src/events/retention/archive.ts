@@ -1,5 +1,8 @@
-/** Expired events as files: `<folder>/<YYYY-MM-DD>.ndjson.gz`, one a UTC day, a gzip member appended for each batch. */
-import { mkdir, open, stat, truncate } from "node:fs/promises"
+/**
+ * Expired events as files: `<folder>/<YYYY-MM-DD>.ndjson.gz`, one a UTC day, a gzip member appended for each batch. They are
+ * raw events, so only their owner can read them.
+ */
+import { chmod, mkdir, open, readdir, stat, truncate } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { gzip } from "node:zlib"
@@ -12,6 +15,10 @@ import { type EventRow, toTimelineEvent } from "../read/index.ts"
 export class ArchiveFailed extends TaggedError("ArchiveFailed")<{ readonly message: string }> {}
 
 const compress = promisify(gzip)
+
+const FOLDER_MODE = 0o700
+const FILE_MODE = 0o600
+const FILE_NAME = /^\d{4}-\d\d-\d\d\.ndjson\.gz$/
 
 /** What an archive needs of each event's row. */
 export type ArchiveRow = EventRow & { readonly site: string }
@@ -28,6 +35,29 @@ const onDisk = <A>(run: () => Promise<A>): Effect.Effect<A, ArchiveFailed> =>
       new ArchiveFailed({
         message: `Events were not archived, and so not deleted: ${cause instanceof Error ? cause.message : String(cause)}`,
       }),
+  })
+
+/**
+ * Takes access to the archives in a folder, as earlier versions wrote them, from everybody but their owner. A folder that
+ * exists keeps its own mode: who may enter it is up to whoever made it. What cannot be changed is logged.
+ */
+export const closeArchives = (folder: string): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const names = yield* Effect.promise(() => readdir(folder).catch((): ReadonlyArray<string> => []))
+    for (const name of names.filter((each) => FILE_NAME.test(each)))
+      yield* Effect.tryPromise({
+        try: async () => {
+          const path = join(folder, name)
+          if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, FILE_MODE)
+        },
+        catch: (cause) => (cause instanceof Error ? cause.message : String(cause)),
+      }).pipe(
+        Effect.catch((reason) =>
+          Effect.logWarning("an archive may be readable by other users").pipe(
+            Effect.annotateLogs({ reason }),
+          ),
+        ),
+      )
   })
 
 /**
@@ -55,8 +85,8 @@ export class Archive {
     const before = await this.#size(day)
     try {
       const member = await compress(rows.map(toLine).join(""))
-      await mkdir(this.#folder, { recursive: true })
-      const file = await open(this.#path(day), "a")
+      await mkdir(this.#folder, { recursive: true, mode: FOLDER_MODE })
+      const file = await open(this.#path(day), "a", FILE_MODE)
       try {
         await file.writeFile(member)
         await file.sync()

@@ -13,7 +13,7 @@ import type { Postgres } from "../../stores/postgres.ts"
 import { shrinkDays } from "../chunks/index.ts"
 import { ensureEventDays, type SchemaTooNew, SELECT_NEWEST, tooNew, upcomingDays } from "../schema/index.ts"
 import { snapshotUniques, type UniquesOf } from "../totals/index.ts"
-import { Archive, type ArchiveFailed } from "./archive.ts"
+import { Archive, type ArchiveFailed, closeArchives } from "./archive.ts"
 import {
   deleteFromDay,
   dropDay,
@@ -149,6 +149,7 @@ const runLocked = Effect.fnUntraced(function* (
   if (dryRun) {
     for (const day of days) removed.push(yield* wouldGo(postgres, day, cutoff, options))
   } else {
+    if (options.archiveDir !== null) yield* closeArchives(options.archiveDir)
     yield* ensureEventDays(postgres, upcomingDays(now))
     yield* snapshotUniques(postgres, { ...options, cutoff, days: days.map(({ day }) => day) })
     if (days.length > 0) yield* postgres.query("retention", NOTE_CUTOFF, [new Date(cutoff)])

@@ -9,6 +9,7 @@ import type { Metrics } from "../../metrics/metrics.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import { ensureEventDays, upcomingDays } from "../schema/index.ts"
 import type { UniquesOf } from "../totals/index.ts"
+import { closeArchives } from "./archive.ts"
 import { runRetention } from "./retention.ts"
 
 export interface RetentionSchedule {
@@ -49,7 +50,10 @@ export const scheduleRetention = ({
   ).pipe(Effect.catchCause((cause) => Effect.logError("retention failed: the next run continues", cause)))
   // The settings have been checked, so an expression that does not parse is a mistake in the code.
   const cron = Cron.parseUnsafe(config.retentionCron, config.timeZone)
+  const { retentionArchiveDir } = config
+  const close = retentionArchiveDir === null ? Effect.void : closeArchives(retentionArchiveDir)
   // Batches make the days they miss; made ahead, none waits for it at midnight.
-  const prepare = Effect.ignore(Effect.suspend(() => ensureEventDays(postgres, upcomingDays(now()))))
+  const days = Effect.ignore(Effect.suspend(() => ensureEventDays(postgres, upcomingDays(now()))))
+  const prepare = Effect.andThen(close, days)
   return Effect.asVoid(Effect.forkScoped(Effect.andThen(prepare, Effect.schedule(once, Schedule.cron(cron)))))
 }

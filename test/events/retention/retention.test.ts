@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import { readdirSync, readFileSync } from "node:fs"
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { Deferred, Effect, Fiber } from "effect"
@@ -130,6 +130,32 @@ describe.each([true, false])("retention with dropTables %s", (dropTables) => {
       ["batches", 22],
     ])
     expect(await countOf(postgres, "analytics_events")).toBe(expired.length + kept.length)
+  })
+})
+
+describe.skipIf(process.platform === "win32")("archives", () => {
+  const modesIn = (folder: string) =>
+    [".", ...readdirSync(folder)].map((name) => statSync(join(folder, name)).mode & 0o777)
+
+  test("are their owner's to read, in a folder that is, too", async () => {
+    const { postgres } = await freshEvents()
+    await fill(postgres)
+    const archiveDir = join(temporaryFolder(), "archive")
+    await run(runRetention(postgres, options({ archiveDir })))
+    expect(modesIn(archiveDir)).toEqual([0o700, 0o600, 0o600, 0o600])
+  })
+
+  test("of an earlier version are closed to others, and a folder that was there keeps its mode", async () => {
+    const { postgres } = await freshEvents()
+    await fill(postgres)
+    const archiveDir = temporaryFolder()
+    chmodSync(archiveDir, 0o750)
+    for (const day of ["2025-11-25", "2025-11-26"]) {
+      writeFileSync(join(archiveDir, `${day}.ndjson.gz`), "")
+      chmodSync(join(archiveDir, `${day}.ndjson.gz`), 0o644)
+    }
+    await run(runRetention(postgres, options({ archiveDir })))
+    expect(modesIn(archiveDir)).toEqual([0o750, 0o600, 0o600, 0o600, 0o600])
   })
 })
 
