@@ -177,7 +177,7 @@ describe("a poison event", () => {
     ])
   })
 
-  test("that Postgres cannot take is found among many and dead-lettered; replayed in vain it comes back", async () => {
+  test("that Postgres cannot take is found among many and dead-lettered; replayed, it fails and is there again", async () => {
     const deployment = await freshDeployment()
     const visitor = randomUUID()
     const poison = `[1,"main",null,"${visitor}","page_view",9007199254740991,null,null,null]`

@@ -76,7 +76,7 @@ const lines = () => {
   return { said, hear }
 }
 
-const away = (code: string, unavailable = true) =>
+const storeError = (code: string, unavailable = true) =>
   new StoreError({ store: "postgres", operation: "write_batch", unavailable, code, message: "Postgres" })
 
 test("the log has one line for a wait, another when the store has another trouble, and none for an ordinary batch", async () => {
@@ -85,8 +85,8 @@ test("the log has one line for a wait, another when the store has another troubl
   const enter = (mode: Mode, error?: StoreError) => run(hear(actor.enter(mode, error)))
   for (const mode of ["reading", "committing", "reading", "committing"] as const) await enter(mode)
   expect(said).toEqual([])
-  for (let i = 0; i < 3; i++) await enter("waiting", away("57P01"))
-  for (let i = 0; i < 3; i++) await enter("waiting", away("42P01", false))
+  for (let i = 0; i < 3; i++) await enter("waiting", storeError("57P01"))
+  for (let i = 0; i < 3; i++) await enter("waiting", storeError("42P01", false))
   await enter("committing")
   expect(said).toEqual([
     "Warn: store unavailable: the partition waits",

@@ -170,7 +170,7 @@ describe("the consumer group", () => {
 })
 
 describe("entries that may end their actor", () => {
-  /** A hundred events of one visitor, and what owners left that ended while they tried the first so many of them. */
+  /** A hundred events of one visitor, and what owners leave behind that ended while they tried the first N of them. */
   const tried = async (entries: number, attempts: number) => {
     const deployment = await freshDeployment()
     const visitor = randomUUID()

@@ -75,7 +75,7 @@ test("a wait says which store is waited for, and a dead letter why it is one", (
   expect(verdictOn(defect, LAST)).toMatchObject({ reason: "TypeError: no such field" })
 })
 
-describe("of entries that are about to be tried apart", () => {
+describe("of entries that are about to be tried separately", () => {
   test.each([
     ["one whose owners have ended is fatal", 1, MAX_ATTEMPTS, false, true],
     ["one that Postgres has is tried however many owners have ended", 1, 10 * MAX_ATTEMPTS, true, false],

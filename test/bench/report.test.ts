@@ -54,7 +54,7 @@ describe("a verdict", () => {
     expect(verdict(measured, runWith({}))).toBe(expected)
   })
 
-  test("is not given by a run that only checks that everything works", () => {
+  test("is not reported by a run that only checks that everything works", () => {
     expect(verdict(figure("rate", 1, "%", atLeast(60)), runWith({}, "smoke"))).toBe("")
   })
 })

@@ -5,7 +5,7 @@ import { runCommandLine } from "../../src/commands/cli.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 
-/** A command line of a deployment of this test's own, with its settings; `run` gives what a command printed. */
+/** A command line of a deployment of this test's own, with its settings; `run` returns what a command printed. */
 const commandLine = async () => {
   const prefix = freshKeyPrefix().replace(":", "")
   const start: Record<string, string> = {

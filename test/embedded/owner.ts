@@ -1,4 +1,4 @@
-/** A program to be killed: holds the data directory of its argument, runs both stores, says so, and goes on for ever. */
+/** A program to be killed: holds the data directory of its argument, runs both stores, says so, and runs until then. */
 import { Effect } from "effect"
 import { embeddedPostgres, embeddedRedis, lockDataDir } from "../../src/embedded/index.ts"
 

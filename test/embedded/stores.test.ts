@@ -143,7 +143,7 @@ test.runIf(process.getuid?.() === 0)(
   },
 )
 
-test("an initdb that was cut short is begun anew", async () => {
+test("an initdb that was cut short starts again", async () => {
   const dataDir = temporaryFolder()
   mkdirSync(join(dataDir, "postgres.new"))
   writeFileSync(join(dataDir, "postgres.new", "PG_VERSION"), "18\n")

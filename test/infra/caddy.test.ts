@@ -1,4 +1,4 @@
-/** A node behind Caddy, as docs/deployment.md has test. */
+/** A node behind Caddy, as docs/deployment.md has it. */
 import { spawn } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { request } from "node:http"

@@ -78,7 +78,7 @@ const obstacle = (): string | null => {
   if (!canRun("docker", "compose", "version")) return "Docker has no compose command"
   const missing = [nodeImage, "redis", "postgres", "prometheus"].map((name) => services[name]?.image ?? name)
   const [image] = missing.filter((each) => !hasImage(each))
-  return image === undefined ? null : `the image ${image} cannot be had`
+  return image === undefined ? null : `the image ${image} is unavailable`
 }
 
 const why = obstacle()
@@ -113,7 +113,7 @@ describe.skipIf(why !== null)("docker compose", () => {
     }, 120_000)
     const started = ["analytics", "prometheus"]
     if (hasImage(services.grafana?.image ?? "")) started.push("grafana")
-    else console.log("Grafana is left out: its image cannot be had.")
+    else console.log("Grafana is left out: its image is unavailable.")
     const up = () => compose("up", "--build", "--detach", "--wait", "--wait-timeout", "300", ...started)
     await up()
 

@@ -70,7 +70,7 @@ interface QueryAnswer {
   readonly data?: { readonly result: ReadonlyArray<{ readonly value: readonly [number, string] }> }
 }
 
-/** Numbers that a query gives now; rejects when Prometheus refuses test. */
+/** The current numbers of a query; rejects when Prometheus refuses it. */
 const query = async (prometheus: string, expr: string): Promise<ReadonlyArray<number>> => {
   const response = await fetch(`${prometheus}/api/v1/query`, {
     method: "POST",

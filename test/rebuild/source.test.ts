@@ -74,7 +74,7 @@ const readSource = (postgres: Postgres, options: Partial<RebuildSourceOptions> =
     }).pipe(Effect.scoped),
   )
 
-/** The totals that events give by the domain's own count, in the form of `dailyTotals`. */
+/** The totals of events by the domain's own count, in the form of `dailyTotals`. */
 const countedBy = (events: ReadonlyArray<StreamEvent>, calendar: Calendar) =>
   [...aggregate(events, calendar).days.values()]
     .flatMap((day) => {
@@ -94,7 +94,7 @@ const countedBy = (events: ReadonlyArray<StreamEvent>, calendar: Calendar) =>
 describe.each(["UTC", "America/St_Johns"])("what figures are rebuilt from, in %s", (timeZone) => {
   const calendar = new Calendar(timeZone)
 
-  test("is the partition's totals and visitors, as the events themselves give them", async () => {
+  test("is the partition's totals and visitors, as the events themselves say", async () => {
     const { postgres } = await freshEvents({ timeZone })
     const events = await fill(postgres, calendar)
     for (const partition of [0, 1]) {
@@ -174,7 +174,7 @@ describe("a source", () => {
 })
 
 describe("another time zone", () => {
-  test("counts the days anew from raw events", async () => {
+  test("counts the days again from raw events", async () => {
     const { postgres } = await freshEvents()
     const events = await fill(postgres, UTC)
     expect([...(await dailyTotals(postgres))].sort()).toEqual(countedBy(events, UTC))

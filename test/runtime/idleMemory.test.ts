@@ -8,7 +8,7 @@ test("a thread that works keeps its memory, however much it is", () => {
   for (let look = 0; look < 100; look++) expect(watch.look(0.05, 500 * MEGABYTE)).toBe(false)
 })
 
-test("a thread that has idled for two looks gives back what a burst took, once", () => {
+test("a thread that has idled for two looks returns what a burst took, once", () => {
   const watch = new IdleWatch()
   expect(watch.look(0.9, 200 * MEGABYTE)).toBe(false)
   expect(watch.look(0, 200 * MEGABYTE)).toBe(false)

@@ -130,7 +130,7 @@ test("events wait while Redis hangs and is killed, and count once when it is bac
   })
   const outage = async () => {
     await eventually(async () => expect(await counted(node.url)).toBeGreaterThan(50))
-    // Hanging, it may still carry out what was given up meanwhile; killed, it has what it acknowledged.
+    // Hanging, it may still carry out what was abandoned meanwhile; killed, it has what it acknowledged.
     redis.pause()
     await eventually(() => expect(reasons).toContain("STREAM_UNAVAILABLE"), { timeout: 20_000 })
     redis.resume()

@@ -26,7 +26,7 @@ test("a Postgres that does not keep its commits is warned of", async () => {
   expect(careful.warnings).toEqual([])
 })
 
-test("a Redis that is away fails calls at once and is waited for no longer than asked", async () => {
+test("an unavailable Redis fails calls at once and is waited for no longer than asked", async () => {
   const failure = await run(
     Effect.scoped(
       Effect.gen(function* () {

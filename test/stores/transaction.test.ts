@@ -48,7 +48,7 @@ describe("a transaction", () => {
     expect(await countOf(postgres, "numbers")).toBe(0)
   })
 
-  test("whose answer does not come is given up, and the next one works", async () => {
+  test("whose answer does not come is abandoned, and the next one works", async () => {
     const postgres = await withNumbers({ max: 1, transactionDeadlineMs: 200 })
     const wait = postgres.transaction("test", (sql) => sql.query("SELECT pg_sleep(20)"))
     expect(await run(Effect.flip(wait))).toMatchObject({ unavailable: true })

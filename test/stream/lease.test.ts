@@ -28,7 +28,7 @@ const leases = async () => {
   return { lease, holder, calls }
 }
 
-test("a lease is its holder's until that gives it back", async () => {
+test("a lease is its holder's until it is given back", async () => {
   const { lease, holder } = await leases()
   expect(await run(takeLease({ ...lease, token: "one" }))).toBe(true)
   expect(await run(takeLease({ ...lease, token: "one" }))).toBe(true)

@@ -26,7 +26,7 @@ const KINDS: ReadonlyArray<Partial<StreamEvent>> = [
   { type: "custom", pageUrl: "NULL", referrer: "", site: "blog" },
 ]
 
-/** Events of every kind, of a few visitors, some milliseconds apart from an instant on. */
+/** Events of every kind, of a few visitors, `apart` milliseconds from each other, from an instant on. */
 export const mixed = (count: number, from: number, apart = 7): ReadonlyArray<StreamEvent> => {
   const visitors = Array.from({ length: 9 }, () => randomUUID())
   return Array.from({ length: count }, (_, i) =>
@@ -39,7 +39,7 @@ export const mixed = (count: number, from: number, apart = 7): ReadonlyArray<Str
   )
 }
 
-/** Stores events so many a batch. */
+/** Stores events in batches of a size. */
 export const storeInBatches = async (
   postgres: Postgres,
   events: ReadonlyArray<StreamEvent>,

@@ -13,7 +13,7 @@ const AHEAD_MS = (DAY_MS + BEGINS_AT_MS - (Date.now() % DAY_MS)) % DAY_MS
 /** Unix milliseconds. */
 export const now = (): number => Date.now() + AHEAD_MS
 
-/** What gives a Node process this clock: variables of its environment. */
+/** Variables of the environment that give a Node process this clock. */
 export const CLOCK_ENV: { readonly [name: string]: string } = {
   NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} --import=${new URL("./clock.mjs", import.meta.url).href}`,
   TEST_CLOCK_AHEAD_MS: String(AHEAD_MS),

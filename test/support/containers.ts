@@ -24,7 +24,7 @@ export const hasDocker = (): Promise<boolean> =>
     () => false,
   )
 
-/** Starts both; rejects, with nothing left running, when an image cannot be had or a server does not come up. */
+/** Starts both; rejects, with nothing left running, when an image is unavailable or a server does not come up. */
 export const startContainers = async (): Promise<Containers> => {
   const password = randomBytes(16).toString("hex")
   const results = await Promise.allSettled([

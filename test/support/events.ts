@@ -81,7 +81,7 @@ export const store = async (
   return run(writer.write({ partition, epoch, entries: entriesFrom(start, events), calendar }))
 }
 
-/** Rows of a statement, as the driver gives them. */
+/** Rows of a statement, as the driver returns them. */
 export const rows = <Row extends Record<string, unknown>>(
   postgres: Postgres,
   statement: string,

@@ -3,7 +3,7 @@
 const POLL_EVERY_MS = 10
 
 /**
- * Repeats `assertion` until it neither throws nor rejects, and resolves to what it gave. After `timeout` milliseconds it
+ * Repeats `assertion` until it neither throws nor rejects, and resolves to its result. After `timeout` milliseconds it
  * rejects with the last failure.
  */
 export const eventually = async <A>(

@@ -11,7 +11,7 @@ export interface NodeProcess {
   readonly stderr: () => string
   /** Closes the reading ends of its output, as a log collector does that dies. */
   readonly leaveOutput: () => void
-  /** Sends a signal and gives the exit code, `null` when the signal ended it. */
+  /** Sends a signal and returns the exit code, `null` when the signal ended it. */
   readonly end: (signal: NodeJS.Signals) => Promise<number | null>
 }
 

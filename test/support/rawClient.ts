@@ -68,7 +68,7 @@ export class RawConnection {
   }
 }
 
-/** Sends one request as it is and gives its answer. */
+/** Sends one request as it is and returns its answer. */
 export const raw = async (port: number, request: string | Uint8Array): Promise<RawAnswer> => {
   using connection = new RawConnection(port)
   connection.write(request)

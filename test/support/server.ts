@@ -33,8 +33,8 @@ export const DEFAULTS: ServerConfig = {
   roles: ["http", "actors"],
 }
 
-const away = (store: "redis" | "postgres") =>
-  new StoreError({ store, operation: "read", unavailable: true, code: "CONNECTION", message: "away" })
+const unavailable = (store: "redis" | "postgres") =>
+  new StoreError({ store, operation: "read", unavailable: true, code: "CONNECTION", message: "unavailable" })
 
 /** The world behind the server: what it was given, and what it is told to answer. */
 export class World {
@@ -44,7 +44,7 @@ export class World {
   /** While set, appends are kept without an answer, until {@link release}. */
   held: Array<() => void> | null = null
   dayKey: Buffer | null = Buffer.alloc(32, 1)
-  storesAway = false
+  storesUnavailable = false
   ready = true
   /** Reads of figures so far. */
   reads = 0
@@ -79,16 +79,16 @@ export class World {
       this.reads++
       const { gate } = this
       if (gate !== null) yield* Effect.promise(() => gate)
-      if (this.storesAway) return yield* away("redis")
+      if (this.storesUnavailable) return yield* unavailable("redis")
       return value()
     })
   }
 
   async *#rows(row: (i: number) => object) {
     try {
-      if (this.storesAway) throw away("postgres")
+      if (this.storesUnavailable) throw unavailable("postgres")
       for (let i = 0; i < this.exportRows; i++) {
-        if (i === this.exportFailsAfter) throw away("postgres")
+        if (i === this.exportFailsAfter) throw unavailable("postgres")
         yield row(i)
       }
     } finally {
@@ -211,25 +211,25 @@ export class World {
   }
 }
 
-/** Makes the store give exports no row at all, until they are given up. Counts both. */
+/** Makes exports wait for a first row that never comes, until they are abandoned. Counts both. */
 export const silentRows = (world: World) => {
-  let given = 0
-  let givenUp = 0
+  let started = 0
+  let abandoned = 0
   const done = { done: true, value: undefined } as const
   world.exported = () => {
     const { promise, resolve } = Promise.withResolvers<typeof done>()
-    given++
+    started++
     const iterator: AsyncIterator<object> = {
       next: () => promise,
       return: () => {
-        givenUp++
+        abandoned++
         resolve(done)
         return promise
       },
     }
     return { [Symbol.asyncIterator]: () => iterator }
   }
-  return { given: () => given, givenUp: () => givenUp }
+  return { started: () => started, abandoned: () => abandoned }
 }
 
 export interface Running extends AsyncDisposable {

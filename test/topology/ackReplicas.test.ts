@@ -1,4 +1,4 @@
-/** ACK_REPLICAS: an event is acknowledged when so many replicas have it, so that a failover loses none that was. */
+/** ACK_REPLICAS: an event is acknowledged when N replicas have it, so that a failover loses none that was. */
 import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { describe, expect, onTestFinished, test } from "vitest"

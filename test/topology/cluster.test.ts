@@ -39,7 +39,7 @@ const visitor = (): string => {
   }
 }
 
-/** Sends an event as a sender would that keeps at it: with the same id until it is durable. */
+/** Sends an event as a persistent sender would: with the same id until it is durable. */
 const sendUntilDurable = async (deployment: Deployment, visitorId: string): Promise<void> => {
   const body = {
     ...{ event_type: "cv_theme_change", event_data: { theme: "dark" } },

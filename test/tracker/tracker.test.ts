@@ -29,7 +29,7 @@ interface Given {
   }
 }
 
-/** A page that has loaded the tracker, as far as the tracker sees test. */
+/** A page that has loaded the tracker, as far as the tracker sees it. */
 const page = (given: Given = {}) => {
   const sent: Array<Sent> = []
   const asked: Array<string> = []

@@ -5,7 +5,7 @@ import type { MetricsJson } from "../../../src/actors/thread/messages.ts"
 import { ThreadMetrics } from "../../../src/actors/thread/metrics.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
 
-/** A thread that has counted so many events and owns 4 partitions. */
+/** A thread that has counted N events and owns 4 partitions. */
 const threadWith = async (events: number): Promise<MetricsJson> => {
   const metrics = new Metrics("test_")
   metrics.events.inc({ event_type: "page_view" }, events)

@@ -19,7 +19,7 @@ import type { Outcome, Reader } from "./reader.ts"
 export interface Language {
   /** What is wrong with the form of a block, without running it. */
   readonly form: (block: Block) => ReadonlyArray<string> | Promise<ReadonlyArray<string>>
-  /** Runs it; gives what went wrong, or what this machine lacks to run it. Absent: there is nothing to run. */
+  /** Runs it; returns what went wrong, or what this machine lacks to run it. Absent: there is nothing to run. */
   readonly run?: (block: Block, reader: Reader) => Promise<ReadonlyArray<string> | Lacking>
 }
 

@@ -192,7 +192,7 @@ describe("compaction", () => {
       Array.from({ length: 400 }, (_, i) =>
         event({
           id: randomUUID(),
-          // In the day that the cutoff divides, and in those around test.
+          // In the day that the cutoff divides, and in those around it.
           createdAt: cutoff + ((i * 7919) % 400) * 600_000 - 30 * HOUR_MS,
           visitorId: (i % 5 === 0 ? erased[(i / 5) % erased.length] : undefined) ?? randomUUID(),
         }),

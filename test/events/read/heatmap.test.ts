@@ -65,7 +65,7 @@ describe("the heatmap of many chunks", () => {
   const PAGES = ["/cv", "/letters", null]
   const TYPES = ["button_click", "link_click", "page_view"]
 
-  /** Three hundred events over 30 hours, 25 a batch, two in three of them clicks on twelve positions. */
+  /** Three hundred events over 30 hours, 25 per batch, two in three of them clicks on twelve positions. */
   const withClicks = async () => {
     const { postgres } = await freshEvents()
     const events = Array.from({ length: 300 }, (_, i) =>

@@ -122,7 +122,7 @@ describe("the timeline", () => {
 })
 
 describe("exports", () => {
-  test("give each visitor of the period, in the deployment's time zone", async () => {
+  test("list each visitor of the period, in the deployment's time zone", async () => {
     const { postgres } = await freshEvents()
     const [ann, bob] = [randomUUID(), randomUUID()]
     // In Kiritimati (UTC+14) the day of NOW begins at 10:00 UTC.
@@ -155,7 +155,7 @@ describe("exports", () => {
     ])
   })
 
-  test("give back their connection when nobody reads them to the end", async () => {
+  test("return their connection when nobody reads them to the end", async () => {
     const { postgres } = await freshEvents()
     await store(
       postgres,

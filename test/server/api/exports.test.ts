@@ -65,24 +65,24 @@ describe("an export", () => {
     expect((await fetch(`${running.url}/health`)).status).toBe(200)
   })
 
-  test("is given up where it is when its client leaves, though the store has not answered", async () => {
+  test("stops where it is when its client leaves, though the store has not answered", async () => {
     await using running = await serve()
-    const { given, givenUp } = silentRows(running.world)
+    const { started, abandoned } = silentRows(running.world)
     const connection = new RawConnection(running.server.port)
     connection.write(DOWNLOAD)
-    await eventually(() => expect(given()).toBe(1))
+    await eventually(() => expect(started()).toBe(1))
     connection.socket.destroy()
-    await eventually(() => expect(givenUp()).toBe(1))
+    await eventually(() => expect(abandoned()).toBe(1))
   })
 
   test("has a deadline, also while the store does not answer", async () => {
     await using running = await serve({}, { exportDeadlineMs: 20 })
-    const { givenUp } = silentRows(running.world)
+    const { abandoned } = silentRows(running.world)
     const answer = await fetch(`${running.url}${API}/export/visitors`)
     expect(answer.status).toBe(503)
     expect(answer.headers.get("retry-after")).toMatch(/^\d+$/)
     expect(await answer.json()).toMatchObject({ code: "STORE_UNAVAILABLE" })
-    expect(givenUp()).toBe(1)
+    expect(abandoned()).toBe(1)
   })
 
   test("that has begun breaks off at its deadline", async () => {
@@ -97,10 +97,10 @@ describe("an export", () => {
 
   test("is refused beyond three at once, so that reads find a connection, until one has ended", async () => {
     await using running = await serve()
-    const { given } = silentRows(running.world)
+    const { started } = silentRows(running.world)
     const connections = Array.from({ length: 3 }, () => new RawConnection(running.server.port))
     for (const connection of connections) connection.write(DOWNLOAD)
-    await eventually(() => expect(given()).toBe(3))
+    await eventually(() => expect(started()).toBe(3))
     const refused = await fetch(`${running.url}${API}/export/letters`)
     expect(refused.status).toBe(503)
     expect(refused.headers.get("retry-after")).toMatch(/^\d+$/)

@@ -244,7 +244,7 @@ describe("POST /events", () => {
 })
 
 describe("the rate limit", () => {
-  test("gives an address its events a minute, says where it stands, and begins anew", async () => {
+  test("allows an address its events per minute, says where it stands, and starts again", async () => {
     let now = Date.UTC(2025, 11, 8)
     await using running = await serve({ rateLimitPerMinute: 2 }, { now: () => now })
     const url = `${running.url}${API}/event`

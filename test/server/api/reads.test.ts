@@ -25,7 +25,7 @@ describe("the statistics endpoints", () => {
     })
   })
 
-  test("heatmap keeps a page that is called null and all pages apart", async () => {
+  test("heatmap tells a page called null from all pages", async () => {
     await using running = await serve()
     const metas = await Promise.all(
       ["heatmap", "heatmap?page_url=null", "heatmap?page_url="].map(async (path) => {
@@ -105,16 +105,16 @@ describe("the statistics endpoints", () => {
     expect(running.world.reads).toBe(2)
   })
 
-  test("say 503 with Retry-After while the store is away, and recover", async () => {
+  test("say 503 with Retry-After while the store is unavailable, and recover", async () => {
     await using running = await serve()
-    running.world.storesAway = true
+    running.world.storesUnavailable = true
     for (const endpoint of [...READS, "export/visitors", "export/themes?format=json"]) {
       const answer = await fetch(`${running.url}${API}/${endpoint}`)
       expect(answer.status).toBe(503)
       expect(answer.headers.has("retry-after")).toBe(true)
       expect(await answer.json()).toMatchObject({ success: false, code: "STORE_UNAVAILABLE" })
     }
-    running.world.storesAway = false
+    running.world.storesUnavailable = false
     expect((await fetch(`${running.url}${API}/realtime`)).status).toBe(200)
   })
 })

@@ -12,7 +12,7 @@ afterEach(() => {
   for (const end of ending.splice(0).reverse()) end()
 })
 
-/** A server whose connections listen to `topic`, and so many connections to it with the frames that each has had. */
+/** A server whose connections listen to `topic`, and N connections to it with the frames that each has received. */
 const connected = async (connections: number) => {
   const app = uws.App()
   /** Frames in the order in which they were handed to shards. */

@@ -232,10 +232,10 @@ describe("a dashboard", () => {
   test("gets an error while the figures cannot be read, and lives", async () => {
     await using running = await serve()
     const dashboard = await connect(running)
-    running.world.storesAway = true
+    running.world.storesUnavailable = true
     dashboard.send({ type: "refresh_stats" })
     await dashboard.frame({ type: "error", code: "STORE_UNAVAILABLE" })
-    running.world.storesAway = false
+    running.world.storesUnavailable = false
     dashboard.send({ type: "refresh_stats" })
     await eventually(() => expect(dashboard.of("initial_stats")).toHaveLength(2))
   })
@@ -283,7 +283,7 @@ describe("a message", () => {
     await dashboard.settled()
   })
 
-  test("beyond ten a second is refused; a flood is closed with 1008", async () => {
+  test("beyond ten per second is refused; a flood is closed with 1008", async () => {
     let now = 0
     await using running = await serve({}, { now: () => now })
     const dashboard = await connect(running)

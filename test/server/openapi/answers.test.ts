@@ -211,10 +211,10 @@ const busy = async (recorder: Recorder): Promise<void> => {
   const { port } = running.server
   for (const path of [`${API}/event`, `${API}/events`])
     await recorder.raw(port, "POST", path, rawRequest("POST", path, ["Content-Length: 9"], "{"))
-  const { given } = silentRows(running.world)
+  const { started } = silentRows(running.world)
   const downloads = Array.from({ length: 3 }, () => new RawConnection(port))
   for (const download of downloads) download.write(rawRequest("GET", `${API}/export/visitors`, []))
-  await eventually(() => expect(given()).toBe(3))
+  await eventually(() => expect(started()).toBe(3))
   await recorder.ask(running.url, "GET", `${API}/export/visitors`)
   await recorder.ask(running.url, "GET", `${VISITORS}${VISITOR}`, ADMIN)
   for (const download of downloads) download[Symbol.dispose]()
@@ -237,10 +237,11 @@ const failures = async (recorder: Recorder): Promise<void> => {
   await using broken = await serve({ adminToken: ADMIN_TOKEN }, {}, new Broken())
   for (const { method, path, init } of addresses(recorder))
     if (!CANNOT_FAIL.has(path)) await recorder.ask(broken.url, method, path, init)
-  await using away = await serve({ adminToken: ADMIN_TOKEN })
-  away.world.storesAway = true
-  away.world.ready = false
-  for (const { method, path, init } of addresses(recorder)) await recorder.ask(away.url, method, path, init)
+  await using unavailable = await serve({ adminToken: ADMIN_TOKEN })
+  unavailable.world.storesUnavailable = true
+  unavailable.world.ready = false
+  for (const { method, path, init } of addresses(recorder))
+    await recorder.ask(unavailable.url, method, path, init)
 }
 
 /** A method that no path has, a request that is ambiguous, and requests on connections that outlive the port. */

@@ -5,12 +5,12 @@ import { ReadCache } from "../../../src/server/services/readCache.ts"
 import { StoreError } from "../../../src/stores/errors.ts"
 import { eventually } from "../../support/index.ts"
 
-const away = new StoreError({
+const unavailable = new StoreError({
   store: "redis",
   operation: "read",
   unavailable: true,
   code: "AWAY",
-  message: "away",
+  message: "unavailable",
 })
 
 /** A cache whose clock stands still, and a store whose answers are its reads' numbers. */
@@ -28,7 +28,9 @@ const cacheOf = (options: { readonly keepMs: number; readonly maxWeight?: number
   const load = () =>
     Effect.andThen(
       Effect.promise(() => Promise.resolve()),
-      Effect.suspend(() => (store.failing ? Effect.fail(away) : Effect.succeed(`answer ${++store.reads}`))),
+      Effect.suspend(() =>
+        store.failing ? Effect.fail(unavailable) : Effect.succeed(`answer ${++store.reads}`),
+      ),
     )
   const ask = (key = "key") =>
     new Promise<string>((resolve) =>
@@ -79,7 +81,7 @@ test("what is kept has a bound; the oldest goes first, and an answer beyond it i
   expect(small.reads).toBe(2)
 })
 
-test("what was forgotten is asked anew", async () => {
+test("what was forgotten is asked again", async () => {
   const { cache, ask } = cacheOf({ keepMs: 100 })
   await ask()
   cache.forget("key")

@@ -37,7 +37,7 @@ const states = (all: ReadonlyArray<Finding>) =>
   Object.fromEntries(all.map(({ check, state }) => [check, state]))
 const notWell = (all: ReadonlyArray<Finding>) => all.filter(({ state }) => state === "failed")
 
-/** A server of the test's own; gives its address. */
+/** A server of the test's own; resolves to its address. */
 const fake = (listener: RequestListener): Promise<string> => listen(createServer(listener))
 
 test("a deployment that is well is found so, and its event leaves one row less with the administration's token", async () => {
@@ -90,9 +90,9 @@ test("an event that is refused is found with the reason", async () => {
   })
 })
 
-test("stores that are away are found, endpoint by endpoint", async () => {
+test("unavailable stores are found, endpoint by endpoint", async () => {
   await using running = await serve()
-  running.world.storesAway = true
+  running.world.storesUnavailable = true
   running.world.ready = false
   expect(states(await findings(running.url))).toMatchObject({
     readiness: "failed",
