@@ -46,7 +46,8 @@ const optionsFor = (purpose: Purpose, name: string) => ({
   // A master that has become a replica keeps its connections; only a new one finds the new master.
   reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
   retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 5), 1000),
-  // So does a server that hangs, or is cut off.
+  // So does a server that hangs, or is cut off. What it has not read yet would fill the memory, and be carried out when it goes on,
+  // long after it was refused: with its connection it is gone.
   ...((purpose === "append" || purpose === "command") && {
     commandTimeout: SILENCE_MS[purpose],
     socketTimeout: SILENCE_MS[purpose],

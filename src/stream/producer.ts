@@ -68,9 +68,6 @@ const REPLICATED_MS = APPEND_TIMEOUT_MS / 2
 /** Pause after replicas were missing, milliseconds. */
 const PAUSE_MS = 1000
 
-/** What ioredis says of a reply that is late. */
-const TIMED_OUT = "Command timed out"
-
 const appendScript = Script.load(new URL("./lua/append.lua", import.meta.url))
 
 /** Events of one partition that travel together. */
@@ -276,9 +273,6 @@ export class Producer {
 
   #failure(cause: unknown): AppendFailure {
     const error = redisError("append", cause)
-    // What a Redis that hangs has not read yet would be appended when it goes on, long after it was refused, and would
-    // fill the memory until then: with its connection it is gone.
-    if (error.message.includes(TIMED_OUT)) this.#options.redis.disconnect(true)
     this.#options.onFailure(error.message)
     return "STREAM_UNAVAILABLE"
   }

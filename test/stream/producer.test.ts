@@ -83,6 +83,20 @@ test("a Redis that is killed refuses events at once, loses none that it took, an
   expect(accepted.filter((payload) => !payloads.has(payload))).toEqual([])
 })
 
+test("a Redis that hangs does not append afterwards what it had not read when it was refused", async () => {
+  const redis = await privateRedis()
+  const deployment = await freshDeployment({ redisUrl: redis.url })
+  redis.pause()
+  // Far more than the buffers between the two hold.
+  const payload = "x".repeat(8000)
+  const outcomes = await Promise.all(Array.from({ length: 5000 }, () => deployment.appendPayload(0, payload)))
+  expect(new Set(outcomes)).toEqual(new Set(["STREAM_UNAVAILABLE"]))
+  redis.resume()
+  await eventually(async () => expect(await deployment.appendPayload(0, "{}")).toBeNull())
+  const length = await eventually(() => deployment.redis.xlen(streamKeys(deployment.prefix, 0).events))
+  expect(length).toBeLessThan(outcomes.length / 2)
+})
+
 test("a Redis that is out of memory refuses events, and actors free it again", async () => {
   const redis = await privateRedis({ maxMemoryBytes: 6 * 1024 * 1024 })
   const deployment = await freshDeployment({ redisUrl: redis.url })
