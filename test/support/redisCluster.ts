@@ -2,7 +2,13 @@
 import { join } from "node:path"
 import { eventually } from "./eventually.ts"
 import { freePorts } from "./freePort.ts"
-import { type Credentials, RedisServer, type RedisServerOptions, redisBinary } from "./redisServer.ts"
+import {
+  type Credentials,
+  QUICK_REPLICATION,
+  RedisServer,
+  type RedisServerOptions,
+  redisBinary,
+} from "./redisServer.ts"
 
 const SLOTS = 16_384
 
@@ -79,7 +85,7 @@ export class RedisCluster {
             // By default it is the port plus 10,000, which may be taken.
             ...["--cluster-port", String(busPort)],
             // A replica whose master is down takes over at once, however long its link was broken.
-            ...["--cluster-replica-validity-factor", "0", "--repl-ping-replica-period", "1"],
+            ...["--cluster-replica-validity-factor", "0", ...QUICK_REPLICATION],
             ...(options.settings ?? []),
           ],
           ...(options.client !== undefined && { client: options.client }),

@@ -2,7 +2,13 @@
 import { join } from "node:path"
 import { eventually } from "./eventually.ts"
 import { freePort } from "./freePort.ts"
-import { type Credentials, RedisServer, type RedisServerOptions, redisBinary } from "./redisServer.ts"
+import {
+  type Credentials,
+  QUICK_REPLICATION,
+  RedisServer,
+  type RedisServerOptions,
+  redisBinary,
+} from "./redisServer.ts"
 
 export interface SentinelOptions {
   readonly folder: string
@@ -55,7 +61,7 @@ export class RedisSentinel {
         ...(options.client !== undefined && { client: options.client }),
         ...rest,
       })
-    const settings = ["--repl-ping-replica-period", "1", ...(options.settings ?? [])]
+    const settings = [...QUICK_REPLICATION, ...(options.settings ?? [])]
     const servers = await Promise.all(
       Array.from({ length: 1 + replicas }, (_, i) => make("server", i, { settings })),
     )

@@ -35,6 +35,9 @@ export interface RedisServerOptions {
 /** The newest enough Redis of this machine. */
 export const redisBinary = (): Promise<RedisBinary> => Effect.runPromise(findRedis)
 
+/** A master does not wait for further replicas before it sends its data to one, and lets them hear from it every second. */
+export const QUICK_REPLICATION = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]
+
 export class RedisServer {
   readonly host: string
   readonly port: number
