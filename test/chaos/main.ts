@@ -1,5 +1,6 @@
 /** `npm run chaos`: tests the promises with experiments that anyone can repeat. */
 import { appendFileSync, rmSync } from "node:fs"
+import { join } from "node:path"
 import { readArguments, UsageError, wholeNumber } from "../../src/config/arguments.ts"
 import { MINUTE_MS } from "../../src/domain/time.ts"
 import { newFolder, removeFoldersOfKilledRuns } from "../support/temporaryFolder.ts"
@@ -7,6 +8,7 @@ import { experimentFolder, type Outcome, runExperiment } from "./experiment.ts"
 import { FAULTS, type Fault, faultsOf } from "./faults.ts"
 import { removeNamespacesOfKilledRuns } from "./network.ts"
 import { TOPOLOGIES, type Topology } from "./redis.ts"
+import { useRedis } from "./redisProgram.ts"
 
 const HELP = `Usage: npm run chaos -- [fault …] [options]
 
@@ -63,7 +65,7 @@ const topologyOf = (name: string): Topology => {
 
 const describe = ({ fault, nodes, seed, verdict, ...outcome }: Outcome): string =>
   [
-    `${outcome.ok ? "kept  " : "BROKEN"} ${fault.padEnd(22)} nodes ${nodes} seed ${seed}: ${verdict.acknowledged} acknowledged, ` +
+    `${outcome.ok ? "kept  " : "BROKEN"} ${fault.padEnd(22)} ${outcome.redis} nodes ${nodes} seed ${seed}: ${verdict.acknowledged} acknowledged, ` +
       `${verdict.lost} lost, ${verdict.lostWithRedis > 0 ? `${verdict.lostWithRedis} lost with Redis, ` : ""}${verdict.doubled} doubled, ${verdict.phantom} phantom, ${verdict.altered} altered, ` +
       `${verdict.wrongFigures.length} of ${verdict.figures} figures wrong, whole after ${outcome.secondsToWhole?.toFixed(1) ?? "∞"} s, ` +
       `${outcome.peakMemory} MiB, answers ${JSON.stringify(outcome.answers)} ${outcome.notes.join(", ")}`,
@@ -95,6 +97,7 @@ const run = async (): Promise<number> => {
   removeFoldersOfKilledRuns()
   removeNamespacesOfKilledRuns()
   const base = newFolder()
+  if (values.redis !== undefined) useRedis(values.redis, join(base, "bin"))
   const outcomes: Array<Outcome> = []
   let failed = 0
   let skipped = 0

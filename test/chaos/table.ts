@@ -1,6 +1,6 @@
 /**
- * The table of faults and results in docs/reliability.md, generated from the outcomes of real runs:
- * `node test/chaos/table.ts <file.jsonl> …` prints it, `--write` puts it between the document's markers.
+ * The tables of faults and results in docs/reliability.md, one for each topology, generated from the outcomes of real runs:
+ * `node test/chaos/table.ts <file.jsonl> …` prints them, `--write` puts them between the document's markers.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -8,6 +8,7 @@ import { parseArgs } from "node:util"
 import { markdownTable, withMarked } from "../../scripts/marked.ts"
 import type { Outcome } from "./experiment.ts"
 import { faultsOf } from "./faults.ts"
+import { TOPOLOGIES, type Topology } from "./redis.ts"
 
 const DOCUMENT = new URL("../../docs/reliability.md", import.meta.url)
 
@@ -25,20 +26,43 @@ const worst = (outcomes: ReadonlyArray<Outcome>): string =>
     )
     .join(" / ")
 
-/** A sentence about the runs, and a row for each fault; a fault that was not run has an empty row. */
-export const faultTable = (outcomes: ReadonlyArray<Outcome>): string => {
-  const days = [...new Set(outcomes.map(({ at }) => at.slice(0, 10)))].sort()
-  const seeds = [...new Set(outcomes.map(({ seed }) => `\`${seed}\``))]
-  const rows = faultsOf("single").map((fault) => {
+const perhaps = (count: number, what: string) => (count > 0 ? ` (and ${number.format(count)} ${what})` : "")
+
+/** Lost events; on several servers by what was acknowledged with how many replicas. */
+const lostCells = (topology: Topology, outcomes: ReadonlyArray<Outcome>): ReadonlyArray<string> => {
+  const cell = (of: ReadonlyArray<Outcome>, what: string) => {
+    const verdicts = of.map(({ verdict }) => verdict)
+    const withRedis = sum(verdicts, ({ lostWithRedis }) => lostWithRedis)
+    return of.length === 0 ? "–" : `${sum(verdicts, ({ lost }) => lost)}${perhaps(withRedis, what)}`
+  }
+  if (topology === "single") return [cell(outcomes, "with Redis' last seconds")]
+  return [0, 1].map((replicas) =>
+    cell(
+      outcomes.filter(({ ackReplicas }) => ackReplicas === replicas),
+      "with a master",
+    ),
+  )
+}
+
+const LOST: { readonly [T in Topology]: ReadonlyArray<string> } = {
+  single: ["lost"],
+  cluster: ["lost, `ACK_REPLICAS=0`", "lost, `ACK_REPLICAS=1`"],
+  sentinel: ["lost, `ACK_REPLICAS=0`", "lost, `ACK_REPLICAS=1`"],
+}
+
+/** A sentence about a topology's runs, and a row for each of its faults; a fault that was not run has an empty row. */
+export const faultTable = (topology: Topology, all: ReadonlyArray<Outcome>): string => {
+  const outcomes = all.filter((outcome) => outcome.topology === topology)
+  const different = (of: (outcome: Outcome) => string) => [...new Set(outcomes.map(of))].sort().join(", ")
+  const rows = faultsOf(topology).map((fault) => {
     const of = outcomes.filter((outcome) => outcome.fault === fault.name)
     const verdicts = of.map(({ verdict }) => verdict)
-    const withRedis = sum(verdicts, (verdict) => verdict.lostWithRedis)
     return [
       `\`${fault.name}\``,
       fault.what,
       String(of.length),
       number.format(sum(verdicts, (verdict) => verdict.acknowledged)),
-      `${sum(verdicts, (verdict) => verdict.lost)}${withRedis > 0 ? ` (and ${withRedis} with Redis' last seconds)` : ""}`,
+      ...lostCells(topology, of),
       String(sum(verdicts, (verdict) => verdict.doubled)),
       String(sum(verdicts, (verdict) => verdict.phantom + verdict.altered)),
       `${sum(verdicts, (verdict) => verdict.wrongFigures.length)} of ${number.format(sum(verdicts, (verdict) => verdict.figures))}`,
@@ -48,18 +72,22 @@ export const faultTable = (outcomes: ReadonlyArray<Outcome>): string => {
   const kept = outcomes.filter(({ ok }) => ok).length
   const acknowledged = sum(outcomes, ({ verdict }) => verdict.acknowledged)
   return [
-    `Seeds ${seeds.join(", ")}, ${days.join(" to ")}: ${kept} of ${outcomes.length} experiments kept every promise, ` +
-      `with ${number.format(acknowledged)} events acknowledged.`,
+    `Seeds ${different(({ seed }) => `\`${seed}\``)}, ${different(({ redis }) => redis)}, ${different(({ at }) => at.slice(0, 10))}: ` +
+      `${kept} of ${outcomes.length} experiments kept every promise, with ${number.format(acknowledged)} events acknowledged.`,
     "",
     markdownTable(
       [
-        ...["fault", "what strikes", "experiments", "acknowledged", "lost", "doubled", "phantom, altered"],
-        ...["figures wrong", "whole after (s), 1 / 2 nodes"],
+        ...["fault", "what strikes", "experiments", "acknowledged", ...LOST[topology]],
+        ...["doubled", "phantom, altered", "figures wrong", "whole after (s), 1 / 2 nodes"],
       ],
       rows,
     ),
   ].join("\n")
 }
+
+/** The markers between which a topology has its table. */
+export const markerOf = (topology: Topology): string =>
+  topology === "single" ? "faults" : `faults-${topology}`
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values, positionals } = parseArgs({
@@ -73,7 +101,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       // Written by this program's own runs.
       .map((line): Outcome => JSON.parse(line)),
   )
-  const table = faultTable(outcomes)
-  if (values.write) writeFileSync(DOCUMENT, withMarked(readFileSync(DOCUMENT, "utf8"), "faults", table))
-  else console.log(table)
+  // A topology without outcomes keeps the table that it has.
+  for (const topology of TOPOLOGIES.filter((each) => outcomes.some((outcome) => outcome.topology === each))) {
+    const table = faultTable(topology, outcomes)
+    if (!values.write) console.log(table)
+    else writeFileSync(DOCUMENT, withMarked(readFileSync(DOCUMENT, "utf8"), markerOf(topology), table))
+  }
 }

@@ -4,7 +4,7 @@ import { silentDashboard } from "../dashboards.ts"
 import { acknowledge } from "../journal.ts"
 import type { Link } from "../tcpProxy.ts"
 import { again, PARTITIONS, PREFIX, type World } from "../world.ts"
-import { endLeases, type Fault, post } from "./fault.ts"
+import { endLeases, type Fault, post, SINGLE } from "./fault.ts"
 
 const KILLER = "custom:killer"
 
@@ -40,6 +40,7 @@ export const EVENT_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "fatal-event",
+    topologies: SINGLE,
     what: "an event that kills every node that processes it, until it is dead-lettered",
     between: "proxies",
     strike: async ({ world, journal, poison, broken, note }) => {
@@ -97,6 +98,7 @@ export const EVENT_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "silent-dashboard",
+    topologies: SINGLE,
     what: "dashboards that connect and never read; the others and the events are not affected, memory stays bounded",
     counters: true,
     env: () => ({ LIVE_EVENTS_PER_SECOND: "5000" }),
@@ -124,6 +126,7 @@ export const EVENT_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "overload",
+    topologies: SINGLE,
     what: "ten times more events than can be processed, for a minute: Postgres is available one moment in 25, senders push as fast as they get answers, against a `MAX_BACKLOG` of 4,000",
     env: () => ({ MAX_BACKLOG: "4000" }),
     load: { senders: 24, pause: 2, batch: 120, mostPatient: 60 },

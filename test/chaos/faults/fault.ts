@@ -40,7 +40,13 @@ export interface Fault {
   readonly missing?: (root: string) => string | null
 }
 
-/** For faults that strike at what only a single Redis has. */
+/** For a fault to which it is the same how many servers Redis has, or that needs what only one of them has. */
+export const SINGLE = ["single"] as const
+
+/** For a fault that needs replicas. */
+export const REPLICATED = ["cluster", "sentinel"] as const
+
+/** What only a single Redis has. */
 export const singleRedis = ({ stores }: World): SingleRedis => {
   if (stores.redis.topology !== "single") throw new Error("this fault is for a single Redis")
   return stores.redis

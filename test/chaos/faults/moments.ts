@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url"
 import { scriptText } from "../../../src/stores/script.ts"
 import type { Link, Watcher } from "../tcpProxy.ts"
 import { again, type Seat, seatOf, type World } from "../world.ts"
-import { endLeases, type Fault, oldestWaiting, restart } from "./fault.ts"
+import { endLeases, type Fault, oldestWaiting, restart, SINGLE } from "./fault.ts"
 
 /** The name of a script in Redis, from the sources that are running, which may be a copy with a mistake. */
 const shaOf = (root: string, script: string) =>
@@ -70,7 +70,7 @@ export const atMoment = (
 
 const killAt = (name: string, moment: Moment): Fault => ({
   name,
-  ...(moment !== "commit" && { topologies: ["single"] }),
+  ...(moment !== "commit" && { topologies: SINGLE }),
   what: `kill -9 of a node ${MOMENTS[moment]}, repeatedly (leases are ended by hand to fit in more crashes)`,
   between: "proxies",
   milliseconds: 22_000,
@@ -110,7 +110,7 @@ export const MOMENT_FAULTS: ReadonlyArray<Fault> = [
   killAt("kill-after-append", "append"),
   {
     name: "lost-replies",
-    topologies: ["single"],
+    topologies: SINGLE,
     what: "the connection breaks after a commit, a figures script or an append, before the reply arrives",
     between: "proxies",
     strike: async ({ world, milliseconds, note, broken }) => {
@@ -129,6 +129,7 @@ export const MOMENT_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "pause-in-transaction",
+    topologies: SINGLE,
     what: `SIGSTOP of a node ${MOMENTS.lock}, for ${SUCCESSION_MS / 1000} s; with a second node, its share is taken over meanwhile`,
     between: "proxies",
     milliseconds: 1000,

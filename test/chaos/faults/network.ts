@@ -1,12 +1,12 @@
 /** Nodes that are far away from their stores, or cut off. */
 import { setTimeout as sleep } from "node:timers/promises"
 import { again, seatOf } from "../world.ts"
-import type { Fault } from "./fault.ts"
+import { type Fault, SINGLE } from "./fault.ts"
 
 export const NETWORK_FAULTS: ReadonlyArray<Fault> = [
   {
     name: "latency",
-    topologies: ["single"],
+    topologies: SINGLE,
     what: "200 ms more latency each way between a node and its stores, on and off",
     between: "networks",
     strike: async ({ world, milliseconds, note }) => {
@@ -23,7 +23,7 @@ export const NETWORK_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "cut",
-    topologies: ["single"],
+    topologies: SINGLE,
     what: "a node is cut off from Redis, Postgres or both: packets are dropped, connections stay open; for 3 to 9 s",
     between: "networks",
     milliseconds: 18_000,

@@ -5,7 +5,9 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { HOUR_MS } from "../../../src/domain/time.ts"
 import { nextVersion, previousVersion, whyNoPreviousVersion } from "../versions.ts"
 import { again, type Strike, seatOf } from "../world.ts"
-import { command, type Fault, PAUSE_MS, restart } from "./fault.ts"
+import { command, type Fault, PAUSE_MS, restart, SINGLE } from "./fault.ts"
+import { serverStrikes } from "./servers.ts"
+import { moveEverySlot } from "./slots.ts"
 
 const clockFile = (folder: string) => join(folder, "clock")
 
@@ -42,6 +44,7 @@ const operate = async ({ world, note }: Strike, signal: AbortSignal) => {
 export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
   {
     name: "retention",
+    topologies: SINGLE,
     what: "the retention command runs repeatedly, by cursor and by day table, with a retention of 3 days",
     counters: true,
     retentionDays: 3,
@@ -69,6 +72,7 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "clock",
+    topologies: SINGLE,
     what: "the nodes' clock jumps by an hour, forward and back",
     env: (folder) => ({
       CHAOS_CLOCK_FILE: clockFile(folder),
@@ -89,6 +93,7 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "upgrade",
+    topologies: SINGLE,
     what: "nodes of the version before the newest migration are replaced one by one by this version, which migrates",
     root: previousVersion,
     missing: whyNoPreviousVersion,
@@ -105,7 +110,7 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
   {
     name: "all-at-once",
     outruns: true,
-    what: "kills, pauses and cuts of nodes and stores in any order, while retention and rebuild run",
+    what: "kills, pauses and cuts of nodes and stores, failovers and moved slots in any order, while retention and rebuild run",
     between: "proxies",
     retentionDays: 3,
     load: { idsBeyondDays: 2 },
@@ -115,7 +120,7 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
       const over = new AbortController()
       const operating = operate(strike, over.signal)
       const { redis, postgres } = world.stores
-      const faults = {
+      const faults: Readonly<Record<string, () => Promise<void>>> = {
         "kill a node": async () => {
           const seat = seatOf(world)
           await seat.node.end("SIGKILL")
@@ -151,12 +156,14 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
           await sleep(world.random.integer(500, 6000))
           wire?.cut(false)
         },
+        ...(redis.topology !== "single" && serverStrikes(world)),
+        ...(redis.topology === "cluster" && { "move every slot": () => moveEverySlot(world) }),
       }
       await again(world, milliseconds, [200, 2500], async () => {
-        const [first = "kill a node", ...others] = Object.keys(faults) as Array<keyof typeof faults>
+        const [first = "", ...others] = Object.keys(faults)
         const drawn = world.random.pick([first, ...others])
         world.log(drawn)
-        await faults[drawn]()
+        await faults[drawn]?.()
       })
       over.abort()
       await operating

@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import type { ChaosStore } from "../store.ts"
 import { again, seatOf, type World } from "../world.ts"
-import { type Fault, PAUSE_MS, restart } from "./fault.ts"
+import { type Fault, PAUSE_MS, restart, SINGLE } from "./fault.ts"
 
 const hang = (name: string, of: string, which: (world: World) => ChaosStore): Fault => ({
   name,
-  outruns: true,
+  ...(of === "Redis" ? { outruns: true } : { topologies: SINGLE }),
   what: `SIGSTOP of ${of} for ${PAUSE_MS / 1000} s, longer than leases live, then SIGCONT`,
   milliseconds: 12_000,
   strike: ({ world, milliseconds }) =>
@@ -21,7 +21,7 @@ const hang = (name: string, of: string, which: (world: World) => ChaosStore): Fa
 
 const killStore = (name: string, of: string, which: (world: World) => ChaosStore): Fault => ({
   name,
-  outruns: true,
+  outruns: of === "Redis",
   what: `kill -9 of ${of} at random moments; it is restarted with its data`,
   strike: async ({ world, milliseconds, note }) => {
     let kills = 0

@@ -5,9 +5,7 @@ import type { RedisServer } from "../../support/redisServer.ts"
 import { canUseNamespaces } from "../network.ts"
 import type { Replicated } from "../redis.ts"
 import { again, type Strike, seatOf, type World } from "../world.ts"
-import { endLeases, type Fault, restart } from "./fault.ts"
-
-const REPLICATED = ["cluster", "sentinel"] as const
+import { endLeases, type Fault, REPLICATED, restart } from "./fault.ts"
 
 /** The servers of a cluster, or those that Sentinels watch. */
 const serversOf = ({ stores }: World): Replicated => {
@@ -45,20 +43,33 @@ const succeeded = (servers: Replicated, dead: RedisServer) =>
     { timeout: 30_000 },
   )
 
+const failOverByHand = async (world: World) => {
+  const servers = serversOf(world)
+  const master = draw(world, await servers.masters())
+  const replica = draw(world, await servers.replicasOf(master))
+  world.log(`failing ${master.port} over by hand`)
+  await servers.failOver(replica)
+  await servers.whole()
+}
+
+const killAServer = (world: World) =>
+  killFor(world, draw(world, serversOf(world).servers), () => deadFor(world))
+
+/** Those of the strikes of `all-at-once` that need replicas. What was struck before is waited for: one is enough to lose. */
+export const serverStrikes = (world: World): Readonly<Record<string, () => Promise<void>>> => {
+  const whole = () => serversOf(world).whole()
+  return {
+    "kill a server": () => whole().then(() => killAServer(world)),
+    "fail over by hand": () => whole().then(() => failOverByHand(world)),
+  }
+}
+
 const failsOverByHand: Fault = {
   name: "failover",
   topologies: REPLICATED,
   what: "replicas are made masters by hand (CLUSTER FAILOVER, SENTINEL FAILOVER), repeatedly",
   outruns: true,
-  strike: ({ world, milliseconds }) =>
-    again(world, milliseconds, [300, 2000], async () => {
-      const servers = serversOf(world)
-      const master = draw(world, await servers.masters())
-      const replica = draw(world, await servers.replicasOf(master))
-      world.log(`failing ${master.port} over by hand`)
-      await servers.failOver(replica)
-      await servers.whole()
-    }),
+  strike: ({ world, milliseconds }) => again(world, milliseconds, [300, 2000], () => failOverByHand(world)),
 }
 
 const island: Fault = {
@@ -113,10 +124,7 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
     topologies: REPLICATED,
     what: "kill -9 of a master or a replica at random moments; it is restarted with its data after up to 4 s",
     outruns: true,
-    strike: ({ world, milliseconds }) =>
-      again(world, milliseconds, [500, 2000], () =>
-        killFor(world, draw(world, serversOf(world).servers), () => deadFor(world)),
-      ),
+    strike: ({ world, milliseconds }) => again(world, milliseconds, [500, 2000], () => killAServer(world)),
   },
   {
     name: "named-kill",

@@ -29,20 +29,30 @@ const anotherMaster = async (world: World, than: RedisServer): Promise<RedisServ
   return drawn
 }
 
+/** Moves every slot that holds a key to another master. Returns how many were moved. */
+const moveSlots = async (world: World): Promise<number> => {
+  const cluster = clusterOf(world)
+  const slots = await usedSlots(world)
+  for (const slot of slots)
+    await cluster.moveSlot(slot, await anotherMaster(world, await cluster.masterOf(slot)))
+  return slots.length
+}
+
+/** One of the strikes of `all-at-once`; what was failing over before is waited for. */
+export const moveEverySlot = async (world: World): Promise<void> => {
+  await clusterOf(world).whole()
+  await moveSlots(world)
+}
+
 export const SLOT_FAULTS: ReadonlyArray<Fault> = [
   {
     name: "slots-moved",
     topologies: ["cluster"],
     what: "every slot that holds a key is moved to another master, key by key, repeatedly",
     strike: async ({ world, milliseconds, note }) => {
-      const cluster = clusterOf(world)
       let moves = 0
       await again(world, milliseconds, [100, 500], async () => {
-        for (const slot of await usedSlots(world)) {
-          const to = await anotherMaster(world, await cluster.masterOf(slot))
-          await cluster.moveSlot(slot, to)
-          moves++
-        }
+        moves += await moveSlots(world)
         world.log("every slot was moved")
       })
       note(`${moves} moves`)

@@ -6,7 +6,7 @@ import pg from "pg"
 import { onRedis } from "../redis.ts"
 import { fillDisk, onPostgres } from "../stores.ts"
 import { again } from "../world.ts"
-import { type Fault, needsRoot, singleRedis } from "./fault.ts"
+import { type Fault, needsRoot, SINGLE, singleRedis } from "./fault.ts"
 
 /** The append-only file that Redis is writing to, the last one. */
 const appendOnlyFile = (folder: string): string =>
@@ -21,7 +21,7 @@ const appendOnlyFile = (folder: string): string =>
 export const STORE_FAULTS: ReadonlyArray<Fault> = [
   {
     name: "redis-oom",
-    topologies: ["single"],
+    topologies: SINGLE,
     what: "Redis reaches its maxmemory for 2 to 4 s at a time",
     counters: true,
     strike: ({ world, milliseconds }) =>
@@ -37,7 +37,7 @@ export const STORE_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "redis-connections",
-    topologies: ["single"],
+    topologies: SINGLE,
     what: "Redis accepts no connections for 2 to 5 s, and the nodes' are broken",
     strike: ({ world, milliseconds }) =>
       onRedis(singleRedis(world).url, async (redis) => {
@@ -54,7 +54,7 @@ export const STORE_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "redis-lost-tail",
-    topologies: ["single"],
+    topologies: SINGLE,
     what: "Redis is killed and comes back without its last 1 to 2 s, as with appendfsync everysec",
     fsync: "everysec",
     strike: async ({ world, milliseconds, mayBeLost, note }) => {
@@ -80,6 +80,7 @@ export const STORE_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "postgres-readonly",
+    topologies: SINGLE,
     what: "Postgres is read-only for 2 to 5 s at a time, as after a failover",
     counters: true,
     strike: ({ world, milliseconds }) =>
@@ -98,6 +99,7 @@ export const STORE_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "postgres-disk-full",
+    topologies: SINGLE,
     what: "Postgres' disk, a small tmpfs, is full for 2 to 5 s at a time",
     missing: needsRoot,
     postgresMegabytes: 256,
@@ -113,6 +115,7 @@ export const STORE_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "postgres-connections",
+    topologies: SINGLE,
     what: "another client holds every connection of Postgres for 3 to 6 s, and the nodes' are broken",
     milliseconds: 14_000,
     strike: ({ world, milliseconds, note }) =>
