@@ -44,7 +44,6 @@ const operate = async ({ world, note }: Strike, signal: AbortSignal) => {
 export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
   {
     name: "retention",
-    topologies: SINGLE,
     what: "the retention command runs repeatedly, by cursor and by day table, with a retention of 3 days",
     counters: true,
     retentionDays: 3,
