@@ -2,6 +2,7 @@
  * Compares what senders were told with what is stored: rows, every figure in Redis, daily totals, REST answers,
  * counters. The expected figures are counted here from the journal, without any of the project's own counting.
  */
+import { setTimeout as sleep } from "node:timers/promises"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { mastersOf } from "../../src/stores/redis.ts"
 import { isBody } from "../../src/tools/traffic/traffic.ts"
@@ -262,6 +263,20 @@ const counterOf = async (url: string, name: string): Promise<number> => {
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0)
 }
 
+/** Most time that a node takes to count what it has applied, milliseconds: the script's reply, and the next report of its thread. */
+const COUNTED_WITHIN_MS = 5000
+
+/** The events that nodes have counted; what they have applied in the last moment is waited for. */
+const countersOf = async (urls: ReadonlyArray<string>, expected: number): Promise<number> => {
+  const deadline = performance.now() + COUNTED_WITHIN_MS
+  while (true) {
+    let sum = 0
+    for (const url of urls) sum += await counterOf(url, "maicivy_events_total")
+    if (sum === expected || performance.now() > deadline) return sum
+    await sleep(100)
+  }
+}
+
 const compareFigures = async (options: CheckOptions, counts: Counts, to: Comparison) => {
   const { totals, themes, exact, estimates, streams } = await readFigures(options.redis, options.prefix)
   const expectedKeys = new Set<string>()
@@ -369,8 +384,7 @@ export const check = async (journal: Journal, options: CheckOptions): Promise<Ve
     for (const url of options.nodeUrls) await compareRest(url, counts, comparison)
   }
   if (options.counters) {
-    let sum = 0
-    for (const url of options.nodeUrls) sum += await counterOf(url, "maicivy_events_total")
+    const sum = await countersOf(options.nodeUrls, counted.length)
     comparison.of("Prometheus maicivy_events_total, all nodes", counted.length, sum)
   }
   return {
