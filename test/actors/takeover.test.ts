@@ -5,6 +5,7 @@ import { partitionOf } from "../../src/domain/visitor.ts"
 import { connectRedis } from "../../src/stores/redis.ts"
 import { GROUP, nodesKey, streamKeys } from "../../src/stores/redisKeys.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
+import { now } from "../support/clock.ts"
 import { type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
 import { eventually, privateRedis } from "../support/index.ts"
@@ -142,7 +143,7 @@ describe("the consumer group", () => {
     return String(group[group.indexOf("last-delivered-id") + 1])
   }
 
-  const payload = () => `[1,"main",null,"${randomUUID()}","page_view",${Date.now()},null,null,null]`
+  const payload = () => `[1,"main",null,"${randomUUID()}","page_view",${now()},null,null,null]`
 
   test("shows how far the actors are, dead letters included, and one that was destroyed holds nothing up", async () => {
     const deployment = await freshDeployment()

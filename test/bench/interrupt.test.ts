@@ -1,13 +1,10 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, readdirSync } from "node:fs"
-import { join } from "node:path"
 import { expect, onTestFinished, test } from "vitest"
 import { commandLineOf, isAlive } from "../../src/embedded/process.ts"
-import { eventually } from "../support/eventually.ts"
-import { temporaryFolder } from "../support/temporaryFolder.ts"
-
-const ROOT = join(import.meta.dirname, "..", "..")
+import { ROOT } from "../support/documents.ts"
+import { eventually, temporaryFolder } from "../support/index.ts"
 
 interface Bench {
   /** The parent of its scratch folder. */

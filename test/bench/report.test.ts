@@ -10,9 +10,8 @@ import { readResults, writeResults } from "../../bench/report/results.ts"
 import { isMissed, textTable, verdict } from "../../bench/report/table.ts"
 import type { Run } from "../../bench/run.ts"
 import { atLeast, atMost, check, figure, median } from "../../bench/scenario.ts"
-import { temporaryFolder } from "../support/temporaryFolder.ts"
-
-const ROOT = join(import.meta.dirname, "..", "..")
+import { ROOT } from "../support/documents.ts"
+import { temporaryFolder } from "../support/index.ts"
 
 const runWith = (outcome: Partial<Run["outcomes"][number]>, scale: Run["scale"] = "full"): Run => ({
   date: "2025-12-08T12:00:00.000Z",

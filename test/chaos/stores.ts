@@ -2,9 +2,10 @@
 import { spawnSync } from "node:child_process"
 import { mkdirSync, statfsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, Exit, Logger, Scope } from "effect"
+import { Effect } from "effect"
 import pg from "pg"
 import { embeddedPostgres } from "../../src/embedded/index.ts"
+import { openScope } from "../support/effects.ts"
 import { type ChaosRedis, type ChaosRedisOptions, startRedis } from "./redis.ts"
 import { type ChaosStore, signals } from "./store.ts"
 
@@ -37,9 +38,9 @@ export const startStores = async (options: StoresOptions): Promise<ChaosStores> 
   const postgresFolder = join(options.folder, "postgres-data")
   mkdirSync(postgresFolder, { recursive: true })
   if (options.postgresMegabytes !== null) mountTmpfs(postgresFolder, options.postgresMegabytes)
-  const scope = Effect.runSync(Scope.make())
+  const scope = openScope()
   const stop = async () => {
-    await Effect.runPromise(Scope.close(scope, Exit.void).pipe(Effect.provide(Logger.layer([]))))
+    await scope.close()
     if (options.postgresMegabytes !== null) spawnSync("umount", ["-l", postgresFolder])
   }
   const both = Effect.all(
@@ -50,9 +51,7 @@ export const startStores = async (options: StoresOptions): Promise<ChaosStores> 
     { concurrency: "unbounded" },
   )
   try {
-    const [redis, postgres] = await Effect.runPromise(
-      both.pipe(Effect.provideService(Scope.Scope, scope), Effect.provide(Logger.layer([]))),
-    )
+    const [redis, postgres] = await scope.run(both)
     const { url, port } = postgres
     return { redis, postgres: { ...signals(postgres), url, port }, postgresFolder, stop }
   } catch (error) {

@@ -1,24 +1,18 @@
 /** How the stores' drivers fail, as everything else sees it. */
-import { Effect, Exit, Scope } from "effect"
+import { Effect } from "effect"
 import { Redis } from "ioredis"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { DEFECT } from "../../src/stores/errors.ts"
-import { makePostgres } from "../../src/stores/postgres.ts"
 import { postgresError } from "../../src/stores/postgresError.ts"
 import { redisCall } from "../../src/stores/redis.ts"
 import { redisError } from "../../src/stores/redisError.ts"
 import { CLASSES, CODES, meaningOf } from "../../src/stores/sqlstate.ts"
+import { run } from "../support/effects.ts"
+import { connect } from "../support/events.ts"
 import { freshDatabase, redisUrl } from "../support/index.ts"
 
 const metrics = new Metrics("test_")
-
-/** Runs an effect in a scope that closes after the test. */
-const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>): Promise<A> => {
-  const scope = Effect.runSync(Scope.make())
-  onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
-  return Effect.runPromise(Effect.provideService(effect, Scope.Scope, scope))
-}
 
 const withCode = (code: string) => Object.assign(new Error("failed"), { code })
 
@@ -138,12 +132,10 @@ describe("an SQLSTATE", () => {
   })
 
   test("has its name in the table, as Postgres has it", async () => {
-    const postgres = await run(
-      makePostgres({ url: await freshDatabase(), max: 1, name: "test", statementTimeoutMs: 0 }, metrics),
-    )
+    const postgres = await connect(await freshDatabase(), { max: 1 })
     // What a condition is called is what PL/pgSQL raises by its name.
     const raised = (name: string) =>
-      Effect.runPromise(
+      run(
         Effect.flip(postgres.query("test", `DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '${name}'; END $$`)),
       )
     for (const [code, [name]] of Object.entries(CODES)) expect((await raised(name)).code).toBe(code)
