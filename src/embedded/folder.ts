@@ -1,4 +1,7 @@
-/** The data folder and everything in it are for its owner's eyes only: figures, raw events, passwords, the day's key. */
+/**
+ * Which folder a folder is, and who may enter it: a data folder and everything in it are for its owner's eyes only (raw events,
+ * passwords, the day's key).
+ */
 import {
   closeSync,
   constants,
@@ -10,6 +13,7 @@ import {
   openSync,
   readdirSync,
   realpathSync,
+  statSync,
 } from "node:fs"
 import { join } from "node:path"
 
@@ -28,6 +32,16 @@ const PERMISSIONS = 0o7777
  */
 const OURS =
   /^(?:lock(?:\.stale)?(?:\.\d+)?|(?:redis|postgres)(?:\.(?:json|log|log\.1|password|new|initdb))?|stores\.json|write-key|replay-key)$/
+
+/** What tells a file or folder from any copy of it, whatever it is called; undefined when there is none. */
+export const identityOf = (path: string): string | undefined => {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true })
+    return `${dev}:${ino}`
+  } catch {
+    return undefined
+  }
+}
 
 /** Creates a folder, and those above it that are missing, for its owner only. One that exists stays as it is. */
 export const makeFolder = (path: string): void => {

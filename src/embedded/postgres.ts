@@ -6,6 +6,7 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs"
@@ -17,7 +18,9 @@ import pg from "pg"
 import { secretIn } from "../config/secretFile.ts"
 import { EmbeddedStoreError } from "./error.ts"
 import { FILE_MODE, makeFolder, withChildUmask } from "./folder.ts"
-import { type Command, discard, failure, type RunningStore, runStore, type StoreProgram } from "./store.ts"
+import { worksIn } from "./process.ts"
+import { discard, failure, type RunningStore, runStore } from "./store.ts"
+import type { Command, StoreProgram } from "./storeProgram.ts"
 
 export interface PostgresOptions {
   readonly dataDir: string
@@ -109,12 +112,34 @@ const postgresProgram = (binaries: Binaries, dataDir: string, password: string):
           ...["-p", String(port)],
           ...Object.entries(SETTINGS).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
         ],
+        cwd: directory,
       }),
+    environment: () => ignoringStaleLock(directory),
+    // The server itself; its children call themselves "postgres: checkpointer" and the like.
+    isProcess: ([name = "", first, , third]) =>
+      name.startsWith("postgres: ") || (first === "-D" && third === "-p"),
     probe: (port) => probe(port, password, directory),
     // "Fast" and "immediate" shutdown; after the latter the next start recovers from the write-ahead log.
     stopSignal: "SIGINT",
     haltSignal: "SIGQUIT",
   }
+}
+
+/**
+ * PostgreSQL's own lock is a file with a process id. After a power failure or kill -9 that id may belong to another program, or
+ * to the killed process while nobody has asked how it ended, and PostgreSQL would refuse to start. It takes no notice of the id
+ * that this variable names. Called when no process works in the directory any more; should one do so all the same, PostgreSQL
+ * refuses as it would. A file that a power failure has emptied is refused as well, and holds nothing to keep.
+ */
+const ignoringStaleLock = (directory: string): Readonly<Record<string, string>> => {
+  const path = join(directory, "postmaster.pid")
+  if (!existsSync(path)) return {}
+  const pid = Number.parseInt(readFileSync(path, "utf8"), 10)
+  if (!(pid > 0)) {
+    rmSync(path)
+    return {}
+  }
+  return worksIn(pid, directory) ? {} : { PG_GRANDPARENT_PID: String(pid) }
 }
 
 /** Creates the data directory under another name first, so that one that exists under its own name is complete. */
@@ -147,6 +172,7 @@ const createCluster = (
         ...["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
         "--no-instructions",
       ],
+      cwd: unfinished,
     })
     yield* Effect.callback<void, EmbeddedStoreError>((resume) => {
       withChildUmask(() =>
@@ -199,6 +225,7 @@ const asOwner = (owner: Owner | undefined, paths: ReadonlyArray<string>, command
   if (paths.every((path) => isOpenToAll(dirname(path))) && isOpenToAll(paths[0] ?? "/"))
     return { ...command, ...owner }
   return {
+    ...command,
     file: "setpriv",
     args: [
       `--reuid=${owner.uid}`,

@@ -1,7 +1,7 @@
 /** Redis or Valkey from this machine's packages, with the append-only file on. */
 import { realpathSync, writeFileSync } from "node:fs"
 import { totalmem } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Redis } from "ioredis"
@@ -9,7 +9,8 @@ import { secretIn } from "../config/secretFile.ts"
 import type { EmbeddedStoreError } from "./error.ts"
 import { FILE_MODE, makeFolder } from "./folder.ts"
 import { findRedis, type RedisBinary } from "./redisBinary.ts"
-import { type RunningStore, runStore, type StoreProgram } from "./store.ts"
+import { type RunningStore, runStore } from "./store.ts"
+import type { StoreProgram } from "./storeProgram.ts"
 
 export interface RedisOptions {
   readonly dataDir: string
@@ -18,6 +19,8 @@ export interface RedisOptions {
   /** Beyond this, writes are refused and nothing is evicted. Default: a quarter of the memory, at least 256 MiB. */
   readonly maxMemoryBytes?: number
 }
+
+const CONFIG_FILE = "redis.conf"
 
 /**
  * A Redis of this program's own on a free port of 127.0.0.1, its data in `<dataDir>/redis`. Run under `lockDataDir`.
@@ -42,7 +45,7 @@ const redisProgram = (
   password: string,
 ): StoreProgram => {
   const directory = join(dataDir, "redis")
-  const configFile = join(directory, "redis.conf")
+  const configFile = join(directory, CONFIG_FILE)
   const maxMemoryBytes = options.maxMemoryBytes ?? Math.max(256 * 1024 * 1024, Math.floor(totalmem() / 4))
   return {
     store: "Redis",
@@ -62,6 +65,8 @@ const redisProgram = (
       ],
       cwd: directory,
     }),
+    environment: () => ({}),
+    isProcess: ([, config = "", next]) => basename(config) === CONFIG_FILE && next === "--port",
     probe: (port) => probe(port, password, directory),
     stopSignal: "SIGTERM",
     haltSignal: "SIGKILL",

@@ -11,40 +11,16 @@
  * the file `<directory>.json`.
  */
 import { spawn } from "node:child_process"
-import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { STOP_BUDGET } from "../config/stopBudget.ts"
 import { EmbeddedStoreError } from "./error.ts"
 import { CHILD_UMASK, FILE_MODE, withChildUmask } from "./folder.ts"
 import { freePort } from "./ports.ts"
-import { commandLineOf, isAlive, startTimeOf } from "./process.ts"
-
-/** What differs between the stores. */
-export interface StoreProgram {
-  readonly store: EmbeddedStoreError["store"]
-  /** Where its data are. The command line must contain this path: it tells our process from another with a reused id. */
-  readonly directory: string
-  /** Prepares the directory and its files. Run before each start. */
-  readonly prepare: Effect.Effect<void, EmbeddedStoreError>
-  readonly command: (port: number) => Command
-  /** Resolves if the store on this port accepts our password and has our data; rejects with the reason otherwise. */
-  readonly probe: (port: number) => Promise<void>
-  /** The signal that makes it flush its data and exit, and the one that makes it exit at once without losing any. */
-  readonly stopSignal: NodeJS.Signals
-  readonly haltSignal: NodeJS.Signals
-}
-
-export interface Command {
-  readonly file: string
-  readonly args: ReadonlyArray<string>
-  /** The name to call it by, where that differs from the file's. */
-  readonly argv0?: string
-  readonly cwd?: string
-  readonly uid?: number
-  readonly gid?: number
-}
+import { startTimeOf } from "./process.ts"
+import { clear, type Handle, isRunning, POLL_EVERY, readHandle, stop, writeHandle } from "./storeProcess.ts"
+import type { StoreProgram } from "./storeProgram.ts"
 
 /** A store that answers. `url` holds the password; `pid` changes when the process had to be started again. */
 export interface RunningStore {
@@ -55,17 +31,8 @@ export interface RunningStore {
 
 const READY_WITHIN = "120 seconds"
 const ADOPTED_WITHIN = "10 seconds"
-const POLL_EVERY = "20 millis"
 const WATCH_EVERY = "1 second"
 const LOG_BYTES = 10 * 1024 * 1024
-
-interface Handle {
-  pid: number
-  startedAt: string | undefined
-  port: number
-  /** The command that started it, which tells whether a later start has the same settings. */
-  settings: string
-}
 
 /** Runs a store until the scope closes. The caller holds the lock of the data directory (`lockDataDir`). */
 export const runStore = (
@@ -94,7 +61,7 @@ const current = (handle: { readonly current: Handle | undefined }): Handle => {
 const adopt = (program: StoreProgram): Effect.Effect<Handle | undefined, EmbeddedStoreError> =>
   Effect.gen(function* () {
     const left = readHandle(program)
-    if (left === undefined || !isOurs(program, left)) return undefined
+    if (left === undefined || !isRunning(program, left)) return undefined
     const sameSettings = left.settings === settingsOf(program, left.port)
     const usable =
       sameSettings && (yield* answers(program, left, ADOPTED_WITHIN).pipe(Effect.result))._tag === "Success"
@@ -117,6 +84,7 @@ const start = (
 ): Effect.Effect<void, EmbeddedStoreError> => {
   const startOn = (chosen: number) =>
     Effect.gen(function* () {
+      yield* clear(program)
       yield* program.prepare
       const started = yield* launch(program, handle, chosen)
       yield* answers(program, started, READY_WITHIN).pipe(Effect.tapError(() => stop(program, started)))
@@ -147,7 +115,12 @@ const launch = (
     const { file, args, ...options } = program.command(port)
     const log = openLog(logFileOf(program))
     const child = withChildUmask(() =>
-      spawn(file, args, { ...options, detached: true, stdio: ["ignore", log, log], env: environment() }),
+      spawn(file, args, {
+        ...options,
+        detached: true,
+        stdio: ["ignore", log, log],
+        env: { ...commonEnvironment(), ...program.environment() },
+      }),
     )
     closeSync(log)
     child.unref()
@@ -158,12 +131,12 @@ const launch = (
     const { pid } = child
     // Noted before anything can interrupt, so that the process is stopped with the scope or found by the next start.
     handle.current = { pid, startedAt: startTimeOf(pid), port, settings: settingsOf(program, port) }
-    writeFileSync(handleFileOf(program), JSON.stringify(handle.current), { mode: FILE_MODE })
+    writeHandle(program, handle.current)
     resume(Effect.succeed(handle.current))
   })
 
 /** Only what the stores need: this program's settings are none of their business, and PG* variables would change theirs. */
-const environment = (): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC" })
+const commonEnvironment = (): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC" })
 
 /** Waits until the store answers, and fails as soon as its process has ended. */
 const answers = (
@@ -176,7 +149,7 @@ const answers = (
     try: () => program.probe(handle.port),
     catch: (cause) => {
       lastReason = cause instanceof Error ? cause.message : String(cause)
-      return isOurs(program, handle)
+      return isRunning(program, handle)
         ? ("not yet" as const)
         : failure(program, `its process ${handle.pid} ended during the start`)
     },
@@ -194,7 +167,7 @@ const answers = (
 /** Restarts a process that died, on the port that everybody knows; retries for ever, less and less often. */
 const watch = (program: StoreProgram, handle: { current: Handle | undefined }): Effect.Effect<never> =>
   Effect.gen(function* () {
-    if (isOurs(program, current(handle))) return
+    if (isRunning(program, current(handle))) return
     const { pid, port } = current(handle)
     yield* Effect.logWarning(`${program.store}: process ${pid} is gone, restarting it\n${logTail(program)}`)
     yield* start(program, handle, port).pipe(
@@ -204,55 +177,10 @@ const watch = (program: StoreProgram, handle: { current: Handle | undefined }): 
     yield* Effect.logInfo(`${program.store}: running again as process ${current(handle).pid}`)
   }).pipe(Effect.orDie, Effect.repeat(Schedule.spaced(WATCH_EVERY)), Effect.andThen(Effect.never))
 
-const stop = (program: StoreProgram, handle: Handle): Effect.Effect<void> => {
-  const signalAndWait = (signal: NodeJS.Signals, within: number) =>
-    Effect.suspend(() => {
-      send(program, handle, signal)
-      return Effect.sync(() => isOurs(program, handle)).pipe(
-        Effect.repeat({ schedule: Schedule.spaced(POLL_EVERY), while: (running) => running }),
-        Effect.timeoutOption(within),
-      )
-    })
-  return signalAndWait(program.stopSignal, STOP_BUDGET.storeStop).pipe(
-    Effect.andThen((ended) =>
-      ended._tag === "Some"
-        ? Effect.void
-        : Effect.logWarning(
-            `${program.store} did not stop within ${STOP_BUDGET.storeStop / 1000} seconds; its process is being terminated`,
-          ).pipe(Effect.andThen(signalAndWait(program.haltSignal, STOP_BUDGET.storeHalt))),
-    ),
-    Effect.asVoid,
-  )
-}
-
-const send = (program: StoreProgram, handle: Handle, signal: NodeJS.Signals): void => {
-  try {
-    if (isOurs(program, handle)) process.kill(handle.pid, signal)
-  } catch {
-    // It exited in between.
-  }
-}
-
-const isOurs = (program: StoreProgram, { pid, startedAt }: Handle): boolean => {
-  if (!isAlive(pid) || startTimeOf(pid) !== startedAt) return false
-  const commandLine = commandLineOf(pid)
-  // It is empty for a moment while the system loads the program into its new process, which does not mean that it has ended.
-  return commandLine === "" || commandLine?.includes(program.directory) === true
-}
-
 const logFileOf = (program: StoreProgram): string => `${program.directory}.log`
-const handleFileOf = (program: StoreProgram): string => `${program.directory}.json`
 
 const settingsOf = (program: StoreProgram, port: number): string =>
   JSON.stringify({ ...program.command(port), umask: CHILD_UMASK })
-
-const readHandle = (program: StoreProgram): Handle | undefined => {
-  try {
-    return JSON.parse(readFileSync(handleFileOf(program), "utf8")) as Handle
-  } catch {
-    return undefined
-  }
-}
 
 const openLog = (path: string): number => {
   try {

@@ -1,61 +1,12 @@
-import { spawn } from "node:child_process"
-import { once } from "node:events"
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
-import { Effect, type Scope } from "effect"
-import { Redis } from "ioredis"
-import pg from "pg"
-import { expect, onTestFinished, test } from "vitest"
-import {
-  type EmbeddedStoreError,
-  embeddedPostgres,
-  embeddedRedis,
-  lockDataDir,
-  type RunningStore,
-} from "../../src/embedded/index.ts"
+import { Effect } from "effect"
+import { expect, test } from "vitest"
+import { embeddedPostgres, embeddedRedis, lockDataDir } from "../../src/embedded/index.ts"
 import { isAlive } from "../../src/embedded/process.ts"
 import { openScope, run } from "../support/effects.ts"
 import { eventually, privatePostgres, privateRedis, temporaryFolder } from "../support/index.ts"
-
-const use = <A>(
-  store: Effect.Effect<RunningStore, EmbeddedStoreError, Scope.Scope>,
-  body: (store: RunningStore) => Promise<A>,
-): Promise<A> => run(Effect.scoped(Effect.flatMap(store, (running) => Effect.promise(() => body(running)))))
-
-const inRedis = async <A>(url: string, body: (redis: Redis) => Promise<A>): Promise<A> => {
-  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null })
-  let refusal: Error | undefined
-  redis.on("error", (error) => {
-    refusal = error
-  })
-  try {
-    await redis.connect()
-    return await body(redis)
-  } catch (error) {
-    throw refusal ?? error
-  } finally {
-    redis.disconnect()
-  }
-}
-
-const inPostgres = async <A>(url: string, body: (client: pg.Client) => Promise<A>): Promise<A> => {
-  const client = new pg.Client({ connectionString: url })
-  client.on("error", () => undefined)
-  await client.connect()
-  try {
-    return await body(client)
-  } finally {
-    await client.end()
-  }
-}
-
-const redisIn = (dataDir: string) => embeddedRedis({ dataDir, fsync: "everysec" })
-const note = (client: pg.Client) =>
-  client.query("CREATE TABLE note (text text)").then(() => client.query("INSERT INTO note VALUES ('kept')"))
-const noted = (client: pg.Client) =>
-  client.query<{ text: string }>("SELECT text FROM note").then(({ rows }) => rows.map(({ text }) => text))
+import { inPostgres, inRedis, note, noted, redisIn, startOwner, use } from "./running.ts"
 
 test("Redis keeps its data and its password over a restart, and nothing of it runs in between", async () => {
   const dataDir = temporaryFolder()
@@ -251,38 +202,6 @@ test("a released data directory can be locked again", async () => {
   await scope.close()
   await run(Effect.scoped(lockDataDir(dataDir)))
 })
-
-interface OwnerReport {
-  readonly redis: string
-  readonly postgres: string
-  readonly pids: { readonly redis: number; readonly postgres: number }
-}
-
-/** Starts `owner.ts` and waits until its stores run. They are ended after the test, if the test did not. */
-const startOwner = async (
-  dataDir: string,
-): Promise<OwnerReport & { readonly pid: number | undefined; readonly kill: () => Promise<void> }> => {
-  const program = fileURLToPath(new URL("owner.ts", import.meta.url))
-  const child = spawn(process.execPath, [program, dataDir], { stdio: ["ignore", "pipe", "inherit"] })
-  const exited = once(child, "exit")
-  const kill = async () => {
-    child.kill("SIGKILL")
-    await exited
-  }
-  const lines = createInterface(child.stdout)
-  const [line] = (await Promise.race([
-    once(lines, "line"),
-    exited.then(([code]) => Promise.reject(new Error(`the owner ended with ${code}`))),
-  ])) as [string]
-  const report = JSON.parse(line) as OwnerReport
-  onTestFinished(async () => {
-    await kill()
-    for (const pid of [report.pids.redis, report.pids.postgres])
-      if (isAlive(pid)) process.kill(pid, pid === report.pids.redis ? "SIGKILL" : "SIGQUIT")
-    await eventually(() => expect([report.pids.redis, report.pids.postgres].filter(isAlive)).toEqual([]))
-  })
-  return { ...report, pid: child.pid, kill }
-}
 
 const pairs = (flat: ReadonlyArray<string>): Array<[string, string]> =>
   flat.flatMap((key, index) => (index % 2 === 0 ? [[key, flat[index + 1] ?? ""] as [string, string]] : []))
