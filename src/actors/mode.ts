@@ -1,6 +1,7 @@
 /** What the actor of a partition is doing, as a value. What each mode means stands in partitionActor.ts. */
 import * as Effect from "effect/Effect"
 import type { ActorModeLabel, Metrics } from "../metrics/metrics.ts"
+import { logFailure } from "../stores/advice.ts"
 import type { StoreError } from "../stores/errors.ts"
 
 /** The last two are ends; the others are those of a running actor, which a gauge counts. */
@@ -72,11 +73,7 @@ export class ActorMode {
   #line(before: Mode, error: StoreError | undefined): Effect.Effect<void> | null {
     switch (this.#now) {
       case "waiting":
-        return (
-          error?.unavailable === false
-            ? Effect.logError("store refuses every batch: the partition waits until that is fixed")
-            : Effect.logWarning("store unavailable: the partition waits")
-        ).pipe(Effect.annotateLogs({ store: error?.store, code: error?.code }))
+        return error === undefined ? null : logFailure(error, "the partition waits")
       case "isolating":
         return Effect.logWarning("batch refused by Postgres: halving it until the event at fault is found")
       case "careful":

@@ -1,6 +1,7 @@
 /** Who owns which partition: one preferred owner each, for as long as it renews the partition's lease. */
 import * as Effect from "effect/Effect"
 import { fnv1a, mix } from "../domain/hash.ts"
+import { logFailure } from "../stores/advice.ts"
 import { Fenced } from "../stores/errors.ts"
 import { type Lease, renewLease } from "../stream/lease.ts"
 
@@ -46,10 +47,7 @@ export const keepLease = (lease: Lease): Effect.Effect<never, Fenced> =>
       yield* Effect.sleep(RENEW_MS)
       const held = yield* renewLease(lease).pipe(
         Effect.catch((error) =>
-          Effect.logWarning("lease not renewed").pipe(
-            Effect.annotateLogs({ partition, code: error.code }),
-            Effect.as(null),
-          ),
+          logFailure(error, "lease not renewed").pipe(Effect.annotateLogs({ partition }), Effect.as(null)),
         ),
       )
       if (held === true) heldAt = performance.now()

@@ -10,6 +10,7 @@ import * as FiberMap from "effect/FiberMap"
 import type * as Scope from "effect/Scope"
 import { SchemaTooNew } from "../events/schema/index.ts"
 import { rebuildPartition } from "../rebuild/partition.ts"
+import { logFailure } from "../stores/advice.ts"
 import { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { awaitReady, connectRedis, type RedisConnection, type RedisSettings } from "../stores/redis.ts"
@@ -101,12 +102,7 @@ export const runSupervisor = (options: SupervisorOptions): Effect.Effect<never, 
     const outdated = yield* Deferred.make<string>()
     while (!(yield* Deferred.isDone(outdated))) {
       const members = yield* membership.heartbeat.pipe(
-        Effect.catch((error) =>
-          Effect.logWarning("store unavailable: no heartbeat").pipe(
-            Effect.annotateLogs({ store: error.store, code: error.code }),
-            Effect.as(null),
-          ),
-        ),
+        Effect.catch((error) => Effect.as(logFailure(error, "no heartbeat"), null)),
       )
       if (members !== null) {
         const nodes = members.filter(({ hasActors }) => hasActors).map((member) => member.node)

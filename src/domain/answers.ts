@@ -141,11 +141,14 @@ export interface VisitorSummary {
 /** `/ready`; `ready` decides between 200 and 503. */
 export interface ReadinessReport {
   readonly ready: boolean
-  readonly redis: "up" | "down"
+  /** `refusing`: it answers, but would not take an event. */
+  readonly redis: "up" | "refusing" | "down"
   /** `migrated`: by a newer version than this one, which only takes events then. */
-  readonly postgres: "up" | "down" | "migrated"
-  /** Events that wait; `null` while Redis is down. */
+  readonly postgres: "up" | "refusing" | "down" | "migrated"
+  /** Events that wait; `null` where Redis does not tell. */
   readonly backlog: number | null
-  /** Seconds; 0 when none waits, `null` while Redis is down. */
+  /** Seconds; 0 when none waits, `null` where Redis does not tell. */
   readonly oldest_event_age_seconds: number | null
+  /** What is wrong and what to do, a sentence or two each; none when the node is ready. */
+  readonly problems: ReadonlyArray<string>
 }

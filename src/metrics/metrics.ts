@@ -81,6 +81,7 @@ export class Metrics {
   readonly websocketMessages: Counter<"direction">
   readonly websocketDropped: Counter<"reason">
   readonly liveEventsOmitted: Counter
+  readonly storeUp: Gauge<"store">
   readonly compactedChunks: Counter
   readonly retentionRows: Counter<"path">
   readonly retentionDuration: Gauge
@@ -190,6 +191,11 @@ export class Metrics {
     this.liveEventsOmitted = counter(
       "live_events_omitted_total",
       "Events that dashboards, on average, saw only as sums because the live feed's budget was spent.",
+    )
+    this.storeUp = gauge(
+      "store_up",
+      "Whether a store would take an event, by this node's own try: 1, else 0.",
+      ["store"],
     )
     this.compactedChunks = counter(
       "compacted_chunks_total",

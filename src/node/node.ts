@@ -1,5 +1,6 @@
 /** A whole node: opens its stores and runs its roles until the scope closes. */
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { announceHttpNode, nodeName } from "../actors/membership.ts"
 import { runActors } from "../actors/runActors.ts"
@@ -16,12 +17,15 @@ import { syncLog } from "../runtime/logging.ts"
 import { type Server, startServer } from "../server/server.ts"
 import type { Services } from "../server/services/services.ts"
 import type { StoreAddresses } from "../stores/addresses.ts"
+import { detailsOf } from "../stores/advice.ts"
 import { StoreError } from "../stores/errors.ts"
 import { makePostgres } from "../stores/postgres.ts"
 import { awaitReady, connectRedis } from "../stores/redis.ts"
 import { liveChannel } from "../stores/redisKeys.ts"
 import { readBacklog } from "../stream/backlog.ts"
+import { makeProbe } from "../stream/probe.ts"
 import { Producer } from "../stream/producer.ts"
+import { awaitHealth, health, PROBE_EVERY } from "./health.ts"
 import { endingTogether, type OpenStores, openStores, prepareStores } from "./openStores.ts"
 import { readiness } from "./readiness.ts"
 import { collectProcessMetrics, scrape } from "./scrape.ts"
@@ -77,7 +81,7 @@ type Connected = Effect.Success<ReturnType<typeof connectStores>>
 /** What the server needs of the rest of the node. */
 const makeServices = (
   config: AppConfig,
-  { postgres, redis, appends }: Connected,
+  { postgres, redis, appends, deployment }: Connected,
   metrics: Metrics,
   actors: ActorsThread,
   log: ReturnType<typeof syncLog>,
@@ -96,23 +100,32 @@ const makeServices = (
     }
     const figures = makeFigures(shared)
     const backlog = readBacklog(redis, shared.prefix, partitions, metrics, now)
+    const stream = {
+      redis: appends,
+      prefix: shared.prefix,
+      partitions,
+      replicas: config.ackReplicas,
+      metrics,
+    }
+    const appender = new Producer({
+      ...stream,
+      maxBacklog: config.maxBacklog,
+      onFailure: atMostOnceASecond((error) =>
+        log("events refused: the stream does not accept them", detailsOf(error)),
+      ),
+    })
+    const probe = makeProbe({ ...stream, deployment: deployment.id })
+    const ask = health({ postgres, backlog, probe, appender, metrics })
+    yield* awaitHealth(ask)
+    const ready = readiness(config, ask)
+    yield* Effect.forkScoped(Effect.repeat(ready, Schedule.spaced(PROBE_EVERY)))
     const services: Services = {
-      appender: new Producer({
-        redis: appends,
-        prefix: shared.prefix,
-        partitions,
-        maxBacklog: config.maxBacklog,
-        replicas: config.ackReplicas,
-        metrics,
-        onFailure: atMostOnceASecond((reason) =>
-          log("events refused: the stream does not accept them", { reason }),
-        ),
-      }),
+      appender,
       visitorKeys: yield* makeVisitorKeys(shared),
       figures,
       queries: makeEventQueries({ postgres, calendar, now }),
       privacy: { erase: (visitorId) => eraseVisitor({ ...shared, postgres, sites }, visitorId) },
-      readiness: readiness(config, postgres, backlog),
+      readiness: ready,
       metricsText: scrape({ metrics, sites, figures, backlog, otherThreads: actors.metrics }),
     }
     return services
@@ -173,12 +186,12 @@ const stackOf = (fault: unknown): string => {
 }
 
 /** Thousands of refusals a second tell no more than one does. */
-const atMostOnceASecond = (log: (reason: string) => void) => {
+const atMostOnceASecond = (log: (error: StoreError) => void) => {
   let last = 0
-  return (reason: string) => {
+  return (error: StoreError) => {
     const at = performance.now()
     if (at - last < 1000) return
     last = at
-    log(reason)
+    log(error)
   }
 }

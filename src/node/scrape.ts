@@ -10,9 +10,13 @@ import type { Figures } from "../aggregates/figures.ts"
 import { conversionRate } from "../domain/aggregation.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { MetricsText } from "../server/services/services.ts"
+import { logFailure } from "../stores/advice.ts"
 import type { StoreError } from "../stores/errors.ts"
+import { noAnswer } from "../stores/redisError.ts"
 import type { PartitionBacklog } from "../stream/backlog.ts"
 
+/** What a scrape waits for the stores. */
+const ANSWER = "2 seconds"
 /** Number of themes that have a gauge of their own. */
 const TOP_THEMES = 20
 
@@ -80,12 +84,11 @@ const refreshGauges = ({
 export const scrape = (options: ScrapeOptions): Effect.Effect<MetricsText> =>
   Effect.gen(function* () {
     const gauges = refreshGauges(options).pipe(
-      Effect.timeout("2 seconds"),
-      Effect.catch((error) =>
-        Effect.logWarning("store unavailable: gauges keep their last values").pipe(
-          Effect.annotateLogs({ reason: error.message }),
-        ),
-      ),
+      Effect.timeoutOrElse({
+        duration: ANSWER,
+        orElse: () => Effect.fail(noAnswer("scrape", `no answer within ${ANSWER}`)),
+      }),
+      Effect.catch((error) => logFailure(error, "gauges keep their last values")),
     )
     const [others] = yield* Effect.all([options.otherThreads, gauges], { concurrency: 2 })
     const own = yield* Effect.promise(() => options.metrics.registry.getMetricsAsJSON())

@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import { addDays, type Calendar, type Day } from "../domain/period.ts"
 import { HOUR_MS } from "../domain/time.ts"
 import type { Metrics } from "../metrics/metrics.ts"
+import { logFailure } from "../stores/advice.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { visitorKeyKey } from "../stores/redisKeys.ts"
@@ -53,13 +54,7 @@ export const makeVisitorKeys = (options: DayKeysOptions): Effect.Effect<VisitorK
       const wanted = new Set([calendar.dayOf(at), calendar.dayOf(at + AHEAD_MS)])
       for (const day of known.keys()) if (!wanted.has(day)) known.delete(day)
       for (const day of wanted) if (!known.has(day)) yield* fetchKey(day)
-    }).pipe(
-      Effect.catch((error) =>
-        Effect.logWarning("store unavailable: no visitor key for the day").pipe(
-          Effect.annotateLogs({ store: error.store, code: error.code }),
-        ),
-      ),
-    )
+    }).pipe(Effect.catch((error) => logFailure(error, "no visitor key for the day")))
 
     yield* refresh
     yield* Effect.forkScoped(

@@ -15,13 +15,14 @@
  * Nothing is queued while Redis is unavailable and nothing is sent twice: a refused event may be durable all the same (its reply
  * was lost), which is what senders' ids are for.
  */
-import { APPEND_TIMEOUT_MS } from "../config/stopBudget.ts"
 import type { Metrics } from "../metrics/metrics.ts"
+import type { StoreError } from "../stores/errors.ts"
 import { isCluster, type RedisConnection } from "../stores/redis.ts"
 import { redisError } from "../stores/redisError.ts"
 import { streamKeys } from "../stores/redisKeys.ts"
 import { EncodedArguments, encoded } from "../stores/resp.ts"
 import { Script } from "../stores/script.ts"
+import { runAcknowledged, TooFewReplicas } from "./acknowledged.ts"
 
 /** Why an event could not be made durable. */
 export type AppendFailure = "BACKLOG_FULL" | "STREAM_UNAVAILABLE"
@@ -38,7 +39,7 @@ export interface ProducerOptions {
   readonly replicas: number
   readonly metrics: Metrics
   /** Told about refusals other than a full backlog, for the log. */
-  readonly onFailure: (message: string) => void
+  readonly onFailure: (error: StoreError) => void
 }
 
 /** Bytes that may be on their way to Redis; what comes above is refused, so that a stalled Redis cannot fill the memory. */
@@ -63,8 +64,6 @@ const SLOW_FROM = 0.5
 /** How long a turn lasts when the streams are full, milliseconds; in proportion before. */
 const SLOWEST_TURN_MS = 250
 
-/** What an append waits for replicas, milliseconds: what is refused then was told so within the time of an append. */
-const REPLICATED_MS = APPEND_TIMEOUT_MS / 2
 /** Pause after replicas were missing, milliseconds. */
 const PAUSE_MS = 1000
 
@@ -106,6 +105,8 @@ export class Producer {
   #scheduled = false
   /** By partition, `performance.now()` milliseconds; 0 where replicas were there at the last call. */
   readonly #pausedUntil: Array<number>
+  /** How the last call has failed, and when (`performance.now()` milliseconds); `null` when it has not. */
+  #failed: { readonly error: StoreError; readonly at: number } | null = null
   #inFlightBytes = 0
   #inFlightCalls = 0
   #idle: Array<() => void> = []
@@ -152,6 +153,12 @@ export class Producer {
     if (performance.now() < until) return true
     this.#pausedUntil[partition] = 0
     return false
+  }
+
+  /** How the last append has failed, if that is less than some milliseconds ago; `null` when it has not. */
+  failedWithin(milliseconds: number): StoreError | null {
+    const failed = this.#failed
+    return failed !== null && performance.now() - failed.at < milliseconds ? failed.error : null
   }
 
   /** Resolves when nothing is gathered or on its way. */
@@ -216,6 +223,7 @@ export class Producer {
     call.then(
       (reply) => {
         end()
+        this.#failed = null
         const held = (Array.isArray(reply) ? reply : []).map(Number)
         this.#slowDown(held)
         this.#settle(groups, (i) => ((held[i] ?? -1) >= 0 ? null : "BACKLOG_FULL"))
@@ -235,14 +243,14 @@ export class Producer {
     args: ReadonlyArray<EncodedArguments>,
   ): Promise<unknown> {
     const { redis, replicas } = this.#options
-    if (replicas === 0) return appendScript.runEncoded(redis, keys, args)
-    const appended = await appendScript.runReplicated(redis, keys, args, { replicas, waitMs: REPLICATED_MS })
-    if (appended.replicas >= replicas) return appended.reply
-    // What was refused is in the stream all the same, and would be there again with each try of its sender.
-    for (const { partition } of groups) this.#pausedUntil[partition] = performance.now() + PAUSE_MS
-    throw new Error(
-      `NOREPLICAS ${appended.replicas} of the ${replicas} replicas that ACK_REPLICAS wants have the events`,
-    )
+    try {
+      return await runAcknowledged(appendScript, redis, keys, args, replicas)
+    } catch (cause) {
+      // What was refused is in the stream all the same, and would be there again with each try of its sender.
+      if (cause instanceof TooFewReplicas)
+        for (const { partition } of groups) this.#pausedUntil[partition] = performance.now() + PAUSE_MS
+      throw cause
+    }
   }
 
   /** Lets the next turns last as long as it suits the fullest of the streams that a call has met. */
@@ -273,7 +281,8 @@ export class Producer {
 
   #failure(cause: unknown): AppendFailure {
     const error = redisError("append", cause)
-    this.#options.onFailure(error.message)
+    this.#failed = { error, at: performance.now() }
+    this.#options.onFailure(error)
     return "STREAM_UNAVAILABLE"
   }
 }

@@ -90,7 +90,7 @@ test("the log has one line for a wait, another when the store has another troubl
   await enter("committing")
   expect(said).toEqual([
     "Warn: store unavailable: the partition waits",
-    "Error: store refuses every batch: the partition waits until that is fixed",
+    "Error: store refuses: the partition waits",
     "Info: store available again: the partition continues",
   ])
 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest"
+import { adviceTable } from "../../scripts/adviceTable.ts"
 import { apiTables } from "../../scripts/apiTables.ts"
 import { figuresTable } from "../../scripts/figuresTable.ts"
 import { marked } from "../../scripts/marked.ts"
@@ -130,6 +131,10 @@ describe("docs/api.md", () => {
 })
 
 describe("docs/troubleshooting.md", () => {
+  test("has the advice on what stores say", () => {
+    expect(marked(read("docs/troubleshooting.md"), "advice"), "Run `npm run tables`.").toBe(adviceTable())
+  })
+
   test("quotes what the code says", () => {
     const source = filesIn("src", ".ts")
       .map(read)

@@ -114,6 +114,17 @@ const CALLS: ReadonlyArray<Call> = [
     run: (redis) => script("stream/lua/replayDeadLetter.lua").run(redis, [events, dead], ["5-0"]),
   },
   {
+    path: "stream/lua/probe.lua",
+    what: "two partitions",
+    prepare: owned,
+    run: (redis) =>
+      script("stream/lua/probe.lua").run(
+        redis,
+        [state, events, dead, other.state, other.events, other.dead],
+        ["a deployment"],
+      ),
+  },
+  {
     path: "rebuild/lua/swap.lua",
     what: "figures of a day",
     prepare: async (redis) => {
@@ -158,6 +169,7 @@ const CALLS: ReadonlyArray<Call> = [
 /** Scripts of which nothing depends on whether they ended half done: what they write is written again by the next call. */
 const REPEATABLE = [
   "actors/lua/heartbeat.lua",
+  "node/lua/claim.lua",
   "stream/lua/lease.lua",
   "stream/lua/seen.lua",
   "stream/lua/takeOver.lua",
@@ -165,7 +177,7 @@ const REPEATABLE = [
 ]
 
 /** What other scripts include: whatever they call is called by these. */
-const INCLUDED = ["stores/lua/plan.lua", "stream/lua/fence.lua"]
+const INCLUDED = ["stores/lua/plan.lua", "stream/lua/belongs.lua", "stream/lua/fence.lua"]
 
 /** Every command that a script calls, whatever for, what it includes among it. */
 const commandsOf = (path: string): ReadonlyArray<string> => {
@@ -234,6 +246,19 @@ test("every script is known here", () => {
   expect([...new Set([...CALLS.map(({ path }) => path), ...REPEATABLE, ...INCLUDED])].sort()).toEqual(
     [...found].sort(),
   )
+})
+
+test("a probe is refused where the user may not run something that an event needs", () => {
+  const probed = [
+    ...readFileSync(`${ROOT}/src/stream/lua/probe.lua`, "utf8").matchAll(/[{(] ?'([A-Z]+)'/g),
+  ].map(([, command]) => command)
+  const writes = ["stream/lua/append.lua", "aggregates/lua/apply.lua"].flatMap((path) =>
+    [...readFileSync(`${ROOT}/src/${path}`, "utf8").matchAll(/(?:plan|mayRun)\('([A-Z]+)'/g)].map(
+      ([, command]) => command,
+    ),
+  )
+  expect(writes.length).toBeGreaterThan(10)
+  expect([...new Set(writes)].filter((command) => !probed.includes(command))).toEqual([])
 })
 
 describe.each(CALLS)("$path with $what", (call) => {

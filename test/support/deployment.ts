@@ -62,7 +62,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
     maxBacklog: options.maxBacklog ?? 1_000_000,
     replicas: options.ackReplicas ?? 0,
     metrics,
-    onFailure: (message) => failures.push(message),
+    onFailure: ({ message }) => failures.push(message),
   })
   const figures = makeFigures({ redis, prefix, partitions: PARTITIONS, calendar, metrics, now })
 

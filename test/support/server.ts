@@ -206,6 +206,7 @@ export class World {
       postgres: "up",
       backlog: this.ready ? 0 : null,
       oldest_event_age_seconds: this.ready ? 0 : null,
+      problems: this.ready ? [] : ["Redis (CONNECTION): no connection, or no answer in time. Is it running?"],
     })),
     metricsText: Effect.succeed({ contentType: "text/plain; version=0.0.4", body: "maicivy_up 1\n" }),
   }

@@ -45,7 +45,7 @@ const operationPaths: { readonly [path: string]: PathItem } = {
   "/ready": {
     get: {
       operationId: "ready",
-      summary: "The node is ready: both stores respond, and the streams have room",
+      summary: "The node is ready: an event would be accepted and processed",
       tags: ["operations"],
       responses: {
         200: { description: "It is.", ...json(enveloped(readiness)) },

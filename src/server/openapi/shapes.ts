@@ -105,14 +105,24 @@ export const visitorSummary = shape<VisitorSummary>({
 
 export const readiness = shape<ReadinessReport>({
   ready: { type: "boolean" },
-  redis: { type: "string", enum: ["up", "down"] },
+  redis: {
+    type: "string",
+    enum: ["up", "refusing", "down"],
+    description: "refusing: it answers, but would not take an event; `problems` says why.",
+  },
   postgres: {
     type: "string",
-    enum: ["up", "down", "migrated"],
-    description: "migrated: a newer version has changed the schema; this node only accepts events.",
+    enum: ["up", "refusing", "down", "migrated"],
+    description:
+      "refusing: it answers, but takes no events; migrated: a newer version has changed the schema; this node only accepts events.",
   },
   backlog: { type: ["integer", "null"], minimum: 0 },
   oldest_event_age_seconds: { type: ["number", "null"], minimum: 0 },
+  problems: {
+    type: "array",
+    items: { type: "string" },
+    description: "What is wrong and what to do; empty when the node is ready.",
+  },
 })
 
 /** `{"success": true, "data": …, "meta"?: …}`. */

@@ -5,13 +5,12 @@
 -- Returns {applied id, deliveries of the first waiting entry, whether Redis lacks figures that Postgres has, last id of the entries
 -- from the first on during whose try an owner ended, or ''}, or an error.
 -- constants GROUP
+-- include belongs.lua
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return redis.error_reply('FENCED the lease is held by another actor')
 end
-local deployment = redis.call('HGET', KEYS[2], 'deployment')
-if deployment and deployment ~= ARGV[4] then
-  return redis.error_reply('FOREIGN the partition belongs to another deployment, with another database')
-end
+local refusal = foreign(KEYS[2], ARGV[4])
+if refusal then return refusal end
 local epoch = redis.call('HGET', KEYS[2], 'epoch')
 if epoch and tonumber(epoch) > tonumber(ARGV[2]) then
   return redis.error_reply('FENCED a later epoch owns the partition')

@@ -21,11 +21,11 @@ export const health = (deployment: Deployment): Effect.Effect<Finding, NoAnswer>
 /** `GET /ready`: the stores from the node's point of view. */
 export const readiness = (deployment: Deployment): Effect.Effect<Finding, NoAnswer> =>
   Effect.map(ask(deployment, "/ready"), (answer) => {
-    const { redis, postgres, backlog, oldest_event_age_seconds: age } = dataOf(answer.body)
+    const { redis, postgres, backlog, oldest_event_age_seconds: age, problems } = dataOf(answer.body)
     const stores = `Redis ${redis}, Postgres ${postgres}, ${backlog} events wait, the oldest for ${age} s`
     return answer.status === 200
       ? ok("readiness", stores, answer.milliseconds)
-      : failed("readiness", `${said(answer)} (${stores})`)
+      : failed("readiness", Array.isArray(problems) ? problems.join(" ") : `${said(answer)} (${stores})`)
   })
 
 /** The deployment's OpenAPI document, or what is wrong with it. */

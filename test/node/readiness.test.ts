@@ -1,0 +1,195 @@
+/** Ready means that an event would be taken and applied; if not, the answer says what the store has said, and what to do. */
+import { mkdirSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import pg from "pg"
+import { describe, expect, onTestFinished, test } from "vitest"
+import { eventually, freshDatabase } from "../support/index.ts"
+import { runNode, settings } from "../support/node.ts"
+import { RedisCluster } from "../support/redisCluster.ts"
+import { RedisServer } from "../support/redisServer.ts"
+import { temporaryFolder } from "../support/temporaryFolder.ts"
+
+const started = async (...given: ReadonlyArray<string>) => {
+  const server = await RedisServer.start({ folder: join(temporaryFolder(), "redis"), settings: given })
+  onTestFinished(() => server.kill())
+  return server
+}
+
+const call = (server: RedisServer, command: string, ...args: ReadonlyArray<string>) =>
+  server.ask((redis) => redis.call(command, ...args))
+
+type Node = Awaited<ReturnType<typeof runNode>>
+
+const ready = async (node: Node) => {
+  const { status, text } = await node.get("/ready")
+  return { status, ...JSON.parse(text).data }
+}
+
+const becomesReady = (node: Node) =>
+  eventually(async () => expect(await ready(node)).toMatchObject({ status: 200, problems: [] }), {
+    timeout: 15_000,
+  })
+
+/** What befalls a Redis under a running node, how it ends, and what the node says of it. */
+const TROUBLES: ReadonlyArray<{
+  readonly what: string
+  readonly code: string
+  readonly begin: (server: RedisServer) => Promise<unknown>
+  readonly end: (server: RedisServer) => Promise<unknown>
+}> = [
+  {
+    what: "a master that has become a replica",
+    code: "READONLY",
+    begin: (server) => call(server, "REPLICAOF", "127.0.0.1", "1"),
+    end: (server) => call(server, "REPLICAOF", "NO", "ONE"),
+  },
+  {
+    what: "a memory that is full",
+    code: "OOM",
+    begin: (server) => call(server, "CONFIG", "SET", "maxmemory", "1mb"),
+    end: (server) => call(server, "CONFIG", "SET", "maxmemory", "0"),
+  },
+  {
+    what: "replicas that Redis itself misses",
+    code: "NOREPLICAS",
+    begin: (server) => call(server, "CONFIG", "SET", "min-replicas-to-write", "1"),
+    end: (server) => call(server, "CONFIG", "SET", "min-replicas-to-write", "0"),
+  },
+  {
+    what: "a user who may not append",
+    code: "NOPERM",
+    begin: (server) => call(server, "ACL", "SETUSER", "default", "-xadd"),
+    end: (server) => call(server, "ACL", "SETUSER", "default", "+xadd"),
+  },
+  {
+    what: "a user who may append, and may not count visitors",
+    code: "NOPERM",
+    begin: (server) => call(server, "ACL", "SETUSER", "default", "-pfadd"),
+    end: (server) => call(server, "ACL", "SETUSER", "default", "+pfadd"),
+  },
+  {
+    what: "a disk that cannot be written",
+    code: "MISCONF",
+    begin: async (server) => {
+      // A snapshot cannot be put where a folder is.
+      mkdirSync(join(server.folder, "dump.rdb", "folder"), { recursive: true })
+      await call(server, "CONFIG", "SET", "save", "3600 1")
+      await call(server, "BGSAVE")
+    },
+    end: async (server) => {
+      rmSync(join(server.folder, "dump.rdb"), { recursive: true })
+      await call(server, "BGSAVE")
+    },
+  },
+]
+
+describe("a node is not ready on", () => {
+  test.each(TROUBLES)("$what, says so, and is ready again afterwards", async ({ code, begin, end }) => {
+    const server = await started()
+    const node = await runNode(await settings({ redisUrl: server.url }))
+    expect(await ready(node)).toMatchObject({ status: 200, ready: true, redis: "up", problems: [] })
+    await begin(server)
+    await eventually(async () =>
+      expect(await ready(node)).toMatchObject({
+        status: 503,
+        ready: false,
+        redis: "refusing",
+        postgres: "up",
+        problems: [expect.stringContaining(`Redis (${code}): `)],
+      }),
+    )
+    await end(server)
+    await becomesReady(node)
+  })
+
+  test("replicas that ACK_REPLICAS asks for", async () => {
+    const server = await started()
+    const node = await runNode(await settings({ redisUrl: server.url, ackReplicas: 1 }))
+    expect(await ready(node)).toMatchObject({
+      status: 503,
+      redis: "refusing",
+      problems: [expect.stringContaining("Redis (NOREPLICAS): ")],
+    })
+    const replica = await started("--replicaof", `127.0.0.1 ${server.port}`)
+    await becomesReady(node)
+    // It hangs, and its master does not know yet.
+    replica.signal("SIGSTOP")
+    expect(await ready(node)).toMatchObject({ status: 503, redis: "refusing" })
+    replica.signal("SIGCONT")
+    await becomesReady(node)
+  })
+
+  test("a Redis that does not answer, or is not there", async () => {
+    const server = await started()
+    const node = await runNode(await settings({ redisUrl: server.url }))
+    const down = {
+      status: 503,
+      redis: "down",
+      backlog: null,
+      problems: [expect.stringContaining("Redis (CONNECTION): ")],
+    }
+    server.signal("SIGSTOP")
+    expect(await ready(node)).toMatchObject(down)
+    server.signal("SIGCONT")
+    await becomesReady(node)
+    await server.kill()
+    expect(await ready(node)).toMatchObject(down)
+    await server.start()
+    await becomesReady(node)
+  })
+
+  test("the Redis of another database, which it was not when the node started", async () => {
+    const server = await started()
+    const config = await settings({ redisUrl: server.url })
+    const node = await runNode(config)
+    await server.ask(async (redis) => {
+      for (const key of await redis.keys("*:state")) await redis.hset(key, "deployment", "another")
+    })
+    expect(await ready(node)).toMatchObject({
+      status: 503,
+      redis: "refusing",
+      problems: [expect.stringContaining("Redis (FOREIGN): ")],
+    })
+  })
+
+  test("a Postgres that is read-only, as a standby is", async () => {
+    const databaseUrl = await freshDatabase()
+    const node = await runNode(await settings({ databaseUrl }))
+    const name = new URL(databaseUrl).pathname.slice(1)
+    const alter = async (statement: string) => {
+      const admin = new URL(databaseUrl)
+      admin.pathname = "/postgres"
+      const client = new pg.Client({ connectionString: admin.href })
+      await client.connect()
+      await client.query(statement)
+      await client.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()",
+        [name],
+      )
+      await client.end()
+    }
+    await alter(`ALTER DATABASE ${name} SET default_transaction_read_only = on`)
+    await eventually(async () =>
+      expect(await ready(node)).toMatchObject({
+        status: 503,
+        redis: "up",
+        postgres: "refusing",
+        problems: [expect.stringContaining("Postgres (25006): ")],
+      }),
+    )
+    await alter(`ALTER DATABASE ${name} RESET default_transaction_read_only`)
+    await becomesReady(node)
+  })
+})
+
+test("the first who asks a node that has just started on a cluster is told that it is ready", async () => {
+  const cluster = await RedisCluster.start({ folder: temporaryFolder(), replicasEach: 0 })
+  onTestFinished(() => cluster.stop())
+  const config = await settings({ redisUrl: cluster.servers[0]?.url ?? "", partitions: 8 })
+  for (let start = 0; start < 4; start++) {
+    const node = await runNode(config)
+    expect(await ready(node)).toMatchObject({ status: 200, problems: [] })
+    expect(await node.post({ event_type: "page_view" })).toBe(201)
+    await node.stop()
+  }
+})
