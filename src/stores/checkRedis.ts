@@ -37,7 +37,7 @@ const modeOf = (info: string): string | null =>
 const atLeast = (version: string, major: number): boolean => Number(version.split(".")[0]) >= major
 
 /** What is wrong with a server, as the end of a sentence about it; `null` for one that will do. */
-const refusal = (info: string, place: HostAndPort, { hosts, tls }: RedisUrl): string | null => {
+const refusal = (info: string, place: HostAndPort, { hosts, masterName, tls }: RedisUrl): string | null => {
   const field = (name: string) => infoField(info, name)
   if (modeOf(info) === "sentinel") {
     const masters = [...info.matchAll(/^master\d+:name=([^,]*)/gm)].map(([, name]) => name ?? "")
@@ -48,9 +48,11 @@ const refusal = (info: string, place: HostAndPort, { hosts, tls }: RedisUrl): st
   if (valkey !== null ? !atLeast(valkey, 8) : redis !== null && !atLeast(redis, 7))
     return `it is a ${serverOf(info)}: Redis 7.0 or Valkey 8 is needed, or newer`
   if (modeOf(info) === "cluster") return null
+  const isReplica = field("role") === "slave"
+  if (masterName !== null) return isReplica ? "it is a replica by now: a failover is under way" : null
   if (hosts.length > 1)
     return "it is no node of a cluster, and only those may be several: name one host, or write redis+sentinel:// and the Sentinels"
-  if (field("role") === "slave")
+  if (isReplica)
     return `it is a replica and takes no events: name its master, ${field("master_host") ?? "which it does not tell"}, or write redis+sentinel:// and the Sentinels`
   return null
 }

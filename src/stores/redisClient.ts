@@ -29,8 +29,9 @@ export type Purpose =
 /** A server that has not answered by then is not asked any longer, milliseconds. */
 const SILENCE_MS = { append: APPEND_TIMEOUT_MS, command: 5000 } as const
 const CONNECT_TIMEOUT_MS = 3000
-/** What one node of a cluster is given to tell which others there are, milliseconds. */
+/** What a node of a cluster, or a Sentinel, is given to tell where the others are, milliseconds. */
 const DISCOVERY_MS = 1500
+const CONVERSE_MS = { server: SILENCE_MS.command, sentinel: DISCOVERY_MS } as const
 
 const optionsFor = (purpose: Purpose, name: string) => ({
   protocol: 2 as const,
@@ -148,7 +149,7 @@ export const converse = async <A>(
     ...place,
     ...(as === "server" ? { db: url.database, ...credentialsIn(url) } : sentinelCredentialsIn(url)),
     ...{ protocol: 2, lazyConnect: true, enableReadyCheck: false },
-    ...{ connectTimeout: CONNECT_TIMEOUT_MS, commandTimeout: SILENCE_MS.command },
+    ...{ connectTimeout: CONNECT_TIMEOUT_MS, commandTimeout: CONVERSE_MS[as] },
     ...{ retryStrategy: () => null, maxRetriesPerRequest: 0 },
     ...(tls !== null && { tls }),
     Connector: connectorTo(tls, null, note),

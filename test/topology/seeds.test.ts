@@ -1,45 +1,18 @@
 /** A Redis Cluster whose nodes die: the ones that REDIS_URL names are no more important than the others. */
-import { randomUUID } from "node:crypto"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { checkRedis } from "../../src/stores/checkRedis.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
-import { type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
+import { freshDeployment, PARTITIONS } from "../support/deployment.ts"
 import { run, testScope } from "../support/effects.ts"
-import { eventually } from "../support/index.ts"
 import { RedisCluster } from "../support/redisCluster.ts"
+import { expectCounted, sending } from "../support/sending.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 const started = async (replicasEach: number) => {
   const cluster = await RedisCluster.start({ folder: temporaryFolder(), replicasEach })
   onTestFinished(() => cluster.stop())
   return cluster
-}
-
-/** Sends event after event, each until it is durable, on several connections until told to stop. */
-const sending = (deployment: Deployment) => {
-  let stopped = false
-  let sent = 0
-  const senders = Array.from({ length: 8 }, async () => {
-    while (!stopped) {
-      const body = { event_type: "page_view", visitor_id: randomUUID(), id: randomUUID() }
-      await eventually(async () => expect(await deployment.send(body)).toBeNull(), { timeout: 30_000 })
-      sent++
-    }
-  })
-  return {
-    sent: () => sent,
-    stop: async () => {
-      stopped = true
-      await Promise.all(senders)
-      return sent
-    },
-  }
-}
-
-const figures = async (deployment: Deployment) => {
-  const stats = await run(deployment.figures.stats("main", "day"))
-  return { rows: await deployment.rowCount(), events: stats.total_events, visitors: stats.unique_visitors }
 }
 
 describe("the node that REDIS_URL names", () => {
@@ -53,15 +26,12 @@ describe("the node that REDIS_URL names", () => {
       await cluster.moveSlot(await cluster.slotOf(streamKeys(deployment.prefix, partition).events), named)
     deployment.startNode()
     const senders = sending(deployment)
-    await eventually(() => expect(senders.sent()).toBeGreaterThan(200), { timeout: 30_000 })
+    await senders.goesOn()
 
     await named.kill()
     await cluster.whole()
-    const before = senders.sent()
-    await eventually(() => expect(senders.sent()).toBeGreaterThan(before + 200), { timeout: 30_000 })
-    const sent = await senders.stop()
-    await deployment.drained()
-    expect(await figures(deployment)).toEqual({ rows: sent, events: sent, visitors: sent })
+    await senders.goesOn()
+    await expectCounted(deployment, await senders.stop())
 
     // Whoever comes later asks those that are alive, although nobody was told of them.
     const later = await testScope().run(connectRedis(deployment.redisSettings, "command", "later"))
