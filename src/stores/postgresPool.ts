@@ -9,12 +9,11 @@
  */
 import type { QueryConfig, QueryResult, QueryResultRow } from "pg"
 import pg from "pg"
+import { CONNECT_MS, greet, Primary, type Server } from "./primary.ts"
 import { type ServerTimeouts, setAll } from "./sessionSettings.ts"
 
 /** `server_version_num` of the oldest Postgres that will do. */
 export const OLDEST_VERSION = 150_000
-
-const CONNECT_MS = 5000
 
 /** What a transaction is like. */
 export type TransactionMode = "writing" | "reading" | "snapshot"
@@ -24,13 +23,6 @@ const MODES: { readonly [M in TransactionMode]: string } = {
   writing: "ISOLATION LEVEL READ COMMITTED",
   reading: "ISOLATION LEVEL READ COMMITTED READ ONLY",
   snapshot: "ISOLATION LEVEL REPEATABLE READ",
-}
-
-interface Server {
-  /** Of its process; `null` behind a pooler. */
-  readonly pid: number | null
-  /** `server_version_num` */
-  readonly version: number
 }
 
 /** A connection taken from the pool. */
@@ -49,51 +41,55 @@ export interface PoolOptions {
   readonly timeouts: ServerTimeouts
 }
 
-/** A server that accepts a connection and then hangs must not keep whoever waits for it. */
-const GREETING = {
-  text: "SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS version",
-  query_timeout: CONNECT_MS,
-}
-
-/** The process that the server named when the connection was made. A pooler makes up a number, so that it may be asked to cancel. */
-const announcedPid = (client: pg.ClientBase): unknown =>
-  "processID" in client ? client.processID : undefined
+/** What pg-pool says when all its connections are in use for too long; looking for another server would not help. */
+const NONE_FREE = "timeout exceeded when trying to connect"
 
 /** The pool of one purpose. */
 export class PostgresPool {
   readonly pool: pg.Pool
+  readonly #primary: Primary
   readonly #timeouts: ServerTimeouts
   readonly #servers = new WeakMap<pg.ClientBase, Server>()
 
   constructor({ url, max, name, timeouts }: PoolOptions) {
+    const primary = new Primary(url, name)
+    this.#primary = primary
     this.#timeouts = timeouts
     this.pool = new pg.Pool({
-      connectionString: url,
       max,
-      application_name: name,
       connectionTimeoutMillis: CONNECT_MS,
       idleTimeoutMillis: 30_000,
-      keepAlive: true,
-      onConnect: (client) => this.#greet(client),
+      Client: class extends pg.Client {
+        constructor() {
+          super(primary.options())
+        }
+      },
+      onConnect: (client) => this.#prepare(client),
     })
     // An idle connection that breaks is replaced at the next use; the use reports what is wrong then.
     this.pool.on("error", () => {})
   }
 
-  async #greet(client: pg.ClientBase): Promise<void> {
-    const { rows } = await client.query<{ pid: number; version: number }>(GREETING)
-    const [server] = rows
-    if (server === undefined) throw new Error("the server says nothing of itself")
-    const isOwn = announcedPid(client) === server.pid
-    this.#servers.set(client, { ...server, pid: isOwn ? server.pid : null })
+  async #prepare(client: pg.ClientBase): Promise<void> {
+    const server = await greet(client)
+    this.#servers.set(client, server)
     // An older one is refused at the start, with a sentence of its own.
-    if (isOwn && server.version >= OLDEST_VERSION)
-      await client.query(setAll("SESSION", server.version, this.#timeouts))
+    if (server.pid !== null && server.version >= OLDEST_VERSION)
+      await client.query(this.#settings("SESSION", server.version))
   }
 
-  /** Takes a connection, a new one if need be; whoever has it releases its `client`. */
+  #settings(span: "SESSION" | "LOCAL", version: number): string {
+    return setAll(span, version, { ...this.#timeouts, schema: this.#primary.address.schema })
+  }
+
+  /** Takes a connection to the primary, a new one if need be; whoever has it releases its `client`. */
   async connect(): Promise<PooledConnection> {
-    const client = await this.pool.connect()
+    let client = await this.#take()
+    while (!this.#isToPrimary(client)) {
+      // The primary was there once.
+      client.release(true)
+      client = await this.#take()
+    }
     const server = this.#servers.get(client)
     if (server === undefined) throw new Error("the pool has handed out a connection that was not greeted")
     const { pid, version } = server
@@ -102,12 +98,28 @@ export class PostgresPool {
       pid,
       version,
       begin: async (mode) => {
-        const settings = pid === null ? `; ${setAll("LOCAL", version, this.#timeouts)}` : ""
+        const settings = pid === null ? `; ${this.#settings("LOCAL", version)}` : ""
         await client.query(`BEGIN ${MODES[mode]}${settings}`)
       },
       query: ({ name, ...statement }) =>
         client.query(pid === null || name === undefined ? statement : { ...statement, name }),
     }
+  }
+
+  async #take(): Promise<pg.PoolClient> {
+    const { host } = this.#primary
+    try {
+      return await this.pool.connect()
+    } catch (error) {
+      const isAlone = this.#primary.address.hosts.length === 1
+      if (isAlone || (error instanceof Error && error.message === NONE_FREE)) throw error
+      await this.#primary.find(host)
+      return await this.pool.connect()
+    }
+  }
+
+  #isToPrimary({ host, port }: pg.PoolClient): boolean {
+    return host === this.#primary.host.host && port === this.#primary.host.port
   }
 
   /** Runs one statement. Where it fails, its connection is ended rather than used again. */

@@ -46,6 +46,9 @@ export interface Session extends Sql {
   ) => Effect.Effect<{ readonly commit: Effect.Effect<void, StoreError> }, StoreError, Scope.Scope>
 }
 
+/** read_only_sql_transaction */
+const READ_ONLY = "25006"
+
 /** Ends another connection; cancelling its query instead would do nothing in the moment before the query begins. */
 const TERMINATE = "SELECT pg_terminate_backend($1)"
 
@@ -114,7 +117,12 @@ class Connection {
           this.#pending--
         }
       },
-      catch: (cause) => postgresError(this.#operation, cause),
+      catch: (cause) => {
+        const error = postgresError(this.#operation, cause)
+        // Behind a name that now is another server's, or a pooler: the next connection may be to the primary.
+        if (error.code === READ_ONLY) this.giveUp()
+        return error
+      },
     })
   }
 

@@ -4,12 +4,19 @@
  * (https://www.postgresql.org/docs/current/runtime-config-client.html and …/runtime-config-compatible.html)
  */
 
+import { escapeIdentifier } from "pg"
+
 /** When the server gives up, milliseconds; 0 for never. */
 export interface ServerTimeouts {
   /** A statement that has not ended. */
   readonly statementMs: number
   /** A transaction whose client does not go on. */
   readonly idleTransactionMs: number
+}
+
+export interface SessionSettings extends ServerTimeouts {
+  /** Where tables are looked for and made; `null` leaves it to the server. */
+  readonly schema: string | null
 }
 
 /** Names and values, as SQL. */
@@ -44,12 +51,13 @@ const TRANSACTION_TIMEOUT = { name: "transaction_timeout", since: 170_000 }
 export const setAll = (
   span: "SESSION" | "LOCAL",
   version: number,
-  { statementMs, idleTransactionMs }: ServerTimeouts,
+  { statementMs, idleTransactionMs, schema }: SessionSettings,
 ): string =>
   [
     ...ALWAYS,
     ["statement_timeout", String(statementMs)],
     ["idle_in_transaction_session_timeout", String(idleTransactionMs)],
+    ...(schema === null ? [] : [["search_path", escapeIdentifier(schema)]]),
     ...(version >= TRANSACTION_TIMEOUT.since ? [[TRANSACTION_TIMEOUT.name, "0"]] : []),
   ]
     .map(([name, value]) => `SET ${span} ${name} = ${value}`)

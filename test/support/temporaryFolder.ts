@@ -50,12 +50,12 @@ const unmountBelow = (folder: string): void => {
   }
 }
 
-/** Redis servers, which name their port instead of their folder, but are in it. */
+/** Redis and PostgreSQL servers of tests, whose working directory is where they have noted their process. */
 const endServers = (folder: string): void => {
   for (const file of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
-    if (basename(file) !== "redis.pid") continue
+    if (!["redis.pid", "postmaster.pid"].includes(basename(file))) continue
     try {
-      const pid = Number(readFileSync(join(folder, file), "utf8"))
+      const pid = Number(readFileSync(join(folder, file), "utf8").split("\n")[0])
       if (readlinkSync(`/proc/${pid}/cwd`) === join(folder, dirname(file))) process.kill(pid, "SIGKILL")
     } catch {
       // It has ended.

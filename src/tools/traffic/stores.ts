@@ -1,23 +1,24 @@
 /** Checks behind the API: the rows in Postgres, and what is left in Redis' streams. */
 import { Redis } from "ioredis"
-import pg from "pg"
+import { PostgresPool } from "../../stores/postgresPool.ts"
 import { type Figure, figure } from "./figure.ts"
+
+const NO_TIMEOUTS = { statementMs: 0, idleTransactionMs: 0 }
 
 /** Every accepted event must be one row, and there must be no others. */
 export const checkRows = async (databaseUrl: string, events: number): Promise<ReadonlyArray<Figure>> => {
-  const client = new pg.Client({ connectionString: databaseUrl })
-  await client.connect()
+  const pool = new PostgresPool({ url: databaseUrl, max: 1, name: "maicivy traffic", timeouts: NO_TIMEOUTS })
   try {
-    const result = await client.query<{ rows: string; ids: string }>(
-      "SELECT count(*) AS rows, count(DISTINCT (site_id, id)) AS ids FROM analytics_events",
-    )
+    const result = await pool.query<{ rows: string; ids: string }>({
+      text: "SELECT count(*) AS rows, count(DISTINCT (site_id, id)) AS ids FROM analytics_events",
+    })
     const { rows = "none", ids = "none" } = result.rows[0] ?? {}
     return [
       figure("(all)", "analytics_events: rows", events, Number(rows)),
       figure("(all)", "analytics_events: different events", events, Number(ids)),
     ]
   } finally {
-    await client.end()
+    await pool.end()
   }
 }
 
