@@ -1,6 +1,7 @@
 /** A PostgreSQL process that a test or an experiment configures, kills, freezes, copies and starts again with its data. */
 import { type ChildProcess, spawn } from "node:child_process"
 import {
+  chmodSync,
   cpSync,
   createWriteStream,
   lchownSync,
@@ -13,6 +14,7 @@ import {
 import { join } from "node:path"
 import pg from "pg"
 import { findBinaries, postgresProgram } from "../../src/embedded/postgres.ts"
+import { processesIn } from "../../src/embedded/process.ts"
 import type { StoreProgram } from "../../src/embedded/storeProgram.ts"
 import { run } from "./effects.ts"
 import { eventually } from "./eventually.ts"
@@ -69,6 +71,7 @@ export class PostgresServer {
   static async standbyOf(primary: PostgresServer, options: PostgresServerOptions): Promise<PostgresServer> {
     const standby = await PostgresServer.make(options)
     cpSync(primary.directory, standby.directory, { recursive: true })
+    chmodSync(standby.directory, 0o700)
     standby.write("standby.signal", "")
     standby.write(
       "postgresql.auto.conf",
@@ -153,8 +156,24 @@ export class PostgresServer {
     }
   }
 
-  signal(signal: NodeJS.Signals): void {
-    if (this.running) process.kill(this.pid, signal)
+  /** Lets it hang: connections stay open, and nothing answers until it is woken. */
+  freeze(): void {
+    this.#signalAll("SIGSTOP")
+  }
+
+  wake(): void {
+    this.#signalAll("SIGCONT")
+  }
+
+  /** Connections are processes of their own. */
+  #signalAll(signal: NodeJS.Signals): void {
+    for (const pid of processesIn(this.directory, () => true)) {
+      try {
+        process.kill(pid, signal)
+      } catch {
+        // It has just ended.
+      }
+    }
   }
 
   /** Ends it, by default as a power failure would, and waits until it is gone. SIGINT stops it in order. */
@@ -163,6 +182,7 @@ export class PostgresServer {
     if (child === null || !this.running) return
     const gone = new Promise((resolve) => child.once("exit", resolve))
     child.kill(signal)
+    this.wake()
     await gone
   }
 }
