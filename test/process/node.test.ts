@@ -6,7 +6,7 @@ import { expect, test } from "vitest"
 import { CLOCK_ENV } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
-import { api, dataOf, send, startProcess } from "../support/process.ts"
+import { api, dataOf, send, startProcess, systemPath } from "../support/process.ts"
 
 const NODE = ["node", "src/main.ts"]
 
@@ -42,12 +42,7 @@ test("a copy of the repository starts with npm start, stops cleanly, and finds i
     mkdirSync(dirname(join(clone, file)), { recursive: true })
     cpSync(join(ROOT, file), join(clone, file))
   }
-  // Without what the run that tests has put before the system's own programs.
-  const path = (process.env.PATH ?? "")
-    .split(":")
-    .filter((each) => !each.includes("node_modules"))
-    .join(":")
-  const env = { PATH: path, DATA_DIR: join(clone, "data"), SITES: "main,blog", ...CLOCK_ENV }
+  const env = { PATH: systemPath(), DATA_DIR: join(clone, "data"), SITES: "main,blog", ...CLOCK_ENV }
   const first = await startProcess(["npm", "start"], { cwd: clone, env, timeout: 240_000 })
   const posted = await fetch(api(first.url, "event"), {
     method: "POST",

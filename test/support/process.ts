@@ -25,15 +25,30 @@ const killGroup = (child: ChildProcess) => {
   }
 }
 
+/** The search path without what the run that tests has put before the system's own programs. */
+export const systemPath = (): string =>
+  (process.env.PATH ?? "")
+    .split(":")
+    .filter((each) => !each.includes("node_modules"))
+    .join(":")
+
 /** Starts a command that becomes a node and waits for its banner. */
 export const startProcess = async (
   command: ReadonlyArray<string>,
-  options: { readonly cwd: string; readonly env: Record<string, string>; readonly timeout?: number },
+  options: {
+    readonly cwd: string
+    readonly env: Record<string, string>
+    readonly timeout?: number
+    readonly uid?: number
+    readonly gid?: number
+  },
 ): Promise<NodeProcess> => {
   const [file = "", ...args] = command
+  const { cwd, env, timeout, ...user } = options
   const child = spawn(file, args, {
-    cwd: options.cwd,
-    env: { ...process.env, PORT: "0", ...options.env },
+    ...user,
+    cwd,
+    env: { ...process.env, PORT: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   })
@@ -53,7 +68,7 @@ export const startProcess = async (
       if (found !== undefined) return found
       throw new Error(`no banner yet (exit code ${child.exitCode}):\n${stdout}\n${stderr}`)
     },
-    { timeout: options.timeout ?? 60_000 },
+    { timeout: timeout ?? 60_000 },
   )
   return {
     url,
