@@ -127,7 +127,8 @@ const cluster = ({ folder, fsync, places }: ChaosRedisOptions) =>
       ...allOf(set.servers),
       topology: "cluster",
       set,
-      url: set.servers[0]?.url ?? "",
+      // Half of them: an experiment may kill one that is named, or one that is not.
+      url: `redis://${set.servers.slice(0, 3).map(({ host, port }) => `${host}:${port}`)}`,
       use: (use) =>
         using(
           new Cluster(

@@ -67,6 +67,7 @@ export interface World {
 }
 
 const through = (url: string, proxy: TcpProxy | undefined): string => {
+  // A URL of several hosts is none to `URL`.
   if (proxy === undefined) return url
   const changed = new URL(url)
   changed.hostname = proxy.host
