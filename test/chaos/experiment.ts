@@ -162,7 +162,7 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
     const broken: Array<string> = []
     const notes: Array<string> = []
     await eventually(() => isUnderLoad(journal, dashboards), { timeout: WARM_MS })
-    const mayLose = options.topology !== "single" && options.ackReplicas === 0 && fault.outruns === true
+    const mayLose = options.topology !== "single" && options.ackReplicas < (fault.mayLoseBelow ?? 0)
     const strike: Strike = {
       world,
       journal,

@@ -24,8 +24,9 @@ const KEPT = {
 test.each([
   ["cluster", "slots-moved", 0],
   ["cluster", "lagging-replica", 1],
+  ["sentinel", "failover", 1],
 ] as const)(
-  "nothing is lost or counted twice on a %s under %s, with ACK_REPLICAS=%i",
+  "nothing is lost or counted twice with a %s under %s, with ACK_REPLICAS=%i",
   async (topology, name, ackReplicas) => {
     const { broken, verdict } = await experiment(topology, name, ackReplicas)
     expect({ broken, verdict }).toMatchObject(KEPT)

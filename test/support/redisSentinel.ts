@@ -33,6 +33,14 @@ export interface SentinelOptions {
 /** An attempt that comes to nothing is followed by the next after twice as long. */
 const FAILOVER_TIMEOUT_MS = 3000
 
+/** Longer than it takes to replace a master. */
+const PAUSE_MS = 30_000
+
+const offsetOf = (server: RedisServer): Promise<number> =>
+  server.ask(async (redis) =>
+    Number(/^(?:slave|master)_repl_offset:(\d+)/m.exec(await redis.info("replication"))?.[1]),
+  )
+
 export class RedisSentinel {
   readonly name: string
   /** Those with data; the first is the master in the beginning. */
@@ -129,8 +137,30 @@ export class RedisSentinel {
     return this.servers.filter((server) => server !== master)
   }
 
-  /** Has the Sentinels replace the master by hand, by whichever replica they choose. Resolves once they have. */
+  /**
+   * Replaces the master by hand so that nothing is lost: it takes no writes from before its successor is chosen until it follows
+   * that one, which Sentinels would make it do seconds later. Resolves once it does.
+   */
   async failOver(): Promise<void> {
+    const before = await this.master()
+    await before.ask((redis) => redis.call("CLIENT", "PAUSE", String(PAUSE_MS), "WRITE"))
+    await eventually(async () => {
+      const offset = await offsetOf(before)
+      for (const replica of await this.replicasOf(before))
+        if (replica.running && (await offsetOf(replica)) < offset)
+          throw new Error(`${replica.port} has not all that its master has`)
+    })
+    await this.replaceMaster()
+    const { host, port } = await this.master()
+    await before.ask(async (redis) => {
+      await redis.replicaof(host, port)
+      await redis.config("REWRITE")
+      await redis.call("CLIENT", "UNPAUSE")
+    })
+  }
+
+  /** Has the Sentinels replace the master by hand at once. Resolves once they name another one. */
+  async replaceMaster(): Promise<void> {
     const before = await this.master()
     await eventually(
       async () => {
@@ -141,12 +171,9 @@ export class RedisSentinel {
             // Another one is under way.
             if (!String(error).includes("INPROG")) throw error
           })
-        await eventually(
-          async () => {
-            if ((await this.master(sentinel)) === before) throw new Error("the master is still the same")
-          },
-          { timeout: 10_000 },
-        )
+        await eventually(async () => {
+          if ((await this.master(sentinel)) === before) throw new Error("the master is still the same")
+        })
       },
       { timeout: 30_000 },
     )

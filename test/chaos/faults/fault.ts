@@ -14,11 +14,8 @@ export interface Fault {
   readonly strike: (strike: Strike) => Promise<void>
   /** Where it can strike; in every topology by default. */
   readonly topologies?: ReadonlyArray<Topology>
-  /**
-   * Makes a replica the master though its master still had something to tell it. With `ACK_REPLICAS=0` that may be an
-   * acknowledged event.
-   */
-  readonly outruns?: boolean
+  /** The `ACK_REPLICAS` below which an acknowledged event may be lost, for the replica that becomes the master lacks it; else 0. */
+  readonly mayLoseBelow?: number
   /** What is between nodes and stores; nothing by default. */
   readonly between?: Between
   /** No process of the deployment ends and no batch changes its owner, so the counters must be exact. */

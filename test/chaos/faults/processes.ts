@@ -6,7 +6,7 @@ import { type Fault, PAUSE_MS, restart, SINGLE } from "./fault.ts"
 
 const hang = (name: string, of: string, which: (world: World) => ChaosStore): Fault => ({
   name,
-  ...(of === "Redis" ? { outruns: true } : { topologies: SINGLE }),
+  ...(of === "Redis" ? { mayLoseBelow: 1 } : { topologies: SINGLE }),
   what: `SIGSTOP of ${of} for ${PAUSE_MS / 1000} s, longer than leases live, then SIGCONT`,
   milliseconds: 12_000,
   strike: ({ world, milliseconds }) =>
@@ -21,7 +21,7 @@ const hang = (name: string, of: string, which: (world: World) => ChaosStore): Fa
 
 const killStore = (name: string, of: string, which: (world: World) => ChaosStore): Fault => ({
   name,
-  outruns: of === "Redis",
+  mayLoseBelow: of === "Redis" ? 1 : 0,
   what: `kill -9 of ${of} at random moments; it is restarted with its data`,
   strike: async ({ world, milliseconds, note }) => {
     let kills = 0

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { eventually } from "../../support/eventually.ts"
 import type { RedisServer } from "../../support/redisServer.ts"
 import { canUseNamespaces } from "../network.ts"
-import type { Replicated } from "../redis.ts"
+import type { Replicated, SentinelRedis } from "../redis.ts"
 import { again, type Strike, seatOf, type World } from "../world.ts"
 import { endLeases, type Fault, REPLICATED, restart } from "./fault.ts"
 
@@ -11,6 +11,11 @@ import { endLeases, type Fault, REPLICATED, restart } from "./fault.ts"
 const serversOf = ({ stores }: World): Replicated => {
   if (stores.redis.topology === "single") throw new Error("this fault needs replicas")
   return stores.redis.set
+}
+
+const sentinelsOf = ({ stores }: World): SentinelRedis => {
+  if (stores.redis.topology !== "sentinel") throw new Error("there are no Sentinels")
+  return stores.redis
 }
 
 const draw = <A>(world: World, of: ReadonlyArray<A>): A => {
@@ -67,8 +72,7 @@ export const serverStrikes = (world: World): Readonly<Record<string, () => Promi
 const failsOverByHand: Fault = {
   name: "failover",
   topologies: REPLICATED,
-  what: "replicas are made masters by hand (CLUSTER FAILOVER, SENTINEL FAILOVER), repeatedly",
-  outruns: true,
+  what: "replicas are made masters by hand, repeatedly: CLUSTER FAILOVER, or SENTINEL FAILOVER after CLIENT PAUSE of the master",
   strike: ({ world, milliseconds }) => again(world, milliseconds, [300, 2000], () => failOverByHand(world)),
 }
 
@@ -77,7 +81,7 @@ const island: Fault = {
   topologies: REPLICATED,
   what: "a master and a node, which can still reach each other, are cut off from the other servers for 3 to 9 s",
   between: "island",
-  outruns: true,
+  mayLoseBelow: 1,
   // Senders wait long for the node that is cut off; others have to send it what the master beside it takes.
   load: { senders: 24, batch: 3 },
   milliseconds: 18_000,
@@ -123,14 +127,14 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
     name: "server-kill",
     topologies: REPLICATED,
     what: "kill -9 of a master or a replica at random moments; it is restarted with its data after up to 4 s",
-    outruns: true,
+    mayLoseBelow: 1,
     strike: ({ world, milliseconds }) => again(world, milliseconds, [500, 2000], () => killAServer(world)),
   },
   {
     name: "named-kill",
     topologies: ["cluster"],
     what: "kill -9 of the server that REDIS_URL names first; a node is killed and restarted in the meantime",
-    outruns: true,
+    mayLoseBelow: 1,
     strike: async ({ world }) => {
       const [named] = serversOf(world).servers
       if (named === undefined) throw new Error("there is no server")
@@ -148,7 +152,7 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
     name: "master-and-replica",
     topologies: REPLICATED,
     what: "kill -9 of a master until its replica has succeeded it, then of that one, in turn",
-    outruns: true,
+    mayLoseBelow: 1,
     strike: async ({ world, milliseconds }) => {
       const servers = serversOf(world)
       let master = draw(world, await servers.masters())
@@ -166,7 +170,7 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
     name: "lagging-replica",
     topologies: REPLICATED,
     what: "a master's replicas are frozen for 1 to 4 s; every other time all of them are killed then, and a replica succeeds the master",
-    outruns: true,
+    mayLoseBelow: 1,
     strike: ({ world, milliseconds }) => {
       let times = 0
       return again(world, milliseconds, [500, 2000], async () => {
@@ -193,18 +197,29 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
     name: "rolling-restart",
     topologies: REPLICATED,
     what: "every server is restarted (SIGTERM), one after the other; half of the masters are failed over first",
-    outruns: true,
+    mayLoseBelow: 1,
     strike: restartInTurn,
+  },
+  {
+    name: "failover-unpaused",
+    topologies: ["sentinel"],
+    what: "SENTINEL FAILOVER alone: until the other replica follows the new master, both masters take events, each with a replica",
+    mayLoseBelow: 2,
+    strike: ({ world, milliseconds }) =>
+      again(world, milliseconds, [300, 2000], async () => {
+        const { set } = sentinelsOf(world)
+        world.log(`failing ${(await set.master()).port} over by hand`)
+        await set.replaceMaster()
+        await set.whole()
+      }),
   },
   {
     name: "sentinel-kill",
     topologies: ["sentinel"],
     what: "kill -9 of a Sentinel, with the master killed while it is dead every other time",
-    outruns: true,
+    mayLoseBelow: 1,
     strike: ({ world, milliseconds }) => {
-      const { redis } = world.stores
-      if (redis.topology !== "sentinel") throw new Error("there are no Sentinels")
-      const { set } = redis
+      const { set } = sentinelsOf(world)
       let times = 0
       return again(world, milliseconds, [500, 2000], async () => {
         const sentinel = draw(world, set.sentinels)
