@@ -69,6 +69,27 @@ export const SETTINGS = {
     doc: "Redis ≥ 7.0 or Valkey ≥ 8: a server, several nodes of a cluster (`redis://host1,host2`), or Sentinels (`redis+sentinel://host1,host2,host3/name`). If not set, an embedded one under `DATA_DIR`.",
     secret: true,
   },
+  redisCaFile: {
+    name: "REDIS_CA_FILE",
+    type: "path",
+    default: "",
+    parse: optionalPath,
+    doc: "PEM file of the authorities that sign Redis' certificates, for `rediss://`. If not set, the well-known ones.",
+  },
+  redisCertFile: {
+    name: "REDIS_CERT_FILE",
+    type: "path",
+    default: "",
+    parse: optionalPath,
+    doc: "PEM file of the certificate that this node shows to Redis (with `tls-auth-clients`).",
+  },
+  redisKeyFile: {
+    name: "REDIS_KEY_FILE",
+    type: "path",
+    default: "",
+    parse: optionalPath,
+    doc: "PEM file of that certificate's private key, without a passphrase.",
+  },
   databaseUrl: {
     name: "DATABASE_URL",
     type: "URL",

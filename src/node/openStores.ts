@@ -6,7 +6,7 @@ import type { AppConfig } from "../config/settings.ts"
 import { embeddedPostgres, embeddedRedis, lockDataDir } from "../embedded/index.ts"
 import { ensureDeployment, migrate } from "../events/schema/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import type { StoreAddresses } from "../stores/addresses.ts"
+import { redisCertificates, type StoreAddresses } from "../stores/addresses.ts"
 import { checkRedis } from "../stores/checkRedis.ts"
 import { checkPostgres } from "../stores/checks.ts"
 import { makePostgres } from "../stores/postgres.ts"
@@ -55,7 +55,8 @@ export const openStores = (config: AppConfig, metrics: Metrics) =>
 export const checkStores = (config: AppConfig, metrics: Metrics, { redisUrl, databaseUrl }: StoreUrls) =>
   Effect.gen(function* () {
     const embedded = config.redisUrl === null || config.databaseUrl === null
-    const redis = yield* checkRedis(redisUrl)
+    const certificates = redisCertificates(config)
+    const redis = yield* checkRedis(redisUrl, certificates)
     const postgres = yield* Effect.scoped(
       makePostgres(
         { url: databaseUrl, max: 1, name: "maicivy check", statementTimeoutMs: CONNECT_MS },
@@ -64,7 +65,7 @@ export const checkStores = (config: AppConfig, metrics: Metrics, { redisUrl, dat
     )
     for (const warning of [...redis.warnings, ...postgres.warnings]) yield* Effect.logWarning(warning.text)
     const opened: OpenStores = {
-      stores: { redis: { url: redisUrl, cluster: redis.cluster }, databaseUrl },
+      stores: { redis: { url: redisUrl, cluster: redis.cluster, certificates }, databaseUrl },
       localWriteKey: embedded ? localWriteKey(config.dataDir) : null,
       description: `${config.redisUrl === null ? "embedded " : ""}${redis.server}, ${config.databaseUrl === null ? "embedded " : ""}${postgres.server}`,
     }

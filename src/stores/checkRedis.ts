@@ -9,8 +9,9 @@ import {
   shownRedisUrl,
 } from "../config/redisUrl.ts"
 import { Expected } from "../config/values.ts"
+import { type CertificateFiles, certificateProblem, NO_CERTIFICATES } from "./certificates.ts"
 import { type StoreWarning, UnusableStore } from "./checks.ts"
-import { converse } from "./redisClient.ts"
+import { converse, type Destination } from "./redisClient.ts"
 
 /** What was found out about a Redis. */
 export interface RedisFacts {
@@ -153,7 +154,7 @@ const introductionOf = async (redis: Redis): Promise<Introduction> => {
 }
 
 /** The master that a Sentinel names. */
-const masterBy = async (url: RedisUrl, sentinel: HostAndPort): Promise<HostAndPort> => {
+const masterBy = async (url: Destination, sentinel: HostAndPort): Promise<HostAndPort> => {
   const reply = await converse(url, sentinel, "sentinel", (redis) =>
     redis.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", url.masterName ?? ""),
   ).catch((error: Error) => {
@@ -167,14 +168,24 @@ const masterBy = async (url: RedisUrl, sentinel: HostAndPort): Promise<HostAndPo
   return { host, port: Number(port) }
 }
 
+/** What may be wrong where the server hangs up without a word. */
+const hintAt = (message: string, { tls, certificates }: Destination): string => {
+  if (!/Connection is closed|ECONNRESET|EPIPE|certificate required/.test(message)) return ""
+  if (!tls) return " (if it wants TLS, write rediss://)"
+  return certificates.cert === null
+    ? " (if it asks clients for a certificate, set REDIS_CERT_FILE and REDIS_KEY_FILE)"
+    : ""
+}
+
 /** Asks one host of the URL; rejects with an error that names it and the reason. */
-const judgeBy = async (url: RedisUrl, host: HostAndPort): Promise<RedisFacts | UnusableStore> => {
+const judgeBy = async (url: Destination, host: HostAndPort): Promise<RedisFacts | UnusableStore> => {
   let place = host
   try {
     if (url.masterName !== null) place = await masterBy(url, host)
     return judgeRedis(await converse(url, place, "server", introductionOf), place, url)
   } catch (cause) {
-    throw new Error(`${shownHost(place)}: ${cause instanceof Error ? cause.message : String(cause)}`)
+    const message = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(`${shownHost(place)}: ${message}${hintAt(message, url)}`)
   }
 }
 
@@ -182,11 +193,13 @@ const judgeBy = async (url: RedisUrl, host: HostAndPort): Promise<RedisFacts | U
  * Asks the hosts of a URL in turn until one answers, and judges the server. Fails when none does, since a URL that is wrong is told
  * best at the start.
  */
-export const checkRedis = (text: string): Effect.Effect<RedisFacts, UnusableStore> =>
+export const checkRedis = (
+  text: string,
+  certificates: CertificateFiles = NO_CERTIFICATES,
+): Effect.Effect<RedisFacts, UnusableStore> =>
   Effect.gen(function* () {
-    const url = parseRedisUrl(text)
-    if (url instanceof Expected)
-      return yield* new UnusableStore({ message: `REDIS_URL cannot be used: it should be ${url.what}.` })
+    const url = destinationOf(text, certificates)
+    if (typeof url === "string") return yield* new UnusableStore({ message: url })
     const reasons: Array<string> = []
     for (const host of url.hosts) {
       const judged = yield* Effect.promise(() =>
@@ -200,3 +213,12 @@ export const checkRedis = (text: string): Effect.Effect<RedisFacts, UnusableStor
     }
     return yield* unusable(url, reasons.join("; "))
   })
+
+/** What the settings say, or a sentence about what is wrong with them. */
+const destinationOf = (text: string, certificates: CertificateFiles): Destination | string => {
+  const url = parseRedisUrl(text)
+  if (url instanceof Expected) return `REDIS_URL cannot be used: it should be ${url.what}.`
+  if (!url.tls && Object.values(certificates).some((file) => file !== null))
+    return "REDIS_CA_FILE, REDIS_CERT_FILE and REDIS_KEY_FILE need a REDIS_URL that begins with rediss:// or rediss+sentinel://."
+  return certificateProblem("REDIS", certificates) ?? { ...url, certificates }
+}

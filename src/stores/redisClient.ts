@@ -4,6 +4,8 @@ import { Cluster, type ClusterOptions, Redis } from "ioredis"
 import { type HostAndPort, parseRedisUrl, type RedisUrl } from "../config/redisUrl.ts"
 import { APPEND_TIMEOUT_MS } from "../config/stopBudget.ts"
 import { Expected } from "../config/values.ts"
+import { type CertificateFiles, NO_CERTIFICATES, tlsOptions } from "./certificates.ts"
+import { nameOf } from "./clusterNames.ts"
 import { type ClusterSeeds, seedsOf } from "./clusterSeeds.ts"
 import { connectorTo } from "./connector.ts"
 
@@ -14,6 +16,13 @@ export interface RedisSettings {
   readonly url: string
   /** Whether the servers of `url` are a cluster's nodes. */
   readonly cluster: boolean
+  /** For `rediss:`; by default the authorities are the well-known ones, and the client shows no certificate. */
+  readonly certificates?: CertificateFiles
+}
+
+/** A URL that has been read, and what TLS needs to go there. */
+export interface Destination extends RedisUrl {
+  readonly certificates: CertificateFiles
 }
 
 /** What a connection is for decides how it behaves when Redis is slow or unavailable. */
@@ -81,8 +90,9 @@ class ClusterClient extends Cluster {
       retryDelayOnFailover: 0,
       slotsRefreshTimeout: DISCOVERY_MS,
       clusterRetryStrategy: (times) => Math.min(100 * times, 1000),
-      // Certificates name hosts, not their addresses.
+      // Certificates are for names, more often than for addresses.
       dnsLookup: (host, done) => done(null, host),
+      ...(redisOptions.tls !== undefined && { natMap: nameOf }),
     })
     this.on("refresh", () => {
       seeds.learn(this.nodes("all").map(placeOf))
@@ -121,7 +131,8 @@ export const openRedis = (settings: RedisSettings, purpose: Purpose, name: strin
     if (!NO_REASON.test(error.message))
       failure.reason = where === undefined ? error.message : `${where}: ${error.message}`
   }
-  const connection = clientFor(settings, url, optionsFor(purpose, name), purpose, note)
+  const destination = { ...url, certificates: settings.certificates ?? NO_CERTIFICATES }
+  const connection = clientFor(settings, destination, optionsFor(purpose, name), purpose, note)
   failures.set(connection, failure)
   // Without a listener a lost connection would end the process; every call reports its own failure.
   connection.on("error", note)
@@ -134,7 +145,7 @@ export const openRedis = (settings: RedisSettings, purpose: Purpose, name: strin
  * there is no connection.
  */
 export const converse = async <A>(
-  url: RedisUrl,
+  url: Destination,
   place: HostAndPort,
   as: "server" | "sentinel",
   talk: (redis: Redis) => Promise<A>,
@@ -165,11 +176,12 @@ export const converse = async <A>(
   }
 }
 
-const tlsOf = ({ tls }: RedisUrl): ConnectionOptions | null => (tls ? {} : null)
+const tlsOf = ({ tls, certificates }: Destination): ConnectionOptions | null =>
+  tls ? tlsOptions(certificates) : null
 
 const clientFor = (
   settings: RedisSettings,
-  url: RedisUrl,
+  url: Destination,
   general: ReturnType<typeof optionsFor>,
   purpose: Purpose,
   onError: (error: Error, where: string) => void,

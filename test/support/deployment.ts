@@ -12,6 +12,7 @@ import { migrate } from "../../src/events/schema/migrate.ts"
 import { makeBatchWriter } from "../../src/events/write/batchWriter.ts"
 import { LiveFeed } from "../../src/live/feed.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
+import { type CertificateFiles, NO_CERTIFICATES } from "../../src/stores/certificates.ts"
 import { makePostgres } from "../../src/stores/postgres.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
@@ -26,6 +27,7 @@ export interface DeploymentOptions {
   readonly redisUrl?: string
   /** Whether the Redis of `redisUrl` is a cluster's node. */
   readonly cluster?: boolean
+  readonly certificates?: CertificateFiles
   readonly databaseUrl?: string
   readonly timeZone?: string
   readonly maxBacklog?: number
@@ -38,7 +40,11 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
   const metrics = new Metrics("test_")
   const calendar = new Calendar(options.timeZone ?? "UTC")
   const prefix = freshKeyPrefix()
-  const redisSettings = { url: options.redisUrl ?? redisUrl(), cluster: options.cluster ?? false }
+  const redisSettings = {
+    url: options.redisUrl ?? redisUrl(),
+    cluster: options.cluster ?? false,
+    certificates: options.certificates ?? NO_CERTIFICATES,
+  }
   const url = options.databaseUrl ?? (await freshDatabase())
   const postgres = await scoped(
     makePostgres({ url, max: 8, name: "test", statementTimeoutMs: 10_000 }, metrics),

@@ -99,8 +99,10 @@ export class RedisServer {
 
   #configuration(): string {
     const { settings = [], sentinel = false } = this.#options
+    // A server whose clients use TLS takes no others.
+    const ports = this.#options.client?.tls === undefined ? ["--port"] : ["--port", "0", "--tls-port"]
     const all = [
-      ...["--port", String(this.port), "--bind", this.host, "--protected-mode", "no"],
+      ...[...ports, String(this.port), "--bind", this.host, "--protected-mode", "no"],
       ...["--dir", this.folder, "--pidfile", join(this.folder, "redis.pid"), "--daemonize", "no"],
       ...(sentinel ? [] : ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]),
       ...settings,
@@ -113,7 +115,8 @@ export class RedisServer {
   }
 
   get url(): string {
-    return `redis://${this.host}:${this.port}`
+    const host = this.host.includes(":") ? `[${this.host}]` : this.host
+    return `${this.#options.client?.tls === undefined ? "redis" : "rediss"}://${host}:${this.port}`
   }
 
   get running(): boolean {

@@ -1,6 +1,7 @@
 /** Checks the stores' own settings, which decide what an acknowledgement is worth. */
 import * as Effect from "effect/Effect"
 import { Metrics } from "../../metrics/metrics.ts"
+import type { CertificateFiles } from "../../stores/certificates.ts"
 import { checkRedis } from "../../stores/checkRedis.ts"
 import { checkPostgres, type StoreWarning, type UnusableStore } from "../../stores/checks.ts"
 import { makePostgres } from "../../stores/postgres.ts"
@@ -8,6 +9,7 @@ import { type Finding, failed, ok, skipped, warning } from "./finding.ts"
 
 export interface StoreAddresses {
   readonly redisUrl: string | null
+  readonly redisCertificates?: CertificateFiles
   readonly databaseUrl: string | null
 }
 
@@ -32,13 +34,14 @@ const notAsked = (check: string, setting: string): ReadonlyArray<Finding> => [
 /** Checks the stores whose addresses are known. */
 export const stores = ({
   redisUrl,
+  redisCertificates,
   databaseUrl,
 }: StoreAddresses): Effect.Effect<ReadonlyArray<Finding>, never> =>
   Effect.gen(function* () {
     const redis =
       redisUrl === null
         ? notAsked("Redis", "REDIS_URL")
-        : yield* checkRedis(redisUrl).pipe(
+        : yield* checkRedis(redisUrl, redisCertificates).pipe(
             Effect.map(judged("Redis", "append-only file, flushed always; nothing is evicted")),
             Effect.catch(unusable("Redis")),
           )
