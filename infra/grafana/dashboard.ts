@@ -197,6 +197,27 @@ builder
   .withRow(new RowBuilder("Stores"))
   .withPanel(
     lines(
+      "Nodes whose stores would take an event",
+      "short",
+      HALF,
+      [{ expr: `sum by (store) (maicivy_store_up{${JOB}})`, legend: "{{store}}" }],
+      "By the nodes' own try every 5 seconds, whether events come or not.",
+    ),
+  )
+  .withPanel(
+    lines(
+      "Partitions whose figures Redis has lost",
+      "short",
+      HALF,
+      [
+        { expr: `sum(${shared("maicivy_figures_lost", "partition")})`, legend: "not rebuilt yet" },
+        { expr: `sum(increase(maicivy_figure_losses_total{${JOB}}[15m]))`, legend: "found in 15 minutes" },
+      ],
+      "They are rebuilt from Postgres by themselves.",
+    ),
+  )
+  .withPanel(
+    lines(
       "Redis, p99",
       "s",
       THIRD,

@@ -49,6 +49,7 @@ const openLog = ({ redis, redisSettings, prefix, replicas, metrics }: Supervisor
 /** Rebuilds figures that Redis has lost, as it does that comes back without its last writes; then the partition is owned as ever. */
 const restoreFigures = (options: SupervisorOptions, partition: number) =>
   Effect.gen(function* () {
+    options.metrics.figureLosses.inc()
     yield* Effect.logError("figures lost in Redis: the partition is being rebuilt from Postgres")
     const log = yield* openLog(options, partition)
     const days = yield* rebuildPartition({ ...options, partition, log })

@@ -17,6 +17,7 @@
  */
 import * as Cause from "effect/Cause"
 import type { UnstorableEvent } from "../events/chunks/index.ts"
+import type { DeadLetterReason } from "../metrics/metrics.ts"
 import { DEFECT, Fenced, StoreError } from "../stores/errors.ts"
 import { meaningOf } from "../stores/sqlstate.ts"
 
@@ -24,7 +25,7 @@ import { meaningOf } from "../stores/sqlstate.ts"
 export const MAX_ATTEMPTS = 3
 
 /** Why an entry is dead-lettered: it cannot be decoded, Postgres cannot take it, or it ends its owners. */
-export type Poison = "unreadable" | "rejected" | "fatal"
+export type Poison = DeadLetterReason
 
 export type Verdict =
   /** The actor ends and changes nothing more. */

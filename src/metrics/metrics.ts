@@ -38,6 +38,26 @@ const STORE_BUCKETS = [0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 
 /** Seconds; from a cached response to a large export. */
 const REQUEST_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
 
+/** Why an event is dead-lettered; see `Poison` in actors/verdict.ts. */
+const DEAD_LETTER_REASONS = ["unreadable", "rejected", "fatal"] as const
+export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number]
+
+const LETTER_TYPES = ["motivation", "anti_motivation", "other"]
+const STORES = ["redis", "postgres"]
+/** How retention deletes; see `METHOD_NAMES` in events/retention. */
+const RETENTION_PATHS = ["cursor", "partition"]
+
+/**
+ * Gives a counter its known label values from the first scrape on: to `increase()` and `rate()`, the first step of a series that was
+ * not there before is none.
+ */
+const fromZero = (
+  counter: { readonly labels: (value: string) => { readonly inc: (by: number) => void } },
+  values: Iterable<string>,
+): void => {
+  for (const value of values) counter.labels(value).inc(0)
+}
+
 /** The modes of a running partition actor; see `Mode` in actors/mode.ts. */
 const ACTOR_MODES = ["takeover", "reading", "committing", "waiting", "isolating", "careful"] as const
 export type ActorModeLabel = (typeof ACTOR_MODES)[number]
@@ -82,6 +102,8 @@ export class Metrics {
   readonly websocketDropped: Counter<"reason">
   readonly liveEventsOmitted: Counter
   readonly storeUp: Gauge<"store">
+  readonly figuresLost: Gauge<"partition">
+  readonly figureLosses: Counter
   readonly compactedChunks: Counter
   readonly retentionRows: Counter<"path">
   readonly retentionDuration: Gauge
@@ -184,6 +206,10 @@ export class Metrics {
       "mode",
     ])
     for (const mode of ACTOR_MODES) this.actorModes.set({ mode }, 0)
+    fromZero(this.letters, LETTER_TYPES)
+    fromZero(this.events, KNOWN_TYPES)
+    fromZero(this.deadLettered, DEAD_LETTER_REASONS)
+    fromZero(this.batchRetries, STORES)
     this.websocketMessages = counter("websocket_messages_total", "WebSocket messages.", ["direction"])
     this.websocketDropped = counter("websocket_dropped_total", "WebSocket connections closed or refused.", [
       "reason",
@@ -197,6 +223,15 @@ export class Metrics {
       "Whether a store would take an event, by this node's own try: 1, else 0.",
       ["store"],
     )
+    this.figuresLost = gauge(
+      "figures_lost",
+      "Whether Redis lacks figures of a partition that Postgres has events for: 1 until it has been rebuilt, else 0.",
+      ["partition"],
+    )
+    this.figureLosses = counter(
+      "figure_losses_total",
+      "Times that a takeover found that Redis had lost figures of a partition.",
+    )
     this.compactedChunks = counter(
       "compacted_chunks_total",
       "Small chunks of raw events merged into larger ones.",
@@ -206,6 +241,7 @@ export class Metrics {
       "Expired events deleted, in batches (cursor) or with their day table (partition).",
       ["path"],
     )
+    fromZero(this.retentionRows, RETENTION_PATHS)
     this.retentionDuration = gauge(
       "retention_duration_seconds",
       "Duration of this node's last retention run.",

@@ -47,7 +47,7 @@ const partitionOfKey = (key: string): number => Number(/\{(\d+)\}/.exec(key)?.[1
 const isAheadUnclaimed = ({ redis, postgres, prefix, metrics }: BothStores) =>
   Effect.gen(function* () {
     const seen = yield* redisCall(metrics, "claim", async () => {
-      if ((await redis.hexists(deploymentKey(prefix), "id")) === 1) return []
+      if ((await redis.hget(deploymentKey(prefix), "id")) !== null) return []
       const keys = await keysLike(redis, `${prefix}:{*}:state`)
       return Promise.all(
         keys.map(async (key) => ({
@@ -98,7 +98,7 @@ export const adoptRedis = (stores: BothStores): Effect.Effect<void, StoreError> 
     const states = yield* redisCall(metrics, "claim", () => keysLike(redis, `${prefix}:{*}:state`))
     for (const state of states) {
       if (isForeign) yield* dropFigures(stores, partitionOfKey(state))
-      yield* redisCall(metrics, "claim", () => redis.hdel(state, "deployment"))
+      yield* redisCall(metrics, "claim", () => redis.hset(state, "deployment", identity.id))
     }
     yield* claim(stores, identity, true)
   })

@@ -70,10 +70,11 @@ const refreshGauges = ({
     }
     metrics.themeViews.reset()
     for (const [theme, count] of views) metrics.themeViews.set({ theme }, count)
-    for (const { partition, waiting, oldestAgeMs, deadLetters } of partitions) {
+    for (const { partition, waiting, oldestAgeMs, deadLetters, lost } of partitions) {
       metrics.backlog.set({ partition }, waiting)
       metrics.oldestEventAge.set({ partition }, oldestAgeMs / 1000)
       metrics.deadLetters.set({ partition }, deadLetters)
+      metrics.figuresLost.set({ partition }, lost ? 1 : 0)
     }
   })
 

@@ -6,7 +6,7 @@
  * |---|---|---|---|
  * | `P:{p}:events` | stream | for ever | events that were acknowledged and are not applied yet |
  * | `P:{p}:dead` | stream | for ever | poison events, with the reason |
- * | `P:{p}:state` | hash | for ever | `deployment`, `epoch`, `applied`; `probe`; `seen` (with ACK_REPLICAS); `head`, `deliveries` of the first entry; `tried_from`, `tried_to`, `attempts` of those tried separately |
+ * | `P:{p}:state` | hash | for ever | `deployment`, `epoch`, `applied`; `lost` (figures), `probe`; `seen` (with ACK_REPLICAS); `head`, `deliveries` of the first entry; `tried_from`, `tried_to`, `attempts` of those tried separately |
  * | `P:{p}:lease` | string | 6 s, renewed | token of the actor that owns the partition |
  * | `P:{p}:S:K` | hash | 90 days a day, 365 a week or month | totals of site S in period K; `estimated` (apply.lua) |
  * | `P:{p}:S:K:themes` | zset | the same | views of themes |

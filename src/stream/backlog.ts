@@ -14,6 +14,8 @@ export interface PartitionBacklog {
   /** Age of the oldest one, milliseconds; 0 when none waits. */
   readonly oldestAgeMs: number
   readonly deadLetters: number
+  /** Whether Redis lacks figures of the partition, which has not been rebuilt yet. */
+  readonly lost: boolean
 }
 
 export const readBacklog = (
@@ -27,10 +29,11 @@ export const readBacklog = (
     Promise.all(
       Array.from({ length: partitions }, async (_, partition) => {
         const keys = streamKeys(prefix, partition)
-        const [waiting, first, deadLetters] = await Promise.all([
+        const [waiting, first, deadLetters, lost] = await Promise.all([
           redis.xlen(keys.events),
           redis.xrange(keys.events, "-", "+", "COUNT", 1),
           redis.xlen(keys.dead),
+          redis.hget(keys.state, "lost"),
         ])
         const oldest = first[0]?.[0]
         return {
@@ -38,6 +41,7 @@ export const readBacklog = (
           waiting,
           oldestAgeMs: oldest === undefined ? 0 : Math.max(0, now() - timeOf(oldest)),
           deadLetters,
+          lost: lost === "1",
         }
       }),
     ),

@@ -4,13 +4,18 @@ import { describe, expect, test } from "vitest"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { connectRedis } from "../../src/stores/redis.ts"
 import { GROUP, nodesKey, streamKeys } from "../../src/stores/redisKeys.ts"
+import { readBacklog } from "../../src/stream/backlog.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
 import { now } from "../support/clock.ts"
 import { type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
 import { eventually, privateRedis } from "../support/index.ts"
+import { metricValue } from "../support/server.ts"
 
 const sql = (deployment: Deployment, statement: string) => run(deployment.postgres.query("test", statement))
+
+const backlogs = ({ redis, prefix, metrics }: Deployment) =>
+  run(readBacklog(redis, prefix, PARTITIONS, metrics, now))
 
 const pageView = (deployment: Deployment) =>
   deployment.send({ event_type: "page_view", visitor_id: randomUUID() })
@@ -88,6 +93,10 @@ test("figures that Redis has lost are restored from Postgres, though no event ar
   expect(before[0]).toMatchObject({ total_events: 10, unique_visitors: 10 })
   await deployment.redis.unlink(...(await deployment.redis.keys(`${deployment.prefix}:{*`)))
   await eventually(async () => expect(await figures()).toEqual(before), { timeout: 20_000 })
+  expect(await metricValue(deployment.metrics, "figure_losses_total")).toBeGreaterThan(0)
+  await eventually(async () =>
+    expect((await backlogs(deployment)).map(({ lost }) => lost)).toEqual([false, false]),
+  )
   await pageView(deployment)
   await deployment.drained()
   expect(await run(deployment.figures.stats("main", "day"))).toMatchObject({ total_events: 11 })
@@ -117,8 +126,11 @@ describe("a takeover", () => {
     // Ids have to be moved on.
     expect((await takeOver(deployment, "12-0")).takeover).toMatchObject({ applied: "4-0", lost: true })
     await expect(deployment.redis.xadd(events, "11-0", "e", "{}")).rejects.toThrow(/equal or smaller/)
+    const lost = async () => (await backlogs(deployment))[0]?.lost
+    expect(await lost()).toBe(true)
     // All of it.
     await deployment.redis.del(events, state)
+    expect(await lost()).toBe(false)
     expect((await takeOver(deployment, "12-0")).takeover).toMatchObject({ applied: "0-0", lost: true })
   })
 

@@ -7,6 +7,7 @@ import { type CommandStores, withStores } from "../../src/commands/stores.ts"
 import type { AppConfig } from "../../src/config/settings.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { fingerprint, partitionOf } from "../../src/domain/visitor.ts"
+import { DROP_REASONS } from "../../src/server/http/refusalCodes.ts"
 import { figureKeys } from "../../src/stores/redisKeys.ts"
 import { now } from "../support/clock.ts"
 import { run } from "../support/effects.ts"
@@ -53,6 +54,28 @@ test("an event goes the whole way: figures, rows, metrics, dashboards", async ()
   }
   expect(text).toMatch(/^process_start_time_seconds \d/m)
   expect((await node.get("/ready")).status).toBe(200)
+})
+
+test("what is known of labels is there from the first scrape, so that its first step is seen", async () => {
+  const node = await runNode(await settings())
+  const { text } = await node.get("/metrics")
+  for (const series of [
+    'letters_generated_total{type="anti_motivation"}',
+    'events_total{event_type="pdf_download"}',
+    'dead_lettered_total{reason="fatal"}',
+    'batch_retries_total{store="redis"}',
+    'retention_rows_total{path="partition"}',
+    'websocket_messages_total{direction="in"}',
+    'websocket_dropped_total{reason="slow"}',
+    'websocket_dropped_total{reason="connection_limit"}',
+    "figure_losses_total",
+    ...[...DROP_REASONS].map((reason) => `events_rejected_total{reason="${reason}"}`),
+  ])
+    expect(text).toContain(`\nmaicivy_${series} 0\n`)
+  for (const store of ["redis", "postgres"])
+    expect(text).toContain(`\nmaicivy_store_up{store="${store}"} 1\n`)
+  for (const partition of [0, 1])
+    expect(text).toContain(`\nmaicivy_figures_lost{partition="${partition}"} 0\n`)
 })
 
 test("a node without http answers only what operators ask; one without actors leaves events to others", async () => {

@@ -14,7 +14,7 @@ for i = 3, 2 + deletions do plan('DEL', KEYS[i]) end
 for i = 3 + deletions, #KEYS, 2 do
   if redis.call('EXISTS', KEYS[i]) == 1 then plan('RENAME', KEYS[i], KEYS[i + 1]) end
 end
-plan('HSET', state, 'applied', ARGV[2])
+plan('HSET', state, 'applied', ARGV[2], 'lost', 0)
 plan('XTRIM', events, 'MINID', ARGV[3])
 writeAll()
 showPosition(events, ARGV[2])

@@ -41,6 +41,7 @@ import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
 import { appendProblem, Problem } from "../http/problem.ts"
 import type { DropReason, ProblemCode, SilentDrop } from "../http/problemCodes.ts"
 import type { Grant, RateLimit } from "../http/rateLimit.ts"
+import { DROP_REASONS } from "../http/refusalCodes.ts"
 import type { Appender, AppendFailure } from "../services/services.ts"
 import { type BatchItem, batchItems } from "./batchBody.ts"
 import { type Sender, type SenderOptions, senderOf } from "./sender.ts"
@@ -73,6 +74,7 @@ export class Ingest {
 
   constructor(options: IngestOptions) {
     this.#options = options
+    for (const reason of DROP_REASONS) options.metrics.eventsRejected.inc({ reason }, 0)
   }
 
   /** `POST /event`. */

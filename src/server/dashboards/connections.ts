@@ -16,6 +16,7 @@ import type { Cors } from "../http/cors.ts"
 import { readHeaders } from "../http/headers.ts"
 import { Problem, SHUTTING_DOWN } from "../http/problem.ts"
 import { Parameters, type Sites } from "../http/query.ts"
+import { UPGRADE_CODES } from "../http/refusalCodes.ts"
 import { type FanOut, type Listener, topicOf } from "./fanOut.ts"
 import type { Hub } from "./hub.ts"
 import { decodeMessage, errorFrame, MessageError, pongFrame, subscribedFrame } from "./protocol.ts"
@@ -47,6 +48,9 @@ const TOO_MANY = new MessageError(
   "RATE_LIMITED",
   `A connection may send ${MESSAGES_PER_SECOND} messages a second.`,
 )
+/** Why this side closes a connection. */
+const CLOSED_FOR = ["slow", "abusive", "too_large"] as const
+
 const FULL = Problem.of("TOO_MANY_CONNECTIONS")
 const ADDRESS_FULL = Problem.of("CONNECTION_LIMIT", "Retry-After: 10\r\n")
 const FOREIGN_ORIGIN = Problem.of("ORIGIN_NOT_ALLOWED")
@@ -61,7 +65,7 @@ interface Client extends Listener {
   windowSince: number
   windowMessages: number
   /** Why this side closes it; `null` if it does not. */
-  dropped: "slow" | "abusive" | "too_large" | null
+  dropped: (typeof CLOSED_FOR)[number] | null
 }
 
 export interface ConnectionOptions {
@@ -89,6 +93,10 @@ export class Connections {
 
   constructor(options: ConnectionOptions) {
     this.#options = options
+    const { websocketDropped, websocketMessages } = options.metrics
+    for (const reason of [...CLOSED_FOR, "lost", ...UPGRADE_CODES.map((code) => code.toLowerCase())])
+      websocketDropped.inc({ reason }, 0)
+    for (const direction of ["in", "out"]) websocketMessages.inc({ direction }, 0)
   }
 
   /** Registers the WebSocket route. */

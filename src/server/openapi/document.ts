@@ -5,10 +5,11 @@
 import packageJson from "../../../package.json" with { type: "json" }
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
 import { PROBLEMS } from "../http/problemCodes.ts"
+import { UPGRADE_CODES } from "../http/refusalCodes.ts"
 import { eventSchema, ingestionPaths } from "./ingestion.ts"
 import { clientMessage, serverFrame } from "./live.ts"
 import { content, get, json, type PathItem, siteOf } from "./operation.ts"
-import { problemOf, refusal, refusals, UPGRADE_CODES } from "./problems.ts"
+import { problemOf, refusal, refusals } from "./problems.ts"
 import { administrationPaths, exportPaths, figurePaths } from "./reading.ts"
 import { text } from "./schema.ts"
 import { enveloped, readiness } from "./shapes.ts"

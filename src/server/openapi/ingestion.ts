@@ -13,8 +13,9 @@ import {
 } from "../../domain/limits.ts"
 import { VISITOR_COOKIE } from "../../domain/visitor.ts"
 import type { ProblemCode } from "../http/problemCodes.ts"
+import { EVENT_CODES, REQUEST_CODES } from "../http/refusalCodes.ts"
 import { json, type PathItem, siteOf } from "./operation.ts"
-import { EVENT_CODES, LISTED_CODES, REQUEST_CODES, refusals } from "./problems.ts"
+import { LISTED_CODES, refusals } from "./problems.ts"
 import { array, count, matching, nullable, type Schema, shape, text } from "./schema.ts"
 import { enveloped, uuid } from "./shapes.ts"
 

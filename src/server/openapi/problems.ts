@@ -1,6 +1,7 @@
 /** Refusals: which codes an operation may answer with, and their shape. */
 import { RETRYABLE_CODES } from "../../domain/retryable.ts"
 import { PROBLEMS, type ProblemCode } from "../http/problemCodes.ts"
+import { EVENT_CODES } from "../http/refusalCodes.ts"
 import { count, type Schema, text } from "./schema.ts"
 
 /** Codes with which any request may be refused. */
@@ -26,52 +27,8 @@ export const ADMIN_CODES: ReadonlyArray<ProblemCode> = [
   "STORE_UNAVAILABLE",
 ]
 
-/** What refuses a request before its events are looked at. */
-export const REQUEST_CODES: ReadonlyArray<ProblemCode> = [
-  "INVALID_JSON",
-  "INVALID_UTF8",
-  "INVALID_BODY",
-  "INVALID_PARAMETER",
-  "UNKNOWN_SITE",
-  "INVALID_WRITE_KEY",
-  "BODY_TIMEOUT",
-  "BODY_TOO_LARGE",
-  "UNSUPPORTED_MEDIA_TYPE",
-  "RATE_LIMITED",
-  "BODIES_FULL",
-  "BACKLOG_FULL",
-  "STREAM_UNAVAILABLE",
-]
-
-/** What refuses one event. */
-export const EVENT_CODES: ReadonlyArray<ProblemCode> = [
-  "INVALID_BODY",
-  "INVALID_EVENT_TYPE",
-  "INVALID_EVENT_DATA",
-  "EVENT_DATA_TOO_LARGE",
-  "INVALID_PAGE_URL",
-  "INVALID_REFERRER",
-  "INVALID_ID",
-  "INVALID_TIMESTAMP",
-  "TIMESTAMP_OUT_OF_RANGE",
-  "INVALID_VISITOR_ID",
-  "MISSING_VISITOR",
-  "INVALID_SITE",
-  "UNKNOWN_SITE",
-]
-
 /** Codes with which an event of a batch may be listed. */
 export const LISTED_CODES: ReadonlyArray<ProblemCode> = [...EVENT_CODES, "INVALID_JSON", ...RETRYABLE_CODES]
-
-/** Codes with which an upgrade may be refused. */
-export const UPGRADE_CODES: ReadonlyArray<ProblemCode> = [
-  "INVALID_PARAMETER",
-  "UNKNOWN_SITE",
-  "ORIGIN_NOT_ALLOWED",
-  "UPGRADE_REQUIRED",
-  "CONNECTION_LIMIT",
-  "TOO_MANY_CONNECTIONS",
-]
 
 /** The body of a refusal with one of these codes, and with `data` if it also reports something. */
 export const problemOf = (codes: ReadonlyArray<string>, data?: Schema): Schema => ({

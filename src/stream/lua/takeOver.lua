@@ -50,6 +50,7 @@ elseif before(applied, stored) and #redis.call('XRANGE', KEYS[3], stored, stored
   -- An entry leaves the stream with the figures of its batch only: Redis came back from before that moment.
   lost = 1
 end
+if lost == 1 then redis.call('HSET', KEYS[2], 'lost', 1) end
 -- A Redis that lost its streams, or whose clock went back, must not hand out ids that Postgres holds for applied.
 local generated
 local info = redis.call('XINFO', 'STREAM', KEYS[3])
