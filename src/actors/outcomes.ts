@@ -50,8 +50,8 @@ const countEvents = (metrics: Metrics, entries: ReadonlyArray<BatchEntry>): void
     const letter = letterTypeOf(event)
     if (letter !== null) metrics.letters.inc({ type: letter })
   }
-  for (const [type, n] of types) metrics.events.inc({ event_type: metrics.eventTypeLabel.value(type) }, n)
-  for (const [page, n] of pages) metrics.pageViews.inc({ path: metrics.pathLabel.value(pathOf(page)) }, n)
+  for (const [type, n] of types) metrics.events.inc({ event_type: metrics.eventTypeLabel.value(type, n) }, n)
+  for (const [page, n] of pages) metrics.pageViews.inc({ path: metrics.pathLabel.value(pathOf(page), n) }, n)
 }
 
 /** The path of a page for a label: without scheme, host, query and fragment, which have no bounds. */

@@ -6,32 +6,8 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client"
 import { KNOWN_TYPES } from "../domain/event.ts"
 import { CURRENT_VISITOR_MS } from "../domain/limits.ts"
 import { MINUTE_MS } from "../domain/time.ts"
+import { BoundedLabel } from "./boundedLabel.ts"
 import { SeriesHistogram } from "./seriesHistogram.ts"
-
-/** Distinct values kept for a label whose values visitors choose; later ones are counted as `other`. */
-export const MAX_LABEL_VALUES = 200
-/** Longest label value, in UTF-16 code units; longer ones are counted as `other`. */
-const MAX_LABEL_LENGTH = 200
-
-/**
- * Bounds a label whose values come from outside: the first {@link MAX_LABEL_VALUES} distinct ones are kept and later
- * ones become `other`, so that nobody can grow the scrape without limit.
- */
-export class BoundedLabel {
-  readonly #values: Set<string>
-
-  /** @param known values that are always kept, however many others came first */
-  constructor(known: Iterable<string> = []) {
-    this.#values = new Set(known)
-  }
-
-  value(text: string): string {
-    if (this.#values.has(text)) return text
-    if (this.#values.size >= MAX_LABEL_VALUES || text.length > MAX_LABEL_LENGTH) return "other"
-    this.#values.add(text)
-    return text
-  }
-}
 
 /** Seconds; from a fast Redis reply to a stuck store. */
 const STORE_BUCKETS = [0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5]
@@ -65,8 +41,11 @@ export type ActorModeLabel = (typeof ACTOR_MODES)[number]
 /** The metrics of one thread. They are exact: each counter is incremented in one place, after the event it counts. */
 export class Metrics {
   readonly registry = new Registry()
-  readonly eventTypeLabel = new BoundedLabel(KNOWN_TYPES)
-  readonly pathLabel = new BoundedLabel()
+  readonly eventTypeLabel = new BoundedLabel({
+    known: KNOWN_TYPES,
+    onEvicted: (event_type) => this.events.remove({ event_type }),
+  })
+  readonly pathLabel = new BoundedLabel({ onEvicted: (path) => this.pageViews.remove({ path }) })
   readonly themeLabel = new BoundedLabel()
 
   readonly visitors: Counter
