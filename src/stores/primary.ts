@@ -26,9 +26,13 @@ class StandbyError extends Error {
   }
 }
 
+/** In a transaction, so that nothing is left in the session of a pooler; and not in the little time that a role may have. */
 const GREETING = {
-  text: `SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS version,
-    pg_is_in_recovery() AS standby`,
+  text: `
+    BEGIN; SET LOCAL statement_timeout = 0;
+    SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS version,
+      pg_is_in_recovery() AS standby;
+    COMMIT`,
   query_timeout: CONNECT_MS,
 }
 
@@ -38,8 +42,9 @@ const announcedPid = (client: pg.ClientBase): unknown =>
 
 /** Asks a new connection who is there; rejects where that is a standby. */
 export const greet = async (client: pg.ClientBase): Promise<Server> => {
-  const { rows } = await client.query<{ pid: number; version: number; standby: boolean }>(GREETING)
-  const [server] = rows
+  const answer = await client.query<{ pid: number; version: number; standby: boolean }>(GREETING)
+  // An array: of each statement its own.
+  const [server] = [answer].flat().flatMap(({ rows }) => rows)
   if (server === undefined) throw new Error("the server says nothing of itself")
   if (server.standby) throw new StandbyError()
   return { pid: announcedPid(client) === server.pid ? server.pid : null, version: server.version }

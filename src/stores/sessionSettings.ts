@@ -21,8 +21,7 @@ export interface SessionSettings extends ServerTimeouts {
 
 /** Names and values, as SQL. */
 const ALWAYS: ReadonlyArray<readonly [name: string, value: string]> = [
-  // How texts are sent and answers read.
-  ["client_encoding", "'UTF8'"],
+  // How answers read. Their encoding is the driver's to ask for.
   ["DateStyle", "'ISO, YMD'"],
   ["IntervalStyle", "'postgres'"],
   ["TimeZone", "'UTC'"],
@@ -54,11 +53,12 @@ export const setAll = (
   { statementMs, idleTransactionMs, schema }: SessionSettings,
 ): string =>
   [
-    ...ALWAYS,
+    // First: a role may have too little time even for the rest.
     ["statement_timeout", String(statementMs)],
     ["idle_in_transaction_session_timeout", String(idleTransactionMs)],
-    ...(schema === null ? [] : [["search_path", escapeIdentifier(schema)]]),
     ...(version >= TRANSACTION_TIMEOUT.since ? [[TRANSACTION_TIMEOUT.name, "0"]] : []),
+    ...ALWAYS,
+    ...(schema === null ? [] : [["search_path", escapeIdentifier(schema)]]),
   ]
     .map(([name, value]) => `SET ${span} ${name} = ${value}`)
     .join("; ")
