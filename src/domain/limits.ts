@@ -30,6 +30,8 @@ export const MAX_BATCH_EVENTS = 1000
 export const MAX_BATCH_BODY_BYTES = 1024 * 1024
 /** Milliseconds from the first part of a body to its last. */
 export const BODY_TIMEOUT_MS = 15_000
+/** Wrong tokens of administration from an address. */
+export const MAX_GUESSES_PER_MINUTE = 10
 /** A visitor counts as current for this long after its last event, milliseconds. */
 export const CURRENT_VISITOR_MS = 5 * MINUTE_MS
 /** A UUID of any version, in any case. */

@@ -190,14 +190,16 @@ const makeIngest = (shared: Shared): Ingest => {
 
 /** The HTTP side. */
 const serveRequests = (shared: Shared, app: TemplatedApp): void => {
-  const { config, services, options, run, traffic, cors, sites } = shared
+  const { config, services, options, run, now, traffic, cors, proxies, sites } = shared
   const routes = apiRoutes({
     ingest: makeIngest(shared),
     services,
     sites,
     adminToken: config.adminToken,
     serving: isServing(config),
+    proxies,
     run,
+    now,
     openApiDocument: () =>
       openApiDocument({ sites: config.sites, administration: config.adminToken !== null }),
     exportDeadlineMs: options.exportDeadlineMs,

@@ -1,6 +1,7 @@
 /** The routes that a server with everything switched on has; nothing of what they would call runs. */
 import type { Ingest } from "../../src/server/api/ingest.ts"
 import { apiRoutes } from "../../src/server/api/routes.ts"
+import { TrustedProxies } from "../../src/server/http/clientAddress.ts"
 import { World } from "./server.ts"
 
 export const routes = () =>
@@ -10,6 +11,8 @@ export const routes = () =>
     sites: { declared: new Set(["main"]), default: "main" },
     adminToken: "token-0123456789",
     serving: true,
+    proxies: new TrustedProxies([]),
+    now: () => 0,
     openApiDocument: () => ({}),
     run: () => {
       throw new Error("no route is called here")

@@ -1,5 +1,5 @@
 /** A real server on a free port over services that live in memory, for the semantics of HTTP and WebSocket. */
-import { Effect } from "effect"
+import { Effect, Logger, References } from "effect"
 import type { Realtime } from "../../src/domain/answers.ts"
 import { decodePayload, type StreamEvent } from "../../src/domain/event.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
@@ -247,11 +247,18 @@ export const serve = async (
   config: Partial<ServerConfig> = {},
   options: Partial<ServerOptions> = {},
   world = new World(),
+  /** Hears what the server logs: message and annotations. */
+  hear: (line: string) => void = () => undefined,
 ): Promise<Running> => {
   const scope = openScope()
   const metrics = new Metrics("test_")
+  const logger = Logger.make(({ message, fiber }) =>
+    hear(`${String(message)} ${JSON.stringify(fiber.getRef(References.CurrentLogAnnotations))}`),
+  )
   const server = await scope.run(
-    startServer({ ...DEFAULTS, ...config }, world.services, metrics, { now, ...options }),
+    startServer({ ...DEFAULTS, ...config }, world.services, metrics, { now, ...options }).pipe(
+      Effect.provide(Logger.layer([logger])),
+    ),
   )
   return {
     server,

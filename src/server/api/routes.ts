@@ -1,6 +1,7 @@
 /** Every path of the HTTP API, once. */
 
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
+import type { TrustedProxies } from "../http/clientAddress.ts"
 import { JSON_TYPE } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import { Parameters, type Sites } from "../http/query.ts"
@@ -38,7 +39,10 @@ export interface RouteOptions {
   readonly adminToken: string | null
   /** `false` leaves only what operators ask of every node: health, readiness, metrics. */
   readonly serving: boolean
+  readonly proxies: TrustedProxies
   readonly run: Runner
+  /** Unix milliseconds. */
+  readonly now: () => number
   /** What `/openapi.json` returns. */
   readonly openApiDocument: () => object
   /** Milliseconds that a download may take. */
@@ -52,7 +56,9 @@ export const apiRoutes = ({
   sites,
   adminToken,
   serving,
+  proxies,
   run,
+  now,
   openApiDocument,
   exportDeadlineMs,
 }: RouteOptions): Routes => {
@@ -102,7 +108,14 @@ export const apiRoutes = ({
 
   // Without a token these paths do not exist.
   if (adminToken === null) return { exact, prefixes: [] }
-  const administration = new Administration(adminToken, services.privacy, exports, run)
+  const administration = new Administration({
+    token: adminToken,
+    privacy: services.privacy,
+    exports,
+    proxies,
+    run,
+    now,
+  })
   const visitors: Route = {
     name: "visitors",
     cors: false,

@@ -11,6 +11,7 @@ import {
   MAX_BATCH_EVENTS,
   MAX_EVENT_BODY_BYTES,
   MAX_EVENT_DATA_BYTES,
+  MAX_GUESSES_PER_MINUTE,
 } from "../../domain/limits.ts"
 import { WEBSOCKET_PATH } from "../../domain/paths.ts"
 import type { AppendFailure } from "../../stream/producer.ts"
@@ -40,6 +41,7 @@ export type GeneralCode =
   | "UNSUPPORTED_MEDIA_TYPE"
   | "UPGRADE_REQUIRED"
   | "TOO_MANY_CONNECTIONS"
+  | "TOO_MANY_GUESSES"
   | "CONNECTION_LIMIT"
   | "STORE_UNAVAILABLE"
   | "NOT_READY"
@@ -195,6 +197,11 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   RATE_LIMITED: {
     status: "429 Too Many Requests",
     meaning: "The address has used up its events for this minute; see `Retry-After`.",
+  },
+  TOO_MANY_GUESSES: {
+    status: "429 Too Many Requests",
+    meaning: `The address has sent ${MAX_GUESSES_PER_MINUTE} wrong tokens within a minute; see \`Retry-After\`.`,
+    error: "Too many wrong tokens have come from this address: wait for a while.",
   },
   CONNECTION_LIMIT: {
     status: "429 Too Many Requests",

@@ -22,6 +22,7 @@ export const EXPORT_CODES: ReadonlyArray<ProblemCode> = [...READ_CODES, "TOO_MAN
 
 export const ADMIN_CODES: ReadonlyArray<ProblemCode> = [
   "UNAUTHORIZED",
+  "TOO_MANY_GUESSES",
   "INVALID_VISITOR_ID",
   "TOO_MANY_EXPORTS",
   "STORE_UNAVAILABLE",

@@ -1,5 +1,8 @@
 import { gunzipSync } from "node:zlib"
 import { describe, expect, test } from "vitest"
+import { MAX_GUESSES_PER_MINUTE } from "../../../src/domain/limits.ts"
+import { now } from "../../support/clock.ts"
+import { eventually } from "../../support/index.ts"
 import { RawConnection, raw } from "../../support/rawClient.ts"
 import { ADMIN_TOKEN, API, requestCount, serve, VISITOR, World } from "../../support/server.ts"
 
@@ -321,6 +324,48 @@ describe("administration", () => {
       expect(await answer.json()).toMatchObject({ code: "UNAUTHORIZED" })
     }
     expect(running.world.erased).toEqual([])
+  })
+
+  test("refuses an address that guesses, whatever it sends then, and nobody else", async () => {
+    let minute = 0
+    await using running = await serve(
+      { adminToken: ADMIN_TOKEN, trustedProxies: ["127.0.0.1"] },
+      { now: () => now() + minute * 60_000 },
+    )
+    const ask = async (token: string, from: string) => {
+      const headers = { authorization: `Bearer ${token}`, "x-forwarded-for": from }
+      const answer = await fetch(running.url + path, { headers })
+      await answer.arrayBuffer()
+      return answer
+    }
+    for (let i = 0; i < MAX_GUESSES_PER_MINUTE; i++)
+      expect((await ask(`wrong-${i}`, "192.0.2.1")).status).toBe(401)
+    for (const token of ["another", ADMIN_TOKEN]) {
+      const answer = await ask(token, "192.0.2.1")
+      expect(answer.status).toBe(429)
+      expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0)
+    }
+    expect((await ask(ADMIN_TOKEN, "192.0.2.2")).status).toBe(200)
+    minute++
+    expect((await ask(ADMIN_TOKEN, "192.0.2.1")).status).toBe(200)
+  })
+
+  test("logs guesses, exports and erasures, and neither addresses nor visitors", async () => {
+    const said: Array<string> = []
+    const hear = (line: string) => said.push(line)
+    await using running = await serve({ adminToken: ADMIN_TOKEN }, {}, new World(), hear)
+    await (await fetch(running.url + path, { headers: bearer })).arrayBuffer()
+    await fetch(running.url + path, { method: "DELETE", headers: bearer })
+    for (let i = 0; i < MAX_GUESSES_PER_MINUTE; i++)
+      await fetch(running.url + path, { headers: { authorization: `Bearer wrong-${i}` } })
+    await eventually(() =>
+      expect(said).toEqual([
+        "administration: a visitor's events are exported {}",
+        'administration: a visitor was erased {"events":7}',
+        'administration: wrong tokens {"guesses":1}',
+        'administration: wrong tokens {"guesses":10}',
+      ]),
+    )
   })
 
   test("exports and erases a visitor", async () => {

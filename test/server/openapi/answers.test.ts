@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { describe, expect, test } from "vitest"
+import { MAX_GUESSES_PER_MINUTE } from "../../../src/domain/limits.ts"
 import { DAY_MS } from "../../../src/domain/time.ts"
 import { PROBLEMS } from "../../../src/server/http/problemCodes.ts"
 import type { Services } from "../../../src/server/services/services.ts"
@@ -220,6 +221,16 @@ const busy = async (recorder: Recorder): Promise<void> => {
   for (const download of downloads) download[Symbol.dispose]()
 }
 
+/** Refusals of whoever guesses the token. */
+const guess = async (recorder: Recorder): Promise<void> => {
+  await using running = await serve({ adminToken: ADMIN_TOKEN })
+  const wrong = { headers: { Authorization: "Bearer wrong" } }
+  for (let i = 0; i < MAX_GUESSES_PER_MINUTE; i++)
+    await recorder.ask(running.url, "GET", `${VISITORS}${VISITOR}`, wrong)
+  for (const method of ["GET", "DELETE"])
+    await recorder.ask(running.url, method, `${VISITORS}${VISITOR}`, ADMIN)
+}
+
 const upgrades = async (recorder: Recorder): Promise<void> => {
   const full = async (config: Parameters<typeof serve>[0]) => {
     await using running = await serve(config)
@@ -292,6 +303,7 @@ describe("every answer", () => {
     }
     await limited(recorder)
     await busy(recorder)
+    await guess(recorder)
     await upgrades(recorder)
     await failures(recorder)
     await refusedAnywhere(recorder)
