@@ -101,11 +101,20 @@ export const runSupervisor = (options: SupervisorOptions): Effect.Effect<never, 
     yield* Effect.addFinalizer(() => Effect.ignore(membership.leave))
     const actors = yield* FiberMap.make<number>()
     const outdated = yield* Deferred.make<string>()
+    let failed = ""
     while (!(yield* Deferred.isDone(outdated))) {
       const members = yield* membership.heartbeat.pipe(
-        Effect.catch((error) => Effect.as(logFailure(error, "no heartbeat"), null)),
+        Effect.catch((error) =>
+          Effect.gen(function* () {
+            // Once for what it is, not every second for as long as it lasts.
+            if (error.code !== failed) yield* logFailure(error, "no heartbeat")
+            failed = error.code
+            return null
+          }),
+        ),
       )
       if (members !== null) {
+        failed = ""
         const nodes = members.filter(({ hasActors }) => hasActors).map((member) => member.node)
         const owners = preferredOwners(nodes, options.partitions)
         for (const [partition, owner] of owners.entries()) {

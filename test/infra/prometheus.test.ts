@@ -68,4 +68,8 @@ describe.skipIf(!canRun("promtool", "--version"))("promtool", () => {
   test("sees each alert fire and not fire", () => {
     expectSuccess("test", "rules", join(ROOT, UNIT_TESTS))
   })
+
+  test("sees outages of a node's stores, as they were scraped, named by alerts on busy and quiet sites", () => {
+    expectSuccess("test", "rules", join(ROOT, "test/infra/outages.promtool.yml"))
+  })
 })
