@@ -106,6 +106,7 @@ export const postgresProgram = (binaries: Binaries, dataDir: string, password: s
         ? Effect.void
         : createCluster(binaries, directory, password, owner),
     ),
+    mend: Effect.void,
     command: (port) =>
       asOwner(owner, paths, {
         file: binaries.postgres,

@@ -1,15 +1,17 @@
 /** Redis or Valkey from this machine's packages, with the append-only file on. */
-import { realpathSync, writeFileSync } from "node:fs"
+import { readdirSync, realpathSync, statSync, writeFileSync } from "node:fs"
 import { totalmem } from "node:os"
 import { basename, join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Redis } from "ioredis"
 import { secretIn } from "../config/secretFile.ts"
+import { DAY_MS } from "../domain/time.ts"
+import { CUT_OFF, mendAppendOnlyFile } from "./appendOnlyFile.ts"
 import type { EmbeddedStoreError } from "./error.ts"
 import { FILE_MODE, makeFolder } from "./folder.ts"
-import { findRedis, type RedisBinary } from "./redisBinary.ts"
-import { type RunningStore, runStore } from "./store.ts"
+import { checkSnapshot, findRedis, type RedisBinary } from "./redisBinary.ts"
+import { discard, type RunningStore, runStore } from "./store.ts"
 import type { StoreProgram } from "./storeProgram.ts"
 
 export interface RedisOptions {
@@ -21,6 +23,9 @@ export interface RedisOptions {
 }
 
 const CONFIG_FILE = "redis.conf"
+
+/** It holds raw events, so it is not kept for ever. */
+const CUT_OFF_KEPT_MS = 30 * DAY_MS
 
 /**
  * A Redis of this program's own on a free port of 127.0.0.1, its data in `<dataDir>/redis`. Run under `lockDataDir`.
@@ -52,8 +57,10 @@ const redisProgram = (
     directory,
     prepare: Effect.sync(() => {
       makeFolder(directory)
+      sweep(directory)
       writeFileSync(configFile, configuration(directory, password), { mode: FILE_MODE })
     }),
+    mend: mendAppendOnlyFile(directory, (path) => checkSnapshot(binary, path)),
     command: (port) => ({
       file: binary.file,
       argv0: binary.name,
@@ -73,6 +80,15 @@ const redisProgram = (
   }
 }
 
+/** Removes what a killed Redis has left half written, and what was cut off from its file long ago. */
+const sweep = (directory: string): void => {
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name)
+    const outdated = name.endsWith(CUT_OFF) && statSync(path).mtimeMs < Date.now() - CUT_OFF_KEPT_MS
+    if (outdated || /^temp-.*\.(aof|rdb)$/.test(name)) discard(path)
+  }
+}
+
 /** In a file, because anybody can read a command line. */
 const configuration = (directory: string, password: string): string => `bind 127.0.0.1
 requirepass ${password}
@@ -82,8 +98,8 @@ logfile ""
 # The command line must keep naming this file: it tells this process from others.
 set-proc-title no
 appendonly yes
-# A kill can leave half a command at the end of the file, one that was never answered.
-aof-load-truncated yes
+# Done by this program instead, exactly: see src/embedded/appendOnlyFile.ts.
+aof-load-truncated no
 # Most of what is appended is soon deleted. At the default of 64 MB a busy log would be rewritten every few seconds; and where
 # the file system discards deleted blocks, the flushes of appends wait for that: half a second for 512 MB has been observed.
 auto-aof-rewrite-min-size 128mb

@@ -27,6 +27,7 @@ const CANDIDATES = [
 
 const DEBIAN_PACKAGES = ["redis-tools", "valkey-tools"]
 const INSTALL_WITHIN_MS = 300_000
+const CHECK_WITHIN_MS = 300_000
 
 /** A recent enough Redis of this machine. As root on Debian and its derivatives it is installed if there is none. */
 export const findRedis: Effect.Effect<RedisBinary, EmbeddedStoreError> = Effect.suspend(() =>
@@ -42,6 +43,20 @@ export const findRedis: Effect.Effect<RedisBinary, EmbeddedStoreError> = Effect.
     return yield* unavailable(installed.tooOld, failure)
   }),
 )
+
+/** What is wrong with a snapshot, by this Redis' own checker; undefined when it is as it should be. */
+export const checkSnapshot = async (
+  { file, name }: RedisBinary,
+  path: string,
+): Promise<string | undefined> => {
+  const { ok, output } = await run(file, [path], {
+    argv0: name.replace("server", "check-rdb"),
+    timeout: CHECK_WITHIN_MS,
+  })
+  if (ok) return undefined
+  const lines = output.trim().split("\n")
+  return lines[lines.findIndex((line) => line.includes("RDB ERROR DETECTED")) + 1] ?? output.trim()
+}
 
 const unavailable = (
   tooOld: ReadonlyArray<string>,

@@ -74,37 +74,36 @@ const adopt = (program: StoreProgram): Effect.Effect<Handle | undefined, Embedde
   })
 
 /**
- * Starts the process on `port`, or else on the port of the last run if that is free, or on any free one. Such a port may be
- * taken by another program between the choice and the start, so a start that failed is tried once more on another.
+ * Starts the process on `port`, or else on the port of the last run if that is free, or on any free one. A start that failed is
+ * tried once more, after what can be mended has been: on another port unless one was asked for, because such a port may be taken
+ * by another program between the choice and the start.
  */
 const start = (
   program: StoreProgram,
   handle: { current: Handle | undefined },
   port: number | undefined,
 ): Effect.Effect<void, EmbeddedStoreError> => {
-  const startOn = (chosen: number) =>
+  const startOn = (preferred: number | undefined) =>
     Effect.gen(function* () {
+      const chosen = port ?? (yield* Effect.promise(() => freePort(preferred)))
       yield* clear(program)
       yield* program.prepare
       const started = yield* launch(program, handle, chosen)
       yield* answers(program, started, READY_WITHIN).pipe(Effect.tapError(() => stop(program, started)))
-    }).pipe(
-      // A folder that cannot be written, a full disk.
-      Effect.catchDefect((defect) =>
-        Effect.fail(failure(program, defect instanceof Error ? defect.message : String(defect))),
-      ),
-    )
-  if (port !== undefined) return startOn(port)
-  return Effect.promise(() => freePort(readHandle(program)?.port)).pipe(
-    Effect.flatMap(startOn),
-    Effect.catch(() =>
-      Effect.flatMap(
-        Effect.promise(() => freePort(undefined)),
-        startOn,
-      ),
-    ),
+    })
+  return startOn(readHandle(program)?.port).pipe(
+    asFailures(program),
+    Effect.catch(() => Effect.andThen(program.mend, startOn(undefined)).pipe(asFailures(program))),
   )
 }
+
+/** A folder that cannot be written, a full disk: expected failures of a start, too. */
+const asFailures =
+  (program: StoreProgram) =>
+  <A>(effect: Effect.Effect<A, EmbeddedStoreError>): Effect.Effect<A, EmbeddedStoreError> =>
+    Effect.catchDefect(effect, (defect) =>
+      Effect.fail(failure(program, defect instanceof Error ? defect.message : String(defect))),
+    )
 
 const launch = (
   program: StoreProgram,

@@ -9,6 +9,8 @@ export interface StoreProgram {
   readonly directory: string
   /** Prepares the directory and its files. Run before each start. */
   readonly prepare: Effect.Effect<void, EmbeddedStoreError>
+  /** Mends what kept a start from working, if that can be told. Fails when it cannot be mended, with the way out. */
+  readonly mend: Effect.Effect<void, EmbeddedStoreError>
   readonly command: (port: number) => Command
   /** Environment variables for the next start, beside those that every store gets. */
   readonly environment: () => Readonly<Record<string, string>>

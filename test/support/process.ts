@@ -61,15 +61,23 @@ export const startProcess = async (
   child.stderr?.on("data", (chunk: Buffer) => {
     stderr += chunk.toString()
   })
-  const exited = new Promise<number | null>((resolve) => child.once("close", (code) => resolve(code)))
+  let ended = false
+  const exited = new Promise<number | null>((resolve) =>
+    child.once("close", (code) => {
+      ended = true
+      resolve(code)
+    }),
+  )
+  const noBanner = () => new Error(`no banner (exit code ${child.exitCode}):\n${stdout}\n${stderr}`)
   const url = await eventually(
     () => {
       const found = /dashboard\s+(http:\S+?)\/\n/.exec(stdout)?.[1]
-      if (found !== undefined) return found
-      throw new Error(`no banner yet (exit code ${child.exitCode}):\n${stdout}\n${stderr}`)
+      if (found === undefined && !ended) throw noBanner()
+      return found
     },
     { timeout: timeout ?? 60_000 },
   )
+  if (url === undefined) throw noBanner()
   return {
     url,
     pid: child.pid ?? 0,
