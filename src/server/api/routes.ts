@@ -8,7 +8,7 @@ import { Parameters, type Sites } from "../http/query.ts"
 import type { Handler, Method, Route, Routes } from "../http/router.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { Services } from "../services/services.ts"
-import { Administration } from "./administration.ts"
+import { Administration, type AdministrationOptions } from "./administration.ts"
 import { ASSETS, Prepared } from "./assets.ts"
 import { EXPORT_KINDS, Exports } from "./exports.ts"
 import type { Ingest } from "./ingest.ts"
@@ -108,23 +108,20 @@ export const apiRoutes = ({
 
   // Without a token these paths do not exist.
   if (adminToken === null) return { exact, prefixes: [] }
-  const administration = new Administration({
-    token: adminToken,
-    privacy: services.privacy,
-    exports,
-    proxies,
-    run,
-    now,
-  })
-  const visitors: Route = {
+  const { privacy } = services
+  const visitors = visitorsRoute({ token: adminToken, privacy, exports, proxies, run, now })
+  return { exact, prefixes: [[VISITORS_PREFIX, visitors]] }
+}
+
+const visitorsRoute = (options: AdministrationOptions): Route => {
+  const administration = new Administration(options)
+  const visitorOf = (path: string) => path.slice(VISITORS_PREFIX.length)
+  return {
     name: "visitors",
     cors: false,
     handlers: {
-      GET: (exchange, req, path) =>
-        administration.exportVisitor(exchange, req, path.slice(VISITORS_PREFIX.length)),
-      DELETE: (exchange, req, path) =>
-        administration.eraseVisitor(exchange, req, path.slice(VISITORS_PREFIX.length)),
+      GET: (exchange, req, path) => administration.exportVisitor(exchange, req, visitorOf(path)),
+      DELETE: (exchange, req, path) => administration.eraseVisitor(exchange, req, visitorOf(path)),
     },
   }
-  return { exact, prefixes: [[VISITORS_PREFIX, visitors]] }
 }
