@@ -31,6 +31,8 @@ export interface SingleRedis extends AnyRedis {
 /** Servers that replicate one another. */
 export interface Replicated {
   readonly servers: ReadonlyArray<RedisServer>
+  /** How many masters there are when none is missing. */
+  readonly shards: number
   readonly masters: () => Promise<ReadonlyArray<RedisServer>>
   readonly replicasOf: (master: RedisServer) => Promise<ReadonlyArray<RedisServer>>
   /** Makes the replica, or another one of the same master, the master by hand. */

@@ -59,8 +59,12 @@ const parseNode = (line: string): ClusterNode => {
 export class RedisCluster {
   readonly servers: ReadonlyArray<RedisServer>
 
-  constructor(servers: ReadonlyArray<RedisServer>) {
+  /** How many masters there are when none is missing. */
+  readonly shards: number
+
+  constructor(servers: ReadonlyArray<RedisServer>, shards: number) {
     this.servers = servers
+    this.shards = shards
   }
 
   /** Starts the servers, makes them a cluster, and waits until all of them say that it is whole. */
@@ -92,10 +96,10 @@ export class RedisCluster {
         })
       }),
     )
-    const cluster = new RedisCluster(servers)
+    const cluster = new RedisCluster(servers, masters)
     try {
       await Promise.all(servers.map((server) => server.start()))
-      await cluster.#form(masters)
+      await cluster.#form()
       return cluster
     } catch (error) {
       await cluster.stop()
@@ -103,7 +107,8 @@ export class RedisCluster {
     }
   }
 
-  async #form(masters: number): Promise<void> {
+  async #form(): Promise<void> {
+    const masters = this.shards
     const [first, ...others] = this.servers
     if (first === undefined) return
     for (const other of others) {
@@ -196,11 +201,9 @@ export class RedisCluster {
       .map(({ port }) => this.serverOf(port))
   }
 
-  /** The replicas of a master. */
+  /** The replicas that follow a master, as it knows itself: the others hear of them later. */
   async replicasOf(master: RedisServer): Promise<ReadonlyArray<RedisServer>> {
-    const nodes = await this.nodes()
-    const id = nodes.find(({ port }) => port === master.port)?.id
-    return nodes.filter(({ masterId }) => masterId === id).map(({ port }) => this.serverOf(port))
+    return (await master.replicaPorts()).map((port) => this.serverOf(port))
   }
 
   /** Makes a replica the master of its shard by hand, which loses nothing. Resolves once it is one. */

@@ -46,6 +46,8 @@ export class RedisSentinel {
   /** Those with data; the first is the master in the beginning. */
   readonly servers: ReadonlyArray<RedisServer>
   readonly sentinels: ReadonlyArray<RedisServer>
+  /** One master has all the data. */
+  readonly shards = 1
 
   constructor(name: string, servers: ReadonlyArray<RedisServer>, sentinels: ReadonlyArray<RedisServer>) {
     this.name = name

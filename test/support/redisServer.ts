@@ -166,6 +166,15 @@ export class RedisServer {
     return this.ask(async (redis) => (await redis.role())[0] === "master")
   }
 
+  /** The ports of the replicas that are connected to it. */
+  replicaPorts(): Promise<ReadonlyArray<number>> {
+    return this.ask(async (redis) =>
+      [...(await redis.info("replication")).matchAll(/^slave\d+:.*?port=(\d+)/gm)].map(([, port]) =>
+        Number(port),
+      ),
+    )
+  }
+
   signal(signal: NodeJS.Signals): void {
     if (this.running) process.kill(this.pid, signal)
   }
