@@ -65,7 +65,7 @@ const redisProgram = (
       file: binary.file,
       argv0: binary.name,
       args: [
-        configFile,
+        asPattern(configFile),
         ...["--port", String(port)],
         ...["--appendfsync", options.fsync],
         ...["--maxmemory", String(maxMemoryBytes)],
@@ -89,10 +89,17 @@ const sweep = (directory: string): void => {
   }
 }
 
+/** Redis takes the name of its configuration file for a pattern if it looks like one, and starts with no file if none matches. */
+const asPattern = (path: string): string => (/[*?[]/.test(path) ? path.replaceAll(/[\\*?[]/g, "\\$&") : path)
+
+/** A value in a configuration file: a line of it has C's escapes within double quotes. */
+const quoted = (value: string): string =>
+  `"${value.replaceAll(/[\\"]/g, "\\$&").replaceAll("\n", "\\n").replaceAll("\r", "\\r")}"`
+
 /** In a file, because anybody can read a command line. */
 const configuration = (directory: string, password: string): string => `bind 127.0.0.1
 requirepass ${password}
-dir "${directory}"
+dir ${quoted(directory)}
 daemonize no
 logfile ""
 # The command line must keep naming this file: it tells this process from others.
