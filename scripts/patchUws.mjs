@@ -1,8 +1,10 @@
-// Makes the uWebSockets.js binaries load on a Linux whose glibc is older than the 2.38 they were linked with (Debian 12,
-// Ubuntu 22.04). They need 2.38 only for three C23 variants of old functions: __isoc23_strtol, __isoc23_strtoul and
-// __isoc23_sscanf, which differ from the old ones only in accepting binary literals ("0b1"). So the dynamic symbol table
-// is changed to ask for the old names, and the version record GLIBC_2.38 for the oldest version of that platform. Nothing
-// is done if glibc is new enough, nor on other systems. npm runs this after an install; running it again changes nothing.
+// Checks that the files of uWebSockets.js are those that were published (uwsFiles.json), and makes its binaries load on a Linux
+// whose glibc is older than the 2.38 they were linked with (Debian 12, Ubuntu 22.04). They need 2.38 only for three C23 variants
+// of old functions: __isoc23_strtol, __isoc23_strtoul and __isoc23_sscanf, which differ from the old ones only in accepting
+// binary literals ("0b1"). So the dynamic symbol table is changed to ask for the old names, and the version record GLIBC_2.38
+// for the oldest version of that platform. Nothing is changed if glibc is new enough, nor on other systems. npm runs this after
+// an install; running it again changes nothing.
+import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -130,18 +132,64 @@ export const planFor = ({ platform, arch, glibc }) => {
 }
 
 /**
- * Patches the installed binaries for this machine if necessary. Returns a sentence if that is impossible.
+ * The SHA-256 of each file, hexadecimal: of all as they were published, and of the Linux binaries after `patchElf`.
+ *
+ * @typedef {{ version: string, published: Record<string, string>, patched: Record<string, string> }} FileList
+ */
+
+export const LIST = new URL("uwsFiles.json", import.meta.url)
+
+/** @returns {FileList} */
+export const listedFiles = () => JSON.parse(readFileSync(LIST, "utf8"))
+
+/** @param {Uint8Array} bytes */
+export const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex")
+
+/** The version of the package in a folder. @param {string} folder @returns {string} */
+export const versionIn = (folder) => JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).version
+
+/**
+ * What is wrong with the files that a machine would run: the binaries for its platform, and what is for all platforms.
+ *
+ * @param {string} folder where the package is installed
+ * @param {{ platform: string, arch: string }} machine
+ * @param {FileList} list
+ * @returns {string | undefined} a sentence; `undefined` when they are as published, or as patched
+ */
+export const foreignFile = (folder, { platform, arch }, list) => {
+  const version = versionIn(folder)
+  if (version !== list.version)
+    return `uWebSockets.js ${version} is installed, and scripts/uwsFiles.json has the hashes of ${list.version}: see scripts/uwsFiles.mjs.`
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith("uws_") && !name.startsWith(`uws_${platform}_${arch}_`)) continue
+    const hash = sha256(readFileSync(join(folder, name)))
+    const known = [list.published, list.patched].flatMap((of) => (Object.hasOwn(of, name) ? [of[name]] : []))
+    if (!known.includes(hash))
+      return (
+        `${join(folder, name)} is not what was published with uWebSockets.js ${version} (its SHA-256 is ${hash}, ` +
+        `expected was ${known[0] ?? "no such file"}). It has not been touched. Delete that folder and run "npm ci"; if the ` +
+        `file is the same again, the package or the way to it cannot be trusted.`
+      )
+  }
+  return undefined
+}
+
+/**
+ * Checks the installed files, and patches the binaries for this machine if necessary.
  *
  * @param {string} root the project's folder
- * @returns {string | undefined}
+ * @returns {string | undefined} a sentence if a file is not what was published, or if a patch is impossible
  */
 export const patchInstalledBinaries = (root) => {
   const { platform, arch } = process
   const plan = planFor({ platform, arch, glibc: platform === "linux" ? runtimeGlibc() : undefined })
   if ("unsupported" in plan) return plan.unsupported
   const folder = join(root, "node_modules/uWebSockets.js")
+  if (!existsSync(folder)) return undefined
+  const foreign = foreignFile(folder, process, listedFiles())
+  if (foreign !== undefined) return foreign
   const oldest = OLDEST_GLIBC_VERSION[arch]
-  if (!plan.patch || oldest === undefined || !existsSync(folder)) return undefined
+  if (!plan.patch || oldest === undefined) return undefined
   for (const name of readdirSync(folder).filter(
     (file) => file.startsWith(`uws_linux_${arch}_`) && file.endsWith(".node"),
   )) {
