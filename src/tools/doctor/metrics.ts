@@ -40,6 +40,14 @@ const pipeline = (exposition: Exposition, prefix: string): ReadonlyArray<Finding
           "processing",
           `an event has waited for ${Math.round(age)} s: are there actors, and is Postgres up?`,
         ),
+    ...(total(exposition, `${prefix}figures_lost`) === 0
+      ? []
+      : [
+          failed(
+            "figures",
+            "Redis lacks figures of a partition: it is being rebuilt, or the log says why not; npm start -- rebuild does it by hand",
+          ),
+        ]),
   ]
 }
 

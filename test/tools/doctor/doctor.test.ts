@@ -3,7 +3,8 @@ import { execFile } from "node:child_process"
 import { createServer, type RequestListener } from "node:http"
 import { promisify } from "node:util"
 import { Effect } from "effect"
-import { describe, expect, test } from "vitest"
+import { describe, expect, onTestFinished, test } from "vitest"
+import { streamKeys } from "../../../src/stores/redisKeys.ts"
 import { parseExposition } from "../../../src/tools/doctor/exposition.ts"
 import {
   type Deployment,
@@ -14,9 +15,10 @@ import {
 } from "../../../src/tools/doctor/index.ts"
 import { now } from "../../support/clock.ts"
 import { ROOT } from "../../support/documents.ts"
-import { eventually, freePort, privateRedis } from "../../support/index.ts"
+import { eventually, freePort, privateRedis, temporaryFolder } from "../../support/index.ts"
 import { listen } from "../../support/listen.ts"
 import { runNode, settings, TOKEN } from "../../support/node.ts"
+import { RedisServer } from "../../support/redisServer.ts"
 import { serve } from "../../support/server.ts"
 
 const deploymentAt = (url: string, given: Partial<Deployment> = {}): Deployment => ({
@@ -100,6 +102,28 @@ test("unavailable stores are found, endpoint by endpoint", async () => {
     "GET /api/v1/analytics/timeline": "failed",
     WebSocket: "failed",
   })
+})
+
+test("what a store says, and what to do, is told; figures that Redis has lost as well", async () => {
+  const server = await RedisServer.start({ folder: temporaryFolder() })
+  onTestFinished(() => server.kill())
+  const config = await settings({ redisUrl: server.url })
+  const { base } = await runNode(config)
+  const examined = async () => {
+    const all = await findings(base, {
+      ...{ readOnly: true, deployment: deploymentAt(base, { timeoutMs: 3000 }) },
+      stores: { redisUrl: server.url, databaseUrl: null },
+    })
+    return new Map(all.map(({ check, text }) => [check, text]))
+  }
+  await server.ask((redis) => redis.hset(streamKeys(config.redisKeyPrefix, 0).state, "lost", 1))
+  expect((await examined()).get("figures")).toContain("npm start -- rebuild")
+  await server.ask((redis) => redis.replicaof("127.0.0.1", 1))
+  const told = await examined()
+  expect(told.get("readiness")).toBe(
+    "Redis (READONLY): this Redis is a replica, which takes no writes. Let REDIS_URL name the master, after a failover by hand the new one.",
+  )
+  expect(told.get("Redis")).toContain("it is a replica")
 })
 
 test("answers and metrics that are not as documented are found", async () => {
