@@ -32,6 +32,7 @@ const experiment = (
 test.each([
   ["lost-replies", 2, 3],
   ["redis-lost-tail", 1, 2],
+  ["postgres-failover", 1, 1],
   ["upgrade-to-next", 2, 1],
 ])(
   "nothing is lost or counted twice under %s",
@@ -71,7 +72,13 @@ test("thousands of malformed requests and frames neither end a node nor make it 
   const world = await startWorld(
     {
       ...{ folder, root: ROOT, newRoot: ROOT, nodes: 1, random, env: {} },
-      ...{ topology: "single", between: "nothing", fsync: "everysec", postgresMegabytes: null },
+      ...{
+        topology: "single",
+        between: "nothing",
+        fsync: "everysec",
+        postgresMegabytes: null,
+        postgresPair: false,
+      },
     },
     () => {},
   )

@@ -146,6 +146,7 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
       between: fault.between ?? "nothing",
       fsync: fault.fsync ?? options.fsync,
       postgresMegabytes: fault.postgresMegabytes ?? null,
+      postgresPair: fault.postgresPair ?? false,
     },
     print,
   )

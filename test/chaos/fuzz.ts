@@ -23,7 +23,13 @@ const root = process.cwd()
 const world = await startWorld(
   {
     ...{ folder: join(base, "fuzz"), root, newRoot: root, nodes: 1, random, env: {} },
-    ...{ topology: "single", between: "nothing", fsync: "everysec", postgresMegabytes: null },
+    ...{
+      topology: "single",
+      between: "nothing",
+      fsync: "everysec",
+      postgresMegabytes: null,
+      postgresPair: false,
+    },
   },
   console.log,
 )

@@ -6,12 +6,18 @@ import { Effect } from "effect"
 import pg from "pg"
 import { embeddedPostgres } from "../../src/embedded/index.ts"
 import { openScope } from "../support/effects.ts"
+import { PostgresPair } from "../support/postgresPair.ts"
 import { type ChaosRedis, type ChaosRedisOptions, startRedis } from "./redis.ts"
 import { type ChaosStore, signals } from "./store.ts"
 
 export interface ChaosPostgres extends ChaosStore {
+  /** Of the server that takes writes. */
   readonly url: string
+  /** `DATABASE_URL` of nodes. */
+  readonly nodesUrl: string
   readonly port: number
+  /** The servers, where there are two. */
+  readonly pair: PostgresPair | null
 }
 
 export interface ChaosStores {
@@ -26,12 +32,52 @@ export interface StoresOptions extends Omit<ChaosRedisOptions, "folder"> {
   readonly folder: string
   /** Puts Postgres on a tmpfs of this size, which needs root. */
   readonly postgresMegabytes: number | null
+  /** Whether Postgres has a synchronous standby. */
+  readonly postgresPair: boolean
 }
 
 const mountTmpfs = (folder: string, megabytes: number) => {
   const done = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${megabytes}m`, "tmpfs", folder])
   if (done.status !== 0) throw new Error(`no tmpfs on ${folder}: ${done.stderr}`)
 }
+
+/** A Postgres, which stops with the scope. */
+const startPostgres = ({ postgresPair }: StoresOptions, folder: string) =>
+  postgresPair
+    ? Effect.acquireRelease(
+        Effect.tryPromise(() => PostgresPair.start(folder)),
+        (pair) => Effect.promise(() => pair.stop()),
+      ).pipe(Effect.map(ofPair))
+    : Effect.map(
+        embeddedPostgres({ dataDir: folder }),
+        (running): ChaosPostgres => ({
+          ...signals(running),
+          url: running.url,
+          nodesUrl: running.url,
+          port: running.port,
+          pair: null,
+        }),
+      )
+
+const ofPair = (pair: PostgresPair): ChaosPostgres => ({
+  kill: async () => {
+    await pair.primary.kill()
+    await pair.primary.start()
+  },
+  pause: () => pair.primary.freeze(),
+  resume: () => {
+    pair.primary.wake()
+    pair.standby.wake()
+  },
+  get url() {
+    return pair.primary.url()
+  },
+  nodesUrl: pair.url,
+  get port() {
+    return pair.primary.port
+  },
+  pair,
+})
 
 /** Starts both; `stop` stops them and unmounts the small file system. */
 export const startStores = async (options: StoresOptions): Promise<ChaosStores> => {
@@ -46,14 +92,13 @@ export const startStores = async (options: StoresOptions): Promise<ChaosStores> 
   const both = Effect.all(
     [
       startRedis({ ...options, folder: join(options.folder, "redis-data") }),
-      embeddedPostgres({ dataDir: postgresFolder }),
+      startPostgres(options, postgresFolder),
     ],
     { concurrency: "unbounded" },
   )
   try {
     const [redis, postgres] = await scope.run(both)
-    const { url, port } = postgres
-    return { redis, postgres: { ...signals(postgres), url, port }, postgresFolder, stop }
+    return { redis, postgres, postgresFolder, stop }
   } catch (error) {
     await stop()
     throw error

@@ -38,6 +38,7 @@ export interface WorldOptions {
   readonly between: Between
   readonly fsync: "always" | "everysec"
   readonly postgresMegabytes: number | null
+  readonly postgresPair: boolean
 }
 
 /**
@@ -132,7 +133,7 @@ export const startWorld = async (options: WorldOptions, print: (line: string) =>
           env: {
             ...env,
             REDIS_URL: through(redis.url, place?.redis?.proxy),
-            DATABASE_URL: through(stores.postgres.url, place?.postgres.proxy),
+            DATABASE_URL: through(stores.postgres.nodesUrl, place?.postgres.proxy),
           },
           logFile: join(options.folder, `node-${name}.log`),
         },

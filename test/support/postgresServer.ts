@@ -1,13 +1,12 @@
 /** A PostgreSQL process that a test or an experiment configures, kills, freezes, copies and starts again with its data. */
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import {
-  chmodSync,
-  cpSync,
+  chownSync,
   createWriteStream,
-  lchownSync,
+  existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs"
@@ -30,10 +29,20 @@ export interface PostgresServerOptions {
   readonly settings?: { readonly [name: string]: string }
 }
 
-/** As files of the server: readable by whoever runs it, root by nobody else's name. */
-const giveTo = (path: string, uid: number, gid: number): void => {
-  lchownSync(path, uid, gid)
-  if (statSync(path).isDirectory()) for (const name of readdirSync(path)) giveTo(join(path, name), uid, gid)
+/** Copies a server's data while it runs, but for what tells its process. Files that change meanwhile are mended from its log. */
+const copy = (from: string, to: string): void => {
+  const without = ["--exclude=./postmaster.pid", "--exclude=./postmaster.opts", "--exclude=./pg_replslot/*"]
+  const { stderr } = spawnSync(
+    "bash",
+    [
+      "-c",
+      `tar -C "$0" ${without.join(" ")} -cf - . | tar -C "$1" -xpf -; exit "\${PIPESTATUS[1]}"`,
+      from,
+      to,
+    ],
+    { encoding: "utf8" },
+  )
+  if (!existsSync(join(to, "PG_VERSION"))) throw new Error(`the data could not be copied: ${stderr}`)
 }
 
 export class PostgresServer {
@@ -67,19 +76,52 @@ export class PostgresServer {
     return server
   }
 
-  /** A standby of a server that is stopped: a copy of its data that follows it, as soon as both are started. */
-  static async standbyOf(primary: PostgresServer, options: PostgresServerOptions): Promise<PostgresServer> {
-    const standby = await PostgresServer.make(options)
-    cpSync(primary.directory, standby.directory, { recursive: true })
-    chmodSync(standby.directory, 0o700)
-    standby.write("standby.signal", "")
-    standby.write(
-      "postgresql.auto.conf",
-      `primary_conninfo = 'host=127.0.0.1 port=${primary.port} user=${USER} password=${PASSWORD} application_name=standby'\n`,
-    )
+  /**
+   * Makes it a standby, called so, of a server that runs: replaces its data by a copy of that one's. Once started, it follows. Whoever
+   * is the primary then waits for it with each commit when told so ({@link waitForStandby}).
+   */
+  async follow(primary: PostgresServer): Promise<void> {
+    rmSync(this.directory, { recursive: true, force: true })
+    mkdirSync(this.directory, { mode: 0o700 })
     const { uid, gid } = statSync(primary.directory)
-    giveTo(standby.directory, uid, gid)
-    return standby
+    chownSync(this.directory, uid, gid)
+    const client = new pg.Client({ connectionString: primary.url() })
+    try {
+      await client.connect()
+      await client.query("SELECT pg_backup_start('standby', true)")
+      copy(primary.directory, this.directory)
+      const { rows } = await client.query<{ labelfile: string }>(
+        "SELECT labelfile FROM pg_backup_stop(false)",
+      )
+      this.write("backup_label", rows[0]?.labelfile ?? "")
+    } finally {
+      await client.end()
+    }
+    this.write("standby.signal", "")
+    const from = `host=127.0.0.1 port=${primary.port} user=${USER} password=${PASSWORD} application_name=standby`
+    this.write("postgresql.auto.conf", `primary_conninfo = '${from}'\n`)
+  }
+
+  /** From here on, nothing is committed that the standby has not. */
+  async waitForStandby(): Promise<void> {
+    const state = "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'"
+    const isIn = (wanted: string) =>
+      eventually(
+        async () => {
+          const [row] = await this.ask<{ sync_state: string }>(state)
+          if (row?.sync_state !== wanted) throw new Error(`the standby is ${row?.sync_state ?? "not there"}`)
+        },
+        { timeout: 60_000 },
+      )
+    await isIn("async")
+    await this.ask("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+    await this.ask("SELECT pg_reload_conf()")
+    await isIn("sync")
+  }
+
+  /** Makes a standby the primary. It waits for no other one. */
+  async promote(): Promise<void> {
+    await this.ask("SELECT pg_promote()")
   }
 
   /** Where its data are. */
@@ -92,7 +134,7 @@ export class PostgresServer {
     const path = join(this.directory, name)
     writeFileSync(path, text, { mode })
     const { uid, gid } = statSync(this.directory)
-    lchownSync(path, uid, gid)
+    chownSync(path, uid, gid)
     return path
   }
 

@@ -1,6 +1,5 @@
 /** Several hosts in DATABASE_URL: a primary and its synchronous standby, which takes over. */
 import { randomUUID } from "node:crypto"
-import { join } from "node:path"
 import { Effect } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { rebuild } from "../../src/commands/rebuild.ts"
@@ -13,29 +12,13 @@ import { run, testScope } from "../support/effects.ts"
 import { connect, rows } from "../support/events.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
-import { PostgresServer } from "../support/postgresServer.ts"
+import { PostgresPair } from "../support/postgresPair.ts"
+import type { PostgresServer } from "../support/postgresServer.ts"
 
-/** A primary that commits nothing which its standby has not. */
 const pair = async () => {
-  const folder = temporaryFolder()
-  const primary = await PostgresServer.start({ folder: join(folder, "primary") })
-  onTestFinished(() => primary.kill())
-  await primary.kill("SIGINT")
-  const standby = await PostgresServer.standbyOf(primary, { folder: join(folder, "standby") })
-  onTestFinished(() => standby.kill())
-  primary.write("postgresql.auto.conf", "synchronous_standby_names = 'standby'\n")
-  await primary.start()
-  await standby.start()
-  await eventually(async () =>
-    expect(await primary.ask("SELECT sync_state FROM pg_stat_replication")).toEqual([{ sync_state: "sync" }]),
-  )
-  const url = new URL(primary.url())
-  return {
-    primary,
-    standby,
-    /** Names the standby first: who takes writes is not who is named first. */
-    url: `postgresql://${url.username}:${url.password}@127.0.0.1:${standby.port},127.0.0.1:${primary.port}/analytics?target_session_attrs=read-write`,
-  }
+  const started = await PostgresPair.start(temporaryFolder())
+  onTestFinished(() => started.stop())
+  return started
 }
 
 const PORT = "SELECT current_setting('port')::int AS port"
@@ -63,7 +46,7 @@ describe("several hosts", () => {
     // It goes on accepting events, which wait in Redis.
     const before = acknowledged.size
     await eventually(() => expect(acknowledged.size).toBeGreaterThan(before + 50), { timeout: 30_000 })
-    await standby.ask("SELECT pg_promote()")
+    await standby.promote()
     const at = await rowsOf(standby)
     await eventually(async () => expect(await rowsOf(standby)).toBeGreaterThan(at + 100), { timeout: 60_000 })
     sending = false
@@ -96,7 +79,7 @@ describe("several hosts", () => {
     const ports = () => Promise.all([1, 2, 3].map(() => rows<{ port: number }>(postgres, PORT)))
     expect(new Set((await ports()).flat().map(({ port }) => port))).toEqual(new Set([primary.port]))
     primary.freeze()
-    await standby.ask("SELECT pg_promote()")
+    await standby.promote()
     await eventually(
       async () =>
         expect(new Set((await ports()).flat().map(({ port }) => port))).toEqual(new Set([standby.port])),

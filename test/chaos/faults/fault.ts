@@ -25,6 +25,8 @@ export interface Fault {
   /** Redis' appendfsync, if the run's own will not do. */
   readonly fsync?: "everysec"
   readonly postgresMegabytes?: number
+  /** It needs a Postgres with a synchronous standby. */
+  readonly postgresPair?: true
   /** The sources that nodes start with, if not the run's. */
   readonly root?: (root: string, folder: string) => string
   /** Days after which retention deletes during the run. */

@@ -144,4 +144,31 @@ export const STORE_FAULTS: ReadonlyArray<Fault> = [
         world.log("Postgres' connections are free again")
       }),
   },
+  {
+    name: "postgres-failover",
+    topologies: SINGLE,
+    what: "kill -9 or SIGSTOP of the primary; its synchronous standby is promoted after up to 2 s, and the old primary becomes its standby",
+    postgresPair: true,
+    milliseconds: 24_000,
+    strike: async ({ world, milliseconds, note }) => {
+      const { pair } = world.stores.postgres
+      if (pair === null) throw new Error("Postgres has no standby")
+      let failovers = 0
+      await again(world, milliseconds, [500, 3000], async () => {
+        const { primary } = pair
+        const hangs = world.random.chance(0.3)
+        if (hangs) primary.freeze()
+        else await primary.kill()
+        world.log(`the primary ${primary.port} ${hangs ? "hangs" : "was killed"}`)
+        await sleep(world.random.integer(0, 2000))
+        await pair.promote()
+        world.log(`${pair.primary.port} was promoted`)
+        await sleep(world.random.integer(500, 6000))
+        await pair.join()
+        failovers++
+        world.log(`${primary.port} follows it`)
+      })
+      note(`${failovers} failovers`)
+    },
+  },
 ]
