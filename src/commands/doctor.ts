@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"
 import { nodeUrl } from "../domain/paths.ts"
 import { notedStoreUrls } from "../node/dataFolder.ts"
-import { redisCertificates } from "../stores/addresses.ts"
+import { redisExpectations } from "../stores/addresses.ts"
 import { examine, report, wantsColours } from "../tools/doctor/index.ts"
 import { CommandError } from "./error.ts"
 
@@ -23,7 +23,7 @@ const addressesOf = (config: AppConfig, url: string | null) => {
   const noted = url === null ? notedStoreUrls(config.dataDir) : null
   return {
     redisUrl: config.redisUrl ?? noted?.redisUrl ?? null,
-    redisCertificates: redisCertificates(config),
+    redis: redisExpectations(config),
     databaseUrl: config.databaseUrl ?? noted?.databaseUrl ?? null,
   }
 }

@@ -10,6 +10,7 @@ import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
 import { makeEventQueries } from "../events/read/index.ts"
 import { decodeDelta } from "../live/delta.ts"
+import { followChannel } from "../live/subscription.ts"
 import { Metrics } from "../metrics/metrics.ts"
 import { makeVisitorKeys } from "../privacy/dayKeys.ts"
 import { eraseVisitor } from "../privacy/erase.ts"
@@ -132,15 +133,20 @@ const makeServices = (
   })
 
 /** Passes on what any node of the deployment has counted to the dashboards of this one. */
-const followLiveEvents = ({ subscriber, deployment }: Connected, prefix: string, { hub }: Server) =>
-  Effect.gen(function* () {
-    subscriber.on("message", (_channel: string, message: string) => {
+const followLiveEvents = (
+  { subscriber, deployment }: Connected,
+  prefix: string,
+  metrics: Metrics,
+  { hub }: Server,
+) =>
+  followChannel({
+    redis: subscriber,
+    channel: liveChannel(prefix),
+    metrics,
+    onMessage: (message) => {
       const delta = decodeDelta(deployment.id, message)
       if (delta !== null) hub.receive(delta)
-    })
-    yield* Effect.tryPromise(() => subscriber.subscribe(liveChannel(prefix))).pipe(
-      Effect.catch(() => Effect.logWarning("live events not subscribed: retrying once connected")),
-    )
+    },
   })
 
 /** Starts a node. It runs until the scope closes, and then finishes the work it has. */
@@ -174,7 +180,7 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
       localWriteKey: opened.localWriteKey,
       onFault: (cause) => log("request failed: internal error", { error: stackOf(cause) }),
     }).pipe(Scope.provide(together))
-    yield* followLiveEvents(connected, config.redisKeyPrefix, server)
+    yield* followLiveEvents(connected, config.redisKeyPrefix, metrics, server)
     const running: RunningNode = { port: server.port, stores: opened }
     return running
   })

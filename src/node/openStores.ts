@@ -6,7 +6,7 @@ import type { AppConfig } from "../config/settings.ts"
 import { embeddedPostgres, embeddedRedis, lockDataDir } from "../embedded/index.ts"
 import { ensureDeployment, migrate } from "../events/schema/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import { redisCertificates, type StoreAddresses } from "../stores/addresses.ts"
+import { redisExpectations, type StoreAddresses } from "../stores/addresses.ts"
 import { checkRedis } from "../stores/checkRedis.ts"
 import { checkPostgres } from "../stores/checks.ts"
 import { makePostgres } from "../stores/postgres.ts"
@@ -55,8 +55,8 @@ export const openStores = (config: AppConfig, metrics: Metrics) =>
 export const checkStores = (config: AppConfig, metrics: Metrics, { redisUrl, databaseUrl }: StoreUrls) =>
   Effect.gen(function* () {
     const embedded = config.redisUrl === null || config.databaseUrl === null
-    const certificates = redisCertificates(config)
-    const redis = yield* checkRedis(redisUrl, certificates)
+    const expectations = redisExpectations(config)
+    const redis = yield* checkRedis(redisUrl, expectations)
     const postgres = yield* Effect.scoped(
       makePostgres(
         { url: databaseUrl, max: 1, name: "maicivy check", statementTimeoutMs: CONNECT_MS },
@@ -65,7 +65,10 @@ export const checkStores = (config: AppConfig, metrics: Metrics, { redisUrl, dat
     )
     for (const warning of [...redis.warnings, ...postgres.warnings]) yield* Effect.logWarning(warning.text)
     const opened: OpenStores = {
-      stores: { redis: { url: redisUrl, cluster: redis.cluster, certificates }, databaseUrl },
+      stores: {
+        redis: { url: redisUrl, cluster: redis.cluster, certificates: expectations.certificates },
+        databaseUrl,
+      },
       localWriteKey: embedded ? localWriteKey(config.dataDir) : null,
       description: `${config.redisUrl === null ? "embedded " : ""}${redis.server}, ${config.databaseUrl === null ? "embedded " : ""}${postgres.server}`,
     }

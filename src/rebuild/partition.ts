@@ -28,7 +28,7 @@ import type { Metrics } from "../metrics/metrics.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { isCluster, mastersOf, type RedisConnection, redisCall } from "../stores/redis.ts"
-import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
+import { figureKeys, rebuiltPrefix, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
 import { compareIds, nextId } from "../stream/id.ts"
 import { REBUILD_TOKEN, seizeLease } from "../stream/lease.ts"
@@ -245,7 +245,7 @@ export const rebuildPartition = (
     const { applied } = yield* log.takeOver(token, position)
     yield* catchUp(options, writer, position, applied)
     const source = yield* openRebuildSource(postgres, { partition, partitions, calendar, now: now() })
-    const rebuildPrefix = `${prefix}~rebuild`
+    const rebuildPrefix = rebuiltPrefix(prefix)
     yield* dropFigures({ redis, metrics, prefix: rebuildPrefix }, partition)
     yield* build(options, source, epoch, rebuildPrefix)
     yield* carryUniques(options, source, rebuildPrefix)

@@ -1,6 +1,6 @@
 /** Where the stores are, however they came to be. */
 import type { AppConfig } from "../config/settings.ts"
-import type { CertificateFiles } from "./certificates.ts"
+import type { Expectations } from "./checkRedis.ts"
 import type { RedisSettings } from "./redis.ts"
 
 export interface StoreAddresses {
@@ -8,13 +8,14 @@ export interface StoreAddresses {
   readonly databaseUrl: string
 }
 
-/** The files that the settings name for connections to Redis. */
-export const redisCertificates = ({
-  redisCaFile,
-  redisCertFile,
-  redisKeyFile,
-}: Pick<AppConfig, "redisCaFile" | "redisCertFile" | "redisKeyFile">): CertificateFiles => ({
-  ca: redisCaFile,
-  cert: redisCertFile,
-  key: redisKeyFile,
+/** What a node with these settings expects of its Redis. */
+export const redisExpectations = (
+  config: Pick<
+    AppConfig,
+    "redisCaFile" | "redisCertFile" | "redisKeyFile" | "redisKeyPrefix" | "ackReplicas"
+  >,
+): Required<Expectations> => ({
+  certificates: { ca: config.redisCaFile, cert: config.redisCertFile, key: config.redisKeyFile },
+  prefix: config.redisKeyPrefix,
+  replicas: config.ackReplicas,
 })

@@ -12,6 +12,7 @@ import { Expected } from "../config/values.ts"
 import { type CertificateFiles, certificateProblem, NO_CERTIFICATES } from "./certificates.ts"
 import { type StoreWarning, UnusableStore } from "./checks.ts"
 import { converse, type Destination } from "./redisClient.ts"
+import { mayRewrite, missingRights } from "./rights.ts"
 
 /** What was found out about a Redis. */
 export interface RedisFacts {
@@ -177,12 +178,49 @@ const hintAt = (message: string, { tls, certificates }: Destination): string => 
     : ""
 }
 
+/** What the deployment expects of its Redis, beside the URL. */
+export interface Expectations {
+  readonly certificates?: CertificateFiles
+  /** Of its keys; rights are asked for where it is given. */
+  readonly prefix?: string
+  /** How many replicas it waits for. */
+  readonly replicas?: number
+}
+
+const lackingRights = (url: Destination, rules: ReadonlyArray<string>): string => {
+  const user = url.username === "" ? "default" : url.username
+  return `the user ${user} lacks rights, which "ACL SETUSER ${user} ${rules.join(" ")}" grants`
+}
+
+const NO_REWRITE: StoreWarning = {
+  text: "Redis does not let this user have its append-only file rewritten (BGREWRITEAOF): what is deleted stays in it until Redis rewrites it by itself.",
+  grave: false,
+}
+
+const withWarning = (facts: RedisFacts, warning: StoreWarning): RedisFacts => ({
+  ...facts,
+  warnings: [...facts.warnings, warning],
+})
+
 /** Asks one host of the URL; rejects with an error that names it and the reason. */
-const judgeBy = async (url: Destination, host: HostAndPort): Promise<RedisFacts | UnusableStore> => {
+const judgeBy = async (
+  url: Destination,
+  host: HostAndPort,
+  { prefix, replicas = 0 }: Expectations,
+): Promise<RedisFacts | UnusableStore> => {
   let place = host
   try {
     if (url.masterName !== null) place = await masterBy(url, host)
-    return judgeRedis(await converse(url, place, "server", introductionOf), place, url)
+    return await converse(url, place, "server", async (redis) => {
+      const judged = judgeRedis(await introductionOf(redis), place, url)
+      if (judged instanceof UnusableStore || prefix === undefined) return judged
+      const missing = await missingRights(redis, {
+        ...{ prefix, cluster: judged.cluster, replicas: replicas > 0 },
+        database: url.database > 0 && !judged.cluster,
+      })
+      if (missing.length === 0) return (await mayRewrite(redis)) ? judged : withWarning(judged, NO_REWRITE)
+      return unusable(url, `${shownHost(place)}: ${lackingRights(url, missing)}`)
+    })
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause)
     throw new Error(`${shownHost(place)}: ${message}${hintAt(message, url)}`)
@@ -195,15 +233,15 @@ const judgeBy = async (url: Destination, host: HostAndPort): Promise<RedisFacts 
  */
 export const checkRedis = (
   text: string,
-  certificates: CertificateFiles = NO_CERTIFICATES,
+  expectations: Expectations = {},
 ): Effect.Effect<RedisFacts, UnusableStore> =>
   Effect.gen(function* () {
-    const url = destinationOf(text, certificates)
+    const url = destinationOf(text, expectations.certificates ?? NO_CERTIFICATES)
     if (typeof url === "string") return yield* new UnusableStore({ message: url })
     const reasons: Array<string> = []
     for (const host of url.hosts) {
       const judged = yield* Effect.promise(() =>
-        judgeBy(url, host).catch((error: Error) => {
+        judgeBy(url, host, expectations).catch((error: Error) => {
           reasons.push(error.message)
           return null
         }),

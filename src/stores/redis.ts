@@ -80,16 +80,23 @@ export const redisCall = <A>(
     catch: (cause) => redisError(operation, cause),
   })
 
+/** Redis' words for a command that this user may not run, or that has another name here. */
+const NOT_ALLOWED = /NOPERM|unknown command/
+
 /**
  * Has Redis write its append-only file again, so that what was deleted or has expired is no longer in it. A server that does not
- * allow it, or is already doing so, is asked in vain: the file is then the operator's concern.
+ * allow it, which the start has told, or is already doing so, is asked in vain: the file is then the operator's concern.
  */
 export const rewriteAppendOnlyFile = (redis: RedisConnection, metrics: Metrics): Effect.Effect<void> =>
   redisCall(metrics, "rewrite_aof", async () => {
     for (const node of mastersOf(redis)) await node.bgrewriteaof()
   }).pipe(
     Effect.catch((error) =>
-      Effect.logInfo("append-only file not rewritten").pipe(Effect.annotateLogs({ reason: error.message })),
+      NOT_ALLOWED.test(error.message)
+        ? Effect.void
+        : Effect.logInfo("append-only file not rewritten").pipe(
+            Effect.annotateLogs({ reason: error.message }),
+          ),
     ),
     Effect.asVoid,
   )

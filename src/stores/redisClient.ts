@@ -47,12 +47,15 @@ const optionsFor = (purpose: Purpose, name: string) => ({
   connectionName: name,
   // A server that loads its data says so itself, and calls that fail are better than calls that wait until it has.
   enableReadyCheck: false,
-  enableOfflineQueue: purpose === "subscribe",
+  enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: purpose === "subscribe" ? null : 0,
+  // Nobody would hear that it failed; who subscribes does so again.
+  autoResubscribe: false,
+  maxRetriesPerRequest: 0,
   connectTimeout: CONNECT_TIMEOUT_MS,
   keepAlive: 10_000,
   noDelay: true,
+  disableClientInfo: true,
   // A master that has become a replica keeps its connections; only a new one finds the new master.
   reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
   retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 5), 1000),
@@ -93,6 +96,15 @@ class ClusterClient extends Cluster {
       // Certificates are for names, more often than for addresses.
       dnsLookup: (host, done) => done(null, host),
       ...(redisOptions.tls !== undefined && { natMap: nameOf }),
+    })
+    // The client does not look whether this fails; the call that follows does.
+    this.on("+node", (node: Redis) => {
+      const asking = node.asking.bind(node)
+      node.asking = () => {
+        const asked = asking()
+        asked.catch(() => {})
+        return asked
+      }
     })
     this.on("refresh", () => {
       seeds.learn(this.nodes("all").map(placeOf))
@@ -168,6 +180,8 @@ export const converse = async <A>(
   redis.on("error", note)
   try {
     await redis.connect()
+    // Such as a database that does not exist: without it, the conversation would be about another one.
+    if (reason !== null) throw reason
     return await talk(redis)
   } catch (cause) {
     throw reason ?? cause

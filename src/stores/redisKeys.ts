@@ -72,6 +72,9 @@ export const figureKeys = (prefix: string, partition: number, site: string): Fig
   }
 }
 
+/** What keys begin with while their figures are being rebuilt. */
+export const rebuiltPrefix = (prefix: string): string => `${prefix}~rebuild`
+
 export const deploymentKey = (prefix: string): string => `${prefix}:deployment`
 export const nodesKey = (prefix: string): string => `${prefix}:nodes`
 export const visitorKeyKey = (prefix: string, day: string): string => `${prefix}:visitor-key:${day}`

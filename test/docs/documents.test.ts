@@ -3,6 +3,7 @@ import { adviceTable } from "../../scripts/adviceTable.ts"
 import { apiTables } from "../../scripts/apiTables.ts"
 import { figuresTable } from "../../scripts/figuresTable.ts"
 import { marked } from "../../scripts/marked.ts"
+import { redisUser } from "../../scripts/redisUser.ts"
 import { settingsTable } from "../../scripts/settingsTable.ts"
 import { ERROR_CODES } from "../../src/domain/frames.ts"
 import { WEBSOCKET_PATH } from "../../src/domain/paths.ts"
@@ -39,6 +40,12 @@ describe("the README", () => {
 
   test("quotes the figures of the newest run, and no other", () => {
     expect(marked(read("README.md"), "figures"), "Run `npm run tables`.").toBe(figuresTable())
+  })
+})
+
+describe("docs/operations.md", () => {
+  test("grants a user of Redis what the start asks for", () => {
+    expect(marked(read("docs/operations.md"), "redis-user"), "Run `npm run tables`.").toBe(redisUser())
   })
 })
 

@@ -41,8 +41,8 @@ const withOwn = (ca: CertificateAuthority): CertificateFiles => {
   return { ca: ca.cert, cert, key }
 }
 
-const refusal = async (url: string, files?: CertificateFiles) =>
-  (await run(Effect.flip(checkRedis(url, files)))).message
+const refusal = async (url: string, certificates: CertificateFiles = NO_CERTIFICATES) =>
+  (await run(Effect.flip(checkRedis(url, { certificates })))).message
 
 describe("a server", () => {
   const started = async (ca: CertificateAuthority, names: string, ...settings: ReadonlyArray<string>) => {
@@ -63,7 +63,7 @@ describe("a server", () => {
     )
     await run(awaitReady(client))
     expect(await client.ping()).toBe("PONG")
-    await run(checkRedis(url, only(ca)))
+    await run(checkRedis(url, { certificates: only(ca) }))
     expect(await refusal(url)).toMatch(/self-signed certificate|unable to verify|unable to get local issuer/)
     expect(await refusal(url, only(authority()))).toMatch(/cannot be used: localhost:\d+: .*certificate/)
     expect(await refusal(`rediss://127.0.0.1:${server.port}`, only(ca))).toMatch(/altnames/)
@@ -73,7 +73,7 @@ describe("a server", () => {
     const ca = authority()
     const server = await started(ca, "DNS:localhost")
     const url = `rediss://localhost:${server.port}`
-    await run(checkRedis(url, withOwn(ca)))
+    await run(checkRedis(url, { certificates: withOwn(ca) }))
     expect(await refusal(url, only(ca))).toContain("set REDIS_CERT_FILE and REDIS_KEY_FILE")
     expect(await refusal(url.replace("rediss", "redis"))).toContain("if it wants TLS, write rediss://")
   })
@@ -139,7 +139,7 @@ describe("a server", () => {
 describe("a cluster", () => {
   /** Starts it, sends under load, moves a slot, and expects that every event is counted once. */
   const expectExact = async (cluster: RedisCluster, url: string, certificates: CertificateFiles) => {
-    await run(checkRedis(url, certificates))
+    await run(checkRedis(url, { certificates }))
     const deployment = await freshDeployment({ redisUrl: url, cluster: true, certificates })
     deployment.startNode()
     const senders = sending(deployment)
@@ -220,7 +220,7 @@ test("Sentinels and their master are both reached by TLS", async () => {
   })
   onTestFinished(() => sentinel.stop())
   const url = sentinel.url.replace(/^rediss?/, "rediss")
-  await run(checkRedis(url, withOwn(ca)))
+  await run(checkRedis(url, { certificates: withOwn(ca) }))
   const client = await testScope().run(
     connectRedis({ url, cluster: false, certificates: withOwn(ca) }, "command", "test"),
   )

@@ -25,11 +25,11 @@ const SAMPLE = new RegExp(
 const numberOf = (text: string): number => {
   if (/^[+-]?Inf$/.test(text))
     return text.startsWith("-") ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
-  return text === "NaN" ? Number.NaN : Number(text)
+  return /^nan$/i.test(text) ? Number.NaN : Number(text)
 }
 
 const isNumber = (text: string): boolean =>
-  /^([+-]?Inf|NaN)$/.test(text) || (text !== "" && !Number.isNaN(Number(text)))
+  /^([+-]?Inf|NaN)$/i.test(text) || (text !== "" && !Number.isNaN(Number(text)))
 
 /** Parses a scrape. Returns a sentence about the first invalid line, if there is one. */
 export const parseExposition = (text: string): Exposition | string => {

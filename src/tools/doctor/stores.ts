@@ -1,15 +1,15 @@
 /** Checks the stores' own settings, which decide what an acknowledgement is worth. */
 import * as Effect from "effect/Effect"
 import { Metrics } from "../../metrics/metrics.ts"
-import type { CertificateFiles } from "../../stores/certificates.ts"
-import { checkRedis } from "../../stores/checkRedis.ts"
+import { checkRedis, type Expectations } from "../../stores/checkRedis.ts"
 import { checkPostgres, type StoreWarning, type UnusableStore } from "../../stores/checks.ts"
 import { makePostgres } from "../../stores/postgres.ts"
 import { type Finding, failed, ok, skipped, warning } from "./finding.ts"
 
 export interface StoreAddresses {
   readonly redisUrl: string | null
-  readonly redisCertificates?: CertificateFiles
+  /** What the nodes expect of it. */
+  readonly redis?: Expectations
   readonly databaseUrl: string | null
 }
 
@@ -34,14 +34,14 @@ const notAsked = (check: string, setting: string): ReadonlyArray<Finding> => [
 /** Checks the stores whose addresses are known. */
 export const stores = ({
   redisUrl,
-  redisCertificates,
+  redis: expectations,
   databaseUrl,
 }: StoreAddresses): Effect.Effect<ReadonlyArray<Finding>, never> =>
   Effect.gen(function* () {
     const redis =
       redisUrl === null
         ? notAsked("Redis", "REDIS_URL")
-        : yield* checkRedis(redisUrl, redisCertificates).pipe(
+        : yield* checkRedis(redisUrl, expectations).pipe(
             Effect.map(judged("Redis", "append-only file, flushed always; nothing is evicted")),
             Effect.catch(unusable("Redis")),
           )
