@@ -21,6 +21,8 @@ import type { PartitionActorOptions } from "./owner.ts"
 import { keepLease, LEASE_MS, preferredOwners } from "./ownership.ts"
 import { runPartitionActor } from "./partitionActor.ts"
 
+/** Lease of a rebuild, milliseconds: what the partition waits for at most when Redis goes again meanwhile. */
+const REBUILD_LEASE_MS = 2 * LEASE_MS
 /** Between two looks at who owns what, milliseconds. */
 const TICK_MS = 1000
 
@@ -52,7 +54,7 @@ const restoreFigures = (options: SupervisorOptions, partition: number) =>
     options.metrics.figureLosses.inc()
     yield* Effect.logError("figures lost in Redis: the partition is being rebuilt from Postgres")
     const log = yield* openLog(options, partition)
-    const days = yield* rebuildPartition({ ...options, partition, log })
+    const days = yield* rebuildPartition({ ...options, partition, log, leaseMs: REBUILD_LEASE_MS })
     yield* Effect.logInfo("figures restored").pipe(Effect.annotateLogs({ days }))
   }).pipe(Effect.scoped, Effect.annotateLogs({ partition }))
 
