@@ -171,18 +171,21 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
   {
     name: "lagging-replica",
     topologies: REPLICATED,
-    what: "a master's replicas are frozen for 1 to 4 s, and every other time Postgres, so that events wait; all of them are killed then, and a replica succeeds the master",
+    what: "one or all replicas of a master are frozen for 1 to 4 s, and every other time Postgres, so that events wait; then they and the master are killed, and a replica succeeds it",
     mayLoseBelow: 1,
     strike: ({ world, milliseconds }) => {
       let times = 0
       return again(world, milliseconds, [500, 2000], async () => {
         const servers = serversOf(world)
         const master = draw(world, await servers.masters())
-        const replicas = await servers.replicasOf(master)
+        const all = await servers.replicasOf(master)
+        const replicas = world.random.chance(0.5) ? all : [draw(world, all)]
         const eventsWait = times++ % 2 === 0
         if (eventsWait) world.stores.postgres.pause()
         for (const replica of replicas) replica.signal("SIGSTOP")
-        world.log(`the replicas of ${master.port} are frozen${eventsWait ? ", Postgres, too" : ""}`)
+        world.log(
+          `${replicas.length} of ${all.length} replicas of ${master.port} are frozen${eventsWait ? ", Postgres, too" : ""}`,
+        )
         await sleep(world.random.integer(1000, 4000))
         await killFor(world, master, async () => {
           // With what has arrived but is unread: a replica that was resumed would read it.
