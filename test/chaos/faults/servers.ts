@@ -133,6 +133,22 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
     strike: ({ world, milliseconds }) => again(world, milliseconds, [500, 2000], () => killAServer(world)),
   },
   {
+    name: "server-pause",
+    topologies: REPLICATED,
+    what: "SIGSTOP of a master or a replica for 1 to 8 s, then SIGCONT: a master that wakes up may have a successor",
+    mayLoseBelow: 1,
+    strike: ({ world, milliseconds }) =>
+      again(world, milliseconds, [500, 2000], async () => {
+        const server = draw(world, serversOf(world).servers)
+        server.signal("SIGSTOP")
+        world.log(`froze ${server.port}`)
+        await sleep(world.random.integer(1000, 8000))
+        server.signal("SIGCONT")
+        world.log(`${server.port} goes on`)
+        await serversOf(world).whole()
+      }),
+  },
+  {
     name: "named-kill",
     topologies: ["cluster"],
     what: "kill -9 of the server that REDIS_URL names first; a node is killed and restarted in the meantime",
