@@ -128,28 +128,49 @@ const serverOf = (world: World): Promise<string> =>
     return `${name} ${version}`
   })
 
-/** Runs an experiment. Everything it has started is stopped when it resolves or rejects. */
-export const runExperiment = async (options: ExperimentOptions): Promise<Outcome> => {
-  const { fault, print } = options
-  const at = new Date().toISOString()
-  const dice = new Random(options.seed)
-  mkdirSync(options.folder, { recursive: true })
-  const world = await startWorld(
+const worldFor = (options: ExperimentOptions, random: Random): Promise<World> => {
+  const { fault, folder, root, nodes, topology } = options
+  mkdirSync(folder, { recursive: true })
+  return startWorld(
     {
-      folder: options.folder,
-      root: fault.root?.(options.root, options.folder) ?? options.root,
-      newRoot: options.root,
-      nodes: options.nodes,
-      random: new Random(dice.integer(0, 2 ** 32 - 1)),
-      topology: options.topology,
-      env: { ACK_REPLICAS: String(options.ackReplicas), ...fault.env?.(options.folder) },
+      ...{ folder, newRoot: root, nodes, random, topology },
+      root: fault.root?.(root, folder) ?? root,
+      env: { ACK_REPLICAS: String(options.ackReplicas), ...fault.env?.(folder) },
       between: fault.between ?? "nothing",
       fsync: fault.fsync ?? options.fsync,
       postgresMegabytes: fault.postgresMegabytes ?? null,
       postgresPair: fault.postgresPair ?? false,
     },
-    print,
+    options.print,
   )
+}
+
+/** What the checker finds once everything is applied. */
+const verdictOn = (world: World, { fault }: ExperimentOptions, strike: Strike): Promise<Verdict> =>
+  check(strike.journal, {
+    redis: world.stores.redis,
+    databaseUrl: world.stores.postgres.url,
+    prefix: PREFIX,
+    partitions: PARTITIONS,
+    timeZone: TIME_ZONE,
+    nodeUrls: world.seats.map(({ node }) => node.url),
+    counters: fault.counters ?? false,
+    poison: strike.poison,
+    otherDeadLetters: strike.otherDeadLetters,
+    mayBeLost: strike.mayBeLost,
+    keptSince: fault.retentionDays === undefined ? null : Date.now() - fault.retentionDays * DAY_MS,
+  })
+
+/** Whether a replica that becomes the master may lack what was acknowledged. */
+const mayLose = ({ fault, topology, ackReplicas }: ExperimentOptions): boolean =>
+  topology !== "single" && ackReplicas < (fault.mayLoseBelow ?? 0)
+
+/** Runs an experiment. Everything it has started is stopped when it resolves or rejects. */
+export const runExperiment = async (options: ExperimentOptions): Promise<Outcome> => {
+  const { fault, nodes, seed, topology, ackReplicas } = options
+  const at = new Date().toISOString()
+  const dice = new Random(seed)
+  const world = await worldFor(options, new Random(dice.integer(0, 2 ** 32 - 1)))
   const urls = world.seats.map(({ node }) => node.url)
   const journal = new Journal()
   let peakMemory = 0
@@ -163,7 +184,6 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
     const broken: Array<string> = []
     const notes: Array<string> = []
     await eventually(() => isUnderLoad(journal, dashboards), { timeout: WARM_MS })
-    const mayLose = options.topology !== "single" && options.ackReplicas < (fault.mayLoseBelow ?? 0)
     const strike: Strike = {
       world,
       journal,
@@ -172,7 +192,7 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
       broken: (sentence) => broken.push(sentence),
       note: (text) => notes.push(text),
       otherDeadLetters: 0,
-      mayBeLost: mayLose ? [{ from: 0, until: Infinity }] : [],
+      mayBeLost: mayLose(options) ? [{ from: 0, until: Infinity }] : [],
     }
     await fault.strike(strike)
     const mended = performance.now()
@@ -188,36 +208,12 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
       broken.push(`a node took ${peakMemory.toFixed(0)} MiB`)
     broken.push(...new Set(journal.wrongAnswers))
     if (dashboards.frames === 0) broken.push("dashboards saw nothing")
-    const toCheck = {
-      redis: world.stores.redis,
-      databaseUrl: world.stores.postgres.url,
-      prefix: PREFIX,
-      partitions: PARTITIONS,
-      timeZone: TIME_ZONE,
-      nodeUrls: urls,
-      counters: fault.counters ?? false,
-      poison: strike.poison,
-      otherDeadLetters: strike.otherDeadLetters,
-      mayBeLost: strike.mayBeLost,
-      keptSince: fault.retentionDays === undefined ? null : Date.now() - fault.retentionDays * DAY_MS,
-    }
-    const verdict = await check(journal, toCheck)
+    const verdict = await verdictOn(world, options, strike)
     return {
-      fault: fault.name,
-      nodes: options.nodes,
-      seed: options.seed,
-      at,
-      fsync: fault.fsync ?? options.fsync,
-      topology: options.topology,
-      ackReplicas: options.ackReplicas,
+      ...{ fault: fault.name, nodes, seed, at, fsync: fault.fsync ?? options.fsync, topology, ackReplicas },
       redis: await serverOf(world),
-      verdict,
-      broken,
-      secondsToWhole: seconds,
-      answers: Object.fromEntries(journal.answers),
-      peakMemory: Math.round(peakMemory),
-      frames: dashboards.frames,
-      notes,
+      ...{ verdict, broken, secondsToWhole: seconds, answers: Object.fromEntries(journal.answers) },
+      ...{ peakMemory: Math.round(peakMemory), frames: dashboards.frames, notes },
       ok: isClean(verdict) && broken.length === 0,
     }
   } finally {
