@@ -170,6 +170,7 @@ const CALLS: ReadonlyArray<Call> = [
 const REPEATABLE = [
   "actors/lua/heartbeat.lua",
   "node/lua/claim.lua",
+  "stores/lua/rights.lua",
   "stream/lua/lease.lua",
   "stream/lua/seen.lua",
   "stream/lua/takeOver.lua",
