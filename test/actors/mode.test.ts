@@ -134,9 +134,11 @@ describe("an actor goes", () => {
     await deployment.appendPayload(0, payload())
     await run(deployment.postgres.query("test", "ALTER TABLE daily_totals RENAME TO gone"))
     const { modes } = await watchActor(deployment)
-    await eventually(async () =>
-      expect((await deployment.metrics.batchRetries.get()).values[0]?.value).toBeGreaterThan(2),
-    )
+    const retries = async () => {
+      const { values } = await deployment.metrics.batchRetries.get()
+      return values.find(({ labels }) => labels.store === "postgres")?.value
+    }
+    await eventually(async () => expect(await retries()).toBeGreaterThan(2))
     expect(modes()).toEqual(["takeover", "reading", "committing", "waiting"])
     await run(deployment.postgres.query("test", "ALTER TABLE gone RENAME TO daily_totals"))
     await eventually(() => expect(modes().slice(4)).toEqual(["committing", "reading"]))
