@@ -26,28 +26,30 @@ const worst = (outcomes: ReadonlyArray<Outcome>): string =>
     )
     .join(" / ")
 
-const perhaps = (count: number, what: string) => (count > 0 ? ` (and ${number.format(count)} ${what})` : "")
-
-/** Lost events; on several servers by what was acknowledged with how many replicas. */
-const lostCells = (topology: Topology, outcomes: ReadonlyArray<Outcome>): ReadonlyArray<string> => {
-  const cell = (of: ReadonlyArray<Outcome>, what: string) => {
-    const verdicts = of.map(({ verdict }) => verdict)
-    const withRedis = sum(verdicts, ({ lostWithRedis }) => lostWithRedis)
-    return of.length === 0 ? "–" : `${sum(verdicts, ({ lost }) => lost)}${perhaps(withRedis, what)}`
-  }
-  if (topology === "single") return [cell(outcomes, "with Redis' last seconds")]
-  return [0, 1].map((replicas) =>
-    cell(
-      outcomes.filter(({ ackReplicas }) => ackReplicas === replicas),
-      "with a master",
-    ),
-  )
+/** The `ACK_REPLICAS` with which a topology is tried. */
+const ACK_REPLICAS: { readonly [T in Topology]: ReadonlyArray<number> } = {
+  single: [0],
+  cluster: [0, 1],
+  sentinel: [0, 1, 2],
 }
 
-const LOST: { readonly [T in Topology]: ReadonlyArray<string> } = {
-  single: ["lost"],
-  cluster: ["lost, `ACK_REPLICAS=0`", "lost, `ACK_REPLICAS=1`"],
-  sentinel: ["lost, `ACK_REPLICAS=0`", "lost, `ACK_REPLICAS=1`"],
+const lostHeads = (topology: Topology): ReadonlyArray<string> =>
+  topology === "single" ? ["lost"] : ACK_REPLICAS[topology].map((n) => `lost, \`ACK_REPLICAS=${n}\``)
+
+const lostCells = (topology: Topology, outcomes: ReadonlyArray<Outcome>): ReadonlyArray<string> =>
+  ACK_REPLICAS[topology].map((replicas) => {
+    const verdicts = outcomes
+      .filter(({ ackReplicas }) => ackReplicas === replicas)
+      .map(({ verdict }) => verdict)
+    const withRedis = sum(verdicts, ({ lostWithRedis }) => lostWithRedis)
+    if (verdicts.length === 0) return "–"
+    return `${sum(verdicts, ({ lost }) => lost)}${withRedis > 0 ? ` (and ${number.format(withRedis)} ${LOST_WITH[topology]})` : ""}`
+  })
+
+const LOST_WITH: { readonly [T in Topology]: string } = {
+  single: "with Redis' last seconds",
+  cluster: "with a master",
+  sentinel: "with a master",
 }
 
 /** A sentence about a topology's runs, and a row for each of its faults; a fault that was not run has an empty row. */
@@ -77,7 +79,7 @@ export const faultTable = (topology: Topology, all: ReadonlyArray<Outcome>): str
     "",
     markdownTable(
       [
-        ...["fault", "what strikes", "experiments", "acknowledged", ...LOST[topology]],
+        ...["fault", "what strikes", "experiments", "acknowledged", ...lostHeads(topology)],
         ...["doubled", "phantom, altered", "figures wrong", "whole after (s), 1 / 2 nodes"],
       ],
       rows,

@@ -1,34 +1,41 @@
 /** Nodes and stores that are killed, stopped or frozen. */
 import { setTimeout as sleep } from "node:timers/promises"
-import type { ChaosStore } from "../store.ts"
-import { again, seatOf, type World } from "../world.ts"
+import { again, seatOf } from "../world.ts"
 import { type Fault, PAUSE_MS, restart, SINGLE } from "./fault.ts"
 
-const hang = (name: string, of: string, which: (world: World) => ChaosStore): Fault => ({
-  name,
-  ...(of === "Redis" ? { mayLoseBelow: 1 } : { topologies: SINGLE }),
-  what: `SIGSTOP of ${of} for ${PAUSE_MS / 1000} s, longer than leases live, then SIGCONT`,
+type Store = "redis" | "postgres"
+
+const NAMES: { readonly [S in Store]: string } = { redis: "Redis", postgres: "Postgres" }
+const PROCESSES: { readonly [S in Store]: string } = {
+  redis: "Redis, all of its servers at once,",
+  postgres: "Postgres",
+}
+
+const hang = (store: Store): Fault => ({
+  name: `${store}-pause`,
+  ...(store === "redis" ? { mayLoseBelow: 1 } : { topologies: SINGLE }),
+  what: `SIGSTOP of ${PROCESSES[store]} for ${PAUSE_MS / 1000} s, longer than leases live, then SIGCONT`,
   milliseconds: 12_000,
   strike: ({ world, milliseconds }) =>
     again(world, milliseconds, [1000, 3000], async () => {
-      world.log(`stopped ${of}`)
-      which(world).pause()
+      world.log(`stopped ${NAMES[store]}`)
+      world.stores[store].pause()
       await sleep(PAUSE_MS)
-      which(world).resume()
-      world.log(`resumed ${of}`)
+      world.stores[store].resume()
+      world.log(`resumed ${NAMES[store]}`)
     }),
 })
 
-const killStore = (name: string, of: string, which: (world: World) => ChaosStore): Fault => ({
-  name,
-  mayLoseBelow: of === "Redis" ? 1 : 0,
-  what: `kill -9 of ${of} at random moments; it is restarted with its data`,
+const killStore = (store: Store): Fault => ({
+  name: `${store}-kill`,
+  mayLoseBelow: store === "redis" ? 1 : 0,
+  what: `kill -9 of ${PROCESSES[store]} at random moments; it is restarted with its data`,
   strike: async ({ world, milliseconds, note }) => {
     let kills = 0
     await again(world, milliseconds, [700, 4000], async () => {
-      await which(world).kill()
+      await world.stores[store].kill()
       kills++
-      world.log(`killed ${of}`)
+      world.log(`killed ${NAMES[store]}`)
     })
     note(`${kills} kills`)
   },
@@ -50,8 +57,8 @@ export const PROCESS_FAULTS: ReadonlyArray<Fault> = [
       note(`${kills} kills`)
     },
   },
-  killStore("redis-kill", "Redis", (world) => world.stores.redis),
-  killStore("postgres-kill", "Postgres", (world) => world.stores.postgres),
+  killStore("redis"),
+  killStore("postgres"),
   {
     name: "node-pause",
     what: `SIGSTOP of a node for ${PAUSE_MS / 1000} s, longer than leases live, then SIGCONT: a zombie`,
@@ -66,8 +73,8 @@ export const PROCESS_FAULTS: ReadonlyArray<Fault> = [
         world.log(`resumed ${node.name}`)
       }),
   },
-  hang("redis-pause", "Redis", (world) => world.stores.redis),
-  hang("postgres-pause", "Postgres", (world) => world.stores.postgres),
+  hang("redis"),
+  hang("postgres"),
   {
     name: "node-stop",
     what: "SIGTERM under load, then a restart; it must exit with code 0 within 10 s",
