@@ -11,6 +11,8 @@ import { Metrics } from "../../src/metrics/metrics.ts"
 import { PROBLEMS, SILENT_DROPS } from "../../src/server/http/problemCodes.ts"
 import { deploymentKey, figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stores/redisKeys.ts"
 import { faultsOf } from "../chaos/faults.ts"
+import { TOPOLOGIES } from "../chaos/redis.ts"
+import { markerOf } from "../chaos/table.ts"
 import {
   brokenLinks,
   codes,
@@ -50,9 +52,9 @@ describe("docs/operations.md", () => {
 })
 
 describe("docs/reliability.md", () => {
-  test("has a row for every fault that strikes one Redis and one Postgres, and no other", () => {
-    const names = faultsOf("single").map(({ name }) => name)
-    expect(firstCells(marked(read("docs/reliability.md"), "faults"))).toEqual(names)
+  test.each(TOPOLOGIES)("has a row for every fault of the topology %s, and no other", (topology) => {
+    const names = faultsOf(topology).map(({ name }) => name)
+    expect(firstCells(marked(read("docs/reliability.md"), markerOf(topology)))).toEqual(names)
   })
 })
 
