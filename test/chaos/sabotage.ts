@@ -33,8 +33,8 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
       // Whatever is in flight when the connection breaks, or is never sent, is then silently lost.
       {
         file: "src/stream/producer.ts",
-        from: "appendScript.runEncoded(redis, keys, args)",
-        to: "(redis.status === 'ready' && Math.random() < 0.999 ? appendScript : { runEncoded: () => Promise.reject(new Error('away')) }).runEncoded(redis, keys, args)",
+        from: "return await runAcknowledged(appendScript, redis, keys, args, replicas)",
+        to: "if (redis.status !== 'ready' || Math.random() < 0.001) throw new Error('Connection is closed.')\n      return await runAcknowledged(appendScript, redis, keys, args, replicas)",
       },
     ],
   },
