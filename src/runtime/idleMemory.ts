@@ -48,12 +48,16 @@ const collect = (): void => {
 
 const watch = async (signal: AbortSignal): Promise<void> => {
   const idle = new IdleWatch()
-  let since = performance.eventLoopUtilization()
+  let since = performance.now()
+  let cpu = process.threadCpuUsage()
   for (;;) {
     await sleep(LOOK_MS, undefined, { ref: false, signal })
-    const now = performance.eventLoopUtilization()
-    const { utilization } = performance.eventLoopUtilization(now, since)
+    // Processor time: on a busy machine a thread that waits for a processor looks busy by the clock.
+    const { user, system } = process.threadCpuUsage(cpu)
+    const now = performance.now()
+    const utilization = (user + system) / 1000 / (now - since)
     since = now
+    cpu = process.threadCpuUsage()
     if (!idle.look(utilization, heapBytes())) continue
     collect()
     idle.collected(heapBytes())
