@@ -15,7 +15,7 @@ const all = [...documents(), ...beside].map((document) => ({ document, blocks: b
 const everyBlock = all.flatMap((each) => each.blocks)
 
 /** Blocks that may stay unrun, of all documents together. A new one has to be worth raising this. */
-const MOST_NOT_RUN = 12
+const MOST_NOT_RUN = 15
 
 describe("blocks of documents", () => {
   test("are in languages that something runs", () => {
