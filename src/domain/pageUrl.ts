@@ -1,0 +1,63 @@
+/** What a page's URL tells: its path, its host, and its query's parameters. Pure; URLs are texts as senders gave them. */
+
+/** Parameters that tell where a visitor came from: they are kept, and are dimensions of their own, so `page` is without them. */
+const CAMPAIGN = /^(?:utm_[a-z_]+|ref|source)$/i
+
+/** Where a URL's parts begin; a URL may be a path only. */
+interface Parts {
+  /** Lower case, without a port's default; `null` where the URL names none. */
+  readonly host: string | null
+  readonly path: string
+  /** Without its question mark. */
+  readonly query: string
+}
+
+const ABSOLUTE = /^(?:[a-z][a-z0-9+.-]*:)?\/\/([^/?#]*)/i
+
+/** Takes a URL apart without judging it: whatever a sender gave has a path. */
+export const partsOf = (url: string): Parts => {
+  const [origin = "", authority] = ABSOLUTE.exec(url) ?? []
+  const fragment = url.indexOf("#", origin.length)
+  const end = fragment < 0 ? url.length : fragment
+  const mark = url.indexOf("?", origin.length)
+  const query = mark < 0 || mark > end ? end : mark
+  const path = url.slice(origin.length, query)
+  return {
+    host: authority === undefined ? null : hostOf(authority),
+    path: path.startsWith("/") ? path : `/${path}`,
+    query: url.slice(query + 1, end),
+  }
+}
+
+/** The host of `user:password@host:port`; a port stays where it is not the scheme's own. */
+const hostOf = (authority: string): string | null => {
+  const host = authority
+    .slice(authority.lastIndexOf("@") + 1)
+    .toLowerCase()
+    .replace(/:(?:80|443)?$/, "")
+  return host === "" ? null : host
+}
+
+/** The name of a query's parameter, decoded; as it is where it cannot be decoded. */
+const nameOf = (parameter: string): string => {
+  const [name = ""] = parameter.split("=", 1)
+  try {
+    return decodeURIComponent(name.replaceAll("+", " "))
+  } catch {
+    return name
+  }
+}
+
+/** A query's parameters whose names pass, as they were written and in their order. */
+export const keepParameters = (query: string, keeps: (name: string) => boolean): string =>
+  query
+    .split("&")
+    .filter((parameter) => parameter !== "" && keeps(nameOf(parameter)))
+    .join("&")
+
+/** The dimensions `page` and `host` of a stored page_url. */
+export const pageOf = (pageUrl: string): { readonly page: string; readonly host: string | null } => {
+  const { host, path, query } = partsOf(pageUrl)
+  const kept = query === "" ? "" : keepParameters(query, (name) => !CAMPAIGN.test(name))
+  return { page: kept === "" ? path : `${path}?${kept}`, host }
+}
