@@ -58,7 +58,7 @@ export const ROOMS: ReadonlyArray<Room> = [
     main: "maintenance.ts",
   },
   { path: "rebuild", reason: "Figures made again from Postgres", main: "partition.ts" },
-  { path: "privacy", reason: "Day keys of cookieless visitors, and erasure", main: "erase.ts" },
+  { path: "privacy", reason: "Day keys of cookieless visitors, erasure and its journal", main: "erase.ts" },
   { path: "aggregates", reason: "The figures in Redis: adding a batch, reading them", main: "figures.ts" },
   { path: "live", reason: "What nodes tell each other of a batch, within a budget", main: "feed.ts" },
   { path: "events/retention", reason: "Deletes raw events that have expired", main: "index.ts", door: true },

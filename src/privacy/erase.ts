@@ -108,7 +108,6 @@ export const eraseVisitor = (
       Effect.catchTag("SchemaTooNew", ({ message }) => new ErasureMustWait({ message })),
     )
     yield* awaitProcessed(options, partition)
-    const deleted = yield* eraseRows(postgres, visitorId)
     const letters = yield* listDeadLetters(options, Number.MAX_SAFE_INTEGER)
     let dropped = 0
     for (const letter of letters) {
@@ -117,6 +116,8 @@ export const eraseVisitor = (
         if (yield* dropDeadLetter(options, letter.partition, letter.id)) dropped++
       }
     }
+    // Last of what a backup holds: one that has the journal's line was made when everything else had gone.
+    const deleted = yield* eraseRows(postgres, visitorId)
     yield* forgetWhileNotRebuilt(options, partition, fingerprint(visitorId))
     yield* rewriteAppendOnlyFile(redis, metrics)
     return { deleted: deleted + dropped }

@@ -4,10 +4,12 @@ import { expect, test } from "vitest"
 import { periodKey } from "../../src/domain/period.ts"
 import { fingerprint, partitionOf } from "../../src/domain/visitor.ts"
 import { eraseVisitor } from "../../src/privacy/erase.ts"
+import { erasures, visitorHash } from "../../src/privacy/journal.ts"
 import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../../src/stores/redisKeys.ts"
 import { REBUILD_TOKEN } from "../../src/stream/lease.ts"
 import { freshDeployment, PARTITIONS } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
+import { rows } from "../support/events.ts"
 import { eventually } from "../support/index.ts"
 
 test("a visitor whose figures are being rebuilt is forgotten when they have been", async () => {
@@ -34,4 +36,20 @@ test("a visitor whose figures are being rebuilt is forgotten when they have been
   expect(await run(Fiber.join(erasing))).toEqual({ deleted: 1 })
   expect(await isKnown()).toBe(0)
   expect(await deployment.redis.hget(month.totals, "unique_visitors")).toBe("1")
+})
+
+test("an erasure is noted in the journal, where only who knows the visitor finds it", async () => {
+  const deployment = await freshDeployment()
+  const visitor = randomUUID()
+  const erase = (id: string) =>
+    run(eraseVisitor({ ...deployment, partitions: PARTITIONS, sites: ["main"] }, id))
+  const before = Date.now()
+  // Once more, and one of whom nothing is left: a backup may have it all the same.
+  for (const id of [visitor, visitor.toUpperCase(), randomUUID()]) await erase(id)
+  const [found] = await rows<{ id: string }>(deployment.postgres, "SELECT id FROM deployment")
+  const hash = visitorHash(found?.id ?? "", visitor)
+  const journal = await run(erasures(deployment.postgres))
+  expect(journal.map((each) => each.visitor === hash)).toEqual([true, true, false])
+  for (const { erasedAt } of journal) expect(Date.parse(erasedAt)).toBeGreaterThanOrEqual(before - 1000)
+  expect(JSON.stringify(journal)).not.toContain(visitor)
 })
