@@ -1,41 +1,20 @@
 /** A node behind Caddy, as docs/deployment.md has it. */
-import { spawn } from "node:child_process"
-import { writeFileSync } from "node:fs"
 import { request } from "node:http"
-import { join } from "node:path"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { ROOT, read } from "../support/documents.ts"
-import {
-  eventually,
-  freePort,
-  freshDatabase,
-  freshKeyPrefix,
-  redisUrl,
-  temporaryFolder,
-} from "../support/index.ts"
+import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { startProcess } from "../support/process.ts"
-import { canRun } from "../support/programs.ts"
+import { hasProxy, startProxy } from "../support/proxies.ts"
 
-/** Caddy with the project's file, but for the addresses and the certificate. */
+/** Caddy with the project's file, but for the addresses and the certificate; its URL. */
 const startCaddy = async (upstream: string): Promise<string> => {
-  const url = `http://127.0.0.1:${await freePort()}`
-  const folder = temporaryFolder()
-  const file = join(folder, "Caddyfile")
-  const text = read("infra/caddy/Caddyfile")
-    .replace("analytics.example", url)
-    .replace("127.0.0.1:8080", upstream)
-  writeFileSync(file, `{\n\tadmin off\n}\n${text}`)
-  const child = spawn("caddy", ["run", "--config", file], {
-    stdio: "ignore",
-    env: { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
-  })
-  const exited = new Promise((resolve) => child.once("close", resolve))
-  onTestFinished(async () => {
-    child.kill("SIGKILL")
-    await exited
-  })
-  await eventually(async () => expect((await fetch(`${url}/health`)).status).toBe(200), { timeout: 20_000 })
-  return url
+  const caddy = await startProxy("caddy", (port) =>
+    read("infra/caddy/Caddyfile")
+      .replace("analytics.example", `http://127.0.0.1:${port}`)
+      .replace("127.0.0.1:8080", upstream),
+  )
+  onTestFinished(caddy.stop)
+  return caddy.url
 }
 
 /** The status of an event POSTed from an address of this machine, which may claim to forward another's. */
@@ -51,7 +30,7 @@ const postFrom = (url: string, localAddress: string, claimed = ""): Promise<numb
     sent.end('{"event_type":"page_view"}')
   })
 
-describe.skipIf(!canRun("caddy", "version"))("behind Caddy", () => {
+describe.skipIf(!hasProxy("caddy"))("behind Caddy", () => {
   test("visitors keep their addresses, WebSockets work, and metrics are not for them", async () => {
     const node = await startProcess(["node", "src/main.ts"], {
       cwd: ROOT,
