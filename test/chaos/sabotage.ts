@@ -26,13 +26,13 @@ export const SABOTAGES: ReadonlyArray<Sabotage> = [
     fault: "lost-replies",
     edits: [
       {
-        file: "src/stream/producer.ts",
+        file: "src/stream/lane.ts",
         from: "    group.done.push(done)\n",
         to: "    queueMicrotask(() => done(null))\n",
       },
       // Whatever is in flight when the connection breaks, or is never sent, is then silently lost.
       {
-        file: "src/stream/producer.ts",
+        file: "src/stream/lane.ts",
         from: "return await runAcknowledged(appendScript, redis, keys, args, replicas)",
         to: "if (redis.status !== 'ready' || Math.random() < 0.001) throw new Error('Connection is closed.')\n      return await runAcknowledged(appendScript, redis, keys, args, replicas)",
       },
