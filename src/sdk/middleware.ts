@@ -8,19 +8,7 @@
  * 4. once the response has been sent, if it was a page: a `page_view`, and a `cv_theme_change` for `?theme=`
  */
 import type { Analytics } from "./client.ts"
-
-/** The part of a request that is read: Node's own, Express's, or what Fastify calls `request.raw`. */
-export interface PageRequest {
-  readonly method?: string | undefined
-  readonly url?: string | undefined
-  /** Express: the path before routers have stripped their prefix. */
-  readonly originalUrl?: string | undefined
-  /** Express: `https` also behind a trusted proxy. */
-  readonly protocol?: string | undefined
-  readonly headers: { readonly [name: string]: string | ReadonlyArray<string> | undefined }
-  /** TLS if it has `encrypted`. */
-  readonly socket?: object | undefined
-}
+import { header, type OriginOptions, originOf, type PageRequest } from "./pageRequest.ts"
 
 /** The part of a response that is used. */
 export interface PageResponse {
@@ -51,11 +39,9 @@ export const DEFAULT_SKIPPED: ReadonlyArray<string | RegExp> = [
   /\.(?!html?$)[a-z0-9]{1,8}$/i,
 ]
 
-export interface PageViewsOptions {
+export interface PageViewsOptions extends OriginOptions {
   /** Paths that are not tracked; replaces {@link DEFAULT_SKIPPED}. */
   readonly skip?: ReadonlyArray<string | RegExp> | undefined
-  /** The site's origin for `page_url`, such as `https://cv.example`. Default: the request's. */
-  readonly origin?: string | undefined
   /** Domain of the cookie, such as `cv.example` if the analytics server at `analytics.cv.example` should get it, too. */
   readonly cookieDomain?: string | undefined
   /** `false` for a site without TLS: over plain HTTP, browsers only accept `Secure` cookies from localhost. */
@@ -72,11 +58,6 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const PROBE = "X-Maicivy-Analytics"
 
 const visitors = new WeakMap<object, string>()
-
-const header = (request: Pick<PageRequest, "headers">, name: string): string => {
-  const value = request.headers[name]
-  return typeof value === "string" ? value : (value?.[0] ?? "")
-}
 
 const cookieVisitor = (cookies: string): string | undefined => {
   for (const pair of cookies.split(";")) {
@@ -119,7 +100,7 @@ const isPage = (response: PageResponse): boolean => {
 
 /**
  * A connect-style middleware: Express and connect use it directly, Fastify through
- * `app.addHook("onRequest", (request, reply, done) => track(request.raw, reply.raw, done))`.
+ * `app.addHook("onRequest", (request, reply, done) => track(request, reply.raw, done))`.
  *
  * It never waits, throws or reads a body. A plain `http` server calls it without `next`.
  */
@@ -153,14 +134,8 @@ export const pageViews = (
     return visitor
   }
 
-  const originOf = (request: PageRequest): string => {
-    if (options.origin !== undefined) return options.origin
-    const protocol = request.protocol ?? (request.socket && "encrypted" in request.socket ? "https" : "http")
-    return `${protocol}://${header(request, "host") || "localhost"}`
-  }
-
   const observe = (request: PageRequest, response: PageResponse): void => {
-    const url = new URL(request.originalUrl ?? request.url ?? "/", originOf(request))
+    const url = new URL(request.originalUrl ?? request.url ?? "/", originOf(request, options))
     if (!mayBePage(request, url.pathname)) return
     const visitorId = visitorFor(request, response)
     visitors.set(request, visitorId)

@@ -29,61 +29,62 @@ type Recorder = ReturnType<typeof recorder>
 const HTML = "<!doctype html><title>CV</title>"
 
 /** The same small site on every kind of server: pages, an API, a file, a redirect, a fault. */
-const SITES: { readonly [name: string]: (client: Recorder, options?: PageViewsOptions) => Promise<string> } =
-  {
-    express: async (client, options) => {
-      const app = express()
-      app.use(pageViews(client, options))
-      const pages = express.Router()
-      pages.get("/cv", (incoming, outgoing) => {
-        outgoing.cookie("own", "1").set("X-Visitor", visitorOf(incoming)).send(HTML)
+type Site = (client: Recorder, options?: PageViewsOptions, trusting?: boolean) => Promise<string>
+
+const SITES: { readonly [name: string]: Site } = {
+  express: async (client, options, trusting = false) => {
+    const app = express().set("trust proxy", trusting)
+    app.use(pageViews(client, options))
+    const pages = express.Router()
+    pages.get("/cv", (incoming, outgoing) => {
+      outgoing.cookie("own", "1").set("X-Visitor", visitorOf(incoming)).send(HTML)
+    })
+    app.use("/fr", pages)
+    app.use(pages)
+    app.get("/api/data", (_, outgoing) => void outgoing.json({}))
+    app.get("/data", (_, outgoing) => void outgoing.json({}))
+    app.get("/photo.png", (_, outgoing) => void outgoing.type("html").send(HTML))
+    app.get("/old", (_, outgoing) => outgoing.redirect("/cv"))
+    return listen(createServer(app))
+  },
+  fastify: async (client, options, trusting = false) => {
+    const app = fastify({ trustProxy: trusting })
+    const track = pageViews(client, options)
+    app.addHook("onRequest", (incoming, reply, done) => track(incoming, reply.raw, done))
+    for (const path of ["/cv", "/fr/cv"])
+      app.get(path, async (incoming, reply) => {
+        reply.header("X-Visitor", visitorOf(incoming)).type("text/html")
+        return HTML
       })
-      app.use("/fr", pages)
-      app.use(pages)
-      app.get("/api/data", (_, outgoing) => void outgoing.json({}))
-      app.get("/data", (_, outgoing) => void outgoing.json({}))
-      app.get("/photo.png", (_, outgoing) => void outgoing.type("html").send(HTML))
-      app.get("/old", (_, outgoing) => outgoing.redirect("/cv"))
-      return listen(createServer(app))
-    },
-    fastify: async (client, options) => {
-      const app = fastify()
-      const track = pageViews(client, options)
-      app.addHook("onRequest", (incoming, reply, done) => track(incoming.raw, reply.raw, done))
-      for (const path of ["/cv", "/fr/cv"])
-        app.get(path, async (incoming, reply) => {
-          reply.header("X-Visitor", visitorOf(incoming.raw)).type("text/html")
-          return HTML
+    app.get("/api/data", async () => ({}))
+    app.get("/data", async () => ({}))
+    app.get("/photo.png", async (_, reply) => reply.type("text/html").send(HTML))
+    app.get("/old", async (_, reply) => reply.redirect("/cv"))
+    await app.listen({ host: "127.0.0.1", port: 0 })
+    onTestFinished(() => app.close())
+    return urlOf(app.server)
+  },
+  "node:http": async (client, options, trusting = false) => {
+    const track = pageViews(client, { ...options, trustProxy: trusting })
+    return listen(
+      createServer((incoming, outgoing) => {
+        track(incoming, outgoing)
+        const { pathname } = new URL(incoming.url ?? "/", "http://localhost")
+        if (pathname === "/old") return outgoing.writeHead(302, { Location: "/cv" }).end()
+        if (pathname === "/data" || pathname === "/api/data")
+          return outgoing.writeHead(200, { "Content-Type": "application/json" }).end("{}")
+        if (!/^(\/fr)?\/cv$|photo/.test(pathname))
+          return outgoing.writeHead(404, { "Content-Type": "text/html" }).end(HTML)
+        const visitor = visitorOf(incoming)
+        outgoing.writeHead(200, {
+          "Content-Type": "text/html; charset=utf-8",
+          ...(visitor !== undefined && { "X-Visitor": visitor }),
         })
-      app.get("/api/data", async () => ({}))
-      app.get("/data", async () => ({}))
-      app.get("/photo.png", async (_, reply) => reply.type("text/html").send(HTML))
-      app.get("/old", async (_, reply) => reply.redirect("/cv"))
-      await app.listen({ host: "127.0.0.1", port: 0 })
-      onTestFinished(() => app.close())
-      return urlOf(app.server)
-    },
-    "node:http": async (client, options) => {
-      const track = pageViews(client, options)
-      return listen(
-        createServer((incoming, outgoing) => {
-          track(incoming, outgoing)
-          const { pathname } = new URL(incoming.url ?? "/", "http://localhost")
-          if (pathname === "/old") return outgoing.writeHead(302, { Location: "/cv" }).end()
-          if (pathname === "/data" || pathname === "/api/data")
-            return outgoing.writeHead(200, { "Content-Type": "application/json" }).end("{}")
-          if (!/^(\/fr)?\/cv$|photo/.test(pathname))
-            return outgoing.writeHead(404, { "Content-Type": "text/html" }).end(HTML)
-          const visitor = visitorOf(incoming)
-          outgoing.writeHead(200, {
-            "Content-Type": "text/html; charset=utf-8",
-            ...(visitor !== undefined && { "X-Visitor": visitor }),
-          })
-          outgoing.end(HTML)
-        }),
-      )
-    },
-  }
+        outgoing.end(HTML)
+      }),
+    )
+  },
+}
 
 const get = (url: string, headers: Record<string, string> = {}) => fetch(url, { headers, redirect: "manual" })
 
@@ -137,6 +138,22 @@ describe.each(Object.entries(SITES))("page views on %s", (_name, site) => {
     expect(new Set(client.tracked.map(({ visitorId }) => visitorId)).size).toBe(1)
   })
 
+  test("name a page as its visitor does, if the proxy is trusted, and believe none unasked", async () => {
+    const client = recorder()
+    const [wary = "", trusting = ""] = [await site(client), await site(client, {}, true)]
+    const told = { "X-Forwarded-Proto": "https", "X-Forwarded-Host": "cv.example:8443" }
+    await get(`${wary}/cv`, { ...told, Forwarded: "proto=https;host=cv.example" })
+    await get(`${trusting}/cv`, told)
+    await get(`${trusting}/cv`)
+    await eventually(() =>
+      expect(client.tracked.map(({ pageUrl }) => pageUrl)).toEqual([
+        `${wary}/cv`,
+        "https://cv.example:8443/cv",
+        `${trusting}/cv`,
+      ]),
+    )
+  })
+
   test("are not APIs, files, redirects, faults, prefetches, other methods, nor of those who do not want it", async () => {
     const client = recorder()
     const url = await site(client)
@@ -182,6 +199,15 @@ describe("page views", () => {
     )
     expect(await (await get(`${url}/cv`)).text()).toBe("1")
     expect(await (await get(`${url}/cv`)).text()).toBe("1")
+  })
+
+  test("read Forwarded where that is what the proxy sends", async () => {
+    const client = recorder()
+    const url = await SITES["node:http"]?.(client, {}, true)
+    await get(`${url}/cv`, {
+      Forwarded: 'for=192.0.2.1;proto=https;host="cv.example:8443", for=10.0.0.1;proto=http',
+    })
+    await eventually(() => expect(client.tracked[0]?.pageUrl).toBe("https://cv.example:8443/cv"))
   })
 
   test("pass on a request whose host or target is nonsense", async () => {
