@@ -163,7 +163,7 @@ const makeDashboards = (shared: Shared, app: TemplatedApp): Dashboards => {
     maxConnections: config.wsMaxConnections,
     maxConnectionsPerAddress: config.wsMaxConnectionsPerIp,
     refuse: (res: HttpResponse, problem) =>
-      new Exchange(traffic, res, "websocket", "GET", new RequestHeaders(), "").refuse(problem),
+      new Exchange(traffic, res, "websocket", "GET", new RequestHeaders(), "", false).refuse(problem),
     now,
     ...(options.maxBackpressure !== undefined && { maxBackpressure: options.maxBackpressure }),
   })

@@ -36,7 +36,8 @@ export class Prepared {
     const compressed = exchange.headers.gzip
     // A compressed representation is a different one, so it has a strong tag of its own (RFC 9110 §8.8.3.3).
     const etag = `"${tag}${compressed ? "-gzip" : ""}"`
-    const lines = `ETag: ${etag}\r\nCache-Control: ${this.#cacheControl}\r\nVary: Accept-Encoding\r\n`
+    const lines = `ETag: ${etag}\r\nCache-Control: ${this.#cacheControl}\r\n`
+    exchange.varies("Accept-Encoding")
     if (isKnown(req.getHeader("if-none-match"), etag)) return exchange.empty("304 Not Modified", lines)
     exchange.answer("200 OK", this.#type, compressed ? gzipped : plain, {
       lines: compressed ? `${lines}Content-Encoding: gzip\r\n` : lines,

@@ -147,6 +147,7 @@ export class Reads {
     const key = `${endpoint} ${site} ${read.key}`
     this.#answers.get(key, load, (plain) => {
       if (Exit.isFailure(plain)) return exchange.fail(Cause.squash(plain.cause))
+      exchange.varies("Accept-Encoding")
       if (!exchange.headers.gzip || plain.value.length < MIN_GZIP_BYTES)
         return exchange.answer("200 OK", JSON_TYPE, plain.value, PLAIN)
       void this.#compressed(plain.value).then((body) =>
@@ -165,5 +166,5 @@ export class Reads {
 }
 
 /** Only this process caches: browsers and proxies keep nothing. */
-const PLAIN = { lines: "Cache-Control: no-store\r\nVary: Accept-Encoding\r\n" }
+const PLAIN = { lines: "Cache-Control: no-store\r\n" }
 const GZIPPED = { lines: `${PLAIN.lines}Content-Encoding: gzip\r\n` }

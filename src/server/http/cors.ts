@@ -22,15 +22,15 @@ export class Cors {
   }
 
   /**
-   * Header lines for an answer to `origin` (empty if the request has no such header). The site's front end fetches with
-   * credentials, which forbids `*`, so the origin is mirrored.
+   * Header lines for an answer to `origin` (empty if the request has no such header), which depends on it. The site's front
+   * end fetches with credentials, which forbids `*`, so the origin is mirrored.
    */
   lines(origin: string): string {
-    if (origin === "") return "Vary: Origin\r\n"
+    if (origin === "") return ""
     if (origin === this.#lastOrigin) return this.#lastLines
     const lines = this.allows(origin)
-      ? `Access-Control-Allow-Origin: ${origin}\r\nAccess-Control-Allow-Credentials: true\r\nAccess-Control-Expose-Headers: ${EXPOSED}\r\nVary: Origin\r\n`
-      : "Vary: Origin\r\n"
+      ? `Access-Control-Allow-Origin: ${origin}\r\nAccess-Control-Allow-Credentials: true\r\nAccess-Control-Expose-Headers: ${EXPOSED}\r\n`
+      : ""
     this.#lastOrigin = origin
     this.#lastLines = lines
     return lines

@@ -15,16 +15,24 @@ const COMMON =
 const API_SECURITY = `${COMMON}default-src 'none'; frame-ancestors 'none'`
 const PAGE_SECURITY = `${COMMON}default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
 
-let last = { type: "", shared: "", own: "", page: false, bytes: Buffer.alloc(0) }
+let last = { type: "", vary: "", shared: "", own: "", page: false, bytes: Buffer.alloc(0) }
 
 /** The bytes of an answer's header lines. Successive answers mostly have the same ones, and bytes are passed faster than text. */
-const headBytes = (type: string, shared: string, own: string, page: boolean): Buffer => {
-  if (last.type !== type || last.shared !== shared || last.own !== own || last.page !== page) {
-    const bytes = Buffer.from(`${type}\r\n${shared}${own}${page ? PAGE_SECURITY : API_SECURITY}`)
-    last = { type, shared, own, page, bytes }
+const headBytes = (type: string, vary: string, shared: string, own: string, page: boolean): Buffer => {
+  if (
+    last.type !== type ||
+    last.vary !== vary ||
+    last.shared !== shared ||
+    last.own !== own ||
+    last.page !== page
+  ) {
+    const bytes = Buffer.from(`${type}\r\n${vary}${shared}${own}${page ? PAGE_SECURITY : API_SECURITY}`)
+    last = { type, vary, shared, own, page, bytes }
   }
   return last.bytes
 }
+
+const VARY_ORIGIN = "Vary: Origin\r\n"
 
 export const JSON_TYPE = "application/json; charset=utf-8"
 
@@ -76,6 +84,8 @@ export class Exchange {
   readonly headers: RequestHeaders
   /** Header lines to send with any answer, each with its CRLF. */
   lines: string
+  /** The line `Vary`, or nothing. */
+  #vary: string
   #open = true
   #onWritable: (() => void) | null = null
   #onAbort: (() => void) | null = null
@@ -89,6 +99,8 @@ export class Exchange {
     method: string,
     headers: RequestHeaders,
     lines: string,
+    /** Whether the answer depends on `Origin`. */
+    byOrigin: boolean,
   ) {
     this.#traffic = traffic
     this.res = res
@@ -96,6 +108,7 @@ export class Exchange {
     this.method = method
     this.headers = headers
     this.lines = lines
+    this.#vary = byOrigin ? VARY_ORIGIN : ""
     traffic.begin()
     res.onAborted(() => {
       if (!this.#open) return
@@ -108,6 +121,14 @@ export class Exchange {
   /** Whether it can still be answered. */
   get open(): boolean {
     return this.#open
+  }
+
+  /**
+   * Says that the answer also depends on this field of the request. All such fields go out in one line: some caches heed a
+   * single one, and would hand one origin's answer to another.
+   */
+  varies(field: string): void {
+    this.#vary = this.#vary === "" ? `Vary: ${field}\r\n` : `${this.#vary.slice(0, -2)}, ${field}\r\n`
   }
 
   /** Registers what runs if the client leaves before the answer has ended. */
@@ -130,7 +151,7 @@ export class Exchange {
 
   #writeHead(status: string, type: string, lines: string, page: boolean): void {
     this.res.writeStatus(status)
-    this.res.writeHeader("Content-Type", headBytes(type, this.lines, lines, page))
+    this.res.writeHeader("Content-Type", headBytes(type, this.#vary, this.lines, lines, page))
   }
 
   /**
@@ -159,7 +180,10 @@ export class Exchange {
     this.#finish(status)
     this.res.cork(() => {
       this.res.writeStatus(status)
-      this.res.writeHeader("X-Content-Type-Options", `nosniff\r\n${this.lines}${lines.slice(0, -2)}`)
+      this.res.writeHeader(
+        "X-Content-Type-Options",
+        `nosniff\r\n${this.#vary}${this.lines}${lines.slice(0, -2)}`,
+      )
       this.res.endWithoutBody()
     })
   }

@@ -73,6 +73,7 @@ export class Router {
     } catch (cause) {
       // A fault in a handler must neither leave the client waiting nor end the process.
       exchange.fail(cause)
+      route?.cors === true,
     }
   }
 

@@ -149,7 +149,7 @@ describe("HTTP", () => {
     const plain = await get("timeline", "identity")
     const small = await get("realtime", "gzip")
     expect(plain.head + small.head).not.toMatch(/content-encoding/i)
-    expect(plain.head).toMatch(/vary: accept-encoding/i)
+    expect(plain.head).toMatch(/vary: origin, accept-encoding/i)
     for (const encoding of ["gzip", "br, GZIP;q=0.5", "*"]) {
       const compressed = await get("timeline", encoding)
       expect(compressed.head).toMatch(/content-encoding: gzip/i)
