@@ -171,7 +171,22 @@ export const SETTINGS = {
     type: "CIDRs",
     default: "",
     parse: cidrs,
-    doc: "Proxies whose `X-Forwarded-For` is trusted.",
+    doc: "Proxies that are believed when they name the visitor's address and the host that was asked for.",
+  },
+  clientAddressHeader: {
+    name: "CLIENT_ADDRESS_HEADER",
+    type: "header",
+    default: "x-forwarded-for",
+    parse: (text) =>
+      oneOf("x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip")(text.toLowerCase()),
+    doc: "Header in which `TRUSTED_PROXIES` name the visitor: `x-forwarded-for`, `forwarded`, `x-real-ip` or `cf-connecting-ip`.",
+  },
+  proxyProtocol: {
+    name: "PROXY_PROTOCOL",
+    type: "boolean",
+    default: "false",
+    parse: flag,
+    doc: "Connections from `TRUSTED_PROXIES` begin with the PROXY protocol, version 2, which names the visitor.",
   },
   corsOrigins: {
     name: "CORS_ORIGINS",
@@ -299,6 +314,26 @@ export const loadConfig: Effect.Effect<AppConfig, InvalidSettings> = Effect.vali
   Object.entries(SETTINGS),
   ([key, of]) => Effect.map(read(of), (value) => [key, value] as const),
 ).pipe(
+/** Settings that only make sense with another: a sentence for each that lacks it. */
+const missing = ({
+  trustedProxies,
+  clientAddressHeader,
+  proxyProtocol,
+}: AppConfig): ReadonlyArray<string> => {
+  if (trustedProxies.length > 0) return []
+  const needed = "it should come with TRUSTED_PROXIES, the proxies that are believed."
+  return [
+    ...(clientAddressHeader === SETTINGS.clientAddressHeader.default
+      ? []
+      : [`CLIENT_ADDRESS_HEADER is ${JSON.stringify(clientAddressHeader)}: ${needed}`]),
+    ...(proxyProtocol ? [`PROXY_PROTOCOL is true: ${needed}`] : []),
+  ]
+}
+
   Effect.map((values) => Object.fromEntries(values) as AppConfig),
   Effect.mapError((sentences) => new InvalidSettings({ message: sentences.join("\n") })),
 )
+  Effect.flatMap((config) => {
+    const sentences = missing(config)
+    return sentences.length === 0 ? Effect.succeed(config) : Effect.fail(sentences)
+  }),

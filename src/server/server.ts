@@ -70,6 +70,8 @@ export type ServerConfig = Pick<
   | "trustedProxies"
   | "corsOrigins"
   | "requireVisitor"
+  | "clientAddressHeader"
+  | "proxyProtocol"
   | "respectDnt"
   | "wsMaxConnections"
   | "wsMaxConnectionsPerIp"
@@ -101,7 +103,7 @@ export const startServer = (
       now: options.now,
       traffic: new Traffic(metrics, options.onFault ?? (() => {})),
       cors: new Cors(config.corsOrigins),
-      proxies: new TrustedProxies(config.trustedProxies),
+      proxies: new TrustedProxies(config),
       sites: { declared: new Set(config.sites), default: config.sites[0] },
       bodies: new Bodies(options.bodyTimeoutMs ?? BODY_TIMEOUT_MS, options.maxWaitingBytes),
     }

@@ -11,7 +11,11 @@ export const routes = () =>
     sites: { declared: new Set(["main"]), default: "main" },
     adminToken: "token-0123456789",
     serving: true,
-    proxies: new TrustedProxies([]),
+    proxies: new TrustedProxies({
+      trustedProxies: [],
+      clientAddressHeader: "x-forwarded-for",
+      proxyProtocol: false,
+    }),
     now: () => 0,
     openApiDocument: () => ({}),
     run: () => {

@@ -25,6 +25,8 @@ export const DEFAULTS: ServerConfig = {
   adminToken: null,
   trustedProxies: [],
   corsOrigins: "*",
+  clientAddressHeader: "x-forwarded-for",
+  proxyProtocol: false,
   requireVisitor: false,
   respectDnt: false,
   wsMaxConnections: 10_000,

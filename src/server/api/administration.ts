@@ -5,7 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { UUID } from "../../domain/limits.ts"
-import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
+import { limitKey, type TrustedProxies } from "../http/clientAddress.ts"
 import type { Exchange } from "../http/exchange.ts"
 import { Guesses } from "../http/guesses.ts"
 import { Problem, STORE_UNAVAILABLE } from "../http/problem.ts"
@@ -52,8 +52,7 @@ export class Administration {
   #visitor({ res, headers }: Exchange, req: HttpRequest, id: string): string | Problem {
     const given = bearerToken(req.getHeader("authorization"))
     if (given === null) return UNAUTHORIZED
-    const forwarded = this.#proxies.any ? headers.forwardedFor : ""
-    const address = limitKey(this.#proxies.client(socketAddress(res.getRemoteAddress()), forwarded))
+    const address = limitKey(this.#proxies.clientOf(res, headers))
     // Whatever the token is: an answer that tells would be a guess more.
     const wait = this.#guesses.waitOf(address)
     if (wait > 0) return Problem.of("TOO_MANY_GUESSES", `Retry-After: ${wait}\r\n`)

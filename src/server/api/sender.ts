@@ -2,7 +2,7 @@
 import type { HttpRequest } from "uWebSockets.js"
 import type { EventContext } from "../../domain/event.ts"
 import { type BodyFormat, bodyFormat } from "../http/body.ts"
-import { socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
+import type { TrustedProxies } from "../http/clientAddress.ts"
 import type { Exchange } from "../http/exchange.ts"
 import type { RequestHeaders } from "../http/headers.ts"
 import { Problem } from "../http/problem.ts"
@@ -51,7 +51,6 @@ export const senderOf = (
     if (parameters.problem !== null) return parameters.problem
   }
   const { referer } = headers
-  const forwarded = proxies.any ? headers.forwardedFor : ""
   let address: string | null = null
   return {
     context: {
@@ -68,7 +67,7 @@ export const senderOf = (
     userAgent: headers.userAgent,
     contentLength: headers.contentLength,
     address: () => {
-      address ??= proxies.client(socketAddress(res.getRemoteAddress()), forwarded)
+      address ??= proxies.clientOf(res, headers)
       return address
     },
   }

@@ -13,7 +13,8 @@ import { WEBSOCKET_PATH } from "../../domain/paths.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
 import type { Cors } from "../http/cors.ts"
-import { readHeaders } from "../http/headers.ts"
+import { type RequestHeaders, readHeaders } from "../http/headers.ts"
+import { isOwnOrigin } from "../http/ownOrigin.ts"
 import { Problem, SHUTTING_DOWN } from "../http/problem.ts"
 import { Parameters, type Sites } from "../http/query.ts"
 import { UPGRADE_CODES } from "../http/refusalCodes.ts"
@@ -118,11 +119,17 @@ export class Connections {
     app.ws(WEBSOCKET_PATH, behavior)
   }
 
-  #admission(req: HttpRequest, address: string): string | Problem {
+  /** The site that is asked for, or why not. `behindProxy`: a trusted one. */
+  #admission(
+    req: HttpRequest,
+    headers: RequestHeaders,
+    address: string,
+    behindProxy: boolean,
+  ): string | Problem {
     const { cors, sites, maxConnections, maxConnectionsPerAddress } = this.#options
     if (this.#closing) return SHUTTING_DOWN
-    const origin = req.getHeader("origin")
-    if (origin !== "" && !cors.allows(origin) && !isOwnOrigin(origin, req.getHeader("host")))
+    const { origin } = headers
+    if (origin !== "" && !cors.allows(origin) && !isOwnOrigin(origin, headers, behindProxy))
       return FOREIGN_ORIGIN
     const parameters = new Parameters(req.getQuery() ?? "")
     const site = parameters.site(sites)
@@ -133,9 +140,10 @@ export class Connections {
 
   #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t) {
     const { proxies } = this.#options
-    const socket = socketAddress(res.getRemoteAddress())
-    const address = limitKey(proxies.client(socket, proxies.any ? readHeaders(req).forwardedFor : ""))
-    const site = this.#admission(req, address)
+    const headers = readHeaders(req)
+    const address = limitKey(proxies.clientOf(res, headers))
+    const behindProxy = proxies.trusts(socketAddress(res.getRemoteAddress()))
+    const site = this.#admission(req, headers, address, behindProxy)
     if (site instanceof Problem) {
       this.#options.metrics.websocketDropped.inc({ reason: site.code.toLowerCase() })
       return this.#options.refuse(res, site)
@@ -261,7 +269,3 @@ export class Connections {
 
 /** The first of the subprotocols that a client offers: it expects one of them back, though none means anything here. */
 const firstOf = (protocols: string): string => protocols.split(",", 1)[0]?.trim() ?? ""
-
-/** Pages of this server itself, such as its dashboard, may always connect. */
-const isOwnOrigin = (origin: string, host: string): boolean =>
-  URL.canParse(origin) && host !== "" && new URL(origin).host === host.toLowerCase()

@@ -1,6 +1,9 @@
 /** The address of a request's client: the socket's, or the one that a trusted proxy reports. */
 
+import type { HttpResponse } from "uWebSockets.js"
 import { BlockList, isIP, isIPv4 } from "node:net"
+import { parseForwarded } from "./forwarded.ts"
+import type { AddressHeader, RequestHeaders } from "./headers.ts"
 
 const MAPPED_IPV4 = /^(?:0{0,4}:){0,5}:?ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i
 
@@ -46,22 +49,34 @@ export const socketAddress = (binary: ArrayBuffer): string => {
   return Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2).toString(16)).join(":")
 }
 
-/** Entries of `X-Forwarded-For` may carry a port: `1.2.3.4:5`, `[2001:db8::1]:5`. */
+/** Entries may carry a port: `1.2.3.4:5`, `[2001:db8::1]:5`. */
 const withoutPort = (entry: string): string => {
   const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(entry)?.[1]
   if (bracketed !== undefined) return bracketed
   return /^\d{1,3}(?:\.\d{1,3}){3}:\d+$/.test(entry) ? entry.slice(0, entry.indexOf(":")) : entry
 }
 
-/** The proxies whose `X-Forwarded-For` is trusted. */
+/** How the address of a proxy's client is told, and by whom. */
+export interface TrustSettings {
+  /** Addresses and CIDRs. */
+  readonly trustedProxies: ReadonlyArray<string>
+  readonly clientAddressHeader: AddressHeader
+  /** Whether the start of a proxy's connection tells its client. */
+  readonly proxyProtocol: boolean
+}
+
+/** The proxies that are believed, and what they say. */
 export class TrustedProxies {
   readonly #list = new BlockList()
-  readonly any: boolean
+  readonly #any: boolean
+  readonly #header: AddressHeader
+  readonly #proxyProtocol: boolean
 
-  /** @param ranges valid addresses and CIDRs */
-  constructor(ranges: ReadonlyArray<string>) {
-    this.any = ranges.length > 0
-    for (const range of ranges) {
+  constructor({ trustedProxies, clientAddressHeader, proxyProtocol }: TrustSettings) {
+    this.#any = trustedProxies.length > 0
+    this.#header = clientAddressHeader
+    this.#proxyProtocol = proxyProtocol
+    for (const range of trustedProxies) {
       const [address = "", bits] = range.split("/")
       const family = isIPv4(address) ? "ipv4" : "ipv6"
       if (bits === undefined) this.#list.addAddress(address, family)
@@ -69,23 +84,41 @@ export class TrustedProxies {
     }
   }
 
-  #trusts(address: string): boolean {
-    return this.#list.check(address, isIPv4(address) ? "ipv4" : "ipv6")
+  /** Whether the peer of a connection, which {@link socketAddress} returns, is one of them. */
+  trusts(address: string): boolean {
+    return this.#any && this.#list.check(address, isIPv4(address) ? "ipv4" : "ipv6")
+  }
+
+  /** The address of a request's client. */
+  clientOf(res: HttpResponse, headers: RequestHeaders): string {
+    const peer = socketAddress(res.getRemoteAddress())
+    if (!this.trusts(peer)) return peer
+    const told = this.#proxyProtocol ? res.getProxiedRemoteAddress() : NOTHING
+    // A connection of the proxy itself, such as a health check, tells none.
+    return this.client(told.byteLength === 0 ? peer : socketAddress(told), headers)
   }
 
   /**
-   * The client's address: the socket's, unless that is a trusted proxy; then the right-most entry that is not one, because
-   * the client may have written everything to its left. An entry that is not an address ends the search at the hop before.
+   * The client's address: the connection's, unless that is a trusted proxy; then the right-most that the header names and
+   * that is not one, because the client may have written everything to its left. An entry that is not an address ends the
+   * search at the hop before.
    */
-  client(socket: string, forwardedFor: string): string {
-    if (!this.any || forwardedFor === "" || !this.#trusts(socket)) return socket
-    let client = socket
-    for (const entry of forwardedFor.split(",").reverse()) {
+  client(connection: string, headers: Pick<RequestHeaders, AddressHeader>): string {
+    const told = headers[this.#header]
+    if (told === "" || !this.trusts(connection)) return connection
+    const entries =
+      this.#header === "forwarded"
+        ? parseForwarded(told).map((hop) => hop.get("for") ?? "unknown")
+        : told.split(",")
+    let client = connection
+    for (const entry of entries.reverse()) {
       const address = normalizeAddress(withoutPort(entry.trim()))
       if (address === null) return client
       client = address
-      if (!this.#trusts(address)) return address
+      if (!this.trusts(address)) return address
     }
     return client
   }
 }
+
+const NOTHING = new ArrayBuffer(0)

@@ -1,9 +1,16 @@
 /** The header fields that the server reads, collected in one pass: a call into uWebSockets.js costs more than a comparison. */
 import type { HttpRequest } from "uWebSockets.js"
+import type { AppConfig } from "../../config/settings.ts"
 import { Problem } from "./problem.ts"
 
-/** Values as they were sent; empty if a field is absent. If it is given twice, the first value counts. */
-export class RequestHeaders {
+/** The fields in which a proxy may name its client, as `CLIENT_ADDRESS_HEADER` has them. */
+export type AddressHeader = AppConfig["clientAddressHeader"]
+
+/**
+ * Values as they were sent; empty if a field is absent. If it is given twice, the first value counts, but what proxies add is
+ * one list of all lines: theirs are below the client's.
+ */
+export class RequestHeaders implements Readonly<Record<AddressHeader, string>> {
   acceptEncoding = ""
   authorization = ""
   contentEncoding = ""
@@ -11,15 +18,19 @@ export class RequestHeaders {
   contentType = ""
   cookie = ""
   dnt = ""
-  /** All lines as one list: a proxy may add its own line below the client's. */
-  forwardedFor = ""
   gpc = ""
+  host = ""
   origin = ""
   referer = ""
   transferEncoding = ""
   userAgent = ""
   visitorId = ""
   writeKey = ""
+  "x-forwarded-for" = ""
+  forwarded = ""
+  "x-real-ip" = ""
+  "cf-connecting-ip" = ""
+  "x-forwarded-host" = ""
   /** How many times a length is given. */
   lengths = 0
   /** Two lengths are given, and they differ. */
@@ -79,8 +90,15 @@ const note = (name: string, value: string): void => {
     case "x-visitor-id":
       current.visitorId ||= value
       break
+    case "host":
+      current.host ||= value
+      break
     case "x-forwarded-for":
-      current.forwardedFor += current.forwardedFor === "" ? value : `,${value}`
+    case "forwarded":
+    case "x-real-ip":
+    case "cf-connecting-ip":
+    case "x-forwarded-host":
+      current[name] += current[name] === "" ? value : `,${value}`
       break
     case "transfer-encoding":
       current.transferEncoding = value

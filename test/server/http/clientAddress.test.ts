@@ -5,6 +5,7 @@ import {
   socketAddress,
   TrustedProxies,
 } from "../../../src/server/http/clientAddress.ts"
+import { type AddressHeader, RequestHeaders } from "../../../src/server/http/headers.ts"
 import { RateLimit } from "../../../src/server/http/rateLimit.ts"
 
 describe("an address", () => {
@@ -46,7 +47,10 @@ describe("an address", () => {
 })
 
 describe("trusted proxies", () => {
-  const proxies = new TrustedProxies(["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"])
+  const RANGES = ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"]
+  const proxies = (clientAddressHeader: AddressHeader, trustedProxies = RANGES) =>
+    new TrustedProxies({ trustedProxies, clientAddressHeader, proxyProtocol: false })
+  const headers = (given: Partial<RequestHeaders>) => Object.assign(new RequestHeaders(), given)
 
   test.each([
     ["203.0.113.1", "1.1.1.1", "203.0.113.1"],
@@ -59,12 +63,46 @@ describe("trusted proxies", () => {
     ["10.0.0.1", "1.1.1.1:5555", "1.1.1.1"],
     ["10.0.0.1", "[2001:db9::1]:443", "2001:db9:0:0:0:0:0:1"],
     ["2001:db8:0:0:0:0:0:5", "::ffff:1.1.1.1", "1.1.1.1"],
-  ])("from %s with %j give %s", (socket, forwarded, client) => {
-    expect(proxies.client(socket, forwarded)).toBe(client)
+  ])("from %s with X-Forwarded-For: %s give %s", (peer, told, client) => {
+    expect(proxies("x-forwarded-for").client(peer, headers({ "x-forwarded-for": told }))).toBe(client)
+  })
+
+  test.each([
+    ["203.0.113.1", "for=1.1.1.1", "203.0.113.1"],
+    ["10.0.0.1", "for=1.1.1.1", "1.1.1.1"],
+    ["10.0.0.1", 'For="1.1.1.1:5555";Proto=https', "1.1.1.1"],
+    [
+      "10.0.0.1",
+      'for=9.9.9.9, for="[2001:db9::1]:443";by=10.0.0.3;proto=https , for=10.2.2.2',
+      "2001:db9:0:0:0:0:0:1",
+    ],
+    ["10.0.0.1", "for=1.1.1.1, proto=https", "10.0.0.1"],
+    ["10.0.0.1", "for=1.1.1.1, for=unknown, for=10.2.2.2", "10.2.2.2"],
+    ["10.0.0.1", "for=_hidden", "10.0.0.1"],
+    // What a client leaves open must not hide, nor replace, what the proxy has appended.
+    ["10.0.0.1", 'for="9.9.9.9, for=1.1.1.1', "10.0.0.1"],
+    ["10.0.0.1", 'for=9.9.9.9;x=", for="1.1.1.1:80"', "10.0.0.1"],
+    ["10.0.0.1", "for=9.9.9.9;", "10.0.0.1"],
+  ])("from %s with Forwarded: %s give %s", (peer, told, client) => {
+    expect(proxies("forwarded").client(peer, headers({ forwarded: told }))).toBe(client)
+  })
+
+  test("are asked for the address in the one header that was chosen", () => {
+    const all = headers({
+      "x-forwarded-for": "1.1.1.1",
+      forwarded: "for=2.2.2.2",
+      "x-real-ip": "3.3.3.3",
+      "cf-connecting-ip": "4.4.4.4",
+    })
+    const told = (["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip"] as const).map((header) =>
+      proxies(header).client("10.0.0.1", all),
+    )
+    expect(told).toEqual(["1.1.1.1", "2.2.2.2", "3.3.3.3", "4.4.4.4"])
   })
 
   test("are none by default", () => {
-    expect(new TrustedProxies([]).client("127.0.0.1", "1.1.1.1")).toBe("127.0.0.1")
+    const told = headers({ "x-forwarded-for": "1.1.1.1" })
+    expect(proxies("x-forwarded-for", []).client("127.0.0.1", told)).toBe("127.0.0.1")
   })
 })
 
