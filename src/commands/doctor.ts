@@ -31,7 +31,7 @@ const addressesOf = (config: AppConfig, url: string | null) => {
 /** Prints the report; fails when a check has failed. */
 export const doctor = (config: AppConfig, options: DoctorOptions) =>
   Effect.gen(function* () {
-    const url = (options.url ?? nodeUrl(config.host, config.port)).replace(/\/+$/, "")
+    const url = (options.url ?? nodeUrl(config.host, config.port) + config.basePath).replace(/\/+$/, "")
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
       return yield* new CommandError({
         message: `--url is ${JSON.stringify(url)}: it should begin with http:// or https://.`,

@@ -16,7 +16,7 @@ export const serveUntilStopped = (config: AppConfig) =>
       yield* Effect.addFinalizer(() => Effect.sync(() => clearTimeout(deadline)))
       const node = yield* startNode(config, { actorsIn: "thread", now: Date.now })
       yield* giveBackWhenIdle
-      const url = nodeUrl(config.host, node.port)
+      const url = nodeUrl(config.host, node.port) + config.basePath
       process.stdout.write(
         [
           `maicivy-analytics is ready (${node.stores.description})`,

@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import { databaseUrl } from "./databaseUrl.ts"
 import { redisUrl } from "./redisUrl.ts"
 import {
+  basePath,
   cidrs,
   cron,
   Expected,
@@ -60,6 +61,13 @@ export const SETTINGS = {
     default: "127.0.0.1",
     parse: (text) => text || new Expected("an address"),
     doc: "Address to listen on; `0.0.0.0` for every interface.",
+  },
+  basePath: {
+    name: "BASE_PATH",
+    type: "path",
+    default: "/",
+    parse: basePath,
+    doc: "Path under which visitors reach the node through a proxy, such as `/stats`. It answers there and at the root.",
   },
   redisUrl: {
     name: "REDIS_URL",
@@ -306,14 +314,6 @@ const read = (of: Setting): Effect.Effect<unknown, string> =>
     return yield* Effect.fail(`${of.name} ${shown}: it should be ${value.what}.`)
   })
 
-/**
- * Reads every setting from the current `ConfigProvider` (the environment, unless a test provides another).
- * Fails with all wrong ones at once.
- */
-export const loadConfig: Effect.Effect<AppConfig, InvalidSettings> = Effect.validate(
-  Object.entries(SETTINGS),
-  ([key, of]) => Effect.map(read(of), (value) => [key, value] as const),
-).pipe(
 /** Settings that only make sense with another: a sentence for each that lacks it. */
 const missing = ({
   trustedProxies,
@@ -330,10 +330,18 @@ const missing = ({
   ]
 }
 
+/**
+ * Reads every setting from the current `ConfigProvider` (the environment, unless a test provides another).
+ * Fails with all wrong ones at once.
+ */
+export const loadConfig: Effect.Effect<AppConfig, InvalidSettings> = Effect.validate(
+  Object.entries(SETTINGS),
+  ([key, of]) => Effect.map(read(of), (value) => [key, value] as const),
+).pipe(
   Effect.map((values) => Object.fromEntries(values) as AppConfig),
-  Effect.mapError((sentences) => new InvalidSettings({ message: sentences.join("\n") })),
-)
   Effect.flatMap((config) => {
     const sentences = missing(config)
     return sentences.length === 0 ? Effect.succeed(config) : Effect.fail(sentences)
   }),
+  Effect.mapError((sentences) => new InvalidSettings({ message: sentences.join("\n") })),
+)

@@ -74,6 +74,14 @@ export const secrets = (what: string) => (text: string) => {
     : new Expected(`${what} of 16 to 256 characters each (the value is not shown)`)
 }
 
+/** Where everything answers: empty for the root, else a path without a slash at its end. */
+export const basePath = (text: string): string | Expected => {
+  const path = text.replace(/\/$/, "")
+  return /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._~-]+)*$/.test(path)
+    ? path
+    : new Expected("a path such as /stats, of letters, digits, '.', '_', '~' and '-'")
+}
+
 const isCidr = (text: string) => {
   const [address = "", bits, ...rest] = text.split("/")
   const family = isIP(address)

@@ -7,8 +7,8 @@ import { defineConfig } from "vite"
 
 export default defineConfig({
   root: fileURLToPath(new URL(".", import.meta.url)),
-  // The page is served at the root.
-  base: "/",
+  // The page may lie under any path.
+  base: "./",
   publicDir: false,
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {

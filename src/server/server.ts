@@ -13,6 +13,7 @@ import type * as Scope from "effect/Scope"
 import type { AppConfig } from "../config/settings.ts"
 import { STOP_BUDGET } from "../config/stopBudget.ts"
 import { BODY_TIMEOUT_MS } from "../domain/limits.ts"
+import { WEBSOCKET_PATH } from "../domain/paths.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { Ingest } from "./api/ingest.ts"
 import { apiRoutes, EVENT_PATH } from "./api/routes.ts"
@@ -62,16 +63,17 @@ export type ServerConfig = Pick<
   AppConfig,
   | "port"
   | "host"
+  | "basePath"
   | "sites"
   | "partitions"
   | "rateLimitPerMinute"
   | "writeKeys"
   | "adminToken"
   | "trustedProxies"
-  | "corsOrigins"
-  | "requireVisitor"
   | "clientAddressHeader"
   | "proxyProtocol"
+  | "corsOrigins"
+  | "requireVisitor"
   | "respectDnt"
   | "wsMaxConnections"
   | "wsMaxConnectionsPerIp"
@@ -134,6 +136,10 @@ interface Shared {
 /** Whether events and dashboards are served, in addition to what operators ask of every node. */
 const isServing = ({ roles }: ServerConfig): boolean => roles.includes("http")
 
+/** Where a path answers: at the root, and under `BASE_PATH`, whether the proxy strips that or passes it on. */
+const pathsOf = ({ basePath }: ServerConfig, path: string): ReadonlyArray<string> =>
+  basePath === "" ? [path] : [path, basePath + path]
+
 interface Dashboards {
   readonly hub: Hub
   readonly fanOut: FanOut
@@ -169,7 +175,7 @@ const makeDashboards = (shared: Shared, app: TemplatedApp): Dashboards => {
     now,
     ...(options.maxBackpressure !== undefined && { maxBackpressure: options.maxBackpressure }),
   })
-  if (isServing(config)) connections.attach(app)
+  if (isServing(config)) connections.attach(app, pathsOf(config, WEBSOCKET_PATH))
   return { hub, fanOut, connections }
 }
 
@@ -198,18 +204,24 @@ const serveRequests = (shared: Shared, app: TemplatedApp): void => {
     services,
     sites,
     adminToken: config.adminToken,
+    basePath: config.basePath,
     serving: isServing(config),
     proxies,
     run,
     now,
     openApiDocument: () =>
-      openApiDocument({ sites: config.sites, administration: config.adminToken !== null }),
+      openApiDocument({
+        sites: config.sites,
+        administration: config.adminToken !== null,
+        basePath: config.basePath,
+      }),
     exportDeadlineMs: options.exportDeadlineMs,
   })
-  const router = new Router(routes, traffic, cors)
+  const router = new Router(routes, traffic, cors, config.basePath)
   const eventRoute = routes.exact.get(EVENT_PATH)
   // The hot route goes past the router's lookups.
-  app.post(EVENT_PATH, (res, req) => router.handle(res, req, eventRoute, EVENT_PATH))
+  for (const path of pathsOf(config, EVENT_PATH))
+    app.post(path, (res, req) => router.handle(res, req, eventRoute, EVENT_PATH))
   app.any("/*", router.dispatch)
 }
 

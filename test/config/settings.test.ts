@@ -21,7 +21,10 @@ test("without any variable the defaults hold", async () => {
     rateLimitPerMinute: 100,
     writeKeys: [],
     adminToken: null,
+    basePath: "",
     trustedProxies: [],
+    clientAddressHeader: "x-forwarded-for",
+    proxyProtocol: false,
     corsOrigins: "*",
     requireVisitor: false,
     respectDnt: false,
@@ -51,6 +54,8 @@ test("variables are decoded", async () => {
       ADMIN_TOKEN: "0123456789abcdef",
       RETENTION_DAYS: " 30 ",
       HOST: "",
+      BASE_PATH: "/stats/",
+      CLIENT_ADDRESS_HEADER: "X-Real-IP",
     }),
   ).toMatchObject({
     sites: ["main", "blog"],
@@ -63,6 +68,8 @@ test("variables are decoded", async () => {
     adminToken: "0123456789abcdef",
     retentionDays: 30,
     host: "127.0.0.1",
+    basePath: "/stats",
+    clientAddressHeader: "x-real-ip",
   })
 })
 
@@ -70,6 +77,12 @@ describe("a wrong value stops the start with a sentence that names setting, valu
   test.each([
     ["PORT", "http", "whole number"],
     ["PORT", "70000", "65535"],
+    ["BASE_PATH", "stats", "/stats"],
+    ["BASE_PATH", "/a//b", "/stats"],
+    ["BASE_PATH", "/a/../b", "/stats"],
+    ["BASE_PATH", "https://site.example/stats", "/stats"],
+    ["CLIENT_ADDRESS_HEADER", "x-client-ip", "x-forwarded-for"],
+    ["PROXY_PROTOCOL", "2", "true or false"],
     ["REDIS_URL", "http://localhost", "redis://"],
     ["DATABASE_URL", "localhost", "postgres://"],
     ["SITES", "Main", "slugs"],
@@ -107,6 +120,15 @@ test("wrong values are all told at once, a line each", async () => {
     "ADMIN_TOKEN has a value that cannot be used: it should be a token of 16 to 256 characters each (the value is not shown).",
     'LOG_LEVEL is "loud": it should be one of debug, info, warn, error.',
   ])
+})
+
+test("what proxies say is believed of no one in particular: that is refused", async () => {
+  const { message } = await load({ CLIENT_ADDRESS_HEADER: "forwarded", PROXY_PROTOCOL: "true" })
+  expect(message.split("\n")).toEqual([
+    'CLIENT_ADDRESS_HEADER is "forwarded": it should come with TRUSTED_PROXIES, the proxies that are believed.',
+    "PROXY_PROTOCOL is true: it should come with TRUSTED_PROXIES, the proxies that are believed.",
+  ])
+  await loaded({ CLIENT_ADDRESS_HEADER: "forwarded", PROXY_PROTOCOL: "true", TRUSTED_PROXIES: "10.0.0.1" })
 })
 
 test("every setting has a doc and a default that is a valid value", async () => {

@@ -10,6 +10,7 @@ export const routes = () =>
     services: new World().services,
     sites: { declared: new Set(["main"]), default: "main" },
     adminToken: "token-0123456789",
+    basePath: "",
     serving: true,
     proxies: new TrustedProxies({
       trustedProxies: [],

@@ -71,7 +71,7 @@ export const connect = ({ site, period, onState, onFrame }: ConnectionOptions): 
   const open = () => {
     drop()
     onState({ is: "connecting" })
-    const url = new URL(WEBSOCKET_PATH, location.href)
+    const url = new URL(`.${WEBSOCKET_PATH}`, location.href)
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:"
     if (site !== null) url.searchParams.set("site", site)
     const opened = new WebSocket(url)

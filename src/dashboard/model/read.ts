@@ -25,7 +25,7 @@ export const read = async <A>(
   isBody: Is<A>,
   signal: AbortSignal,
 ): Promise<A> => {
-  const url = new URL(`${API_PATH}/${endpoint}`, location.href)
+  const url = new URL(`.${API_PATH}/${endpoint}`, location.href)
   for (const [name, value] of Object.entries(parameters))
     if (value !== null) url.searchParams.set(name, String(value))
   let body: unknown

@@ -4,6 +4,7 @@ import type { HttpRequest } from "uWebSockets.js"
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { gzipSync } from "node:zlib"
+import { API_PATH } from "../../domain/paths.ts"
 import type { Exchange } from "../http/exchange.ts"
 
 /** Seconds within which a changed tracker reaches every page. */
@@ -58,15 +59,29 @@ const isKnown = (asked: string, etag: string): boolean =>
 
 const JAVASCRIPT = "text/javascript; charset=utf-8"
 
-const asset = (file: string, type: string, cacheControl = "no-cache"): Prepared =>
-  new Prepared(() => readFileSync(new URL(file, import.meta.url)), type, cacheControl, true)
+const bytesOf = (file: string): Buffer => readFileSync(new URL(file, import.meta.url))
 
-/** The files that browsers load, by path; `name` is the route's. */
-export const ASSETS: ReadonlyArray<{
+const asset = (file: string, type: string): Prepared =>
+  new Prepared(() => bytesOf(file), type, "no-cache", true)
+
+/**
+ * The tracker, which sends to the API of the origin that it was loaded from. Only the node knows under which path that lies:
+ * a copy of the script may be anywhere.
+ */
+const tracker = (basePath: string): Buffer =>
+  Buffer.from(
+    bytesOf("../../tracker/tracker.js").toString().replace(`"${API_PATH}"`, `"${basePath}${API_PATH}"`),
+  )
+
+interface Asset {
   readonly path: string
+  /** The route's. */
   readonly name: string
   readonly file: Prepared
-}> = [
+}
+
+/** The files that browsers load. */
+export const assets = (basePath: string): ReadonlyArray<Asset> => [
   {
     path: "/",
     name: "dashboard",
@@ -85,6 +100,6 @@ export const ASSETS: ReadonlyArray<{
   {
     path: "/tracker.js",
     name: "tracker",
-    file: asset("../../tracker/tracker.js", JAVASCRIPT, `public, max-age=${TRACKER_MAX_AGE_S}`),
+    file: new Prepared(() => tracker(basePath), JAVASCRIPT, `public, max-age=${TRACKER_MAX_AGE_S}`, true),
   },
 ]

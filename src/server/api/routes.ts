@@ -9,7 +9,7 @@ import type { Handler, Method, Route, Routes } from "../http/router.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { Services } from "../services/services.ts"
 import { Administration, type AdministrationOptions } from "./administration.ts"
-import { ASSETS, Prepared } from "./assets.ts"
+import { assets, Prepared } from "./assets.ts"
 import { EXPORT_KINDS, Exports } from "./exports.ts"
 import type { Ingest } from "./ingest.ts"
 import { Operations } from "./operations.ts"
@@ -37,6 +37,8 @@ export interface RouteOptions {
   readonly services: Services
   readonly sites: Sites
   readonly adminToken: string | null
+  /** Empty, or where everything answers, too. */
+  readonly basePath: string
   /** `false` leaves only what operators ask of every node: health, readiness, metrics. */
   readonly serving: boolean
   readonly proxies: TrustedProxies
@@ -55,6 +57,7 @@ export const apiRoutes = ({
   services,
   sites,
   adminToken,
+  basePath,
   serving,
   proxies,
   run,
@@ -100,11 +103,15 @@ export const apiRoutes = ({
     })
   add(WEBSOCKET_PATH, "websocket", false, { GET: (exchange) => exchange.refuse(UPGRADE_REQUIRED) })
   // Pages of other origins load the tracker.
-  for (const { path, name, file } of ASSETS) {
+  for (const { path, name, file } of assets(basePath)) {
     // At the start, so that an upgrade in place cannot mix versions.
     file.ready()
     add(path, name, name === "tracker", { GET: (exchange, req) => file.answer(exchange, req) })
   }
+
+  // The page's addresses are relative to it.
+  if (basePath !== "" && !exact.has(basePath))
+    add(basePath, "dashboard", false, { GET: redirectTo(`${basePath}/`) })
 
   // Without a token these paths do not exist.
   if (adminToken === null) return { exact, prefixes: [] }
@@ -112,6 +119,14 @@ export const apiRoutes = ({
   const visitors = visitorsRoute({ token: adminToken, privacy, exports, proxies, run, now })
   return { exact, prefixes: [[VISITORS_PREFIX, visitors]] }
 }
+
+const redirectTo =
+  (path: string): Handler =>
+  (exchange, req) => {
+    const query = req.getQuery()
+    const lines = `Location: ${path}${query ? `?${query}` : ""}\r\nCache-Control: no-cache\r\n`
+    exchange.answer("301 Moved Permanently", "text/plain", "", { lines })
+  }
 
 const visitorsRoute = (options: AdministrationOptions): Route => {
   const administration = new Administration(options)

@@ -9,7 +9,6 @@ import type {
   WebSocketBehavior,
 } from "uWebSockets.js"
 import { TOPICS, type Topic } from "../../domain/frames.ts"
-import { WEBSOCKET_PATH } from "../../domain/paths.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
 import type { Cors } from "../http/cors.ts"
@@ -100,8 +99,8 @@ export class Connections {
     for (const direction of ["in", "out"]) websocketMessages.inc({ direction }, 0)
   }
 
-  /** Registers the WebSocket route. */
-  attach(app: TemplatedApp) {
+  /** Registers the WebSocket route at each of the paths. */
+  attach(app: TemplatedApp, paths: ReadonlyArray<string>) {
     const behavior: WebSocketBehavior<Client> = {
       maxPayloadLength: MAX_RECEIVED_BYTES,
       maxBackpressure: this.#options.maxBackpressure ?? MAX_BACKPRESSURE_BYTES,
@@ -116,7 +115,7 @@ export class Connections {
       },
       close: (ws, code) => this.#closed(ws, code),
     }
-    app.ws(WEBSOCKET_PATH, behavior)
+    for (const path of paths) app.ws(path, behavior)
   }
 
   /** The site that is asked for, or why not. `behindProxy`: a trusted one. */

@@ -32,9 +32,12 @@ export class Router {
   readonly #routes: Routes
   readonly #traffic: Traffic
   readonly #cors: Cors
+  readonly #basePath: string
 
-  constructor(routes: Routes, traffic: Traffic, cors: Cors) {
+  /** @param basePath what requests' paths may begin with; empty for nothing */
+  constructor(routes: Routes, traffic: Traffic, cors: Cors, basePath: string) {
     this.#routes = routes
+    this.#basePath = basePath
     this.#traffic = traffic
     this.#cors = cors
   }
@@ -45,9 +48,16 @@ export class Router {
     return this.#routes.prefixes.find(([prefix]) => path.startsWith(prefix))?.[1]
   }
 
+  /** The path as the routes have it. One that is a route as it is was not passed on with the base. */
+  #withoutBase(path: string): string {
+    const base = this.#basePath
+    const below = base !== "" && path.startsWith(`${base}/`) && this.#find(path) === undefined
+    return below ? path.slice(base.length) : path
+  }
+
   /** Answers any request. */
   readonly dispatch = (res: HttpResponse, req: HttpRequest): void => {
-    const path = req.getUrl()
+    const path = this.#withoutBase(req.getUrl())
     this.handle(res, req, this.#find(path), path)
   }
 
@@ -63,6 +73,7 @@ export class Router {
       method,
       headers,
       route?.cors === true ? this.#cors.lines(headers.origin) : "",
+      route?.cors === true,
     )
     try {
       if (this.#traffic.closing) return exchange.refuse(SHUTTING_DOWN)
@@ -73,7 +84,6 @@ export class Router {
     } catch (cause) {
       // A fault in a handler must neither leave the client waiting nor end the process.
       exchange.fail(cause)
-      route?.cors === true,
     }
   }
 

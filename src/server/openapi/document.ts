@@ -21,6 +21,8 @@ export interface OpenApiOptions {
   readonly sites: ReadonlyArray<string>
   /** Whether there are administration paths. */
   readonly administration: boolean
+  /** Empty, or where clients reach the paths. */
+  readonly basePath?: string
 }
 
 export interface OpenApiDocument {
@@ -95,7 +97,11 @@ const pagePaths: { readonly [path: string]: PathItem } = {
 }
 
 /** The document for a deployment. Pure: the same options give the same document. */
-export const openApiDocument = ({ sites, administration }: OpenApiOptions): OpenApiDocument => ({
+export const openApiDocument = ({
+  sites,
+  administration,
+  basePath = "",
+}: OpenApiOptions): OpenApiDocument => ({
   openapi: "3.1.0",
   info: {
     title: packageJson.name,
@@ -103,7 +109,7 @@ export const openApiDocument = ({ sites, administration }: OpenApiOptions): Open
     description: `${packageJson.description}. HEAD works wherever GET does, and OPTIONS everywhere. Any other path returns 404 NOT_FOUND.`,
     license: { name: packageJson.license, identifier: packageJson.license },
   },
-  servers: [{ url: "/" }],
+  servers: [{ url: basePath || "/" }],
   tags: ["events", "figures", "exports", "live", "operations", "administration", "pages"].map((name) => ({
     name,
   })),

@@ -22,7 +22,8 @@ export class Reader {
 
   /** The body of a response as text. Fails unless its status is 200. */
   async text(path: string, parameters: Parameters = {}): Promise<string> {
-    const url = new URL(`${API_PATH}/${path}`, this.#url)
+    const url = new URL(this.#url)
+    url.pathname = `${url.pathname.replace(/\/+$/, "")}${API_PATH}/${path}`
     for (const [name, value] of Object.entries({ ...parameters, site: this.site }))
       if (value !== null) url.searchParams.set(name, String(value))
     const giveUpAt = Date.now() + PATIENCE
