@@ -16,13 +16,14 @@ export interface StoreAddresses {
 interface Facts {
   readonly server: string
   readonly warnings: ReadonlyArray<StoreWarning>
+  readonly hints?: ReadonlyArray<StoreWarning>
 }
 
 const judged =
   (check: string, well: string) =>
-  ({ server, warnings }: Facts): ReadonlyArray<Finding> => [
+  ({ server, warnings, hints = [] }: Facts): ReadonlyArray<Finding> => [
     ...(warnings.length === 0 ? [ok(check, `${server}: ${well}`)] : []),
-    ...warnings.map(({ text, grave }) => (grave ? failed : warning)(check, text)),
+    ...[...warnings, ...hints].map(({ text, grave }) => (grave ? failed : warning)(check, text)),
   ]
 
 const unusable = (check: string) => (error: UnusableStore) => Effect.succeed([failed(check, error.message)])

@@ -173,6 +173,25 @@ test("a Redis that evicts or keeps nothing fails; one that flushes once a second
   )
 })
 
+test("a Redis that keeps half a transaction is told how not to", async () => {
+  await using running = await serve()
+  const server = await RedisServer.start({ folder: temporaryFolder() })
+  onTestFinished(() => server.kill())
+  const about = async () => {
+    const all = await findings(running.url, { stores: { redisUrl: server.url, databaseUrl: null } })
+    return all.filter(({ check }) => check === "Redis")
+  }
+  expect(await about()).toMatchObject([
+    { state: "ok" },
+    {
+      state: "warning",
+      text: expect.stringMatching(/^Redis keeps .*: set aof-load-truncated no, .*rebuild/),
+    },
+  ])
+  await server.ask((redis) => redis.config("SET", "aof-load-truncated", "no"))
+  expect(await about()).toMatchObject([{ state: "ok" }])
+})
+
 describe("the report", () => {
   const some: ReadonlyArray<Finding> = [
     { check: "health", state: "ok", text: "answers", milliseconds: 3 },
