@@ -1,5 +1,6 @@
 /** `serve`: runs a node until it is told to stop, and prints where it answers. */
 
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"
 import { STOP_DEADLINE_MS } from "../config/stopBudget.ts"
@@ -7,10 +8,36 @@ import { API_PATH, nodeUrl, WEBSOCKET_PATH } from "../domain/paths.ts"
 import { startNode } from "../node/node.ts"
 import { giveBackWhenIdle } from "../runtime/idleMemory.ts"
 
+/**
+ * Completes when nobody wants to wait for a drain: at a SIGINT, which comes from a terminal where no balancer is, and at a second
+ * signal of any kind.
+ */
+const impatience = Effect.gen(function* () {
+  const impatient = yield* Deferred.make<void>()
+  let signals = 0
+  const hear = (signal: NodeJS.Signals) => {
+    signals++
+    if (signal === "SIGINT" || signals > 1) Deferred.doneUnsafe(impatient, Effect.void)
+  }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      process.on("SIGINT", hear)
+      process.on("SIGTERM", hear)
+    }),
+    () =>
+      Effect.sync(() => {
+        process.removeListener("SIGINT", hear)
+        process.removeListener("SIGTERM", hear)
+      }),
+  )
+  return Deferred.await(impatient)
+})
+
 /** Runs until interrupted (SIGTERM, SIGINT). Prints a banner to stdout once the node answers. */
 export const serveUntilStopped = (config: AppConfig) =>
   Effect.scoped(
     Effect.gen(function* () {
+      const impatient = yield* impatience
       let deadline: NodeJS.Timeout | undefined
       // Registered first, it runs last: nothing is left to wait for.
       yield* Effect.addFinalizer(() => Effect.sync(() => clearTimeout(deadline)))
@@ -29,6 +56,7 @@ export const serveUntilStopped = (config: AppConfig) =>
       )
       yield* Effect.addFinalizer(() =>
         Effect.logInfo("stopping").pipe(
+          Effect.andThen(Effect.raceFirst(node.drain, impatient)),
           Effect.andThen(
             Effect.sync(() => {
               deadline = setTimeout(() => {

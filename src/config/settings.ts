@@ -273,6 +273,13 @@ export const SETTINGS = {
     parse: integer(1, 1_000_000_000),
     doc: "Unprocessed events, including dead letters, at which POSTs return 503; divided evenly among the partitions.",
   },
+  drainSeconds: {
+    name: "DRAIN_SECONDS",
+    type: "integer",
+    default: "2",
+    parse: integer(0, 300),
+    doc: "Seconds after SIGTERM in which everything is still served while `/ready` says 503, so that balancers choose other nodes; 0 stops at once.",
+  },
   metricsPrefix: {
     name: "METRICS_PREFIX",
     type: "text",

@@ -39,6 +39,8 @@ export interface RunningNode {
   /** Where it answers. */
   readonly port: number
   readonly stores: OpenStores
+  /** Serves for `DRAIN_SECONDS` more, and says that it will stop. */
+  readonly drain: Effect.Effect<void>
 }
 
 export interface StartOptions {
@@ -179,9 +181,17 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
       now: options.now,
       localWriteKey: opened.localWriteKey,
       onFault: (cause) => log("request failed: internal error", { error: stackOf(cause) }),
-    }).pipe(Scope.provide(together))
+    }).pipe(
+      // Its own parts end one after another: what answers requests is there until they have been answered.
+      Scope.provide(yield* Scope.fork(together, "sequential")),
+    )
     yield* followLiveEvents(connected, config.redisKeyPrefix, metrics, server)
-    const running: RunningNode = { port: server.port, stores: opened }
+    const running: RunningNode = {
+      port: server.port,
+      stores: opened,
+      // Nobody sends requests to a node of actors only.
+      drain: server.drain(config.roles.includes("http") ? config.drainSeconds * 1000 : 0),
+    }
     return running
   })
 

@@ -1,9 +1,14 @@
 /**
  * The HTTP and WebSocket server: its parts, and its life from listening to the last answer.
  *
- * A stop goes through these steps, within their part of {@link STOP_BUDGET}: the port is closed; requests that still come
- * on kept-alive connections get 503 and `Connection: close`; bodies that are still arriving are refused, everything else is
- * answered; appends drain; dashboards are closed with 1001; what is left is cut off.
+ * A stop goes through these steps:
+ *
+ * 1. **drain**, for `DRAIN_SECONDS`: `/ready` says 503, so that balancers choose other nodes; everything is served, and
+ *    answers close their connections; dashboards are closed with 1001 a few at a time, so that they do not all come to
+ *    another node at once
+ * 2. **stop**, within its part of {@link STOP_BUDGET}: the port is closed; requests that still come on kept-alive
+ *    connections get 503; bodies that are still arriving are refused, everything else is answered; appends drain;
+ *    dashboards that are left are closed with 1001; what is left then is cut off
  */
 
 import type { HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js"
@@ -86,6 +91,8 @@ export interface Server {
   readonly port: number
   /** Takes what a node has just counted, for the dashboards. */
   readonly hub: Pick<Hub, "receive">
+  /** Serves for so many milliseconds more, and says that it will stop: the first step at the file's head. */
+  readonly drain: (milliseconds: number) => Effect.Effect<void>
 }
 
 /** Listens and serves until the scope closes; the file's head says how it stops. */
@@ -115,7 +122,11 @@ export const startServer = (
     const socket = yield* Effect.acquireRelease(listen(app, config.host, config.port), (listening) =>
       stop(shared, app, dashboards, listening),
     )
-    return { port: uws.us_socket_local_port(socket), hub: dashboards.hub }
+    return {
+      port: uws.us_socket_local_port(socket),
+      hub: dashboards.hub,
+      drain: (milliseconds) => drain(shared.traffic, dashboards.connections, milliseconds),
+    }
   })
 
 /** What the parts of a server share. */
@@ -207,6 +218,7 @@ const serveRequests = (shared: Shared, app: TemplatedApp): void => {
     basePath: config.basePath,
     serving: isServing(config),
     proxies,
+    traffic,
     run,
     now,
     openApiDocument: () =>
@@ -225,7 +237,21 @@ const serveRequests = (shared: Shared, app: TemplatedApp): void => {
   app.any("/*", router.dispatch)
 }
 
-/** The steps at the head of the file. */
+/** Milliseconds between two groups of dashboards that are closed. */
+const DRAIN_STEP_MS = 50
+
+/** The first step at the head of the file. */
+const drain = (traffic: Traffic, connections: Connections, milliseconds: number): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    traffic.draining = true
+    const end = performance.now() + milliseconds
+    for (let left = milliseconds; left > 0; left = end - performance.now()) {
+      yield* Effect.sleep(Math.min(left, DRAIN_STEP_MS))
+      connections.close(Math.ceil((connections.size * DRAIN_STEP_MS) / left))
+    }
+  })
+
+/** The second step at the head of the file. */
 const stop = (
   { traffic, bodies, services }: Shared,
   app: TemplatedApp,
@@ -233,6 +259,7 @@ const stop = (
   socket: us_listen_socket,
 ): Effect.Effect<void> =>
   Effect.promise(async () => {
+    traffic.draining = true
     traffic.closing = true
     uws.us_listen_socket_close(socket)
     hub.stop()
@@ -242,7 +269,7 @@ const stop = (
     await services.appender.drain()
   }).pipe(
     Effect.timeoutOption(STOP_BUDGET.answers),
-    Effect.andThen(Effect.sync(() => connections.close())),
+    Effect.andThen(Effect.sync(() => connections.closeAll())),
     Effect.andThen((closed) => (closed > 0 ? Effect.sleep(STOP_BUDGET.linger) : Effect.void)),
     Effect.andThen(Effect.sync(() => app.close())),
   )

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest"
+import { SETTINGS } from "../../src/config/settings.ts"
 import {
   APPEND_TIMEOUT_MS,
+  DEFAULT_STOP_PROMISE_MS,
   LONGEST_STOP_MS,
   STOP_BUDGET,
   STOP_DEADLINE_MS,
@@ -21,7 +23,9 @@ describe("a stop", () => {
   })
 
   test("is promised to operators as it is kept", () => {
-    expect(seconds("docs/operations.md", /exits\s+within\s+(\d+)\s+seconds/) * 1000).toBe(STOP_PROMISE_MS)
+    const promised = (pattern: RegExp) => seconds("docs/operations.md", pattern) * 1000
+    expect(promised(/exits\s+within\s+(\d+)\s+seconds/)).toBe(DEFAULT_STOP_PROMISE_MS)
+    expect(promised(/(\d+)\s+seconds\s+after\s+the\s+drain/)).toBe(STOP_PROMISE_MS)
   })
 
   test.each([
@@ -29,7 +33,9 @@ describe("a stop", () => {
     ["infra/docker-compose.yml", /stop_grace_period: (\d+)s$/m],
     ["infra/kubernetes/actors.yaml", /terminationGracePeriodSeconds: (\d+)$/m],
     ["infra/kubernetes/http.yaml", /terminationGracePeriodSeconds: (\d+)$/m],
+    ["docs/deployment.md", /--stop-timeout (\d+) /],
   ])("has more time by %s than was promised", (path, pattern) => {
-    expect(seconds(path, pattern) * 1000).toBeGreaterThan(STOP_PROMISE_MS)
+    const drain = seconds(path, /DRAIN_SECONDS, value: "(\d+)"/) || Number(SETTINGS.drainSeconds.default)
+    expect(seconds(path, pattern) * 1000).toBeGreaterThan(drain * 1000 + STOP_PROMISE_MS)
   })
 })

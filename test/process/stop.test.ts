@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect, onTestFinished, test } from "vitest"
 import { ROOT } from "../support/documents.ts"
-import { eventually, temporaryFolder } from "../support/index.ts"
-import { api, startProcess } from "../support/process.ts"
+import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
+import { api, dataOf, startProcess } from "../support/process.ts"
 
 /** A process and those it has started. */
 const family = (parent: number): ReadonlyArray<number> => [
@@ -99,3 +99,30 @@ test.skipIf(!existsSync("/proc/self/status"))(
   },
   60_000,
 )
+
+/** A node that would drain for longer than this test may take. */
+const patientNode = async () =>
+  startProcess(["node", "src/main.ts"], {
+    cwd: ROOT,
+    env: {
+      REDIS_URL: redisUrl(),
+      DATABASE_URL: await freshDatabase(),
+      REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
+      DRAIN_SECONDS: "300",
+    },
+  })
+
+test("after SIGTERM a node serves and counts until the drain is over, which a second signal ends", async () => {
+  const node = await patientNode()
+  const exited = node.end("SIGTERM")
+  await eventually(async () => expect((await fetch(`${node.url}/ready`)).status).toBe(503))
+  const sent = await fetch(api(node.url, "event"), { method: "POST", body: '{"event_type":"page_view"}' })
+  expect([sent.status, sent.headers.get("connection")]).toEqual([201, "close"])
+  await eventually(async () => expect(await dataOf(node.url, "stats")).toMatchObject({ total_events: 1 }))
+  expect(await Promise.all([exited, node.end("SIGTERM")])).toEqual([0, 0])
+}, 60_000)
+
+test("SIGINT, as a terminal sends it, is not followed by a drain", async () => {
+  const node = await patientNode()
+  expect(await node.end("SIGINT")).toBe(0)
+}, 60_000)

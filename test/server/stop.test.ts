@@ -1,14 +1,121 @@
-import { Effect, Result } from "effect"
+import { PassThrough } from "node:stream"
+import { Effect, Fiber, Result } from "effect"
 import { describe, expect, test } from "vitest"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { startServer } from "../../src/server/server.ts"
 import { now } from "../support/clock.ts"
 import { eventually, freePort } from "../support/index.ts"
 import { RawConnection, rawEvent } from "../support/rawClient.ts"
-import { API, DEFAULTS, serve, VISITOR, World } from "../support/server.ts"
+import { API, DEFAULTS, type Running, serve, VISITOR, World } from "../support/server.ts"
 
 const EVENT = JSON.stringify({ event_type: "page_view", visitor_id: VISITOR })
 const REQUEST = rawEvent([`Content-Length: ${EVENT.length}`], EVENT)
+
+/** Dashboards that have connected, and those of them that have been closed, with their codes. */
+const dashboards = async (port: number, count: number) => {
+  const codes: Array<number> = []
+  for (let i = 0; i < count; i++) {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/ws/analytics`)
+    socket.addEventListener("close", ({ code }) => codes.push(code))
+    await new Promise((resolve) => socket.addEventListener("message", resolve, { once: true }))
+  }
+  return codes
+}
+
+const LONG_MS = 60_000
+
+describe("a drain", () => {
+  test("is told by /ready and by every answer, and everything is served", async () => {
+    await using running = await serve()
+    const { port } = running.server
+    using idle = new RawConnection(port)
+    idle.write(REQUEST)
+    expect((await idle.answer()).head).not.toMatch(/connection: close/i)
+    const drain = Effect.runFork(running.server.drain(LONG_MS))
+
+    await eventually(async () => {
+      const ready = await fetch(`${running.url}/ready`)
+      expect([ready.status, await ready.json()]).toMatchObject([
+        503,
+        {
+          code: "NOT_READY",
+          data: { ready: false, redis: "up", problems: [expect.stringMatching("about to stop")] },
+        },
+      ])
+    })
+    idle.write(REQUEST)
+    const kept = await idle.answer()
+    expect([kept.status, kept.head]).toEqual([201, expect.stringMatching(/connection: close/i)])
+    await idle.whenClosed()
+    using fresh = new RawConnection(port)
+    fresh.write(REQUEST)
+    expect((await fresh.answer()).status).toBe(201)
+    const figures = await fetch(`${running.url}${API}/stats`)
+    expect([figures.status, figures.headers.get("connection")]).toEqual([200, "close"])
+    expect(await dashboards(port, 1)).toEqual([])
+    await Effect.runPromise(Fiber.interrupt(drain))
+  })
+
+  test("closes dashboards with 1001, and not all of them at once", async () => {
+    await using running = await serve()
+    const codes = await dashboards(running.server.port, 20)
+    const drain = Effect.runFork(running.server.drain(LONG_MS))
+    await eventually(() => expect(codes).not.toEqual([]))
+    expect(codes.length).toBeLessThan(20)
+    await Effect.runPromise(Fiber.interrupt(drain))
+    await Effect.runPromise(running.server.drain(300))
+    await eventually(() => expect(codes).toEqual(Array.from({ length: 20 }, () => 1001)))
+  })
+})
+
+/** An export whose rows are given one by one. */
+const rowByRow = (running: Running) => {
+  const rows = new PassThrough({ objectMode: true })
+  running.world.exported = () => rows
+  return {
+    give: (count: number) => {
+      for (let i = 0; i < count; i++) rows.write({ visitor_id: `${i}`.padStart(36, "0") })
+    },
+    end: () => rows.end(),
+  }
+}
+
+const EXPORT = `GET ${API}/export/visitors HTTP/1.1\r\nHost: x\r\n\r\n`
+
+describe("a download under way", () => {
+  test("ends whole when it ends within a drain", async () => {
+    await using running = await serve()
+    const rows = rowByRow(running)
+    using client = new RawConnection(running.server.port)
+    client.write(EXPORT)
+    rows.give(1000)
+    await eventually(() => expect(client.received.includes("0001,")).toBe(true))
+    await Effect.runPromise(running.server.drain(1))
+    rows.end()
+    await eventually(() => expect(client.received.endsWith("\r\n0\r\n\r\n")).toBe(true))
+    expect(client.received.match(/,,,,,/g)).toHaveLength(1000)
+    expect(/connection: close/i.test(client.received)).toBe(false)
+  })
+
+  test("that begins in a drain closes its connection by a header line of its own", async () => {
+    await using running = await serve()
+    await Effect.runPromise(running.server.drain(1))
+    const response = await fetch(`${running.url}${API}/export/visitors`)
+    expect(response.headers.get("connection")).toBe("close")
+    expect((await response.text()).trimEnd().split("\r\n")).toHaveLength(1 + running.world.exportRows)
+  })
+
+  test("is visibly cut when it lasts longer than a stop", async () => {
+    const running = await serve()
+    const rows = rowByRow(running)
+    const response = fetch(`${running.url}${API}/export/visitors`)
+    rows.give(1000)
+    const { body } = await response
+    await running.stop()
+    rows.end()
+    await expect(new Response(body).text()).rejects.toThrow()
+  })
+})
 
 describe("a stop", () => {
   test("answers what is in flight, refuses what still comes, and closes the port", async () => {
@@ -46,6 +153,16 @@ describe("a stop", () => {
     expect((await probe.answer()).status).toBe(201)
     await running.stop()
     expect((await slow.answer()).status).toBe(503)
+  })
+
+  test("that cuts a read short does not take that for a fault", async () => {
+    const faults: Array<unknown> = []
+    const running = await serve({}, { onFault: (fault) => faults.push(fault) })
+    running.world.gate = new Promise(() => undefined)
+    const read = fetch(`${running.url}${API}/stats`)
+    await eventually(() => expect(running.world.reads).toBe(1))
+    await Promise.all([running.stop(), expect(read).rejects.toThrow()])
+    expect(faults).toEqual([])
   })
 
   test("closes dashboards with 1001", async () => {

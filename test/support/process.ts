@@ -48,7 +48,8 @@ export const startProcess = async (
   const child = spawn(file, args, {
     ...user,
     cwd,
-    env: { ...process.env, PORT: "0", ...env },
+    // Behind no balancer, nobody has to be told of a stop beforehand.
+    env: { ...process.env, PORT: "0", DRAIN_SECONDS: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   })

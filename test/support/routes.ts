@@ -12,6 +12,7 @@ export const routes = () =>
     adminToken: "token-0123456789",
     basePath: "",
     serving: true,
+    traffic: { draining: false },
     proxies: new TrustedProxies({
       trustedProxies: [],
       clientAddressHeader: "x-forwarded-for",

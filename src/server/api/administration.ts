@@ -1,7 +1,6 @@
 /** What only the bearer of `ADMIN_TOKEN` may do: export or erase what is known about a visitor. */
 
 import type { HttpRequest } from "uWebSockets.js"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { UUID } from "../../domain/limits.ts"
@@ -82,7 +81,7 @@ export class Administration {
       ),
     )
     this.#run(erased).addObserver((exit) => {
-      if (Exit.isFailure(exit)) exchange.fail(Cause.squash(exit.cause))
+      if (Exit.isFailure(exit)) exchange.failCause(exit.cause)
       else exchange.json({ success: true, data: { deleted: exit.value.deleted } })
     })
   }

@@ -1,24 +1,31 @@
 /** What operators ask: liveness, readiness, metrics. */
-import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
-import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
+import type { ReadinessReport } from "../../domain/answers.ts"
+import { type Exchange, JSON_TYPE, type Traffic } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import { PROBLEMS } from "../http/problemCodes.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { Services } from "../services/services.ts"
 
 const NOT_READY = Problem.of("NOT_READY")
+const STOPPING = "The node is about to stop. It still serves; send new requests to another."
 const NO_STORE = "Cache-Control: no-store\r\n"
 
 export class Operations {
   readonly #readiness: Services["readiness"]
   readonly #metricsText: Services["metricsText"]
   readonly #run: Runner
+  readonly #traffic: Pick<Traffic, "draining">
 
-  constructor({ readiness, metricsText }: Pick<Services, "readiness" | "metricsText">, run: Runner) {
+  constructor(
+    { readiness, metricsText }: Pick<Services, "readiness" | "metricsText">,
+    run: Runner,
+    traffic: Pick<Traffic, "draining">,
+  ) {
     this.#readiness = readiness
     this.#metricsText = metricsText
     this.#run = run
+    this.#traffic = traffic
   }
 
   /** `GET /health`: the process answers. */
@@ -26,11 +33,14 @@ export class Operations {
     exchange.json({ success: true, status: "ok" })
   }
 
-  /** `GET /ready`: the process can do its work; 503 with the same report when it cannot. */
+  /** `GET /ready`: the process can do its work; 503 with the same report when it cannot, or will stop soon. */
   ready(exchange: Exchange): void {
     this.#run(this.#readiness).addObserver((exit) => {
-      if (Exit.isFailure(exit)) return exchange.fail(Cause.squash(exit.cause))
-      const data = exit.value
+      if (Exit.isFailure(exit)) return exchange.failCause(exit.cause)
+      const report = exit.value
+      const data: ReadinessReport = this.#traffic.draining
+        ? { ...report, ready: false, problems: [...report.problems, STOPPING] }
+        : report
       if (data.ready) return exchange.json({ success: true, data })
       const { code, error, headers } = NOT_READY
       exchange.answer(
@@ -45,7 +55,7 @@ export class Operations {
   /** `GET /metrics`: the Prometheus text format. */
   metrics(exchange: Exchange): void {
     this.#run(this.#metricsText).addObserver((exit) => {
-      if (Exit.isFailure(exit)) exchange.fail(Cause.squash(exit.cause))
+      if (Exit.isFailure(exit)) exchange.failCause(exit.cause)
       else exchange.answer("200 OK", exit.value.contentType, exit.value.body, { lines: NO_STORE })
     })
   }

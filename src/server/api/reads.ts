@@ -2,7 +2,6 @@
 
 import type { HttpRequest } from "uWebSockets.js"
 import { gzip } from "node:zlib"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { DeclaredSites, HeatmapMeta, HistoryMeta, TimelineMeta } from "../../domain/answers.ts"
@@ -146,7 +145,7 @@ export class Reads {
     const load = () => Effect.map(read.load(), (value) => Buffer.from(JSON.stringify(value)))
     const key = `${endpoint} ${site} ${read.key}`
     this.#answers.get(key, load, (plain) => {
-      if (Exit.isFailure(plain)) return exchange.fail(Cause.squash(plain.cause))
+      if (Exit.isFailure(plain)) return exchange.failCause(plain.cause)
       exchange.varies("Accept-Encoding")
       if (!exchange.headers.gzip || plain.value.length < MIN_GZIP_BYTES)
         return exchange.answer("200 OK", JSON_TYPE, plain.value, PLAIN)

@@ -2,7 +2,7 @@
 
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
 import type { TrustedProxies } from "../http/clientAddress.ts"
-import { JSON_TYPE } from "../http/exchange.ts"
+import { JSON_TYPE, type Traffic } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import { Parameters, type Sites } from "../http/query.ts"
 import type { Handler, Method, Route, Routes } from "../http/router.ts"
@@ -42,6 +42,7 @@ export interface RouteOptions {
   /** `false` leaves only what operators ask of every node: health, readiness, metrics. */
   readonly serving: boolean
   readonly proxies: TrustedProxies
+  readonly traffic: Pick<Traffic, "draining">
   readonly run: Runner
   /** Unix milliseconds. */
   readonly now: () => number
@@ -60,6 +61,7 @@ export const apiRoutes = ({
   basePath,
   serving,
   proxies,
+  traffic,
   run,
   now,
   openApiDocument,
@@ -68,7 +70,7 @@ export const apiRoutes = ({
   const { figures, queries } = services
   const reads = new Reads(figures, queries, sites, run)
   const exports = new Exports(figures, queries, exportDeadlineMs)
-  const operations = new Operations(services, run)
+  const operations = new Operations(services, run, traffic)
 
   const exact = new Map<string, Route>()
   const add = (path: string, name: string, cors: boolean, handlers: { [method in Method]?: Handler }) => {

@@ -257,12 +257,17 @@ export class Connections {
     return this.#sockets.size
   }
 
+  /** Closes so many connections with 1001, the longest open first. */
+  close(count: number): void {
+    for (const ws of [...this.#sockets].slice(0, count)) ws.end(GOING_AWAY, "server is stopping")
+  }
+
   /** Closes every connection with 1001 and refuses new ones. Returns how many there were. */
-  close(): number {
+  closeAll(): number {
     this.#closing = true
-    const sockets = [...this.#sockets]
-    for (const ws of sockets) ws.end(GOING_AWAY, "server is stopping")
-    return sockets.length
+    const { size } = this
+    this.close(size)
+    return size
   }
 }
 

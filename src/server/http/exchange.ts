@@ -1,8 +1,9 @@
 /** One request and its answer: safe to use after the client has gone, and counted exactly once. */
 import type { HttpResponse } from "uWebSockets.js"
+import * as Cause from "effect/Cause"
 import type { Metrics } from "../../metrics/metrics.ts"
 import type { RequestHeaders } from "./headers.ts"
-import { failureProblem, type Problem } from "./problem.ts"
+import { failureProblem, type Problem, SHUTTING_DOWN } from "./problem.ts"
 import { PROBLEMS } from "./problemCodes.ts"
 
 const COMMON =
@@ -44,7 +45,9 @@ const METHODS = new Set(["GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PAT
 /** What all requests of a server share. */
 export class Traffic {
   readonly metrics: Metrics
-  /** Set when the server stops: answers then close their connections. */
+  /** Set when the server will stop soon: everything is answered, and answers close their connections. */
+  draining = false
+  /** Set when the server stops: what still comes is refused. */
   closing = false
   readonly onFault: (cause: unknown) => void
   #inFlight = 0
@@ -166,7 +169,7 @@ export class Exchange {
   ): void {
     if (!this.#open) return
     this.#finish(status)
-    const close = this.#traffic.closing || options.close === true
+    const close = this.#traffic.draining || options.close === true
     this.res.cork(() => {
       this.#writeHead(status, type, options.lines ?? "", options.page === true)
       if (this.method === "HEAD") this.res.endWithoutBody(Buffer.byteLength(body), close)
@@ -206,6 +209,12 @@ export class Exchange {
     this.refuse(problem)
   }
 
+  /** As {@link fail}, for an effect that has ended without a value; one that a stop has interrupted may be asked for again. */
+  failCause(cause: Cause.Cause<unknown>): void {
+    if (Cause.hasInterruptsOnly(cause)) this.refuse(SHUTTING_DOWN)
+    else this.fail(Cause.squash(cause))
+  }
+
   /** Begins a body of unknown length; {@link write} and {@link end} follow. A HEAD is answered completely. */
   begin(type: string, lines: string): void {
     if (!this.#open) return
@@ -216,6 +225,8 @@ export class Exchange {
         return true
       })
     this.res.cork(() => {
+      // By hand: the library would write it only at the end, and then into the body.
+      if (this.#traffic.draining) lines += "Connection: close\r\n"
       this.#writeHead("200 OK", type, `${lines}Cache-Control: no-store\r\n`, false)
       if (this.method === "HEAD") this.res.endWithoutBody()
     })
@@ -248,7 +259,7 @@ export class Exchange {
     if (!this.#open) return
     this.#finish("200")
     this.res.cork(() => {
-      this.res.end(undefined, this.#traffic.closing)
+      this.res.end()
     })
   }
 
