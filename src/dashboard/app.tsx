@@ -19,27 +19,32 @@ import { TimelinePanel } from "./panels/timeline.tsx"
 import { Today } from "./panels/today.tsx"
 
 export const App = () => {
-  const [settings, setSettings] = useState(readSettings)
-  const choose = useCallback((change: Partial<Settings>) => {
-    // The page of the heatmap belongs to the site.
-    setSettings((before) => ({
-      ...before,
-      ...(change.site !== undefined && change.site !== before.site && { page: "" }),
-      ...change,
-    }))
-  }, [])
+  const [settings, choose] = useSettings()
   const wording = useMemo(() => wordingOf(settings.language), [settings.language])
   const dark = useDark()
   const scheme = settings.scheme === "auto" ? (dark ? "dark" : "light") : settings.scheme
   const sites = useSites()
   // Before the panels draw, for they read colours from the document.
   useMemo(() => applySettings(settings.language, scheme, wording.t.title), [scheme, settings, wording])
-  useEffect(() => keepSettings(settings), [settings])
   return (
     <WordingContext.Provider value={wording}>
       <Site key={settings.site ?? ""} {...{ settings, choose, sites, scheme }} />
     </WordingContext.Provider>
   )
+}
+
+/** The settings, and what changes some of them. A choice is kept at once: a reload may come before it is drawn. */
+const useSettings = (): readonly [Settings, (change: Partial<Settings>) => void] => {
+  const [settings, setSettings] = useState(() => keepSettings(readSettings()))
+  const latest = useRef(settings)
+  const choose = useCallback((change: Partial<Settings>) => {
+    const { site } = latest.current
+    // The page of the heatmap belongs to the site.
+    const page = change.site !== undefined && change.site !== site ? { page: "" } : {}
+    latest.current = keepSettings({ ...latest.current, ...page, ...change })
+    setSettings(latest.current)
+  }, [])
+  return [settings, choose]
 }
 
 interface SiteProps {

@@ -393,9 +393,19 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     await page.locator("input[name=language]:checked").focus()
     await page.keyboard.press("ArrowRight")
     await page.getByRole("heading", { name: "Ce mois-ci" }).waitFor()
-    // Chosen colours and language are there after a reload.
-    await page.reload()
-    await page.getByRole("heading", { name: "Ce mois-ci" }).waitFor()
+  })
+
+  test("keeps colours and language that were chosen just before a reload", async () => {
+    node = await visited()
+    const { page } = await openDashboard(browser, node.url, { colorScheme: "light", locale: "en-GB" })
+    await page.getByRole("heading", { name: "Visitors now" }).waitFor()
+    // In one task: the page has no time to draw what was chosen.
+    await page.evaluate(() => {
+      for (const choice of ["input[name=scheme][value=dark]", "input[name=language][value=fr]"])
+        document.querySelector<HTMLInputElement>(choice)?.click()
+      location.reload()
+    })
+    await page.getByRole("heading", { name: "Visiteurs en ce moment" }).waitFor()
     expect(await page.locator("html").getAttribute("data-scheme")).toBe("dark")
   })
 

@@ -52,8 +52,8 @@ export const readSettings = (): Settings => {
   }
 }
 
-/** Puts the settings into the address and the storage. */
-export const keepSettings = (settings: Settings): void => {
+/** Puts the settings into the address and the storage, and returns them. */
+export const keepSettings = (settings: Settings): Settings => {
   const url = new URL(location.href)
   const parameters = {
     site: settings.site,
@@ -67,6 +67,7 @@ export const keepSettings = (settings: Settings): void => {
   if (url.href !== location.href) history.replaceState(null, "", url)
   store("language", settings.language)
   store("scheme", settings.scheme)
+  return settings
 }
 
 /** Sets language, colours and title of the document. */
