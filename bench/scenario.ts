@@ -39,6 +39,8 @@ export interface Check {
   readonly actual: number
   /** The relative error allowed to a sketch (HyperLogLog); 0 for exact. */
   readonly tolerance: number
+  /** How many of those expected nobody has acknowledged: each may be there or not. */
+  readonly unsure?: number
 }
 
 /** A line in a plot: pairs of x and y. */
@@ -118,8 +120,23 @@ export const check = (what: string, expected: number, actual: number, tolerance 
   tolerance,
 })
 
-export const holds = ({ expected, actual, tolerance }: Check): boolean =>
-  Math.abs(actual - expected) <= Math.abs(expected) * tolerance
+/** A check that is exact but for what was not acknowledged. */
+export const checkSent = (what: string, sent: number, actual: number, unsure: number): Check => ({
+  ...check(what, sent, actual),
+  unsure,
+})
+
+/**
+ * The check that every request was answered as it should be. A smoke run has none: it judges no machine, and one that
+ * stands still for some seconds lets requests time out.
+ */
+export const checkAnswered = ({ scale }: Pick<Context, "scale">, failed: number): ReadonlyArray<Check> =>
+  scale === "smoke" ? [] : [check("requests that failed", 0, failed)]
+
+export const holds = ({ expected, actual, tolerance, unsure = 0 }: Check): boolean => {
+  const error = Math.abs(expected) * tolerance
+  return actual >= expected - error - unsure && actual <= expected + error
+}
 
 /** Whether a figure meets its aim; `null` if it has none. */
 export const meets = ({ measured, aim }: Figure): boolean | null =>

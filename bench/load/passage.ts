@@ -1,5 +1,5 @@
 /** Sends events as fast as the node processes them, from the POST to the figures: the sustained rate. */
-import { type Check, type Context, check } from "../scenario.ts"
+import { type Check, type Context, checkAnswered, checkSent } from "../scenario.ts"
 import type { BenchNode } from "../server/node.ts"
 import { type Sample, startSampler } from "../server/sampler.ts"
 import type { Stores } from "../server/stores.ts"
@@ -63,6 +63,9 @@ export const passEvents = async (
   const after = await stores.figures()
   const expected = expectedFigures(corpus, sent.requests)
   const rows = (await stores.rows()) - rowsBefore
+  const unsure = sent.failed * corpus.perRequest
+  const exactly = (what: string, planned: number, actual: number) =>
+    checkSent(`${name}: ${what}`, planned, actual, unsure)
   context.say(`${name}: ${Math.round(expected.events / elapsed)} events/s`)
   return {
     sent,
@@ -71,11 +74,11 @@ export const passEvents = async (
     perSecond: expected.events / elapsed,
     samples: sampler.samples,
     checks: [
-      check(`${name}: requests that failed`, 0, sent.failed),
-      check(`${name}: rows in Postgres`, expected.events, rows),
-      check(`${name}: events in Redis`, expected.events, after.events - before.events),
-      check(`${name}: page views in Redis`, expected.pageViews, after.pageViews - before.pageViews),
-      check(`${name}: letters in Redis`, expected.letters, after.letters - before.letters),
+      ...checkAnswered(context, sent.failed),
+      exactly("rows in Postgres", expected.events, rows),
+      exactly("events in Redis", expected.events, after.events - before.events),
+      exactly("page views in Redis", expected.pageViews, after.pageViews - before.pageViews),
+      exactly("letters in Redis", expected.letters, after.letters - before.letters),
     ],
   }
 }

@@ -11,6 +11,8 @@ import {
   byScale,
   type Context,
   check,
+  checkAnswered,
+  checkSent,
   type Figure,
   type Findings,
   figure,
@@ -139,18 +141,18 @@ const run = async (context: Context): Promise<Findings> => {
       ...figuresOf("POSTs of 1,000", 1000, thousand),
     ],
     checks: [
-      check(
-        "requests that failed",
-        0,
+      ...checkAnswered(
+        context,
         all.reduce((sum, { product, bare }) => sum + product.failed + bare.failed, 0),
       ),
       check("rows in Postgres, of the events in Redis' figures", events, rows),
       ...accepting.map(({ product, backlog }, i) =>
         // Events whose answers came after the time was over are in the stream, too.
-        check(
+        checkSent(
           `events in the streams, of those acknowledged in slice ${i + 1}`,
           product.requests,
           Math.min(backlog, product.requests),
+          product.failed,
         ),
       ),
     ],

@@ -15,6 +15,8 @@ import {
   byScale,
   type Context,
   check,
+  checkAnswered,
+  checkSent,
   type Figure,
   type Findings,
   figure,
@@ -128,14 +130,22 @@ const run = async (context: Context): Promise<Findings> => {
   await runCommand(context, dataDir, ["retention", "--days", String(MIDDLE)])
   const byPartition = await remove(context, node, file, "partition", RETAINED, duration, rate)
   await stores.drained()
-  const sent = before.answered + byCursor.felt.answered + byPartition.felt.answered
+  const felt = [before, byCursor.felt, byPartition.felt]
+  const due = felt.reduce((sum, report) => sum + report.due, 0)
+  const failed = felt.reduce((sum, report) => sum + report.failed, 0)
+  const unsure = felt.reduce((sum, report) => sum + report.due - report.answered, failed)
   return {
     figures: [...figuresOf(byCursor, before, rate), ...figuresOf(byPartition, before, rate)],
     checks: [
       check("expired events gone by cursor", expired, byCursor.rows),
       check("expired events gone by partition", expired, byPartition.rows),
-      check("requests that failed", 0, before.failed + byCursor.felt.failed + byPartition.felt.failed),
-      check("rows left: the live ones and those that came meanwhile", expired + sent, await stores.rows()),
+      ...checkAnswered(context, failed),
+      checkSent(
+        "rows left: the live ones and those that came meanwhile",
+        expired + due,
+        await stores.rows(),
+        unsure,
+      ),
     ],
     plots: [
       {

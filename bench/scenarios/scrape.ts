@@ -8,7 +8,7 @@ import {
   atMost,
   byScale,
   type Context,
-  check,
+  checkAnswered,
   type Findings,
   figure,
   type Scenario,
@@ -50,7 +50,7 @@ const run = async (context: Context): Promise<Findings> => {
         `${scraped.latency.count} scrapes of ${(bytes / 1000).toFixed(0)} kB at ${Math.round(rate)} events/s; p50 ${at(scraped.latency, 50).toFixed(1)}, most ${scraped.latency.max.toFixed(1)} ms`,
       ),
     ],
-    checks: [check("requests that failed", 0, sent.failed + scraped.failed), ...sustained.checks],
+    checks: [...checkAnswered(context, sent.failed + scraped.failed), ...sustained.checks],
     plots: [
       {
         title: "/metrics",

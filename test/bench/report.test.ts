@@ -9,7 +9,7 @@ import { pageOf } from "../../bench/report/page.ts"
 import { readResults, writeResults } from "../../bench/report/results.ts"
 import { isMissed, textTable, verdict } from "../../bench/report/table.ts"
 import type { Run } from "../../bench/run.ts"
-import { atLeast, atMost, check, figure, median } from "../../bench/scenario.ts"
+import { atLeast, atMost, check, checkSent, figure, holds, median } from "../../bench/scenario.ts"
 import { ROOT } from "../support/documents.ts"
 import { temporaryFolder } from "../support/index.ts"
 
@@ -55,6 +55,18 @@ describe("a verdict", () => {
 
   test("is not reported by a run that only checks that everything works", () => {
     expect(verdict(figure("rate", 1, "%", atLeast(60)), runWith({}, "smoke"))).toBe("")
+  })
+})
+
+describe("a count of what was sent", () => {
+  test.each([
+    [0, 10, true],
+    [0, 9, false],
+    [2, 8, true],
+    [2, 7, false],
+    [2, 11, false],
+  ])("with %i unacknowledged of 10: %i is right: %s", (unsure, actual, right) => {
+    expect(holds(checkSent("rows", 10, actual, unsure))).toBe(right)
   })
 })
 
