@@ -8,7 +8,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 120_000,
-    reporters: ["default", "json"],
+    reporters: ["default", "json", "./test/support/skipped.ts"],
     outputFile: { json: "coverage/report.json" },
     coverage: {
       provider: "v8",

@@ -1,9 +1,8 @@
 /** Finds a Redis or Valkey that is new enough, or installs Debian's. */
-import { spawn } from "node:child_process"
-import { accessSync, constants } from "node:fs"
-import { delimiter, join } from "node:path"
 import * as Effect from "effect/Effect"
+import { canInstall, installFromDebian } from "./debian.ts"
 import { EmbeddedStoreError } from "./error.ts"
+import { onPath, runProgram } from "./program.ts"
 
 export interface RedisBinary {
   readonly file: string
@@ -26,7 +25,6 @@ const CANDIDATES = [
 ] as const
 
 const DEBIAN_PACKAGES = ["redis-tools", "valkey-tools"]
-const INSTALL_WITHIN_MS = 300_000
 const CHECK_WITHIN_MS = 300_000
 
 /** A recent enough Redis of this machine. As root on Debian and its derivatives it is installed if there is none. */
@@ -34,10 +32,9 @@ export const findRedis: Effect.Effect<RedisBinary, EmbeddedStoreError> = Effect.
   Effect.gen(function* () {
     const found = yield* Effect.promise(lookAround)
     if (found.usable !== undefined) return found.usable
-    if (process.getuid?.() !== 0 || onPath("apt-get") === undefined)
-      return yield* unavailable(found.tooOld, undefined)
+    if (!canInstall()) return yield* unavailable(found.tooOld, undefined)
     yield* Effect.logInfo("no Redis on this machine: installing Debian's package")
-    const failure = yield* Effect.promise(installFromDebian)
+    const failure = yield* Effect.promise(() => installFromDebian(DEBIAN_PACKAGES))
     const installed = yield* Effect.promise(lookAround)
     if (installed.usable !== undefined) return installed.usable
     return yield* unavailable(installed.tooOld, failure)
@@ -49,7 +46,7 @@ export const checkSnapshot = async (
   { file, name }: RedisBinary,
   path: string,
 ): Promise<string | undefined> => {
-  const { ok, output } = await run(file, [path], {
+  const { ok, output } = await runProgram(file, [path], {
     argv0: name.replace("server", "check-rdb"),
     timeout: CHECK_WITHIN_MS,
   })
@@ -82,7 +79,7 @@ const lookAround = async (): Promise<{
   for (const { name, file } of CANDIDATES) {
     const path = onPath(file)
     if (path === undefined) continue
-    const answer = await run(path, ["--version"], { argv0: name, timeout: 10_000 })
+    const answer = await runProgram(path, ["--version"], { argv0: name, timeout: 10_000 })
     const version = /\bv=(\d+)(\.\d+)*/.exec(answer.output)
     if (version !== null && Number(version[1]) >= OLDEST_MAJOR[name])
       return { usable: { name, file: path }, tooOld }
@@ -90,63 +87,3 @@ const lookAround = async (): Promise<{
   }
   return { usable: undefined, tooOld }
 }
-
-const onPath = (file: string): string | undefined => {
-  // Homebrew's and a user's own builds are missing from the PATH of services.
-  const folders = [
-    ...(process.env.PATH ?? "").split(delimiter),
-    "/usr/bin",
-    "/usr/local/bin",
-    "/opt/homebrew/bin",
-  ]
-  return folders
-    .filter((folder) => folder !== "")
-    .map((folder) => join(folder, file))
-    .find(isExecutable)
-}
-
-const isExecutable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** Returns why it failed. */
-const installFromDebian = async (): Promise<string | undefined> => {
-  const apt = (...args: ReadonlyArray<string>) =>
-    run("apt-get", ["-qq", "-o", "DPkg::Lock::Timeout=120", ...args], {
-      timeout: INSTALL_WITHIN_MS,
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-    })
-  const updated = await apt("update")
-  let failed = updated
-  for (const name of DEBIAN_PACKAGES) {
-    failed = await apt("install", "-y", "--no-install-recommends", name)
-    if (failed.ok) return undefined
-  }
-  return [updated, failed]
-    .filter((step) => !step.ok)
-    .map((step) => step.output.trim().split("\n").slice(-3).join(" "))
-    .join(" / ")
-}
-
-const run = (
-  file: string,
-  args: ReadonlyArray<string>,
-  options: { readonly argv0?: string; readonly timeout: number; readonly env?: NodeJS.ProcessEnv },
-): Promise<{ readonly ok: boolean; readonly output: string }> =>
-  new Promise((resolve) => {
-    let output = ""
-    const child = spawn(file, args, { ...options, stdio: ["ignore", "pipe", "pipe"] })
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding("utf8").on("data", (text: string) => {
-        output += text
-      })
-    child.once("error", (error) => resolve({ ok: false, output: error.message }))
-    child.once("close", (code, signal) =>
-      resolve({ ok: code === 0, output: signal === null ? output : `${output}\nended by ${signal}` }),
-    )
-  })

@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, readdirSync } from "node:fs"
+import { readdirSync } from "node:fs"
 import { expect, onTestFinished, test } from "vitest"
 import { commandLineOf, isAlive } from "../../src/embedded/process.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
+import { wantsProc } from "../support/wants.ts"
 
 interface Bench {
   /** The parent of its scratch folder. */
@@ -47,11 +48,9 @@ const MOMENTS = [
 const CTRL_C = { how: "Ctrl-C", signal: "SIGINT", target: (pid: number) => -pid } as const
 const TERMINATE = { how: "SIGTERM", signal: "SIGTERM", target: (pid: number) => pid } as const
 
-test
-  .skipIf(!existsSync("/proc"))
-  .each([...MOMENTS.map((each) => ({ ...each, ...CTRL_C })), { ...LOADED, ...TERMINATE }])(
+test.each([...MOMENTS.map((each) => ({ ...each, ...CTRL_C })), { ...LOADED, ...TERMINATE }])(
   "a run that $how interrupts $moment leaves no process and no folder behind",
-  { timeout: 180_000 },
+  { ...wantsProc, timeout: 180_000 },
   async ({ args, come, signal, target }) => {
     const scratch = temporaryFolder()
     const bench = spawn(process.execPath, ["bench/main.ts", ...args, "--smoke", "--no-results"], {

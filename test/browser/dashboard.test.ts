@@ -5,7 +5,7 @@ import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest"
 import { DAY_MS, MINUTE_MS } from "../../src/domain/time.ts"
 import { Random } from "../../src/tools/traffic/random.ts"
-import { CHROMIUM, launch } from "../support/chromium.ts"
+import { launch, wantsChromium } from "../support/chromium.ts"
 import { now } from "../support/clock.ts"
 import { filesIn, ROOT, read } from "../support/documents.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
@@ -41,7 +41,7 @@ const figures = async (node: DashboardNode, path: string): Promise<Record<string
   return Object.fromEntries(Object.entries(data))
 }
 
-describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, () => {
+describe("the dashboard", { ...wantsChromium, timeout: 120_000 }, () => {
   let browser: Browser
   let node: DashboardNode
 
@@ -426,22 +426,27 @@ describe.skipIf(CHROMIUM === undefined)("the dashboard", { timeout: 120_000 }, (
     expect(total).toBeLessThan(MAX_BYTES)
   })
 
-  test.runIf(PICTURES).each([
+  const pictures = [
     ["dashboard-wide-light", "light", 1920, 1080, ""],
     ["dashboard-wide-dark", "dark", 1920, 1080, ""],
     ["dashboard-phone-light", "light", 390, 844, "?lang=fr"],
     ["dashboard-phone-dark", "dark", 390, 844, ""],
-  ] as const)("has its picture taken: %s", async (name, colorScheme, width, height, query) => {
-    node = await visited(3)
-    const { page } = await openDashboard(browser, `${node.url}/${query}`, {
-      colorScheme,
-      viewport: { width, height },
-      deviceScaleFactor: width < 500 ? 2 : 1,
-    })
-    await page.locator("[data-connection=open]").waitFor()
-    await page.locator("[data-clicks]").waitFor()
-    await node.send(latestVisits(now(), 26))
-    await page.locator(".events li:nth-child(26)").waitFor()
-    await page.screenshot({ path: join(ROOT, `docs/images/${name}.png`), animations: "disabled" })
-  })
+  ] as const
+  // Not a test of its own: it makes what the documents show.
+  test.each(PICTURES ? pictures : [])(
+    "has its picture taken: %s",
+    async (name, colorScheme, width, height, query) => {
+      node = await visited(3)
+      const { page } = await openDashboard(browser, `${node.url}/${query}`, {
+        colorScheme,
+        viewport: { width, height },
+        deviceScaleFactor: width < 500 ? 2 : 1,
+      })
+      await page.locator("[data-connection=open]").waitFor()
+      await page.locator("[data-clicks]").waitFor()
+      await node.send(latestVisits(now(), 26))
+      await page.locator(".events li:nth-child(26)").waitFor()
+      await page.screenshot({ path: join(ROOT, `docs/images/${name}.png`), animations: "disabled" })
+    },
+  )
 })

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process"
 import { join } from "node:path"
 import type { Page } from "playwright-core"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { CHROMIUM, launch } from "../support/chromium.ts"
+import { launch, wantsChromium } from "../support/chromium.ts"
 import { CLOCK_ENV, setClock } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually } from "../support/index.ts"
@@ -71,7 +71,7 @@ const VISIT: ReadonlyArray<
   ],
 ]
 
-describe.skipIf(CHROMIUM === undefined)("the example site in a browser", { timeout: 120_000 }, () => {
+describe("the example site in a browser", { ...wantsChromium, timeout: 120_000 }, () => {
   test("counts each view once, between server and tracker, for one visitor, and letters of the server's", async () => {
     const { node, site, page } = await setUp()
     for (const [step] of VISIT) await step(page, site)

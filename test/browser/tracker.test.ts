@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { CHROMIUM, launch } from "../support/chromium.ts"
+import { launch, wantsChromium } from "../support/chromium.ts"
 import { now } from "../support/clock.ts"
 import { eventually } from "../support/index.ts"
 import { startNode, timeline } from "./node.ts"
@@ -21,7 +21,7 @@ const setUp = async (attributes = "") => {
   return { node: node.url, browser, between, site, context, page, errors }
 }
 
-describe.skipIf(CHROMIUM === undefined)("the tracker in a browser", { timeout: 120_000 }, () => {
+describe("the tracker in a browser", { ...wantsChromium, timeout: 120_000 }, () => {
   test("counts views, navigation within the page, themes, clicks where they were, and marked elements", async () => {
     const { node, site, context, page, errors } = await setUp()
     await page.goto(`${site}/?theme=dark`)

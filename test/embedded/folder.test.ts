@@ -6,6 +6,7 @@ import { closeToOthers } from "../../src/embedded/folder.ts"
 import { lockDataDir } from "../../src/embedded/index.ts"
 import { run } from "../support/effects.ts"
 import { temporaryFolder } from "../support/index.ts"
+import { wantsFileModes } from "../support/wants.ts"
 
 const modeOf = (path: string): number => statSync(path).mode & 0o777
 
@@ -27,7 +28,7 @@ const earlierFolder = (): string => {
   return dataDir
 }
 
-describe.skipIf(process.platform === "win32")("a data folder", () => {
+describe("a data folder", wantsFileModes, () => {
   test("that is locked is closed to others, with all that is in it", async () => {
     const dataDir = earlierFolder()
     await run(Effect.scoped(lockDataDir(dataDir)))

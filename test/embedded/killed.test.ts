@@ -3,7 +3,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import {
-  existsSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -20,6 +19,7 @@ import { embeddedPostgres, lockDataDir } from "../../src/embedded/index.ts"
 import { isAlive, startTimeOf, statFields } from "../../src/embedded/process.ts"
 import { run } from "../support/effects.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
+import { wantsProc } from "../support/wants.ts"
 import { inPostgres, inRedis, note, noted, redisIn, startOwner, use } from "./running.ts"
 
 const childrenOf = (parent: number): ReadonlyArray<number> =>
@@ -91,7 +91,7 @@ const namePostmaster = (dataDir: string, pid: number) => {
   writeFileSync(postmasterPid(dataDir), [pid, ...rest].join("\n"))
 }
 
-describe.skipIf(!existsSync("/proc/self/status"))("after kill -9 or a power failure, a start works", () => {
+describe("after kill -9 or a power failure, a start works", wantsProc, () => {
   test("though PostgreSQL's lock names another program of the same user, which goes on", async () => {
     const dataDir = await leftByPowerFailure()
     const other = startOther(dataDir, "sleep", "600")
@@ -227,7 +227,7 @@ const copy = async (from: string, to: string) => {
   expect(await once(spawn("cp", ["-a", from, to], { stdio: "ignore" }), "exit")).toEqual([0, null])
 }
 
-describe.skipIf(!existsSync("/proc/self/status"))("a copy of a data folder in use", () => {
+describe("a copy of a data folder in use", wantsProc, () => {
   // The second copy's path is the end of the original's, which its processes' command lines hold.
   test.each(["beside it", "that looks the same from its end"])(
     "%s starts as a deployment of its own and says so, and the original goes on untouched",

@@ -6,6 +6,7 @@ import { embeddedPostgres, embeddedRedis, lockDataDir } from "../../src/embedded
 import { isAlive } from "../../src/embedded/process.ts"
 import { openScope, run } from "../support/effects.ts"
 import { eventually, privatePostgres, privateRedis, temporaryFolder } from "../support/index.ts"
+import { wants } from "../support/wants.ts"
 import { inPostgres, inRedis, note, noted, redisIn, startOwner, use } from "./running.ts"
 
 test("Redis keeps its data and its password over a restart, and nothing of it runs in between", async () => {
@@ -78,8 +79,9 @@ test("PostgreSQL is durable, speaks UTF-8 and answers to its password only", asy
   expect(statSync(join(dataDir, "postgres.password")).mode & 0o077).toBe(0)
 })
 
-test.runIf(process.getuid?.() === 0)(
+test(
   "PostgreSQL runs for root in a place that only root can reach",
+  wants(process.getuid?.() === 0, "root"),
   async () => {
     const closed = temporaryFolder()
     chmodSync(closed, 0o700)

@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from "vitest"
 import { ROOT, read } from "../support/documents.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { startProcess } from "../support/process.ts"
-import { hasProxy, startProxy } from "../support/proxies.ts"
+import { startProxy, wantsProxy } from "../support/proxies.ts"
 
 /** Caddy with the project's file, but for the addresses and the certificate; its URL. */
 const startCaddy = async (upstream: string): Promise<string> => {
@@ -30,7 +30,7 @@ const postFrom = (url: string, localAddress: string, claimed = ""): Promise<numb
     sent.end('{"event_type":"page_view"}')
   })
 
-describe.skipIf(!hasProxy("caddy"))("behind Caddy", () => {
+describe("behind Caddy", wantsProxy("caddy"), () => {
   test("visitors keep their addresses, WebSockets work, and metrics are not for them", async () => {
     const node = await startProcess(["node", "src/main.ts"], {
       cwd: ROOT,

@@ -7,6 +7,7 @@ import { ROOT, read } from "../support/documents.ts"
 import { eventually } from "../support/index.ts"
 import { api, dataOf } from "../support/process.ts"
 import { canRun } from "../support/programs.ts"
+import { wants } from "../support/wants.ts"
 import { alerts } from "./monitoring.ts"
 
 interface Service {
@@ -82,7 +83,6 @@ const obstacle = (): string | null => {
 }
 
 const why = obstacle()
-if (why !== null) console.log(`The compose file is not started: ${why}.`)
 
 /** A service's address on this machine. */
 const addressOf = async (service: string, port: number) =>
@@ -103,7 +103,7 @@ const nextEvent = (url: string): Promise<unknown> =>
     })
   })
 
-describe.skipIf(why !== null)("docker compose", () => {
+describe("docker compose", wants(why === null, `Docker (${why})`), () => {
   test("brings up a deployment that counts, shows, is scraped, and keeps what it has acknowledged", {
     timeout: 600_000,
   }, async () => {

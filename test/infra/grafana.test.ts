@@ -16,7 +16,7 @@ import {
   temporaryFolder,
 } from "../support/index.ts"
 import { api, dataOf, startProcess } from "../support/process.ts"
-import { canRun } from "../support/programs.ts"
+import { wantsProgram } from "../support/wants.ts"
 import { panelQueries } from "./monitoring.ts"
 
 /** What traffic does not bring about: stores that fail, and a night's retention. */
@@ -101,7 +101,7 @@ const post = async (url: string, turn: number): Promise<number> => {
   return response.status
 }
 
-describe.skipIf(!canRun("prometheus", "--version"))("Prometheus", () => {
+describe("Prometheus", wantsProgram("prometheus", "prometheus", "--version"), () => {
   test("answers every query of the dashboard, with figures where there was traffic", {
     timeout: 120_000,
   }, async () => {

@@ -2,7 +2,8 @@ import { join } from "node:path"
 import { describe, expect, test } from "vitest"
 import { parse } from "yaml"
 import { codes, ROOT, read, section, tableRows } from "../support/documents.ts"
-import { canRun, runProgram } from "../support/programs.ts"
+import { runProgram } from "../support/programs.ts"
+import { wantsProgram } from "../support/wants.ts"
 import { alerts, knownSeries, panelQueries, ruleFiles, rules, seriesIn } from "./monitoring.ts"
 
 const UNIT_TESTS = "test/infra/alerts.promtool.yml"
@@ -56,7 +57,7 @@ describe("the dashboard", () => {
   })
 })
 
-describe.skipIf(!canRun("promtool", "--version"))("promtool", () => {
+describe("promtool", wantsProgram("promtool", "prometheus", "--version"), () => {
   test("accepts the configuration", () => {
     expectSuccess("check", "config", join(ROOT, "infra/prometheus/prometheus.yml"))
   })

@@ -3,9 +3,10 @@ import { join } from "node:path"
 import { describe, expect, test } from "vitest"
 import { read } from "../support/documents.ts"
 import { temporaryFolder } from "../support/index.ts"
-import { canRun, runProgram } from "../support/programs.ts"
+import { runProgram } from "../support/programs.ts"
+import { wantsProgram } from "../support/wants.ts"
 
-describe.skipIf(!canRun("systemd-analyze", "--version"))("the unit", () => {
+describe("the unit", wantsProgram("systemd-analyze", "systemd", "--version"), () => {
   test("is one that systemd understands", () => {
     const project = temporaryFolder()
     mkdirSync(join(project, "node_modules/.bin"), { recursive: true })

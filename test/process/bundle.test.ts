@@ -18,6 +18,7 @@ import { CLOCK_ENV } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
 import { api, dataOf, startProcess, systemPath } from "../support/process.ts"
+import { wants } from "../support/wants.ts"
 
 const ENTRY = "node_modules/.cache/server/main.js"
 const MEGABYTE = 1024 * 1024
@@ -104,6 +105,8 @@ const isOpenToAll = (path: string): boolean =>
 
 /** Root may keep its Node and this project where nobody else gets to. */
 const strangersReach = stranger === undefined || (isOpenToAll(dirname(process.execPath)) && isOpenToAll(ROOT))
+const STRANGER = "root, in a folder that other users may read"
+const wantsStranger = wants(strangersReach, STRANGER)
 
 /** What `npm start` runs after the packages, by somebody who may read the project and not write to it. */
 const startAsStranger = (root: string) => {
@@ -127,8 +130,9 @@ const publicProject = (main: string): string => {
   return root
 }
 
-test.runIf(strangersReach)(
+test(
   "whoever cannot write to the project runs its sources, and is told why in one sentence",
+  wantsStranger,
   () => {
     const root = publicProject("console.log('it runs')")
     const [bundling, started] = startAsStranger(root)
@@ -140,8 +144,9 @@ test.runIf(strangersReach)(
   },
 )
 
-test.runIf(strangersReach)(
+test(
   "whoever cannot write to the project runs the bundle that its owner has made, and the sources once it is outdated",
+  wantsStranger,
   async () => {
     const root = publicProject("console.log(1)")
     expect(await bundle(root)).toBeNull()
@@ -158,30 +163,29 @@ test.runIf(strangersReach)(
   },
 )
 
-test.runIf(stranger !== undefined && strangersReach)(
-  "npm start from another user's project serves, with stores of its own user",
-  async () => {
-    const root = temporaryFolder()
-    chmodSync(root, 0o755)
-    for (const name of ["package.json", "package-lock.json", "scripts", "src"])
-      cpSync(join(ROOT, name), join(root, name), { recursive: true })
-    mkdirSync(join(root, "node_modules"))
-    for (const name of readdirSync(join(ROOT, "node_modules")))
-      if (name !== ".cache") symlinkSync(join(ROOT, "node_modules", name), join(root, "node_modules", name))
-    const home = temporaryFolder()
-    chownSync(home, stranger?.uid ?? 0, stranger?.gid ?? 0)
-    const node = await startProcess(["npm", "start"], {
-      cwd: root,
-      env: { HOME: home, DATA_DIR: join(home, "data"), PATH: systemPath() },
-      ...stranger,
-    })
-    const posted = await fetch(api(node.url, "event"), { method: "POST", body: '{"event_type":"page_view"}' })
-    expect(posted.status).toBe(201)
-    expect(node.stderr()).toContain("The sources could not be bundled and run as they are")
-    expect(node.stderr()).not.toMatch(/^\s+at /m)
-    for (const name of readdirSync(join(home, "data")))
-      expect(statSync(join(home, "data", name)).uid).toBe(stranger?.uid)
-    expect(await node.end("SIGTERM")).toBe(0)
-  },
-  120_000,
-)
+test("npm start from another user's project serves, with stores of its own user", {
+  ...wants(stranger !== undefined && strangersReach, STRANGER),
+  timeout: 120_000,
+}, async () => {
+  const root = temporaryFolder()
+  chmodSync(root, 0o755)
+  for (const name of ["package.json", "package-lock.json", "scripts", "src"])
+    cpSync(join(ROOT, name), join(root, name), { recursive: true })
+  mkdirSync(join(root, "node_modules"))
+  for (const name of readdirSync(join(ROOT, "node_modules")))
+    if (name !== ".cache") symlinkSync(join(ROOT, "node_modules", name), join(root, "node_modules", name))
+  const home = temporaryFolder()
+  chownSync(home, stranger?.uid ?? 0, stranger?.gid ?? 0)
+  const node = await startProcess(["npm", "start"], {
+    cwd: root,
+    env: { HOME: home, DATA_DIR: join(home, "data"), PATH: systemPath() },
+    ...stranger,
+  })
+  const posted = await fetch(api(node.url, "event"), { method: "POST", body: '{"event_type":"page_view"}' })
+  expect(posted.status).toBe(201)
+  expect(node.stderr()).toContain("The sources could not be bundled and run as they are")
+  expect(node.stderr()).not.toMatch(/^\s+at /m)
+  for (const name of readdirSync(join(home, "data")))
+    expect(statSync(join(home, "data", name)).uid).toBe(stranger?.uid)
+  expect(await node.end("SIGTERM")).toBe(0)
+})

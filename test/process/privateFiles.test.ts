@@ -6,6 +6,7 @@ import { notedStoreUrls } from "../../src/node/dataFolder.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
 import { api, dataOf, startProcess } from "../support/process.ts"
+import { wantsFileModes } from "../support/wants.ts"
 
 /** A folder and all that is in it. */
 const everythingFrom = (folder: string): ReadonlyArray<string> => [
@@ -35,31 +36,30 @@ const rewriteAof = async (dataDir: string): Promise<void> => {
   }
 }
 
-test.skipIf(process.platform === "win32")(
-  "nobody but its owner can read anything in the data folder, whatever the umask and an earlier version made of it",
-  async () => {
-    const dataDir = join(temporaryFolder(), "data")
-    // As the careless start it.
-    const command = ["sh", "-c", "umask 000; exec node src/main.ts"]
-    const env = { DATA_DIR: dataDir }
-    const work = async (url: string, events: number) => {
-      const body = '{"event_type":"page_view"}'
-      expect((await fetch(api(url, "event"), { method: "POST", body })).status).toBe(201)
-      await eventually(async () => expect(await dataOf(url, "stats")).toMatchObject({ total_events: events }))
-      await rewriteAof(dataDir)
-      expect(everythingFrom(dataDir).length).toBeGreaterThan(100)
-      expect(openToOthers(dataDir)).toEqual([])
-    }
-    const first = await startProcess(command, { cwd: ROOT, env })
-    await work(first.url, 1)
-    expect(await first.end("SIGTERM")).toBe(0)
+test("nobody but its owner can read anything in the data folder, whatever the umask and an earlier version made of it", {
+  ...wantsFileModes,
+  timeout: 120_000,
+}, async () => {
+  const dataDir = join(temporaryFolder(), "data")
+  // As the careless start it.
+  const command = ["sh", "-c", "umask 000; exec node src/main.ts"]
+  const env = { DATA_DIR: dataDir }
+  const work = async (url: string, events: number) => {
+    const body = '{"event_type":"page_view"}'
+    expect((await fetch(api(url, "event"), { method: "POST", body })).status).toBe(201)
+    await eventually(async () => expect(await dataOf(url, "stats")).toMatchObject({ total_events: events }))
+    await rewriteAof(dataDir)
+    expect(everythingFrom(dataDir).length).toBeGreaterThan(100)
     expect(openToOthers(dataDir)).toEqual([])
+  }
+  const first = await startProcess(command, { cwd: ROOT, env })
+  await work(first.url, 1)
+  expect(await first.end("SIGTERM")).toBe(0)
+  expect(openToOthers(dataDir)).toEqual([])
 
-    for (const path of everythingFrom(dataDir)) chmodSync(path, statSync(path).isDirectory() ? 0o755 : 0o644)
-    const second = await startProcess(command, { cwd: ROOT, env })
-    await work(second.url, 2)
-    expect(await second.end("SIGTERM")).toBe(0)
-    expect(openToOthers(dataDir)).toEqual([])
-  },
-  120_000,
-)
+  for (const path of everythingFrom(dataDir)) chmodSync(path, statSync(path).isDirectory() ? 0o755 : 0o644)
+  const second = await startProcess(command, { cwd: ROOT, env })
+  await work(second.url, 2)
+  expect(await second.end("SIGTERM")).toBe(0)
+  expect(openToOthers(dataDir)).toEqual([])
+})

@@ -1,9 +1,10 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect, onTestFinished, test } from "vitest"
 import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
 import { api, dataOf, startProcess } from "../support/process.ts"
+import { wantsProc } from "../support/wants.ts"
 
 /** A process and those it has started. */
 const family = (parent: number): ReadonlyArray<number> => [
@@ -39,66 +40,64 @@ const signal = (pids: ReadonlyArray<number>, name: NodeJS.Signals) => {
     }
 }
 
-test.skipIf(!existsSync("/proc/self/status"))(
-  "a stop ends in time and well though Postgres answers nothing any more, with reads and a batch waiting for it",
-  async () => {
-    const dataDir = temporaryFolder()
-    const node = await startProcess(["node", "src/main.ts"], { cwd: ROOT, env: { DATA_DIR: dataDir } })
-    const { pid }: { pid: number } = JSON.parse(readFileSync(join(dataDir, "postgres.json"), "utf8"))
-    const post = () => fetch(api(node.url, "event"), { method: "POST", body: '{"event_type":"page_view"}' })
-    expect((await post()).status).toBe(201)
-    await eventually(async () => {
-      const answer = await (await fetch(api(node.url, "timeline"))).text()
-      expect(answer).toContain('"count":1')
-    })
-    const frozen = family(pid)
-    onTestFinished(() => signal(frozen, "SIGKILL"))
-    signal(frozen, "SIGSTOP")
-    expect((await post()).status).toBe(201)
-    const reads = Promise.allSettled(
-      ["timeline", "heatmap", "history"].map((path) => fetch(api(node.url, path))),
-    )
-    // What decides whether the stop was cut short is the program's own deadline: it exits with 1 then.
-    expect(await node.end("SIGTERM")).toBe(0)
-    expect(node.stderr()).not.toContain("cut short")
-    await reads
-  },
-  60_000,
-)
+test("a stop ends in time and well though Postgres answers nothing any more, with reads and a batch waiting for it", {
+  ...wantsProc,
+  timeout: 60_000,
+}, async () => {
+  const dataDir = temporaryFolder()
+  const node = await startProcess(["node", "src/main.ts"], { cwd: ROOT, env: { DATA_DIR: dataDir } })
+  const { pid }: { pid: number } = JSON.parse(readFileSync(join(dataDir, "postgres.json"), "utf8"))
+  const post = () => fetch(api(node.url, "event"), { method: "POST", body: '{"event_type":"page_view"}' })
+  expect((await post()).status).toBe(201)
+  await eventually(async () => {
+    const answer = await (await fetch(api(node.url, "timeline"))).text()
+    expect(answer).toContain('"count":1')
+  })
+  const frozen = family(pid)
+  onTestFinished(() => signal(frozen, "SIGKILL"))
+  signal(frozen, "SIGSTOP")
+  expect((await post()).status).toBe(201)
+  const reads = Promise.allSettled(
+    ["timeline", "heatmap", "history"].map((path) => fetch(api(node.url, path))),
+  )
+  // What decides whether the stop was cut short is the program's own deadline: it exits with 1 then.
+  expect(await node.end("SIGTERM")).toBe(0)
+  expect(node.stderr()).not.toContain("cut short")
+  await reads
+})
 
-test.skipIf(!existsSync("/proc/self/status"))(
-  "a node whose log nobody reads any more goes on, and stops well with its stores",
-  async () => {
-    const dataDir = temporaryFolder()
-    const env = { DATA_DIR: dataDir, RATE_LIMIT_PER_MINUTE: "0" }
-    const node = await startProcess(["node", "src/main.ts"], { cwd: ROOT, env })
-    const stores = () =>
-      ["redis", "postgres"].map((store) => {
-        const { pid }: { pid: number } = JSON.parse(readFileSync(join(dataDir, `${store}.json`), "utf8"))
-        return pid
+test("a node whose log nobody reads any more goes on, and stops well with its stores", {
+  ...wantsProc,
+  timeout: 60_000,
+}, async () => {
+  const dataDir = temporaryFolder()
+  const env = { DATA_DIR: dataDir, RATE_LIMIT_PER_MINUTE: "0" }
+  const node = await startProcess(["node", "src/main.ts"], { cwd: ROOT, env })
+  const stores = () =>
+    ["redis", "postgres"].map((store) => {
+      const { pid }: { pid: number } = JSON.parse(readFileSync(join(dataDir, `${store}.json`), "utf8"))
+      return pid
+    })
+  onTestFinished(() => signal(stores().flatMap(family), "SIGKILL"))
+  node.leaveOutput()
+  // Its death is noticed by a node that goes on, and told to a log that is not there.
+  const [redis = 0] = stores()
+  signal([redis], "SIGKILL")
+  await eventually(() => expect(stores()[0]).not.toBe(redis), { timeout: 30_000 })
+  await eventually(
+    async () => {
+      const answer = await fetch(api(node.url, "event"), {
+        method: "POST",
+        body: '{"event_type":"page_view"}',
       })
-    onTestFinished(() => signal(stores().flatMap(family), "SIGKILL"))
-    node.leaveOutput()
-    // Its death is noticed by a node that goes on, and told to a log that is not there.
-    const [redis = 0] = stores()
-    signal([redis], "SIGKILL")
-    await eventually(() => expect(stores()[0]).not.toBe(redis), { timeout: 30_000 })
-    await eventually(
-      async () => {
-        const answer = await fetch(api(node.url, "event"), {
-          method: "POST",
-          body: '{"event_type":"page_view"}',
-        })
-        expect(answer.status).toBe(201)
-      },
-      { timeout: 30_000 },
-    )
-    expect(await node.end("SIGTERM")).toBe(0)
-    // The last moments of a process are after it has given its memory back, by which the node tells that it has ended.
-    await eventually(() => expect(stores().filter(runs)).toEqual([]))
-  },
-  60_000,
-)
+      expect(answer.status).toBe(201)
+    },
+    { timeout: 30_000 },
+  )
+  expect(await node.end("SIGTERM")).toBe(0)
+  // The last moments of a process are after it has given its memory back, by which the node tells that it has ended.
+  await eventually(() => expect(stores().filter(runs)).toEqual([]))
+})
 
 /** A node that would drain for longer than this test may take. */
 const patientNode = async () =>

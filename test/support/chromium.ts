@@ -1,19 +1,33 @@
-/** A real browser. Where there is none, tests that need it are skipped, and say so. */
+/** A real browser. */
 import { existsSync } from "node:fs"
-import { type Browser, chromium } from "playwright-core"
+import type { Browser } from "playwright-core"
+import { canInstall, installFromDebian } from "../../src/embedded/debian.ts"
+import { installed, wants } from "./wants.ts"
 
 const { CHROMIUM: NAMED } = process.env
 const USUAL = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
 
 /** What the setting of that name says, else the machine's; `undefined` where there is none. */
-export const CHROMIUM = (NAMED === undefined ? USUAL : [NAMED]).find((path) => existsSync(path))
+const find = (): string | undefined =>
+  (NAMED === undefined ? USUAL : [NAMED]).find((path) => existsSync(path))
 
-if (CHROMIUM === undefined)
-  console.log("Tests in a browser are skipped: there is no Chromium (Debian: apt install chromium).")
+export const CHROMIUM = find()
+
+/** Installs Debian's, as root where there is none, as Redis is installed. What failed is said, and stops nothing. */
+export const installChromium = async (): Promise<void> => {
+  if (find() !== undefined || NAMED !== undefined || !canInstall()) return
+  console.log("No Chromium on this machine: installing Debian's package for the tests in a browser.")
+  const failure = await installFromDebian(["chromium"])
+  if (failure !== undefined) console.log(`Chromium could not be installed: ${failure}`)
+}
+
+/** Options of tests in it. */
+export const wantsChromium = wants(CHROMIUM !== undefined, installed("Chromium", "chromium"))
 
 /** Starts it; whoever asked closes it. */
-export const launch = (): Promise<Browser> => {
+export const launch = async (): Promise<Browser> => {
   if (CHROMIUM === undefined) throw new Error("There is no Chromium on this machine.")
+  const { chromium } = await import("playwright-core")
   return chromium.launch({
     executablePath: CHROMIUM,
     args: [

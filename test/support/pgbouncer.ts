@@ -5,14 +5,15 @@ import { join } from "node:path"
 import pg from "pg"
 import { onTestFinished } from "vitest"
 import { eventually, freePort } from "./index.ts"
-import { canRun, runProgram } from "./programs.ts"
+import { runProgram } from "./programs.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
+import { wantsProgram } from "./wants.ts"
 
 /** Another one than Debian's, where there is one. */
 const PROGRAM = process.env.TEST_PGBOUNCER ?? "pgbouncer"
 
-/** Whether pgbouncer is installed. */
-export const hasPgbouncer = (): boolean => canRun(PROGRAM, "--version")
+/** Options of tests that put pgbouncer before a Postgres. */
+export const wantsPgbouncer = wantsProgram(PROGRAM, "pgbouncer", "--version")
 
 /** Whether it can keep clients' prepared statements apart: since 1.21. */
 export const tracksStatements = (): boolean => {

@@ -5,8 +5,8 @@ import { connect } from "node:net"
 import { join } from "node:path"
 import { eventually } from "./eventually.ts"
 import { freePort } from "./freePort.ts"
-import { canRun } from "./programs.ts"
 import { newFolder, removeFolder } from "./temporaryFolder.ts"
+import { type Wants, wantsProgram } from "./wants.ts"
 
 interface Program {
   /** How it is asked for its version, which succeeds where it is installed. */
@@ -93,10 +93,10 @@ ${recipe}
 /** A proxy's program. */
 export type ProxyName = keyof typeof PROGRAMS
 
-/** Whether the program is installed: tests that need one that is not are skipped. */
-export const hasProxy = (name: ProxyName): boolean => {
+/** Options of tests that run a proxy. */
+export const wantsProxy = (name: ProxyName): Wants => {
   const [program = "", ...args] = PROGRAMS[name].version
-  return canRun(program, ...args)
+  return wantsProgram(program, name, ...args)
 }
 
 /** A proxy that runs. */

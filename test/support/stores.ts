@@ -1,7 +1,8 @@
-/** Vitest's global set-up: one Redis and one PostgreSQL for the whole run. */
+/** Vitest's global set-up: one Redis and one PostgreSQL for the whole run, and a browser. */
 import { Effect } from "effect"
 import type { TestProject } from "vitest/node"
 import { embeddedPostgres, embeddedRedis, findRedis } from "../../src/embedded/index.ts"
+import { installChromium } from "./chromium.ts"
 import { hasDocker, startContainers } from "./containers.ts"
 import { openScope, run } from "./effects.ts"
 import { newFolder, removeFolder, removeFoldersOfKilledRuns } from "./temporaryFolder.ts"
@@ -25,6 +26,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   removeFoldersOfKilledRuns()
   // Tests with a Redis of their own run at once in several processes; installing it is for one.
   await run(Effect.ignore(findRedis))
+  await installChromium()
   const stores = given() ?? (await contained()) ?? (await embedded())
   project.provide("redisUrl", stores.redisUrl)
   project.provide("databaseUrl", stores.databaseUrl)

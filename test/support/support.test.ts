@@ -3,7 +3,9 @@ import { Redis } from "ioredis"
 import pg from "pg"
 import { expect, test } from "vitest"
 import { CLOCK_ENV, now } from "./clock.ts"
+import { filesIn, read } from "./documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
+import { skippedLines } from "./skipped.ts"
 
 test("each test has an empty database of its own", async () => {
   for (const url of [await freshDatabase(), await freshDatabase()]) {
@@ -42,4 +44,14 @@ test("the tests' clock is hours from midnight, not behind the machine's, and the
   const theirs = Number(execFileSync(process.execPath, ["-p", "Date.now()"], { env, encoding: "utf8" }))
   expect(theirs).toBeGreaterThanOrEqual(before)
   expect(theirs).toBeLessThanOrEqual(now())
+})
+
+test("the end of a run names what was wanted in vain, by how many tests", () => {
+  expect(skippedLines(["nginx", "Chromium", "Chromium"])).toEqual(["  2 tests: Chromium", "  1 test: nginx"])
+})
+
+test("no test is skipped without a word on what it wants", () => {
+  const silent = /\.(skip|skipIf|runIf|todo)\b\s*[(.]/
+  const own = "test/support/support.test.ts"
+  expect(filesIn("test", ".test.ts").filter((path) => path !== own && silent.test(read(path)))).toEqual([])
 })

@@ -6,7 +6,7 @@ import { now } from "../support/clock.ts"
 import { run } from "../support/effects.ts"
 import { connect, rows } from "../support/events.ts"
 import { eventually, freshDatabase } from "../support/index.ts"
-import { hasPgbouncer, startPgbouncer, tracksStatements } from "../support/pgbouncer.ts"
+import { startPgbouncer, tracksStatements, wantsPgbouncer } from "../support/pgbouncer.ts"
 import { wholePipeline } from "../support/pipeline.ts"
 
 const LEFT = `
@@ -14,7 +14,7 @@ const LEFT = `
     current_setting('idle_in_transaction_session_timeout') AS idle_timeout,
     (SELECT count(*)::int FROM pg_prepared_statements WHERE name LIKE 'batch%') AS prepared`
 
-describe.skipIf(!hasPgbouncer())("through pgbouncer in transaction mode", () => {
+describe("through pgbouncer in transaction mode", wantsPgbouncer, () => {
   const tracking = tracksStatements() ? [0, 100] : [undefined]
   test.each(tracking)(
     "everything answers as it does without (max_prepared_statements: %s)",

@@ -11,7 +11,7 @@ import { now } from "../support/clock.ts"
 import { run, testScope } from "../support/effects.ts"
 import { connect, event, freshEvents, rows, store } from "../support/events.ts"
 import { freshDatabase } from "../support/index.ts"
-import { hasPgbouncer, startPgbouncer } from "../support/pgbouncer.ts"
+import { startPgbouncer, wantsPgbouncer } from "../support/pgbouncer.ts"
 import { wholePipeline } from "../support/pipeline.ts"
 
 /** Whatever changes what a statement means, how its answer reads, or how long it may take, and is a role's to set. */
@@ -113,19 +113,15 @@ describe("a role with settings of its own, and a schema of its own", () => {
     expect(odd).toEqual(usual)
   }, 120_000)
 
-  test.skipIf(!hasPgbouncer())(
-    "answers as any other through pgbouncer",
-    async () => {
-      const begin = now()
-      const { url } = await hostile()
-      const [usual, odd] = await Promise.all([
-        wholePipeline(await freshDatabase(), begin),
-        wholePipeline(await startPgbouncer(url), begin),
-      ])
-      expect(odd).toEqual(usual)
-    },
-    120_000,
-  )
+  test("answers as any other through pgbouncer", { ...wantsPgbouncer, timeout: 120_000 }, async () => {
+    const begin = now()
+    const { url } = await hostile()
+    const [usual, odd] = await Promise.all([
+      wholePipeline(await freshDatabase(), begin),
+      wholePipeline(await startPgbouncer(url), begin),
+    ])
+    expect(odd).toEqual(usual)
+  })
 })
 
 test("a role's limits of time are not those of statements and transactions", async () => {
@@ -142,7 +138,7 @@ describe("?schema=", () => {
     )
   const OTHER = (role: string) => `CREATE SCHEMA "its Own" AUTHORIZATION ${role}`
 
-  test.each(hasPgbouncer() ? ["without", "through"] : ["without"])(
+  test.each(wantsPgbouncer.skip ? ["without"] : ["without", "through"])(
     "is where the tables are, %s pgbouncer",
     async (way) => {
       const { url, database } = await roleOf(OWN_SCHEMA, OTHER)

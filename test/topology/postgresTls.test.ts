@@ -10,8 +10,8 @@ import { CertificateAuthority } from "../support/certificates.ts"
 import { run, testScope } from "../support/effects.ts"
 import { connect, rows } from "../support/events.ts"
 import { PostgresServer } from "../support/postgresServer.ts"
-import { canRun } from "../support/programs.ts"
 import { newFolder, removeFolder } from "../support/temporaryFolder.ts"
+import { wantsProgram } from "../support/wants.ts"
 
 const HBA = `
 hostssl all certified all cert
@@ -19,7 +19,7 @@ hostssl all all all scram-sha-256
 hostnossl postgres all all scram-sha-256
 `
 
-describe.skipIf(!canRun("openssl", "version"))("Postgres with TLS", () => {
+describe("Postgres with TLS", wantsProgram("openssl", "openssl", "version"), () => {
   const folder = newFolder()
   let server: PostgresServer
   let ca: CertificateAuthority

@@ -16,6 +16,7 @@ import type { Postgres } from "../../../src/stores/postgres.ts"
 import { run } from "../../support/effects.ts"
 import { countOf, dailyTotals, event, freshEvents, rows, store, UTC } from "../../support/events.ts"
 import { temporaryFolder } from "../../support/index.ts"
+import { wantsFileModes } from "../../support/wants.ts"
 
 const NOW = Date.parse("2025-12-08T12:00:00Z")
 const CUTOFF = NOW - 10 * DAY_MS
@@ -133,7 +134,7 @@ describe.each([true, false])("retention with dropTables %s", (dropTables) => {
   })
 })
 
-describe.skipIf(process.platform === "win32")("archives", () => {
+describe("archives", wantsFileModes, () => {
   const modesIn = (folder: string) =>
     [".", ...readdirSync(folder)].map((name) => statSync(join(folder, name)).mode & 0o777)
 

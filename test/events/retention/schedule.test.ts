@@ -8,6 +8,7 @@ import { Metrics } from "../../../src/metrics/metrics.ts"
 import { run } from "../../support/effects.ts"
 import { connect, countOf, event, freshEvents, store } from "../../support/events.ts"
 import { eventually, temporaryFolder } from "../../support/index.ts"
+import { wantsFileModes } from "../../support/wants.ts"
 
 const config = {
   retentionCron: "0 2 * * *",
@@ -27,27 +28,24 @@ const collectErrors = () => {
 }
 
 describe("the retention schedule", () => {
-  test.skipIf(process.platform === "win32")(
-    "closes earlier archives to other users as soon as the node starts",
-    async () => {
-      const { postgres } = await freshEvents()
-      const archive = join(temporaryFolder(), "2025-11-25.ndjson.gz")
-      writeFileSync(archive, "")
-      chmodSync(archive, 0o644)
-      await run(
-        Effect.gen(function* () {
-          yield* scheduleRetention({
-            postgres,
-            config: { ...config, retentionArchiveDir: dirname(archive) },
-            metrics: new Metrics("test_"),
-            uniquesOf: () => Effect.succeed(0),
-            now: Date.now,
-          })
-          yield* Effect.promise(() => eventually(() => expect(statSync(archive).mode & 0o777).toBe(0o600)))
-        }).pipe(Effect.scoped),
-      )
-    },
-  )
+  test("closes earlier archives to other users as soon as the node starts", wantsFileModes, async () => {
+    const { postgres } = await freshEvents()
+    const archive = join(temporaryFolder(), "2025-11-25.ndjson.gz")
+    writeFileSync(archive, "")
+    chmodSync(archive, 0o644)
+    await run(
+      Effect.gen(function* () {
+        yield* scheduleRetention({
+          postgres,
+          config: { ...config, retentionArchiveDir: dirname(archive) },
+          metrics: new Metrics("test_"),
+          uniquesOf: () => Effect.succeed(0),
+          now: Date.now,
+        })
+        yield* Effect.promise(() => eventually(() => expect(statSync(archive).mode & 0o777).toBe(0o600)))
+      }).pipe(Effect.scoped),
+    )
+  })
 
   test("runs at the cron's time in its zone, not before, and not at the start", async () => {
     const { postgres } = await freshEvents()
