@@ -1,13 +1,18 @@
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
+import { LongestFirst } from "./test/support/longestFirst.ts"
 
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/stores.ts"],
     pool: "forks",
-    maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 120_000,
+    sequence: { sequencer: LongestFirst },
+    // Tests wait for stores and processes half of their time, so that one more than there are cores keeps all busy.
+    maxWorkers: Math.min(availableParallelism() + 1, 8),
+    // Ends what hangs. No test judges how fast a machine is.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     reporters: ["default", "json", "./test/support/skipped.ts"],
     outputFile: { json: "coverage/report.json" },
     coverage: {
