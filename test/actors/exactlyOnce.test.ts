@@ -288,7 +288,7 @@ test("any interleaving of appends, retries, crashes and takeovers gives the figu
     }),
     { numRuns: 12, endOnFailure: true },
   )
-}, 120_000)
+})
 
 /** The sum over all days that any test event can lie in. */
 const sumOfDays = async (deployment: Deployment) => {

@@ -92,7 +92,7 @@ test("figures that Redis has lost are restored from Postgres, though no event ar
   const before = await figures()
   expect(before[0]).toMatchObject({ total_events: 10, unique_visitors: 10 })
   await deployment.redis.unlink(...(await deployment.redis.keys(`${deployment.prefix}:{*`)))
-  await eventually(async () => expect(await figures()).toEqual(before), { timeout: 20_000 })
+  await eventually(async () => expect(await figures()).toEqual(before))
   expect(await metricValue(deployment.metrics, "figure_losses_total")).toBeGreaterThan(0)
   await eventually(async () =>
     expect((await backlogs(deployment)).map(({ lost }) => lost)).toEqual([false, false]),

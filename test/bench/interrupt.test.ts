@@ -50,7 +50,7 @@ const TERMINATE = { how: "SIGTERM", signal: "SIGTERM", target: (pid: number) => 
 
 test.each([...MOMENTS.map((each) => ({ ...each, ...CTRL_C })), { ...LOADED, ...TERMINATE }])(
   "a run that $how interrupts $moment leaves no process and no folder behind",
-  { ...wantsProc, timeout: 180_000 },
+  wantsProc,
   async ({ args, come, signal, target }) => {
     const scratch = temporaryFolder()
     const bench = spawn(process.execPath, ["bench/main.ts", ...args, "--smoke", "--no-results"], {
@@ -69,7 +69,7 @@ test.each([...MOMENTS.map((each) => ({ ...each, ...CTRL_C })), { ...LOADED, ...T
       if (isAlive(pid)) process.kill(-pid, "SIGKILL")
     })
     const exited = once(bench, "exit")
-    await eventually(() => expect(come({ scratch, said: () => said }), said).toBe(true), { timeout: 120_000 })
+    await eventually(() => expect(come({ scratch, said: () => said }), said).toBe(true))
     process.kill(target(pid), signal)
     expect(await exited, said).toEqual([130, null])
     expect(processesOf(scratch), said).toEqual([])

@@ -10,8 +10,6 @@ import { SCENARIOS } from "../../bench/scenarios/index.ts"
 import { ROOT } from "../support/documents.ts"
 import { newFolder, removeFolder } from "../support/temporaryFolder.ts"
 
-const TIMEOUT = 240_000
-
 /** Runs one scenario in its own process. Returns its exit code, its output and the files it wrote. */
 const smoke = async (scenario: string) => {
   const out = newFolder()
@@ -48,7 +46,6 @@ const lanes = Semaphore.makeUnsafe(2)
 describe.concurrent("a short run of the bench", () => {
   test.for(SCENARIOS.map(({ name }) => name))(
     "works, counts what it sent, and shows it: %s",
-    { timeout: TIMEOUT },
     async (scenario) => {
       const ran = Effect.promise(() => smoke(scenario))
       const { code, output, run, page } = await Effect.runPromise(lanes.withPermit(ran))

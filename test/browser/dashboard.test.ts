@@ -41,7 +41,7 @@ const figures = async (node: DashboardNode, path: string): Promise<Record<string
   return Object.fromEntries(Object.entries(data))
 }
 
-describe("the dashboard", { ...wantsChromium, timeout: 120_000 }, () => {
+describe("the dashboard", wantsChromium, () => {
   let browser: Browser
   let node: DashboardNode
 
@@ -88,37 +88,29 @@ describe("the dashboard", { ...wantsChromium, timeout: 120_000 }, () => {
       expect(await shown(page, "[data-figure=total_events]")).toBe(total_events)
       expect(await first.getAttribute("data-event")).toBe("newsletter.joined")
     })
-    await eventually(
-      async () => {
-        const realtime = await figures(node, "realtime")
-        for (const name of ["current_visitors", "unique_today", "total_events", "letters_today"])
-          expect(await shown(page, `[data-figure=${name}]`), name).toBe(realtime[name])
-        const stats = await figures(node, "stats")
-        for (const name of ["unique_visitors", "page_views", "total_events", "letters_generated"])
-          expect(await shown(page, `[data-stat=${name}]`), name).toBe(stats[name])
-        const letters = await figures(node, "letters")
-        expect(await shown(page, "[data-letters=motivation]")).toBe(letters.motivation)
-        expect(await shown(page, "[data-letters=anti]")).toBe(letters.anti_motivation)
-        const { data: themes } = await node.get("themes")
-        for (const { theme, views } of themes as ReadonlyArray<{ theme: string; views: number }>)
-          expect(await shown(page, `[data-theme="${theme}"]`), theme).toBe(views)
-        const { data: minutes } = await node.get("history")
-        const inHour = (minutes as ReadonlyArray<{ events: number }>).reduce(
-          (sum, each) => sum + each.events,
-          0,
-        )
-        expect(Number(await page.locator(".chart").getAttribute("data-total")), "the last hour").toBe(inHour)
-        const { data: clicks } = await node.get("heatmap")
-        const clicked = (clicks as ReadonlyArray<{ count: number }>).reduce(
-          (sum, each) => sum + each.count,
-          0,
-        )
-        expect(Number(await page.locator("[data-clicks]").getAttribute("data-clicks")), "clicks").toBe(
-          clicked,
-        )
-      },
-      { timeout: 20_000 },
-    )
+    await eventually(async () => {
+      const realtime = await figures(node, "realtime")
+      for (const name of ["current_visitors", "unique_today", "total_events", "letters_today"])
+        expect(await shown(page, `[data-figure=${name}]`), name).toBe(realtime[name])
+      const stats = await figures(node, "stats")
+      for (const name of ["unique_visitors", "page_views", "total_events", "letters_generated"])
+        expect(await shown(page, `[data-stat=${name}]`), name).toBe(stats[name])
+      const letters = await figures(node, "letters")
+      expect(await shown(page, "[data-letters=motivation]")).toBe(letters.motivation)
+      expect(await shown(page, "[data-letters=anti]")).toBe(letters.anti_motivation)
+      const { data: themes } = await node.get("themes")
+      for (const { theme, views } of themes as ReadonlyArray<{ theme: string; views: number }>)
+        expect(await shown(page, `[data-theme="${theme}"]`), theme).toBe(views)
+      const { data: minutes } = await node.get("history")
+      const inHour = (minutes as ReadonlyArray<{ events: number }>).reduce(
+        (sum, each) => sum + each.events,
+        0,
+      )
+      expect(Number(await page.locator(".chart").getAttribute("data-total")), "the last hour").toBe(inHour)
+      const { data: clicks } = await node.get("heatmap")
+      const clicked = (clicks as ReadonlyArray<{ count: number }>).reduce((sum, each) => sum + each.count, 0)
+      expect(Number(await page.locator("[data-clicks]").getAttribute("data-clicks")), "clicks").toBe(clicked)
+    })
     // Figures came by themselves; only clicks beyond the budget of single events were read.
     expect(asked.filter((path) => !path.endsWith("/heatmap"))).toEqual([])
     expect(complaints).toEqual([])
@@ -172,7 +164,7 @@ describe("the dashboard", { ...wantsChromium, timeout: 120_000 }, () => {
     await page.locator("[data-connection=waiting]").waitFor()
     await restarted
     await node.send([{ event_type: "page_view", page_url: "/after" }])
-    await page.locator("[data-connection=open]").waitFor({ timeout: 30_000 })
+    await page.locator("[data-connection=open]").waitFor()
     await eventually(async () => {
       const realtime = await figures(node, "realtime")
       expect(await shown(page, "[data-figure=total_events]")).toBe(realtime.total_events)

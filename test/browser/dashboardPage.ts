@@ -37,13 +37,10 @@ export const startDashboardNode = async (): Promise<DashboardNode> => {
   const get = async (path: string) => answerOf(await fetch(`${url}/api/v1/analytics/${path}`))
   /** An event leaves the backlog when Postgres and Redis have it. */
   const counted = () =>
-    eventually(
-      async () => {
-        const { data } = await answerOf(await fetch(`${url}/ready`))
-        if (Object(data).backlog !== 0) throw new Error(`not counted yet: ${JSON.stringify(data)}`)
-      },
-      { timeout: 30_000 },
-    )
+    eventually(async () => {
+      const { data } = await answerOf(await fetch(`${url}/ready`))
+      if (Object(data).backlog !== 0) throw new Error(`not counted yet: ${JSON.stringify(data)}`)
+    })
   return {
     url,
     restart: async () => {

@@ -71,7 +71,7 @@ const VISIT: ReadonlyArray<
   ],
 ]
 
-describe("the example site in a browser", { ...wantsChromium, timeout: 120_000 }, () => {
+describe("the example site in a browser", wantsChromium, () => {
   test("counts each view once, between server and tracker, for one visitor, and letters of the server's", async () => {
     const { node, site, page } = await setUp()
     for (const [step] of VISIT) await step(page, site)

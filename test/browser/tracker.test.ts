@@ -21,7 +21,7 @@ const setUp = async (attributes = "") => {
   return { node: node.url, browser, between, site, context, page, errors }
 }
 
-describe("the tracker in a browser", { ...wantsChromium, timeout: 120_000 }, () => {
+describe("the tracker in a browser", wantsChromium, () => {
   test("counts views, navigation within the page, themes, clicks where they were, and marked elements", async () => {
     const { node, site, context, page, errors } = await setUp()
     await page.goto(`${site}/?theme=dark`)
@@ -100,9 +100,8 @@ describe("the tracker in a browser", { ...wantsChromium, timeout: 120_000 }, () 
     await eventually(() => expect(now() - clickedAt).toBeGreaterThan(2500))
     await context.setOffline(false)
     // The server's time is told in whole seconds, so that the click may seem to come before the page.
-    await eventually(
-      async () => expect((await types(node)).toSorted()).toEqual(["button_click", "page_view"]),
-      { timeout: 20_000 },
+    await eventually(async () =>
+      expect((await types(node)).toSorted()).toEqual(["button_click", "page_view"]),
     )
     const click = (await timeline(node)).find(({ event_type }) => event_type === "button_click")
     expect(Math.abs(Date.parse(click?.created_at ?? "") - clickedAt)).toBeLessThan(1500)
@@ -116,9 +115,7 @@ describe("the tracker in a browser", { ...wantsChromium, timeout: 120_000 }, () 
     await page.locator("#middle").click()
     await eventually(() => expect(between.batches()).toBeGreaterThan(1))
     between.mode = "pass"
-    await eventually(async () => expect(await types(node)).toEqual(["page_view", "button_click"]), {
-      timeout: 20_000,
-    })
+    await eventually(async () => expect(await types(node)).toEqual(["page_view", "button_click"]))
   })
 
   test("sets the visitor's cookie when asked to, and tells visits apart by it", async () => {

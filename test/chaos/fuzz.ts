@@ -25,7 +25,6 @@ const world = await startWorld(
     ...{ folder: join(base, "fuzz"), root, newRoot: root, nodes: 1, random, env: {} },
     ...{
       topology: "single",
-      replicas: 0,
       between: "nothing",
       fsync: "everysec",
       postgresMegabytes: null,

@@ -184,4 +184,4 @@ test("two actors, stepped, stopped and crashed in any order, count each event on
     }),
     { numRuns: 25, endOnFailure: true },
   )
-}, 120_000)
+})

@@ -26,29 +26,20 @@ const worst = (outcomes: ReadonlyArray<Outcome>): string =>
     )
     .join(" / ")
 
-/** With how many replicas of a master a topology is tried, and with how many that acknowledge. */
-const TRIED: {
-  readonly [T in Topology]: ReadonlyArray<{ readonly replicas: number; readonly ackReplicas: number }>
-} = {
-  single: [{ replicas: 0, ackReplicas: 0 }],
-  cluster: [0, 1].map((ackReplicas) => ({ replicas: 1, ackReplicas })),
-  sentinel: [
-    { replicas: 1, ackReplicas: 1 },
-    ...[0, 1, 2].map((ackReplicas) => ({ replicas: 2, ackReplicas })),
-  ],
+/** The `ACK_REPLICAS` with which a topology is tried. */
+const ACK_REPLICAS: { readonly [T in Topology]: ReadonlyArray<number> } = {
+  single: [0],
+  cluster: [0, 1],
+  sentinel: [0, 1, 2],
 }
 
 const lostHeads = (topology: Topology): ReadonlyArray<string> =>
-  topology === "single"
-    ? ["lost"]
-    : TRIED[topology].map(
-        ({ replicas, ackReplicas }) => `lost, ${ackReplicas} of ${replicas} replicas acknowledge`,
-      )
+  topology === "single" ? ["lost"] : ACK_REPLICAS[topology].map((n) => `lost, \`ACK_REPLICAS=${n}\``)
 
 const lostCells = (topology: Topology, outcomes: ReadonlyArray<Outcome>): ReadonlyArray<string> =>
-  TRIED[topology].map(({ replicas, ackReplicas }) => {
+  ACK_REPLICAS[topology].map((replicas) => {
     const verdicts = outcomes
-      .filter((outcome) => outcome.ackReplicas === ackReplicas && outcome.replicas === replicas)
+      .filter(({ ackReplicas }) => ackReplicas === replicas)
       .map(({ verdict }) => verdict)
     const withRedis = sum(verdicts, ({ lostWithRedis }) => lostWithRedis)
     if (verdicts.length === 0) return "–"

@@ -26,14 +26,13 @@ const listed = (text: string, heading: string): ReadonlyArray<string> => {
 const offered = async (...command: ReadonlyArray<string>): Promise<ReadonlyArray<string>> => {
   const text = await help(...command)
   const commands = listed(text, "SUBCOMMANDS")
-  const below = await Promise.all(commands.map((each) => offered(...command, each)))
+  if (commands.length > 0)
+    return (await Promise.all(commands.map((each) => offered(...command, each)))).flat()
   const flags = [...new Set(text.match(/--[a-z-]+/g) ?? [])].filter((flag) => !GLOBAL.has(flag))
-  // One with commands of its own, and no flag, is only their name.
-  const itself = commands.length > 0 && flags.length === 0 ? [] : [[...command, ...flags.sort()].join(" ")]
-  return [...itself, ...below.flat()]
+  return [[...command, ...flags.sort()].join(" ")]
 }
 
-test("docs/operations.md lists every command with its flags, and no other", { timeout: 60_000 }, async () => {
+test("docs/operations.md lists every command with its flags, and no other", async () => {
   const documented = tableRows(section(read("docs/operations.md"), "Commands")).map(([cell = ""]) => {
     const line = codes(cell)[0]?.replace("npm start -- ", "") ?? ""
     const command = line.split(" ").filter((word) => /^[a-z-]+$/.test(word) && !word.startsWith("--"))

@@ -41,7 +41,6 @@ describe("a reader who follows", () => {
   const runnable = (block: Block) => block.notRun === null && LANGUAGES[block.language]?.run !== undefined
   test.for(all.filter(({ blocks }) => blocks.some(runnable)))(
     "$document meets no error",
-    { timeout: 240_000 },
     async ({ blocks }, { task }) => {
       const follower = await reader(blocks.map(({ text }) => text).join("\n"))
       const problems: Array<string> = []
@@ -80,7 +79,7 @@ describe("a block that is broken is found:", () => {
     expect(await LANGUAGES[broken.language]?.form(broken)).not.toEqual([])
   })
 
-  test("when it is run", { timeout: 120_000 }, async () => {
+  test("when it is run", async () => {
     const follower = await reader("")
     const broken = [
       block("sh", "curl -s http://127.0.0.1:8080/nowhere"),

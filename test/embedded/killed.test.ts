@@ -178,7 +178,7 @@ describe("after kill -9 or a power failure, a start works", wantsProc, () => {
     signal(owner.stores, "SIGSTOP")
     await expectNotes(dataDir)
     expect(owner.stores.filter(isAlive)).toEqual([])
-  }, 120_000)
+  })
 
   test("though the notes of the stores it left running are lost, and each is there once", async () => {
     const dataDir = temporaryFolder()
@@ -256,6 +256,5 @@ describe("a copy of a data folder in use", wantsProc, () => {
       expect(await inPostgres(owner.postgres, noted)).toEqual(["kept"])
       await expect(run(Effect.scoped(lockDataDir(original)))).rejects.toThrow(`process ${owner.pid};`)
     },
-    60_000,
   )
 })

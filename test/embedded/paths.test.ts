@@ -16,21 +16,17 @@ test.each([
     "more characters than the name of a socket may have",
     join("x".repeat(200), "y".repeat(200), "z".repeat(200)),
   ],
-])(
-  "a data folder whose path has %s holds both stores, which keep their data",
-  async (_, name) => {
-    const dataDir = join(temporaryFolder(), name)
-    await use(redisIn(dataDir), ({ url }) => inRedis(url, (redis) => redis.set("key", "kept")))
-    await use(redisIn(dataDir), ({ url }) =>
-      inRedis(url, async (redis) => {
-        expect(await redis.get("key")).toBe("kept")
-        expect(await redis.config("GET", "appendonly")).toEqual(["appendonly", "yes"])
-      }),
-    )
-    await use(embeddedPostgres({ dataDir }), ({ url }) => inPostgres(url, note))
-    await use(embeddedPostgres({ dataDir }), async ({ url }) =>
-      expect(await inPostgres(url, noted)).toEqual(["kept"]),
-    )
-  },
-  60_000,
-)
+])("a data folder whose path has %s holds both stores, which keep their data", async (_, name) => {
+  const dataDir = join(temporaryFolder(), name)
+  await use(redisIn(dataDir), ({ url }) => inRedis(url, (redis) => redis.set("key", "kept")))
+  await use(redisIn(dataDir), ({ url }) =>
+    inRedis(url, async (redis) => {
+      expect(await redis.get("key")).toBe("kept")
+      expect(await redis.config("GET", "appendonly")).toEqual(["appendonly", "yes"])
+    }),
+  )
+  await use(embeddedPostgres({ dataDir }), ({ url }) => inPostgres(url, note))
+  await use(embeddedPostgres({ dataDir }), async ({ url }) =>
+    expect(await inPostgres(url, noted)).toEqual(["kept"]),
+  )
+})

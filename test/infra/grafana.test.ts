@@ -60,7 +60,7 @@ const startPrometheus = async (target: string): Promise<string> => {
     await exited
   })
   const url = `http://127.0.0.1:${port}`
-  await eventually(async () => expect((await fetch(`${url}/-/ready`)).status).toBe(200), { timeout: 30_000 })
+  await eventually(async () => expect((await fetch(`${url}/-/ready`)).status).toBe(200))
   return url
 }
 
@@ -102,9 +102,7 @@ const post = async (url: string, turn: number): Promise<number> => {
 }
 
 describe("Prometheus", wantsProgram("prometheus", "prometheus", "--version"), () => {
-  test("answers every query of the dashboard, with figures where there was traffic", {
-    timeout: 120_000,
-  }, async () => {
+  test("answers every query of the dashboard, with figures where there was traffic", async () => {
     const node = await startProcess(["node", "src/main.ts"], {
       cwd: ROOT,
       env: {
@@ -133,18 +131,15 @@ describe("Prometheus", wantsProgram("prometheus", "prometheus", "--version"), ()
       rude.close()
     }
 
-    await eventually(
-      async () => {
-        await traffic()
-        const empty: Array<string> = []
-        for (const { panel, expr } of panelQueries) {
-          const figures = (await query(prometheus, filled(expr))).filter((figure) => !Number.isNaN(figure))
-          if (figures.length === 0) empty.push(panel)
-        }
-        expect(empty.filter((panel) => !MAY_BE_EMPTY.includes(panel))).toEqual([])
-      },
-      { timeout: 90_000 },
-    )
+    await eventually(async () => {
+      await traffic()
+      const empty: Array<string> = []
+      for (const { panel, expr } of panelQueries) {
+        const figures = (await query(prometheus, filled(expr))).filter((figure) => !Number.isNaN(figure))
+        if (figures.length === 0) empty.push(panel)
+      }
+      expect(empty.filter((panel) => !MAY_BE_EMPTY.includes(panel))).toEqual([])
+    })
 
     await eventually(async () => {
       expect(await query(prometheus, "sum(maicivy_events_total)")).toEqual([accepted])

@@ -26,9 +26,7 @@ const ready = async (node: Node) => {
 }
 
 const becomesReady = (node: Node) =>
-  eventually(async () => expect(await ready(node)).toMatchObject({ status: 200, problems: [] }), {
-    timeout: 15_000,
-  })
+  eventually(async () => expect(await ready(node)).toMatchObject({ status: 200, problems: [] }))
 
 /** What befalls a Redis under a running node, how it ends, and what the node says of it. */
 const TROUBLES: ReadonlyArray<{

@@ -59,23 +59,20 @@ test("a bundled node does all that one from sources does, and takes less than 12
   })
   // Where the system has no such file, the bound is taken on trust.
   const memory = () => (existsSync(`/proc/${node.pid}/status`) ? resident(node.pid) : 0)
-  await eventually(() => expect(memory()).toBeLessThan(120 * MEGABYTE), { timeout: 60_000 })
+  await eventually(() => expect(memory()).toBeLessThan(120 * MEGABYTE))
 
   const events = Array.from({ length: 1000 }, (_, i) => ({ event_type: "page_view", page_url: `/${i}` }))
   const body = JSON.stringify(events)
   for (let batch = 0; batch < 40; batch++)
     expect((await fetch(api(node.url, "events"), { method: "POST", body })).status).toBe(201)
   // Counted by the actors, who are a thread of the bundle; and shown by pages that lie beside the sources.
-  await eventually(
-    async () => expect(await dataOf(node.url, "stats")).toMatchObject({ total_events: 40_000 }),
-    {
-      timeout: 40_000,
-    },
+  await eventually(async () =>
+    expect(await dataOf(node.url, "stats")).toMatchObject({ total_events: 40_000 }),
   )
   expect((await fetch(`${node.url}/tracker.js`)).status).toBe(200)
-  await eventually(() => expect(memory()).toBeLessThan(120 * MEGABYTE), { timeout: 60_000 })
+  await eventually(() => expect(memory()).toBeLessThan(120 * MEGABYTE))
   expect(await node.end("SIGTERM")).toBe(0)
-}, 240_000)
+})
 
 test("sources that cannot be bundled run as they are", async () => {
   const root = project('import "./missing.ts"')
@@ -165,7 +162,6 @@ test(
 
 test("npm start from another user's project serves, with stores of its own user", {
   ...wants(stranger !== undefined && strangersReach, STRANGER),
-  timeout: 120_000,
 }, async () => {
   const root = temporaryFolder()
   chmodSync(root, 0o755)

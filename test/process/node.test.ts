@@ -23,9 +23,8 @@ const rowIds = async (databaseUrl: string): Promise<ReadonlyArray<string>> => {
 
 /** Every acknowledged event is there once, and nothing else. */
 const expectExactly = async (url: string, databaseUrl: string, acknowledged: ReadonlySet<string>) => {
-  await eventually(
-    async () => expect(await dataOf(url, "stats")).toMatchObject({ total_events: acknowledged.size }),
-    { timeout: 40_000 },
+  await eventually(async () =>
+    expect(await dataOf(url, "stats")).toMatchObject({ total_events: acknowledged.size }),
   )
   const ids = await rowIds(databaseUrl)
   expect(ids.filter((id) => !acknowledged.has(id))).toEqual([])
@@ -43,7 +42,7 @@ test("a copy of the repository starts with npm start, stops cleanly, and finds i
     cpSync(join(ROOT, file), join(clone, file))
   }
   const env = { PATH: systemPath(), DATA_DIR: join(clone, "data"), SITES: "main,blog", ...CLOCK_ENV }
-  const first = await startProcess(["npm", "start"], { cwd: clone, env, timeout: 240_000 })
+  const first = await startProcess(["npm", "start"], { cwd: clone, env })
   const posted = await fetch(api(first.url, "event"), {
     method: "POST",
     body: '{"event_type":"page_view","site":"blog"}',
@@ -59,10 +58,10 @@ test("a copy of the repository starts with npm start, stops cleanly, and finds i
     .filter((each) => each.startsWith("{")))
     JSON.parse(line)
 
-  const second = await startProcess(["npm", "start"], { cwd: clone, env, timeout: 120_000 })
+  const second = await startProcess(["npm", "start"], { cwd: clone, env })
   expect(await dataOf(second.url, "stats?site=blog")).toMatchObject({ total_events: 1, unique_visitors: 1 })
   expect(await second.end("SIGTERM")).toBe(0)
-}, 400_000)
+})
 
 test("a node that is killed in mid-stream and started again has every acknowledged event once", async () => {
   const databaseUrl = await freshDatabase()
@@ -83,7 +82,7 @@ test("a node that is killed in mid-stream and started again has every acknowledg
     node = await startProcess(NODE, { cwd: ROOT, env })
   }
   await expectExactly(node.url, databaseUrl, await sending)
-}, 180_000)
+})
 
 test("a second node takes over a killed node's partitions, with nothing lost or doubled", async () => {
   const databaseUrl = await freshDatabase()
@@ -108,10 +107,10 @@ test("a second node takes over a killed node's partitions, with nothing lost or 
   await victim.end("SIGKILL")
   urls = [survivor.url]
   await expectExactly(survivor.url, databaseUrl, await sending)
-}, 180_000)
+})
 
 test("a wrong setting stops the start with one sentence", async () => {
-  await expect(startProcess(NODE, { cwd: ROOT, env: { PARTITIONS: "none" }, timeout: 5000 })).rejects.toThrow(
+  await expect(startProcess(NODE, { cwd: ROOT, env: { PARTITIONS: "none" } })).rejects.toThrow(
     'PARTITIONS is "none": it should be a whole number from 1 to 64.',
   )
 })

@@ -38,7 +38,6 @@ const rewriteAof = async (dataDir: string): Promise<void> => {
 
 test("nobody but its owner can read anything in the data folder, whatever the umask and an earlier version made of it", {
   ...wantsFileModes,
-  timeout: 120_000,
 }, async () => {
   const dataDir = join(temporaryFolder(), "data")
   // As the careless start it.

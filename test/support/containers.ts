@@ -57,9 +57,7 @@ export const startContainers = async (): Promise<Containers> => {
     const [redis, postgres] = results.map(startedOrThrow)
     const redisUrl = `redis://:${password}@127.0.0.1:${redis?.getMappedPort(6379)}/0`
     const databaseUrl = `postgresql://postgres:${password}@127.0.0.1:${postgres?.getMappedPort(5432)}/postgres`
-    await eventually(() => Promise.all([answersPing(redisUrl), answersQuery(databaseUrl)]), {
-      timeout: 60_000,
-    })
+    await eventually(() => Promise.all([answersPing(redisUrl), answersQuery(databaseUrl)]))
     return { redisUrl, databaseUrl, images: `${REDIS_IMAGE} and ${POSTGRES_IMAGE}`, stop }
   } catch (error) {
     await stop()

@@ -129,13 +129,10 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
 
   /** Waits until nothing waits in the streams. */
   const drained = () =>
-    eventually(
-      async () => {
-        const waiting = await backlog()
-        if (waiting > 0) throw new Error(`${waiting} events wait`)
-      },
-      { timeout: 20_000 },
-    )
+    eventually(async () => {
+      const waiting = await backlog()
+      if (waiting > 0) throw new Error(`${waiting} events wait`)
+    })
 
   return {
     scoped,

@@ -106,13 +106,10 @@ export class PostgresServer {
   async waitForStandby(): Promise<void> {
     const state = "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'"
     const isIn = (wanted: string) =>
-      eventually(
-        async () => {
-          const [row] = await this.ask<{ sync_state: string }>(state)
-          if (row?.sync_state !== wanted) throw new Error(`the standby is ${row?.sync_state ?? "not there"}`)
-        },
-        { timeout: 60_000 },
-      )
+      eventually(async () => {
+        const [row] = await this.ask<{ sync_state: string }>(state)
+        if (row?.sync_state !== wanted) throw new Error(`the standby is ${row?.sync_state ?? "not there"}`)
+      })
     await isIn("async")
     await this.ask("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
     await this.ask("SELECT pg_reload_conf()")
@@ -157,13 +154,10 @@ export class PostgresServer {
     child.once("exit", () => {
       ended = true
     })
-    await eventually(
-      async () => {
-        // No use in asking a process that is gone.
-        if (!ended) await this.ask("SELECT 1", "postgres")
-      },
-      { timeout: 60_000 },
-    )
+    await eventually(async () => {
+      // No use in asking a process that is gone.
+      if (!ended) await this.ask("SELECT 1", "postgres")
+    })
     if (ended) throw new Error(`PostgreSQL on port ${this.port} has ended: ${this.log().slice(-2000)}`)
   }
 

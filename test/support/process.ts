@@ -32,19 +32,21 @@ export const systemPath = (): string =>
     .filter((each) => !each.includes("node_modules"))
     .join(":")
 
+/** A first `npm start` installs packages before. */
+const STARTED_WITHIN = { timeout: 300_000 }
+
 /** Starts a command that becomes a node and waits for its banner. */
 export const startProcess = async (
   command: ReadonlyArray<string>,
   options: {
     readonly cwd: string
     readonly env: Record<string, string>
-    readonly timeout?: number
     readonly uid?: number
     readonly gid?: number
   },
 ): Promise<NodeProcess> => {
   const [file = "", ...args] = command
-  const { cwd, env, timeout, ...user } = options
+  const { cwd, env, ...user } = options
   const child = spawn(file, args, {
     ...user,
     cwd,
@@ -70,14 +72,11 @@ export const startProcess = async (
     }),
   )
   const noBanner = () => new Error(`no banner (exit code ${child.exitCode}):\n${stdout}\n${stderr}`)
-  const url = await eventually(
-    () => {
-      const found = /dashboard\s+(http:\S+?)\/\n/.exec(stdout)?.[1]
-      if (found === undefined && !ended) throw noBanner()
-      return found
-    },
-    { timeout: timeout ?? 60_000 },
-  )
+  const url = await eventually(() => {
+    const found = /dashboard\s+(http:\S+?)\/\n/.exec(stdout)?.[1]
+    if (found === undefined && !ended) throw noBanner()
+    return found
+  }, STARTED_WITHIN)
   if (url === undefined) throw noBanner()
   return {
     url,
@@ -122,20 +121,17 @@ export const send = async (urls: () => ReadonlyArray<string>, count: number, con
         visitor_id: `00000000-0000-4000-8000-${(turn % 500).toString(16).padStart(12, "0")}`,
         page_url: `/page/${turn % 20}`,
       })
-      await eventually(
-        async () => {
-          const choice = urls()
-          const url = choice[(turn + Math.floor(Math.random() * choice.length)) % choice.length] ?? ""
-          const response = await fetch(api(url, "event"), {
-            method: "POST",
-            body,
-            signal: AbortSignal.timeout(5000),
-          })
-          await response.arrayBuffer()
-          if (response.status !== 201) throw new Error(`answered ${response.status}`)
-        },
-        { timeout: 60_000 },
-      )
+      await eventually(async () => {
+        const choice = urls()
+        const url = choice[(turn + Math.floor(Math.random() * choice.length)) % choice.length] ?? ""
+        const response = await fetch(api(url, "event"), {
+          method: "POST",
+          body,
+          signal: AbortSignal.timeout(5000),
+        })
+        await response.arrayBuffer()
+        if (response.status !== 201) throw new Error(`answered ${response.status}`)
+      })
       acknowledged.add(id)
     }
   }

@@ -96,7 +96,7 @@ export type ProxyName = keyof typeof PROGRAMS
 /** Options of tests that run a proxy. */
 export const wantsProxy = (name: ProxyName): Wants => {
   const [program = "", ...args] = PROGRAMS[name].version
-  return wantsProgram(program, name, ...args)
+  return wantsProgram(program, program, ...args)
 }
 
 /** A proxy that runs. */
@@ -183,7 +183,7 @@ export const startProxy = async (
     removeFolder(folder)
   }
   try {
-    await eventually(() => (ended ? undefined : listening(port)), { timeout: 20_000 })
+    await eventually(() => (ended ? undefined : listening(port)))
     if (ended) throw new Error(`${name} has ended:\n${log()}`)
   } catch (cause) {
     await stop()

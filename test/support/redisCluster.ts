@@ -127,15 +127,12 @@ export class RedisCluster {
           String(Math.min((i + 1) * share, SLOTS) - 1),
         ),
       )
-    await eventually(
-      async () => {
-        for (const server of this.servers) {
-          const known = (await this.nodes(server)).filter(({ linked }) => linked).length
-          if (known < this.servers.length) throw new Error(`${known} nodes are known to ${server.port}`)
-        }
-      },
-      { timeout: 30_000 },
-    )
+    await eventually(async () => {
+      for (const server of this.servers) {
+        const known = (await this.nodes(server)).filter(({ linked }) => linked).length
+        if (known < this.servers.length) throw new Error(`${known} nodes are known to ${server.port}`)
+      }
+    })
     for (const [i, server] of this.servers.slice(masters).entries()) {
       const master = this.servers[i % masters]
       const id = await master?.ask((redis) => redis.call("CLUSTER", "MYID"))
@@ -158,19 +155,16 @@ export class RedisCluster {
 
   /** Waits until every server that runs says that the cluster takes commands, and its replicas follow their masters. */
   async whole(): Promise<void> {
-    await eventually(
-      async () => {
-        for (const server of this.servers.filter(({ running }) => running))
-          await server.ask(async (redis) => {
-            const info = String(await redis.call("CLUSTER", "INFO"))
-            if (!info.includes("cluster_state:ok")) throw new Error(`${server.port}: ${info}`)
-            const replication = await redis.info("replication")
-            if (replication.includes("role:slave") && !replication.includes("master_link_status:up"))
-              throw new Error(`${server.port} does not follow its master yet`)
-          })
-      },
-      { timeout: 60_000 },
-    )
+    await eventually(async () => {
+      for (const server of this.servers.filter(({ running }) => running))
+        await server.ask(async (redis) => {
+          const info = String(await redis.call("CLUSTER", "INFO"))
+          if (!info.includes("cluster_state:ok")) throw new Error(`${server.port}: ${info}`)
+          const replication = await redis.info("replication")
+          if (replication.includes("role:slave") && !replication.includes("master_link_status:up"))
+            throw new Error(`${server.port} does not follow its master yet`)
+        })
+    })
   }
 
   /** The slot of a key. */
@@ -208,15 +202,12 @@ export class RedisCluster {
 
   /** Makes a replica the master of its shard by hand, which loses nothing. Resolves once it is one. */
   async failOver(replica: RedisServer): Promise<void> {
-    await eventually(
-      async () => {
-        if (await replica.isMaster()) return
-        await replica.ask((redis) => redis.call("CLUSTER", "FAILOVER"))
-        // A failover that comes to nothing, for the master has no time, ends by itself after five seconds.
-        await eventually(async () => expectMaster(await replica.isMaster()), { timeout: 6000 })
-      },
-      { timeout: 20_000 },
-    )
+    await eventually(async () => {
+      if (await replica.isMaster()) return
+      await replica.ask((redis) => redis.call("CLUSTER", "FAILOVER"))
+      // A failover that comes to nothing, for the master has no time, ends by itself after five seconds.
+      await eventually(async () => expectMaster(await replica.isMaster()), { timeout: 6000 })
+    })
   }
 
   /** Opens a slot for its move: from here on keys that are missing are asked for at the new master. */

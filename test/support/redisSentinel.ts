@@ -164,42 +164,36 @@ export class RedisSentinel {
   /** Has the Sentinels replace the master by hand at once. Resolves once they name another one. */
   async replaceMaster(): Promise<void> {
     const before = await this.master()
-    await eventually(
-      async () => {
-        const sentinel = this.#alive()
-        await sentinel
-          .ask((redis) => redis.call("SENTINEL", "FAILOVER", this.name))
-          .catch((error) => {
-            // Another one is under way.
-            if (!String(error).includes("INPROG")) throw error
-          })
-        await eventually(async () => {
-          if ((await this.master(sentinel)) === before) throw new Error("the master is still the same")
+    await eventually(async () => {
+      const sentinel = this.#alive()
+      await sentinel
+        .ask((redis) => redis.call("SENTINEL", "FAILOVER", this.name))
+        .catch((error) => {
+          // Another one is under way.
+          if (!String(error).includes("INPROG")) throw error
         })
-      },
-      { timeout: 30_000 },
-    )
+      await eventually(async () => {
+        if ((await this.master(sentinel)) === before) throw new Error("the master is still the same")
+      })
+    })
   }
 
   /** Waits until the Sentinels that run agree on a master, which takes itself for one, and the others follow it. */
   async whole(): Promise<void> {
-    await eventually(
-      async () => {
-        const master = await this.master()
-        for (const sentinel of this.sentinels.filter(({ running }) => running)) {
-          if ((await this.master(sentinel)) !== master) throw new Error("the Sentinels are of two minds")
-          const known = await sentinel.ask((redis) => redis.call("SENTINEL", "CKQUORUM", this.name))
-          if (!String(known).includes(`${this.sentinels.length} usable`)) throw new Error(String(known))
-        }
-        if (!(await master.isMaster())) throw new Error(`${master.port} is no master`)
-        for (const replica of this.servers.filter((each) => each !== master && each.running)) {
-          const info = await replica.ask((redis) => redis.info("replication"))
-          if (!info.includes(`master_port:${master.port}\r`) || !info.includes("master_link_status:up"))
-            throw new Error(`${replica.port} does not follow its master yet`)
-        }
-      },
-      { timeout: 60_000 },
-    )
+    await eventually(async () => {
+      const master = await this.master()
+      for (const sentinel of this.sentinels.filter(({ running }) => running)) {
+        if ((await this.master(sentinel)) !== master) throw new Error("the Sentinels are of two minds")
+        const known = await sentinel.ask((redis) => redis.call("SENTINEL", "CKQUORUM", this.name))
+        if (!String(known).includes(`${this.sentinels.length} usable`)) throw new Error(String(known))
+      }
+      if (!(await master.isMaster())) throw new Error(`${master.port} is no master`)
+      for (const replica of this.servers.filter((each) => each !== master && each.running)) {
+        const info = await replica.ask((redis) => redis.info("replication"))
+        if (!info.includes(`master_port:${master.port}\r`) || !info.includes("master_link_status:up"))
+          throw new Error(`${replica.port} does not follow its master yet`)
+      }
+    })
   }
 
   async stop(): Promise<void> {

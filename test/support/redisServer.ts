@@ -86,14 +86,11 @@ export class RedisServer {
     child.once("exit", (code, signal) => {
       failure = `Redis on port ${this.port} has ended (${signal ?? code}): ${this.log().slice(-2000)}`
     })
-    await eventually(
-      async () => {
-        // No use in asking a process that is gone.
-        if (failure !== null) return
-        await this.ask((redis) => redis.ping())
-      },
-      { timeout: 30_000 },
-    )
+    await eventually(async () => {
+      // No use in asking a process that is gone.
+      if (failure !== null) return
+      await this.ask((redis) => redis.ping())
+    })
     if (failure !== null) throw new Error(failure)
   }
 

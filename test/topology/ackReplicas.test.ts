@@ -59,7 +59,7 @@ describe("with ACK_REPLICAS=1", () => {
     expect(await deployment.send(event())).toBe("STREAM_UNAVAILABLE")
     expect(await lengthOn(master, deployment)).toBe(held)
     replica.signal("SIGCONT")
-    await eventually(async () => expect(await deployment.send(event())).toBeNull(), { timeout: 20_000 })
+    await eventually(async () => expect(await deployment.send(event())).toBeNull())
   })
 
   test("nothing is processed that no replica has, for a failover would take it away", async () => {
@@ -99,12 +99,12 @@ describe("with ACK_REPLICAS=1", () => {
         if ((await deployment.send(body)) === null) acknowledged.add(body.id)
       }
     })
-    await eventually(() => expect(acknowledged.size).toBeGreaterThan(500), { timeout: 20_000 })
+    await eventually(() => expect(acknowledged.size).toBeGreaterThan(500))
     // A slot on its way must not be taken for one whose events a replica has.
     const others = (await cluster.masters()).filter((each) => each !== master)
     if (others[0] !== undefined) await cluster.moveSlot(slot, others[0])
     const moved = acknowledged.size
-    await eventually(() => expect(acknowledged.size).toBeGreaterThan(moved + 300), { timeout: 20_000 })
+    await eventually(() => expect(acknowledged.size).toBeGreaterThan(moved + 300))
     const killed = await cluster.masterOf(slot)
     await killed.kill()
     await cluster.whole()
@@ -112,7 +112,7 @@ describe("with ACK_REPLICAS=1", () => {
     await killed.start()
     await cluster.whole()
     const restarted = acknowledged.size
-    await eventually(() => expect(acknowledged.size).toBeGreaterThan(restarted + 300), { timeout: 30_000 })
+    await eventually(() => expect(acknowledged.size).toBeGreaterThan(restarted + 300))
     sending = false
     await Promise.all(senders)
 
@@ -127,5 +127,5 @@ describe("with ACK_REPLICAS=1", () => {
     // This client may not have heard yet who leads.
     await eventually(read)
     expect([...acknowledged].filter((id) => !held.has(id))).toEqual([])
-  }, 90_000)
+  })
 })

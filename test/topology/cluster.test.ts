@@ -45,13 +45,10 @@ const sendUntilDurable = async (deployment: Deployment, visitorId: string): Prom
     ...{ event_type: "cv_theme_change", event_data: { theme: "dark" } },
     ...{ visitor_id: visitorId, id: randomUUID() },
   }
-  await eventually(
-    async () => {
-      const failure = await deployment.send(body)
-      if (failure !== null) throw new Error(failure)
-    },
-    { timeout: 30_000 },
-  )
+  await eventually(async () => {
+    const failure = await deployment.send(body)
+    if (failure !== null) throw new Error(failure)
+  })
 }
 
 const retries = async (deployment: Deployment) =>
@@ -74,7 +71,7 @@ describe("while a slot is being moved", () => {
     await cluster.openSlot(slot, from, to)
     await sendUntilDurable(deployment, visitor())
     // A new visitor needs a key that is missing here: the cluster refuses, and the batch is tried again and again.
-    await eventually(async () => expect(await retries(deployment)).toBeGreaterThan(3), { timeout: 20_000 })
+    await eventually(async () => expect(await retries(deployment)).toBeGreaterThan(3))
     expect(await figures(deployment)).toEqual({ events: 1, visitors: 1, themes: 1 })
 
     await cluster.moveSlot(slot, to)
@@ -98,7 +95,7 @@ describe("while a slot is being moved", () => {
     for (const master of [to, from, to, from]) {
       const before = sent
       await cluster.moveSlot(slot, master)
-      await eventually(() => expect(sent).toBeGreaterThan(before + 50), { timeout: 30_000 })
+      await eventually(() => expect(sent).toBeGreaterThan(before + 50))
     }
     sending = false
     await Promise.all(senders)

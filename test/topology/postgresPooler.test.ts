@@ -32,7 +32,6 @@ describe("through pgbouncer in transaction mode", wantsPgbouncer, () => {
       ])
       expect(pooled).toEqual(direct)
     },
-    120_000,
   )
 
   test("a statement, and a transaction that does not go on, end in their time", async () => {

@@ -111,9 +111,9 @@ describe("a role with settings of its own, and a schema of its own", () => {
       wholePipeline(url, begin),
     ])
     expect(odd).toEqual(usual)
-  }, 120_000)
+  })
 
-  test("answers as any other through pgbouncer", { ...wantsPgbouncer, timeout: 120_000 }, async () => {
+  test("answers as any other through pgbouncer", wantsPgbouncer, async () => {
     const begin = now()
     const { url } = await hostile()
     const [usual, odd] = await Promise.all([

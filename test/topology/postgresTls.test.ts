@@ -36,7 +36,7 @@ describe("Postgres with TLS", wantsProgram("openssl", "openssl", "version"), () 
     server.write("postgresql.auto.conf", "ssl = on\nssl_ca_file = 'root.crt'\n")
     await server.kill("SIGINT")
     await server.start()
-  }, 60_000)
+  })
 
   afterAll(async () => {
     await server?.kill()

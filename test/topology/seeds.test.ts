@@ -39,7 +39,7 @@ describe("the node that REDIS_URL names", () => {
     expect(await run(checkRedis(`${named.url},127.0.0.1:${cluster.servers[1]?.port}`))).toMatchObject({
       cluster: true,
     })
-  }, 120_000)
+  })
 })
 
 test("a client that is ready is so for every master", async () => {

@@ -167,7 +167,6 @@ describe("a cluster", () => {
       const url = `rediss://${cluster.servers.map(({ port }) => `localhost:${port}`).join(",")}`
       await expectExact(cluster, url, withOwn(ca))
     },
-    60_000,
   )
 
   test("of IPv6 addresses, with and without TLS", async () => {
@@ -184,7 +183,7 @@ describe("a cluster", () => {
       const [server] = cluster.servers
       await expectExact(cluster, server?.url ?? "", tls ? withOwn(ca) : NO_CERTIFICATES)
     }
-  }, 120_000)
+  })
 
   test("that does not let a client in says why", async () => {
     const ca = authority()

@@ -108,13 +108,10 @@ export class Reader {
   async #until(child: ChildProcess, heard: (output: string) => Promise<boolean>): Promise<Outcome> {
     const output = gather(child)
     const end = exited(child)
-    await eventually(
-      async () => {
-        if (child.exitCode !== null || child.signalCode !== null) return
-        if (!(await heard(output()))) throw new Error(`nothing is heard of it:\n${output()}`)
-      },
-      { timeout: 60_000 },
-    )
+    await eventually(async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      if (!(await heard(output()))) throw new Error(`nothing is heard of it:\n${output()}`)
+    })
     const endedEarly = child.exitCode
     killGroup(child, "SIGTERM")
     await end

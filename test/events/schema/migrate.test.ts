@@ -45,7 +45,7 @@ describe("a migration", () => {
     } finally {
       reader.release()
     }
-  }, 60_000)
+  })
 })
 
 describe("the migration to chunks", () => {

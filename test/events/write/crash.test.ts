@@ -19,16 +19,14 @@ describe("a Postgres that is killed while batches are written", () => {
     const writer = makeBatchWriter(postgres)
     const failures: Array<unknown> = []
     const retried = <A, E>(effect: Effect.Effect<A, E>) =>
-      eventually(
-        () =>
-          run(
-            Effect.tapError(effect, (error) =>
-              Effect.sync(() => {
-                failures.push(error)
-              }),
-            ),
+      eventually(() =>
+        run(
+          Effect.tapError(effect, (error) =>
+            Effect.sync(() => {
+              failures.push(error)
+            }),
           ),
-        { timeout: 20_000 },
+        ),
       )
 
     const { epoch } = await retried(writer.acquireEpoch(0))

@@ -290,9 +290,7 @@ const refusedAnywhere = async (recorder: Recorder): Promise<void> => {
 }
 
 describe("every answer", () => {
-  test("is as its server's OpenAPI document says, whatever the operation and the status", {
-    timeout: 120_000,
-  }, async () => {
+  test("is as its server's OpenAPI document says, whatever the operation and the status", async () => {
     const recorder = await ofARealNode()
     {
       await using running = await serve(

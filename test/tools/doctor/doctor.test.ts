@@ -248,7 +248,7 @@ describe("the command", () => {
       code: 1,
       stderr: expect.stringContaining("--url"),
     })
-  }, 60_000)
+  })
 })
 
 describe("a scrape", () => {

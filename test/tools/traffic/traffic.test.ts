@@ -77,4 +77,4 @@ test("every figure of every endpoint is exact, and a lost or doubled event would
   if (first === undefined) throw new Error("no event of the blog")
   const lost = { ...first, id: "00000000-0000-4000-8000-000000000000" }
   expect(await names([...blog(), lost])).toContain("timeline: events not shown")
-}, 120_000)
+})
