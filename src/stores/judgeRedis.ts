@@ -64,24 +64,8 @@ const serverOf = (info: string): string => {
     : `valkey ${valkey}`
 }
 
-/** About a master with more replicas than acknowledge: the others may be made the master. */
-const tooFewAcknowledge = (info: string, ackReplicas: number): ReadonlyArray<StoreWarning> => {
-  const replicas = Number(infoField(info, "connected_slaves") ?? 0)
-  return ackReplicas > 0 && replicas > ackReplicas
-    ? [
-        {
-          text: `Redis has ${replicas} replicas and ACK_REPLICAS is ${ackReplicas}: a failover to one that lacks what another has acknowledged loses that; set ACK_REPLICAS ${replicas}.`,
-          grave: false,
-        },
-      ]
-    : []
-}
-
-const warningsAbout = (
-  { info, appendfsync }: Introduction,
-  ackReplicas: number,
-): ReadonlyArray<StoreWarning> => {
-  const warnings: Array<StoreWarning> = [...tooFewAcknowledge(info, ackReplicas)]
+const warningsAbout = ({ info, appendfsync }: Introduction): ReadonlyArray<StoreWarning> => {
+  const warnings: Array<StoreWarning> = []
   const [policy, appendonly] = [infoField(info, "maxmemory_policy"), infoField(info, "aof_enabled")]
   if (policy !== null && policy !== "noeviction")
     warnings.push({
@@ -136,14 +120,13 @@ export const judgeRedis = (
   place: HostAndPort,
   url: RedisUrl,
   isPeer: boolean,
-  ackReplicas: number,
 ): RedisFacts | string => {
   const { info } = introduction
   return (
     refusal(info, place, url, isPeer) ?? {
       cluster: modeOf(info) === "cluster",
       server: serverOf(info),
-      warnings: warningsAbout(introduction, ackReplicas),
+      warnings: warningsAbout(introduction),
       hints: hintsAbout(introduction),
     }
   )
