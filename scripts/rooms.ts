@@ -53,6 +53,11 @@ export const ROOMS: ReadonlyArray<Room> = [
   { path: "actors/thread", reason: "The actors' thread, seen from both of its sides", main: "parent.ts" },
   { path: "actors", reason: "The owners of partitions, and how a batch is committed", main: "supervisor.ts" },
   {
+    path: "backup",
+    reason: "A deployment as files: made while it runs, checked, put back",
+    main: "backup.ts",
+  },
+  {
     path: "maintenance",
     reason: "What runs by the clock: retention, compaction, the append-only file",
     main: "maintenance.ts",

@@ -9,6 +9,7 @@ import { type AppConfig, loadConfig } from "../config/settings.ts"
 import { nodeUrl } from "../domain/paths.ts"
 import { prepareStores } from "../node/openStores.ts"
 import { loggingLayer } from "../runtime/logging.ts"
+import { backUp, exportErasures, restore, verify } from "./backup.ts"
 import { dropLetter, listLetters, replayLetters } from "./deadLetters.ts"
 import { doctor } from "./doctor.ts"
 import { checkHealth } from "./health.ts"
@@ -106,6 +107,62 @@ const rebuildCommand = Command.make(
     ),
 ).pipe(Command.withDescription("Recompute every figure in Redis from Postgres, while events keep arriving"))
 
+const folderArgument = Argument.String("folder").pipe(Argument.withDescription("The backup's folder"))
+
+const verifyCommand = Command.make("verify", { folder: folderArgument }, ({ folder }) => verify(folder)).pipe(
+  Command.withDescription("Read all of a backup, compare it with its checksums, and say what it holds"),
+)
+
+const backup = Command.make(
+  "backup",
+  { to: Flag.String("to").pipe(Flag.withDescription("The folder to make; it must not be there yet")) },
+  ({ to }) =>
+    withConfig((config) =>
+      Effect.flatMap(withStores(config), (stores) => backUp(config, stores, to, Date.now)),
+    ),
+).pipe(
+  Command.withDescription("Copy all of the deployment into a folder, while its nodes run"),
+  Command.withSubcommands([verifyCommand]),
+)
+
+const restoreCommand = Command.make(
+  "restore",
+  {
+    folder: folderArgument,
+    partitions: Flag.Int("partitions").pipe(
+      Flag.withDescription("Number of partitions from now on; by default the backup's"),
+      Flag.optional,
+    ),
+    timeZone: Flag.String("time-zone").pipe(
+      Flag.withDescription("Time zone of days, weeks and months from now on; by default the backup's"),
+      Flag.optional,
+    ),
+    erasures: Flag.String("erasures").pipe(
+      Flag.withDescription("Journal of the erasures since, as the command `erasures` writes it"),
+      Flag.optional,
+    ),
+  },
+  ({ folder, partitions, timeZone, erasures }) =>
+    withConfig((config) =>
+      Effect.gen(function* () {
+        const command = {
+          folder,
+          partitions: Option.getOrNull(partitions),
+          timeZone: Option.getOrNull(timeZone),
+          erasures: Option.getOrNull(erasures),
+        }
+        yield* restore(config, yield* withStores(config), command, Date.now)
+      }),
+    ),
+).pipe(Command.withDescription("Put a backup into empty stores, or a DATA_DIR that is not there yet"))
+
+const erasuresCommand = Command.make(
+  "erasures",
+  { to: Flag.String("to").pipe(Flag.withDescription("The file to write")) },
+  ({ to }) =>
+    withConfig((config) => Effect.flatMap(withStores(config), (stores) => exportErasures(stores, to))),
+).pipe(Command.withDescription("Write the journal of erasures, which names nobody, to a file for `restore`"))
+
 const list = Command.make(
   "list",
   {
@@ -188,7 +245,18 @@ const doctorCommand = Command.make(
 
 const root = Command.make("maicivy-analytics").pipe(
   Command.withDescription("Real-time analytics: durable events in, exact live figures out"),
-  Command.withSubcommands([serve, migrate, retention, rebuildCommand, deadLetters, health, doctorCommand]),
+  Command.withSubcommands([
+    serve,
+    migrate,
+    retention,
+    rebuildCommand,
+    backup,
+    restoreCommand,
+    erasuresCommand,
+    deadLetters,
+    health,
+    doctorCommand,
+  ]),
 )
 
 /** Runs the command that the arguments name. */

@@ -264,7 +264,7 @@ export const SETTINGS = {
     type: "integer",
     default: "0",
     parse: integer(0, 5),
-    doc: "Replicas of Redis that must have an event before it is acknowledged. With 1 or more, a failover loses nothing that was.",
+    doc: "Replicas of Redis that must have an event before it is acknowledged. With as many as a master has, a failover loses nothing that was.",
   },
   maxBacklog: {
     name: "MAX_BACKLOG",

@@ -3,6 +3,7 @@
  * forget them, too. It holds no visitor's id, only {@link visitorHash}es.
  */
 import { createHash } from "node:crypto"
+import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres, Sql } from "../stores/postgres.ts"
@@ -42,3 +43,69 @@ const SELECT = `
 /** Every erasure, oldest first. */
 export const erasures = (postgres: Postgres): Effect.Effect<ReadonlyArray<Erasure>, StoreError> =>
   postgres.query<Record<keyof Erasure, string>>("erasures", SELECT)
+
+const KEEP = `
+  INSERT INTO erasures (visitor, erased_at)
+  SELECT decode(visitor, 'hex'), erased_at FROM unnest($1::text[], $2::timestamptz[]) AS told (visitor, erased_at)
+  ON CONFLICT DO NOTHING`
+
+/** Adds erasures that another copy of the database has. */
+export const keepErasures = (
+  postgres: Postgres,
+  told: ReadonlyArray<Erasure>,
+): Effect.Effect<void, StoreError> =>
+  Effect.asVoid(
+    postgres.query("erasures", KEEP, [
+      told.map(({ visitor }) => visitor),
+      told.map(({ erasedAt }) => erasedAt),
+    ]),
+  )
+
+/** A journal is no journal. */
+export class JournalUnreadable extends TaggedError("JournalUnreadable")<{ readonly message: string }> {}
+
+/** A journal as text, a line an erasure: `{"visitor":"<64 hexadecimal digits>","erased_at":"2026-12-08T10:00:00.000Z"}`. */
+export const journalText = (journal: ReadonlyArray<Erasure>): string =>
+  journal.map(({ visitor, erasedAt }) => `${JSON.stringify({ visitor, erased_at: erasedAt })}\n`).join("")
+
+/** The erasures in a journal's text. Throws {@link JournalUnreadable} with the first line that is none. */
+export const parseJournal = (text: string): ReadonlyArray<Erasure> =>
+  text.split("\n").flatMap((line, index) => {
+    if (line.trim() === "") return []
+    const read = lineOf(line)
+    if (read !== null) return [read]
+    throw new JournalUnreadable({
+      message: `Line ${index + 1} of the journal is no erasure: it should look like {"visitor":"<64 hexadecimal digits>","erased_at":"2026-12-08T10:00:00.000Z"}.`,
+    })
+  })
+
+const lineOf = (line: string): Erasure | null => {
+  let read: unknown
+  try {
+    read = JSON.parse(line)
+  } catch {
+    return null
+  }
+  if (typeof read !== "object" || read === null || !("visitor" in read) || !("erased_at" in read)) return null
+  const { visitor, erased_at: erasedAt } = read
+  return typeof visitor === "string" &&
+    /^[0-9a-f]{64}$/.test(visitor) &&
+    typeof erasedAt === "string" &&
+    !Number.isNaN(Date.parse(erasedAt))
+    ? { visitor, erasedAt }
+    : null
+}
+
+const SELECT_ERASED = `
+  SELECT DISTINCT known::text AS visitor FROM event_chunks CROSS JOIN unnest(visitors) AS known
+  WHERE sha256(convert_to($1 || ' ' || known, 'UTF8')) = ANY (SELECT decode(told, 'hex') FROM unnest($2::text[]) AS told)`
+
+/** Visitors with raw events whose hashes are among those given. */
+export const visitorsOf = (
+  postgres: Postgres,
+  deploymentId: string,
+  hashes: ReadonlyArray<string>,
+): Effect.Effect<ReadonlyArray<string>, StoreError> =>
+  Effect.map(postgres.query<{ visitor: string }>("erasures", SELECT_ERASED, [deploymentId, hashes]), (rows) =>
+    rows.map(({ visitor }) => visitor),
+  )

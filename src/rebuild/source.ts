@@ -115,6 +115,12 @@ export const rawDays = (
     return days
   })
 
+/** The first day whose raw events are all there, when those before an instant (unix milliseconds) may have been deleted. */
+export const firstCompleteDay = (calendar: Calendar, since: number): Day => {
+  const day = calendar.dayOf(since)
+  return calendar.startOf(day) === since ? day : addDays(day, 1)
+}
+
 /** The first day whose raw events are all there; `null` when none were ever deleted. */
 export const rawCompleteSince = (
   session: Session,
@@ -122,9 +128,7 @@ export const rawCompleteSince = (
 ): Effect.Effect<Day | null, StoreError> =>
   Effect.map(session.query<{ raw_since: Date | null }>(SELECT_RAW_SINCE), ({ rows }) => {
     const since = rows[0]?.raw_since?.getTime()
-    if (since === undefined) return null
-    const day = calendar.dayOf(since)
-    return calendar.startOf(day) === since ? day : addDays(day, 1)
+    return since === undefined ? null : firstCompleteDay(calendar, since)
   })
 
 /** The instants between which a day's events lie, the second excluded. */

@@ -60,7 +60,7 @@ const judge = async (
   { prefix, replicas = 0 }: Expectations,
   isPeer: boolean,
 ): Promise<RedisFacts | string> => {
-  const found = judgeRedis(await introductionOf(redis), place, url, isPeer)
+  const found = judgeRedis(await introductionOf(redis), place, url, isPeer, replicas)
   if (typeof found === "string" || prefix === undefined) return found
   const missing = await missingRights(redis, {
     ...{ prefix, cluster: found.cluster, replicas: replicas > 0 },

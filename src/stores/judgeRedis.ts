@@ -64,8 +64,24 @@ const serverOf = (info: string): string => {
     : `valkey ${valkey}`
 }
 
-const warningsAbout = ({ info, appendfsync }: Introduction): ReadonlyArray<StoreWarning> => {
-  const warnings: Array<StoreWarning> = []
+/** About a master with more replicas than acknowledge: the others may be made the master. */
+const tooFewAcknowledge = (info: string, ackReplicas: number): ReadonlyArray<StoreWarning> => {
+  const replicas = Number(infoField(info, "connected_slaves") ?? 0)
+  return ackReplicas > 0 && replicas > ackReplicas
+    ? [
+        {
+          text: `Redis has ${replicas} replicas and ACK_REPLICAS is ${ackReplicas}: a failover to one that lacks what another has acknowledged loses that; set ACK_REPLICAS ${replicas}.`,
+          grave: false,
+        },
+      ]
+    : []
+}
+
+const warningsAbout = (
+  { info, appendfsync }: Introduction,
+  ackReplicas: number,
+): ReadonlyArray<StoreWarning> => {
+  const warnings: Array<StoreWarning> = [...tooFewAcknowledge(info, ackReplicas)]
   const [policy, appendonly] = [infoField(info, "maxmemory_policy"), infoField(info, "aof_enabled")]
   if (policy !== null && policy !== "noeviction")
     warnings.push({
@@ -120,13 +136,14 @@ export const judgeRedis = (
   place: HostAndPort,
   url: RedisUrl,
   isPeer: boolean,
+  ackReplicas: number,
 ): RedisFacts | string => {
   const { info } = introduction
   return (
     refusal(info, place, url, isPeer) ?? {
       cluster: modeOf(info) === "cluster",
       server: serverOf(info),
-      warnings: warningsAbout(introduction),
+      warnings: warningsAbout(introduction, ackReplicas),
       hints: hintsAbout(introduction),
     }
   )

@@ -21,6 +21,8 @@ const ON_CHANNEL = ["publish C message", "subscribe C"]
 const ON_NOTHING = ["scan 0", "time"]
 
 const REWRITE = "bgrewriteaof"
+/** Without this, a backup cannot have the visitors of periods whose raw events are partly deleted. */
+const OF_BACKUPS = ["smembers K"]
 /** Needed by some deployments only. */
 const ON_A_CLUSTER = ["asking", "cluster info", "cluster slots"]
 const WITH_REPLICAS = ["wait 1 1"]
@@ -50,7 +52,7 @@ const patternsOf = (prefix: string) => ({
 export const aclRules = (prefix: string) => {
   const { keys, rebuilt, channel } = patternsOf(prefix)
   return {
-    always: `${keys} ${rebuilt} ${channel} ${granted([...ON_KEYS, ...ON_CHANNEL, ...ON_NOTHING, ...OPTIONAL].sort())}`,
+    always: `${keys} ${rebuilt} ${channel} ${granted([...ON_KEYS, ...ON_CHANNEL, ...ON_NOTHING, ...OPTIONAL, ...OF_BACKUPS].sort())}`,
     cluster: granted(ON_A_CLUSTER),
     replicas: granted(WITH_REPLICAS),
     database: granted(WITH_A_DATABASE),

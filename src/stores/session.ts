@@ -4,7 +4,8 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import pg from "pg"
 import Cursor from "pg-cursor"
-import type { StoreError } from "./errors.ts"
+import { CopyIn, CopyOut } from "./copy.ts"
+import { StoreError } from "./errors.ts"
 import { postgresError } from "./postgresError.ts"
 import type { PooledConnection, PostgresPool, TransactionMode } from "./postgresPool.ts"
 
@@ -37,6 +38,10 @@ export interface Session extends Sql {
     values: ReadonlyArray<unknown>,
     size: number,
   ) => Stream.Stream<ReadonlyArray<Row>, StoreError>
+  /** The rows of a `COPY … TO STDOUT`; once they are not wanted any further, the connection is ended. */
+  readonly copyOut: (statement: string) => Effect.Effect<CopyOut>
+  /** Sends rows to a `COPY … FROM STDIN`, and returns their number. */
+  readonly copyIn: (statement: string, rows: AsyncIterable<Uint8Array>) => Effect.Effect<number, StoreError>
   /**
    * From here on everything is one transaction, rolled back at the end of the scope unless the result was run. Before it, a pooler
    * may run each statement in another session of the server.
@@ -145,6 +150,21 @@ class Connection {
       return { rows: result.rows, count: result.rowCount ?? 0 }
     })
 
+  readonly copyIn: Session["copyIn"] = (statement, rows) =>
+    this.call((client) => client.query(new CopyIn(statement, rows)).done)
+
+  readonly copyOut: Session["copyOut"] = (statement) =>
+    Effect.sync(() => {
+      this.#pending++
+      const rows = this.client.query(new CopyOut(statement))
+      rows.once("close", () => {
+        // One that was left is still at work.
+        if (rows.rows >= 0 || rows.errored instanceof StoreError) this.#pending--
+        if (rows.rows < 0) this.giveUp()
+      })
+      return rows
+    })
+
   readonly begin: Session["begin"] = (mode = "writing") => {
     let open = true
     return Effect.acquireRelease(
@@ -210,7 +230,8 @@ export const openSession = (
         ),
       )
 
-    return { query: connection.query, begin: connection.begin, cursor, stream }
+    const { query, begin, copyIn, copyOut } = connection
+    return { query, begin, copyIn, copyOut, cursor, stream }
   })
 
 /** Ends a connection after a time, in the middle of what it does; its calls fail then. */

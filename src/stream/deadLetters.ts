@@ -36,6 +36,23 @@ const decode = (partition: number, [id, fields]: readonly [string, ReadonlyArray
   return { partition, id, entry: field("entry"), reason: field("reason"), payload: field("e") }
 }
 
+/** Every dead letter, partition by partition, oldest first. */
+export async function* deadLetters(
+  options: Pick<DeadLettersOptions, "redis" | "prefix" | "partitions">,
+): AsyncGenerator<DeadLetter> {
+  for (let partition = 0; partition < options.partitions; partition++) {
+    const { dead } = streamKeys(options.prefix, partition)
+    let after = "-"
+    while (true) {
+      const page = await options.redis.xrange(dead, after, "+", "COUNT", PAGE)
+      yield* page.map((entry) => decode(partition, entry))
+      const last = page.at(-1)
+      if (last === undefined) break
+      after = `(${last[0]}`
+    }
+  }
+}
+
 /** Up to `limit` dead letters, partition by partition, oldest first. */
 export const listDeadLetters = (
   options: DeadLettersOptions,
@@ -43,22 +60,10 @@ export const listDeadLetters = (
 ): Effect.Effect<ReadonlyArray<DeadLetter>, StoreError> =>
   redisCall(options.metrics, "dead_letters", async () => {
     const letters: Array<DeadLetter> = []
-    for (let partition = 0; partition < options.partitions; partition++) {
-      const { dead } = streamKeys(options.prefix, partition)
-      let after = "-"
-      while (letters.length < limit) {
-        const page = await options.redis.xrange(
-          dead,
-          after,
-          "+",
-          "COUNT",
-          Math.min(PAGE, limit - letters.length),
-        )
-        letters.push(...page.map((entry) => decode(partition, entry)))
-        const last = page.at(-1)
-        if (last === undefined) break
-        after = `(${last[0]}`
-      }
+    if (limit <= 0) return letters
+    for await (const letter of deadLetters(options)) {
+      letters.push(letter)
+      if (letters.length >= limit) break
     }
     return letters
   })

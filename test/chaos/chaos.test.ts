@@ -23,7 +23,7 @@ const experiment = (
   if (fault === undefined) throw new Error(`there is no fault ${name}`)
   return runExperiment({
     ...{ fault, nodes, root, drainWithin, seed: 11, milliseconds: seconds * 1000 },
-    ...{ folder, topology: "single", ackReplicas: 0 },
+    ...{ folder, topology: "single", replicas: 0, ackReplicas: 0 },
     fsync: "always",
     print: () => {},
   })
@@ -70,6 +70,7 @@ test("thousands of malformed requests and frames neither end a node nor make it 
       ...{ folder, root: ROOT, newRoot: ROOT, nodes: 1, random, env: {} },
       ...{
         topology: "single",
+        replicas: 0,
         between: "nothing",
         fsync: "everysec",
         postgresMegabytes: null,

@@ -25,6 +25,8 @@ export interface ExperimentOptions {
   readonly folder: string
   readonly fsync: "always" | "everysec"
   readonly topology: Topology
+  /** How many replicas a master of Redis has. */
+  readonly replicas: number
   /** `ACK_REPLICAS` of the nodes. */
   readonly ackReplicas: number
   /** How long the fault strikes, milliseconds. Default: the fault's own duration. */
@@ -42,6 +44,7 @@ export interface Outcome {
   readonly at: string
   readonly fsync: string
   readonly topology: Topology
+  readonly replicas: number
   readonly ackReplicas: number
   /** Name and version of its servers. */
   readonly redis: string
@@ -129,11 +132,11 @@ const serverOf = (world: World): Promise<string> =>
   })
 
 const worldFor = (options: ExperimentOptions, random: Random): Promise<World> => {
-  const { fault, folder, root, nodes, topology } = options
+  const { fault, folder, root, nodes, topology, replicas } = options
   mkdirSync(folder, { recursive: true })
   return startWorld(
     {
-      ...{ folder, newRoot: root, nodes, random, topology },
+      ...{ folder, newRoot: root, nodes, random, topology, replicas },
       root: fault.root?.(root, folder) ?? root,
       env: { ACK_REPLICAS: String(options.ackReplicas), ...fault.env?.(folder) },
       between: fault.between ?? "nothing",
@@ -161,13 +164,13 @@ const verdictOn = (world: World, { fault }: ExperimentOptions, strike: Strike): 
     keptSince: fault.retentionDays === undefined ? null : Date.now() - fault.retentionDays * DAY_MS,
   })
 
-/** Whether a replica that becomes the master may lack what was acknowledged. */
-const mayLose = ({ fault, topology, ackReplicas }: ExperimentOptions): boolean =>
-  topology !== "single" && ackReplicas < (fault.mayLoseBelow ?? 0)
+/** Whether a replica that becomes the master may lack what was acknowledged: any may become it that need not have everything. */
+const mayLose = ({ fault, ackReplicas, replicas }: ExperimentOptions): boolean =>
+  fault.replacesMaster === true && ackReplicas < replicas
 
 /** Runs an experiment. Everything it has started is stopped when it resolves or rejects. */
 export const runExperiment = async (options: ExperimentOptions): Promise<Outcome> => {
-  const { fault, nodes, seed, topology, ackReplicas } = options
+  const { fault, nodes, seed, topology, replicas, ackReplicas } = options
   const at = new Date().toISOString()
   const dice = new Random(seed)
   const world = await worldFor(options, new Random(dice.integer(0, 2 ** 32 - 1)))
@@ -210,7 +213,8 @@ export const runExperiment = async (options: ExperimentOptions): Promise<Outcome
     if (dashboards.frames === 0) broken.push("dashboards saw nothing")
     const verdict = await verdictOn(world, options, strike)
     return {
-      ...{ fault: fault.name, nodes, seed, at, fsync: fault.fsync ?? options.fsync, topology, ackReplicas },
+      ...{ fault: fault.name, nodes, seed, at, fsync: fault.fsync ?? options.fsync },
+      ...{ topology, replicas, ackReplicas },
       redis: await serverOf(world),
       ...{ verdict, broken, secondsToWhole: seconds, answers: Object.fromEntries(journal.answers) },
       ...{ peakMemory: Math.round(peakMemory), frames: dashboards.frames, notes },

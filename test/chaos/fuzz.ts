@@ -25,6 +25,7 @@ const world = await startWorld(
     ...{ folder: join(base, "fuzz"), root, newRoot: root, nodes: 1, random, env: {} },
     ...{
       topology: "single",
+      replicas: 0,
       between: "nothing",
       fsync: "everysec",
       postgresMegabytes: null,

@@ -7,7 +7,7 @@ import { newFolder, removeFoldersOfKilledRuns } from "../support/temporaryFolder
 import { experimentFolder, type Outcome, runExperiment } from "./experiment.ts"
 import { FAULTS, type Fault, faultsOf } from "./faults.ts"
 import { removeNamespacesOfKilledRuns } from "./network.ts"
-import { TOPOLOGIES, type Topology } from "./redis.ts"
+import { REPLICAS, TOPOLOGIES, type Topology } from "./redis.ts"
 import { useRedis } from "./redisProgram.ts"
 
 const HELP = `Usage: npm run chaos -- [fault …] [options]
@@ -21,7 +21,8 @@ every figure, the REST answers and the counters. Without a fault: all of them, o
   --seconds <N>     how long each fault strikes (default: what the fault needs)
   --minutes <N>     start no further experiment after this many (default 40)
   --topology <name> single (default), cluster (3 masters, each with a replica) or sentinel (a master, 2 replicas, 3 Sentinels)
-  --ack-replicas <N> the nodes' ACK_REPLICAS (default 0): without it a failover may lose events, which is measured
+  --replicas <N>    with Sentinels, how many replicas the master has: 1 or 2 (default 2)
+  --ack-replicas <N> the nodes' ACK_REPLICAS (default 0): with less than all replicas a failover may lose events, which is measured
   --redis <path>    a server's program, or the root folder of a system that has one, in place of this machine's
   --fsync <mode>    Redis' appendfsync: always (default) or everysec, under which a killed Redis may lose events
   --json <file>     append each outcome as a line
@@ -40,6 +41,7 @@ const OPTIONS = {
   seconds: { type: "string" },
   minutes: { type: "string", default: "40" },
   topology: { type: "string", default: "single" },
+  replicas: { type: "string" },
   "ack-replicas": { type: "string", default: "0" },
   redis: { type: "string" },
   fsync: { type: "string", default: "always" },
@@ -90,8 +92,11 @@ const run = async (): Promise<number> => {
     values.seconds === undefined ? null : wholeNumber("seconds", values.seconds, 1, 3600) * 1000
   const until = performance.now() + wholeNumber("minutes", values.minutes, 1, 10_000) * MINUTE_MS
   const topology = topologyOf(values.topology)
-  const ackReplicas = wholeNumber("ack-replicas", values["ack-replicas"], 0, 2)
-  if (ackReplicas > 0 && topology === "single") throw new UsageError("A single Redis has no replicas.")
+  if (values.replicas !== undefined && topology !== "sentinel")
+    throw new UsageError(`--replicas is for the topology sentinel: a master has ${REPLICAS[topology]} here.`)
+  const replicas =
+    values.replicas === undefined ? REPLICAS[topology] : wholeNumber("replicas", values.replicas, 1, 2)
+  const ackReplicas = wholeNumber("ack-replicas", values["ack-replicas"], 0, replicas)
   const faults =
     positionals.length === 0 ? faultsOf(topology) : positionals.map((name) => faultOf(topology, name))
   removeFoldersOfKilledRuns()
@@ -116,7 +121,7 @@ const run = async (): Promise<number> => {
       }
       const folder = experimentFolder(base, fault.name, count, seed)
       const outcome = await runExperiment({
-        ...{ fault, seed, nodes: count, folder, fsync, milliseconds, topology, ackReplicas },
+        ...{ fault, seed, nodes: count, folder, fsync, milliseconds, topology, replicas, ackReplicas },
         root: process.cwd(),
         print: (line) => values.quiet || console.log(`  ${line}`),
       }).catch((error: unknown) => {

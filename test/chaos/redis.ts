@@ -13,6 +13,9 @@ import { type ChaosStore, signals } from "./store.ts"
 export const TOPOLOGIES = ["single", "cluster", "sentinel"] as const
 export type Topology = (typeof TOPOLOGIES)[number]
 
+/** How many replicas a master has; with Sentinels, it may be told to have fewer. */
+export const REPLICAS: { readonly [T in Topology]: number } = { single: 0, cluster: 1, sentinel: 2 }
+
 /** What every topology has. `kill` and the others reach all of its servers at once. */
 interface AnyRedis extends ChaosStore {
   /** `REDIS_URL` of nodes and commands. */
@@ -55,6 +58,8 @@ export type ChaosRedis = SingleRedis | ClusterRedis | SentinelRedis
 
 export interface ChaosRedisOptions {
   readonly topology: Topology
+  /** How many replicas a master has. */
+  readonly replicas: number
   readonly folder: string
   readonly fsync: "always" | "everysec"
   /** Where the first master and the first Sentinel run, and where all others do; on the loopback by default. */
@@ -147,13 +152,13 @@ const cluster = ({ folder, fsync, places }: ChaosRedisOptions) =>
     }),
   )
 
-const sentinel = ({ folder, fsync, places }: ChaosRedisOptions) =>
+const sentinel = ({ folder, replicas, fsync, places }: ChaosRedisOptions) =>
   Effect.map(
     ending(() => {
       mkdirSync(folder, { recursive: true })
       const settings = ["--appendfsync", fsync]
       const place = (_kind: string, number: number) => (number === 0 ? places?.first : places?.others) ?? {}
-      return RedisSentinel.start({ folder, replicas: 2, settings, place })
+      return RedisSentinel.start({ folder, replicas, settings, place })
     }),
     (set): SentinelRedis => ({
       ...allOf([...set.servers, ...set.sentinels]),

@@ -68,7 +68,7 @@ const outcome = await runExperiment({
     },
   },
   ...{ seed, nodes: Number(values.nodes), root: process.cwd(), fsync: "always", milliseconds },
-  ...{ topology: "single", ackReplicas: 0 },
+  ...{ topology: "single", replicas: 0, ackReplicas: 0 },
   folder: experimentFolder(base, "soak", Number(values.nodes), seed),
   print: (line) => console.log(`  ${line}`),
 })

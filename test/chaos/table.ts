@@ -26,20 +26,29 @@ const worst = (outcomes: ReadonlyArray<Outcome>): string =>
     )
     .join(" / ")
 
-/** The `ACK_REPLICAS` with which a topology is tried. */
-const ACK_REPLICAS: { readonly [T in Topology]: ReadonlyArray<number> } = {
-  single: [0],
-  cluster: [0, 1],
-  sentinel: [0, 1, 2],
+/** With how many replicas of a master a topology is tried, and with how many that acknowledge. */
+const TRIED: {
+  readonly [T in Topology]: ReadonlyArray<{ readonly replicas: number; readonly ackReplicas: number }>
+} = {
+  single: [{ replicas: 0, ackReplicas: 0 }],
+  cluster: [0, 1].map((ackReplicas) => ({ replicas: 1, ackReplicas })),
+  sentinel: [
+    { replicas: 1, ackReplicas: 1 },
+    ...[0, 1, 2].map((ackReplicas) => ({ replicas: 2, ackReplicas })),
+  ],
 }
 
 const lostHeads = (topology: Topology): ReadonlyArray<string> =>
-  topology === "single" ? ["lost"] : ACK_REPLICAS[topology].map((n) => `lost, \`ACK_REPLICAS=${n}\``)
+  topology === "single"
+    ? ["lost"]
+    : TRIED[topology].map(
+        ({ replicas, ackReplicas }) => `lost, ${ackReplicas} of ${replicas} replicas acknowledge`,
+      )
 
 const lostCells = (topology: Topology, outcomes: ReadonlyArray<Outcome>): ReadonlyArray<string> =>
-  ACK_REPLICAS[topology].map((replicas) => {
+  TRIED[topology].map(({ replicas, ackReplicas }) => {
     const verdicts = outcomes
-      .filter(({ ackReplicas }) => ackReplicas === replicas)
+      .filter((outcome) => outcome.ackReplicas === ackReplicas && outcome.replicas === replicas)
       .map(({ verdict }) => verdict)
     const withRedis = sum(verdicts, ({ lostWithRedis }) => lostWithRedis)
     if (verdicts.length === 0) return "–"

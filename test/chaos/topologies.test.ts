@@ -7,11 +7,11 @@ import { runExperiment } from "./experiment.ts"
 import { faultsOf } from "./faults.ts"
 import type { Topology } from "./redis.ts"
 
-const experiment = (topology: Topology, name: string, ackReplicas: number) => {
+const experiment = (topology: Topology, name: string, ackReplicas: number, replicas: number) => {
   const fault = faultsOf(topology).find((each) => each.name === name)
   if (fault === undefined) throw new Error(`a ${topology} has no fault ${name}`)
   return runExperiment({
-    ...{ fault, topology, ackReplicas, nodes: 1, root: ROOT, seed: 11, milliseconds: 2000 },
+    ...{ fault, topology, replicas, ackReplicas, nodes: 1, root: ROOT, seed: 11, milliseconds: 2000 },
     ...{ folder: join(temporaryFolder(), name), fsync: "always", print: () => {} },
   })
 }
@@ -22,20 +22,20 @@ const KEPT = {
 }
 
 test.each([
-  ["cluster", "slots-moved", 0],
-  ["cluster", "lagging-replica", 1],
-  ["sentinel", "failover", 1],
+  ["cluster", "slots-moved", 0, 1],
+  ["cluster", "lagging-replica", 1, 1],
+  ["sentinel", "failover-unpaused", 1, 1],
 ] as const)(
-  "nothing is lost or counted twice with a %s under %s, with ACK_REPLICAS=%i",
-  async (topology, name, ackReplicas) => {
-    const { broken, verdict } = await experiment(topology, name, ackReplicas)
+  "nothing is lost or counted twice with a %s under %s, with %i of %i replicas acknowledging",
+  async (topology, name, ackReplicas, replicas) => {
+    const { broken, verdict } = await experiment(topology, name, ackReplicas, replicas)
     expect({ broken, verdict }).toMatchObject(KEPT)
     expect(verdict.acknowledged).toBeGreaterThan(100)
   },
 )
 
 test("without ACK_REPLICAS, what a lagging replica lacks is seen to be lost, and nothing is doubled or miscounted", async () => {
-  const { broken, verdict } = await experiment("cluster", "lagging-replica", 0)
+  const { broken, verdict } = await experiment("cluster", "lagging-replica", 0, 1)
   expect(verdict.lostWithRedis).toBeGreaterThan(0)
   expect({ broken, verdict }).toMatchObject({
     ...KEPT,

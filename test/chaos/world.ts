@@ -34,6 +34,8 @@ export interface WorldOptions {
   readonly random: Random
   readonly env: Readonly<Record<string, string>>
   readonly topology: Topology
+  /** How many replicas a master has. */
+  readonly replicas: number
   /** What lies between nodes and stores. */
   readonly between: Between
   readonly fsync: "always" | "everysec"

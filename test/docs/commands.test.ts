@@ -26,10 +26,11 @@ const listed = (text: string, heading: string): ReadonlyArray<string> => {
 const offered = async (...command: ReadonlyArray<string>): Promise<ReadonlyArray<string>> => {
   const text = await help(...command)
   const commands = listed(text, "SUBCOMMANDS")
-  if (commands.length > 0)
-    return (await Promise.all(commands.map((each) => offered(...command, each)))).flat()
+  const below = await Promise.all(commands.map((each) => offered(...command, each)))
   const flags = [...new Set(text.match(/--[a-z-]+/g) ?? [])].filter((flag) => !GLOBAL.has(flag))
-  return [[...command, ...flags.sort()].join(" ")]
+  // One with commands of its own, and no flag, is only their name.
+  const itself = commands.length > 0 && flags.length === 0 ? [] : [[...command, ...flags.sort()].join(" ")]
+  return [...itself, ...below.flat()]
 }
 
 test("docs/operations.md lists every command with its flags, and no other", async () => {

@@ -14,11 +14,11 @@ const info = (fields: Record<string, string>) =>
 
 const SERVER = { host: "10.0.0.5", port: 6379 }
 
-const judge = (fields: Record<string, string>, text = "redis://:secret@10.0.0.5") => {
+const judge = (fields: Record<string, string>, text = "redis://:secret@10.0.0.5", ackReplicas = 0) => {
   const url = parseRedisUrl(text)
   if (url instanceof Expected) throw new Error(url.what)
   const introduction = { info: info(fields), appendfsync: "always", aofLoadTruncated: "no" }
-  return judgeRedis(introduction, SERVER, url, false)
+  return judgeRedis(introduction, SERVER, url, false, ackReplicas)
 }
 
 const good = { redis_version: "7.4.1", maxmemory_policy: "noeviction", aof_enabled: "1", role: "master" }
@@ -54,6 +54,18 @@ describe("a Redis", () => {
         { text: expect.stringContaining("appendonly yes"), grave: true },
       ],
     })
+  })
+
+  test.each([
+    [0, 2, null],
+    [1, 1, null],
+    [2, 2, null],
+    [1, 2, "set ACK_REPLICAS 2"],
+    [2, 3, "set ACK_REPLICAS 3"],
+  ])("of which %i of %i replicas acknowledge is judged by that: %s", (ackReplicas, replicas, advice) => {
+    const judged = judge({ ...good, connected_slaves: String(replicas) }, undefined, ackReplicas)
+    const warnings = advice === null ? [] : [{ text: expect.stringContaining(advice), grave: false }]
+    expect(judged).toMatchObject({ warnings })
   })
 
   test.each(["always", "everysec"] as const)("that flushes %s is judged by that", async (fsync) => {

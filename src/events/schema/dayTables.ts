@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { DAY_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
-import type { Postgres } from "../../stores/postgres.ts"
+import type { Postgres, Sql } from "../../stores/postgres.ts"
 import { meaningOf } from "../../stores/sqlstate.ts"
 
 /** 9999-12-31T23:59:59.999Z: the last instant whose day has a name of eight digits. */
@@ -28,6 +28,10 @@ export const ensureEventDays = (
   postgres: Postgres,
   days: ReadonlyArray<string>,
 ): Effect.Effect<void, StoreError> => postgres.query("ensure_event_days", ENSURE_DAYS, [days])
+
+/** The same within a transaction. */
+export const ensureDaysIn = (sql: Sql, days: ReadonlyArray<string>): Effect.Effect<void, StoreError> =>
+  Effect.asVoid(sql.query(ENSURE_DAYS, [days]))
 
 /** Remembers which days have a table, so that a batch asks only for new ones. */
 export class KnownEventDays {

@@ -12,6 +12,29 @@ export class DeploymentMismatch extends TaggedError("DeploymentMismatch")<{
   readonly message: string
 }> {}
 
+/** A restore into this database has not ended: what is there is not all of the backup. */
+export class RestoreUnfinished extends TaggedError("RestoreUnfinished")<{ readonly message: string }> {}
+
+/** Marks a database whose restore has not ended. */
+export const MARK_UNFINISHED = "CREATE TABLE unfinished_restore ()"
+export const MARK_FINISHED = "DROP TABLE unfinished_restore"
+const SELECT_UNFINISHED = "SELECT to_regclass('unfinished_restore') IS NOT NULL AS unfinished"
+
+/** Fails where a restore has not ended. */
+export const requireFinishedRestore = (
+  postgres: Postgres,
+): Effect.Effect<void, StoreError | RestoreUnfinished> =>
+  postgres.query<{ unfinished: boolean }>("ensure_deployment", SELECT_UNFINISHED).pipe(
+    Effect.flatMap(([row]) =>
+      row?.unfinished === true
+        ? new RestoreUnfinished({
+            message:
+              "A restore into this database is going on, or was interrupted: wait for it, or empty the database (with embedded stores, remove DATA_DIR) and restore again.",
+          })
+        : Effect.void,
+    ),
+  )
+
 export interface DeploymentSettings {
   readonly partitions: number
   /** IANA name. */
@@ -87,12 +110,16 @@ export const partitionEpochs = (postgres: Postgres): Effect.Effect<ReadonlyMap<n
 
 /**
  * Stores the settings at the first start; afterwards fails with {@link DeploymentMismatch} when they differ from what was
- * stored. Returns the ids of the declared sites.
+ * stored, and with {@link RestoreUnfinished} where not all of a backup is back. Returns the ids of the declared sites.
  */
 export const ensureDeployment = Effect.fnUntraced(function* (
   postgres: Postgres,
   settings: DeploymentSettings,
-): Effect.fn.Return<{ readonly siteIds: ReadonlyMap<string, number> }, StoreError | DeploymentMismatch> {
+): Effect.fn.Return<
+  { readonly siteIds: ReadonlyMap<string, number> },
+  StoreError | DeploymentMismatch | RestoreUnfinished
+> {
+  yield* requireFinishedRestore(postgres)
   yield* postgres.query("ensure_deployment", INSERT_FIRST, [settings.partitions, settings.timeZone])
   const stored = yield* storedDeployment(postgres)
   if (stored !== null) {

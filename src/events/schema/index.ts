@@ -1,14 +1,17 @@
 /** The schema of Postgres: its migrations and version, the deployment that it is for, its sites, and a table for each day of events. */
-export { ensureEventDays, hasDay, KnownEventDays, upcomingDays } from "./dayTables.ts"
+export { ensureDaysIn, ensureEventDays, hasDay, KnownEventDays, upcomingDays } from "./dayTables.ts"
 export {
   type DeploymentIdentity,
   deploymentIdentity,
   ensureDeployment,
   FENCE_ALL,
   INSERT_STREAM_PARTITIONS,
+  MARK_FINISHED,
+  MARK_UNFINISHED,
   partitionEpochs,
+  requireFinishedRestore,
   storedDeployment,
 } from "./deployment.ts"
-export { migrate } from "./migrate.ts"
+export { migrate, migrateUpTo, TABLES } from "./migrate.ts"
 export { requireKnownSchema, SchemaTooNew, SELECT_NEWEST, tooNew } from "./schemaVersion.ts"
 export { ensureSites, KnownSites } from "./sites.ts"

@@ -50,6 +50,13 @@ const load = (): ReadonlyArray<Migration> =>
       ]
     })
 
+/** Every table that a migration makes, those included that a later one drops. */
+export const TABLES: ReadonlyArray<string> = [
+  ...[...load(), { sql: CREATE_TABLE }].flatMap(({ sql }) =>
+    [...sql.matchAll(/^ *CREATE TABLE (?:IF NOT EXISTS )?(\w+)/gm)].map(([, name = ""]) => name),
+  ),
+]
+
 /** Applies a migration unless it has been applied before; tells whether it has. */
 const apply = Effect.fnUntraced(function* (
   sql: Sql,
@@ -105,3 +112,10 @@ export const migrate = Effect.fnUntraced(function* (
   }
   return applied
 })
+
+/** Applies the migrations up to a version within a transaction that others cannot see yet. */
+export const migrateUpTo = (sql: Sql, version: number): Effect.Effect<void, StoreError | SchemaTooNew> =>
+  Effect.gen(function* () {
+    for (const migration of load()) if (migration.version <= version) yield* apply(sql, migration)
+    yield* sql.query("SET LOCAL lock_timeout = 0")
+  })

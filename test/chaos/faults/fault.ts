@@ -14,8 +14,8 @@ export interface Fault {
   readonly strike: (strike: Strike) => Promise<void>
   /** Where it can strike; in every topology by default. */
   readonly topologies?: ReadonlyArray<Topology>
-  /** The `ACK_REPLICAS` below which an acknowledged event may be lost, for the replica that becomes the master lacks it; else 0. */
-  readonly mayLoseBelow?: number
+  /** A replica may become the master while the old one goes on or comes back: what not every replica had may be lost. */
+  readonly replacesMaster?: true
   /** What is between nodes and stores; nothing by default. */
   readonly between?: Between
   /** No process of the deployment ends and no batch changes its owner, so the counters must be exact. */

@@ -108,7 +108,7 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
   },
   {
     name: "all-at-once",
-    mayLoseBelow: 1,
+    replacesMaster: true,
     what: "kills, pauses and cuts of nodes and stores, failovers and moved slots in any order, while retention and rebuild run",
     between: "proxies",
     retentionDays: 3,

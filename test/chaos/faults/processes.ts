@@ -13,7 +13,7 @@ const PROCESSES: { readonly [S in Store]: string } = {
 
 const hang = (store: Store): Fault => ({
   name: `${store}-pause`,
-  ...(store === "redis" ? { mayLoseBelow: 1 } : { topologies: SINGLE }),
+  ...(store === "redis" ? { replacesMaster: true } : { topologies: SINGLE }),
   what: `SIGSTOP of ${PROCESSES[store]} for ${PAUSE_MS / 1000} s, longer than leases live, then SIGCONT`,
   milliseconds: 12_000,
   strike: ({ world, milliseconds }) =>
@@ -28,7 +28,7 @@ const hang = (store: Store): Fault => ({
 
 const killStore = (store: Store): Fault => ({
   name: `${store}-kill`,
-  mayLoseBelow: store === "redis" ? 1 : 0,
+  ...(store === "redis" && { replacesMaster: true }),
   what: `kill -9 of ${PROCESSES[store]} at random moments; it is restarted with its data`,
   strike: async ({ world, milliseconds, note }) => {
     let kills = 0

@@ -83,7 +83,7 @@ const island: Fault = {
   topologies: REPLICATED,
   what: "a master and a node, which can still reach each other, are cut off from the other servers for 3 to 9 s",
   between: "island",
-  mayLoseBelow: 1,
+  replacesMaster: true,
   // Senders wait long for the node that is cut off; others have to send it what the master beside it takes.
   load: { senders: 24, batch: 3 },
   milliseconds: 18_000,
@@ -129,14 +129,14 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
     name: "server-kill",
     topologies: REPLICATED,
     what: "kill -9 of a master or a replica at random moments; it is restarted with its data after up to 4 s",
-    mayLoseBelow: 1,
+    replacesMaster: true,
     strike: ({ world, milliseconds }) => again(world, milliseconds, [500, 2000], () => killAServer(world)),
   },
   {
     name: "server-pause",
     topologies: REPLICATED,
     what: "SIGSTOP of a master or a replica for 1 to 8 s, then SIGCONT: a master that wakes up may have a successor",
-    mayLoseBelow: 1,
+    replacesMaster: true,
     strike: ({ world, milliseconds }) =>
       again(world, milliseconds, [500, 2000], async () => {
         const server = draw(world, serversOf(world).servers)
@@ -152,7 +152,7 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
     name: "named-kill",
     topologies: ["cluster"],
     what: "kill -9 of the server that REDIS_URL names first; a node is killed and restarted in the meantime",
-    mayLoseBelow: 1,
+    replacesMaster: true,
     strike: async ({ world }) => {
       const [named] = serversOf(world).servers
       if (named === undefined) throw new Error("there is no server")
@@ -170,7 +170,7 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
     name: "master-and-replica",
     topologies: REPLICATED,
     what: "kill -9 of a master until its replica has succeeded it, then of that one, in turn",
-    mayLoseBelow: 1,
+    replacesMaster: true,
     strike: async ({ world, milliseconds }) => {
       const servers = serversOf(world)
       let master = draw(world, await servers.masters())
@@ -188,7 +188,7 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
     name: "lagging-replica",
     topologies: REPLICATED,
     what: "one or all replicas of a master are frozen for 1 to 4 s, and every other time Postgres, so that events wait; then they and the master are killed, and a replica succeeds it",
-    mayLoseBelow: 1,
+    replacesMaster: true,
     strike: ({ world, milliseconds }) => {
       let times = 0
       return again(world, milliseconds, [500, 2000], async () => {
@@ -217,14 +217,14 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
     name: "rolling-restart",
     topologies: REPLICATED,
     what: "every server is restarted (SIGTERM), one after the other; half of the masters are failed over first",
-    mayLoseBelow: 1,
+    replacesMaster: true,
     strike: restartInTurn,
   },
   {
     name: "failover-unpaused",
     topologies: ["sentinel"],
     what: "SENTINEL FAILOVER alone: until the other replica follows the new master, both masters take events, each with a replica",
-    mayLoseBelow: 2,
+    replacesMaster: true,
     strike: ({ world, milliseconds }) =>
       again(world, milliseconds, [300, 2000], async () => {
         const { set } = sentinelsOf(world)
@@ -237,7 +237,7 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
     name: "sentinel-kill",
     topologies: ["sentinel"],
     what: "kill -9 of a Sentinel, with the master killed while it is dead every other time",
-    mayLoseBelow: 1,
+    replacesMaster: true,
     strike: ({ world, milliseconds }) => {
       const { set } = sentinelsOf(world)
       let times = 0

@@ -1,0 +1,136 @@
+/** Puts back what only Redis had, into streams and figures that were made from the restored rows. */
+import type * as Effect from "effect/Effect"
+import { decodePayload } from "../domain/event.ts"
+import { fingerprint, partitionOf } from "../domain/visitor.ts"
+import type { StoreError } from "../stores/errors.ts"
+import { type RedisConnection, redisCall } from "../stores/redis.ts"
+import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
+import { compareIds, nextId, ZERO_ID } from "../stream/id.ts"
+import type { Manifest } from "./manifest.ts"
+import { readObjects } from "./parts.ts"
+import { Letter, PeriodVisitors, type RedisSide, stateOf, WaitingEntry } from "./streams.ts"
+
+export interface RefillOptions extends RedisSide {
+  readonly folder: string
+  readonly manifest: Manifest
+  /** By the backup's partitions: the last entry whose event is among its rows. */
+  readonly positions: ReadonlyMap<number, string>
+  /** Whether a visitor has been erased since the backup was made. */
+  readonly isErased: (visitorId: string) => boolean
+}
+
+/** Entries of one call. */
+const BATCH = 500
+
+/** Appends to the streams of one kind, each under an id of its own that comes after all that are there. */
+class Appender {
+  readonly #redis: RedisConnection
+  readonly #keyOf: (partition: number) => string
+  readonly #last = new Map<number, string>()
+  #pending: Array<Promise<unknown>> = []
+  appended = 0
+
+  constructor(redis: RedisConnection, keyOf: (partition: number) => string) {
+    this.#redis = redis
+    this.#keyOf = keyOf
+  }
+
+  /** Under `id`, or the next one that is free. */
+  async append(partition: number, id: string, fields: ReadonlyArray<string>): Promise<void> {
+    const key = this.#keyOf(partition)
+    const last = this.#last.get(partition) ?? (await stateOf(this.#redis, key)).last
+    const own = compareIds(id, last) > 0 ? id : nextId(last)
+    this.#last.set(partition, own)
+    this.#pending.push(this.#redis.xadd(key, own, ...fields))
+    this.appended++
+    if (this.#pending.length >= BATCH) await this.flush()
+  }
+
+  async flush(): Promise<void> {
+    const pending = this.#pending
+    this.#pending = []
+    await Promise.all(pending)
+  }
+}
+
+/** The partition that a payload belongs to now, where it was in partition `before`; `null` where its visitor has been erased. */
+const placeOf = ({ partitions, isErased }: RefillOptions, payload: string, before: number): number | null => {
+  const event = decodePayload(payload)
+  // As that of many a dead letter.
+  if (typeof event === "string") return before % partitions
+  return isErased(event.visitorId) ? null : partitionOf(event.visitorId, partitions)
+}
+
+/** What came back of the dead letters. */
+export interface RefilledLetters {
+  readonly letters: number
+  /** The entries that they had been, `partition/id`, by the backup's partitions. */
+  readonly entries: ReadonlySet<string>
+}
+
+/**
+ * Puts dead letters into the partitions that their visitors have now; those of erased visitors stay away. Before the figures are
+ * rebuilt: the first owner of a partition makes an empty stream of them, and they would not keep their ids.
+ */
+export const refillLetters = (options: RefillOptions): Effect.Effect<RefilledLetters, StoreError> =>
+  redisCall(options.metrics, "restore", async () => {
+    const { redis, prefix, folder, manifest } = options
+    const dead = new Appender(redis, (partition) => streamKeys(prefix, partition).dead)
+    const entries = new Set<string>()
+    for await (const letter of readObjects(folder, manifest.dead_letters, Letter)) {
+      const { payload, reason, entry } = letter
+      entries.add(`${letter.partition}/${entry}`)
+      const partition = placeOf(options, payload, letter.partition)
+      if (partition !== null)
+        await dead.append(partition, letter.id, ["e", payload, "reason", reason, "entry", entry])
+    }
+    await dead.flush()
+    return { letters: dead.appended, entries }
+  })
+
+/**
+ * Puts events that wait into the partitions that their visitors have now, and returns their number. Entries whose events are among the
+ * rows, or which are dead letters by now, stay away, and those of erased visitors do. After the figures are rebuilt, which moves each
+ * partition to where its rows are.
+ */
+export const refillWaiting = (
+  options: RefillOptions,
+  { entries }: RefilledLetters,
+): Effect.Effect<number, StoreError> =>
+  redisCall(options.metrics, "restore", async () => {
+    const { redis, prefix, folder, manifest, positions } = options
+    const events = new Appender(redis, (partition) => streamKeys(prefix, partition).events)
+    for (const part of manifest.waiting) {
+      const position = positions.get(part.partition) ?? ZERO_ID
+      for await (const { id, payload } of readObjects(folder, part, WaitingEntry)) {
+        if (compareIds(id, position) <= 0 || entries.has(`${part.partition}/${id}`)) continue
+        const partition = placeOf(options, payload, part.partition)
+        if (partition !== null) await events.append(partition, id, ["e", payload])
+      }
+    }
+    await events.flush()
+    return events.appended
+  })
+
+/**
+ * Gives the partitions the visitors that they had counted in periods which the rows do not tell, before the figures are rebuilt, which
+ * keeps them. Only where the partitions are those of the backup.
+ */
+export const refillVisitors = (
+  { redis, prefix, metrics, folder, manifest }: RefillOptions,
+  erased: ReadonlyArray<string>,
+): Effect.Effect<void, StoreError> =>
+  redisCall(metrics, "restore", async () => {
+    const gone = new Set(erased.map(fingerprint))
+    for await (const known of readObjects(folder, manifest.visitors, PeriodVisitors)) {
+      const period = figureKeys(prefix, known.partition, known.site).period(known.period_key)
+      await redis.hset(period.totals, "unique_visitors", known.unique_visitors)
+      if (known.estimated) await redis.hset(period.totals, "estimated", 1)
+      if (known.sketch !== null) await redis.set(period.hll, Buffer.from(known.sketch, "base64"))
+      const buckets = Map.groupBy(
+        known.fingerprints.filter((each) => !gone.has(each)),
+        (each) => each % VISITOR_BUCKETS,
+      )
+      for (const [bucket, members] of buckets) await redis.sadd(`${period.visitors}${bucket}`, ...members)
+    }
+  })

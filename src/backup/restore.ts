@@ -1,0 +1,140 @@
+/**
+ * Puts a backup into empty stores. The rows come back in one transaction, and with them a mark by which no node starts before the rest
+ * is done: newer migrations, other partitions or another zone, erasures that came after the backup, figures, and what waited.
+ */
+import * as Effect from "effect/Effect"
+import { Calendar } from "../domain/period.ts"
+import { MARK_FINISHED, migrate, requireFinishedRestore, storedDeployment } from "../events/schema/index.ts"
+import { eraseRows } from "../privacy/eraseRows.ts"
+import { type Erasure, erasures, keepErasures, visitorHash, visitorsOf } from "../privacy/journal.ts"
+import { keysLike, rebuildPartition } from "../rebuild/partition.ts"
+import { recomputeDailyTotals } from "../rebuild/recompute.ts"
+import type { Postgres } from "../stores/postgres.ts"
+import { type RedisConnection, redisCall } from "../stores/redis.ts"
+import { makePartitionLog } from "../stream/partitionLog.ts"
+import { BackupError } from "./error.ts"
+import type { Manifest } from "./manifest.ts"
+import { refillLetters, refillVisitors, refillWaiting } from "./refill.ts"
+import type { RedisSide } from "./streams.ts"
+import { loadTables } from "./tables.ts"
+
+export interface RestoreOptions<E> extends Omit<RedisSide, "partitions"> {
+  readonly postgres: Postgres
+  /** For the reads of rebuilds. */
+  readonly reader: RedisConnection
+  readonly folder: string
+  /** What {@link verifyBackup} has found there. */
+  readonly manifest: Manifest
+  /** Partitions that the deployment has from now on. */
+  readonly partitions: number
+  /** IANA name of the zone that the deployment has from now on. */
+  readonly timeZone: string
+  /** Erasures that the deployment was asked for, whenever. */
+  readonly erasures: ReadonlyArray<Erasure>
+  /** Notes in Redis whose it is. */
+  readonly claim: Effect.Effect<unknown, E>
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+/** What came back, and what did not because it has been erased since. */
+export interface Restored {
+  readonly events: number
+  readonly waiting: number
+  readonly letters: number
+  readonly erasedEvents: number
+}
+
+/** Fails unless neither store has anything of a deployment. */
+export const requireEmptyStores = ({
+  redis,
+  postgres,
+  prefix,
+  metrics,
+}: Pick<RestoreOptions<never>, "redis" | "postgres" | "prefix" | "metrics">) =>
+  Effect.gen(function* () {
+    yield* requireFinishedRestore(postgres)
+    const [row] = yield* postgres.query<{ found: boolean; database: string }>(
+      "restore",
+      "SELECT to_regclass('schema_migrations') IS NOT NULL AS found, current_database() AS database",
+    )
+    if (row?.found === true)
+      return yield* new BackupError({
+        message: `The database ${row.database} has a deployment already, and a restore does not mix two: name an empty database (DATABASE_URL) or a DATA_DIR that is not there yet.`,
+      })
+    const keys = yield* redisCall(metrics, "restore", () => keysLike(redis, `${prefix}:*`))
+    if (keys.length > 0)
+      return yield* new BackupError({
+        message: `Redis has ${keys.length} keys under the prefix ${prefix} already, and a restore does not mix two deployments: name an empty Redis (REDIS_URL) or another REDIS_KEY_PREFIX.`,
+      })
+  })
+
+const SELECT_POSITIONS = "SELECT partition, last_stream_id FROM stream_partitions"
+
+/** Erases again whom the journal has and the backup has not; returns the visitors that were found, and their events' number. */
+const eraseAgain = (postgres: Postgres, deploymentId: string, told: ReadonlyArray<Erasure>) =>
+  Effect.gen(function* () {
+    const known = new Set(
+      (yield* erasures(postgres)).map(({ visitor, erasedAt }) => `${visitor} ${erasedAt}`),
+    )
+    const later = told.filter(({ visitor, erasedAt }) => !known.has(`${visitor} ${erasedAt}`))
+    const hashes = new Set(later.map(({ visitor }) => visitor))
+    const visitors = yield* visitorsOf(postgres, deploymentId, [...hashes])
+    let events = 0
+    for (const visitor of visitors) events += yield* eraseRows(postgres, visitor)
+    yield* keepErasures(postgres, later)
+    return { hashes, visitors, events }
+  })
+
+const rebuildFigures = <E>(options: RestoreOptions<E>) =>
+  Effect.forEach(
+    Array.from({ length: options.partitions }, (_, partition) => partition),
+    (partition) =>
+      rebuildPartition({
+        ...options,
+        partition,
+        calendar: new Calendar(options.timeZone),
+        // Nothing is acknowledged here that replicas would have to have.
+        log: makePartitionLog({ ...options, partition, replicas: 0 }),
+      }),
+    { discard: true },
+  )
+
+/** Restores into stores that {@link requireEmptyStores} has found empty. */
+export const restoreBackup = <E>(options: RestoreOptions<E>) =>
+  Effect.gen(function* () {
+    const { postgres, manifest, folder, partitions, timeZone } = options
+    yield* loadTables(postgres, folder, manifest)
+    const positions = yield* postgres.query<{ partition: number; last_stream_id: string }>(
+      "restore",
+      SELECT_POSITIONS,
+    )
+    yield* migrate(postgres)
+    const before = yield* storedDeployment(postgres)
+    const samePartitions = before?.partitions === partitions
+    if (!samePartitions || before.timeZone !== timeZone)
+      yield* recomputeDailyTotals(postgres, { partitions, timeZone })
+    const [row] = yield* postgres.query<{ id: string }>("restore", "SELECT id FROM deployment")
+    const deploymentId = row?.id ?? ""
+    const erased = yield* eraseAgain(postgres, deploymentId, options.erasures)
+
+    yield* options.claim
+    const refill = {
+      ...options,
+      positions: new Map(positions.map((each) => [each.partition, each.last_stream_id])),
+      isErased: (visitorId: string) =>
+        erased.hashes.size > 0 && erased.hashes.has(visitorHash(deploymentId, visitorId)),
+    }
+    if (samePartitions) yield* refillVisitors(refill, erased.visitors)
+    const letters = yield* refillLetters(refill)
+    yield* rebuildFigures(options)
+    const waiting = yield* refillWaiting(refill, letters)
+    yield* postgres.query("restore", MARK_FINISHED)
+    const restored: Restored = {
+      waiting,
+      letters: letters.letters,
+      events: manifest.events - erased.events,
+      erasedEvents: erased.events,
+    }
+    return restored
+  })

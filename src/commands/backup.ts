@@ -1,0 +1,122 @@
+/** `backup`, `restore` and `erasures`: a deployment as files, and back. */
+import { readFileSync, writeFileSync } from "node:fs"
+import { resolve } from "node:path"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import packageJson from "../../package.json" with { type: "json" }
+import { makeBackup } from "../backup/backup.ts"
+import { requireEmptyStores, restoreBackup } from "../backup/restore.ts"
+import { describeBackup, verifyBackup } from "../backup/verify.ts"
+import { type AppConfig, SETTINGS } from "../config/settings.ts"
+import { Expected, timeZone } from "../config/values.ts"
+import { ensureOwnRedis } from "../node/belonging.ts"
+import { type Erasure, erasures, journalText, parseJournal } from "../privacy/journal.ts"
+import { awaitReady, connectRedis } from "../stores/redis.ts"
+import { CommandError } from "./error.ts"
+import type { CommandStores } from "./stores.ts"
+
+/** Makes a backup, telling what it does on stderr, and prints what it holds. */
+export const backUp = (config: AppConfig, stores: CommandStores, folder: string, now: () => number) =>
+  Effect.gen(function* () {
+    const manifest = yield* makeBackup({
+      ...stores,
+      prefix: config.redisKeyPrefix,
+      folder,
+      program: packageJson.version,
+      now,
+      onProgress: (line) => Console.error(line),
+    })
+    yield* Console.log(`${describeBackup(manifest)}\nThe backup is in ${resolve(folder)}.`)
+  })
+
+/** Checks a backup, and prints what it holds. */
+export const verify = (folder: string) =>
+  Effect.gen(function* () {
+    const manifest = yield* verifyBackup(folder)
+    yield* Console.log(`${describeBackup(manifest)}\nEvery file is as it was written.`)
+  })
+
+export interface RestoreCommand {
+  readonly folder: string
+  /** `null` keeps the backup's number. */
+  readonly partitions: number | null
+  /** `null` keeps the backup's zone. */
+  readonly timeZone: string | null
+  /** A file with the journal of erasures of the deployment as it was last. */
+  readonly erasures: string | null
+}
+
+const readErasures = (path: string): Effect.Effect<ReadonlyArray<Erasure>, CommandError> =>
+  Effect.try({
+    try: () => parseJournal(readFileSync(path, "utf8")),
+    catch: (cause) =>
+      new CommandError({
+        message: `--erasures ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      }),
+  })
+
+/** Restores a backup into empty stores, and prints what came back. */
+export const restore = (
+  config: AppConfig,
+  stores: CommandStores,
+  command: RestoreCommand,
+  now: () => number,
+) =>
+  Effect.gen(function* () {
+    const { postgres, redis, metrics, opened } = stores
+    const zone = command.timeZone === null ? null : timeZone(command.timeZone)
+    if (zone instanceof Expected)
+      return yield* new CommandError({
+        message: `--time-zone is ${command.timeZone}: it should be ${zone.what}.`,
+      })
+    if (command.partitions !== null) {
+      const allowed = SETTINGS.partitions.parse(String(command.partitions))
+      if (allowed instanceof Expected)
+        return yield* new CommandError({
+          message: `--partitions is ${command.partitions}: it should be ${allowed.what}.`,
+        })
+    }
+    const told = command.erasures === null ? [] : yield* readErasures(command.erasures)
+    yield* requireEmptyStores({ ...stores, prefix: config.redisKeyPrefix })
+    const manifest = yield* verifyBackup(command.folder)
+    const reader = yield* connectRedis(opened.stores.redis, "read", "restore")
+    yield* awaitReady(reader)
+    const after = {
+      partitions: command.partitions ?? manifest.deployment.partitions,
+      timeZone: zone ?? manifest.deployment.time_zone,
+    }
+    const both = { redis, postgres, metrics, prefix: config.redisKeyPrefix }
+    const restored = yield* restoreBackup({
+      ...both,
+      ...after,
+      reader,
+      folder: resolve(command.folder),
+      manifest,
+      erasures: told,
+      claim: ensureOwnRedis(both),
+      now,
+    })
+    yield* Console.log(
+      `Restored as of ${manifest.made_at}: ${restored.events} events, ${restored.waiting} that wait for a node, ${restored.letters} dead letters.`,
+    )
+    if (command.erasures !== null)
+      yield* Console.log(`${restored.erasedEvents} events of visitors erased since were erased again.`)
+    if (after.partitions !== config.partitions || after.timeZone !== config.timeZone)
+      yield* Console.log(
+        `Start the nodes with PARTITIONS=${after.partitions} and TIME_ZONE=${after.timeZone} from now on.`,
+      )
+  })
+
+/** Writes the journal of erasures to a file, for its owner only. */
+export const exportErasures = ({ postgres }: CommandStores, path: string) =>
+  Effect.gen(function* () {
+    const journal = yield* erasures(postgres)
+    yield* Effect.try({
+      try: () => writeFileSync(path, journalText(journal), { mode: 0o600 }),
+      catch: (cause) =>
+        new CommandError({
+          message: `--to ${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}.`,
+        }),
+    })
+    yield* Console.log(`${journal.length} erasures are in ${resolve(path)}.`)
+  })
