@@ -9,7 +9,7 @@
 import { type PostgresTls, postgresTls, TLS_PARAMETERS } from "./postgresTls.ts"
 import {
   decodePart,
-  ENCODED,
+  encodedOr,
   type Hosts,
   hostsOf,
   parametersOf,
@@ -41,6 +41,8 @@ const FORM = new Expected(
   "a URL that begins with postgres:// or postgresql://, like postgresql://user:password@host:5432/database, or with several hosts, host1:5432,host2:5432",
 )
 
+const ENCODED = encodedOr("PGPASSWORD")
+
 /** Every node writes, so only the server that takes writes will do; `any` says that the URL does not ask for it. */
 const TARGETS = ["read-write", "primary", "any"]
 
@@ -52,9 +54,9 @@ const PARAMETERS = [
 /** A plus is a space, as it was for the driver. */
 const decodeValue = (text: string) => decodePart(text.replaceAll("+", " "))
 
-/** Whether a query is the rest of a password: has a part without a value, and with the @ that stands before a host. */
+/** Whether a query is the rest of a password: has the @ that stands before a host, in a part that is no parameter. */
 const isOfPassword = (query: string): boolean =>
-  query.split("&").some((part) => part.includes("@") && !part.includes("="))
+  query.split("&").some((part) => part.includes("@") && !PARAMETERS.includes(part.split("=", 1)[0] ?? ""))
 
 /** A password may have a percent sign that begins no code: it stands for itself, as it did for the driver. */
 const decodeSecret = (text: string) => decodePart(text.replace(/%(?![0-9a-f]{2})/gi, "%25"))
@@ -77,7 +79,7 @@ const hostList = (text: string): Hosts | null => {
   const socket = /^(%2f[^:]*|\/[^:]*)(?::(\d{1,5}))?$/i.exec(text)
   if (socket !== null) {
     const folder = decodePart(socket[1] ?? "")
-    return folder instanceof Expected ? null : [{ host: folder, port: Number(socket[2] ?? fallback.port) }]
+    return folder === null ? null : [{ host: folder, port: Number(socket[2] ?? fallback.port) }]
   }
   return hostsOf(text, fallback.port)
 }
@@ -90,13 +92,12 @@ export const parseDatabaseUrl = (text: string): DatabaseUrl | Expected => {
   // What stands before an @ is user and password, and neither the database nor what follows is likely to have one.
   if (`${path}${fragment}`.includes("@") || isOfPassword(query)) return ENCODED
   const parameters = parametersOf(query, decodeValue)
-  if (parameters instanceof Expected) return parameters
+  if (parameters === null) return ENCODED
   const parts = splitAuthority(authority)
   const user = decodeSecret(parts.user)
   const password = decodeSecret(parts.password)
   const database = decodePart(path)
-  if (user instanceof Expected || password instanceof Expected) return ENCODED
-  if (database instanceof Expected) return database
+  if (user === null || password === null || database === null) return ENCODED
   const hosts = hostList(listed(parameters.get("host") || parts.hosts, parameters.get("port")))
   if (hosts === null) return FORM
   const target = parameters.get("target_session_attrs") ?? "any"

@@ -6,11 +6,11 @@
  *   `?sentinel_password=` and `?sentinel_username=` where they ask for them;
  * - `rediss://` and `rediss+sentinel://`: the same with TLS.
  *
- * User, password and name are percent-encoded where they have to be.
+ * User, password and name are percent-encoded where they have to be. The password may be given apart from the URL.
  */
 import {
   decodePart,
-  ENCODED,
+  encodedOr,
   type Hosts,
   hostsOf,
   parametersOf,
@@ -40,6 +40,7 @@ const SENTINEL_PORT = 26379
 const FORM = new Expected(
   "a URL like redis://user:password@host:6379, rediss:// with TLS, with several hosts (host1,host2) for a cluster, or redis+sentinel://host1,host2,host3/name",
 )
+const ENCODED = encodedOr("REDIS_PASSWORD")
 const NO_SOCKET = new Expected(
   "a URL that names a host: Redis is reached by TCP, not by the path of a socket",
 )
@@ -49,7 +50,7 @@ const pathOf = (path: string, hasName: boolean): Pick<RedisUrl, "masterName" | "
   const parts = path.split("/").filter((part) => part !== "")
   const name = hasName ? decodePart(parts.shift() ?? "") : null
   const [database = "0", ...more] = parts
-  if (name instanceof Expected) return name
+  if (name === null && hasName) return ENCODED
   if (name === "" || more.length > 0 || !/^\d{1,9}$/.test(database)) return FORM
   return { masterName: name, database: Number(database) }
 }
@@ -61,7 +62,7 @@ const sentinelOf = (
 ): Pick<RedisUrl, "sentinelUsername" | "sentinelPassword"> | Expected => {
   const known = hasName ? ["sentinel_username", "sentinel_password", "family"] : ["family"]
   const parameters = parametersOf(query)
-  if (parameters instanceof Expected) return parameters
+  if (parameters === null) return ENCODED
   if ([...parameters.keys()].some((name) => !known.includes(name)))
     return new Expected(`a URL with no parameters but ${known.join(", ")}`)
   return {
@@ -78,7 +79,8 @@ export const parseRedisUrl = (text: string): RedisUrl | Expected => {
   // What stands before an @ is user and password, and there is none after them.
   if (rest.includes("@")) return ENCODED
   const [, path = "", query = "", fragment = ""] = /^([^?#]*)(?:\?([^#]*))?(#.*)?$/s.exec(rest) ?? []
-  if (fragment !== "") return FORM
+  // What Sentinels ask for may be a password, too.
+  if (fragment !== "") return query === "" ? FORM : ENCODED
   const hasName = scheme.endsWith("+sentinel")
   const parts = splitAuthority(authority)
   if (parts.hosts === "") return NO_SOCKET
@@ -87,7 +89,7 @@ export const parseRedisUrl = (text: string): RedisUrl | Expected => {
   const hosts = hostsOf(parts.hosts, hasName ? SENTINEL_PORT : PORT)
   const place = pathOf(path, hasName)
   const sentinel = sentinelOf(query, hasName)
-  if (username instanceof Expected || password instanceof Expected) return ENCODED
+  if (username === null || password === null) return ENCODED
   if (place instanceof Expected) return place
   if (sentinel instanceof Expected) return sentinel
   if (hosts === null) return FORM
@@ -99,6 +101,15 @@ export const redisUrl = (text: string): string | null | Expected => {
   if (text === "") return null
   const url = parseRedisUrl(text)
   return url instanceof Expected ? url : text
+}
+
+/** A URL that can be read, with a password if it has none. */
+export const withPassword = (text: string, password: string): string => {
+  const url = parseRedisUrl(text)
+  if (url instanceof Expected || url.password !== "") return text
+  const [, scheme = "", authority = "", rest = ""] = /^(.*?:\/\/)([^/?#]*)(.*)$/s.exec(text) ?? []
+  const { user, hosts } = splitAuthority(authority)
+  return `${scheme}${user}:${encodeURIComponent(password)}@${hosts}${rest}`
 }
 
 /** A URL without user and password, for messages. */

@@ -8,7 +8,7 @@ import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { databaseUrl } from "./databaseUrl.ts"
-import { redisUrl } from "./redisUrl.ts"
+import { redisUrl, withPassword } from "./redisUrl.ts"
 import {
   basePath,
   cidrs,
@@ -44,6 +44,8 @@ interface Setting {
   readonly doc: string
   /** The value is never shown, not even in the sentence that refuses it. */
   readonly secret?: true
+  /** Blanks around the value belong to it. */
+  readonly verbatim?: true
 }
 
 /** The table of settings, in the order in which the README shows it. */
@@ -76,6 +78,15 @@ export const SETTINGS = {
     parse: redisUrl,
     doc: "Redis ≥ 7.0 or Valkey ≥ 8: a server, several nodes of a cluster (`redis://host1,host2`), or Sentinels (`redis+sentinel://host1,host2,host3/name`). If not set, an embedded one under `DATA_DIR`.",
     secret: true,
+  },
+  redisPassword: {
+    name: "REDIS_PASSWORD",
+    type: "text",
+    default: "",
+    parse: (text) => text || null,
+    doc: "Redis' password, for a `REDIS_URL` without one. Here any character stands for itself.",
+    secret: true,
+    verbatim: true,
   },
   redisCaFile: {
     name: "REDIS_CA_FILE",
@@ -314,7 +325,8 @@ const read = (of: Setting): Effect.Effect<unknown, string> =>
     const given = yield* Config.option(Config.String(of.name)).pipe(
       Effect.mapError((cause) => `${of.name} cannot be read: ${cause.message}.`),
     )
-    const text = Option.getOrElse(given, () => of.default).trim() || of.default
+    const whole = Option.getOrElse(given, () => of.default)
+    const text = (of.verbatim === true ? whole : whole.trim()) || of.default
     const value = of.parse(text)
     if (!(value instanceof Expected)) return value
     const shown = of.secret === true ? "has a value that cannot be used" : `is ${JSON.stringify(text)}`
@@ -346,6 +358,11 @@ export const loadConfig: Effect.Effect<AppConfig, InvalidSettings> = Effect.vali
   ([key, of]) => Effect.map(read(of), (value) => [key, value] as const),
 ).pipe(
   Effect.map((values) => Object.fromEntries(values) as AppConfig),
+  Effect.map(({ redisUrl: url, redisPassword: password, ...config }) => ({
+    ...config,
+    redisPassword: password,
+    redisUrl: url !== null && password !== null ? withPassword(url, password) : url,
+  })),
   Effect.flatMap((config) => {
     const sentences = missing(config)
     return sentences.length === 0 ? Effect.succeed(config) : Effect.fail(sentences)

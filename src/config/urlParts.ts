@@ -9,17 +9,18 @@ export interface HostAndPort {
   readonly port: number
 }
 
-/** What a URL should have been whose password, as it stands there, cannot be told from the rest. */
-export const ENCODED = new Expected(
-  "a URL whose password is percent-encoded: encode @ : / # % ? in the password as %40 %3A %2F %23 %25 %3F",
-)
+/** What a URL should have been whose password, as it stands there, cannot be told from the rest; `setting` takes it as it is. */
+export const encodedOr = (setting: "REDIS_PASSWORD" | "PGPASSWORD"): Expected =>
+  new Expected(
+    `a URL whose password is percent-encoded: encode @ : / # % ? in the password as %40 %3A %2F %23 %25 %3F, or leave it out of the URL and set ${setting} to it as it is`,
+  )
 
-/** The text of a percent-encoded part. */
-export const decodePart = (text: string): string | Expected => {
+/** The text of a percent-encoded part, `null` where it is not one. */
+export const decodePart = (text: string): string | null => {
   try {
     return decodeURIComponent(text)
   } catch {
-    return ENCODED
+    return null
   }
 }
 
@@ -51,16 +52,16 @@ export const hostsOf = (text: string, defaultPort: number): Hosts | null => {
   return first == null || rest.length < others.length ? null : [first, ...rest]
 }
 
-/** The parameters of a query, `name=value` joined by `&`. */
+/** The parameters of a query, `name=value` joined by `&`; `null` where one cannot be decoded. */
 export const parametersOf = (
   query: string,
-  decode: (text: string) => string | Expected = decodePart,
-): ReadonlyMap<string, string> | Expected => {
+  decode: (text: string) => string | null = decodePart,
+): ReadonlyMap<string, string> | null => {
   const parameters = new Map<string, string>()
   for (const part of query.split("&").filter((each) => each !== "")) {
     const at = part.includes("=") ? part.indexOf("=") : part.length
     const value = decode(part.slice(at + 1))
-    if (value instanceof Expected) return value
+    if (value === null) return null
     parameters.set(part.slice(0, at), value)
   }
   return parameters

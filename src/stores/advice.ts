@@ -42,7 +42,7 @@ export const REDIS_ADVICE: { readonly [word: string]: Advice } = {
   NOAUTH: { meaning: "Redis asks for a password", remedy: "Put it, and the user, into REDIS_URL." },
   WRONGPASS: {
     meaning: "Redis refuses the user or password of REDIS_URL",
-    remedy: "Correct them, with special characters percent-encoded.",
+    remedy: "Correct them, with special characters percent-encoded, or put the password into REDIS_PASSWORD.",
   },
   LOADING: { meaning: "Redis is reading its data after a start", remedy: "Wait: it ends by itself." },
   MASTERDOWN: {
@@ -101,7 +101,7 @@ export const POSTGRES_ADVICE: { readonly [sqlstate: string]: Advice } = {
   "57P03": { meaning: "Postgres is starting or stopping", remedy: "Wait: it ends by itself." },
   "28P01": {
     meaning: "Postgres refuses the user or password of DATABASE_URL",
-    remedy: "Correct them, with special characters percent-encoded.",
+    remedy: "Correct them, with special characters percent-encoded, or put the password into PGPASSWORD.",
   },
   "3D000": { meaning: "the database of DATABASE_URL does not exist", remedy: "Create it, or restore it." },
   "42501": {

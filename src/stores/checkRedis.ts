@@ -18,8 +18,10 @@ const unusable = (url: Destination, reasons: ReadonlyArray<string>): UnusableSto
     message: `REDIS_URL ${shownRedisUrl(url)} cannot be used: ${reasons.join("; ").replace(/\.$/, "")}.`,
   })
 
-/** What may be wrong where the server hangs up without a word. */
+/** What may be wrong where the server refuses the password, or hangs up without a word. */
 const hintAt = (message: string, { tls, certificates }: Destination): string => {
+  if (/WRONGPASS/.test(message))
+    return " (a password without a user stands after a colon, redis://:password@host, with %25 for each % in it; REDIS_PASSWORD takes one as it is)"
   if (!/Connection is closed|ECONNRESET|EPIPE|certificate required/.test(message)) return ""
   if (!tls) return " (if it wants TLS, write rediss://)"
   return certificates.cert === null

@@ -43,10 +43,15 @@ const unusablePostgres = (url: string, reason: string): UnusableStore => {
 
 const reasonOf = ({ code, message }: StoreError): string => {
   const reason = message.replace(/^Postgres: /, "")
-  return UNKNOWN_CA.includes(code)
-    ? `${reason}; name the certificate of its CA with sslrootcert=/path/to/ca.pem`
+  if (UNKNOWN_CA.includes(code))
+    return `${reason}; name the certificate of its CA with sslrootcert=/path/to/ca.pem`
+  return code === WRONG_PASSWORD
+    ? `${reason} (in a URL, a % of the password is written %25; PGPASSWORD takes a password as it is)`
     : reason
 }
+
+/** invalid_password */
+const WRONG_PASSWORD = "28P01"
 
 interface Facts {
   readonly version: string

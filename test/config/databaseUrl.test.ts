@@ -52,7 +52,7 @@ describe("DATABASE_URL", () => {
   })
 
   test.each([
-    ...["p/w", "p?w", "p#w", "1/2", "1?2", "1#2", "a@b/c", "%FF", "p%C3"].map(
+    ...["p/w", "p?w", "p#w", "1/2", "1?2", "1?2=3", "1#2", "a@b/c", "%FF", "p%C3"].map(
       (password) => `postgresql://u:${password}@host/db`,
     ),
     "postgresql://u:p/w@a,b/db",

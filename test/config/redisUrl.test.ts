@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { parseRedisUrl, shownRedisUrl } from "../../src/config/redisUrl.ts"
+import { parseRedisUrl, shownRedisUrl, withPassword } from "../../src/config/redisUrl.ts"
 import { Expected } from "../../src/config/values.ts"
 
 const parsed = (text: string) => {
@@ -63,10 +63,24 @@ describe("REDIS_URL", () => {
     "redis://:a?b@host",
     "redis://:100%@host",
     "redis://:ab%cd@host",
+    "redis://:a@b/c@host",
+    "redis+sentinel://a/main?sentinel_password=a#b",
+    "redis+sentinel://a/main?sentinel_password=a@b",
   ])("%s is told that its password has to be encoded", (text) => {
     expect(parseRedisUrl(text)).toEqual({
       what: expect.stringContaining("encode @ : / # % ? in the password"),
     })
+  })
+
+  test("takes a password from elsewhere where it has none", () => {
+    const password = "p@ss:w/o#r?d%41"
+    const given = (text: string) => parsed(withPassword(text, password))
+    expect(given("redis://host:7000/3")).toMatchObject({ username: "", password, database: 3 })
+    expect(given("rediss://app@a,b")).toMatchObject({ username: "app", password, tls: true })
+    expect(given("redis+sentinel://a@b:@c/main?sentinel_password=x")).toMatchObject({
+      ...{ username: "a@b", password, masterName: "main", sentinelPassword: "x" },
+    })
+    expect(given("redis://:own@host").password).toBe("own")
   })
 
   test.each([

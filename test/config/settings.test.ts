@@ -73,6 +73,14 @@ test("variables are decoded", async () => {
   })
 })
 
+test("Redis' password is used as it is, blanks included, where the URL has none", async () => {
+  const REDIS_PASSWORD = " @:/#?%41&'\"\\ "
+  const url = async (REDIS_URL: string) => (await loaded({ REDIS_URL, REDIS_PASSWORD })).redisUrl
+  expect(await url("redis://host:7000")).toBe(`redis://:${encodeURIComponent(REDIS_PASSWORD)}@host:7000`)
+  expect(await url("redis://:own@host:7000")).toBe("redis://:own@host:7000")
+  expect(await url("")).toBeNull()
+})
+
 describe("a wrong value stops the start with a sentence that names setting, value and what it should be", () => {
   test.each([
     ["PORT", "http", "whole number"],

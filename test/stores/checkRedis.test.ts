@@ -1,11 +1,13 @@
-import { Effect } from "effect"
-import { describe, expect, test } from "vitest"
+import { ConfigProvider, Effect } from "effect"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { parseRedisUrl } from "../../src/config/redisUrl.ts"
+import { loadConfig } from "../../src/config/settings.ts"
 import { Expected } from "../../src/config/values.ts"
 import { checkRedis } from "../../src/stores/checkRedis.ts"
 import { judgeRedis } from "../../src/stores/judgeRedis.ts"
 import { run } from "../support/effects.ts"
-import { privateRedis } from "../support/index.ts"
+import { privateRedis, temporaryFolder } from "../support/index.ts"
+import { RedisServer } from "../support/redisServer.ts"
 
 const info = (fields: Record<string, string>) =>
   Object.entries(fields)
@@ -88,6 +90,37 @@ describe("a Redis", () => {
     expect(judged).toMatchObject({
       warnings: [{ text: expect.stringContaining("noeviction), appendonly (yes): make sure"), grave: false }],
     })
+  })
+
+  test("takes a password as the URL has it, or as the setting has it, or says how to write it", async () => {
+    const server = await RedisServer.start({ folder: temporaryFolder() })
+    onTestFinished(() => server.kill())
+    const passwords = [..."@:/#?%&=+ ,;'\"\\$ü"].map((character) => `a${character}b`)
+    await server.ask((redis) =>
+      redis.call("ACL", "SETUSER", "default", "resetpass", ...passwords.map((each) => `>${each}`)),
+    )
+    const { host, port } = server
+    const started = (env: Record<string, string>) =>
+      run(
+        loadConfig.pipe(
+          Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env))),
+          Effect.flatMap(({ redisUrl }) => checkRedis(redisUrl ?? "")),
+          Effect.match({ onFailure: ({ message }) => message, onSuccess: () => "started" }),
+        ),
+      )
+    for (const password of passwords) {
+      const told = await started({ REDIS_URL: `redis://:${password}@${host}:${port}` })
+      if (/[/#?%]/.test(password))
+        expect(told).toMatch(/^REDIS_URL has a value .* encode @ : .* set REDIS_PASSWORD to it as it is\.$/)
+      else expect({ password, told }).toEqual({ password, told: "started" })
+      expect(told).not.toContain(password)
+      expect(await started({ REDIS_URL: server.url, REDIS_PASSWORD: password })).toBe("started")
+    }
+    // What cannot be told from a code, or from a user.
+    for (const wrong of [":a%41b", "a:b"])
+      expect(await started({ REDIS_URL: `redis://${wrong}@${host}:${port}` })).toMatch(
+        /WRONGPASS.* redis:\/\/:password@host, with %25 for each % in it; REDIS_PASSWORD takes one as it is\)\.$/,
+      )
   })
 
   test("that does not answer is told with the reason of each host", async () => {

@@ -26,6 +26,22 @@ test("a Postgres that does not keep its commits is warned of", async () => {
   expect(careful.warnings).toEqual([])
 })
 
+test("a password that Postgres refuses is told how to be written", async () => {
+  const url = new URL(await freshDatabase())
+  url.password = "wrong%2541"
+  const { message } = await run(
+    Effect.scoped(
+      makePostgres({ url: url.href, max: 1, name: "test", statementTimeoutMs: 0 }, new Metrics("t_")).pipe(
+        Effect.flatMap((postgres) => Effect.flip(checkPostgres(postgres, url.href))),
+      ),
+    ),
+  )
+  expect(message).toMatch(
+    /password authentication failed.*% of the password is written %25; PGPASSWORD takes/,
+  )
+  expect(message).not.toContain("wrong")
+})
+
 test("an unavailable Redis fails calls at once and is waited for no longer than asked", async () => {
   const failure = await run(
     Effect.scoped(
