@@ -60,6 +60,17 @@ const healthOf = (error: StoreError | null): StoreHealth => ({
   error,
 })
 
+/**
+ * Writes some 250 kB to the disk, and leaves nothing there: a set that is larger than its memory goes through a temporary file. Rows
+ * would not do: where there is room on a page, a full disk takes them all the same.
+ */
+const WRITE = `
+  SELECT count(*) FROM set_config('work_mem', '64', true) AS small,
+    LATERAL unnest(array_fill(repeat('x', 8000) || left(small, 0), ARRAY[32]))`
+
+/** configuration_limit_exceeded: this role may write no temporary file of that size, which tells nothing of the disk. */
+const TEMP_FILE_LIMIT = "53400"
+
 /** Fails where Postgres would take no rows, with the code of the failure that a batch would meet. */
 const takesRows = (postgres: Postgres): Effect.Effect<void, StoreError | SchemaTooNew> =>
   Effect.gen(function* () {
@@ -77,6 +88,12 @@ const takesRows = (postgres: Postgres): Effect.Effect<void, StoreError | SchemaT
         code: "25006",
         message: "Postgres: it is read-only",
       })
+    yield* postgres.query("ping", WRITE).pipe(
+      Effect.catchIf(
+        ({ code }) => code === TEMP_FILE_LIMIT,
+        () => Effect.succeed([]),
+      ),
+    )
   })
 
 /** Asks both stores, and sets the gauge that says whether they are up. */

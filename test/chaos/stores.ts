@@ -1,12 +1,12 @@
 /** An experiment's own Redis and PostgreSQL, which it may kill, stop, starve and fill. */
-import { spawnSync } from "node:child_process"
-import { mkdirSync, statfsSync, writeFileSync } from "node:fs"
+import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { Effect } from "effect"
 import pg from "pg"
 import { embeddedPostgres } from "../../src/embedded/index.ts"
 import { openScope } from "../support/effects.ts"
 import { PostgresPair } from "../support/postgresPair.ts"
+import { mountSmallDisk } from "../support/smallDisk.ts"
 import { type ChaosRedis, type ChaosRedisOptions, startRedis } from "./redis.ts"
 import { type ChaosStore, signals } from "./store.ts"
 
@@ -34,11 +34,6 @@ export interface StoresOptions extends Omit<ChaosRedisOptions, "folder"> {
   readonly postgresMegabytes: number | null
   /** Whether Postgres has a synchronous standby. */
   readonly postgresPair: boolean
-}
-
-const mountTmpfs = (folder: string, megabytes: number) => {
-  const done = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${megabytes}m`, "tmpfs", folder])
-  if (done.status !== 0) throw new Error(`no tmpfs on ${folder}: ${done.stderr}`)
 }
 
 /** A Postgres, which stops with the scope. */
@@ -83,11 +78,12 @@ const ofPair = (pair: PostgresPair): ChaosPostgres => ({
 export const startStores = async (options: StoresOptions): Promise<ChaosStores> => {
   const postgresFolder = join(options.folder, "postgres-data")
   mkdirSync(postgresFolder, { recursive: true })
-  if (options.postgresMegabytes !== null) mountTmpfs(postgresFolder, options.postgresMegabytes)
+  const unmount =
+    options.postgresMegabytes === null ? () => {} : mountSmallDisk(postgresFolder, options.postgresMegabytes)
   const scope = openScope()
   const stop = async () => {
     await scope.close()
-    if (options.postgresMegabytes !== null) spawnSync("umount", ["-l", postgresFolder])
+    unmount()
   }
   const both = Effect.all(
     [
@@ -103,19 +99,6 @@ export const startStores = async (options: StoresOptions): Promise<ChaosStores> 
     await stop()
     throw error
   }
-}
-
-/** Fills a file system with one file, except for `keep` bytes. */
-export const fillDisk = (folder: string, keep: number): string => {
-  const { bavail, bsize } = statfsSync(folder)
-  const ballast = join(folder, "ballast")
-  try {
-    writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - keep)))
-  } catch (error) {
-    // Postgres took the last bytes in the meantime: full is full.
-    if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error
-  }
-  return ballast
 }
 
 /** A connection to Postgres for one use. */

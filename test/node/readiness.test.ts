@@ -5,8 +5,10 @@ import pg from "pg"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { eventually, freshDatabase } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
+import { PostgresServer } from "../support/postgresServer.ts"
 import { RedisCluster } from "../support/redisCluster.ts"
 import { RedisServer } from "../support/redisServer.ts"
+import { fillDisk, mountSmallDisk, wantsSmallDisk } from "../support/smallDisk.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
 
 const started = async (...given: ReadonlyArray<string>) => {
@@ -177,6 +179,44 @@ describe("a node is not ready on", () => {
     )
     await alter(`ALTER DATABASE ${name} RESET default_transaction_read_only`)
     await becomesReady(node)
+  })
+})
+
+test("a node is not ready on a Postgres whose disk is full, takes events all the same, and has applied all when there is room", {
+  ...wantsSmallDisk,
+}, async () => {
+  const folder = temporaryFolder()
+  const unmount = mountSmallDisk(folder, 192)
+  onTestFinished(unmount)
+  // Without files of its log to use again, and to be kept.
+  const settingsOfServer = { max_wal_size: "64MB", min_wal_size: "32MB", autovacuum: "off" }
+  const server = await PostgresServer.start({ folder, settings: settingsOfServer })
+  onTestFinished(() => server.kill())
+  const node = await runNode(await settings({ databaseUrl: server.url() }))
+  const view = { event_type: "page_view" }
+  expect(await ready(node)).toMatchObject({ status: 200, postgres: "up" })
+  expect(await node.post(view)).toBe(201)
+  const ballast = fillDisk(folder, 32 * 1024)
+  expect(await ready(node)).toMatchObject({
+    ...{ status: 503, ready: false, redis: "up", postgres: "refusing" },
+    problems: [expect.stringContaining("Postgres (53100): Postgres' disk is full")],
+  })
+  expect(await node.post(view)).toBe(201)
+  rmSync(ballast)
+  await becomesReady(node)
+  await eventually(async () => expect(await node.data("timeline")).toHaveLength(2))
+})
+
+test("a role that may write no temporary files has nothing to do with a full disk", async () => {
+  const databaseUrl = await freshDatabase()
+  const name = new URL(databaseUrl).pathname.slice(1)
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  await client.query(`ALTER DATABASE ${name} SET temp_file_limit = 0`)
+  await client.end()
+  expect(await ready(await runNode(await settings({ databaseUrl })))).toMatchObject({
+    status: 200,
+    postgres: "up",
   })
 })
 
