@@ -1,5 +1,5 @@
 /** Who sends events, according to the request's headers and query. */
-import type { HttpRequest } from "uWebSockets.js"
+
 import type { EventContext } from "../../domain/event.ts"
 import { type BodyFormat, bodyFormat } from "../http/body.ts"
 import type { TrustedProxies } from "../http/clientAddress.ts"
@@ -8,6 +8,7 @@ import type { RequestHeaders } from "../http/headers.ts"
 import { Problem } from "../http/problem.ts"
 import { Parameters, type Sites } from "../http/query.ts"
 import { bearerToken, type Secrets } from "../http/secrets.ts"
+import type { IncomingRequest } from "../http/wire.ts"
 import type { VisitorHints } from "./visitorOf.ts"
 
 const WRONG_KEY = Problem.of("INVALID_WRITE_KEY", "WWW-Authenticate: Bearer\r\n")
@@ -35,7 +36,7 @@ export interface SenderOptions {
 /** The sender of a request, or why the request is refused. Only a batch may be NDJSON. */
 export const senderOf = (
   { res, headers }: Exchange,
-  req: HttpRequest,
+  req: IncomingRequest,
   sent: "event" | "batch",
   { sites, writeKeys, proxies, respectDnt, now }: SenderOptions,
 ): Sender | Problem => {
