@@ -74,7 +74,6 @@ describe("a block that is broken is found:", () => {
     block("promql", "rate(maicivy_events_total[5m]"),
     block("promql", "maicivy_no_such_metric"),
     block("yaml", "a: b: c"),
-    block("nginx", "server {\n  listen 80\n}"),
   ])("$language $text, by its form", async (broken) => {
     expect(await LANGUAGES[broken.language]?.form(broken)).not.toEqual([])
   })

@@ -23,6 +23,9 @@ const APACHE_MODULES = [
   "authz_core",
   "authz_host",
   "alias",
+  "dir",
+  "http2",
+  "mime",
   "headers",
   "rewrite",
   "setenvif",
@@ -70,7 +73,7 @@ ${recipe}
   caddy: {
     version: ["caddy", "version"],
     start: (file) => ["caddy", "run", "--adapter", "caddyfile", "--config", file],
-    around: (recipe) => `{\n\tadmin off\n}\n${recipe}`,
+    around: (recipe) => `{\n\tadmin off\n\tauto_https disable_redirects\n}\n${recipe}`,
   },
   /** The recipe has `Listen` and the virtual host. */
   apache: {
@@ -80,6 +83,7 @@ ${recipe}
       [
         ...APACHE_MODULES.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`),
         "ServerName localhost",
+        "TypesConfig /etc/mime.types",
         ...(process.getuid?.() === 0 ? ["User www-data", "Group www-data"] : []),
         `DefaultRuntimeDir ${folder}`,
         `PidFile ${folder}/apache.pid`,

@@ -11,7 +11,6 @@ import { Contract } from "../../../src/tools/doctor/contract.ts"
 import { ROOT } from "../../support/documents.ts"
 import { canRun } from "../../support/programs.ts"
 import type { Block } from "./blocks.ts"
-import { nginxProblems, throughNginx } from "./nginx.ts"
 import { htmlProblems, inChromium } from "./page.ts"
 import { asRules, expressions, promqlProblems, promtoolProblems } from "./promql.ts"
 import type { Outcome, Reader } from "./reader.ts"
@@ -192,12 +191,6 @@ const yaml: Language = {
   },
 }
 
-const nginx: Language = {
-  form: ({ text }) => nginxProblems(text),
-  run: async ({ text }, reader) =>
-    (await throughNginx(reader, text)) ?? { lacking: "nginx, curl or openssl" },
-}
-
 /** Output, headers, diagrams. */
 const nothing: Language = { form: () => [] }
 
@@ -216,7 +209,6 @@ export const LANGUAGES: { readonly [language: string]: Language } = {
   html,
   promql,
   yaml,
-  nginx,
   text: nothing,
   "": nothing,
 }

@@ -1,0 +1,128 @@
+/** A node behind each reverse proxy of infra, run from the very files. */
+import { readFileSync } from "node:fs"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { CertificateAuthority } from "../support/certificates.ts"
+import { Edge } from "../support/edge.ts"
+import { eventually, freePort } from "../support/index.ts"
+import { type ProxyName, wantsProxy } from "../support/proxies.ts"
+import { PROXIES, RECIPES, startRecipe } from "../support/recipes.ts"
+import { API, type Running, serve } from "../support/server.ts"
+import { newFolder, removeFolder } from "../support/temporaryFolder.ts"
+
+/** Milliseconds between heartbeats, and the seconds of silence that proxies bear: in proportion as by default, or shorter. */
+const HEARTBEAT = 250
+const PATIENCE = 3
+
+const EVENT = {
+  method: "POST",
+  headers: { "content-type": "application/json" },
+  body: '{"event_type":"page_view"}',
+}
+
+/** A node that trusts the proxy, and a proxy with a recipe in front of it. */
+const startEdge = async (name: ProxyName, file: string, settings: Parameters<typeof serve>[0]) => {
+  const folder = newFolder()
+  const authority = new CertificateAuthority(folder)
+  const port = await freePort()
+  const startNode = () =>
+    serve(
+      {
+        port,
+        rateLimitPerMinute: 1,
+        trustedProxies: ["127.0.0.1/32"],
+        corsOrigins: ["https://cv.example"],
+        ...settings,
+      },
+      { heartbeatMs: HEARTBEAT },
+    )
+  let node: Running = await startNode()
+  const proxy = await startRecipe(name, file, {
+    authority,
+    node: `127.0.0.1:${port}`,
+    patience: PATIENCE,
+  })
+  return {
+    edge: new Edge(proxy.port, readFileSync(authority.cert, "utf8")),
+    node: () => node,
+    restart: async () => {
+      await node.stop()
+      node = await startNode()
+    },
+    stop: async () => {
+      await proxy.stop()
+      await node.stop()
+      removeFolder(folder)
+    },
+  }
+}
+
+/** What a visitor may write to pass for another. */
+const CLAIMS = {
+  "x-forwarded-for": "203.0.113.9",
+  forwarded: "for=203.0.113.9",
+  "x-real-ip": "203.0.113.9",
+  "cf-connecting-ip": "203.0.113.9",
+}
+
+describe.each(PROXIES)("behind %s", (name) => {
+  describe("by its recipe", wantsProxy(name), () => {
+    let started: Awaited<ReturnType<typeof startEdge>>
+    beforeAll(async () => {
+      started = await startEdge(name, RECIPES[name].host, {})
+    })
+    afterAll(() => started.stop())
+    const ask = (...args: Parameters<Edge["ask"]>) => started.edge.ask(...args)
+    const post = (from: string, more: Parameters<Edge["ask"]>[1] = {}) =>
+      ask(`${API}/event`, { ...EVENT, from, ...more, headers: { ...EVENT.headers, ...more.headers } })
+
+    test.each([
+      ["HTTP/1.1", false, "127.0.0.2"],
+      ["HTTP/2", true, "127.0.0.3"],
+    ] as const)("visitors over %s keep their addresses, whatever they claim", async (_, http2, from) => {
+      expect((await post(from, { http2 })).status).toBe(201)
+      expect((await post(from, { http2 })).status).toBe(429)
+      expect((await post(from, { http2, headers: CLAIMS })).status).toBe(429)
+    })
+
+    test("bodies are refused by the node while it can say why, and by the proxy beyond", async () => {
+      const batch = (bytes: number, http2: boolean) =>
+        ask(`${API}/events`, { ...EVENT, http2, from: "127.0.0.4", body: `[${" ".repeat(bytes)}]` })
+      const large = await batch(1.5e6, false)
+      expect([large.status, JSON.parse(large.body)]).toMatchObject([413, { code: "BODY_TOO_LARGE" }])
+      // Over HTTP/2, an answer before the body's end does not break the connection.
+      expect((await batch(3e6, true)).status).toBe(413)
+    })
+
+    test("metrics are not for visitors", async () => {
+      expect((await ask("/metrics")).status).toBe(403)
+      expect((await ask("/ready")).status).toBe(200)
+    })
+
+    test("a WebSocket of the dashboard's own stays open with nothing but heartbeats", async () => {
+      const { edge } = started
+      expect((await ask("/")).body).toContain("<title>")
+      const own = edge.webSocket("/ws/analytics", edge.origin)
+      const foreign = edge.webSocket("/ws/analytics", "https://elsewhere.example")
+      await eventually(() => expect(foreign.ended).toBe(403))
+      const twice = (2 * PATIENCE * 1000) / HEARTBEAT
+      await eventually(
+        () => expect(own.frames.filter((type) => type === "heartbeat").length).toBeGreaterThan(twice),
+        {
+          timeout: 25_000,
+        },
+      )
+      expect(own.ended).toBeNull()
+    })
+
+    test("a node that is started again is found again, and dashboards hear that it stops", async () => {
+      const { edge } = started
+      const before = edge.webSocket("/ws/analytics", edge.origin)
+      await eventually(() => expect(before.frames).toContain("initial_stats"))
+      await started.restart()
+      await eventually(() => expect(before.ended).toBe(1001))
+      await eventually(async () => expect((await post("127.0.0.5")).status).toBe(201))
+      const after = edge.webSocket("/ws/analytics", edge.origin)
+      await eventually(() => expect(after.frames).toContain("initial_stats"))
+    })
+  })
+})
