@@ -32,11 +32,6 @@ export const ROOMS: ReadonlyArray<Room> = [
     reason: "Puts a node together: its stores, its roles, what it says of itself",
     main: "node.ts",
   },
-  {
-    path: "node/httpThread",
-    reason: "The threads that take requests beside the main one, seen from both sides",
-    main: "parent.ts",
-  },
   { path: "server", reason: "The server's life, from listening to the last answer", main: "server.ts" },
   {
     path: "server/openapi",
@@ -44,11 +39,6 @@ export const ROOMS: ReadonlyArray<Room> = [
     main: "document.ts",
   },
   { path: "server/api", reason: "The endpoints, one file a resource", main: "routes.ts" },
-  {
-    path: "server/threads",
-    reason: "What HTTP threads ask of the main thread, and how it answers",
-    main: "messages.ts",
-  },
   { path: "server/dashboards", reason: "The WebSocket: who listens, what is sent and when", main: "hub.ts" },
   {
     path: "server/services",
@@ -109,17 +99,17 @@ export const ROOMS: ReadonlyArray<Room> = [
     main: "errors.ts",
   },
   { path: "metrics", reason: "Every Prometheus metric, once", main: "metrics.ts" },
-  {
-    path: "runtime/thread",
-    reason: "A thread beside the main one: started, measured, restarted, stopped",
-    main: "parent.ts",
-  },
   { path: "runtime", reason: "What every thread does: logging, giving memory back", main: "logging.ts" },
   {
     path: "embedded",
     reason: "Redis and PostgreSQL for a machine that has none",
     main: "index.ts",
     door: true,
+  },
+  {
+    path: "enrichment",
+    reason: "What a request tells of its event: browser, bot, place, source",
+    main: "enricher.ts",
   },
   {
     path: "config",

@@ -61,3 +61,17 @@ export const pageOf = (pageUrl: string): { readonly page: string; readonly host:
   const kept = query === "" ? "" : keepParameters(query, (name) => !CAMPAIGN.test(name))
   return { page: kept === "" ? path : `${path}?${kept}`, host }
 }
+
+/** A query's parameters by their names in lower case, decoded as forms are; of several with a name, the first. */
+export const parametersOf = (query: string): ReadonlyMap<string, string> => {
+  const values = new Map<string, string>()
+  for (const [name, value] of new URLSearchParams(query)) {
+    const key = name.toLowerCase()
+    if (!values.has(key)) values.set(key, value)
+  }
+  return values
+}
+
+/** A host and path as one text, without a slash at its end. */
+export const hostAndPath = (host: string, path: string): string =>
+  `${host}${path.endsWith("/") ? path.slice(0, -1) : path}`

@@ -1,0 +1,31 @@
+/** Values by keys, as many as were asked for last: a cache whose memory is bounded. */
+
+/** Two generations: what is asked for moves to the younger one, and when that is full the older one is forgotten. */
+export class Recent<Value> {
+  readonly #size: number
+  #young = new Map<string, Value>()
+  #old = new Map<string, Value>()
+
+  /** @param size of a generation: between that and twice as many values are kept */
+  constructor(size: number) {
+    this.#size = size
+  }
+
+  /** The value of a key, made where it is not known; values must not be undefined. */
+  get(key: string, make: () => Value): Value {
+    const young = this.#young.get(key)
+    if (young !== undefined) return young
+    const value = this.#old.get(key) ?? make()
+    if (this.#young.size >= this.#size) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(key, value)
+    return value
+  }
+
+  clear(): void {
+    this.#young.clear()
+    this.#old.clear()
+  }
+}
