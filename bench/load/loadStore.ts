@@ -11,10 +11,13 @@ import * as Fiber from "effect/Fiber"
 import { BATCH_ENTRIES } from "../../src/actors/partitionActor.ts"
 import { withStores } from "../../src/commands/stores.ts"
 import { loadConfig } from "../../src/config/settings.ts"
+import { NO_FACTS } from "../../src/domain/dimensions.ts"
 import { decodeEvent, Rejection, type StreamEvent } from "../../src/domain/event.ts"
+import { PageQuery } from "../../src/domain/pageQuery.ts"
 import { Calendar } from "../../src/domain/period.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
+import { Enricher } from "../../src/enrichment/enricher.ts"
 import { type BatchEntry, makeBatchWriter } from "../../src/events/write/batchWriter.ts"
 import { prepareStores } from "../../src/node/openStores.ts"
 import { happening } from "../../src/tools/traffic/happenings.ts"
@@ -27,6 +30,7 @@ import {
   type Visitor,
 } from "../../src/tools/traffic/visitors.ts"
 import { SITE } from "../server/defaults.ts"
+import { placeOf, screenWidthOf, tellingSender } from "./enriched.ts"
 
 export interface LoadOptions {
   readonly events: number
@@ -52,7 +56,10 @@ class Past {
   readonly #random = new Random(SEED)
   readonly #visitors: Array<Visitor> = []
   readonly #sessions: Array<Session> = []
+  readonly #pageQuery = new PageQuery([])
   readonly #ids: boolean
+  /** Without a file of places: each visitor is somewhere. */
+  readonly #enricher = new Enricher({ places: () => ({ of: placeOf }), locates: true, bots: "mark" })
   #made = 0
 
   constructor(ids: boolean) {
@@ -78,16 +85,25 @@ class Past {
       this.#sessions[index] = session
     }
     const { visitor, page, referrer } = session
-    const body = { ...happening(random), page_url: `https://example.org${page}`, referrer }
+    const known = (visitor.bodyId ?? visitor.sender.visitorHeader ?? visitor.sender.cookie)?.toLowerCase()
+    const visitorId = known ?? random.uuid()
+    const screen = screenWidthOf(visitorId)
+    const body = { ...happening(random), page_url: `https://example.org${page}`, referrer, screen }
     advance(random, session, visitor.site)
-    const event = decodeEvent(body, { now: at, sites: new Set([SITE]), site: SITE, referer: null })
+    const event = decodeEvent(body, {
+      now: at,
+      sites: new Set([SITE]),
+      site: SITE,
+      referer: null,
+      pageQuery: this.#pageQuery,
+    })
     if (event instanceof Rejection) throw new Error(event.error)
-    const visitorId = (visitor.bodyId ?? visitor.sender.visitorHeader ?? visitor.sender.cookie)?.toLowerCase()
     return {
       ...event,
       id: this.#ids ? random.uuid() : null,
-      visitorId: visitorId ?? random.uuid(),
+      visitorId,
       data: event.data === null ? null : JSON.parse(event.data),
+      facts: this.#enricher.factsOf(event, tellingSender(visitorId, visitor.sender.userAgent)) ?? NO_FACTS,
     }
   }
 }

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
-import { decodePayload } from "../domain/event.ts"
+import { decodePayload } from "../domain/payload.ts"
 import type { BatchEntry } from "../events/write/index.ts"
 import type { Fenced } from "../stores/errors.ts"
 import type { Entry } from "../stream/partitionLog.ts"

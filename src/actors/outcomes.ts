@@ -1,5 +1,6 @@
 /** What the actors have done, as metrics: every counter of theirs is raised here, after the thing has happened. */
 import { letterTypeOf } from "../domain/aggregation.ts"
+import { botKindOf } from "../domain/dimensions.ts"
 import type { BatchEntry, Written } from "../events/write/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
@@ -45,6 +46,10 @@ const countEvents = (metrics: Metrics, entries: ReadonlyArray<BatchEntry>): void
   const types = new Map<string, number>()
   const pages = new Map<string | null, number>()
   for (const { event } of entries) {
+    if (event.facts.bot) {
+      metrics.botEvents.inc({ kind: botKindOf(event.facts) })
+      continue
+    }
     types.set(event.type, (types.get(event.type) ?? 0) + 1)
     if (event.type === "page_view") pages.set(event.pageUrl, (pages.get(event.pageUrl) ?? 0) + 1)
     const letter = letterTypeOf(event)

@@ -1,10 +1,11 @@
 /** Puts back what only Redis had, into streams and figures that were made from the restored rows. */
 import type * as Effect from "effect/Effect"
-import { decodePayload } from "../domain/event.ts"
+import { decodePayload } from "../domain/payload.ts"
 import { fingerprint, partitionOf } from "../domain/visitor.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
+import { entryFields } from "../stream/fields.ts"
 import { compareIds, nextId, ZERO_ID } from "../stream/id.ts"
 import type { Manifest } from "./manifest.ts"
 import { readObjects } from "./parts.ts"
@@ -82,7 +83,7 @@ export const refillLetters = (options: RefillOptions): Effect.Effect<RefilledLet
       entries.add(`${letter.partition}/${entry}`)
       const partition = placeOf(options, payload, letter.partition)
       if (partition !== null)
-        await dead.append(partition, letter.id, ["e", payload, "reason", reason, "entry", entry])
+        await dead.append(partition, letter.id, [...entryFields(payload), "reason", reason, "entry", entry])
     }
     await dead.flush()
     return { letters: dead.appended, entries }
@@ -105,7 +106,7 @@ export const refillWaiting = (
       for await (const { id, payload } of readObjects(folder, part, WaitingEntry)) {
         if (compareIds(id, position) <= 0 || entries.has(`${part.partition}/${id}`)) continue
         const partition = placeOf(options, payload, part.partition)
-        if (partition !== null) await events.append(partition, id, ["e", payload])
+        if (partition !== null) await events.append(partition, id, entryFields(payload))
       }
     }
     await events.flush()

@@ -9,6 +9,7 @@ import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
 import { deadLetters } from "../stream/deadLetters.ts"
+import { payloadIn } from "../stream/fields.ts"
 import { ZERO_ID } from "../stream/id.ts"
 import { type Part, toLines, writePart } from "./parts.ts"
 
@@ -80,7 +81,7 @@ async function* waitingEntries(
   let after = "-"
   while (true) {
     const page = await redis.xrange(key, after, last, "COUNT", PAGE)
-    for (const [id, fields] of page) yield { id, payload: fields[fields.indexOf("e") + 1] ?? "" }
+    for (const [id, fields] of page) yield { id, payload: payloadIn(fields) }
     const read = page.at(-1)
     if (read === undefined) return
     after = `(${read[0]}`

@@ -45,7 +45,7 @@ export const listLetters = (
       yield* Console.log(
         json
           ? JSON.stringify(letter)
-          : `${letter.partition}/${letter.id}  ${letter.reason}\n  ${letter.payload}`,
+          : `${letter.partition}/${letter.id}  ${letter.reason}\n  ${letter.payload.replaceAll("\n", "\n  ")}`,
       )
     }
     if (!json)

@@ -2,7 +2,6 @@
  * Every setting of a deployment, once: its name, type, default and meaning. The README's table is generated from
  * {@link SETTINGS}, so a setting that is not here does not exist.
  */
-import { availableParallelism } from "node:os"
 import { resolve } from "node:path"
 import * as Config from "effect/Config"
 import { TaggedError } from "effect/Data"
@@ -19,6 +18,7 @@ import {
   integer,
   keyPrefix,
   metricsPrefix,
+  names,
   oneOf,
   optionalPath,
   origins,
@@ -229,6 +229,27 @@ export const SETTINGS = {
     parse: flag,
     doc: "Acknowledge but do not record events from browsers that send `DNT: 1` or `Sec-GPC: 1`.",
   },
+  bots: {
+    name: "BOTS",
+    type: "mark, drop or count",
+    default: "mark",
+    parse: oneOf("mark", "drop", "count"),
+    doc: "What becomes of bots' events: stored but left out of every figure, not recorded at all, or counted like any other.",
+  },
+  pageQuery: {
+    name: "PAGE_QUERY",
+    type: "names or `*`",
+    default: "",
+    parse: names,
+    doc: "Query parameters of `page_url` that are kept beside `theme`, `utm_*`, `ref` and `source`; `*` keeps all. Known secrets never are.",
+  },
+  geoDatabase: {
+    name: "GEO_DATABASE",
+    type: "path",
+    default: "",
+    parse: optionalPath,
+    doc: "An .mmdb file that tells countries, regions and cities of addresses; read again whenever it changes. If not set, a trusted proxy's header may tell the country.",
+  },
   retentionDays: {
     name: "RETENTION_DAYS",
     type: "integer",
@@ -270,13 +291,6 @@ export const SETTINGS = {
     default: "50",
     parse: integer(0, 100_000),
     doc: "Single events per second shown to a dashboard; the rest are summed.",
-  },
-  httpThreads: {
-    name: "HTTP_THREADS",
-    type: "integer",
-    default: "1",
-    parse: integer(1, 2 * availableParallelism()),
-    doc: "Threads on which this node takes requests, at most two for each processor; see [operations](docs/operations.md#several-cores).",
   },
   ackReplicas: {
     name: "ACK_REPLICAS",

@@ -102,6 +102,15 @@ export const origins = (text: string) => {
     : new Expected("* or a comma-separated list of origins such as https://example.com")
 }
 
+/** Names of a query's parameters; `*` for all. */
+export const names = (text: string): ReadonlyArray<string> | "*" | Expected => {
+  if (text === "*") return "*"
+  const values = list(text)
+  return values.every((value) => /^[^\s&=?#%]{1,100}$/.test(value))
+    ? values
+    : new Expected("* or a comma-separated list of parameters' names such as lang,page")
+}
+
 export const cron = (text: string) => {
   const parsed = Cron.parse(text)
   return parsed._tag === "Success" ? text : new Expected("a cron expression such as 0 2 * * *")

@@ -61,12 +61,16 @@ export const emptyDay = (site: string, day: Day): DayTotals => ({
   visitors: new Set(),
 })
 
-/** Folds events, each counted once, into what they add. Days are those of the event's own time. */
+/**
+ * Folds events, each counted once, into what they add. Days are those of the event's own time. Events that are marked as bots' add
+ * nothing.
+ */
 export const aggregate = (events: Iterable<StreamEvent>, calendar: Calendar): BatchTotals => {
   const days = new Map<string, DayTotals>()
   const lastSeen = new Map<string, Map<string, number>>()
   let totals: DayTotals | undefined
   for (const event of events) {
+    if (event.facts.bot) continue
     const day = calendar.dayOf(event.createdAt)
     // Most events are of the site and day of the one before.
     if (totals === undefined || totals.day !== day || totals.site !== event.site) {

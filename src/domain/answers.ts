@@ -2,6 +2,7 @@
  * What the API answers with: each type is the `data` (or `meta`) of an answer, as JSON. Code that builds, documents or reads
  * answers takes its types from here.
  */
+import type { KnownDimensions } from "./dimensions.ts"
 import type { Day, Period } from "./period.ts"
 
 /** `/sites`. */
@@ -83,8 +84,13 @@ export interface TimelineMeta {
   readonly next_cursor: string | null
 }
 
-/** A raw event of any site, as the administration exports it and archives keep it. */
-export type SiteEvent = { readonly site: string } & TimelineEvent
+/** A raw event of any site with all that is known of it, as the administration exports it and archives keep it. */
+export type SiteEvent = { readonly site: string } & TimelineEvent & {
+    /** Marked as a bot's, and in no figure. */
+    readonly is_bot: boolean
+    /** Those that are known. */
+    readonly dimensions: KnownDimensions
+  }
 
 /** A row of `/heatmap`: a position, as the sender gave it. */
 export interface HeatmapPoint {

@@ -103,6 +103,10 @@ export const FACTS = {
 /** Values of a fact by their names. */
 export type FactValues<F extends FactName> = { readonly [K in (typeof FACTS)[F][number]]: string | null }
 
+/** Kinds of bots: of AI companies, other crawlers, monitors, browsers without a screen, and pages fetched before anybody asked. */
+export const BOT_KINDS = ["ai", "crawler", "monitor", "headless", "prefetch"] as const
+export type BotKind = (typeof BOT_KINDS)[number]
+
 /** What is stored of an event, each fact encoded; `null` where nothing is known, as of the events of earlier versions. */
 export interface EventFacts {
   readonly origin: string | null
@@ -136,4 +140,30 @@ export const decodeFact = (text: string): ReadonlyArray<string | null> | null =>
   return value.every((each): each is string | null => each === null || typeof each === "string")
     ? value
     : null
+}
+
+/** A stored dimension, or the name that is part of `event`. */
+type StoredName = (typeof FACTS)[FactName][number]
+
+/** What is known of an event by its facts: only dimensions that have a value, by their names; `name` is the event's own. */
+export type KnownDimensions = { readonly [K in StoredName]?: string }
+
+/** The values of an event's facts. A fact that is none, which nobody writes, says nothing. */
+export const knownDimensions = (facts: Pick<EventFacts, FactName>): KnownDimensions => {
+  const known: { [name: string]: string } = {}
+  for (const fact of ["label", "origin", "client"] as const) {
+    const text = facts[fact]
+    const values = text === null ? null : decodeFact(text)
+    values?.forEach((value, i) => {
+      const name = FACTS[fact][i]
+      if (value !== null && name !== undefined) known[name] = value
+    })
+  }
+  return known
+}
+
+/** The kind of bot that an event is marked for. */
+export const botKindOf = (facts: EventFacts): BotKind => {
+  const { bot } = knownDimensions(facts)
+  return BOT_KINDS.find((kind) => kind === bot) ?? "crawler"
 }

@@ -1,7 +1,9 @@
 /**
- * An event: what senders may POST, what the stream carries, and how one becomes the other. Pure and synchronous; this is
- * the per-event path, so refusals are shared values where they can be and nothing is copied twice.
+ * An event: what senders may POST, and what becomes of it. Pure and synchronous; this is the per-event path, so refusals are
+ * shared values where they can be and nothing is copied twice.
  */
+import type { EventFacts } from "./dimensions.ts"
+import { fnv1a } from "./hash.ts"
 import {
   EVENT_TYPE,
   ISO_TIMESTAMP,
@@ -11,9 +13,15 @@ import {
   MAX_AHEAD_TEXT,
   MAX_EVENT_DATA_BYTES,
   MAX_EVENT_DATA_DEPTH,
+  MAX_EVENT_NAME_LENGTH,
+  MAX_LANGUAGE_LENGTH,
+  MAX_SENT_URL_LENGTH,
+  MAX_TITLE_LENGTH,
   MAX_URL_LENGTH,
   UUID,
 } from "./limits.ts"
+import { keptReferrer, type PageQuery } from "./pageQuery.ts"
+import { screenOf } from "./screen.ts"
 
 export type JsonObject = { readonly [key: string]: unknown }
 
@@ -51,10 +59,20 @@ export interface EventInput {
   readonly type: string
   /** Unix milliseconds. */
   readonly createdAt: number
+  /** The part of the page's URL that is kept. */
   readonly pageUrl: string | null
   readonly referrer: string | null
   /** Compact JSON of an object, or `null`. */
   readonly data: string | null
+  /** The event's name as people read it; `null` where the type is all there is. */
+  readonly name: string | null
+  readonly title: string | null
+  /** Class of the screen's width. */
+  readonly screen: string | null
+  /** As the tracker tells it. */
+  readonly language: string | null
+  /** The page's URL as it was sent: what is told from it may not be kept. */
+  readonly sentPageUrl: string | null
 }
 
 /** What decoding needs to know of the request around the event. */
@@ -65,8 +83,9 @@ export interface EventContext {
   readonly sites: ReadonlySet<string>
   /** The site of an event that names none (the query's, or the default one). */
   readonly site: string
-  /** The Referer header, for an event without `referrer`. */
+  /** The Referer header, for an event with neither `referrer` nor `page_url`: beside a page's URL it is the page itself. */
   readonly referer: string | null
+  readonly pageQuery: PageQuery
 }
 
 /** The types that have a meaning here; any other is a custom event. */
@@ -92,7 +111,7 @@ const TYPE_ALIASES = new Map([
 const INVALID_BODY = new Rejection("INVALID_BODY", "An event must be a JSON object.")
 const INVALID_TYPE = new Rejection(
   "INVALID_EVENT_TYPE",
-  "event_type is required and must be 1 to 50 characters of a-z, 0-9, '_', '.', ':' and '-'.",
+  `event_type is required and must be 1 to 50 characters of a-z, 0-9, '_', '.', ':' and '-'; or a name of 1 to ${MAX_EVENT_NAME_LENGTH} characters in its place.`,
 )
 const INVALID_DATA = new Rejection("INVALID_EVENT_DATA", "event_data must be a JSON object.")
 const DATA_TOO_DEEP = new Rejection(
@@ -172,16 +191,40 @@ const decodeData = (type: string, value: unknown): string | null | Rejection => 
   return large ? DATA_TOO_LARGE : json
 }
 
-/** At most {@link MAX_URL_LENGTH} code units, never half a surrogate pair. */
-const cut = (text: string): string => {
-  if (text.length <= MAX_URL_LENGTH) return text
-  const part = text.slice(0, MAX_URL_LENGTH)
+/** At most so many code units, never half a surrogate pair. */
+const cut = (text: string, length = MAX_URL_LENGTH): string => {
+  if (text.length <= length) return text
+  const part = text.slice(0, length)
   return part.isWellFormed() ? part : part.slice(0, -1)
 }
 
 const decodeUrl = (value: unknown, problem: Rejection): string | null | Rejection => {
   if (value === undefined || value === null || value === "") return null
-  return typeof value === "string" && isStorable(value) ? cut(value) : problem
+  return typeof value === "string" && isStorable(value) ? value : problem
+}
+
+/** A text that says something on top: what is none is ignored, because earlier versions ignored the field. */
+const optionalText = (value: unknown, length: number): string | null =>
+  typeof value === "string" && value !== "" && isStorable(value) ? cut(value, length) : null
+
+const decodeName = (value: unknown): string | null =>
+  typeof value === "string" &&
+  value.trim() !== "" &&
+  value.length <= MAX_EVENT_NAME_LENGTH &&
+  isStorable(value)
+    ? value
+    : null
+
+/** The type of an event that has a name only: its slug, or one made of a hash where no letter of the name has a place in it. */
+export const slugOf = (name: string): string => {
+  const slug = name
+    .normalize("NFKD")
+    .replace(/\p{M}+/gu, "")
+    .toLowerCase()
+    .replace(/[^a-z0-9.:-]+/g, "_")
+    .slice(0, 50)
+    .replace(/^_+|_+$/g, "")
+  return slug === "" ? `event_${fnv1a(name).toString(36)}` : slug
 }
 
 const decodeTimestamp = (value: unknown, now: number): number | Rejection => {
@@ -214,7 +257,8 @@ export const decodeSite = (
 /** Decodes one parsed JSON value as an event. Never throws; a refusal says which field and why. */
 export const decodeEvent = (body: unknown, context: EventContext): EventInput | Rejection => {
   if (!isObject(body)) return INVALID_BODY
-  const type = body.event_type
+  const name = decodeName(body.name)
+  const type = (body.event_type ?? null) === null && name !== null ? slugOf(name) : body.event_type
   if (typeof type !== "string" || !EVENT_TYPE.test(type)) return INVALID_TYPE
   const canonicalType = TYPE_ALIASES.get(type) ?? type
   const site = decodeSite(body.site, context)
@@ -225,14 +269,29 @@ export const decodeEvent = (body: unknown, context: EventContext): EventInput | 
   if (visitorId instanceof Rejection) return visitorId
   const createdAt = decodeTimestamp(body.timestamp, context.now)
   if (createdAt instanceof Rejection) return createdAt
-  const pageUrl = decodeUrl(body.page_url, INVALID_PAGE_URL)
-  if (pageUrl instanceof Rejection) return pageUrl
+  const sentPageUrl = decodeUrl(body.page_url, INVALID_PAGE_URL)
+  if (sentPageUrl instanceof Rejection) return sentPageUrl
   const given = decodeUrl(body.referrer, INVALID_REFERRER)
   if (given instanceof Rejection) return given
-  const referrer = given ?? (context.referer === null ? null : cut(context.referer))
+  // An empty text says that there is none.
+  const referrer = given ?? (sentPageUrl === null && body.referrer !== "" ? context.referer : null)
   const data = decodeData(canonicalType, body.event_data)
   if (data instanceof Rejection) return data
-  return { site, id, visitorId, type: canonicalType, createdAt, pageUrl, referrer, data }
+  return {
+    site,
+    id,
+    visitorId,
+    type: canonicalType,
+    createdAt,
+    pageUrl: sentPageUrl === null ? null : cut(context.pageQuery.kept(sentPageUrl)),
+    referrer: referrer === null ? null : cut(keptReferrer(referrer)),
+    data,
+    name,
+    title: optionalText(body.title, MAX_TITLE_LENGTH),
+    screen: screenOf(body.screen),
+    language: optionalText(body.language, MAX_LANGUAGE_LENGTH),
+    sentPageUrl: sentPageUrl === null ? null : cut(sentPageUrl, MAX_SENT_URL_LENGTH),
+  }
 }
 
 /** An event as the stream carries it: complete, with its visitor. */
@@ -247,39 +306,5 @@ export interface StreamEvent {
   readonly pageUrl: string | null
   readonly referrer: string | null
   readonly data: JsonObject | null
-}
-
-/** Version of the stream's payload; an actor dead-letters what it cannot read rather than guess. */
-const PAYLOAD_VERSION = 1
-
-const json = JSON.stringify
-
-/** The stream's payload of an event: a JSON array `[version, site, id, visitor, type, created_at, page_url, referrer, data]`. */
-export const encodePayload = (event: EventInput, visitorId: string): string =>
-  // Slugs, UUIDs and types contain nothing that JSON escapes, and `data` is JSON already.
-  `[${PAYLOAD_VERSION},"${event.site}",${event.id === null ? "null" : `"${event.id}"`},"${visitorId}","${event.type}",${event.createdAt},${event.pageUrl === null ? "null" : json(event.pageUrl)},${event.referrer === null ? "null" : json(event.referrer)},${event.data ?? "null"}]`
-
-const isText = (value: unknown): value is string | null => value === null || typeof value === "string"
-
-/** Reads a stream payload back, or says in a sentence why it cannot be read. */
-export const decodePayload = (payload: string): StreamEvent | string => {
-  let parts: unknown
-  try {
-    parts = JSON.parse(payload)
-  } catch {
-    return "The payload is not JSON."
-  }
-  if (!Array.isArray(parts) || parts.length !== 9) return "The payload is not an array of 9 values."
-  const [version, site, id, visitorId, type, createdAt, pageUrl, referrer, data] =
-    parts as ReadonlyArray<unknown>
-  if (version !== PAYLOAD_VERSION) return `The payload's version is not ${PAYLOAD_VERSION}.`
-  if (typeof site !== "string" || typeof type !== "string")
-    return "The payload's site or type is not a string."
-  if (!(id === null || (typeof id === "string" && UUID.test(id)))) return "The payload's id is not a UUID."
-  if (typeof visitorId !== "string" || !UUID.test(visitorId)) return "The payload's visitor is not a UUID."
-  if (typeof createdAt !== "number" || !Number.isSafeInteger(createdAt))
-    return "The payload's time is not an integer."
-  if (!isText(pageUrl) || !isText(referrer)) return "The payload's page_url or referrer is not a string."
-  if (data !== null && !isObject(data)) return "The payload's data is not an object."
-  return { site, id, visitorId, type, createdAt, pageUrl, referrer, data }
+  readonly facts: EventFacts
 }

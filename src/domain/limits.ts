@@ -9,6 +9,14 @@ export const MAX_EVENT_DATA_BYTES = 8 * 1024
 export const MAX_EVENT_DATA_DEPTH = 32
 /** UTF-16 code units of `page_url` and `referrer`; longer ones are cut. */
 export const MAX_URL_LENGTH = 500
+/** UTF-16 code units of a page's URL that are looked at to tell where its visitor came from. */
+export const MAX_SENT_URL_LENGTH = 2000
+/** UTF-16 code units of an event's `name`. */
+export const MAX_EVENT_NAME_LENGTH = 120
+/** UTF-16 code units of a page's `title`; longer ones are cut. */
+export const MAX_TITLE_LENGTH = 200
+/** UTF-16 code units of a `language` that are looked at. */
+export const MAX_LANGUAGE_LENGTH = 35
 /** UTF-16 code units of a theme's name in figures; longer ones are cut. */
 export const MAX_THEME_LENGTH = 100
 /** Different themes counted in one sorted set, or on one day; any others are summed as {@link OTHER_THEME}. */

@@ -32,10 +32,11 @@ export class LiveFeed {
   }
 
   /**
-   * The message about events that a deployment has counted, to be published together with their figures; `null` if nothing was counted. It
-   * spends the budget even if it is never published.
+   * The message about events that a deployment has counted, to be published together with their figures; `null` if nothing was counted; bots'
+   * events are not. It spends the budget even if it is never published.
    */
-  messageOf(deployment: string, counted: ReadonlyArray<BatchEntry>): LiveMessage | null {
+  messageOf(deployment: string, entries: ReadonlyArray<BatchEntry>): LiveMessage | null {
+    const counted = entries.filter(({ event }) => !event.facts.bot)
     if (counted.length === 0) return null
     const events: Array<LiveEvent> = []
     // Without a prototype, because senders choose the types, and may choose `constructor`.

@@ -3,6 +3,7 @@
  * Each thread has its own registry; a scrape merges them.
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client"
+import { BOT_KINDS } from "../domain/dimensions.ts"
 import { KNOWN_TYPES } from "../domain/event.ts"
 import { CURRENT_VISITOR_MS } from "../domain/limits.ts"
 import { MINUTE_MS } from "../domain/time.ts"
@@ -38,14 +39,9 @@ const fromZero = (
 const ACTOR_MODES = ["takeover", "reading", "committing", "waiting", "isolating", "careful"] as const
 export type ActorModeLabel = (typeof ACTOR_MODES)[number]
 
-/** What metrics call the thread that a process begins with. */
-const MAIN_THREAD = "main"
-
 /** The metrics of one thread. They are exact: each counter is incremented in one place, after the event it counts. */
 export class Metrics {
   readonly registry = new Registry()
-  /** The thread that they are counted in. */
-  readonly thread: string
   readonly eventTypeLabel = new BoundedLabel({
     known: KNOWN_TYPES,
     onEvicted: (event_type) => this.events.remove({ event_type }),
@@ -58,6 +54,7 @@ export class Metrics {
   readonly events: Counter<"event_type">
   readonly pageViews: Counter<"path">
   readonly eventsRejected: Counter<"reason">
+  readonly botEvents: Counter<"kind">
 
   readonly currentVisitors: Gauge
   readonly websocketConnections: Gauge
@@ -92,13 +89,9 @@ export class Metrics {
   readonly retentionRows: Counter<"path">
   readonly retentionDuration: Gauge
   readonly retentionLastSuccess: Gauge
-  readonly requestsTaken: Counter<"thread">
-  readonly threadCpu: Counter<"thread">
-  readonly httpThreadRestarts: Counter
 
   /** Every name starts with `prefix`. Long: a list of metrics. */
-  constructor(prefix: string, thread = MAIN_THREAD) {
-    this.thread = thread
+  constructor(prefix: string) {
     const registers = [this.registry]
     const counter = <L extends string = never>(
       name: string,
@@ -126,6 +119,12 @@ export class Metrics {
     this.events = counter("events_total", "Events counted, by the node that applied them.", ["event_type"])
     this.pageViews = counter("page_views_total", "Page views counted.", ["path"])
     this.eventsRejected = counter("events_rejected_total", "Events refused, by reason.", ["reason"])
+    this.botEvents = counter(
+      "bot_events_total",
+      "Events of bots that were stored, marked and left out of every other figure.",
+      ["kind"],
+    )
+    fromZero(this.botEvents, BOT_KINDS)
 
     this.currentVisitors = gauge(
       "current_visitors",
@@ -237,24 +236,6 @@ export class Metrics {
     this.retentionLastSuccess = gauge(
       "retention_last_success_timestamp_seconds",
       "Unix time of this node's last successful retention run; 0 before the first.",
-    )
-    this.requestsTaken = counter("http_requests_total", "Requests, by the thread that has taken them.", [
-      "thread",
-    ])
-    this.threadCpu = new Counter({
-      name: `${prefix}thread_cpu_seconds_total`,
-      help: "Processor time of this node's threads, without that of V8's helpers.",
-      labelNames: ["thread"],
-      registers,
-      collect() {
-        const { user, system } = process.threadCpuUsage()
-        this.reset()
-        this.inc({ thread }, (user + system) / 1_000_000)
-      },
-    })
-    this.httpThreadRestarts = counter(
-      "http_thread_restarts_total",
-      "Restarts of threads that take requests, after a failure.",
     )
   }
 }

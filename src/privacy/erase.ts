@@ -1,8 +1,8 @@
 /** Erasure of a visitor wherever it may be: waiting in a stream, dead-lettered, in Postgres, among the current visitors. */
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
-import { decodePayload } from "../domain/event.ts"
 import { openDays } from "../domain/lateWindow.ts"
+import { decodePayload } from "../domain/payload.ts"
 import { type Calendar, PERIODS, periodKey } from "../domain/period.ts"
 import { fingerprint, partitionOf } from "../domain/visitor.ts"
 import { requireKnownSchema } from "../events/schema/index.ts"

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { aggregate } from "../domain/aggregation.ts"
+import { NO_FACTS } from "../domain/dimensions.ts"
 import type { JsonObject, StreamEvent } from "../domain/event.ts"
 import { Calendar, type Day } from "../domain/period.ts"
 import { partitionOf } from "../domain/visitor.ts"
@@ -38,7 +39,7 @@ const SELECT_EVENTS = `
   SELECT slug AS site, visitor_id, event_type, created_at,
     CASE WHEN event_type IN ('cv_theme_change', 'letter_generate') THEN event_data::jsonb END AS event_data
   FROM chunk_events JOIN sites ON sites.id = site_id
-  WHERE ${within("$1", "$2")}`
+  WHERE NOT bots AND ${within("$1", "$2")}`
 
 interface CountedRow extends Record<string, unknown> {
   readonly site: string
@@ -57,6 +58,7 @@ const toEvent = (row: CountedRow): StreamEvent => ({
   pageUrl: null,
   referrer: null,
   data: row.event_data,
+  facts: NO_FACTS,
 })
 
 /** Before every day that has a name. */

@@ -76,7 +76,7 @@ const SELECT_UNIQUES = `
 const SELECT_LAST_SEEN = `
   SELECT slug AS site, visitor_id, max(created_at) AS last_seen
   FROM (
-    SELECT site_id, visitor_id, created_at FROM chunk_events WHERE ${within("$1", "'infinity'")} OFFSET 0
+    SELECT site_id, visitor_id, created_at FROM chunk_events WHERE NOT bots AND ${within("$1", "'infinity'")} OFFSET 0
   ) AS recent JOIN sites ON sites.id = site_id
   GROUP BY slug, visitor_id`
 
@@ -85,10 +85,10 @@ const SELECT_VISITORS = `
   SELECT slug AS site, visitor_id
   FROM (
     SELECT site_id, visitor_id FROM event_chunks CROSS JOIN unnest(visitors) AS visitor_id
-    WHERE first_at >= $1 AND first_at < $2 AND last_at < $2
+    WHERE first_at >= $1 AND first_at < $2 AND last_at < $2 AND NOT bots
     UNION
     SELECT site_id, visitor_id FROM chunk_events
-    WHERE ${within("$1", "$2")} AND NOT (first_at >= $1 AND last_at < $2)
+    WHERE NOT bots AND ${within("$1", "$2")} AND NOT (first_at >= $1 AND last_at < $2)
   ) AS seen JOIN sites ON sites.id = site_id`
 
 /** The first and last UTC day that have tables, from their names; days between them may have none. */

@@ -5,6 +5,7 @@ import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { streamKeys } from "../stores/redisKeys.ts"
 import { Script } from "../stores/script.ts"
+import { payloadIn } from "./fields.ts"
 
 export interface DeadLetter {
   readonly partition: number
@@ -33,7 +34,13 @@ const decode = (partition: number, [id, fields]: readonly [string, ReadonlyArray
     const at = fields.findIndex((text, index) => index % 2 === 0 && text === name)
     return at < 0 ? "" : (fields[at + 1] ?? "")
   }
-  return { partition, id, entry: field("entry"), reason: field("reason"), payload: field("e") }
+  return {
+    partition,
+    id,
+    entry: field("entry"),
+    reason: field("reason"),
+    payload: payloadIn(fields),
+  }
 }
 
 /** Every dead letter, partition by partition, oldest first. */

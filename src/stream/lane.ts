@@ -15,6 +15,7 @@
  * Nothing is queued while Redis is unavailable and nothing is sent twice: a refused event may be durable all the same (its reply
  * was lost), which is what senders' ids are for.
  */
+import { toFields } from "../domain/payload.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { RedisConnection } from "../stores/redis.ts"
@@ -41,7 +42,7 @@ export interface LaneOptions {
   readonly onFailure: (error: StoreError) => void
 }
 
-/** Events of one script call; Lua's stack takes about 7,000 arguments, and a long script delays everybody. */
+/** Events of one script call; Lua's stack takes about 7,000 arguments, an event is two, and a long script delays everybody. */
 const MAX_CALL_EVENTS = 1000
 
 /**
@@ -69,15 +70,15 @@ const appendScript = Script.load(new URL("./lua/append.lua", import.meta.url))
 /** Events of one partition that travel together. */
 class Group {
   readonly partition: number
-  /** Encoded for Redis. */
-  readonly payloads: EncodedArguments
+  /** The fields of their entries, encoded for Redis: two arguments an event. */
+  readonly fields: EncodedArguments
   /** Code units of the payloads. */
   size = 0
   readonly done: Array<AppendDone> = []
 
-  constructor(partition: number, payloads: EncodedArguments) {
+  constructor(partition: number, fields: EncodedArguments) {
     this.partition = partition
-    this.payloads = payloads
+    this.fields = fields
   }
 }
 
@@ -150,7 +151,9 @@ export class Lane {
       group = new Group(partition, this.#spare.pop() ?? new EncodedArguments())
       this.#groups[partition] = group
     }
-    group.payloads.add(payload)
+    const { event, facts } = toFields(payload)
+    group.fields.add(event)
+    group.fields.add(facts)
     group.size += payload.length
     group.done.push(done)
     if (++this.#gathered === MAX_CALL_EVENTS) {
@@ -220,21 +223,21 @@ export class Lane {
     const keys: Array<string> = []
     const args: Array<EncodedArguments> = [this.#bound]
     let events = 0
-    for (const { partition, payloads } of groups) {
+    for (const { partition, fields, done } of groups) {
       const own = this.#options.keys[partition]
       if (own === undefined) throw new RangeError(`there is no partition ${partition}`)
       keys.push(...own)
-      args.push(encoded([payloads.count]), payloads)
-      events += payloads.count
+      args.push(encoded([done.length]), fields)
+      events += done.length
     }
     this.#inFlightCalls++
     this.#sentAt = performance.now()
     const end = metrics.redisDuration.startTimer({ operation: "append" })
     metrics.appendBatchSize.observe(events)
     const call = this.#run(groups, keys, args)
-    for (const { payloads } of groups) {
-      payloads.clear()
-      this.#spare.push(payloads)
+    for (const { fields } of groups) {
+      fields.clear()
+      this.#spare.push(fields)
     }
     call.then(
       (reply) => {

@@ -1,5 +1,6 @@
 /** One partition's stream, as its owner sees it: take over, read on, dead-letter. Every change is fenced by the epoch. */
 import * as Effect from "effect/Effect"
+import { toFields } from "../domain/payload.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { Fenced, type StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
@@ -7,6 +8,7 @@ import { noAnswer } from "../stores/redisError.ts"
 import { streamKeys } from "../stores/redisKeys.ts"
 import { encoded } from "../stores/resp.ts"
 import { Script } from "../stores/script.ts"
+import { payloadIn } from "./fields.ts"
 
 /** A stream entry: its id and its payload. */
 export interface Entry {
@@ -80,8 +82,7 @@ const decodeEntries = (reply: unknown): ReadonlyArray<Entry> => {
   if (!Array.isArray(entries)) return []
   return entries.map((entry: unknown) => {
     const [id, fields]: ReadonlyArray<unknown> = Array.isArray(entry) ? entry : []
-    const payload: unknown = Array.isArray(fields) && fields[0] === "e" ? fields[1] : ""
-    return { id: String(id), payload: String(payload) }
+    return { id: String(id), payload: Array.isArray(fields) ? payloadIn(fields) : "" }
   })
 }
 
@@ -171,10 +172,11 @@ export const makePartitionLog = (options: PartitionLogOptions): PartitionLog => 
 
     deadLetter: (epoch, applied, entry, reason) =>
       fencedCall(metrics, partition, "dead_letter", async () => {
+        const fields = toFields(entry.payload)
         await deadLetterScript.run(
           redis,
           [keys.state, keys.events, keys.dead],
-          [epoch, applied, entry.id, entry.payload, reason],
+          [epoch, applied, entry.id, fields.event, fields.facts, reason],
         )
       }),
   }

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { encodePayload } from "../../src/domain/event.ts"
+import { NO_FACTS } from "../../src/domain/dimensions.ts"
+import { encodePayload } from "../../src/domain/payload.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { listDeadLetters, replayDeadLetter } from "../../src/stream/deadLetters.ts"
 import { now } from "../support/clock.ts"
@@ -156,8 +157,14 @@ describe("a poison event", () => {
           pageUrl: null,
           referrer: null,
           data: null,
+          name: null,
+          title: null,
+          screen: null,
+          language: null,
+          sentPageUrl: null,
         },
         visitor,
+        NO_FACTS,
       ),
     )
   }

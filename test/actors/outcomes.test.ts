@@ -1,5 +1,6 @@
 import { expect, test } from "vitest"
 import { count } from "../../src/actors/outcomes.ts"
+import { NO_FACTS } from "../../src/domain/dimensions.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import type { BatchEntry } from "../../src/events/write/index.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
@@ -8,7 +9,7 @@ const entry = (event: Partial<StreamEvent>): BatchEntry => ({
   streamId: "1-0",
   event: {
     ...{ site: "main", id: null, visitorId: crypto.randomUUID(), type: "page_view", createdAt: 0 },
-    ...{ pageUrl: null, referrer: null, data: null },
+    ...{ pageUrl: null, referrer: null, data: null, facts: NO_FACTS },
     ...event,
   },
 })

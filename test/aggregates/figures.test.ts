@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto"
 import { describe, expect, test } from "vitest"
 import { applyTotals } from "../../src/aggregates/apply.ts"
 import { aggregate } from "../../src/domain/aggregation.ts"
+import { NO_FACTS } from "../../src/domain/dimensions.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { monthOf, weekOf } from "../../src/domain/period.ts"
 import { DAY_MS, DAY_SECONDS } from "../../src/domain/time.ts"
@@ -19,6 +20,7 @@ const event = (given: Partial<StreamEvent> = {}): StreamEvent => ({
   pageUrl: "/",
   referrer: null,
   data: null,
+  facts: NO_FACTS,
   ...given,
 })
 

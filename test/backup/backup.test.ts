@@ -113,7 +113,7 @@ test("a backup has rows, what waits and dead letters, and restored elsewhere it 
   await drained(target)
   await expectFigures(restored, [...applied, ...waiting], "Europe/Paris")
   const [found] = await redis.xrange(streamKeys(target.redisKeyPrefix, 1).dead, "-", "+")
-  expect(found).toEqual([letter, ["e", "unreadable", "reason", "It is bad.", "entry", "7-0"]])
+  expect(found).toEqual([letter, ["e", "unreadable", "f", "", "reason", "It is bad.", "entry", "7-0"]])
   // Sent again, an event that had been applied and one that had waited do not count twice.
   await send(restored, [...applied.slice(0, 5), ...waiting.slice(0, 5)])
   await drained(target)

@@ -5,9 +5,10 @@ import fc from "fast-check"
 import { expect, test } from "vitest"
 import { applyTotals } from "../../src/aggregates/apply.ts"
 import { aggregate } from "../../src/domain/aggregation.ts"
-import { decodePayload } from "../../src/domain/event.ts"
+import { decodePayload } from "../../src/domain/payload.ts"
 import { type BatchEntry, type BatchWriter, makeBatchWriter } from "../../src/events/write/batchWriter.ts"
 import { figureKeys, streamKeys } from "../../src/stores/redisKeys.ts"
+import { payloadIn } from "../../src/stream/fields.ts"
 import { makePartitionLog, type NewOwner } from "../../src/stream/partitionLog.ts"
 import { now } from "../support/clock.ts"
 import { type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
@@ -17,7 +18,7 @@ const entriesAfter = async (deployment: Deployment, partition: number, after: st
   const { events } = streamKeys(deployment.prefix, partition)
   const found = await deployment.redis.xrange(events, after === "0-0" ? "-" : `(${after}`, "+", "COUNT", most)
   return found.map(([streamId, fields]): BatchEntry => {
-    const event = decodePayload(fields[1] ?? "")
+    const event = decodePayload(payloadIn(fields))
     if (typeof event === "string") throw new Error(event)
     return { streamId, event }
   })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { adviceTable } from "../../scripts/adviceTable.ts"
 import { apiTables } from "../../scripts/apiTables.ts"
+import { dimensionsTable } from "../../scripts/dimensionsTable.ts"
 import { figuresTable } from "../../scripts/figuresTable.ts"
 import { marked } from "../../scripts/marked.ts"
 import { redisUser } from "../../scripts/redisUser.ts"
@@ -38,6 +39,10 @@ const BASE = "/api/v1/analytics"
 describe("the README", () => {
   test("shows the settings that there are", () => {
     expect(marked(read("README.md"), "settings"), "Run `npm run tables`.").toBe(settingsTable())
+  })
+
+  test("has a table of every dimension", () => {
+    expect(marked(read("docs/events.md"), "dimensions"), "Run `npm run tables`.").toBe(dimensionsTable())
   })
 
   test("quotes the figures of the newest run, and no other", () => {

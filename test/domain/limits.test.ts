@@ -4,6 +4,7 @@ import { isClosed } from "../../src/aggregates/apply.ts"
 import { decodeEvent, Rejection } from "../../src/domain/event.ts"
 import { LATE_WINDOW_MS, openDays } from "../../src/domain/lateWindow.ts"
 import { MAX_AGE_MS, MAX_AGE_TEXT, MAX_AHEAD_MS, MAX_AHEAD_TEXT } from "../../src/domain/limits.ts"
+import { PageQuery } from "../../src/domain/pageQuery.ts"
 import { addDays, Calendar, PERIODS, periodBounds } from "../../src/domain/period.ts"
 import { DAY_MS, HOUR_MS } from "../../src/domain/time.ts"
 
@@ -14,7 +15,7 @@ const isTaken = (timestamp: number, now: number): boolean =>
   !(
     decodeEvent(
       { event_type: "page_view", timestamp },
-      { now, sites: new Set(["main"]), site: "main", referer: null },
+      { now, sites: new Set(["main"]), site: "main", referer: null, pageQuery: new PageQuery([]) },
     ) instanceof Rejection
   )
 

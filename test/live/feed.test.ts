@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { expect, test } from "vitest"
+import { NO_FACTS } from "../../src/domain/dimensions.ts"
 import { decodeDelta } from "../../src/live/delta.ts"
 import { LiveFeed } from "../../src/live/feed.ts"
 import { liveChannel } from "../../src/stores/redisKeys.ts"
@@ -20,6 +21,7 @@ test("the latest events are shown within the budget, the others summed by type, 
         pageUrl: "/",
         referrer: null,
         data: null,
+        facts: NO_FACTS,
       },
     })),
   )

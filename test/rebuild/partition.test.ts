@@ -3,6 +3,7 @@ import type { Command } from "ioredis"
 import pg from "pg"
 import { describe, expect, test } from "vitest"
 import { uniquesOf } from "../../src/aggregates/figures.ts"
+import { type EventFacts, NO_FACTS } from "../../src/domain/dimensions.ts"
 import { PERIODS, periodKey } from "../../src/domain/period.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
@@ -39,17 +40,26 @@ const allFigures = async (deployment: Deployment) =>
     ]),
   )
 
+const BOT: EventFacts = { origin: null, client: '["Chrome"]', label: null, bot: true }
+
+/** Events of many kinds, a tenth of them bots'. */
 const sendMixed = async (deployment: Deployment, count: number) => {
   const visitors = Array.from({ length: 40 }, () => randomUUID())
   await Promise.all(
     Array.from({ length: count }, (_, i) =>
-      deployment.send({
-        event_type: ["page_view", "cv_theme_change", "letter_generate", "button_click"][i % 4],
-        event_data: { theme: `theme-${i % 7}`, letter_type: i % 3 === 0 ? "motivation" : "anti_motivation" },
-        visitor_id: visitors[(i * 7) % 40],
-        site: i % 5 === 0 ? "blog" : "main",
-        timestamp: now() - (i % 6) * DAY_MS - (i % 2) * 100_000,
-      }),
+      deployment.send(
+        {
+          event_type: ["page_view", "cv_theme_change", "letter_generate", "button_click"][i % 4],
+          event_data: {
+            theme: `theme-${i % 7}`,
+            letter_type: i % 3 === 0 ? "motivation" : "anti_motivation",
+          },
+          visitor_id: visitors[(i * 7) % 40],
+          site: i % 5 === 0 ? "blog" : "main",
+          timestamp: now() - (i % 6) * DAY_MS - (i % 2) * 100_000,
+        },
+        i % 10 === 3 ? BOT : NO_FACTS,
+      ),
     ),
   )
 }

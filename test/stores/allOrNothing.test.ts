@@ -5,6 +5,7 @@ import type { Redis } from "ioredis"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { applyTotals } from "../../src/aggregates/apply.ts"
 import { aggregate } from "../../src/domain/aggregation.ts"
+import { NO_FACTS } from "../../src/domain/dimensions.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { Calendar, periodKey } from "../../src/domain/period.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
@@ -41,6 +42,7 @@ const event = (visitor: number, createdAt: number, theme?: string): StreamEvent 
   pageUrl: "/",
   referrer: null,
   data: theme === undefined ? null : { theme },
+  facts: NO_FACTS,
 })
 
 const owned = (redis: Redis) =>
@@ -97,7 +99,7 @@ const CALLS: ReadonlyArray<Call> = [
       script("stream/lua/append.lua").run(
         redis,
         [events, dead, other.events, other.dead],
-        [100, 2, "a", "b", 1, "c"],
+        [100, 2, "a", "facts of a", "b", "", 1, "c", ""],
       ),
   },
   {
@@ -105,12 +107,16 @@ const CALLS: ReadonlyArray<Call> = [
     what: "an entry",
     prepare: owned,
     run: (redis) =>
-      script("stream/lua/deadLetter.lua").run(redis, [state, events, dead], [7, "1-0", "2-0", "{}", "why"]),
+      script("stream/lua/deadLetter.lua").run(
+        redis,
+        [state, events, dead],
+        [7, "1-0", "2-0", "{}", "facts", "why"],
+      ),
   },
   {
     path: "stream/lua/replayDeadLetter.lua",
     what: "a dead letter",
-    prepare: (redis) => redis.xadd(dead, "5-0", "e", "{}", "reason", "why", "entry", "2-0"),
+    prepare: (redis) => redis.xadd(dead, "5-0", "e", "{}", "f", "facts", "reason", "why", "entry", "2-0"),
     run: (redis) => script("stream/lua/replayDeadLetter.lua").run(redis, [events, dead], ["5-0"]),
   },
   {

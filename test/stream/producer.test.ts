@@ -14,8 +14,8 @@ test("events of one turn are appended in order by one call, and answered when th
   expect(outcomes).toEqual([null, null, null, null])
   const entries = await deployment.redis.xrange(streamKeys(deployment.prefix, 0).events, "-", "+")
   expect(entries.map(([, fields]) => fields)).toEqual([
-    ["e", "a"],
-    ["e", "c"],
+    ["e", "a", "f", ""],
+    ["e", "c", "f", ""],
   ])
   const sizes = await deployment.metrics.appendBatchSize.get()
   expect(sizes.values.find((value) => value.metricName?.endsWith("_count"))?.value).toBe(1)

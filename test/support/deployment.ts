@@ -4,7 +4,10 @@ import { Effect, Fiber, Logger } from "effect"
 import { onTestFinished } from "vitest"
 import { runSupervisor } from "../../src/actors/supervisor.ts"
 import { makeFigures } from "../../src/aggregates/figures.ts"
-import { decodeEvent, decodePayload, encodePayload, Rejection } from "../../src/domain/event.ts"
+import { type EventFacts, NO_FACTS } from "../../src/domain/dimensions.ts"
+import { decodeEvent, Rejection } from "../../src/domain/event.ts"
+import { PageQuery } from "../../src/domain/pageQuery.ts"
+import { decodePayload, encodePayload } from "../../src/domain/payload.ts"
 import { Calendar } from "../../src/domain/period.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { ensureDeployment } from "../../src/events/schema/deployment.ts"
@@ -16,6 +19,7 @@ import { type CertificateFiles, NO_CERTIFICATES } from "../../src/stores/certifi
 import { makePostgres } from "../../src/stores/postgres.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
+import { payloadIn } from "../../src/stream/fields.ts"
 import { type AppendFailure, Producer } from "../../src/stream/producer.ts"
 import { now } from "./clock.ts"
 import { run, testScope } from "./effects.ts"
@@ -76,16 +80,17 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
     new Promise<AppendFailure | null>((resolve) => producer.append(partition, payload, resolve))
 
   /** Sends a body as the server would; resolves when it is durable, with the reason when it is not. */
-  const send = (body: { readonly [key: string]: unknown }) => {
+  const send = (body: { readonly [key: string]: unknown }, facts: EventFacts = NO_FACTS) => {
     const event = decodeEvent(body, {
       now: now(),
       sites: new Set(["main", "blog"]),
       site: "main",
       referer: null,
+      pageQuery: new PageQuery([]),
     })
     if (event instanceof Rejection) throw new Error(event.error)
     const visitorId = event.visitorId ?? randomUUID()
-    return appendPayload(partitionOf(visitorId, PARTITIONS), encodePayload(event, visitorId))
+    return appendPayload(partitionOf(visitorId, PARTITIONS), encodePayload(event, visitorId, facts))
   }
 
   /** Starts a node's actors. */
@@ -171,7 +176,7 @@ export const crashBeforeFigures = async (deployment: Deployment, partition: numb
     most,
   )
   const entries = found.map(([streamId, fields]) => {
-    const event = decodePayload(fields[1] ?? "")
+    const event = decodePayload(payloadIn(fields))
     if (typeof event === "string") throw new Error(event)
     return { streamId, event }
   })

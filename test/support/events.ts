@@ -1,5 +1,6 @@
 /** A migrated database of the test's own, and events to put in it. */
 import { randomUUID } from "node:crypto"
+import { NO_FACTS } from "../../src/domain/dimensions.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
 import { ensureDeployment } from "../../src/events/schema/deployment.ts"
@@ -51,6 +52,7 @@ export const event = (given: Partial<StreamEvent> = {}): StreamEvent => ({
   pageUrl: "/",
   referrer: null,
   data: null,
+  facts: NO_FACTS,
   ...given,
 })
 

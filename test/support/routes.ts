@@ -1,4 +1,6 @@
 /** The routes that a server with everything switched on has; nothing of what they would call runs. */
+
+import { PageQuery } from "../../src/domain/pageQuery.ts"
 import type { Ingest } from "../../src/server/api/ingest.ts"
 import { apiRoutes } from "../../src/server/api/routes.ts"
 import { TrustedProxies } from "../../src/server/http/clientAddress.ts"
@@ -9,6 +11,7 @@ export const routes = () =>
     ingest: {} as Ingest,
     services: new World().services,
     sites: { declared: new Set(["main"]), default: "main" },
+    pageQuery: new PageQuery([]),
     adminToken: "token-0123456789",
     basePath: "",
     serving: true,

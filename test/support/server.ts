@@ -1,7 +1,8 @@
 /** A real server on a free port over services that live in memory, for the semantics of HTTP and WebSocket. */
 import { Effect, Logger, References } from "effect"
 import type { Realtime } from "../../src/domain/answers.ts"
-import { decodePayload, type StreamEvent } from "../../src/domain/event.ts"
+import type { StreamEvent } from "../../src/domain/event.ts"
+import { decodePayload } from "../../src/domain/payload.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { ErasureMustWait } from "../../src/privacy/erase.ts"
 import { type Server, type ServerConfig, type ServerOptions, startServer } from "../../src/server/server.ts"
@@ -30,6 +31,9 @@ export const DEFAULTS: ServerConfig = {
   corsOrigins: "*",
   requireVisitor: false,
   respectDnt: false,
+  bots: "mark",
+  pageQuery: [],
+  geoDatabase: null,
   wsMaxConnections: 10_000,
   wsMaxConnectionsPerIp: 50,
   liveEventsPerSecond: 50,

@@ -1,6 +1,7 @@
 /** Events as the chunks that Postgres keeps: rows of up to 1,000 events, their columns as arrays. */
 import { TaggedError } from "effect/Data"
 import { CLICK_TYPES } from "../../domain/aggregation.ts"
+import type { EventFacts } from "../../domain/dimensions.ts"
 import { DAY_MS } from "../../domain/time.ts"
 import { doubles, integers, smallints, texts, uuids } from "./binaryArrays.ts"
 
@@ -25,18 +26,23 @@ export interface ChunkEvent {
   readonly referrer: string | null
   /** JSON. */
   readonly data: string | null
+  readonly facts: EventFacts
 }
 
 /** A chunk as parameters of {@link insertChunk}, in the order of its columns. */
-export type ChunkValues = ReadonlyArray<number | boolean | Buffer>
+export type ChunkValues = ReadonlyArray<number | boolean | Buffer | null>
+
+/** Columns of a fact: a dictionary, and the place in it of each event's. Both are NULL where no event of the chunk has the fact. */
+const FACT_COLUMNS = ["origins", "origin", "clients", "client", "labels", "label"]
 
 /** Columns of a chunk that are arrays: its dictionaries, what it has of each event, and what it has of each click. */
 export const ARRAY_COLUMNS = [
   ...["types", "pages", "referrers", "visitors"],
   ...["ids", "offsets", "type", "page", "referrer", "visitor", "data"],
   ...["click_page", "click_x", "click_y"],
+  ...FACT_COLUMNS,
 ]
-const COLUMNS = ["first_at", "last_at", "site_id", "events", "small", ...ARRAY_COLUMNS]
+const COLUMNS = ["first_at", "last_at", "site_id", "events", "small", "bots", ...ARRAY_COLUMNS]
 
 /** Parameters that a chunk is: the number of its {@link ChunkValues}. */
 export const CHUNK_PARAMETERS = COLUMNS.length
@@ -94,6 +100,19 @@ const positionOf = ({ type, data }: ChunkEvent): { readonly x: number; readonly 
     : null
 }
 
+/** A fact's {@link FACT_COLUMNS}. */
+const factColumns = (
+  events: ReadonlyArray<ChunkEvent>,
+  factOf: (facts: EventFacts) => string | null,
+): readonly [Buffer, Buffer] | readonly [null, null] => {
+  const dictionary = new Dictionary<string | null>()
+  const places = events.map(({ facts }) => dictionary.place(factOf(facts)))
+  return dictionary.values.some((value) => value !== null)
+    ? [texts(dictionary.values), smallints(places)]
+    : [null, null]
+}
+
+/** Events that are all marked as bots', or none. */
 const toChunk = (siteId: number, events: ReadonlyArray<ChunkEvent>, small: boolean): ChunkValues => {
   let firstAt = Number.POSITIVE_INFINITY
   let lastAt = 0
@@ -123,6 +142,7 @@ const toChunk = (siteId: number, events: ReadonlyArray<ChunkEvent>, small: boole
     siteId,
     events.length,
     small,
+    events[0]?.facts.bot === true,
     texts(types.values),
     texts(pages.values),
     texts(referrers.values),
@@ -137,6 +157,9 @@ const toChunk = (siteId: number, events: ReadonlyArray<ChunkEvent>, small: boole
     smallints(clicks.page),
     doubles(clicks.x),
     doubles(clicks.y),
+    ...factColumns(ordered, ({ origin }) => origin),
+    ...factColumns(ordered, ({ client }) => client),
+    ...factColumns(ordered, ({ label }) => label),
   ]
 }
 
@@ -165,9 +188,14 @@ const ofDay = (siteId: number, events: ReadonlyArray<ChunkEvent>): ReadonlyArray
   return chunks
 }
 
-/** A site's events as chunks, none of which crosses a UTC midnight. */
+/**
+ * A site's events as chunks, none of which crosses a UTC midnight. Events marked as bots' have chunks of their own: whoever asks
+ * for figures passes these by without looking into them.
+ */
 export const toChunks = (siteId: number, events: ReadonlyArray<ChunkEvent>): ReadonlyArray<ChunkValues> => {
-  const days = Map.groupBy(events, (event) => Math.floor(event.createdAt / DAY_MS))
+  const days = Map.groupBy(events, ({ createdAt, facts }) =>
+    facts.bot ? -1 - Math.floor(createdAt / DAY_MS) : Math.floor(createdAt / DAY_MS),
+  )
   return [...days.values()].flatMap((ofOne) => ofDay(siteId, ofOne))
 }
 

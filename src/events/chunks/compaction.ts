@@ -36,14 +36,16 @@ const SMALL = "small"
 const TINY = "small AND events < 64"
 
 const selectMergeable = (which: string): string => `
-  SELECT site_id, date_trunc('day', first_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS day, count(*)::integer AS chunks
+  SELECT site_id, date_trunc('day', first_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS day, bots, count(*)::integer AS chunks
   FROM event_chunks WHERE ${which} AND first_at >= $1 AND first_at < $2
-  GROUP BY 1, 2 HAVING count(*) >= $3
-  ORDER BY 2, 1`
+  GROUP BY 1, 2, 3 HAVING count(*) >= $3
+  ORDER BY 2, 1, 3`
 
 interface Mergeable {
   readonly site_id: number
   readonly day: Date
+  /** Whether they are chunks of events marked as bots', which are not mixed with others. */
+  readonly bots: boolean
   readonly chunks: number
 }
 
@@ -51,7 +53,7 @@ const TRY_LOCK = `SELECT pg_try_advisory_xact_lock(${LOCKS.chunks}) AS locked`
 
 const selectPlaces = (which: string): string => `
   SELECT site_id, first_at, ctid::text AS place, events FROM event_chunks
-  WHERE ${which} AND site_id = $1 AND first_at >= $2 AND first_at < $3
+  WHERE ${which} AND site_id = $1 AND first_at >= $2 AND first_at < $3 AND bots = $4
   ORDER BY first_at
   LIMIT ${MERGE_CHUNKS}`
 
@@ -108,7 +110,7 @@ export const compact = Effect.fnUntraced(function* (
 /** Merges the earliest of such chunks of a site and day; returns their number, 0 when another node is merging or none are left. */
 const merge = (
   postgres: Postgres,
-  { site_id, day }: Mergeable,
+  { site_id, day, bots }: Mergeable,
   which: string,
 ): Effect.Effect<number, StoreError> =>
   postgres.transaction("compaction", (sql) =>
@@ -116,7 +118,7 @@ const merge = (
       const lock = yield* sql.query<{ locked: boolean }>(TRY_LOCK)
       if (lock.rows[0]?.locked !== true) return 0
       const { rows } = yield* sql.query<ChunkPlace & { events: number }>(selectPlaces(which), [
-        ...[site_id, day, new Date(day.getTime() + DAY_MS)],
+        ...[site_id, day, new Date(day.getTime() + DAY_MS), bots],
       ])
       let held = 0
       const taken = rows.filter((chunk) => {

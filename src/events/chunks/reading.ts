@@ -4,6 +4,7 @@
 const EVENTS_OF = [
   ...["first_at", "ids", "offsets", "types", "type", "pages", "page"],
   ...["referrers", "referrer", "visitors", "visitor", "data"],
+  ...["origins", "origin", "clients", "client", "labels", "label"],
 ]
 
 /** SQL: the events of the chunks of a relation that has their columns. Of all chunks, they are the view `chunk_events`. */

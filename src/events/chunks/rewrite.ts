@@ -29,6 +29,10 @@ interface HeldEvent {
   readonly page_url: string | null
   readonly referrer: string | null
   readonly created_ms: number
+  readonly origin: string | null
+  readonly client: string | null
+  readonly label: string | null
+  readonly bots: boolean
 }
 
 /** `$1` and `$2` are the beginning and end of the UTC day, so that only its table is visited. */
@@ -36,7 +40,7 @@ const ON_DAY = "first_at >= $1 AND first_at < $2 AND site_id = $3"
 
 const SELECT_EVENTS = `
   SELECT id, visitor_id, event_type, event_data, page_url, referrer,
-    (extract(epoch FROM created_at) * 1000)::float8 AS created_ms
+    (extract(epoch FROM created_at) * 1000)::float8 AS created_ms, origin, client, label, bots
   FROM chunk_events
   WHERE ${ON_DAY} AND place = ANY ($4::tid[])`
 
@@ -68,6 +72,7 @@ export const rewriteChunks = Effect.fnUntraced(function* (
         pageUrl: row.page_url,
         referrer: row.referrer,
         data: row.event_data,
+        facts: { origin: row.origin, client: row.client, label: row.label, bot: row.bots },
       }))
       .filter(stays)
     gone += rows.length - kept.length

@@ -36,7 +36,7 @@ const SELECT_POINTS = `
       FROM (
         SELECT click_page, click_x, click_y, CASE WHEN $3::text IS NOT NULL THEN array_position(pages, $3) END AS wanted
         FROM event_chunks
-        WHERE site_id = (SELECT id FROM of_site) AND first_at >= $2 AND click_page <> '{}'
+        WHERE site_id = (SELECT id FROM of_site) AND NOT bots AND first_at >= $2 AND click_page <> '{}'
           AND ($3::text IS NULL OR $3 = ANY (pages))
         OFFSET 0
       ) AS chunk
@@ -49,7 +49,7 @@ const SELECT_POINTS = `
       FROM (
         SELECT event_data::jsonb AS data
         FROM event_chunks AS chunk CROSS JOIN LATERAL ${eventsOf("chunk")}
-        WHERE site_id = (SELECT id FROM of_site) AND ${within("$2", "'infinity'")}
+        WHERE site_id = (SELECT id FROM of_site) AND NOT bots AND ${within("$2", "'infinity'")}
           AND (first_at < $2 OR click_page IS NULL)
           AND types && '{${[...CLICK_TYPES].join()}}' AND event_type = ANY ('{${[...CLICK_TYPES].join()}}')
           AND ($3::text IS NULL OR page_url = $3)

@@ -1,6 +1,7 @@
 /** A site's events, newest first, page by page. */
 import * as Effect from "effect/Effect"
-import type { TimelineEvent } from "../../domain/answers.ts"
+import type { SiteEvent, TimelineEvent } from "../../domain/answers.ts"
+import { type EventFacts, type FactName, knownDimensions } from "../../domain/dimensions.ts"
 import { DAY_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
@@ -83,7 +84,7 @@ const SELECT_PAGE = `
     SELECT *, coalesce(sum(events) OVER earlier, 0) < $7::bigint AS taken
     FROM (
       SELECT * FROM event_chunks
-      WHERE site_id = (SELECT id FROM sites WHERE slug = $1) AND first_at >= $2 AND first_at <= $3
+      WHERE site_id = (SELECT id FROM sites WHERE slug = $1) AND NOT bots AND first_at >= $2 AND first_at <= $3
       ORDER BY last_at DESC
       LIMIT ${CHUNKS} + 1 + $7
     ) AS chunk
@@ -124,6 +125,24 @@ const SELECT_PAGE = `
 const GROWTH = 8
 
 const LAST_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+/** Of an event that is exported with all that is known of it. */
+export interface SiteEventRow extends EventRow, Pick<EventFacts, FactName> {
+  readonly site: string
+  readonly bots: boolean
+}
+
+/** Columns of {@link SiteEventRow}, of the view chunk_events and the table sites. */
+export const SITE_EVENT_COLUMNS = `
+  slug AS site, chunk_events.id, visitor_id, event_type, event_data::jsonb, page_url, referrer, created_at,
+  origin, client, label, bots`
+
+export const toSiteEvent = (row: SiteEventRow): SiteEvent => ({
+  site: row.site,
+  ...toTimelineEvent(row),
+  is_bot: row.bots,
+  dimensions: knownDimensions(row),
+})
 
 export const toTimelineEvent = (row: EventRow): TimelineEvent => ({
   id: row.id,

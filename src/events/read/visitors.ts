@@ -3,7 +3,7 @@ import * as Stream from "effect/Stream"
 import type { SiteEvent, VisitorSummary } from "../../domain/answers.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-import { type EventRow, toTimelineEvent } from "./timeline.ts"
+import { SITE_EVENT_COLUMNS, type SiteEventRow, toSiteEvent } from "./timeline.ts"
 
 interface SummaryRow {
   readonly visitor_id: string
@@ -41,7 +41,7 @@ export const exportVisitors = (
     )
 
 const SELECT_OF_VISITOR = `
-  SELECT slug AS site, chunk_events.id, visitor_id, event_type, event_data::jsonb, page_url, referrer, created_at
+  SELECT ${SITE_EVENT_COLUMNS}
   FROM chunk_events JOIN sites ON sites.id = site_id
   WHERE $1 = ANY (chunk_visitors) AND visitor_id = $1
   ORDER BY created_at, chunk_events.id`
@@ -52,5 +52,5 @@ export const exportVisitor = (
   visitorId: string,
 ): Stream.Stream<ReadonlyArray<SiteEvent>, StoreError> =>
   postgres
-    .stream<EventRow & { site: string }>("export_visitor", SELECT_OF_VISITOR, [visitorId])
-    .pipe(Stream.map((rows) => rows.map((row) => ({ site: row.site, ...toTimelineEvent(row) }))))
+    .stream<SiteEventRow & Record<string, unknown>>("export_visitor", SELECT_OF_VISITOR, [visitorId])
+    .pipe(Stream.map((rows) => rows.map(toSiteEvent)))

@@ -8,8 +8,7 @@ import { promisify } from "node:util"
 import { gzip } from "node:zlib"
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
-import type { SiteEvent } from "../../domain/answers.ts"
-import { type EventRow, toTimelineEvent } from "../read/index.ts"
+import { type SiteEventRow, toSiteEvent } from "../read/index.ts"
 
 /** Events could not be archived, and so were not deleted; another try may succeed. */
 export class ArchiveFailed extends TaggedError("ArchiveFailed")<{ readonly message: string }> {}
@@ -20,13 +19,7 @@ const FOLDER_MODE = 0o700
 const FILE_MODE = 0o600
 const FILE_NAME = /^\d{4}-\d\d-\d\d\.ndjson\.gz$/
 
-/** What an archive needs of each event's row. */
-export type ArchiveRow = EventRow & { readonly site: string }
-
-const toLine = (row: ArchiveRow): string => {
-  const archived: SiteEvent = { site: row.site, ...toTimelineEvent(row) }
-  return `${JSON.stringify(archived)}\n`
-}
+const toLine = (row: SiteEventRow): string => `${JSON.stringify(toSiteEvent(row))}\n`
 
 const onDisk = <A>(run: () => Promise<A>): Effect.Effect<A, ArchiveFailed> =>
   Effect.tryPromise({
@@ -77,11 +70,11 @@ export class Archive {
   }
 
   /** Appends a batch of a UTC day (`2025-12-08`) and waits for the disk; fails with the file as it was. */
-  append(day: string, rows: ReadonlyArray<ArchiveRow>): Effect.Effect<void, ArchiveFailed> {
+  append(day: string, rows: ReadonlyArray<SiteEventRow>): Effect.Effect<void, ArchiveFailed> {
     return rows.length === 0 ? Effect.void : onDisk(() => this.#append(day, rows))
   }
 
-  async #append(day: string, rows: ReadonlyArray<ArchiveRow>): Promise<void> {
+  async #append(day: string, rows: ReadonlyArray<SiteEventRow>): Promise<void> {
     const before = await this.#size(day)
     try {
       const member = await compress(rows.map(toLine).join(""))

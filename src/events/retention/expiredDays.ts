@@ -5,7 +5,8 @@ import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres, Sql } from "../../stores/postgres.ts"
 import { meaningOf } from "../../stores/sqlstate.ts"
 import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "../chunks/index.ts"
-import type { Archive, ArchiveFailed, ArchiveRow } from "./archive.ts"
+import { SITE_EVENT_COLUMNS, type SiteEventRow } from "../read/index.ts"
+import type { Archive, ArchiveFailed } from "./archive.ts"
 import { type Pace, removeExpiredRows } from "./expiredRows.ts"
 
 /** How expired events leave: with their day's table, or in batches. */
@@ -55,9 +56,9 @@ export interface Removal {
   readonly removed: (method: Method, rows: number) => Effect.Effect<void>
 }
 
-/** {@link ArchiveRow}s of a day, whose beginning and end are `$1` and `$2`. */
+/** {@link SiteEventRow}s of a day, whose beginning and end are `$1` and `$2`. */
 const SELECT_ARCHIVE_ROWS = `
-  SELECT slug AS site, chunk_events.id, visitor_id, event_type, event_data::jsonb, page_url, referrer, created_at
+  SELECT ${SITE_EVENT_COLUMNS}
   FROM chunk_events JOIN sites ON sites.id = site_id
   WHERE first_at >= $1 AND first_at < $2`
 
@@ -115,7 +116,7 @@ const removeFromChunks = Effect.fnUntraced(function* (
   yield* sql.query(LOCK_CHUNKS)
   const values = [places, new Date(cutoff)]
   if (archive !== null) {
-    const expired = yield* sql.query<ArchiveRow & Record<string, unknown>>(
+    const expired = yield* sql.query<SiteEventRow & Record<string, unknown>>(
       `${SELECT_ARCHIVE_ROWS} AND place = ANY ($3::tid[]) AND created_at < $4`,
       [...boundsOf(day), ...values],
     )
@@ -192,7 +193,7 @@ const dropOnce = (
       let archived = 0
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const read = yield* session.cursor<ArchiveRow & Record<string, unknown>>(
+          const read = yield* session.cursor<SiteEventRow & Record<string, unknown>>(
             SELECT_ARCHIVE_ROWS,
             boundsOf(day),
             pace.batchRows,

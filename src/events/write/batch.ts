@@ -89,6 +89,7 @@ const toChunkEvent = (partition: number, { streamId, event }: BatchEntry): Chunk
   pageUrl: event.pageUrl,
   referrer: event.referrer,
   data: event.data === null ? null : toData(event.data),
+  facts: event.facts,
 })
 
 /** What the entries add to the figures. */

@@ -7,8 +7,8 @@
  *    when nothing is left (`#hasSpentItsBudget`)
  * 3. `#body`: size, time, UTF-8
  * 4. `#single` and `#batch`: JSON, and the answer
- * 5. `#take`, for each event: fields and limits (`domain/event.ts`), the sender's wish not to be tracked, the visitor
- *    (`visitorOf.ts`), the stream
+ * 5. `#take`, for each event: fields and limits (`domain/event.ts`), the sender's wish not to be tracked, what the request tells
+ *    (`enrichment/enricher.ts`), the visitor (`visitorOf.ts`), the stream
  *
  * Each step may refuse; every event that is dropped is counted by its {@link DropReason} in `#drop`.
  *
@@ -30,10 +30,12 @@
  * | a media type                   | read as JSON; another one is 415 `UNSUPPORTED_MEDIA_TYPE`                 | open   |
  * | an `id`                        | taken; the same event sent again counts again                             | open   |
  */
-
-import { decodeEvent, encodePayload, Rejection } from "../../domain/event.ts"
+import type { HttpRequest } from "uWebSockets.js"
+import { decodeEvent, Rejection } from "../../domain/event.ts"
 import { MAX_BATCH_BODY_BYTES, MAX_EVENT_BODY_BYTES } from "../../domain/limits.ts"
+import { encodePayload } from "../../domain/payload.ts"
 import { partitionOf } from "../../domain/visitor.ts"
+import type { Enricher } from "../../enrichment/enricher.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import { type Bodies, bodyText, parseJson } from "../http/body.ts"
 import { limitKey } from "../http/clientAddress.ts"
@@ -42,7 +44,6 @@ import { appendProblem, Problem } from "../http/problem.ts"
 import type { DropReason, ProblemCode, SilentDrop } from "../http/problemCodes.ts"
 import type { Grant, RateLimit } from "../http/rateLimit.ts"
 import { DROP_REASONS } from "../http/refusalCodes.ts"
-import type { IncomingRequest } from "../http/wire.ts"
 import type { Appender, AppendFailure } from "../services/services.ts"
 import { type BatchItem, batchItems } from "./batchBody.ts"
 import { type Sender, type SenderOptions, senderOf } from "./sender.ts"
@@ -53,6 +54,9 @@ const NO_STORE = { lines: "Cache-Control: no-store\r\n" }
 
 const NO_DERIVED_VISITOR: AppendFailure = "STREAM_UNAVAILABLE"
 const DO_NOT_TRACK: SilentDrop = "DO_NOT_TRACK"
+const BOT: SilentDrop = "BOT"
+const isSilent = (outcome: AppendFailure | SilentDrop): outcome is SilentDrop =>
+  outcome === DO_NOT_TRACK || outcome === BOT
 
 /** How a refused event of a batch is listed. */
 interface Refused {
@@ -64,6 +68,7 @@ interface Refused {
 export interface IngestOptions extends SenderOptions {
   readonly appender: Appender
   readonly visitors: Visitors
+  readonly enricher: Enricher
   readonly bodies: Bodies
   readonly rateLimit: RateLimit | null
   readonly partitions: number
@@ -79,7 +84,7 @@ export class Ingest {
   }
 
   /** `POST /event`. */
-  event(exchange: Exchange, req: IncomingRequest) {
+  event(exchange: Exchange, req: HttpRequest) {
     const sender = senderOf(exchange, req, "event", this.#options)
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
     if (this.#admit(exchange, sender, 1) === 0) return
@@ -87,7 +92,7 @@ export class Ingest {
   }
 
   /** `POST /events`. */
-  events(exchange: Exchange, req: IncomingRequest) {
+  events(exchange: Exchange, req: HttpRequest) {
     const sender = senderOf(exchange, req, "batch", this.#options)
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
     if (this.#hasSpentItsBudget(exchange, sender)) return
@@ -150,7 +155,7 @@ export class Ingest {
     })
     if (outcome === null) return
     if (outcome instanceof Rejection) return this.#refuse(exchange, new Problem(outcome.code, outcome.error))
-    if (outcome !== DO_NOT_TRACK) return this.#refuse(exchange, appendProblem(outcome))
+    if (!isSilent(outcome)) return this.#refuse(exchange, appendProblem(outcome))
     this.#drop(outcome, 1)
     exchange.answer("201 Created", JSON_TYPE, TRACKED, NO_STORE)
   }
@@ -205,7 +210,7 @@ export class Ingest {
       )
       if (outcome === null) continue
       if (outcome instanceof Rejection) refuse(index, outcome)
-      else if (outcome !== DO_NOT_TRACK) undone(index, outcome)
+      else if (!isSilent(outcome)) undone(index, outcome)
       else {
         this.#drop(outcome, 1)
         close()
@@ -223,14 +228,16 @@ export class Ingest {
     sender: Sender,
     done: (failure: AppendFailure | null) => void,
   ): Rejection | AppendFailure | SilentDrop | null {
-    const { visitors, appender, partitions } = this.#options
+    const { visitors, enricher, appender, partitions } = this.#options
     const event = decodeEvent(value, sender.context)
     if (event instanceof Rejection) return event
     if (sender.untracked) return DO_NOT_TRACK
+    const facts = enricher.factsOf(event, sender)
+    if (facts === null) return BOT
     const visitor = visitors.of(event, sender, sender.context.now)
     if (visitor === null) return NO_DERIVED_VISITOR
     if (visitor instanceof Rejection) return visitor
-    appender.append(partitionOf(visitor, partitions), encodePayload(event, visitor), done)
+    appender.append(partitionOf(visitor, partitions), encodePayload(event, visitor, facts), done)
     return null
   }
 

@@ -1,14 +1,15 @@
 /** The statistics endpoints: their parameters, the figures they ask for, and answers that are cached briefly. */
 
+import type { HttpRequest } from "uWebSockets.js"
 import { gzip } from "node:zlib"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { DeclaredSites, HeatmapMeta, HistoryMeta, TimelineMeta } from "../../domain/answers.ts"
+import type { PageQuery } from "../../domain/pageQuery.ts"
 import { PERIODS } from "../../domain/period.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
 import { Parameters, type Sites } from "../http/query.ts"
-import type { IncomingRequest } from "../http/wire.ts"
 import { ReadCache, type Runner } from "../services/readCache.ts"
 import type { EventQueries, Figures } from "../services/services.ts"
 import {
@@ -49,7 +50,7 @@ const compress = (body: Buffer): Promise<Buffer> =>
   })
 
 /** The endpoints, by their names in the public contract. */
-const endpoints = (figures: Figures, queries: EventQueries, sites: Sites) => ({
+const endpoints = (figures: Figures, queries: EventQueries, sites: Sites, pageQuery: PageQuery) => ({
   sites: (() => ({
     key: "",
     load: () => data(Effect.succeed<DeclaredSites>({ sites: [...sites.declared], default: sites.default })),
@@ -92,11 +93,15 @@ const endpoints = (figures: Figures, queries: EventQueries, sites: Sites) => ({
     const pageUrl = parameters.text("page_url") ?? parameters.text("page")
     const hours = parameters.integer("hours", HEATMAP_HOURS)
     const load = () =>
-      Effect.map(queries.heatmap({ site, pageUrl: pageUrl || null, hours }), (points) => ({
-        success: true,
-        data: points,
-        meta: { page_url: pageUrl || null, hours, count: points.length } satisfies HeatmapMeta,
-      }))
+      // Events have the kept part of their page's URL.
+      Effect.map(
+        queries.heatmap({ site, pageUrl: pageUrl ? pageQuery.kept(pageUrl) : null, hours }),
+        (points) => ({
+          success: true,
+          data: points,
+          meta: { page_url: pageUrl || null, hours, count: points.length } satisfies HeatmapMeta,
+        }),
+      )
     // As JSON, because a page may be called "null".
     return { key: JSON.stringify([hours, pageUrl || null]), load }
   }) satisfies Endpoint,
@@ -124,8 +129,8 @@ export class Reads {
   /** Compressed copies, for as long as their answers are cached. */
   readonly #gzipped = new WeakMap<Buffer, Promise<Buffer>>()
 
-  constructor(figures: Figures, queries: EventQueries, sites: Sites, run: Runner) {
-    this.#endpoints = endpoints(figures, queries, sites)
+  constructor(figures: Figures, queries: EventQueries, sites: Sites, pageQuery: PageQuery, run: Runner) {
+    this.#endpoints = endpoints(figures, queries, sites, pageQuery)
     this.#sites = sites
     this.#answers = new ReadCache<Buffer>({
       run,
@@ -137,7 +142,7 @@ export class Reads {
   }
 
   /** Answers one of the statistics endpoints. */
-  answer(endpoint: ReadEndpoint, exchange: Exchange, req: IncomingRequest) {
+  answer(endpoint: ReadEndpoint, exchange: Exchange, req: HttpRequest) {
     const parameters = new Parameters(req.getQuery() ?? "")
     const site = parameters.site(this.#sites)
     const read = this.#endpoints[endpoint](parameters, site)

@@ -1,5 +1,6 @@
 /** Every path of the HTTP API, once. */
 
+import type { PageQuery } from "../../domain/pageQuery.ts"
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
 import type { TrustedProxies } from "../http/clientAddress.ts"
 import { JSON_TYPE, type Traffic } from "../http/exchange.ts"
@@ -36,6 +37,7 @@ export interface RouteOptions {
   readonly ingest: Ingest
   readonly services: Services
   readonly sites: Sites
+  readonly pageQuery: PageQuery
   readonly adminToken: string | null
   /** Empty, or where everything answers, too. */
   readonly basePath: string
@@ -52,23 +54,12 @@ export interface RouteOptions {
   readonly exportDeadlineMs?: number | undefined
 }
 
-/** Where events are sent to: what every HTTP thread answers on its own. */
-export const sendingRoutes = (ingest: Ingest): ReadonlyArray<readonly [path: string, route: Route]> => [
-  [
-    EVENT_PATH,
-    { name: "event", cors: true, handlers: { POST: (exchange, req) => ingest.event(exchange, req) } },
-  ],
-  [
-    `${API_PATH}/events`,
-    { name: "events", cors: true, handlers: { POST: (exchange, req) => ingest.events(exchange, req) } },
-  ],
-]
-
 /** The routes of a server. */
 export const apiRoutes = ({
   ingest,
   services,
   sites,
+  pageQuery,
   adminToken,
   basePath,
   serving,
@@ -80,7 +71,7 @@ export const apiRoutes = ({
   exportDeadlineMs,
 }: RouteOptions): Routes => {
   const { figures, queries } = services
-  const reads = new Reads(figures, queries, sites, run)
+  const reads = new Reads(figures, queries, sites, pageQuery, run)
   const exports = new Exports(figures, queries, exportDeadlineMs)
   const operations = new Operations(services, run, traffic)
 
@@ -102,7 +93,8 @@ export const apiRoutes = ({
   )
   add("/openapi.json", "openapi", true, { GET: (exchange, req) => openApi.answer(exchange, req) })
 
-  for (const [path, route] of sendingRoutes(ingest)) exact.set(path, route)
+  add(EVENT_PATH, "event", true, { POST: (exchange, req) => ingest.event(exchange, req) })
+  add(`${API_PATH}/events`, "events", true, { POST: (exchange, req) => ingest.events(exchange, req) })
   for (const endpoint of READS)
     add(`${API_PATH}/${endpoint}`, endpoint, true, {
       GET: (exchange, req) => reads.answer(endpoint, exchange, req),

@@ -1,26 +1,28 @@
 /** Who sends events, according to the request's headers and query. */
-
+import type { HttpRequest } from "uWebSockets.js"
 import type { EventContext } from "../../domain/event.ts"
+import type { PageQuery } from "../../domain/pageQuery.ts"
+import type { TellingSender } from "../../enrichment/enricher.ts"
 import { type BodyFormat, bodyFormat } from "../http/body.ts"
-import type { TrustedProxies } from "../http/clientAddress.ts"
+import { socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
 import type { Exchange } from "../http/exchange.ts"
 import type { RequestHeaders } from "../http/headers.ts"
 import { Problem } from "../http/problem.ts"
 import { Parameters, type Sites } from "../http/query.ts"
 import { bearerToken, type Secrets } from "../http/secrets.ts"
-import type { IncomingRequest } from "../http/wire.ts"
 import type { VisitorHints } from "./visitorOf.ts"
 
 const WRONG_KEY = Problem.of("INVALID_WRITE_KEY", "WWW-Authenticate: Bearer\r\n")
 
 /** The sender of a request. Read at once, because the request is gone by the time its body arrives. */
-export interface Sender extends VisitorHints {
+export interface Sender extends VisitorHints, TellingSender {
   readonly context: EventContext
   readonly format: BodyFormat
   /** The sender asked not to be tracked, and that is respected. */
   readonly untracked: boolean
   /** A write key lifts the rate limit. */
   readonly unlimited: boolean
+  readonly headers: RequestHeaders
   readonly contentLength: string
 }
 
@@ -29,6 +31,7 @@ export interface SenderOptions {
   readonly writeKeys: Secrets
   readonly sites: Sites
   readonly respectDnt: boolean
+  readonly pageQuery: PageQuery
   /** Unix milliseconds. */
   readonly now: () => number
 }
@@ -36,9 +39,9 @@ export interface SenderOptions {
 /** The sender of a request, or why the request is refused. Only a batch may be NDJSON. */
 export const senderOf = (
   { res, headers }: Exchange,
-  req: IncomingRequest,
+  req: HttpRequest,
   sent: "event" | "batch",
-  { sites, writeKeys, proxies, respectDnt, now }: SenderOptions,
+  { sites, writeKeys, proxies, respectDnt, pageQuery, now }: SenderOptions,
 ): Sender | Problem => {
   const format = bodyFormat(headers, sent === "batch")
   if (format instanceof Problem) return format
@@ -59,6 +62,7 @@ export const senderOf = (
       sites: sites.declared,
       site,
       referer: referer === "" || referer.includes("\u0000") ? null : referer,
+      pageQuery,
     },
     format,
     untracked: respectDnt && (headers.dnt === "1" || headers.gpc === "1"),
@@ -66,7 +70,9 @@ export const senderOf = (
     header: headers.visitorId,
     cookie: headers.cookie,
     userAgent: headers.userAgent,
+    headers,
     contentLength: headers.contentLength,
+    proxied: () => proxies.trusts(socketAddress(res.getRemoteAddress())),
     address: () => {
       address ??= proxies.clientOf(res, headers)
       return address

@@ -1,7 +1,7 @@
 /** The header fields that the server reads, collected in one pass: a call into uWebSockets.js costs more than a comparison. */
+import type { HttpRequest } from "uWebSockets.js"
 import type { AppConfig } from "../../config/settings.ts"
 import { Problem } from "./problem.ts"
-import type { IncomingRequest } from "./wire.ts"
 
 /** The fields in which a proxy may name its client, as `CLIENT_ADDRESS_HEADER` has them. */
 export type AddressHeader = AppConfig["clientAddressHeader"]
@@ -12,6 +12,7 @@ export type AddressHeader = AppConfig["clientAddressHeader"]
  */
 export class RequestHeaders implements Readonly<Record<AddressHeader, string>> {
   acceptEncoding = ""
+  acceptLanguage = ""
   authorization = ""
   contentEncoding = ""
   contentLength = ""
@@ -31,6 +32,16 @@ export class RequestHeaders implements Readonly<Record<AddressHeader, string>> {
   "x-real-ip" = ""
   "cf-connecting-ip" = ""
   "x-forwarded-host" = ""
+  /** Client hints of browsers: `Sec-CH-UA`, `Sec-CH-UA-Mobile` and `Sec-CH-UA-Platform`. */
+  brands = ""
+  mobile = ""
+  platform = ""
+  /** `Sec-Purpose`, `Purpose` and `X-Moz`, joined. */
+  purpose = ""
+  /** Where the client is, as its network's proxy says. */
+  country = ""
+  region = ""
+  city = ""
   /** How many times a length is given. */
   lengths = 0
   /** Two lengths are given, and they differ. */
@@ -57,6 +68,7 @@ const acceptsGzip = (header: string): boolean => {
 
 let current = new RequestHeaders()
 
+/** Long: a list of fields. */
 const note = (name: string, value: string): void => {
   switch (name) {
     case "content-length":
@@ -106,6 +118,38 @@ const note = (name: string, value: string): void => {
     case "content-encoding":
       current.contentEncoding ||= value
       break
+    case "accept-language":
+      current.acceptLanguage ||= value
+      break
+    case "sec-ch-ua":
+      current.brands ||= value
+      break
+    case "sec-ch-ua-mobile":
+      current.mobile ||= value
+      break
+    case "sec-ch-ua-platform":
+      current.platform ||= value
+      break
+    case "sec-purpose":
+    case "purpose":
+    case "x-moz":
+      current.purpose += value
+      break
+    case "cf-ipcountry":
+    case "x-vercel-ip-country":
+    case "cloudfront-viewer-country":
+      current.country ||= value
+      break
+    case "cf-region-code":
+    case "x-vercel-ip-country-region":
+    case "cloudfront-viewer-country-region":
+      current.region ||= value
+      break
+    case "cf-ipcity":
+    case "x-vercel-ip-city":
+    case "cloudfront-viewer-city":
+      current.city ||= value
+      break
     case "dnt":
       current.dnt ||= value
       break
@@ -116,7 +160,7 @@ const note = (name: string, value: string): void => {
 }
 
 /** Reads a request's header fields, which are gone once its handler returns. */
-export const readHeaders = (req: IncomingRequest): RequestHeaders => {
+export const readHeaders = (req: HttpRequest): RequestHeaders => {
   const headers = new RequestHeaders()
   current = headers
   req.forEach(note)

@@ -9,6 +9,8 @@ import {
   MAX_EVENT_BODY_BYTES,
   MAX_EVENT_DATA_BYTES,
   MAX_EVENT_DATA_DEPTH,
+  MAX_EVENT_NAME_LENGTH,
+  MAX_TITLE_LENGTH,
   MAX_URL_LENGTH,
 } from "../../domain/limits.ts"
 import { VISITOR_COOKIE } from "../../domain/visitor.ts"
@@ -25,11 +27,17 @@ const KIB = 1024
 export const eventSchema = (sites: ReadonlyArray<string>): Schema => ({
   type: "object",
   description: "Fields that are null count as absent; unknown ones are ignored.",
-  required: ["event_type"],
+  anyOf: [{ required: ["event_type"] }, { required: ["name"] }],
   properties: {
     event_type: {
       ...matching(EVENT_TYPE),
-      description: "Required; 1 to 50 characters of `a-z 0-9 _ . : -`.",
+      description: "Required, unless there is a `name`; 1 to 50 characters of `a-z 0-9 _ . : -`.",
+    },
+    name: {
+      type: ["string", "null"],
+      minLength: 1,
+      maxLength: MAX_EVENT_NAME_LENGTH,
+      description: `The event's name as people read it, 1 to ${MAX_EVENT_NAME_LENGTH} characters of any script; without an \`event_type\`, its slug is the type.`,
     },
     event_data: {
       type: ["object", "null"],
@@ -37,11 +45,22 @@ export const eventSchema = (sites: ReadonlyArray<string>): Schema => ({
     },
     page_url: {
       type: ["string", "null"],
-      description: `A string, cut at ${MAX_URL_LENGTH} UTF-16 code units.`,
+      description: `A string, cut at ${MAX_URL_LENGTH} UTF-16 code units; of its query, only [a part](events.md#pages) is kept.`,
     },
     referrer: {
       type: ["string", "null"],
-      description: "A string, cut at the same length; defaults to the `Referer` header.",
+      description:
+        "A string, cut at the same length; an empty one says that there is none. Without it, and without `page_url`, the `Referer` header is taken.",
+    },
+    title: {
+      description: `Title of the page, a string, cut at ${MAX_TITLE_LENGTH} code units; anything else is ignored.`,
+    },
+    screen: {
+      description:
+        'Width of the screen in CSS pixels, such as `1920`, or `"1920x1080"`; anything else is ignored.',
+    },
+    language: {
+      description: "The visitor's language, such as `pt-BR`; defaults to the `Accept-Language` header.",
     },
     id: {
       ...nullable(uuid),

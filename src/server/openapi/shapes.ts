@@ -73,8 +73,13 @@ const timelineFields = {
 }
 export const timelineEvent = shape<TimelineEvent>(timelineFields)
 
-/** As administration exports it: with its site. */
-export const visitorEvent = shape<SiteEvent>({ site: text, ...timelineFields })
+/** As administration exports it: with its site and all that is known of it. */
+export const visitorEvent = shape<SiteEvent>({
+  site: text,
+  ...timelineFields,
+  is_bot: { type: "boolean" },
+  dimensions: { type: "object", additionalProperties: { type: "string" } },
+})
 
 export const heatmapPoint = shape<HeatmapPoint>({
   x: { type: "number" },

@@ -6,13 +6,12 @@
 local events, dead = KEYS[1], KEYS[2]
 local letter = redis.call('XRANGE', dead, ARGV[1], ARGV[1])[1]
 if not letter then return 0 end
-for i = 1, #letter[2], 2 do
-  if letter[2][i] == 'e' then
-    mustBe('stream', events)
-    plan('XADD', events, '*', 'e', letter[2][i + 1])
-    plan('XDEL', dead, ARGV[1])
-    writeAll()
-    return 1
-  end
-end
-return redis.error_reply('ERR the dead letter has no payload')
+local fields = {}
+for i = 1, #letter[2], 2 do fields[letter[2][i]] = letter[2][i + 1] end
+if not fields.e then return redis.error_reply('ERR the dead letter has no payload') end
+mustBe('stream', events)
+-- Letters of the version before have no facts.
+plan('XADD', events, '*', 'e', fields.e, 'f', fields.f or '')
+plan('XDEL', dead, ARGV[1])
+writeAll()
+return 1

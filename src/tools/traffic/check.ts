@@ -13,6 +13,8 @@ export interface CheckOptions {
   readonly url: URL
   readonly sites: readonly [string, ...Array<string>]
   readonly timeZone: string
+  /** Whether events were sent with a write key. */
+  readonly withKey: boolean
   /** How long figures may stay unchanged before they count as final, milliseconds. */
   readonly patience: number
   readonly log: (line: string) => void
@@ -163,7 +165,7 @@ export const checkFigures = async (
   options: CheckOptions,
 ): Promise<CheckResult> => {
   const { sites, url, timeZone, now } = options
-  const events = countedEvents(entries, sites[0])
+  const events = countedEvents(entries, { site: sites[0], withKey: options.withKey })
   const bySite = new Map<string, Array<Counted>>(sites.map((site) => [site, []]))
   for (const event of events) bySite.get(event.site)?.push(event)
   const countsOf = () => new Map([...bySite].map(([site, own]) => [site, new SiteCount(own, timeZone, now)]))

@@ -32,7 +32,9 @@ const ALIASES: Readonly<Record<string, string>> = {
   pdf_downloaded: "pdf_download",
 }
 
-const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value.slice(0, 500) : null)
+/** A URL is kept without what may be a secret, of which pages here have one. */
+const urlOrNull = (value: unknown): string | null =>
+  typeof value === "string" ? value.replace(/&token=[^&#]*/, "").slice(0, 500) : null
 
 const dataOf = (type: string, body: Body): Body | null => {
   if (!isBody(body.event_data)) return null
@@ -58,8 +60,10 @@ const interpret = (entry: JournalEntry, body: Body, defaultSite: string): Counte
     visitor: typeof own === "string" ? own.toLowerCase() : `cookieless ${cookieless}`,
     cookieless,
     type,
-    url: textOrNull(body.page_url),
-    referrer: textOrNull(body.referrer) ?? textOrNull(entry.sender.referer),
+    url: urlOrNull(body.page_url),
+    referrer:
+      urlOrNull(body.referrer) ??
+      (typeof body.page_url === "string" ? null : urlOrNull(entry.sender.referer)),
     data: dataOf(type, body),
     earliest: at ?? entry.sentAt,
     latest: at ?? entry.answeredAt,
@@ -67,15 +71,19 @@ const interpret = (entry: JournalEntry, body: Body, defaultSite: string): Counte
   }
 }
 
-/** The accepted events of a journal, without duplicates. */
+/**
+ * The accepted events of a journal, without duplicates, and without those of bots, which count nowhere; but whoever holds a write key
+ * is no bot.
+ */
 export const countedEvents = (
   entries: ReadonlyArray<JournalEntry>,
-  defaultSite: string,
+  { site: defaultSite, withKey }: { readonly site: string; readonly withKey: boolean },
 ): ReadonlyArray<Counted> => {
   const byId = new Map<string, Counted>()
   const all: Array<Counted> = []
   for (const entry of entries) {
     if (entry.outcome !== "accepted" || !isBody(entry.event.body)) continue
+    if (!withKey && /bot/i.test(entry.sender.userAgent)) continue
     const event = interpret(entry, entry.event.body, defaultSite)
     const key = `${event.site} ${event.id}`
     const first = event.id === null ? undefined : byId.get(key)
@@ -241,7 +249,7 @@ export class SiteCount {
     const points = new Map<string, { x: number; y: number; count: number }>()
     for (const event of this.events) {
       if (!isClick(event) || event.at <= now - hours * 3_600_000) continue
-      if (url !== null && event.url !== url) continue
+      if (url !== null && event.url !== urlOrNull(url)) continue
       const { x, y } = event.data ?? {}
       if (typeof x !== "number" || typeof y !== "number") continue
       const point = points.get(`${x},${y}`) ?? { x, y, count: 0 }

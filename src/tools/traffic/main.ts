@@ -96,6 +96,7 @@ const run = async (values: ReturnType<typeof readValues>): Promise<number> => {
     url,
     sites,
     timeZone: values["time-zone"],
+    withKey: writeKey !== null,
     patience: STANDSTILL,
     now: Date.now,
     log: console.log,

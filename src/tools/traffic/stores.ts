@@ -5,12 +5,12 @@ import { type Figure, figure } from "./figure.ts"
 
 const NO_TIMEOUTS = { statementMs: 0, idleTransactionMs: 0 }
 
-/** Every accepted event must be one row, and there must be no others. */
+/** Every accepted event must be one row, and there must be no others but those of bots. */
 export const checkRows = async (databaseUrl: string, events: number): Promise<ReadonlyArray<Figure>> => {
   const pool = new PostgresPool({ url: databaseUrl, max: 1, name: "maicivy traffic", timeouts: NO_TIMEOUTS })
   try {
     const result = await pool.query<{ rows: string; ids: string }>({
-      text: "SELECT count(*) AS rows, count(DISTINCT (site_id, id)) AS ids FROM analytics_events",
+      text: "SELECT count(*) AS rows, count(DISTINCT (site_id, id)) AS ids FROM analytics_events WHERE NOT is_bot",
     })
     const { rows = "none", ids = "none" } = result.rows[0] ?? {}
     return [

@@ -5,7 +5,7 @@ export type Body = { readonly [key: string]: unknown }
 /** What a request says about its visitor and page outside of its body. */
 export interface Sender {
   readonly userAgent: string
-  /** `Referer`, which is used in place of a missing `referrer`. */
+  /** `Referer`, which is used in place of a missing `referrer` where there is no `page_url` either. */
   readonly referer: string | null
   /** `X-Visitor-Id`. */
   readonly visitorHeader: string | null

@@ -38,15 +38,18 @@ const AGENTS = [
   "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1",
 ] as const
 
+/** Crawls the pages, and says so. */
+export const BOT_AGENT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+
 export const PAGES = [
   "/",
   "/cv",
   "/cv?theme=backend",
-  "/cv?theme=frontend&lang=fr",
+  "/cv?theme=frontend&token=one-time",
   "/letters",
   "/letters/new",
   "/contact",
-  "/projets/été?q=1%202",
+  "/projets/été?theme=1%202",
   "/blog/2026/exactly-once",
   "/blog/2026/hyperloglog",
 ] as const
@@ -74,6 +77,8 @@ export const makeVisitor = (
   const id = random.uuid()
   // Not for visitors known by body: their events are repeated in other requests, with a different Referer.
   const referer = random.chance(0.5) ? `https://example.org/from/${random.integer(1, 30)}` : null
+  // Nor bots, which are known by their agent: all of an event's copies must be.
+  const agent = random.chance(0.1) ? BOT_AGENT : sender.userAgent
   switch (
     random.weighted([
       ["body", 80],
@@ -83,15 +88,25 @@ export const makeVisitor = (
     ])
   ) {
     case "header":
-      return { site, bodyId: null, cookieless: false, sender: { ...sender, referer, visitorHeader: id } }
+      return {
+        site,
+        bodyId: null,
+        cookieless: false,
+        sender: { ...sender, userAgent: agent, referer, visitorHeader: id },
+      }
     case "cookie":
-      return { site, bodyId: null, cookieless: false, sender: { ...sender, referer, cookie: id } }
+      return {
+        site,
+        bodyId: null,
+        cookieless: false,
+        sender: { ...sender, userAgent: agent, referer, cookie: id },
+      }
     case "none":
       return {
         site,
         bodyId: null,
         cookieless: true,
-        sender: { ...sender, referer, userAgent: `${sender.userAgent} Visitor/${number}` },
+        sender: { ...sender, referer, userAgent: `${agent} Visitor/${number}` },
       }
     default:
       return { site, bodyId: random.chance(0.05) ? id.toUpperCase() : id, cookieless: false, sender }

@@ -64,11 +64,20 @@ describe("POST /event", () => {
     }
   })
 
-  test("takes the Referer header for an event without a referrer", async () => {
+  test("takes the Referer header for an event with neither a referrer nor a page: beside a page it is that page", async () => {
     await using running = await serve()
-    await post(`${running.url}${API}/event`, EVENT, { referer: "https://search.example/" })
-    await post(`${running.url}${API}/event`, { ...EVENT, referrer: "own" }, { referer: "https://x.example/" })
-    expect(running.world.accepted.map((event) => event.referrer)).toEqual(["https://search.example/", "own"])
+    const headers = { referer: "https://search.example/" }
+    const bare = { event_type: "page_view" }
+    for (const referrer of [undefined, null, "", "own"]) {
+      await post(`${running.url}${API}/event`, { ...bare, referrer }, headers)
+      await post(`${running.url}${API}/event`, { ...bare, referrer, page_url: "/a" }, headers)
+    }
+    expect(running.world.accepted.map((event) => event.referrer)).toEqual([
+      ...["https://search.example/", null],
+      ...["https://search.example/", null],
+      ...[null, null],
+      ...["own", "own"],
+    ])
   })
 
   test("asks for nothing of senders who do not want to be tracked, when so configured", async () => {

@@ -1,0 +1,137 @@
+/**
+ * Enrichment: what a request and its event tell, as the facts that are stored with the event. It happens before the event is
+ * durable, because the address is known only then, and is not kept. Synchronous, on the per-event path: every answer of the
+ * libraries behind it is remembered, so that an event costs a look-up or two.
+ */
+import { type BotKind, type EventFacts, encodeFact, NO_FACTS } from "../domain/dimensions.ts"
+import type { EventInput } from "../domain/event.ts"
+import { acceptedLanguage, languageOf } from "../domain/language.ts"
+import { partsOf } from "../domain/pageUrl.ts"
+import { type AgentHeaders, agentOf } from "./agents.ts"
+import { isPrefetch } from "./bots.ts"
+import { originOf } from "./origin.ts"
+import { NOWHERE, type Place, type PlaceHeaders, type Places, placeOfHeaders } from "./place.ts"
+import { Recent } from "./recent.ts"
+
+/** What becomes of bots' events: marked and left out of the figures, not recorded, or counted like everybody's. */
+export type BotPolicy = "mark" | "drop" | "count"
+
+/** The headers that tell something; empty where a request has none. */
+export interface TellingHeaders extends AgentHeaders, PlaceHeaders {
+  readonly acceptLanguage: string
+  /** `Sec-Purpose`, `Purpose` and `X-Moz`, joined. */
+  readonly purpose: string
+  readonly origin: string
+}
+
+/** Who sends an event, as far as it tells something of it. */
+export interface TellingSender {
+  readonly headers: TellingHeaders
+  /** Whether it holds a write key: a server of the site's own, whatever its user agent. */
+  readonly unlimited: boolean
+  /** Whether a proxy that is trusted has passed the request on. */
+  readonly proxied: () => boolean
+  /** The client's address; called only when it is needed. */
+  readonly address: () => string
+}
+
+export interface EnricherOptions {
+  /** The present database of places. */
+  readonly places: () => Places
+  /** Whether there is one: without it addresses are not even looked at. */
+  readonly locates: boolean
+  readonly bots: BotPolicy
+}
+
+/** Senders and trails that are remembered; a thousand take about 0.3 MB. */
+const CLIENTS = 4000
+const TRAILS = 4000
+/** Code units of a key; what is longer is worked out each time rather than remembered. */
+const MAX_KEY = 1200
+
+/** What is known of a sender. */
+interface Client {
+  readonly fact: string | null
+  readonly bot: BotKind | null
+}
+
+/** Works out what is stored of events beside what they say themselves. */
+export class Enricher {
+  readonly #options: EnricherOptions
+  readonly #clients = new Recent<Client>(CLIENTS)
+  /** An origin that is null is kept as an empty text. */
+  readonly #origins = new Recent<string>(TRAILS)
+
+  constructor(options: EnricherOptions) {
+    this.#options = options
+  }
+
+  /** The facts of an event; `null` when it is a bot's, and those are dropped. */
+  factsOf(event: EventInput, sender: TellingSender): EventFacts | null {
+    const client = this.#client(event, sender)
+    if (client.bot !== null && this.#options.bots === "drop") return null
+    const facts: EventFacts = {
+      origin: this.#origin(event, sender.headers.origin),
+      client: client.fact,
+      label: event.title === null && event.name === null ? null : encodeFact("label", event),
+      bot: client.bot !== null && this.#options.bots === "mark",
+    }
+    return facts.origin === null && facts.client === null && facts.label === null && !facts.bot
+      ? NO_FACTS
+      : facts
+  }
+
+  #client({ screen, language }: EventInput, sender: TellingSender): Client {
+    const { headers, unlimited } = sender
+    const place = this.#place(sender)
+    const { userAgent, brands, mobile, platform, acceptLanguage, purpose } = headers
+    const key = `${unlimited}\n${userAgent}\n${brands}\n${mobile}\n${platform}\n${acceptLanguage}\n${purpose}\n${language}\n${screen}\n${place.country}\n${place.region}\n${place.city}`
+    const make = () => clientOf(headers, { unlimited, place, language, screen })
+    return key.length > MAX_KEY ? make() : this.#clients.get(key, make)
+  }
+
+  /** A proxy's word comes first: it has seen the client itself. */
+  #place({ headers, proxied, address }: TellingSender): Place {
+    const { locates, places } = this.#options
+    if (headers.country !== "" && proxied()) {
+      const told = placeOfHeaders(headers)
+      if (told !== null) return told
+    }
+    return locates ? places().of(address()) : NOWHERE
+  }
+
+  #origin({ sentPageUrl, referrer }: EventInput, origin: string): string | null {
+    const key = `${sentPageUrl}\n${referrer}\n${origin}`
+    const make = () =>
+      originOf({ pageUrl: sentPageUrl, referrer, host: origin === "" ? null : partsOf(origin).host }) ?? ""
+    const known = key.length > MAX_KEY ? make() : this.#origins.get(key, make)
+    return known === "" ? null : known
+  }
+}
+
+const clientOf = (
+  headers: TellingHeaders,
+  told: {
+    readonly unlimited: boolean
+    readonly place: Place
+    readonly language: string | null
+    readonly screen: string | null
+  },
+): Client => {
+  const agent = agentOf(headers)
+  const bot = told.unlimited ? null : (agent.bot ?? (isPrefetch(headers.purpose) ? "prefetch" : null))
+  const fact = encodeFact("client", {
+    browser: agent.browser,
+    browser_version: agent.browserVersion,
+    os: agent.os,
+    device: agent.device,
+    country: told.place.country,
+    region: told.place.region,
+    city: told.place.city,
+    language:
+      (told.language === null ? null : languageOf(told.language)) ?? acceptedLanguage(headers.acceptLanguage),
+    screen: told.screen,
+    bot,
+  })
+  return { fact, bot }
+}

@@ -1,0 +1,118 @@
+import { describe, expect, test } from "vitest"
+import { type KnownDimensions, knownDimensions, NO_FACTS } from "../../src/domain/dimensions.ts"
+import { decodeEvent, Rejection } from "../../src/domain/event.ts"
+import { PageQuery } from "../../src/domain/pageQuery.ts"
+import {
+  type BotPolicy,
+  Enricher,
+  type TellingHeaders,
+  type TellingSender,
+} from "../../src/enrichment/enricher.ts"
+import { NO_PLACES, type Places } from "../../src/enrichment/place.ts"
+
+const FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0"
+const CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+const SOMEWHERE: Places = {
+  of: (address) => ({ country: address === "192.0.2.1" ? "DE" : "PE", region: null, city: null }),
+}
+
+const event = (body: { readonly [field: string]: unknown }) => {
+  const decoded = decodeEvent(
+    { event_type: "page_view", ...body },
+    { now: 0, sites: new Set(["main"]), site: "main", referer: null, pageQuery: new PageQuery([]) },
+  )
+  if (decoded instanceof Rejection) throw new Error(decoded.error)
+  return decoded
+}
+
+const sender = (
+  headers: Partial<TellingHeaders>,
+  { unlimited = false, proxied = false, address = "192.0.2.1" } = {},
+): TellingSender => ({
+  headers: {
+    ...{ userAgent: "", brands: "", mobile: "", platform: "", acceptLanguage: "", purpose: "", origin: "" },
+    ...{ country: "", region: "", city: "" },
+    ...headers,
+  },
+  unlimited,
+  proxied: () => proxied,
+  address: () => address,
+})
+
+const enricher = (bots: BotPolicy = "mark", places: Places | null = null) =>
+  new Enricher({ places: () => places ?? NO_PLACES, locates: places !== null, bots })
+
+const known = (
+  body: { readonly [field: string]: unknown },
+  from: TellingSender,
+  by = enricher(),
+): (KnownDimensions & { readonly marked: boolean }) | null => {
+  const facts = by.factsOf(event(body), from)
+  return facts === null ? null : { ...knownDimensions(facts), marked: facts.bot }
+}
+
+describe("an event's facts", () => {
+  test("are what its request and the event tell", () => {
+    const body = {
+      page_url: "https://example.org/cv?utm_source=mail&utm_medium=email&token=1",
+      ...{ title: "CV", name: "Größe", screen: "1920x1080" },
+    }
+    expect(known(body, sender({ userAgent: FIREFOX, acceptLanguage: "pt-BR,pt;q=0.9,en;q=0.8" }))).toEqual({
+      ...{ source: "mail", medium: "email", channel: "Email", utm_source: "mail", utm_medium: "email" },
+      ...{ browser: "Firefox", browser_version: "132", os: "Linux", device: "desktop" },
+      ...{ language: "pt", screen: "1920+", title: "CV", name: "Größe", marked: false },
+    })
+  })
+
+  test("are as good as none where nothing is told", () => {
+    expect(known({}, sender({}))).toEqual({ channel: "Direct", marked: false })
+    expect(NO_FACTS.bot).toBe(false)
+  })
+
+  test("name the place by the address, or by the word of a proxy that is trusted", () => {
+    const by = enricher("mark", SOMEWHERE)
+    const countries = [
+      sender({}),
+      sender({}, { address: "192.0.2.9" }),
+      sender({ country: "FR", city: "Lyon" }),
+      sender({ country: "FR", city: "Lyon" }, { proxied: true }),
+      sender({ country: "XX" }, { proxied: true }),
+    ].map((from) => known({}, from, by)?.country)
+    expect(countries).toEqual(["DE", "PE", "DE", "FR", "DE"])
+    expect(known({}, sender({ country: "FR" }))).not.toHaveProperty("country")
+  })
+
+  test("do not change with what others have sent before", () => {
+    const by = enricher("mark", SOMEWHERE)
+    for (let i = 0; i < 10_000; i++)
+      by.factsOf(
+        event({ page_url: `/${i}`, referrer: `https://${i}.example/`, screen: (i % 2000) + 1 }),
+        sender({ userAgent: `Mozilla/5.0 ${i}` }),
+      )
+    const from = sender({ userAgent: FIREFOX }, { address: "192.0.2.9" })
+    expect(known({ page_url: "/1", referrer: "https://1.example/a" }, from, by)).toMatchObject({
+      ...{ browser: "Firefox", country: "PE", source: "1.example", referrer: "1.example/a" },
+    })
+  })
+})
+
+describe("a bot's event", () => {
+  test("is marked, dropped or counted", () => {
+    const from = sender({ userAgent: CRAWLER })
+    expect(known({}, from, enricher("mark"))).toMatchObject({ bot: "crawler", marked: true })
+    expect(known({}, from, enricher("drop"))).toBeNull()
+    expect(known({}, from, enricher("count"))).toMatchObject({ bot: "crawler", marked: false })
+  })
+
+  test("may be a browser's that fetches ahead", () => {
+    expect(known({}, sender({ userAgent: FIREFOX, purpose: "prefetch" }))).toMatchObject({
+      ...{ bot: "prefetch", marked: true, browser: "Firefox" },
+    })
+  })
+
+  test("is none that carries a write key", () => {
+    const from = sender({ userAgent: CRAWLER, purpose: "prefetch" }, { unlimited: true })
+    for (const bots of ["mark", "drop", "count"] as const)
+      expect(known({}, from, enricher(bots))).toEqual({ channel: "Direct", marked: false })
+  })
+})
