@@ -72,7 +72,11 @@ export class Edge {
     })
     const answer = new Promise<EdgeAnswer>((resolve, reject) => {
       session.once("error", reject)
-      const sent = session.request({ ":path": path, ":method": method, ":authority": this.#host, ...headers })
+      const sent = session.request({
+        ...{ ":path": path, ":method": method, ":authority": this.#host },
+        ...(body !== undefined && { "content-length": Buffer.byteLength(body) }),
+        ...headers,
+      })
       let status = 0
       let text = ""
       sent.setEncoding("utf8")
