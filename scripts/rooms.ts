@@ -92,6 +92,12 @@ export const ROOMS: ReadonlyArray<Room> = [
     main: "index.ts",
     door: true,
   },
+  {
+    path: "query/language",
+    reason: "The language of questions: what may be asked, read and resolved",
+    main: "index.ts",
+    door: true,
+  },
   { path: "stream", reason: "The log: appending, reading, dead letters", main: "partitionLog.ts" },
   {
     path: "stores",

@@ -1,0 +1,7 @@
+/** The language of questions: what may be asked of the events, read and resolved; pure, no I/O. The door of this folder. */
+export * from "./filters.ts"
+export * from "./intervals.ts"
+export * from "./metrics.ts"
+export * from "./problem.ts"
+export * from "./query.ts"
+export * from "./range.ts"
