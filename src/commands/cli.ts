@@ -5,7 +5,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import packageJson from "../../package.json" with { type: "json" }
-import { type AppConfig, loadConfig } from "../config/settings.ts"
+import { type AppConfig, loadConfig, SETTINGS } from "../config/settings.ts"
 import { nodeUrl } from "../domain/paths.ts"
 import { prepareStores } from "../node/openStores.ts"
 import { loggingLayer } from "../runtime/logging.ts"
@@ -13,6 +13,7 @@ import { backUp, exportErasures, restore, verify } from "./backup.ts"
 import { dropLetter, listLetters, replayLetters } from "./deadLetters.ts"
 import { doctor } from "./doctor.ts"
 import { checkHealth } from "./health.ts"
+import { move } from "./move.ts"
 import { rebuild } from "./rebuild.ts"
 import { describeRetention, retain } from "./retention.ts"
 import { serveUntilStopped } from "./serve.ts"
@@ -156,6 +157,48 @@ const restoreCommand = Command.make(
     ),
 ).pipe(Command.withDescription("Put a backup into empty stores, or a DATA_DIR that is not there yet"))
 
+const url = (name: string, setting: "databaseUrl" | "redisUrl") =>
+  Flag.String(name).pipe(
+    Flag.withDescription(`What ${SETTINGS[setting].name} is to be; without it, the new store is embedded`),
+    Flag.optional,
+  )
+
+const moveCommand = Command.make(
+  "move",
+  {
+    databaseUrl: url("database-url", "databaseUrl"),
+    redisUrl: url("redis-url", "redisUrl"),
+    dataDir: Flag.String("data-dir").pipe(
+      Flag.withDescription("The new DATA_DIR, where a new store is to be embedded"),
+      Flag.optional,
+    ),
+    partitions: Flag.Int("partitions").pipe(
+      Flag.withDescription("Number of partitions from now on; by default as it is"),
+      Flag.optional,
+    ),
+    timeZone: Flag.String("time-zone").pipe(
+      Flag.withDescription("Time zone of days, weeks and months from now on; by default as it is"),
+      Flag.optional,
+    ),
+  },
+  (given) =>
+    withConfig((config) =>
+      move(
+        config,
+        {
+          databaseUrl: Option.getOrNull(given.databaseUrl),
+          redisUrl: Option.getOrNull(given.redisUrl),
+          dataDir: Option.getOrNull(given.dataDir),
+          partitions: Option.getOrNull(given.partitions),
+          timeZone: Option.getOrNull(given.timeZone),
+        },
+        Date.now,
+      ),
+    ),
+).pipe(
+  Command.withDescription("Take all of the deployment to other, empty stores; every node must be stopped"),
+)
+
 const erasuresCommand = Command.make(
   "erasures",
   { to: Flag.String("to").pipe(Flag.withDescription("The file to write")) },
@@ -252,6 +295,7 @@ const root = Command.make("maicivy-analytics").pipe(
     rebuildCommand,
     backup,
     restoreCommand,
+    moveCommand,
     erasuresCommand,
     deadLetters,
     health,

@@ -25,7 +25,7 @@ export interface RebuildCommand {
 }
 
 /** Fails while a node runs. */
-const requireNoNode = (config: AppConfig, { redis, metrics }: CommandStores) =>
+export const requireNoNode = (config: AppConfig, { redis, metrics }: CommandStores) =>
   Effect.gen(function* () {
     const nodes = yield* liveNodes(redis, config.redisKeyPrefix, metrics)
     if (nodes.length > 0) {

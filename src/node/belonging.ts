@@ -11,11 +11,12 @@ import * as Effect from "effect/Effect"
 import { liveNodes, placeOf } from "../actors/membership.ts"
 import { type DeploymentIdentity, deploymentIdentity, partitionEpochs } from "../events/schema/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import { dropFigures, keysLike } from "../rebuild/partition.ts"
+import { dropFigures } from "../rebuild/partition.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { deploymentKey } from "../stores/redisKeys.ts"
+import { keysLike } from "../stores/scan.ts"
 import { Script } from "../stores/script.ts"
 
 /** Redis has streams and figures of another database. The message is one sentence with the way out. */

@@ -12,6 +12,7 @@ import { logFailure } from "../stores/advice.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { visitorKeyKey } from "../stores/redisKeys.ts"
+import { keysLike } from "../stores/scan.ts"
 
 /** A key outlives its day by this much: nodes' clocks differ. Seconds. */
 const GRACE_SECONDS = 600
@@ -66,4 +67,30 @@ export const makeVisitorKeys = (options: DayKeysOptions): Effect.Effect<VisitorK
       ),
     )
     return { current: (at) => known.get(calendar.dayOf(at)) ?? null }
+  })
+
+interface KeysPlace {
+  readonly redis: RedisConnection
+  readonly metrics: Metrics
+}
+
+/** Takes the keys to another Redis, where they are forgotten at the same time, so that cookieless visitors stay who they are. */
+export const carryVisitorKeys = (
+  from: KeysPlace,
+  to: KeysPlace,
+  prefix: string,
+): Effect.Effect<void, StoreError> =>
+  Effect.gen(function* () {
+    const keys = yield* redisCall(from.metrics, "visitor_key", async () =>
+      Promise.all(
+        (await keysLike(from.redis, visitorKeyKey(prefix, "*"))).map(async (name) => ({
+          name,
+          key: await from.redis.get(name),
+          expiry: await from.redis.expiretime(name),
+        })),
+      ),
+    )
+    for (const { name, key, expiry } of keys)
+      if (key !== null && expiry > 0)
+        yield* redisCall(to.metrics, "visitor_key", () => to.redis.set(name, key, "EXAT", expiry))
   })

@@ -27,8 +27,9 @@ import {
 import type { Metrics } from "../metrics/metrics.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
-import { isCluster, mastersOf, type RedisConnection, redisCall } from "../stores/redis.ts"
+import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { figureKeys, rebuiltPrefix, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
+import { keysLike } from "../stores/scan.ts"
 import { Script } from "../stores/script.ts"
 import { compareIds, nextId } from "../stream/id.ts"
 import { REBUILD_TOKEN, seizeLease } from "../stream/lease.ts"
@@ -58,29 +59,6 @@ export interface RebuildOptions {
   readonly leaseMs?: number
   /** Unix milliseconds. */
   readonly now: () => number
-}
-
-/** Every key that a pattern matches, on every node of a cluster. */
-const scanOnce = async (redis: RedisConnection, pattern: string): Promise<ReadonlySet<string>> => {
-  const keys = new Set<string>()
-  for (const node of mastersOf(redis))
-    for await (const page of node.scanStream({ match: pattern, count: 1000 }))
-      if (Array.isArray(page)) for (const key of page) keys.add(String(key))
-  return keys
-}
-
-/**
- * The same, and none passed by: a key that a cluster moves from a node that is yet to be scanned to one that was is met by the next
- * scan. Nobody else writes these keys meanwhile.
- */
-export const keysLike = async (redis: RedisConnection, pattern: string): Promise<ReadonlyArray<string>> => {
-  let keys = await scanOnce(redis, pattern)
-  while (isCluster(redis)) {
-    const again = await scanOnce(redis, pattern)
-    if (again.size === keys.size && keys.isSubsetOf(again)) break
-    keys = again
-  }
-  return [...keys]
 }
 
 /** The live figures' keys of a partition: all of its keys but the stream's. */

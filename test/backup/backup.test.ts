@@ -1,82 +1,19 @@
+import { randomUUID } from "node:crypto"
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
 import { expect, onTestFinished, test } from "vitest"
-import { makeBackup } from "../../src/backup/backup.ts"
 import { verifyBackup } from "../../src/backup/verify.ts"
-import { type RestoreCommand, restore } from "../../src/commands/backup.ts"
+import { exportErasures } from "../../src/commands/backup.ts"
 import { withStores } from "../../src/commands/stores.ts"
-import type { AppConfig } from "../../src/config/settings.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
-import { now } from "../support/clock.ts"
 import { run } from "../support/effects.ts"
 import { connect, rows } from "../support/events.ts"
-import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
+import { eventually, freshDatabase, redisUrl, temporaryFolder } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
-import { bodyOf, expectedFigures, figuresOf, type Node, type Sent, someEvents } from "./traffic.ts"
-
-/** Makes a backup of a deployment, which may be running, in a folder of its own. */
-const backUp = async (config: AppConfig) => {
-  const folder = join(temporaryFolder(), "backup")
-  const manifest = await run(
-    Effect.scoped(
-      Effect.flatMap(withStores(config), (stores) =>
-        makeBackup({ ...stores, prefix: config.redisKeyPrefix, folder, program: "test", now }),
-      ),
-    ),
-  )
-  return { folder, manifest }
-}
-
-/** Restores into a new database and key prefix. */
-const restoreElsewhere = async (
-  folder: string,
-  config: AppConfig,
-  command: Partial<RestoreCommand> = {},
-): Promise<AppConfig> => {
-  const target = {
-    ...config,
-    databaseUrl: await freshDatabase(),
-    redisKeyPrefix: freshKeyPrefix().replace(":", ""),
-    partitions: command.partitions ?? config.partitions,
-    timeZone: command.timeZone ?? config.timeZone,
-  }
-  await run(
-    Effect.scoped(
-      Effect.flatMap(withStores(target), (stores) =>
-        restore(
-          target,
-          stores,
-          { folder, partitions: null, timeZone: null, erasures: null, ...command },
-          now,
-        ),
-      ),
-    ),
-  )
-  return target
-}
-
-const send = async (node: Node, events: ReadonlyArray<Sent>) => {
-  for (const event of events) expect(await node.post(bodyOf(event))).toBe(201)
-}
-
-/** Waits until a node has processed what its streams hold. */
-const drained = (config: AppConfig) => {
-  const redis = new Redis(redisUrl())
-  return eventually(
-    async () => {
-      for (let partition = 0; partition < config.partitions; partition++)
-        expect(await redis.xlen(streamKeys(config.redisKeyPrefix, partition).events)).toBe(0)
-    },
-    { timeout: 20_000 },
-  ).finally(() => redis.disconnect())
-}
-
-const expectFigures = async (node: Node, events: ReadonlyArray<Sent>, timeZone: string) => {
-  for (const site of ["main", "blog"])
-    expect(await figuresOf(node.data, site)).toEqual(expectedFigures(events, site, timeZone))
-}
+import { backUp, backUpTo, drained, expectFigures, restoreElsewhere, restoreInto, send } from "./elsewhere.ts"
+import { someEvents } from "./traffic.ts"
 
 test("a backup has rows, what waits and dead letters, and restored elsewhere it is the deployment that it was", async () => {
   const config = await settings({ timeZone: "Europe/Paris" })
@@ -173,26 +110,70 @@ test("a restore mixes no two deployments, and a backup overwrites nothing", asyn
   await send(node, someEvents(3))
   await drained(config)
   const { folder } = await backUp(config)
-  const restoreInto = (target: AppConfig) =>
-    run(
-      Effect.scoped(
-        Effect.flatMap(withStores(target), (stores) =>
-          restore(target, stores, { folder, partitions: null, timeZone: null, erasures: null }, now),
-        ),
-      ),
-    )
-  await expect(restoreInto(config)).rejects.toThrow("has a deployment already")
-  await expect(restoreInto({ ...config, databaseUrl: await freshDatabase() })).rejects.toThrow(
+  await expect(restoreInto(config, folder)).rejects.toThrow("has a deployment already")
+  await expect(restoreInto({ ...config, databaseUrl: await freshDatabase() }, folder)).rejects.toThrow(
     /Redis has \d+ keys under the prefix/,
   )
-  await expect(
-    run(
-      Effect.scoped(
-        Effect.flatMap(withStores(config), (stores) =>
-          makeBackup({ ...stores, prefix: config.redisKeyPrefix, folder, program: "test", now }),
-        ),
-      ),
-    ),
-  ).rejects.toThrow("is there already")
+  await expect(backUpTo(config, folder)).rejects.toThrow("is there already")
   expect(readdirSync(join(folder, ".."))).toEqual(["backup"])
+})
+
+test("a visitor erased since stays erased, wherever the backup has it; one erased before is left alone", async () => {
+  const config = await settings()
+  const redis = new Redis(redisUrl())
+  onTestFinished(() => redis.disconnect())
+  const node = await runNode(config)
+  const [gone, before, other] = [randomUUID(), randomUUID(), randomUUID()]
+  const eventsOf = (visitor: string) => someEvents(4).map((event) => ({ ...event, visitor }))
+  await send(node, eventsOf(before))
+  await drained(config)
+  expect((await node.admin("DELETE", before)).body.data).toMatchObject({ deleted: 4 })
+  // Who comes again after its erasure has asked for nothing.
+  await send(node, [gone, before, other].flatMap(eventsOf))
+  await drained(config)
+  await node.stop()
+  const front = await runNode({ ...config, roles: ["http"] })
+  await send(front, [gone, other].flatMap(eventsOf))
+  for (const partition of [0, 1]) {
+    const { events, dead } = streamKeys(config.redisKeyPrefix, partition)
+    for (const [, [, payload = ""]] of await redis.xrange(events, "-", "+"))
+      if (payload.includes(gone)) await redis.xadd(dead, "*", "e", payload, "reason", "x", "entry", "1-0")
+  }
+  const { folder } = await backUp(config)
+  await front.stop()
+
+  const again = await runNode(config)
+  await drained(config)
+  await eventually(async () => expect((await again.admin("DELETE", gone)).status).toBe(200))
+  const journal = join(temporaryFolder(), "erasures.ndjson")
+  await run(Effect.scoped(Effect.flatMap(withStores(config), (stores) => exportErasures(stores, journal))))
+  expect(readFileSync(journal, "utf8")).not.toContain(gone)
+  expect(statSync(journal).mode & 0o077).toBe(0)
+  await again.stop()
+
+  for (const [erasures, expected] of [
+    [journal, [0, 0]],
+    [null, [8, 4]],
+  ] as const) {
+    const target = await restoreElsewhere(folder, config, { erasures })
+    const restored = await runNode(target)
+    await drained(target)
+    const database = await connect(target.databaseUrl)
+    const count = async (visitor: string) =>
+      (await rows(database, "SELECT FROM analytics_events WHERE visitor_id = $1", [visitor])).length
+    let letters = 0
+    for (const partition of [0, 1])
+      letters += await redis.xlen(streamKeys(target.redisKeyPrefix, partition).dead)
+    expect([await count(gone), letters]).toEqual(expected)
+    expect(await count(before)).toBe(4)
+    expect(await count(other)).toBe(8)
+    // The journal goes with the deployment.
+    const known = await rows(database, "SELECT FROM erasures")
+    expect(known).toHaveLength(erasures === null ? 1 : 3)
+    await restored.stop()
+  }
+  writeFileSync(journal, '{"visitor":"x"}\n')
+  await expect(restoreElsewhere(folder, config, { erasures: journal })).rejects.toThrow(
+    "Line 1 of the journal is no erasure",
+  )
 })
