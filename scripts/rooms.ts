@@ -32,6 +32,11 @@ export const ROOMS: ReadonlyArray<Room> = [
     reason: "Puts a node together: its stores, its roles, what it says of itself",
     main: "node.ts",
   },
+  {
+    path: "node/httpThread",
+    reason: "The threads that take requests beside the main one, seen from both sides",
+    main: "parent.ts",
+  },
   { path: "server", reason: "The server's life, from listening to the last answer", main: "server.ts" },
   {
     path: "server/openapi",
@@ -39,6 +44,11 @@ export const ROOMS: ReadonlyArray<Room> = [
     main: "document.ts",
   },
   { path: "server/api", reason: "The endpoints, one file a resource", main: "routes.ts" },
+  {
+    path: "server/threads",
+    reason: "What HTTP threads ask of the main thread, and how it answers",
+    main: "messages.ts",
+  },
   { path: "server/dashboards", reason: "The WebSocket: who listens, what is sent and when", main: "hub.ts" },
   {
     path: "server/services",
@@ -105,6 +115,11 @@ export const ROOMS: ReadonlyArray<Room> = [
     main: "errors.ts",
   },
   { path: "metrics", reason: "Every Prometheus metric, once", main: "metrics.ts" },
+  {
+    path: "runtime/thread",
+    reason: "A thread beside the main one: started, measured, restarted, stopped",
+    main: "parent.ts",
+  },
   { path: "runtime", reason: "What every thread does: logging, giving memory back", main: "logging.ts" },
   {
     path: "embedded",

@@ -2,6 +2,7 @@
  * Every setting of a deployment, once: its name, type, default and meaning. The README's table is generated from
  * {@link SETTINGS}, so a setting that is not here does not exist.
  */
+import { availableParallelism } from "node:os"
 import { resolve } from "node:path"
 import * as Config from "effect/Config"
 import { TaggedError } from "effect/Data"
@@ -291,6 +292,13 @@ export const SETTINGS = {
     default: "50",
     parse: integer(0, 100_000),
     doc: "Single events per second shown to a dashboard; the rest are summed.",
+  },
+  httpThreads: {
+    name: "HTTP_THREADS",
+    type: "integer",
+    default: "1",
+    parse: integer(1, 2 * availableParallelism()),
+    doc: "Threads on which this node takes requests, at most two for each processor; see [operations](docs/operations.md#several-cores).",
   },
   ackReplicas: {
     name: "ACK_REPLICAS",

@@ -4,7 +4,7 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { announceHttpNode, nodeName } from "../actors/membership.ts"
 import { runActors } from "../actors/runActors.ts"
-import { type ActorsThread, startActorsThread } from "../actors/thread/parent.ts"
+import { startActorsThread } from "../actors/thread/parent.ts"
 import { makeFigures } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
@@ -15,18 +15,20 @@ import { Metrics } from "../metrics/metrics.ts"
 import { makeVisitorKeys } from "../privacy/dayKeys.ts"
 import { eraseVisitor } from "../privacy/erase.ts"
 import { syncLog } from "../runtime/logging.ts"
+import type { Thread } from "../runtime/thread/parent.ts"
+import { SharedWindows, windowsMemory } from "../server/http/sharedWindows.ts"
 import { type Server, startServer } from "../server/server.ts"
 import type { Services } from "../server/services/services.ts"
 import type { StoreAddresses } from "../stores/addresses.ts"
-import { detailsOf } from "../stores/advice.ts"
-import { StoreError } from "../stores/errors.ts"
+import { logFault } from "../stores/faults.ts"
 import { makePostgres } from "../stores/postgres.ts"
 import { awaitReady, connectRedis } from "../stores/redis.ts"
 import { liveChannel } from "../stores/redisKeys.ts"
+import { makeAppender } from "../stream/appender.ts"
 import { readBacklog } from "../stream/backlog.ts"
 import { makeProbe } from "../stream/probe.ts"
-import { Producer } from "../stream/producer.ts"
 import { awaitHealth, health, PROBE_EVERY } from "./health.ts"
+import { startHttpThreads } from "./httpThread/parent.ts"
 import { endingTogether, type OpenStores, openStores, prepareStores } from "./openStores.ts"
 import { readiness } from "./readiness.ts"
 import { collectProcessMetrics, scrape } from "./scrape.ts"
@@ -50,6 +52,18 @@ export interface StartOptions {
   readonly now: () => number
 }
 
+type Measured = Pick<Thread, "metrics">
+const NO_THREAD: Measured = { metrics: Effect.succeed([]) }
+
+/** The metrics of threads, of those that have been started by then. */
+const metricsOf = (threads: ReadonlyArray<Measured>): Thread["metrics"] =>
+  Effect.suspend(() =>
+    Effect.all(
+      threads.map((thread) => thread.metrics),
+      { concurrency: "unbounded" },
+    ),
+  ).pipe(Effect.map((each) => each.flat()))
+
 const onMainThread = (
   config: AppConfig,
   stores: StoreAddresses,
@@ -62,7 +76,7 @@ const onMainThread = (
       Effect.scoped,
       Effect.tapCause((cause) => Effect.logError("actors ended", cause)),
     ),
-  ).pipe(Effect.as<ActorsThread>({ metrics: Effect.succeed([]) }))
+  ).pipe(Effect.as(NO_THREAD))
 
 /** Postgres and Redis as the HTTP side uses them, connected and prepared. */
 const connectStores = (config: AppConfig, stores: StoreAddresses, metrics: Metrics) =>
@@ -86,7 +100,7 @@ const makeServices = (
   config: AppConfig,
   { postgres, redis, appends, deployment }: Connected,
   metrics: Metrics,
-  actors: ActorsThread,
+  otherThreads: ReadonlyArray<Measured>,
   log: ReturnType<typeof syncLog>,
   now: () => number,
 ) =>
@@ -103,21 +117,15 @@ const makeServices = (
     }
     const figures = makeFigures(shared)
     const backlog = readBacklog(redis, shared.prefix, partitions, metrics, now)
-    const stream = {
+    const appender = makeAppender(config, appends, metrics, log)
+    const probe = makeProbe({
       redis: appends,
       prefix: shared.prefix,
       partitions,
       replicas: config.ackReplicas,
       metrics,
-    }
-    const appender = new Producer({
-      ...stream,
-      maxBacklog: config.maxBacklog,
-      onFailure: atMostOnceASecond((error) =>
-        log("events refused: the stream does not accept them", detailsOf(error)),
-      ),
+      deployment: deployment.id,
     })
-    const probe = makeProbe({ ...stream, deployment: deployment.id })
     const ask = health({ postgres, backlog, probe, appender, metrics })
     yield* awaitHealth(ask)
     const ready = readiness(config, ask)
@@ -129,7 +137,7 @@ const makeServices = (
       queries: makeEventQueries({ postgres, calendar, now }),
       privacy: { erase: (visitorId) => eraseVisitor({ ...shared, postgres, sites }, visitorId) },
       readiness: ready,
-      metricsText: scrape({ metrics, sites, figures, backlog, otherThreads: actors.metrics }),
+      metricsText: scrape({ metrics, sites, figures, backlog, otherThreads: metricsOf(otherThreads) }),
     }
     return services
   })
@@ -151,6 +159,10 @@ const followLiveEvents = (
     },
   })
 
+/** Whether other threads take requests, too. */
+const hasHttpThreads = ({ roles, httpThreads }: AppConfig): boolean =>
+  httpThreads > 1 && roles.includes("http")
+
 /** Starts a node. It runs until the scope closes, and then finishes the work it has. */
 export const startNode = (config: AppConfig, options: StartOptions) =>
   Effect.gen(function* () {
@@ -162,52 +174,51 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
 
     const node = nodeName(connected.deployment.place)
     const together = yield* endingTogether
-    const none: ActorsThread = { metrics: Effect.succeed([]) }
     const actors = !config.roles.includes("actors")
-      ? none
+      ? NO_THREAD
       : yield* (
           options.actorsIn === "thread"
-            ? startActorsThread(config, stores, node, metrics)
+            ? startActorsThread({ config, stores, node }, metrics)
             : onMainThread(config, stores, node, metrics, options.now)
         ).pipe(Scope.provide(together))
 
     const log = syncLog(config.logLevel)
-    const services = yield* makeServices(config, connected, metrics, actors, log, options.now)
+    const otherThreads: Array<Measured> = [actors]
+    const services = yield* makeServices(config, connected, metrics, otherThreads, log, options.now)
     if (!config.roles.includes("actors"))
       yield* announceHttpNode(connected.redis, config.redisKeyPrefix, node, metrics).pipe(
         Scope.provide(together),
       )
+    const { localWriteKey } = opened
+    const windows = hasHttpThreads(config) ? windowsMemory() : null
     const server = yield* startServer(config, services, metrics, {
       now: options.now,
-      localWriteKey: opened.localWriteKey,
-      onFault: (cause) => log("request failed: internal error", { error: stackOf(cause) }),
+      localWriteKey,
+      ...(windows !== null && { windows: new SharedWindows(windows, 0) }),
+      onFault: logFault(log),
     }).pipe(
       // Its own parts end one after another: what answers requests is there until they have been answered.
       Scope.provide(yield* Scope.fork(together, "sequential")),
     )
     yield* followLiveEvents(connected, config.redisKeyPrefix, metrics, server)
+    const httpThreads =
+      windows === null
+        ? []
+        : yield* startHttpThreads(
+            { config, stores, localWriteKey, windows },
+            server.forThreads,
+            metrics,
+          ).pipe(Scope.provide(together))
+    otherThreads.push(...httpThreads)
+    // Nobody sends requests to a node of actors only.
+    const drainMs = config.roles.includes("http") ? config.drainSeconds * 1000 : 0
     const running: RunningNode = {
       port: server.port,
       stores: opened,
-      // Nobody sends requests to a node of actors only.
-      drain: server.drain(config.roles.includes("http") ? config.drainSeconds * 1000 : 0),
+      drain: Effect.suspend(() => {
+        for (const { tell } of httpThreads) tell({ type: "drain", milliseconds: drainMs })
+        return server.drain(drainMs)
+      }),
     }
     return running
   })
-
-/** Where a fault comes from: what was thrown within a store's call, if that is what has failed. */
-const stackOf = (fault: unknown): string => {
-  const thrown = fault instanceof StoreError ? (fault.cause ?? fault) : fault
-  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
-}
-
-/** Thousands of refusals a second tell no more than one does. */
-const atMostOnceASecond = (log: (error: StoreError) => void) => {
-  let last = 0
-  return (error: StoreError) => {
-    const at = performance.now()
-    if (at - last < 1000) return
-    last = at
-    log(error)
-  }
-}

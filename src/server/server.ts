@@ -27,9 +27,10 @@ import type { Metrics } from "../metrics/metrics.ts"
 import { Ingest } from "./api/ingest.ts"
 import { apiRoutes, EVENT_PATH } from "./api/routes.ts"
 import { Visitors } from "./api/visitorOf.ts"
-import { Connections } from "./dashboards/connections.ts"
+import { type ConnectionOptions, Connections } from "./dashboards/connections.ts"
 import { FanOut } from "./dashboards/fanOut.ts"
 import { Hub } from "./dashboards/hub.ts"
+import { NodePlaces } from "./dashboards/places.ts"
 import { Bodies } from "./http/body.ts"
 import { TrustedProxies } from "./http/clientAddress.ts"
 import { Cors } from "./http/cors.ts"
@@ -37,13 +38,15 @@ import { Exchange, Traffic } from "./http/exchange.ts"
 import { RequestHeaders } from "./http/headers.ts"
 import { type ListenError, listen } from "./http/listen.ts"
 import type { Sites } from "./http/query.ts"
-import { RateLimit } from "./http/rateLimit.ts"
+import { RateLimit, type Windows } from "./http/rateLimit.ts"
 import { Router } from "./http/router.ts"
 import { Secrets } from "./http/secrets.ts"
 import { uws } from "./http/uws.ts"
 import { openApiDocument } from "./openapi/document.ts"
 import type { Runner } from "./services/readCache.ts"
 import type { Services } from "./services/services.ts"
+import { AllFanOuts } from "./threads/allFanOuts.ts"
+import { Acceptor, type ForThreads } from "./threads/attached.ts"
 
 /** The clock, and what tests and the embedded setup change. */
 export interface ServerOptions {
@@ -51,6 +54,8 @@ export interface ServerOptions {
   readonly now: () => number
   /** An additional write key, known on this machine only. */
   readonly localWriteKey?: string | null
+  /** Where the rate limit remembers addresses; by default in the thread's own memory. */
+  readonly windows?: Windows
   /** Milliseconds from a body's first part to its last. */
   readonly bodyTimeoutMs?: number
   /** Bytes that unfinished bodies may take together. */
@@ -100,6 +105,7 @@ export interface Server {
   readonly hub: Pick<Hub, "receive">
   /** Serves for so many milliseconds more, and says that it will stop: the first step at the file's head. */
   readonly drain: (milliseconds: number) => Effect.Effect<void>
+  readonly forThreads: ForThreads
 }
 
 /** Listens and serves until the scope closes; the file's head says how it stops. */
@@ -110,7 +116,50 @@ export const startServer = (
   options: ServerOptions,
 ): Effect.Effect<Server, ListenError | InvalidSettings, Scope.Scope> =>
   Effect.gen(function* () {
-    const shared: Shared = {
+    const shared = yield* makeShared(config, services, metrics, options)
+    const app = uws.App()
+    const { hub, fanOuts, places, dashboards } = makeDashboards(shared, services, app)
+    const router = serveRequests(shared, services, app)
+    const socket = yield* Effect.acquireRelease(listen(app, config.host, config.port), (listening) =>
+      stop(shared, app, dashboards, listening),
+    )
+    return {
+      port: uws.us_socket_local_port(socket),
+      hub,
+      drain: (milliseconds) => drain(shared.traffic, dashboards.connections, milliseconds),
+      forThreads: { acceptor: new Acceptor(app), router, hub, fanOuts, places },
+    }
+  })
+
+/** What the parts of a server share. */
+export interface Shared {
+  readonly config: ServerConfig
+  readonly services: SendingServices
+  readonly metrics: Metrics
+  readonly options: ServerOptions
+  readonly run: Runner
+  readonly now: () => number
+  readonly traffic: Traffic
+  readonly cors: Cors
+  readonly proxies: TrustedProxies
+  readonly sites: Sites
+  readonly bodies: Bodies
+  readonly pageQuery: PageQuery
+  /** The present database of places. */
+  readonly geo: () => Places
+}
+
+/** What it takes to take events. */
+export type SendingServices = Pick<Services, "appender" | "visitorKeys">
+
+export const makeShared = (
+  config: ServerConfig,
+  services: SendingServices,
+  metrics: Metrics,
+  options: ServerOptions,
+): Effect.Effect<Shared, InvalidSettings, Scope.Scope> =>
+  Effect.gen(function* () {
+    return {
       config,
       services,
       metrics,
@@ -123,107 +172,93 @@ export const startServer = (
       sites: { declared: new Set(config.sites), default: config.sites[0] },
       bodies: new Bodies(options.bodyTimeoutMs ?? BODY_TIMEOUT_MS, options.maxWaitingBytes),
       pageQuery: new PageQuery(config.pageQuery),
-      places: yield* openPlaces(config.geoDatabase),
-    }
-    const app = uws.App()
-    const dashboards = makeDashboards(shared, app)
-    serveRequests(shared, app)
-    const socket = yield* Effect.acquireRelease(listen(app, config.host, config.port), (listening) =>
-      stop(shared, app, dashboards, listening),
-    )
-    return {
-      port: uws.us_socket_local_port(socket),
-      hub: dashboards.hub,
-      drain: (milliseconds) => drain(shared.traffic, dashboards.connections, milliseconds),
+      geo: yield* openPlaces(config.geoDatabase),
     }
   })
-
-/** What the parts of a server share. */
-interface Shared {
-  readonly config: ServerConfig
-  readonly services: Services
-  readonly metrics: Metrics
-  readonly options: ServerOptions
-  readonly run: Runner
-  readonly now: () => number
-  readonly traffic: Traffic
-  readonly cors: Cors
-  readonly proxies: TrustedProxies
-  readonly sites: Sites
-  readonly bodies: Bodies
-  readonly pageQuery: PageQuery
-  /** The present database of places. */
-  readonly places: () => Places
-}
 
 /** Whether events and dashboards are served, in addition to what operators ask of every node. */
 const isServing = ({ roles }: ServerConfig): boolean => roles.includes("http")
 
 /** Where a path answers: at the root, and under `BASE_PATH`, whether the proxy strips that or passes it on. */
-const pathsOf = ({ basePath }: ServerConfig, path: string): ReadonlyArray<string> =>
+export const pathsOf = ({ basePath }: ServerConfig, path: string): ReadonlyArray<string> =>
   basePath === "" ? [path] : [path, basePath + path]
 
-interface Dashboards {
-  readonly hub: Hub
-  readonly fanOut: FanOut
+/** A thread's dashboards, as far as its stop concerns them. */
+export interface Dashboards {
+  /** Sends nothing more. */
+  readonly stop: () => void
   readonly connections: Connections
 }
 
-/** The WebSocket side. */
-const makeDashboards = (shared: Shared, app: TemplatedApp): Dashboards => {
-  const { config, services, metrics, options, run, now, traffic, cors, proxies, sites } = shared
-  const fanOut = new FanOut(app, metrics)
-  const hub = new Hub({
-    sites: config.sites,
-    figures: services.figures,
-    metrics,
-    run,
-    fanOut,
-    eventsPerSecond: config.liveEventsPerSecond,
-    now,
-    heartbeatMs: options.heartbeatMs ?? 5000,
-    updateMs: options.updateMs ?? 1000,
-  })
-  const connections = new Connections({
-    hub,
-    fanOut,
+/** The connections of a thread's dashboards. */
+export const makeConnections = (
+  { metrics, options, now, traffic, cors, proxies, sites }: Shared,
+  parts: Pick<ConnectionOptions, "hub" | "fanOut" | "places">,
+): Connections =>
+  new Connections({
+    ...parts,
     metrics,
     cors,
     proxies,
     sites,
-    maxConnections: config.wsMaxConnections,
-    maxConnectionsPerAddress: config.wsMaxConnectionsPerIp,
     refuse: (res: HttpResponse, problem) =>
       new Exchange(traffic, res, "websocket", "GET", new RequestHeaders(), "", false).refuse(problem),
     now,
     ...(options.maxBackpressure !== undefined && { maxBackpressure: options.maxBackpressure }),
   })
+
+/** The WebSocket side. */
+const makeDashboards = (shared: Shared, { figures }: Services, app: TemplatedApp) => {
+  const { config, metrics, options, run, now } = shared
+  const fanOut = new FanOut(app, metrics)
+  const fanOuts = new AllFanOuts(fanOut)
+  const hub = new Hub({
+    sites: config.sites,
+    figures,
+    metrics,
+    run,
+    fanOut: fanOuts,
+    eventsPerSecond: config.liveEventsPerSecond,
+    now,
+    heartbeatMs: options.heartbeatMs ?? 5000,
+    updateMs: options.updateMs ?? 1000,
+  })
+  const places = new NodePlaces(config.wsMaxConnections, config.wsMaxConnectionsPerIp)
+  const connections = makeConnections(shared, { hub, fanOut, places })
   if (isServing(config)) connections.attach(app, pathsOf(config, WEBSOCKET_PATH))
-  return { hub, fanOut, connections }
+  const dashboards: Dashboards = {
+    stop: () => {
+      hub.stop()
+      fanOut.stop()
+    },
+    connections,
+  }
+  return { hub, fanOuts, places, dashboards }
 }
 
-const makeIngest = (shared: Shared): Ingest => {
-  const { config, services, metrics, options, now, proxies, sites, bodies, pageQuery, places } = shared
+export const makeIngest = (shared: Shared): Ingest => {
+  const { config, services, metrics, options, now, proxies, sites, bodies, pageQuery, geo } = shared
   return new Ingest({
     appender: services.appender,
     visitors: new Visitors(services.visitorKeys, config.requireVisitor),
     bodies,
     proxies,
-    rateLimit: config.rateLimitPerMinute === 0 ? null : new RateLimit(config.rateLimitPerMinute),
+    rateLimit:
+      config.rateLimitPerMinute === 0 ? null : new RateLimit(config.rateLimitPerMinute, options.windows),
     writeKeys: new Secrets([...config.writeKeys, ...(options.localWriteKey ? [options.localWriteKey] : [])]),
     sites,
     partitions: config.partitions,
     respectDnt: config.respectDnt,
     pageQuery,
-    enricher: new Enricher({ places, locates: config.geoDatabase !== null, bots: config.bots }),
+    enricher: new Enricher({ places: geo, locates: config.geoDatabase !== null, bots: config.bots }),
     metrics,
     now,
   })
 }
 
 /** The HTTP side. */
-const serveRequests = (shared: Shared, app: TemplatedApp): void => {
-  const { config, services, options, run, now, traffic, cors, proxies, sites } = shared
+const serveRequests = (shared: Shared, services: Services, app: TemplatedApp): Router => {
+  const { config, options, run, now, traffic, cors, proxies, sites } = shared
   const routes = apiRoutes({
     ingest: makeIngest(shared),
     services,
@@ -248,15 +283,26 @@ const serveRequests = (shared: Shared, app: TemplatedApp): void => {
   const eventRoute = routes.exact.get(EVENT_PATH)
   // The hot route goes past the router's lookups.
   for (const path of pathsOf(config, EVENT_PATH))
-    app.post(path, (res, req) => router.handle(res, req, eventRoute, EVENT_PATH))
-  app.any("/*", router.dispatch)
+    app.post(path, (res, req) => {
+      traffic.taken()
+      router.handle(res, req, eventRoute, EVENT_PATH)
+    })
+  app.any("/*", (res, req) => {
+    traffic.taken()
+    router.dispatch(res, req)
+  })
+  return router
 }
 
 /** Milliseconds between two groups of dashboards that are closed. */
 const DRAIN_STEP_MS = 50
 
 /** The first step at the head of the file. */
-const drain = (traffic: Traffic, connections: Connections, milliseconds: number): Effect.Effect<void> =>
+export const drain = (
+  traffic: Traffic,
+  connections: Connections,
+  milliseconds: number,
+): Effect.Effect<void> =>
   Effect.gen(function* () {
     traffic.draining = true
     const end = performance.now() + milliseconds
@@ -266,25 +312,24 @@ const drain = (traffic: Traffic, connections: Connections, milliseconds: number)
     }
   })
 
-/** The second step at the head of the file. */
-const stop = (
+/** The second step at the head of the file. Only the main thread has a port. */
+export const stop = (
   { traffic, bodies, services }: Shared,
   app: TemplatedApp,
-  { hub, fanOut, connections }: Dashboards,
-  socket: us_listen_socket,
+  dashboards: Dashboards,
+  socket: us_listen_socket | null,
 ): Effect.Effect<void> =>
   Effect.promise(async () => {
     traffic.draining = true
     traffic.closing = true
-    uws.us_listen_socket_close(socket)
-    hub.stop()
-    fanOut.stop()
+    if (socket !== null) uws.us_listen_socket_close(socket)
+    dashboards.stop()
     bodies.stop()
     await traffic.whenIdle()
     await services.appender.drain()
   }).pipe(
     Effect.timeoutOption(STOP_BUDGET.answers),
-    Effect.andThen(Effect.sync(() => connections.closeAll())),
+    Effect.andThen(Effect.sync(() => dashboards.connections.closeAll())),
     Effect.andThen((closed) => (closed > 0 ? Effect.sleep(STOP_BUDGET.linger) : Effect.void)),
     Effect.andThen(Effect.sync(() => app.close())),
   )

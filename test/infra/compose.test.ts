@@ -1,8 +1,10 @@
 /** The image and the compose file in a real Docker engine, from the build to an event's figures. */
 import { spawn } from "node:child_process"
-import { describe, expect, onTestFinished, test } from "vitest"
+import { randomUUID } from "node:crypto"
+import { afterAll, describe, expect, onTestFinished, test } from "vitest"
 import { parse } from "yaml"
 import { SETTINGS } from "../../src/config/settings.ts"
+import { partitionOf } from "../../src/domain/visitor.ts"
 import { ROOT, read } from "../support/documents.ts"
 import { eventually } from "../support/index.ts"
 import { api, dataOf } from "../support/process.ts"
@@ -15,19 +17,30 @@ interface Service {
   readonly ports?: ReadonlyArray<string>
 }
 
-const services = (parse(read("infra/docker-compose.yml")) as { services: Record<string, Service> }).services
+const FILE = "infra/docker-compose.yml"
+/** Besides {@link FILE}. */
+const CLUSTER_FILE = "infra/docker-compose.cluster.yml"
 
-describe("the compose file", () => {
+/** Compose has tags of its own. */
+const servicesIn = (file: string) =>
+  (parse(read(file), { logLevel: "error" }) as { services: Record<string, Service | null> }).services
+
+const services = servicesIn(FILE)
+
+describe("the compose files", () => {
   test("publishes ports on the loopback only, and none of a store", () => {
-    const published = Object.values(services).flatMap(({ ports }) => ports ?? [])
-    expect(published.length).toBeGreaterThan(2)
+    const published = [FILE, CLUSTER_FILE]
+      .flatMap((file) => Object.values(servicesIn(file)))
+      .flatMap((service) => service?.ports ?? [])
+    expect(published.length).toBeGreaterThan(3)
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of Compose's
     for (const port of published) expect(port).toContain("${BIND:-127.0.0.1}:")
-    for (const store of ["redis", "postgres"]) expect(services[store]).not.toHaveProperty("ports")
+    for (const [name, service] of Object.entries({ ...services, ...servicesIn(CLUSTER_FILE) }))
+      if (/redis|postgres/.test(name)) expect(service ?? {}).not.toHaveProperty("ports")
   })
 
   test("takes every variable of the example file, with the same default", () => {
-    const compose = read("infra/docker-compose.yml")
+    const compose = read(FILE) + read(CLUSTER_FILE)
     const settings = Object.values(SETTINGS).map(({ name, default: text }) => ({ name: String(name), text }))
     const lines = [...read("infra/.env.example").matchAll(/^([A-Z_]+)=(.*)$/gm)]
     expect(lines.length).toBeGreaterThan(8)
@@ -41,18 +54,13 @@ describe("the compose file", () => {
   })
 })
 
-const PROJECT = `maicivy-test-${process.pid}`
-const COMPOSE = ["compose", "--project-name", PROJECT, "--env-file", "/dev/null"].concat(
-  ["infra/docker-compose.yml", "test/infra/compose.override.yml"].flatMap((file) => ["--file", file]),
-)
-
 /** With all that means something to a shell, to Compose, in a URL, or to Redis on its command line. */
 const PASSWORD = ` --@:/#?%41%&+=$PATH\${HOME}"'\\;ü `
 
 /** Runs Docker, with free ports for what the compose file publishes; rejects with what it printed when it fails. */
 const docker = (...args: ReadonlyArray<string>): Promise<string> =>
   new Promise((resolve, reject) => {
-    const ports = { ANALYTICS_PORT: "0", PROMETHEUS_PORT: "0", GRAFANA_PORT: "0" }
+    const ports = { ANALYTICS_PORT: "0", ANALYTICS_PORTS: "0", PROMETHEUS_PORT: "0", GRAFANA_PORT: "0" }
     const passwords = { REDIS_PASSWORD: PASSWORD, POSTGRES_PASSWORD: PASSWORD }
     const child = spawn("docker", [...args], { cwd: ROOT, env: { ...process.env, ...ports, ...passwords } })
     let output = ""
@@ -70,7 +78,17 @@ const docker = (...args: ReadonlyArray<string>): Promise<string> =>
     })
   })
 
-const compose = (...args: ReadonlyArray<string>) => docker(...COMPOSE, ...args)
+/** Compose with these files, as a project of its own. */
+const composeOf =
+  (name: string, ...files: ReadonlyArray<string>) =>
+  (...args: ReadonlyArray<string>) => {
+    const project = ["--project-name", `maicivy-${name}-${process.pid}`, "--env-file", "/dev/null"]
+    const all = [...files, "test/infra/compose.override.yml"].flatMap((file) => ["--file", file])
+    return docker("compose", ...project, ...all, ...args)
+  }
+
+const compose = composeOf("test", FILE)
+const cluster = composeOf("cluster", FILE, CLUSTER_FILE)
 
 const hasImage = (image: string): boolean =>
   canRun("docker", "image", "inspect", image) || canRun("docker", "pull", "--quiet", image)
@@ -106,11 +124,63 @@ const nextEvent = (url: string): Promise<unknown> =>
     })
   })
 
+const EVENTS = [
+  { event_type: "page_view", page_url: "/cv" },
+  { event_type: "cv_theme_change", event_data: { theme: "dark" } },
+  { event_type: "cv_theme_change", event_data: { theme: "light" } },
+  { event_type: "letter_generate", event_data: { letter_type: "motivation" } },
+]
+/** As the nodes have them by default. */
+const PARTITIONS = 4
+
+/** Sends events of every partition to nodes in turn, each with the same id until it is acknowledged. */
+const sendingTo = (urls: ReadonlyArray<string>) => {
+  const acknowledged = Array.from({ length: PARTITIONS }, () => EVENTS.map(() => 0))
+  const ofPartition = (partition: number) =>
+    acknowledged[partition]?.reduce((sum, each) => sum + each, 0) ?? 0
+  let stopped = false
+  const send = async (partition: number) => {
+    for (let turn = 0; !stopped; turn++) {
+      const visitor = Array.from({ length: 100 }, () => randomUUID()).find(
+        (id) => partitionOf(id, PARTITIONS) === partition,
+      )
+      const kind = turn % EVENTS.length
+      const body = JSON.stringify({ ...EVENTS[kind], id: randomUUID(), visitor_id: visitor })
+      for (let node = turn; ; node++) {
+        const { status } = await fetch(api(urls[node % urls.length] ?? "", "event"), { method: "POST", body })
+        if (status === 201) break
+        expect(status).toBe(503)
+      }
+      const kinds = acknowledged[partition]
+      if (kinds?.[kind] !== undefined) kinds[kind]++
+    }
+  }
+  const senders = Array.from({ length: 2 * PARTITIONS }, (_, i) => send(i % PARTITIONS))
+  return {
+    goesOn: async (...partitions: ReadonlyArray<number>) => {
+      const before = partitions.map(ofPartition)
+      await eventually(() => {
+        for (const [i, partition] of partitions.entries())
+          expect(ofPartition(partition)).toBeGreaterThan((before[i] ?? 0) + 20)
+      })
+    },
+    /** Resolves to how many of each of {@link EVENTS} have been acknowledged. */
+    stop: async () => {
+      stopped = true
+      await Promise.all(senders)
+      return EVENTS.map((_, kind) => acknowledged.reduce((sum, kinds) => sum + (kinds[kind] ?? 0), 0))
+    },
+  }
+}
+
 describe("docker compose", wants(why === null, `Docker (${why})`), () => {
+  afterAll(async () => {
+    if (why === null) await docker("image", "rm", "--force", "maicivy-analytics:test")
+  })
+
   test("brings up a deployment that counts, shows, is scraped, and keeps what it has acknowledged", async () => {
     onTestFinished(async () => {
       await compose("down", "--volumes", "--timeout", "1")
-      await docker("image", "rm", "--force", "maicivy-analytics:test")
     })
     const started = ["analytics", "prometheus"]
     if (hasImage(services.grafana?.image ?? "")) started.push("grafana")
@@ -168,6 +238,72 @@ describe("docker compose", wants(why === null, `Docker (${why})`), () => {
     const again = await addressOf("analytics", 8080)
     expect(await dataOf(again, "themes")).toMatchObject(counted)
     expect(await dataOf(again, "timeline")).toHaveProperty("0.page_url", "/cv")
+  })
+
+  test("brings up a cluster that loses and doubles nothing when the container of a master is killed", async () => {
+    onTestFinished(async () => {
+      await cluster("down", "--volumes", "--timeout", "1")
+    })
+    await cluster("up", "--build", "--detach", "--wait", "--wait-timeout", "300", "analytics")
+    const urls = await Promise.all(
+      ["1", "2"].map(
+        async (index) => `http://${await cluster("port", "--index", index, "analytics", "8080")}`,
+      ),
+    )
+    const asked = "redis-1"
+    /** The service of the master that has the last slot, as the first server of the cluster sees it. */
+    const lastMaster = async () => {
+      const nodes = await cluster("exec", "-T", asked, "redis-cli", "cluster", "nodes")
+      const [, host] = /^\S+ [\d.]+\.(\d+):6379@\S+ (?:myself,)?master \S.*-16383$/m.exec(nodes) ?? []
+      return `redis-${Number(host) - 10}`
+    }
+    const senders = sendingTo(urls)
+    await senders.goesOn(0, 1, 2, 3)
+
+    const killed = await lastMaster()
+    expect(killed).not.toBe(asked)
+    await cluster("kill", killed)
+    await eventually(async () => expect(await lastMaster()).toMatch(/^redis-[456]$/))
+    // What lies with the other masters has both copies; the slot of partition 0 is among the last.
+    await senders.goesOn(1, 2, 3)
+    await cluster("start", killed)
+    await senders.goesOn(0, 1, 2, 3)
+    const [views = 0, dark = 0, light = 0, letters = 0] = await senders.stop()
+
+    const all = views + dark + light + letters
+    for (const url of urls)
+      await eventually(async () => {
+        expect(await dataOf(url, "stats?period=month")).toMatchObject({
+          ...{ total_events: all, page_views: views, letters_generated: letters, unique_visitors: all },
+        })
+        const themes = Object.values(await dataOf(url, "themes"))
+        expect(themes).toHaveLength(2)
+        for (const [theme, count] of [
+          ["dark", dark],
+          ["light", light],
+        ] as const)
+          expect(themes).toContainEqual(expect.objectContaining({ theme, views: count }))
+      })
+    const query = "SELECT event_type, count(*) FROM analytics_events GROUP BY event_type ORDER BY event_type"
+    const psql = ["psql", "--host=127.0.0.1", "--username=maicivy", "--tuples-only", "--no-align"]
+    const rows = await cluster(
+      ...[
+        "exec",
+        "-T",
+        "--env",
+        `PGPASSWORD=${PASSWORD}`,
+        "postgres",
+        ...psql,
+        "--command",
+        query,
+        "maicivy",
+      ],
+    )
+    expect(rows.split("\n")).toEqual([
+      `cv_theme_change|${dark + light}`,
+      `letter_generate|${letters}`,
+      `page_view|${views}`,
+    ])
   })
 
   test("starts an image that is small beside its base", async () => {

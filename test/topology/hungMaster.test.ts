@@ -57,21 +57,21 @@ test("events of a partition are appended while calls wait for the master of anot
   }
   for (const partition of [0, 1]) expect(await deployment.appendPayload(partition, "{}")).toBeNull()
   hang(master)
-  const before = await calls()
-  const answered: Array<string> = []
-  const waiting: Array<Promise<unknown>> = []
-  // As many as are let go without an answer, and one that has to wait for theirs.
-  for (const sent of [1, 2, 2]) {
-    waiting.push(deployment.appendPayload(0, "{}").then(() => answered.push("of the master that hangs")))
-    await eventually(async () => expect(await calls()).toBe(before + sent))
-  }
-  for (let i = 0; i < 3; i++) {
+  // A machine that stands still for so long that Redis' answer is not waited for any more is given another try.
+  await eventually(async () => {
+    const before = await calls()
+    const waiting: Array<Promise<unknown>> = []
+    let answered = 0
+    // As many as are let go without an answer, and one that has to wait for theirs.
+    for (const sent of [1, 2, 2]) {
+      waiting.push(deployment.appendPayload(0, "{}").then(() => answered++))
+      await eventually(async () => expect(await calls()).toBeGreaterThanOrEqual(before + sent))
+    }
     expect(await deployment.appendPayload(1, "{}")).toBeNull()
-    answered.push("of another one")
-  }
-  expect(new Set(answered)).toEqual(new Set(["of another one"]))
-  master.signal("SIGCONT")
-  await Promise.all(waiting)
+    const early = answered
+    await Promise.all(waiting)
+    expect(early).toBe(0)
+  })
 })
 
 test("what waits for a master that hangs is bounded, and leaves the others room", async () => {

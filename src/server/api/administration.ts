@@ -1,6 +1,5 @@
 /** What only the bearer of `ADMIN_TOKEN` may do: export or erase what is known about a visitor. */
 
-import type { HttpRequest } from "uWebSockets.js"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { UUID } from "../../domain/limits.ts"
@@ -9,6 +8,7 @@ import type { Exchange } from "../http/exchange.ts"
 import { Guesses } from "../http/guesses.ts"
 import { Problem, STORE_UNAVAILABLE } from "../http/problem.ts"
 import { bearerToken, Secrets } from "../http/secrets.ts"
+import type { IncomingRequest } from "../http/wire.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { Privacy } from "../services/services.ts"
 import type { Exports } from "./exports.ts"
@@ -48,7 +48,7 @@ export class Administration {
   }
 
   /** The visitor named by the path, if the request carries the token; else why it is refused. */
-  #visitor({ res, headers }: Exchange, req: HttpRequest, id: string): string | Problem {
+  #visitor({ res, headers }: Exchange, req: IncomingRequest, id: string): string | Problem {
     const given = bearerToken(req.getHeader("authorization"))
     if (given === null) return UNAUTHORIZED
     const address = limitKey(this.#proxies.clientOf(res, headers))
@@ -62,14 +62,14 @@ export class Administration {
     return UUID.test(id) ? id.toLowerCase() : NOT_UUID
   }
 
-  exportVisitor(exchange: Exchange, req: HttpRequest, id: string) {
+  exportVisitor(exchange: Exchange, req: IncomingRequest, id: string) {
     const visitor = this.#visitor(exchange, req, id)
     if (visitor instanceof Problem) return exchange.refuse(visitor)
     this.#run(Effect.logInfo("administration: a visitor's events are exported"))
     this.#exports.visitor(visitor, exchange)
   }
 
-  eraseVisitor(exchange: Exchange, req: HttpRequest, id: string) {
+  eraseVisitor(exchange: Exchange, req: IncomingRequest, id: string) {
     const visitor = this.#visitor(exchange, req, id)
     if (visitor instanceof Problem) return exchange.refuse(visitor)
     const erased = Effect.catchTag(this.#privacy.erase(visitor), "ErasureMustWait", () =>

@@ -1,11 +1,11 @@
 /** Static documents: the files that browsers load, and others that are made once. */
 
-import type { HttpRequest } from "uWebSockets.js"
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { gzipSync } from "node:zlib"
 import { API_PATH } from "../../domain/paths.ts"
 import type { Exchange } from "../http/exchange.ts"
+import type { IncomingRequest } from "../http/wire.ts"
 
 /** Seconds within which a changed tracker reaches every page. */
 const TRACKER_MAX_AGE_S = 3600
@@ -32,7 +32,7 @@ export class Prepared {
     return this.#bytes
   }
 
-  answer(exchange: Exchange, req: HttpRequest) {
+  answer(exchange: Exchange, req: IncomingRequest) {
     const { plain, gzipped, tag } = this.ready()
     const compressed = exchange.headers.gzip
     // A compressed representation is a different one, so it has a strong tag of its own (RFC 9110 §8.8.3.3).

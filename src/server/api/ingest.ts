@@ -30,7 +30,6 @@
  * | a media type                   | read as JSON; another one is 415 `UNSUPPORTED_MEDIA_TYPE`                 | open   |
  * | an `id`                        | taken; the same event sent again counts again                             | open   |
  */
-import type { HttpRequest } from "uWebSockets.js"
 import { decodeEvent, Rejection } from "../../domain/event.ts"
 import { MAX_BATCH_BODY_BYTES, MAX_EVENT_BODY_BYTES } from "../../domain/limits.ts"
 import { encodePayload } from "../../domain/payload.ts"
@@ -44,6 +43,7 @@ import { appendProblem, Problem } from "../http/problem.ts"
 import type { DropReason, ProblemCode, SilentDrop } from "../http/problemCodes.ts"
 import type { Grant, RateLimit } from "../http/rateLimit.ts"
 import { DROP_REASONS } from "../http/refusalCodes.ts"
+import type { IncomingRequest } from "../http/wire.ts"
 import type { Appender, AppendFailure } from "../services/services.ts"
 import { type BatchItem, batchItems } from "./batchBody.ts"
 import { type Sender, type SenderOptions, senderOf } from "./sender.ts"
@@ -84,7 +84,7 @@ export class Ingest {
   }
 
   /** `POST /event`. */
-  event(exchange: Exchange, req: HttpRequest) {
+  event(exchange: Exchange, req: IncomingRequest) {
     const sender = senderOf(exchange, req, "event", this.#options)
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
     if (this.#admit(exchange, sender, 1) === 0) return
@@ -92,7 +92,7 @@ export class Ingest {
   }
 
   /** `POST /events`. */
-  events(exchange: Exchange, req: HttpRequest) {
+  events(exchange: Exchange, req: IncomingRequest) {
     const sender = senderOf(exchange, req, "batch", this.#options)
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
     if (this.#hasSpentItsBudget(exchange, sender)) return

@@ -1,6 +1,5 @@
 /** The statistics endpoints: their parameters, the figures they ask for, and answers that are cached briefly. */
 
-import type { HttpRequest } from "uWebSockets.js"
 import { gzip } from "node:zlib"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,6 +9,7 @@ import { PERIODS } from "../../domain/period.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
 import { Parameters, type Sites } from "../http/query.ts"
+import type { IncomingRequest } from "../http/wire.ts"
 import { ReadCache, type Runner } from "../services/readCache.ts"
 import type { EventQueries, Figures } from "../services/services.ts"
 import {
@@ -142,7 +142,7 @@ export class Reads {
   }
 
   /** Answers one of the statistics endpoints. */
-  answer(endpoint: ReadEndpoint, exchange: Exchange, req: HttpRequest) {
+  answer(endpoint: ReadEndpoint, exchange: Exchange, req: IncomingRequest) {
     const parameters = new Parameters(req.getQuery() ?? "")
     const site = parameters.site(this.#sites)
     const read = this.#endpoints[endpoint](parameters, site)

@@ -54,6 +54,18 @@ export interface RouteOptions {
   readonly exportDeadlineMs?: number | undefined
 }
 
+/** Where events are sent to: what every HTTP thread answers on its own. */
+export const sendingRoutes = (ingest: Ingest): ReadonlyArray<readonly [path: string, route: Route]> => [
+  [
+    EVENT_PATH,
+    { name: "event", cors: true, handlers: { POST: (exchange, req) => ingest.event(exchange, req) } },
+  ],
+  [
+    `${API_PATH}/events`,
+    { name: "events", cors: true, handlers: { POST: (exchange, req) => ingest.events(exchange, req) } },
+  ],
+]
+
 /** The routes of a server. */
 export const apiRoutes = ({
   ingest,
@@ -93,8 +105,7 @@ export const apiRoutes = ({
   )
   add("/openapi.json", "openapi", true, { GET: (exchange, req) => openApi.answer(exchange, req) })
 
-  add(EVENT_PATH, "event", true, { POST: (exchange, req) => ingest.event(exchange, req) })
-  add(`${API_PATH}/events`, "events", true, { POST: (exchange, req) => ingest.events(exchange, req) })
+  for (const [path, route] of sendingRoutes(ingest)) exact.set(path, route)
   for (const endpoint of READS)
     add(`${API_PATH}/${endpoint}`, endpoint, true, {
       GET: (exchange, req) => reads.answer(endpoint, exchange, req),

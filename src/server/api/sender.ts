@@ -1,5 +1,5 @@
 /** Who sends events, according to the request's headers and query. */
-import type { HttpRequest } from "uWebSockets.js"
+
 import type { EventContext } from "../../domain/event.ts"
 import type { PageQuery } from "../../domain/pageQuery.ts"
 import type { TellingSender } from "../../enrichment/enricher.ts"
@@ -10,6 +10,7 @@ import type { RequestHeaders } from "../http/headers.ts"
 import { Problem } from "../http/problem.ts"
 import { Parameters, type Sites } from "../http/query.ts"
 import { bearerToken, type Secrets } from "../http/secrets.ts"
+import type { IncomingRequest } from "../http/wire.ts"
 import type { VisitorHints } from "./visitorOf.ts"
 
 const WRONG_KEY = Problem.of("INVALID_WRITE_KEY", "WWW-Authenticate: Bearer\r\n")
@@ -39,7 +40,7 @@ export interface SenderOptions {
 /** The sender of a request, or why the request is refused. Only a batch may be NDJSON. */
 export const senderOf = (
   { res, headers }: Exchange,
-  req: HttpRequest,
+  req: IncomingRequest,
   sent: "event" | "batch",
   { sites, writeKeys, proxies, respectDnt, pageQuery, now }: SenderOptions,
 ): Sender | Problem => {

@@ -19,6 +19,7 @@ import { Parameters, type Sites } from "../http/query.ts"
 import { UPGRADE_CODES } from "../http/refusalCodes.ts"
 import { type FanOut, type Listener, topicOf } from "./fanOut.ts"
 import type { Hub } from "./hub.ts"
+import type { PlaceRefusal, Places } from "./places.ts"
 import { decodeMessage, errorFrame, MessageError, pongFrame, subscribedFrame } from "./protocol.ts"
 
 /** Largest message that is read, bytes. */
@@ -51,8 +52,10 @@ const TOO_MANY = new MessageError(
 /** Why this side closes a connection. */
 const CLOSED_FOR = ["slow", "abusive", "too_large"] as const
 
-const FULL = Problem.of("TOO_MANY_CONNECTIONS")
-const ADDRESS_FULL = Problem.of("CONNECTION_LIMIT", "Retry-After: 10\r\n")
+const NO_PLACE: Readonly<Record<PlaceRefusal, Problem>> = {
+  TOO_MANY_CONNECTIONS: Problem.of("TOO_MANY_CONNECTIONS"),
+  CONNECTION_LIMIT: Problem.of("CONNECTION_LIMIT", "Retry-After: 10\r\n"),
+}
 const FOREIGN_ORIGIN = Problem.of("ORIGIN_NOT_ALLOWED")
 
 /** One connection. */
@@ -69,14 +72,13 @@ interface Client extends Listener {
 }
 
 export interface ConnectionOptions {
-  readonly hub: Hub
+  readonly hub: Pick<Hub, "initialStats" | "firstFrame">
   readonly fanOut: FanOut
+  readonly places: Places
   readonly metrics: Metrics
   readonly cors: Cors
   readonly proxies: TrustedProxies
   readonly sites: Sites
-  readonly maxConnections: number
-  readonly maxConnectionsPerAddress: number
   /** Bytes; see {@link MAX_BACKPRESSURE_BYTES}. */
   readonly maxBackpressure?: number
   /** Answers an upgrade that is refused. */
@@ -88,7 +90,6 @@ export interface ConnectionOptions {
 export class Connections {
   readonly #options: ConnectionOptions
   readonly #sockets = new Set<WebSocket<Client>>()
-  readonly #perAddress = new Map<string, number>()
   #closing = false
 
   constructor(options: ConnectionOptions) {
@@ -118,36 +119,52 @@ export class Connections {
     for (const path of paths) app.ws(path, behavior)
   }
 
-  /** The site that is asked for, or why not. `behindProxy`: a trusted one. */
-  #admission(
-    req: HttpRequest,
-    headers: RequestHeaders,
-    address: string,
-    behindProxy: boolean,
-  ): string | Problem {
-    const { cors, sites, maxConnections, maxConnectionsPerAddress } = this.#options
+  /**
+   * The site that a dashboard asks for, or why it is refused before there is the question whether there is a place. `behindProxy`: a
+   * trusted one.
+   */
+  #admission(req: HttpRequest, headers: RequestHeaders, behindProxy: boolean): string | Problem {
+    const { cors, sites } = this.#options
     if (this.#closing) return SHUTTING_DOWN
     const { origin } = headers
     if (origin !== "" && !cors.allows(origin) && !isOwnOrigin(origin, headers, behindProxy))
       return FOREIGN_ORIGIN
     const parameters = new Parameters(req.getQuery() ?? "")
     const site = parameters.site(sites)
-    if (parameters.problem !== null) return parameters.problem
-    if (this.#sockets.size >= maxConnections) return FULL
-    return (this.#perAddress.get(address) ?? 0) >= maxConnectionsPerAddress ? ADDRESS_FULL : site
+    return parameters.problem ?? site
   }
 
   #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t) {
-    const { proxies } = this.#options
+    const { proxies, places } = this.#options
     const headers = readHeaders(req)
     const address = limitKey(proxies.clientOf(res, headers))
-    const behindProxy = proxies.trusts(socketAddress(res.getRemoteAddress()))
-    const site = this.#admission(req, headers, address, behindProxy)
-    if (site instanceof Problem) {
-      this.#options.metrics.websocketDropped.inc({ reason: site.code.toLowerCase() })
-      return this.#options.refuse(res, site)
-    }
-    const client: Client = {
+    const site = this.#admission(req, headers, proxies.trusts(socketAddress(res.getRemoteAddress())))
+    if (site instanceof Problem) return this.#refuse(res, site)
+    // The request is gone when another thread has said whether there is a place.
+    const key = req.getHeader("sec-websocket-key")
+    const protocol = firstOf(req.getHeader("sec-websocket-protocol"))
+    const extensions = req.getHeader("sec-websocket-extensions")
+    let hasLeft = false
+    res.onAborted(() => {
+      hasLeft = true
+    })
+    places.enter(address, (refusal) => {
+      if (refusal !== null) return hasLeft ? undefined : this.#refuse(res, NO_PLACE[refusal])
+      if (hasLeft || this.#closing) {
+        places.leave(address)
+        return hasLeft ? undefined : this.#refuse(res, SHUTTING_DOWN)
+      }
+      res.cork(() => res.upgrade(this.#client(site, address), key, protocol, extensions, context))
+    })
+  }
+
+  #refuse(res: HttpResponse, problem: Problem) {
+    this.#options.metrics.websocketDropped.inc({ reason: problem.code.toLowerCase() })
+    this.#options.refuse(res, problem)
+  }
+
+  #client(site: string, address: string): Client {
+    return {
       site,
       address,
       shard: this.#options.fanOut.shard(),
@@ -157,19 +174,11 @@ export class Connections {
       windowMessages: 0,
       dropped: null,
     }
-    res.upgrade(
-      client,
-      req.getHeader("sec-websocket-key"),
-      firstOf(req.getHeader("sec-websocket-protocol")),
-      req.getHeader("sec-websocket-extensions"),
-      context,
-    )
   }
 
   #opened(ws: WebSocket<Client>) {
     const client = ws.getUserData()
     this.#sockets.add(ws)
-    this.#perAddress.set(client.address, (this.#perAddress.get(client.address) ?? 0) + 1)
     this.#options.metrics.websocketConnections.set(this.#sockets.size)
     const { hub, fanOut } = this.#options
     fanOut.subscribe(ws, topicOf(client.site, "all"))
@@ -182,10 +191,8 @@ export class Connections {
     client.open = false
     this.#options.fanOut.left(client)
     this.#sockets.delete(ws)
-    const left = (this.#perAddress.get(client.address) ?? 1) - 1
-    if (left > 0) this.#perAddress.set(client.address, left)
-    else this.#perAddress.delete(client.address)
-    const { metrics } = this.#options
+    const { metrics, places } = this.#options
+    places.leave(client.address)
     metrics.websocketConnections.set(this.#sockets.size)
     // 1006 without a reason from this side: the client vanished, or sent more than can be received.
     const reason = client.dropped ?? (code === 1006 ? "lost" : null)

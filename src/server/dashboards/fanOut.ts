@@ -16,6 +16,27 @@ const SHARDS = 8 * GROUPS
 /** About a millisecond of work: sending to one listener takes 5 to 10 µs, nearly all of it in the kernel. */
 const TURN_LISTENERS = 128
 
+/** How many listen to each topic, by group. */
+export class ListenerCounts {
+  readonly #counts = new Map<string, Array<number>>()
+
+  change(topic: string, group: number, by: number): void {
+    let counts = this.#counts.get(topic)
+    if (counts === undefined) {
+      counts = Array.from({ length: GROUPS }, () => 0)
+      this.#counts.set(topic, counts)
+    }
+    counts[group] = (counts[group] ?? 0) + by
+  }
+
+  /** Of one group, or of all. */
+  of(topic: string, group?: number): number {
+    const counts = this.#counts.get(topic)
+    if (counts === undefined) return 0
+    return group === undefined ? counts.reduce((sum, each) => sum + each, 0) : (counts[group] ?? 0)
+  }
+}
+
 /** What fan-out needs of a connection's user data. */
 export interface Listener {
   /** From {@link FanOut.shard}. */
@@ -53,8 +74,9 @@ const shardTopic = (topic: string, shard: number): string => `${topic}/${shard}`
 export class FanOut {
   readonly #app: Pick<TemplatedApp, "publish" | "numSubscribers">
   readonly #metrics: Metrics
-  /** Listeners of each topic, by group. */
-  readonly #listeners = new Map<string, Array<number>>()
+  readonly #listeners = new ListenerCounts()
+  /** Told of every change of a count. */
+  readonly #onChange: (topic: string, group: number, change: number) => void
   #joined = 0
   /** Frames that wait, by group. */
   readonly #waiting: Array<Array<Message>> = Array.from({ length: GROUPS }, () => [])
@@ -66,9 +88,14 @@ export class FanOut {
   #turn: NodeJS.Immediate | null = null
   #stopped = false
 
-  constructor(app: Pick<TemplatedApp, "publish" | "numSubscribers">, metrics: Metrics) {
+  constructor(
+    app: Pick<TemplatedApp, "publish" | "numSubscribers">,
+    metrics: Metrics,
+    onChange: (topic: string, group: number, change: number) => void = () => {},
+  ) {
     this.#app = app
     this.#metrics = metrics
+    this.#onChange = onChange
   }
 
   /** The shard of the next connection. */
@@ -77,12 +104,8 @@ export class FanOut {
   }
 
   #count(topic: string, { shard }: Listener, change: number): void {
-    let counts = this.#listeners.get(topic)
-    if (counts === undefined) {
-      counts = Array.from({ length: GROUPS }, () => 0)
-      this.#listeners.set(topic, counts)
-    }
-    counts[shard % GROUPS] = (counts[shard % GROUPS] ?? 0) + change
+    this.#listeners.change(topic, shard % GROUPS, change)
+    this.#onChange(topic, shard % GROUPS, change)
   }
 
   /** Subscribes a connection; `false` if it was already listening to the topic. */
@@ -109,9 +132,7 @@ export class FanOut {
 
   /** How many listen to a topic, in one group or in all. */
   listeners(topic: string, group?: number): number {
-    const counts = this.#listeners.get(topic)
-    if (counts === undefined) return 0
-    return group === undefined ? counts.reduce((sum, each) => sum + each, 0) : (counts[group] ?? 0)
+    return this.#listeners.of(topic, group)
   }
 
   /** Sends a frame to everyone who listens to the topic. */

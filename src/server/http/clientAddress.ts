@@ -1,9 +1,9 @@
 /** The address of a request's client: the socket's, or the one that a trusted proxy reports. */
 
-import type { HttpResponse } from "uWebSockets.js"
 import { BlockList, isIP, isIPv4 } from "node:net"
 import { parseForwarded } from "./forwarded.ts"
 import type { AddressHeader, RequestHeaders } from "./headers.ts"
+import type { OutgoingResponse } from "./wire.ts"
 
 const MAPPED_IPV4 = /^(?:0{0,4}:){0,5}:?ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i
 
@@ -90,7 +90,7 @@ export class TrustedProxies {
   }
 
   /** The address of a request's client. */
-  clientOf(res: HttpResponse, headers: RequestHeaders): string {
+  clientOf(res: OutgoingResponse, headers: RequestHeaders): string {
     const peer = socketAddress(res.getRemoteAddress())
     if (!this.trusts(peer)) return peer
     const told = this.#proxyProtocol ? res.getProxiedRemoteAddress() : NOTHING

@@ -1,10 +1,10 @@
 /** One request and its answer: safe to use after the client has gone, and counted exactly once. */
-import type { HttpResponse } from "uWebSockets.js"
 import * as Cause from "effect/Cause"
 import type { Metrics } from "../../metrics/metrics.ts"
 import type { RequestHeaders } from "./headers.ts"
 import { failureProblem, type Problem, SHUTTING_DOWN } from "./problem.ts"
 import { PROBLEMS } from "./problemCodes.ts"
+import type { OutgoingResponse } from "./wire.ts"
 
 const COMMON =
   "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\nContent-Security-Policy: "
@@ -52,11 +52,18 @@ export class Traffic {
   readonly onFault: (cause: unknown) => void
   #inFlight = 0
   #idle: (() => void) | null = null
+  readonly #taken: { readonly inc: () => void }
 
   /** @param onFault called with errors that should not happen, for the log */
   constructor(metrics: Metrics, onFault: (cause: unknown) => void) {
     this.metrics = metrics
     this.onFault = onFault
+    this.#taken = metrics.requestsTaken.labels(metrics.thread)
+  }
+
+  /** Counts a request that this thread has taken, whoever answers it. */
+  taken(): void {
+    this.#taken.inc()
   }
 
   begin(): void {
@@ -79,7 +86,7 @@ export class Traffic {
 
 /** A request in progress. Once it has been answered or its client has left, no method does anything. */
 export class Exchange {
-  readonly res: HttpResponse
+  readonly res: OutgoingResponse
   /** Name of the route; a label of the request metric. */
   readonly endpoint: string
   /** In capitals. */
@@ -97,7 +104,7 @@ export class Exchange {
 
   constructor(
     traffic: Traffic,
-    res: HttpResponse,
+    res: OutgoingResponse,
     endpoint: string,
     method: string,
     headers: RequestHeaders,

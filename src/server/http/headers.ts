@@ -1,7 +1,7 @@
 /** The header fields that the server reads, collected in one pass: a call into uWebSockets.js costs more than a comparison. */
-import type { HttpRequest } from "uWebSockets.js"
 import type { AppConfig } from "../../config/settings.ts"
 import { Problem } from "./problem.ts"
+import type { IncomingRequest } from "./wire.ts"
 
 /** The fields in which a proxy may name its client, as `CLIENT_ADDRESS_HEADER` has them. */
 export type AddressHeader = AppConfig["clientAddressHeader"]
@@ -160,7 +160,7 @@ const note = (name: string, value: string): void => {
 }
 
 /** Reads a request's header fields, which are gone once its handler returns. */
-export const readHeaders = (req: HttpRequest): RequestHeaders => {
+export const readHeaders = (req: IncomingRequest): RequestHeaders => {
   const headers = new RequestHeaders()
   current = headers
   req.forEach(note)

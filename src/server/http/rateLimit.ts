@@ -1,14 +1,59 @@
 /** How many events an address may still send this minute. */
 import { MINUTE_MS } from "../../domain/time.ts"
 
-const WINDOW_MS = MINUTE_MS
+export const WINDOW_MS = MINUTE_MS
 /** Addresses remembered; beyond, the one whose minute began first is forgotten. About 20 MB when full. */
 const MAX_ADDRESSES = 100_000
 
-interface Window {
+/** An address' minute. */
+export interface Window {
   /** Unix milliseconds. */
   readonly since: number
   used: number
+}
+
+/** Where the minutes of addresses are kept. */
+export interface Windows {
+  /** Takes up to `wanted` of what an address' minute leaves of `limit`; it begins with the first. `now` is in unix milliseconds. */
+  take(address: string, wanted: number, limit: number, now: number): Taken
+}
+
+export interface Taken extends Readonly<Window> {
+  readonly granted: number
+}
+
+/** Whether a minute has passed, or the clock has been set back. */
+export const isOver = (since: number, now: number): boolean => now - since >= WINDOW_MS || now < since
+
+/** In this thread's own memory, in the order in which they began, so the first is always the one to forget. */
+export class OwnWindows implements Windows {
+  readonly #maxAddresses: number
+  readonly #windows = new Map<string, Window>()
+
+  constructor(maxAddresses = MAX_ADDRESSES) {
+    this.#maxAddresses = maxAddresses
+  }
+
+  take(address: string, wanted: number, limit: number, now: number): Taken {
+    let window = this.#windows.get(address)
+    if (window === undefined || isOver(window.since, now)) {
+      this.#windows.delete(address)
+      if (this.#windows.size >= this.#maxAddresses) {
+        const oldest = this.#windows.keys().next()
+        if (!oldest.done) this.#windows.delete(oldest.value)
+      }
+      window = { since: now, used: 0 }
+      this.#windows.set(address, window)
+    }
+    const granted = Math.min(wanted, limit - window.used)
+    window.used += granted
+    return { granted, used: window.used, since: window.since }
+  }
+
+  /** Addresses remembered. */
+  get size(): number {
+    return this.#windows.size
+  }
 }
 
 /** What a request gets of its address' budget. */
@@ -20,44 +65,24 @@ export interface Grant {
   readonly reset: number
 }
 
-/**
- * A fixed window of a minute for each address, begun by its first event. Windows are kept in the order in which they began,
- * so the first is always the one to forget.
- */
+/** A fixed window of a minute for each address, begun by its first event. */
 export class RateLimit {
   readonly limit: number
-  readonly #maxAddresses: number
-  readonly #windows = new Map<string, Window>()
+  readonly #windows: Windows
 
-  constructor(limit: number, maxAddresses = MAX_ADDRESSES) {
+  constructor(limit: number, windows: Windows = new OwnWindows()) {
     this.limit = limit
-    this.#maxAddresses = maxAddresses
+    this.#windows = windows
   }
 
   /** Takes up to `wanted` events from an address' budget; `now` is in unix milliseconds. */
   take(address: string, wanted: number, now: number): Grant {
-    let window = this.#windows.get(address)
-    if (window === undefined || now - window.since >= WINDOW_MS || now < window.since) {
-      this.#windows.delete(address)
-      if (this.#windows.size >= this.#maxAddresses) {
-        const oldest = this.#windows.keys().next()
-        if (!oldest.done) this.#windows.delete(oldest.value)
-      }
-      window = { since: now, used: 0 }
-      this.#windows.set(address, window)
-    }
-    const granted = Math.min(wanted, this.limit - window.used)
-    window.used += granted
+    const { granted, used, since } = this.#windows.take(address, wanted, this.limit, now)
     return {
       granted,
-      remaining: this.limit - window.used,
-      reset: Math.ceil((window.since + WINDOW_MS - now) / 1000),
+      remaining: this.limit - used,
+      reset: Math.ceil((since + WINDOW_MS - now) / 1000),
     }
-  }
-
-  /** Addresses remembered. */
-  get size(): number {
-    return this.#windows.size
   }
 
   /** Header lines that tell a sender where it stands (draft-ietf-httpapi-ratelimit-headers-07). */

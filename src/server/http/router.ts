@@ -1,12 +1,13 @@
 /** From method and path to a handler, and the checks that every request passes before. */
-import type { HttpRequest, HttpResponse } from "uWebSockets.js"
+
 import type { Cors } from "./cors.ts"
 import { Exchange, type Traffic } from "./exchange.ts"
 import { framingProblem, readHeaders } from "./headers.ts"
 import { Problem, SHUTTING_DOWN } from "./problem.ts"
+import type { IncomingRequest, OutgoingResponse } from "./wire.ts"
 
 /** `req` is valid only during the call. */
-export type Handler = (exchange: Exchange, req: HttpRequest, path: string) => void
+export type Handler = (exchange: Exchange, req: IncomingRequest, path: string) => void
 
 export type Method = "GET" | "POST" | "DELETE"
 
@@ -56,13 +57,13 @@ export class Router {
   }
 
   /** Answers any request. */
-  readonly dispatch = (res: HttpResponse, req: HttpRequest): void => {
+  readonly dispatch = (res: OutgoingResponse, req: IncomingRequest): void => {
     const path = this.#withoutBase(req.getUrl())
     this.handle(res, req, this.#find(path), path)
   }
 
   /** Answers a request whose route is known. */
-  handle(res: HttpResponse, req: HttpRequest, route: Route | undefined, path: string) {
+  handle(res: OutgoingResponse, req: IncomingRequest, route: Route | undefined, path: string) {
     // The method as it was sent: methods are case-sensitive (RFC 9110 §9.1).
     const method = req.getCaseSensitiveMethod()
     const headers = readHeaders(req)
@@ -87,7 +88,7 @@ export class Router {
     }
   }
 
-  #invoke(exchange: Exchange, req: HttpRequest, route: Route, method: string, path: string) {
+  #invoke(exchange: Exchange, req: IncomingRequest, route: Route, method: string, path: string) {
     const asked = method === "HEAD" ? "GET" : method
     const handler = isHandled(asked) ? route.handlers[asked] : undefined
     if (handler !== undefined) return handler(exchange, req, path)

@@ -6,7 +6,7 @@ import {
   TrustedProxies,
 } from "../../../src/server/http/clientAddress.ts"
 import { type AddressHeader, RequestHeaders } from "../../../src/server/http/headers.ts"
-import { RateLimit } from "../../../src/server/http/rateLimit.ts"
+import { OwnWindows, RateLimit } from "../../../src/server/http/rateLimit.ts"
 
 describe("an address", () => {
   test.each([
@@ -108,11 +108,12 @@ describe("trusted proxies", () => {
 
 describe("the rate limit's memory", () => {
   test("is bounded: the address whose minute began first is forgotten", () => {
-    const limit = new RateLimit(1, 3)
+    const windows = new OwnWindows(3)
+    const limit = new RateLimit(1, windows)
     for (const address of ["a", "b", "c"]) expect(limit.take(address, 1, 0).granted).toBe(1)
     expect(limit.take("a", 1, 0).granted).toBe(0)
     limit.take("d", 1, 0)
-    expect(limit.size).toBe(3)
+    expect(windows.size).toBe(3)
     expect(limit.take("b", 1, 0).granted).toBe(0)
     expect(limit.take("a", 1, 0).granted).toBe(1)
   })

@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
 import { AggregatorRegistry } from "prom-client"
 import { expect, test } from "vitest"
-import type { MetricsJson } from "../../../src/actors/thread/messages.ts"
-import { ThreadMetrics } from "../../../src/actors/thread/metrics.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
+import type { MetricsJson } from "../../../src/runtime/thread/messages.ts"
+import { ThreadMetrics } from "../../../src/runtime/thread/metrics.ts"
 
 /** A thread that has counted N events and owns 4 partitions. */
 const threadWith = async (events: number): Promise<MetricsJson> => {

@@ -1,12 +1,12 @@
 /**
- * In the main thread: what the actors' thread has counted, as far as it is known. A scrape that the thread misses must not show
+ * In the main thread: what another thread has counted, as far as it is known. A scrape that the thread misses must not show
  * less than the last.
  */
 import * as Effect from "effect/Effect"
 import { AggregatorRegistry } from "prom-client"
 import type { MetricsJson } from "./messages.ts"
 
-/** What a scrape waits for the thread, milliseconds. A busy one has reported within the last second, see entry.ts. */
+/** What a scrape waits for the thread, milliseconds. A busy one has reported within the last second, see inside.ts. */
 const ANSWER_MS = 10
 
 /** What remains true of a thread that has ended: what it has counted. */

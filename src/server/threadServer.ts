@@ -1,0 +1,75 @@
+/**
+ * What an HTTP thread serves: it answers the senders of events, and has dashboards of its own. Everything else, which is asked rarely
+ * or has to be one for the node (reads and their answers that are kept, downloads, administration, what operators ask), it hands over
+ * to the main thread. It stops as the server does.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { InvalidSettings } from "../config/settings.ts"
+import { WEBSOCKET_PATH } from "../domain/paths.ts"
+import type { Metrics } from "../metrics/metrics.ts"
+import { sendingRoutes } from "./api/routes.ts"
+import { FanOut } from "./dashboards/fanOut.ts"
+import { Router } from "./http/router.ts"
+import { uws } from "./http/uws.ts"
+import {
+  drain,
+  makeConnections,
+  makeIngest,
+  makeShared,
+  pathsOf,
+  type SendingServices,
+  type ServerConfig,
+  type ServerOptions,
+  stop,
+} from "./server.ts"
+import { descriptorOf } from "./threads/attached.ts"
+import { HandOver } from "./threads/handOver.ts"
+import type { Asked, Told } from "./threads/messages.ts"
+import { Questions } from "./threads/questions.ts"
+
+/** Serves connections that the main thread gives it, until the scope closes. Returns what takes that thread's answers. */
+export const startThreadServer = (
+  config: ServerConfig,
+  services: SendingServices,
+  metrics: Metrics,
+  options: ServerOptions,
+  ask: (message: Asked) => void,
+): Effect.Effect<
+  (message: Exclude<Told, { readonly type: "unlisted" }>) => void,
+  InvalidSettings,
+  Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const shared = yield* makeShared(config, services, metrics, options)
+    const { traffic, cors } = shared
+    const app = uws.App()
+    const handOver = new HandOver(traffic, ask)
+    const questions = new Questions(ask)
+    const fanOut = new FanOut(app, metrics, (topic, group, change) =>
+      ask({ type: "listeners", topic, group, change }),
+    )
+    const connections = makeConnections(shared, { hub: questions, fanOut, places: questions })
+    connections.attach(app, pathsOf(config, WEBSOCKET_PATH))
+    const router = new Router({ exact: new Map(), prefixes: [] }, traffic, cors, config.basePath)
+    for (const [path, route] of sendingRoutes(makeIngest(shared)))
+      for (const each of pathsOf(config, path))
+        app.post(each, (res, req) => {
+          traffic.taken()
+          router.handle(res, req, route, path)
+        })
+    app.any("/*", (res, req) => {
+      traffic.taken()
+      handOver.dispatch(res, req)
+    })
+    yield* Effect.acquireRelease(
+      Effect.sync(() => ask({ type: "listening", descriptor: descriptorOf(app) })),
+      () => stop(shared, app, { stop: () => fanOut.stop(), connections }, null),
+    )
+    return (message) => {
+      if (message.type === "publish") fanOut.publish(message.topic, message.frame, message.options)
+      else if (message.type === "drain") shared.run(drain(traffic, connections, message.milliseconds))
+      else if (message.type === "frame" || message.type === "entered") questions.answered(message)
+      else handOver.answer(message)
+    }
+  })
