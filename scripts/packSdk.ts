@@ -17,9 +17,10 @@ const manifest = {
     "Sends events to maicivy-analytics from Node and browsers, and counts the pages that a server answers with",
   exports: {
     "./sdk": { types: "./sdk/index.d.ts", default: "./sdk/index.js" },
+    "./tracker": { types: "./tracker.d.ts" },
     "./package.json": "./package.json",
   },
-  files: ["sdk"],
+  files: ["sdk", "tracker.d.ts"],
   sideEffects: false,
 }
 
@@ -27,6 +28,7 @@ rmSync(PACKAGE, { recursive: true, force: true })
 execFileSync(join(ROOT, "node_modules/.bin/tsc"), ["--project", join(ROOT, "src/sdk")], { stdio: "inherit" })
 mkdirSync(PACKAGE, { recursive: true })
 writeFileSync(join(PACKAGE, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`)
-cpSync(join(ROOT, "docs/integration.md"), join(PACKAGE, "README.md"))
+cpSync(join(ROOT, "src/sdk/README.md"), join(PACKAGE, "README.md"))
+cpSync(join(ROOT, "src/tracker/tracker.d.ts"), join(PACKAGE, "tracker.d.ts"))
 const destination = resolve(process.argv[2] ?? ROOT)
 execFileSync("npm", ["pack", PACKAGE, "--pack-destination", destination, "--silent"], { stdio: "inherit" })

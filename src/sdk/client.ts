@@ -10,7 +10,8 @@
  * - **waiting**: nothing is sent for as long as `Retry-After` asks, or for a doubling backoff. Then the same events are
  *   sent again with the same ids, so that those that did arrive count once.
  *
- * No method throws, and no promise rejects: analytics must not break what it observes. Lost events go to `onError`.
+ * No method throws, and no promise rejects: analytics must not break what it observes. Lost events go to `onError`, pauses
+ * to `onRetry`; of what nobody listens to, the first is a warning on the console.
  */
 import type { Answer } from "./answer.ts"
 import type { AnalyticsOptions, EventFields } from "./options.ts"
@@ -18,6 +19,7 @@ import { Queue, type Waiting } from "./queue.ts"
 import { onShutdown } from "./shutdown.ts"
 import { backgroundTimeout } from "./timeout.ts"
 import { messageOf, Transport } from "./transport.ts"
+import { randomUuid, UUID } from "./uuid.ts"
 
 /** The server accepts 1 MiB; this leaves room for commas, brackets and timestamps, which are not counted. */
 const MAX_BATCH_BYTES = 900_000
@@ -34,20 +36,8 @@ const LONGEST_RETRY_AFTER_MS = 15 * 60_000
 /** The shortest pause, for a `Retry-After` of zero. */
 const SHORTEST_PAUSE_MS = 100
 const HOLD_MS = 60_000
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 const encoder = new TextEncoder()
-
-/** `crypto.randomUUID` is missing on pages without TLS. */
-const randomUuid = (): string => {
-  if (typeof crypto.randomUUID === "function") return crypto.randomUUID()
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  // Version 4, variant 1 (RFC 9562 §5.4).
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-")
-}
 
 export class Analytics {
   readonly #options: AnalyticsOptions
@@ -60,6 +50,7 @@ export class Analytics {
   #running: Promise<void> | null = null
   #failures = 0
   #closed = false
+  #warned = false
   readonly #detach: () => void
 
   constructor(options: AnalyticsOptions) {
@@ -67,6 +58,7 @@ export class Analytics {
     this.#transport = new Transport(options)
     this.#batchSize = Math.min(Math.max(options.batchSize ?? 1000, 1), 1000)
     this.#queue = new Queue(options.maxQueue ?? 10_000)
+    if (this.#transport.invalid !== null) this.#warn(`${this.#transport.invalid} No event will be sent.`)
     this.#detach =
       options.flushOnShutdown === false
         ? () => {}
@@ -81,10 +73,10 @@ export class Analytics {
   /**
    * Queues an event to be sent soon, with `data` as it is now: changing it later has no effect. Returns the event's id.
    */
-  track(type: string, data?: Readonly<Record<string, unknown>>, fields: EventFields = {}): string {
-    const id = fields.id ?? randomUuid()
+  track(type: string, data?: Readonly<Record<string, unknown>>, fields?: EventFields | null): string {
+    const id = fields?.id ?? randomUuid()
     try {
-      this.#take(id, type, data, fields)
+      this.#take(id, type, data, fields ?? {})
     } catch (cause) {
       this.#lose({ id, eventType: String(type) }, "INVALID_EVENT", messageOf(cause))
     }
@@ -94,6 +86,7 @@ export class Analytics {
   #take(id: string, type: string, data: Readonly<Record<string, unknown>> | undefined, fields: EventFields) {
     const event = { id, eventType: type }
     if (this.#closed) return this.#lose(event, "CLOSED", "The client was closed before.")
+    if (this.#transport.invalid !== null) return this.#lose(event, "INVALID_URL", this.#transport.invalid)
     if (!UUID.test(id)) return this.#lose(event, "INVALID_EVENT", "The id must be a UUID.")
     const sent = {
       event_type: type,
@@ -212,7 +205,10 @@ export class Analytics {
     // Up to a quarter more, so that not all senders return to a restarted server at once.
     const asked = Math.min(Math.max(afterMs ?? doubling, SHORTEST_PAUSE_MS), LONGEST_RETRY_AFTER_MS)
     const delayMs = Math.round(asked * (1 + Math.random() / 4))
-    guarded(this.#options.onRetry, { reason, delayMs, waiting: this.#queue.length })
+    const pause = { reason, delayMs, waiting: this.#queue.length }
+    guarded(this.#options.onRetry, pause)
+    if (this.#options.onRetry === undefined)
+      this.#warn(`Events for ${this.#options.url} wait (${reason}). onRetry tells of every such pause.`)
     return delayMs
   }
 
@@ -236,6 +232,15 @@ export class Analytics {
 
   #lose(event: Pick<Waiting, "id" | "eventType">, code: string, message: string) {
     guarded(this.#options.onError, { code, message, id: event.id, eventType: event.eventType })
+    if (this.#options.onError === undefined)
+      this.#warn(`An event is lost (${code}): ${message} onError tells of every lost event.`)
+  }
+
+  /** Warns once of what would else stay unseen. */
+  #warn(sentence: string) {
+    if (this.#warned) return
+    this.#warned = true
+    guarded(console.warn, `maicivy-analytics: ${sentence}`)
   }
 }
 

@@ -3,12 +3,14 @@
  *
  * 1. skipped: methods other than GET, paths in {@link DEFAULT_SKIPPED}, files, upgrades, prefetches, visitors who ask
  *    not to be tracked
- * 2. the visitor: the `maicivy_session` cookie, which is set if missing
+ * 2. the visitor: the `maicivy_session` cookie, which is set if missing, or a hash for a day (`cookie: false`)
  * 3. the request is passed on to its handler immediately
  * 4. once the response has been sent, if it was a page: a `page_view`, and a `cv_theme_change` for `?theme=`
  */
 import type { Analytics } from "./client.ts"
-import { header, type OriginOptions, originOf, type PageRequest } from "./pageRequest.ts"
+import { DayVisitors } from "./dayVisitors.ts"
+import { addressOf, header, type OriginOptions, originOf, type PageRequest } from "./pageRequest.ts"
+import { UUID } from "./uuid.ts"
 
 /** The part of a response that is used. */
 export interface PageResponse {
@@ -42,6 +44,11 @@ export const DEFAULT_SKIPPED: ReadonlyArray<string | RegExp> = [
 export interface PageViewsOptions extends OriginOptions {
   /** Paths that are not tracked; replaces {@link DEFAULT_SKIPPED}. */
   readonly skip?: ReadonlyArray<string | RegExp> | undefined
+  /**
+   * `false` sets no cookie. A visitor who brings none is then told by a hash of address and browser, with a key that this
+   * process makes anew every day. Default true: a cookie for 30 days.
+   */
+  readonly cookie?: boolean | undefined
   /** Domain of the cookie, such as `cv.example` if the analytics server at `analytics.cv.example` should get it, too. */
   readonly cookieDomain?: string | undefined
   /** `false` for a site without TLS: over plain HTTP, browsers only accept `Secure` cookies from localhost. */
@@ -53,7 +60,6 @@ export interface PageViewsOptions extends OriginOptions {
 const COOKIE = "maicivy_session"
 /** Seconds: 30 days. */
 const COOKIE_MAX_AGE_S = 30 * 86_400
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 const PROBE = "X-Maicivy-Analytics"
 
@@ -68,7 +74,7 @@ const cookieVisitor = (cookies: string): string | undefined => {
 }
 
 /**
- * The visitor of a request, for your own events: from its cookie, or as just assigned by {@link pageViews}. `undefined`
+ * The visitor of a request, for your own events: from its cookie, or as just told by {@link pageViews}. `undefined`
  * for a request without a cookie that was skipped.
  */
 export const visitorOf = (request: Pick<PageRequest, "headers">): string | undefined =>
@@ -126,9 +132,13 @@ export const pageViews = (
       (header(request, "dnt") !== "1" && header(request, "sec-gpc") !== "1")) &&
     !skipped.some((pattern) => matches(path, pattern))
 
+  const dayVisitors = new DayVisitors()
+
   const visitorFor = (request: PageRequest, response: PageResponse): string => {
     const known = cookieVisitor(header(request, "cookie"))
     if (known !== undefined) return known
+    if (options.cookie === false)
+      return dayVisitors.idOf(addressOf(request, options), header(request, "user-agent"), Date.now())
     const visitor = crypto.randomUUID()
     if (!response.headersSent) response.appendHeader("Set-Cookie", `${COOKIE}=${visitor}; ${attributes}`)
     return visitor

@@ -2,7 +2,7 @@
 
 /** An event that was lost, and why. */
 export interface Loss {
-  /** One of the server's codes, or `QUEUE_FULL`, `INVALID_EVENT` or `CLOSED`. */
+  /** One of the server's codes, or `QUEUE_FULL`, `INVALID_EVENT`, `INVALID_URL` or `CLOSED`. */
   readonly code: string
   /** One sentence. */
   readonly message: string
@@ -26,7 +26,7 @@ export interface EventFields {
 }
 
 export interface AnalyticsOptions {
-  /** The server's URL, such as `https://analytics.example`. */
+  /** The server's URL with its scheme, such as `https://analytics.example`. */
   readonly url: string
   /** A declared site. Default: the server's default site. */
   readonly site?: string | undefined
@@ -45,9 +45,9 @@ export interface AnalyticsOptions {
    * A signal that nobody else handles then ends the process, as it would have anyway.
    */
   readonly flushOnShutdown?: boolean | undefined
-  /** Called once for every lost event. */
+  /** Called once for every lost event. Without it, the first one is a warning on the console. */
   readonly onError?: ((loss: Loss) => void) | undefined
-  /** Called for every pause after a failure, for logging. */
+  /** Called for every pause after a failure, for logging. Without it, the first one is a warning on the console. */
   readonly onRetry?: ((pause: Pause) => void) | undefined
   /** Replaces the global `fetch`. */
   readonly fetch?: typeof fetch | undefined

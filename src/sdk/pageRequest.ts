@@ -10,8 +10,10 @@ export interface PageRequest {
   readonly protocol?: string | undefined
   /** A framework's: without the port, and that of `X-Forwarded-Host` if it was told to trust the proxy. */
   readonly hostname?: string | undefined
+  /** A framework's: the visitor's address, also behind a proxy that it was told to trust. */
+  readonly ip?: string | undefined
   readonly headers: { readonly [name: string]: string | ReadonlyArray<string> | undefined }
-  /** TLS if it has `encrypted`. */
+  /** TLS if it has `encrypted`; Node's has a `remoteAddress`. */
   readonly socket?: object | undefined
 }
 
@@ -67,4 +69,11 @@ export const originOf = (request: PageRequest, { origin, trustProxy }: OriginOpt
     trustProxy === true ? [toldByProxy(request, "proto"), toldByProxy(request, "host")] : []
   const protocol = proto ?? request.protocol ?? (isEncrypted(request) ? "https" : "http")
   return `${protocol}://${host ?? hostOf(request)}`
+}
+
+/** The visitor's address, as far as it can be told. */
+export const addressOf = (request: PageRequest, { trustProxy }: OriginOptions): string => {
+  const { ip, socket } = request
+  const forwarded = trustProxy === true ? items(header(request, "x-forwarded-for")).at(-1) : undefined
+  return forwarded || ip || (socket && "remoteAddress" in socket ? String(socket.remoteAddress) : "")
 }

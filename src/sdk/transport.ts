@@ -19,7 +19,24 @@ export const messageOf = (cause: unknown): string => {
   return cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message
 }
 
+/** An `url` that names no server, from a client without types or a variable that is not set. */
+const explained = (url: unknown): string =>
+  `The option url must be the server's address with its scheme, such as "https://analytics.example"; it is ${JSON.stringify(url)}.`
+
+/** A page may also name its own server: `/` or a path below it. */
+const namesServer = (url: unknown): boolean => {
+  if (typeof url !== "string") return false
+  if (IN_BROWSER && /^(\/|$)/.test(url)) return true
+  try {
+    return /^https?:$/.test(new URL(url).protocol)
+  } catch {
+    return false
+  }
+}
+
 export class Transport {
+  /** Why nothing can ever be sent; `null` when it can. */
+  readonly invalid: string | null
   readonly #options: AnalyticsOptions
   readonly #api: string
   /** Aborts the request in flight. */
@@ -27,7 +44,9 @@ export class Transport {
 
   constructor(options: AnalyticsOptions) {
     this.#options = options
-    this.#api = options.url.replace(/\/+$/, "") + API_PATH
+    const url: unknown = options.url
+    this.invalid = namesServer(url) ? null : explained(url)
+    this.#api = String(url).replace(/\/+$/, "") + API_PATH
   }
 
   /**

@@ -1,4 +1,4 @@
-// See docs/integration.md. Long: one function, so that a page gets one global and no other name.
+// See docs/integration.md. Long: one function makes one global.
 ;(() => {
   const script = document.currentScript
   if (!script || window.maicivy) return
@@ -12,7 +12,10 @@
   let visitor
   if (!off && "cookie" in options) {
     visitor = /maicivy_session=([\da-f-]{36})/.exec(document.cookie)?.[1] || uuid()
-    Object.assign(document, { cookie: `maicivy_session=${visitor};path=/;max-age=2592000;samesite=lax` })
+    const secure = /^https/.test(location.href) ? ";secure" : ""
+    Object.assign(document, {
+      cookie: `maicivy_session=${visitor};path=/;max-age=2592000;samesite=lax${secure}`,
+    })
   }
 
   let waiting = []
@@ -67,7 +70,7 @@
     waiting.push({
       event_type,
       event_data,
-      id: uuid(), // Makes retries safe.
+      id: uuid(),
       page_url: page,
       referrer,
       site: options.site,

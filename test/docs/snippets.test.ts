@@ -8,7 +8,7 @@ import { LANGUAGES } from "./snippets/languages.ts"
 import { reader } from "./snippets/reader.ts"
 
 /** Documents beside their code count, too. */
-const beside = ["bench", "infra"].flatMap((folder) =>
+const beside = ["bench", "infra", "src/sdk"].flatMap((folder) =>
   existsSync(join(ROOT, folder)) ? filesIn(folder, ".md") : [],
 )
 const all = [...documents(), ...beside].map((document) => ({ document, blocks: blocks(document) }))

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process"
 import { join } from "node:path"
-import { describe, expect, onTestFinished, test } from "vitest"
+import { describe, expect, onTestFinished, test, vi } from "vitest"
 import { MAX_BATCH_BODY_BYTES, UUID } from "../../src/domain/limits.ts"
 import { API_PATH } from "../../src/domain/paths.ts"
 import { isRetryable, RETRYABLE_CODES } from "../../src/domain/retryable.ts"
@@ -285,5 +285,54 @@ describe("at the end of a process", () => {
     child.kill("SIGTERM")
     expect(await ended).toEqual({ code: 7, signal: null })
     expect(types(received)).toEqual(["one", "two"])
+  })
+})
+
+describe("a client to whom nobody listens", () => {
+  const warnings = () => {
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => {})
+    onTestFinished(() => warn.mockRestore())
+    return () => warn.mock.calls.map(([text]) => String(text))
+  }
+
+  test("warns once of a server that takes no events", async () => {
+    const warned = warnings()
+    const { analytics, received } = await setUp(
+      (batch) => (batch < 2 ? { status: 503, headers: { "Retry-After": "0" } } : {}),
+      { onRetry: undefined },
+    )
+    analytics.track("page_view")
+    await analytics.flush()
+    expect(received).toHaveLength(3)
+    expect(warned()).toEqual([
+      expect.stringMatching(/^maicivy-analytics: Events for http:\S+ wait \(status 503\)\./),
+    ])
+  })
+
+  test("warns once of lost events", async () => {
+    const warned = warnings()
+    const { analytics } = await setUp(() => ({ status: 401, body: '{"code":"INVALID_KEY","error":"No."}' }), {
+      onError: undefined,
+    })
+    for (let i = 0; i < 2; i++) analytics.track("page_view")
+    await analytics.flush()
+    expect(warned()).toEqual([
+      "maicivy-analytics: An event is lost (INVALID_KEY): No. onError tells of every lost event.",
+    ])
+  })
+
+  test.each([
+    ["analytics.example", '"analytics.example"'],
+    ["analytics.example:8080", '"analytics.example:8080"'],
+    ["https://", '"https://"'],
+    ["/analytics", '"/analytics"'],
+    [undefined, "undefined"],
+  ])("hears at once that the url %s is none, and of each lost event", async (url, quoted) => {
+    const warned = warnings()
+    const { analytics, losses } = await setUp(undefined, { url } as Partial<AnalyticsOptions>)
+    const message = `The option url must be the server's address with its scheme, such as "https://analytics.example"; it is ${quoted}.`
+    expect(warned()).toEqual([`maicivy-analytics: ${message} No event will be sent.`])
+    analytics.track("page_view")
+    expect(losses).toMatchObject([{ code: "INVALID_URL", message }])
   })
 })

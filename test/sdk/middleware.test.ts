@@ -118,6 +118,28 @@ describe.each(Object.entries(SITES))("page views on %s", (_name, site) => {
     )
   })
 
+  test("know a visitor for the day without a cookie, when told to set none", async () => {
+    const client = recorder()
+    const url = await site(client, { cookie: false })
+    const answers = [
+      await get(`${url}/cv`),
+      await get(`${url}/fr/cv`),
+      await get(`${url}/cv`, { "User-Agent": "another" }),
+    ]
+    expect(answers.map(session)).toEqual([undefined, undefined, undefined])
+    await eventually(() => expect(client.tracked).toHaveLength(3))
+    const [first, again, other] = client.tracked.map(({ visitorId }) => visitorId)
+    expect(first).toMatch(UUID)
+    expect(answers[0]?.headers.get("X-Visitor")).toBe(first)
+    expect(again).toBe(first)
+    expect(other).not.toBe(first)
+    // Whoever has agreed to the site's own cookie is known by it.
+    const visitor = "7d2f6c1e-2a55-4c4b-8a0d-6f6f0f7c1f11"
+    expect((await get(`${url}/cv`, { Cookie: `maicivy_session=${visitor}` })).headers.get("X-Visitor")).toBe(
+      visitor,
+    )
+  })
+
   test("turn a theme in the query into a theme change", async () => {
     const client = recorder()
     const url = await site(client, {

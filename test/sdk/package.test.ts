@@ -1,20 +1,10 @@
 import { execFileSync } from "node:child_process"
-import { existsSync, readdirSync, writeFileSync } from "node:fs"
-import { delimiter, join, sep } from "node:path"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { beforeAll, describe, expect, test } from "vitest"
-import { ROOT } from "../support/documents.ts"
+import { ROOT, read } from "../support/documents.ts"
+import { NODES } from "../support/programs.ts"
 import { newFolder, removeFolder } from "../support/temporaryFolder.ts"
-
-/** The project's own Node, and the machine's, which may be older. */
-const NODES = [
-  process.execPath,
-  ...(process.env.PATH ?? "")
-    .split(delimiter)
-    .filter((folder) => !folder.includes(`node_modules${sep}.bin`))
-    .map((folder) => join(folder, "node"))
-    .filter((path) => existsSync(path))
-    .slice(0, 1),
-]
 
 describe("the packed SDK in an empty folder", () => {
   const folder = newFolder()
@@ -59,5 +49,15 @@ describe("the packed SDK in an empty folder", () => {
       export { id }`
     expect(check(use('"https://analytics.example"'))).toBe("")
     expect(() => check(use("1"))).toThrow()
+    const track = (call: string) => `import type {} from "maicivy-analytics/tracker"\n${call}`
+    expect(check(track('window.maicivy?.track("page_view", { a: 1 })'))).toBe("")
+    expect(() => check(track('window.maicivy.track("page_view")'))).toThrow()
+    expect(() => check(track("maicivy?.track(1)"))).toThrow()
+  })
+
+  test("has a README of its own, without a link that leads nowhere", () => {
+    const readme = readFileSync(join(folder, "node_modules/maicivy-analytics/README.md"), "utf8")
+    expect(readme).toBe(read("src/sdk/README.md"))
+    expect(readme.match(/\]\((?!https:)[^)]*\)/g)).toBeNull()
   })
 })

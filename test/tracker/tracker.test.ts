@@ -18,6 +18,7 @@ interface Sent {
 }
 
 interface Given {
+  readonly href?: string
   readonly attributes?: { readonly [name: string]: string }
   readonly navigator?: { readonly [name: string]: unknown }
   readonly prerendering?: boolean
@@ -36,7 +37,7 @@ const page = (given: Given = {}) => {
   const listeners = new Map<string, (event: unknown) => void>()
   const timers: Array<{ readonly action: () => void; readonly ms: number }> = []
   const clock = { now: 0 }
-  const location = { href: "https://cv.example/" }
+  const location = { href: given.href ?? "https://cv.example/" }
   const move = (_state: unknown, _title: string, url: string) => {
     location.href = new URL(url, location.href).href
   }
@@ -295,6 +296,14 @@ describe("the tracker", () => {
     const [, visitor] = cookie.exec(asked.document.cookie) ?? []
     expect(visitor).toMatch(UUID)
     expect(asked.events()[0]?.visitor_id).toBe(visitor)
+  })
+
+  test.each([
+    ["https://cv.example/", true],
+    ["http://cv.example/", false],
+  ])("sets it on %s as Secure: %s", (href, secure) => {
+    const { cookie } = page({ href, attributes: { cookie: "" } }).document
+    expect(cookie.endsWith(";secure")).toBe(secure)
   })
 
   test("loaded twice counts once, and sends events of the page's own", async () => {

@@ -9,7 +9,7 @@ import { parseAllDocuments } from "yaml"
 import { openApiDocument } from "../../../src/server/openapi/document.ts"
 import { Contract } from "../../../src/tools/doctor/contract.ts"
 import { ROOT } from "../../support/documents.ts"
-import { canRun } from "../../support/programs.ts"
+import { canRun, NODES } from "../../support/programs.ts"
 import type { Block } from "./blocks.ts"
 import { htmlProblems, inChromium } from "./page.ts"
 import { asRules, expressions, promqlProblems, promtoolProblems } from "./promql.ts"
@@ -97,8 +97,9 @@ const javascript: Language = {
     return errors
   },
   run: async (block, reader) => {
+    if (block.text.includes("maicivy-analytics/sdk")) return await sdkModule(block, reader)
     // The tracker's own functions are there on a page with the tag only.
-    if (block.text.includes("maicivy."))
+    if (block.text.includes("window.maicivy"))
       return (
         (await inChromium(
           reader,
@@ -124,21 +125,28 @@ const buildSdk = async (reader: Reader): Promise<void> => {
 
 const TYPE_CHECK = [
   ...["--noEmit", "--strict", "--module", "nodenext", "--target", "esnext", "--types", "node"],
-  ...["--allowImportingTsExtensions", "--skipLibCheck", "--ignoreConfig"],
+  ...["--allowJs", "--checkJs", "--allowImportingTsExtensions", "--skipLibCheck", "--ignoreConfig"],
 ]
+
+/** A module that uses the SDK, in a file of the name that its first comment tells: its types, and that it runs. */
+const sdkModule = async ({ text, line, language }: Block, reader: Reader): Promise<ReadonlyArray<string>> => {
+  await buildSdk(reader)
+  const name = /^\/\/ (\S+\.[jt]s)$/m.exec(text)?.[1] ?? `snippet-${line}.${language}`
+  writeFileSync(join(reader.folder, name), reader.own(text))
+  const types = await reader.run("tsc", [...TYPE_CHECK, name])
+  if (types.exitCode !== 0) return [types.output]
+  const problems: Array<string> = []
+  // JavaScript runs on the oldest Node that is promised, too.
+  for (const node of language === "js" ? NODES : [process.execPath])
+    problems.push(
+      ...(await watched(reader, /^analytics\.track\(/m.test(text), () => reader.run(node, [name]))),
+    )
+  return problems
+}
 
 const typescript: Language = {
   form: ({ text }) => parses(() => stripTypeScriptTypes(text)),
-  run: async ({ text, line }, reader) => {
-    await buildSdk(reader)
-    const name = /^\/\/ (\S+\.ts)$/m.exec(text)?.[1] ?? `snippet-${line}.ts`
-    writeFileSync(join(reader.folder, name), reader.own(text))
-    const types = await reader.run("tsc", [...TYPE_CHECK, name])
-    if (types.exitCode !== 0) return [types.output]
-    return await watched(reader, text.includes("analytics.track(") && !text.includes("=>  {"), () =>
-      reader.run("node", [name]),
-    )
-  },
+  run: sdkModule,
 }
 
 const contract = new Contract(openApiDocument({ sites: ["main", "blog"], administration: true }))
