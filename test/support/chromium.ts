@@ -24,6 +24,10 @@ export const installChromium = async (): Promise<void> => {
 /** Options of tests in it. */
 export const wantsChromium = wants(CHROMIUM !== undefined, installed("Chromium", "chromium"))
 
+/** A visitor's: Chromium's own, without a screen, is a bot's, whose events are in no figure. */
+const USER_AGENT =
+  "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+
 /** Starts it; whoever asked closes it. */
 export const launch = async (): Promise<Browser> => {
   if (CHROMIUM === undefined) throw new Error("There is no Chromium on this machine.")
@@ -39,6 +43,7 @@ export const launch = async (): Promise<Browser> => {
         "--no-first-run",
         "--disable-sync",
       ],
+      `--user-agent=${USER_AGENT}`,
       ...["--disable-background-networking", "--disable-component-update", "--font-render-hinting=none"],
     ],
   })
