@@ -7,8 +7,7 @@ import packageJson from "../../package.json" with { type: "json" }
 import { makeBackup } from "../backup/backup.ts"
 import { requireEmptyStores, restoreBackup } from "../backup/restore.ts"
 import { describeBackup, verifyBackup } from "../backup/verify.ts"
-import { type AppConfig, SETTINGS } from "../config/settings.ts"
-import { Expected, timeZone } from "../config/values.ts"
+import type { AppConfig } from "../config/settings.ts"
 import { ensureOwnRedis } from "../node/belonging.ts"
 import { type Erasure, erasures, journalText, parseJournal } from "../privacy/journal.ts"
 import { awaitReady, connectRedis } from "../stores/redis.ts"
@@ -64,18 +63,6 @@ export const restore = (
 ) =>
   Effect.gen(function* () {
     const { postgres, redis, metrics, opened } = stores
-    const zone = command.timeZone === null ? null : timeZone(command.timeZone)
-    if (zone instanceof Expected)
-      return yield* new CommandError({
-        message: `--time-zone is ${command.timeZone}: it should be ${zone.what}.`,
-      })
-    if (command.partitions !== null) {
-      const allowed = SETTINGS.partitions.parse(String(command.partitions))
-      if (allowed instanceof Expected)
-        return yield* new CommandError({
-          message: `--partitions is ${command.partitions}: it should be ${allowed.what}.`,
-        })
-    }
     const told = command.erasures === null ? [] : yield* readErasures(command.erasures)
     yield* requireEmptyStores({ ...stores, prefix: config.redisKeyPrefix })
     const manifest = yield* verifyBackup(command.folder)
@@ -83,7 +70,7 @@ export const restore = (
     yield* awaitReady(reader)
     const after = {
       partitions: command.partitions ?? manifest.deployment.partitions,
-      timeZone: zone ?? manifest.deployment.time_zone,
+      timeZone: command.timeZone ?? manifest.deployment.time_zone,
     }
     const both = { redis, postgres, metrics, prefix: config.redisKeyPrefix }
     const restored = yield* restoreBackup({

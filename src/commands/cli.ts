@@ -1,10 +1,11 @@
 /** The commands beside `serve`, each with its own `--help`. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Console from "effect/Console"
-import { Argument, Command, Flag } from "effect/cli"
+import { CliConfig, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import packageJson from "../../package.json" with { type: "json" }
+import { FLAGS } from "../config/flags.ts"
 import { type AppConfig, loadConfig, SETTINGS } from "../config/settings.ts"
 import { nodeUrl } from "../domain/paths.ts"
 import { prepareStores } from "../node/openStores.ts"
@@ -12,6 +13,8 @@ import { loggingLayer } from "../runtime/logging.ts"
 import { backUp, exportErasures, restore, verify } from "./backup.ts"
 import { dropLetter, listLetters, replayLetters } from "./deadLetters.ts"
 import { doctor } from "./doctor.ts"
+import { CommandError } from "./error.ts"
+import { usage, valueArgument, valueFlag, yesFlag } from "./flags.ts"
 import { checkHealth } from "./health.ts"
 import { move } from "./move.ts"
 import { rebuild } from "./rebuild.ts"
@@ -27,14 +30,22 @@ const withConfig = <A, E, R>(body: (config: AppConfig) => Effect.Effect<A, E, R>
     ),
   )
 
+/** The settings, for the help of what reads them all. */
+const settingsText = Object.values(SETTINGS)
+  .map((setting) => `  ${setting.name}${setting.default === "" ? "" : `=${setting.default}`}  ${setting.doc}`)
+  .join("\n")
+
 const serve = Command.make("serve", {}, () => withConfig(serveUntilStopped)).pipe(
-  Command.withDescription("Serve HTTP and WebSocket and process events (the default command)"),
+  Command.withShortDescription("Serve HTTP and WebSocket and process events (the default command)"),
+  Command.withDescription(
+    `Serve HTTP and WebSocket and process events (the default command). Settings are variables of the environment, with these defaults:\n\n${settingsText}`,
+  ),
 )
 
 const migrate = Command.make("migrate", {}, () =>
   withConfig((config) =>
     Effect.gen(function* () {
-      yield* prepareStores(config, yield* withStores(config))
+      yield* prepareStores(config, yield* withStores(config, "database"))
       yield* Console.log("The schema is up to date.")
     }),
   ),
@@ -43,26 +54,19 @@ const migrate = Command.make("migrate", {}, () =>
 const retention = Command.make(
   "retention",
   {
-    dryRun: Flag.Boolean("dry-run").pipe(
-      Flag.withDescription("Say what would go and delete nothing"),
-      Flag.withDefault(false),
-    ),
-    days: Flag.Int("days").pipe(
-      Flag.withDescription("Days to keep, instead of RETENTION_DAYS"),
-      Flag.optional,
-    ),
-    cursor: Flag.Boolean("cursor").pipe(
-      Flag.withDescription("Delete in cursor batches even where a whole table partition could be dropped"),
-      Flag.withDefault(false),
-    ),
+    dryRun: yesFlag("dry-run", "Say what would go and delete nothing"),
+    days: valueFlag(FLAGS.days).pipe(Flag.optional),
+    cursor: yesFlag("cursor", "Delete in cursor batches even where a whole table partition could be dropped"),
+    yes: yesFlag("yes", "Delete events that RETENTION_DAYS keeps, too"),
   },
-  ({ dryRun, days, cursor }) =>
+  ({ dryRun, days, cursor, yes }) =>
     withConfig((config) =>
       Effect.gen(function* () {
-        const stores = yield* withStores(config)
+        const stores = yield* withStores(config, "deployment")
         yield* prepareStores(config, stores)
         const command = {
           dryRun,
+          yes,
           dropTables: !cursor,
           retentionDays: Option.getOrElse(days, () => config.retentionDays),
         }
@@ -75,29 +79,17 @@ const retention = Command.make(
 const rebuildCommand = Command.make(
   "rebuild",
   {
-    partitions: Flag.Int("partitions").pipe(
-      Flag.withDescription(
-        "Change the number of partitions; every node must be stopped and the streams empty",
-      ),
-      Flag.optional,
-    ),
-    timeZone: Flag.String("time-zone").pipe(
-      Flag.withDescription(
-        "Change the time zone of days, weeks and months; every node must be stopped and the streams empty",
-      ),
-      Flag.optional,
-    ),
-    adoptRedis: Flag.Boolean("adopt-redis").pipe(
-      Flag.withDescription(
-        "Make what Redis has of another database this one's; every node of both must be stopped",
-      ),
-      Flag.withDefault(false),
+    partitions: valueFlag(FLAGS.partitions).pipe(Flag.optional),
+    timeZone: valueFlag(FLAGS.timeZone).pipe(Flag.optional),
+    adoptRedis: yesFlag(
+      "adopt-redis",
+      "Make what Redis has of another database this one's; every node of both must be stopped",
     ),
   },
   ({ partitions, timeZone, adoptRedis }) =>
     withConfig((config) =>
       Effect.gen(function* () {
-        const stores = yield* withStores(config)
+        const stores = yield* withStores(config, "events")
         const command = {
           partitions: Option.getOrNull(partitions),
           timeZone: Option.getOrNull(timeZone),
@@ -108,19 +100,14 @@ const rebuildCommand = Command.make(
     ),
 ).pipe(Command.withDescription("Recompute every figure in Redis from Postgres, while events keep arriving"))
 
-const folderArgument = Argument.String("folder").pipe(Argument.withDescription("The backup's folder"))
+const verifyCommand = Command.make("verify", { folder: valueArgument(FLAGS.folder) }, ({ folder }) =>
+  verify(folder),
+).pipe(Command.withDescription("Read all of a backup, compare it with its checksums, and say what it holds"))
 
-const verifyCommand = Command.make("verify", { folder: folderArgument }, ({ folder }) => verify(folder)).pipe(
-  Command.withDescription("Read all of a backup, compare it with its checksums, and say what it holds"),
-)
-
-const backup = Command.make(
-  "backup",
-  { to: Flag.String("to").pipe(Flag.withDescription("The folder to make; it must not be there yet")) },
-  ({ to }) =>
-    withConfig((config) =>
-      Effect.flatMap(withStores(config), (stores) => backUp(config, stores, to, Date.now)),
-    ),
+const backup = Command.make("backup", { to: valueFlag(FLAGS.newFolder) }, ({ to }) =>
+  withConfig((config) =>
+    Effect.flatMap(withStores(config, "deployment"), (stores) => backUp(config, stores, to, Date.now)),
+  ),
 ).pipe(
   Command.withDescription("Copy all of the deployment into a folder, while its nodes run"),
   Command.withSubcommands([verifyCommand]),
@@ -129,19 +116,15 @@ const backup = Command.make(
 const restoreCommand = Command.make(
   "restore",
   {
-    folder: folderArgument,
-    partitions: Flag.Int("partitions").pipe(
-      Flag.withDescription("Number of partitions from now on; by default the backup's"),
+    folder: valueArgument(FLAGS.folder),
+    partitions: valueFlag(FLAGS.partitions, "Number of partitions from now on; by default the backup's").pipe(
       Flag.optional,
     ),
-    timeZone: Flag.String("time-zone").pipe(
-      Flag.withDescription("Time zone of days, weeks and months from now on; by default the backup's"),
-      Flag.optional,
-    ),
-    erasures: Flag.String("erasures").pipe(
-      Flag.withDescription("Journal of the erasures since, as the command `erasures` writes it"),
-      Flag.optional,
-    ),
+    timeZone: valueFlag(
+      FLAGS.timeZone,
+      "Time zone of days, weeks and months from now on; by default the backup's",
+    ).pipe(Flag.optional),
+    erasures: valueFlag(FLAGS.erasures).pipe(Flag.optional),
   },
   ({ folder, partitions, timeZone, erasures }) =>
     withConfig((config) =>
@@ -157,29 +140,19 @@ const restoreCommand = Command.make(
     ),
 ).pipe(Command.withDescription("Put a backup into empty stores, or a DATA_DIR that is not there yet"))
 
-const url = (name: string, setting: "databaseUrl" | "redisUrl") =>
-  Flag.String(name).pipe(
-    Flag.withDescription(`What ${SETTINGS[setting].name} is to be; without it, the new store is embedded`),
-    Flag.optional,
-  )
-
 const moveCommand = Command.make(
   "move",
   {
-    databaseUrl: url("database-url", "databaseUrl"),
-    redisUrl: url("redis-url", "redisUrl"),
-    dataDir: Flag.String("data-dir").pipe(
-      Flag.withDescription("The new DATA_DIR, where a new store is to be embedded"),
+    databaseUrl: valueFlag(FLAGS.databaseUrl).pipe(Flag.optional),
+    redisUrl: valueFlag(FLAGS.redisUrl).pipe(Flag.optional),
+    dataDir: valueFlag(FLAGS.dataDir).pipe(Flag.optional),
+    partitions: valueFlag(FLAGS.partitions, "Number of partitions from now on; by default as it is").pipe(
       Flag.optional,
     ),
-    partitions: Flag.Int("partitions").pipe(
-      Flag.withDescription("Number of partitions from now on; by default as it is"),
-      Flag.optional,
-    ),
-    timeZone: Flag.String("time-zone").pipe(
-      Flag.withDescription("Time zone of days, weeks and months from now on; by default as it is"),
-      Flag.optional,
-    ),
+    timeZone: valueFlag(
+      FLAGS.timeZone,
+      "Time zone of days, weeks and months from now on; by default as it is",
+    ).pipe(Flag.optional),
   },
   (given) =>
     withConfig((config) =>
@@ -199,40 +172,27 @@ const moveCommand = Command.make(
   Command.withDescription("Take all of the deployment to other, empty stores; every node must be stopped"),
 )
 
-const erasuresCommand = Command.make(
-  "erasures",
-  { to: Flag.String("to").pipe(Flag.withDescription("The file to write")) },
-  ({ to }) =>
-    withConfig((config) => Effect.flatMap(withStores(config), (stores) => exportErasures(stores, to))),
+const erasuresCommand = Command.make("erasures", { to: valueFlag(FLAGS.newFile) }, ({ to }) =>
+  withConfig((config) =>
+    Effect.flatMap(withStores(config, "events"), (stores) => exportErasures(stores, to)),
+  ),
 ).pipe(Command.withDescription("Write the journal of erasures, which names nobody, to a file for `restore`"))
 
 const list = Command.make(
   "list",
   {
-    limit: Flag.Int("limit").pipe(Flag.withDescription("Most to show"), Flag.withDefault(100)),
-    json: Flag.Boolean("json").pipe(Flag.withDescription("One JSON object a line"), Flag.withDefault(false)),
+    limit: valueFlag(FLAGS.limit).pipe(Flag.withDefault(100)),
+    json: yesFlag("json", "One JSON object a line"),
   },
   (options) => withConfig((config) => listLetters(config, options)),
 ).pipe(Command.withDescription("List dead letters with their reasons"))
 
-const replay = Command.make(
-  "replay",
-  {
-    id: Argument.String("id").pipe(
-      Argument.withDescription("Partition and id as `list` shows them, or `all`"),
-    ),
-  },
-  ({ id }) => withConfig((config) => replayLetters(config, id)),
+const replay = Command.make("replay", { id: valueArgument(FLAGS.letters) }, ({ id }) =>
+  withConfig((config) => replayLetters(config, id)),
 ).pipe(Command.withDescription("Send dead letters through their partition again"))
 
-const drop = Command.make(
-  "drop",
-  {
-    id: Argument.String("id").pipe(
-      Argument.withDescription("Partition and id as `list` shows them, such as 0/1733650000000-0"),
-    ),
-  },
-  ({ id }) => withConfig((config) => dropLetter(config, id)),
+const drop = Command.make("drop", { id: valueArgument(FLAGS.letter) }, ({ id }) =>
+  withConfig((config) => dropLetter(config, id)),
 ).pipe(Command.withDescription("Drop a dead letter for good"))
 
 const deadLetters = Command.make("dead-letters").pipe(
@@ -240,41 +200,18 @@ const deadLetters = Command.make("dead-letters").pipe(
   Command.withSubcommands([list, replay, drop]),
 )
 
-const health = Command.make(
-  "health",
-  {
-    url: Flag.String("url").pipe(
-      Flag.withDescription("Where the node answers; by default HOST and PORT"),
-      Flag.optional,
-    ),
-  },
-  ({ url }) =>
-    withConfig((config) => checkHealth(Option.getOrElse(url, () => nodeUrl(config.host, config.port)))),
+const health = Command.make("health", { url: valueFlag(FLAGS.url).pipe(Flag.optional) }, ({ url }) =>
+  withConfig((config) => checkHealth(Option.getOrElse(url, () => nodeUrl(config.host, config.port)))),
 ).pipe(Command.withDescription("Ask a running node whether it is ready; exit code 0 when it is"))
 
 const doctorCommand = Command.make(
   "doctor",
   {
-    url: Flag.String("url").pipe(
-      Flag.withDescription("Where the deployment answers; by default HOST and PORT"),
-      Flag.optional,
-    ),
-    site: Flag.String("site").pipe(
-      Flag.withDescription("The site to send the event to; by default the deployment's default one"),
-      Flag.optional,
-    ),
-    readOnly: Flag.Boolean("read-only").pipe(
-      Flag.withDescription("Send no event, so that no figure changes"),
-      Flag.withDefault(false),
-    ),
-    json: Flag.Boolean("json").pipe(
-      Flag.withDescription("The report as one JSON object"),
-      Flag.withDefault(false),
-    ),
-    timeout: Flag.Int("timeout").pipe(
-      Flag.withDescription("Seconds that one thing may take"),
-      Flag.withDefault(10),
-    ),
+    url: valueFlag(FLAGS.url).pipe(Flag.optional),
+    site: valueFlag(FLAGS.site).pipe(Flag.optional),
+    readOnly: yesFlag("read-only", "Send no event, so that no figure changes"),
+    json: yesFlag("json", "The report as one JSON object"),
+    timeout: valueFlag(FLAGS.timeout).pipe(Flag.withDefault(10)),
   },
   ({ url, site, ...options }) =>
     withConfig((config) =>
@@ -286,7 +223,8 @@ const doctorCommand = Command.make(
   ),
 )
 
-const root = Command.make("maicivy-analytics").pipe(
+/** Every command. */
+export const root = Command.make("maicivy-analytics").pipe(
   Command.withDescription("Real-time analytics: durable events in, exact live figures out"),
   Command.withSubcommands([
     serve,
@@ -303,6 +241,20 @@ const root = Command.make("maicivy-analytics").pipe(
   ]),
 )
 
-/** Runs the command that the arguments name. */
+/** Flags of every command. The library's others are about what this program has no use for, or has settings for. */
+export const GLOBAL_FLAGS = [GlobalFlag.Help, GlobalFlag.Version]
+
+/** What is wrong with the arguments is said by the error, without all of the help before it. */
+const presenter: CliOutput.Presenter = {
+  present: (event) =>
+    event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event),
+}
+
+/** Runs the command that the arguments name. Fails with a sentence for each wrong one, before anything is done. */
 export const runCommandLine = (args: ReadonlyArray<string>) =>
-  Command.runWith(root, { version: packageJson.version })(args).pipe(Effect.provide(NodeServices.layer))
+  Command.runWith(root, { version: packageJson.version })(args).pipe(
+    Effect.catchTag("ShowHelp", (wrong) => Effect.fail(new CommandError({ message: usage(wrong) }))),
+    Effect.provideService(CliConfig.CliConfig, CliConfig.make({ builtIns: GLOBAL_FLAGS })),
+    Effect.provideService(CliOutput.Presenter, presenter),
+    Effect.provide(NodeServices.layer),
+  )

@@ -1,12 +1,14 @@
 /** `doctor`: a report about a running deployment. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import type { AppConfig } from "../config/settings.ts"
+import { type AppConfig, SETTINGS } from "../config/settings.ts"
 import { nodeUrl } from "../domain/paths.ts"
 import { notedStoreUrls } from "../node/dataFolder.ts"
 import { redisExpectations } from "../stores/addresses.ts"
+import { type Finding, failed } from "../tools/doctor/finding.ts"
 import { examine, report, wantsColours } from "../tools/doctor/index.ts"
 import { CommandError } from "./error.ts"
+import { missingFolder } from "./stores.ts"
 
 export interface DoctorOptions {
   /** `null`: the node that these settings would start. */
@@ -28,15 +30,18 @@ const addressesOf = (config: AppConfig, url: string | null) => {
   }
 }
 
+/** A folder that was named, and in which nothing is, is a mistake; that there is none is not, of a deployment elsewhere. */
+const wrongFolder = (config: AppConfig, { url }: DoctorOptions): ReadonlyArray<Finding> => {
+  const missing = missingFolder(config)
+  const isNamed = config.dataDir !== SETTINGS.dataDir.parse(SETTINGS.dataDir.default)
+  return url === null && isNamed && missing !== null ? [failed("DATA_DIR", missing)] : []
+}
+
 /** Prints the report; fails when a check has failed. */
 export const doctor = (config: AppConfig, options: DoctorOptions) =>
   Effect.gen(function* () {
-    const url = (options.url ?? nodeUrl(config.host, config.port) + config.basePath).replace(/\/+$/, "")
-    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-      return yield* new CommandError({
-        message: `--url is ${JSON.stringify(url)}: it should begin with http:// or https://.`,
-      })
-    const findings = yield* examine({
+    const url = options.url ?? (nodeUrl(config.host, config.port) + config.basePath).replace(/\/+$/, "")
+    const examined = yield* examine({
       deployment: {
         url,
         timeoutMs: options.timeout * 1000,
@@ -49,6 +54,7 @@ export const doctor = (config: AppConfig, options: DoctorOptions) =>
       stores: addressesOf(config, options.url),
       now: Date.now,
     })
+    const findings = [...examined, ...wrongFolder(config, options)]
     const bad = findings.filter(({ state }) => state === "failed").length
     yield* Console.log(
       options.json

@@ -7,7 +7,6 @@ import * as Effect from "effect/Effect"
 import packageJson from "../../package.json" with { type: "json" }
 import { makeBackup } from "../backup/backup.ts"
 import { type AppConfig, SETTINGS } from "../config/settings.ts"
-import { Expected } from "../config/values.ts"
 import { carryVisitorKeys } from "../privacy/dayKeys.ts"
 import { restore } from "./backup.ts"
 import { CommandError } from "./error.ts"
@@ -38,16 +37,10 @@ const targetOf = (
       return yield* refuse(
         "The new stores have to be named: --database-url and --redis-url, or --data-dir for those that are to be embedded.",
       )
-    const database = SETTINGS.databaseUrl.parse(databaseUrl ?? "")
-    if (database instanceof Expected)
-      return yield* refuse(`--database-url cannot be used: it should be ${database.what}.`)
-    const redis = SETTINGS.redisUrl.parse(redisUrl ?? "")
-    if (redis instanceof Expected)
-      return yield* refuse(`--redis-url cannot be used: it should be ${redis.what}.`)
     const target = {
       ...config,
-      databaseUrl: database,
-      redisUrl: redis,
+      databaseUrl,
+      redisUrl,
       dataDir: dataDir === null ? config.dataDir : SETTINGS.dataDir.parse(dataDir),
     }
     const isEmbedded = config.databaseUrl === null || config.redisUrl === null
@@ -73,7 +66,7 @@ export const move = (config: AppConfig, command: MoveCommand, now: () => number)
   Effect.gen(function* () {
     const target = yield* targetOf(config, command)
     const prefix = config.redisKeyPrefix
-    const old = yield* withStores(config)
+    const old = yield* withStores(config, "deployment")
     yield* requireNoNode(config, old)
     const folder = yield* Effect.acquireRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "maicivy-move-"))),

@@ -2,8 +2,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { liveNodes } from "../actors/membership.ts"
-import { type AppConfig, SETTINGS } from "../config/settings.ts"
-import { Expected, timeZone } from "../config/values.ts"
+import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
 import { ensureDeployment, migrate, storedDeployment } from "../events/schema/index.ts"
 import { adoptRedis, ensureOwnRedis } from "../node/belonging.ts"
@@ -18,7 +17,7 @@ import type { CommandStores } from "./stores.ts"
 export interface RebuildCommand {
   /** The new number of partitions; `null` keeps the present one. */
   readonly partitions: number | null
-  /** The new time zone; `null` keeps the present one. */
+  /** The new time zone, by the name that `TIME_ZONE` is normalised to; `null` keeps the present one. */
   readonly timeZone: string | null
   /** Whether what Redis has of another database becomes this one's; not, by default. */
   readonly adoptRedis?: boolean
@@ -46,12 +45,6 @@ const change = (config: AppConfig, stores: CommandStores, command: RebuildComman
       timeZone: command.timeZone ?? before.timeZone,
     }
     if (after.partitions === before.partitions && after.timeZone === before.timeZone) return after
-    const allowed = SETTINGS.partitions.parse(String(after.partitions))
-    if (allowed instanceof Expected) {
-      return yield* new CommandError({
-        message: `--partitions is ${after.partitions}: it should be ${allowed.what}.`,
-      })
-    }
     yield* requireNoNode(config, stores)
     const backlog = yield* readBacklog(redis, prefix, before.partitions, metrics, now)
     const waiting = backlog.reduce((sum, each) => sum + each.waiting, 0)
@@ -85,13 +78,6 @@ export const rebuild = (
 ) =>
   Effect.gen(function* () {
     const { postgres, redis, metrics, opened } = stores
-    // By the name to which TIME_ZONE is normalised: Asia/Kolkata and Asia/Calcutta are one zone.
-    const zone = command.timeZone === null ? null : timeZone(command.timeZone)
-    if (zone instanceof Expected) {
-      return yield* new CommandError({
-        message: `--time-zone is ${command.timeZone}: it should be ${zone.what}.`,
-      })
-    }
     yield* migrate(postgres)
     yield* ensureDeployment(postgres, {
       ...((yield* storedDeployment(postgres)) ?? config),
@@ -102,7 +88,7 @@ export const rebuild = (
       yield* requireNoNode(config, stores)
       yield* adoptRedis(both)
     } else yield* ensureOwnRedis(both)
-    const deployment = yield* change(config, stores, { ...command, timeZone: zone }, now)
+    const deployment = yield* change(config, stores, command, now)
     const calendar = new Calendar(deployment.timeZone)
     const reader = yield* connectRedis(opened.stores.redis, "read", "rebuild")
     yield* awaitReady(reader)

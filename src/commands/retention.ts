@@ -4,14 +4,41 @@ import * as Effect from "effect/Effect"
 import { uniquesOf } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
-import { METHOD_NAMES, type RetentionReport, runRetention } from "../events/retention/index.ts"
+import {
+  METHOD_NAMES,
+  type RetainedDay,
+  type RetentionReport,
+  runRetention,
+} from "../events/retention/index.ts"
+import { CommandError } from "./error.ts"
 import type { CommandStores } from "./stores.ts"
 
 export interface RetentionCommand {
   readonly dryRun: boolean
   readonly dropTables: boolean
   readonly retentionDays: number
+  /** Whether events that `RETENTION_DAYS` keeps may go. */
+  readonly yes: boolean
 }
+
+/** Fails, having deleted nothing, when the run would delete what `RETENTION_DAYS` keeps and it was not told that it may. */
+const requireYes = (
+  { retentionDays: allowed }: AppConfig,
+  { dryRun, yes, retentionDays }: RetentionCommand,
+  dryRunOf: (days: number) => ReturnType<typeof runRetention>,
+) =>
+  Effect.gen(function* () {
+    if (dryRun || yes || retentionDays >= allowed) return
+    const [asked, due] = yield* Effect.all([dryRunOf(retentionDays), dryRunOf(allowed)])
+    if (asked.skipped || due.skipped) return
+    const rowsDue = new Map(due.days.map(({ day, rows }) => [day, rows]))
+    const kept = asked.days.filter(({ day, rows }) => rows > (rowsDue.get(day) ?? 0))
+    const [earliest] = kept
+    if (earliest === undefined) return
+    return yield* new CommandError({
+      message: `--days is ${retentionDays}, and RETENTION_DAYS is ${allowed}: ${asked.rows - due.rows} events that are to be kept would go, of ${kept.length} days from ${earliest.day} on. Nothing was deleted. If they shall go, add --yes.`,
+    })
+  })
 
 /** Runs retention now, reporting its progress on stderr. Returns the report. */
 export const retain = (
@@ -21,7 +48,7 @@ export const retain = (
   now: () => number,
 ) => {
   const rows = new Map<string, number>()
-  return runRetention(postgres, {
+  const options = {
     ...command,
     archiveDir: config.retentionArchiveDir,
     now: now(),
@@ -29,12 +56,18 @@ export const retain = (
     calendar: new Calendar(config.timeZone),
     partitions: config.partitions,
     uniquesOf: uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }),
-    onProgress: ({ day, method, rows: more }) =>
+    onProgress: ({ day, method, rows: more }: RetainedDay) =>
       Effect.suspend(() => {
         rows.set(day, (rows.get(day) ?? 0) + more)
         return Console.error(`${day}  ${rows.get(day)} rows, by ${METHOD_NAMES[method]}`)
       }),
-  })
+  }
+  return Effect.andThen(
+    requireYes(config, command, (retentionDays) =>
+      runRetention(postgres, { ...options, retentionDays, dryRun: true }),
+    ),
+    runRetention(postgres, options),
+  )
 }
 
 /** The report in words. */

@@ -16,6 +16,7 @@ import {
   cron,
   Expected,
   flag,
+  host,
   integer,
   keyPrefix,
   metricsPrefix,
@@ -23,6 +24,7 @@ import {
   oneOf,
   optionalPath,
   origins,
+  refusal,
   roles,
   secrets,
   sites,
@@ -63,7 +65,7 @@ export const SETTINGS = {
     name: "HOST",
     type: "address",
     default: "127.0.0.1",
-    parse: (text) => text || new Expected("an address"),
+    parse: host,
     doc: "Address to listen on; `0.0.0.0` for every interface.",
   },
   basePath: {
@@ -359,8 +361,7 @@ const read = (of: Setting): Effect.Effect<unknown, string> =>
     const text = (of.verbatim === true ? whole : whole.trim()) || of.default
     const value = of.parse(text)
     if (!(value instanceof Expected)) return value
-    const shown = of.secret === true ? "has a value that cannot be used" : `is ${JSON.stringify(text)}`
-    return yield* Effect.fail(`${of.name} ${shown}: it should be ${value.what}.`)
+    return yield* Effect.fail(refusal(of.name, text, value, of.secret))
   })
 
 /** Settings that only make sense with another: a sentence for each that lacks it. */

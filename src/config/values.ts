@@ -11,6 +11,12 @@ export class Expected {
   }
 }
 
+/** The sentence that refuses the value of a setting, a flag or an argument; `name` as the user writes it. A secret is not shown. */
+export const refusal = (name: string, text: string, { what }: Expected, secret = false): string =>
+  secret
+    ? `${name} has a value that cannot be used: it should be ${what}.`
+    : `${name} is ${JSON.stringify(text)}: it should be ${what}.`
+
 export const integer = (min: number, max: number) => (text: string) => {
   const value = Number(text)
   return /^\d+$/.test(text) && value >= min && value <= max
@@ -39,6 +45,17 @@ const list = (text: string) =>
 /** A site's slug, also the name of its figures' keys: at most 64 of `a-z 0-9 - _ .`, starting with a letter or digit. */
 export const SITE_SLUG = /^[a-z0-9][a-z0-9._-]{0,63}$/
 
+export const siteSlug = (text: string): string | Expected =>
+  SITE_SLUG.test(text)
+    ? text
+    : new Expected("a site's slug: at most 64 of a-z, 0-9, '.', '_' and '-', first a letter or digit")
+
+/** An address of HTTP, without slashes at its end. */
+export const httpUrl = (text: string): string | Expected =>
+  URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+    ? text.replace(/\/+$/, "")
+    : new Expected("an address that begins with http:// or https://")
+
 export const sites = (text: string): readonly [string, ...ReadonlyArray<string>] | Expected => {
   const slugs = list(text)
   const [first, ...others] = slugs
@@ -49,7 +66,7 @@ export const sites = (text: string): readonly [string, ...ReadonlyArray<string>]
     : new Expected("a comma-separated list of different slugs of at most 64 of a-z, 0-9, '.', '_' and '-'")
 }
 
-export const timeZone = (text: string) => {
+export const timeZone = (text: string): string | Expected => {
   try {
     return new Intl.DateTimeFormat("en", { timeZone: text }).resolvedOptions().timeZone
   } catch {
@@ -110,6 +127,12 @@ export const names = (text: string): ReadonlyArray<string> | "*" | Expected => {
     ? values
     : new Expected("* or a comma-separated list of parameters' names such as lang,page")
 }
+
+/** An IP address or a host's name. */
+export const host = (text: string) =>
+  isIP(text) !== 0 || /^[a-z0-9]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*$/i.test(text)
+    ? text
+    : new Expected("an address such as 127.0.0.1 or ::, or a host's name")
 
 export const cron = (text: string) => {
   const parsed = Cron.parse(text)

@@ -33,6 +33,23 @@ const PERMISSIONS = 0o7777
 const OURS =
   /^(?:lock(?:\.stale)?(?:\.\d+)?|(?:redis|postgres)(?:\.(?:json|log|log\.1|password|new|initdb))?|stores\.json|write-key|replay-key)$/
 
+/** What an embedded store that has been started has made. PostgreSQL's is there when the rest is. */
+const MADE_BY = { redis: ["redis"], postgres: ["postgres", "PG_VERSION"] } as const
+
+/**
+ * Whether an embedded store has been started in a data folder. Creates nothing; throws when this user may not look into it.
+ */
+export const hasStore = (dataDir: string, store: keyof typeof MADE_BY): boolean => {
+  try {
+    statSync(join(dataDir, ...MADE_BY[store]))
+    return true
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === "ENOENT" || code === "ENOTDIR") return false
+    throw error
+  }
+}
+
 /** What tells a file or folder from any copy of it, whatever it is called; undefined when there is none. */
 export const identityOf = (path: string): string | undefined => {
   try {

@@ -63,6 +63,20 @@ const isAheadUnclaimed = ({ redis, postgres, prefix, metrics }: BothStores) =>
     return seen.some(({ partition, epoch }) => epoch > (given.get(partition) ?? 0))
   })
 
+/** Whether a deployment has used the prefix; changes nothing. Versions before left states and no id. */
+export const isUsed = ({
+  redis,
+  prefix,
+  metrics,
+}: Omit<BothStores, "postgres">): Effect.Effect<boolean, StoreError> =>
+  redisCall(
+    metrics,
+    "claim",
+    async () =>
+      (await redis.exists(deploymentKey(prefix))) === 1 ||
+      (await keysLike(redis, `${prefix}:{*}:state`)).length > 0,
+  )
+
 /** Fails unless Redis has nothing of another database. Returns the deployment's identity. */
 export const ensureOwnRedis = (
   stores: BothStores,

@@ -1,43 +1,9 @@
-import { ConfigProvider, Effect, Logger } from "effect"
-import { Redis } from "ioredis"
-import { expect, onTestFinished, test, vi } from "vitest"
-import { runCommandLine } from "../../src/commands/cli.ts"
+import { describe, expect, test } from "vitest"
+import { DAY_MS } from "../../src/domain/time.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
-import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
-
-/** A command line of a deployment of this test's own, with its settings; `run` returns what a command printed. */
-const commandLine = async () => {
-  const prefix = freshKeyPrefix().replace(":", "")
-  const start: Record<string, string> = {
-    REDIS_URL: redisUrl(),
-    DATABASE_URL: await freshDatabase(),
-    REDIS_KEY_PREFIX: prefix,
-    PARTITIONS: "2",
-    LOG_LEVEL: "error",
-  }
-  const redis = new Redis(redisUrl())
-  onTestFinished(() => redis.disconnect())
-  const run = async (...args: ReadonlyArray<string>) => {
-    const lines: Array<string> = []
-    const spies = (["log", "error"] as const).map((method) =>
-      vi.spyOn(console, method).mockImplementation((...parts: ReadonlyArray<unknown>) => {
-        lines.push(parts.join(" "))
-      }),
-    )
-    try {
-      await Effect.runPromise(
-        runCommandLine(args).pipe(
-          Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(start))),
-          Effect.provide(Logger.layer([])),
-        ),
-      )
-    } finally {
-      for (const spy of spies) spy.mockRestore()
-    }
-    return lines.join("\n")
-  }
-  return { run, redis, prefix, start }
-}
+import { commandLine } from "../support/commandLine.ts"
+import { run as runEffect } from "../support/effects.ts"
+import { connect, event, store } from "../support/events.ts"
 
 test("a deployment is migrated, retained and rebuilt by command", async () => {
   const { run } = await commandLine()
@@ -51,7 +17,8 @@ test("a deployment is migrated, retained and rebuilt by command", async () => {
 })
 
 test("a zone is kept by the name that the setting has, whichever of its names the command was given", async () => {
-  const { run, start } = await commandLine()
+  const { run, settings: start } = await commandLine()
+  await run("migrate")
   const moved = await run("rebuild", "--time-zone", "Asia/Kolkata")
   const zone = /TIME_ZONE=(\S+) from now on/.exec(moved)?.[1] ?? ""
   expect(moved).toContain("0 events counted again")
@@ -60,12 +27,13 @@ test("a zone is kept by the name that the setting has, whichever of its names th
     expect(await run("rebuild")).not.toContain("from now on")
   }
   await expect(run("rebuild", "--time-zone", "Mars/Phobos")).rejects.toThrow(
-    "--time-zone is Mars/Phobos: it should be an IANA time zone such as UTC or Europe/Paris.",
+    '--time-zone is "Mars/Phobos": it should be an IANA time zone such as UTC or Europe/Paris.',
   )
 })
 
 test("dead letters are listed, replayed and dropped by command", async () => {
   const { run, redis, prefix } = await commandLine()
+  await run("migrate")
   const { dead, events } = streamKeys(prefix, 1)
   const ids: Array<string> = []
   for (let i = 0; i < 120; i++) {
@@ -88,7 +56,7 @@ test("dead letters are listed, replayed and dropped by command", async () => {
   expect(await run("dead-letters", "drop", `1/${ids[0]}`)).toBe(`1/${ids[0]}: dropped.`)
   expect(await run("dead-letters", "replay", `1/${ids[1]}`)).toBe(`1/${ids[1]}: sent through again.`)
   await expect(run("dead-letters", "replay", `1/${ids[1]}`)).rejects.toThrow(/no dead letter/)
-  await expect(run("dead-letters", "drop", "2/1-0")).rejects.toThrow(/should look like/)
+  await expect(run("dead-letters", "drop", "2/1-0")).rejects.toThrow("There is no dead letter 2/1-0.")
   expect(await run("dead-letters", "replay", "all")).toBe("118 sent through again.")
   expect(await redis.xlen(dead)).toBe(0)
   expect(await redis.xlen(events)).toBe(119)
@@ -100,4 +68,46 @@ test("health fails, in a sentence, where nothing answers", async () => {
   await expect(run("health", "--url", "http://127.0.0.1:1")).rejects.toThrow(
     /http:\/\/127\.0\.0\.1:1 does not answer/,
   )
+})
+
+describe("a retention that would delete what RETENTION_DAYS keeps", () => {
+  const DAYS_AGO = [0, 10, 10, 20, 100]
+  const deployment = async () => {
+    const line = await commandLine()
+    await line.run("migrate")
+    const postgres = await connect(line.settings.DATABASE_URL ?? "")
+    await store(
+      postgres,
+      DAYS_AGO.map((days) => event({ createdAt: Date.now() - days * DAY_MS })),
+    )
+    const rows = async () => {
+      const [row] = await runEffect(
+        postgres.query<{ rows: string }>("test", "SELECT sum(events) AS rows FROM event_chunks"),
+      )
+      return Number(row?.rows)
+    }
+    return { ...line, rows }
+  }
+
+  test("says how much and from when, and wants to be told", async () => {
+    const { run, rows } = await deployment()
+    const earliest = new Date(Date.now() - 20 * DAY_MS).toISOString().slice(0, 10)
+    await expect(run("retention", "--days", "5")).rejects.toThrow(
+      `--days is 5, and RETENTION_DAYS is 90: 3 events that are to be kept would go, of 2 days from ${earliest} on. Nothing was deleted. If they shall go, add --yes.`,
+    )
+    expect(await rows()).toBe(5)
+    expect(await run("retention", "--days", "5", "--dry-run")).toContain("4 events before")
+    expect(await rows()).toBe(5)
+    expect(await run("retention", "--days", "5", "--yes")).toContain("4 events before")
+    expect(await rows()).toBe(1)
+  })
+
+  test("need not be told where it would delete no more, or where the setting says the same", async () => {
+    const { run, rows, settings } = await deployment()
+    expect(await run("retention", "--days", "50")).toContain("1 events before")
+    expect(await run("retention", "--days", "3650")).toContain("0 events before")
+    settings.RETENTION_DAYS = "15"
+    expect(await run("retention")).toContain("1 events before")
+    expect(await rows()).toBe(3)
+  })
 })

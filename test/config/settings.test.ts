@@ -121,6 +121,52 @@ describe("a wrong value stops the start with a sentence that names setting, valu
   })
 })
 
+/** Wrong values of each setting that is told apart here, and of each type. Any text is a path, or a password. */
+const WRONG: { readonly [type: string]: ReadonlyArray<string> } = {
+  integer: ["-1", "1.5", "1e3", "0x10", "99999999999999999999", "many", "∞"],
+  port: ["-1", "65536", "1.5", "http", "99999999999999999999"],
+  boolean: ["-1", "2", "99999999999999999999", "perhaps"],
+  address: ["-1", "127.0.0.1:8080", "http://localhost", "a b", "∞"],
+  URL: ["-1", "0", "99999999999999999999", "localhost", "http://localhost", "://"],
+  "always or everysec": ["-1", "0", "never", "ALWAYS"],
+  text: ["-1 ?", "a b", "∞", `${"x".repeat(1000)}!`],
+  slugs: ["-1", "Main", "a b", "a,a", ",", "x".repeat(65)],
+  "IANA zone": ["-1", "0", "99999999999999999999", "Mars/Olympus"],
+  secrets: ["-1", "short", "0123456789abcdef,short", "x".repeat(257)],
+  secret: ["-1", "short", "x".repeat(257)],
+  CIDRs: ["-1", "0", "proxy", "10.0.0.0/33", "10.0.0.0/-1", "::1/129"],
+  origins: ["-1", "0", "example.com", "https://example.com/"],
+  cron: ["-1", "0", "daily", "60 2 * * *", "* * *"],
+  "http, actors": ["-1", "http,cook", ","],
+  "debug … error": ["-1", "0", "loud"],
+  path: [],
+  header: ["-1", "0", "via"],
+  BASE_PATH: ["/a b", "https://x.example/", "/a/../b"],
+  REDIS_PASSWORD: [],
+  PAGE_QUERY: ["a b", "a=b", "?", "x".repeat(101)],
+}
+
+describe("every setting, as the table has them", () => {
+  test.each(Object.values(SETTINGS).map((setting) => [setting.name, setting] as const))(
+    "refuses each wrong value in a sentence, and takes a blank one as not set: %s",
+    async (name, setting) => {
+      for (const value of WRONG[name] ?? WRONG[setting.type] ?? ["∞"]) {
+        const { message } = await load({ [name]: value })
+        expect(
+          message.startsWith(
+            "secret" in setting ? `${name} has a value` : `${name} is ${JSON.stringify(value)}: `,
+          ),
+        ).toBe(true)
+        expect(message).toMatch(/: it should be .+\.$/)
+        expect(message.split("\n")).toHaveLength(1)
+      }
+      // A password may be blank.
+      for (const blank of name === "REDIS_PASSWORD" ? [""] : ["", " ", "\t\n"])
+        expect(await loaded({ [name]: blank })).toEqual(await loaded({}))
+    },
+  )
+})
+
 test("wrong values are all told at once, a line each", async () => {
   const { message } = await load({ PORT: "http", SITES: "main", ADMIN_TOKEN: "short", LOG_LEVEL: "loud" })
   expect(message.split("\n")).toEqual([

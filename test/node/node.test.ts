@@ -155,8 +155,12 @@ test("a rebuild and a retention by command run beside a node", async () => {
   await eventually(async () => expect(await node.data("timeline")).toHaveLength(4))
   await command(config, (stores) => rebuild(config, stores, { partitions: null, timeZone: null }, now))
   expect(await node.data("stats")).toMatchObject({ total_events: 1, unique_visitors: 1 })
-  const retained = (dryRun: boolean) =>
-    command(config, (stores) => retain(config, stores, { dryRun, dropTables: true, retentionDays: 3 }, now))
+  const retained = (dryRun: boolean, yes = true) =>
+    command(config, (stores) =>
+      retain(config, stores, { dryRun, yes, dropTables: true, retentionDays: 3 }, now),
+    )
+  await expect(retained(false, false)).rejects.toThrow("2 events that are to be kept would go, of 2 days")
+  expect(await node.data("timeline")).toHaveLength(4)
   const plan = await retained(true)
   expect(plan).toMatchObject({ skipped: false, rows: 2 })
   expect(describeRetention(plan)).toMatch(/2 events before .* would go\.$/)

@@ -120,7 +120,7 @@ export const wholePipeline = async (databaseUrl: string, begin: number): Promise
   await command(config, ({ postgres }) => shrinkDays(postgres, now()))
   const retained = await command(config, (stores) =>
     Effect.map(
-      retain(config, stores, { dryRun: false, dropTables: true, retentionDays: 3 }, now),
+      retain(config, stores, { dryRun: false, yes: true, dropTables: true, retentionDays: 3 }, now),
       (report) => (report.skipped ? null : report.days),
     ),
   )

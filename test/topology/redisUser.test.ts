@@ -113,7 +113,7 @@ test("everything is done with the documented rights, and each of them is used", 
   const letter = await eventually(async () => {
     const [first] = await server.ask((redis) => redis.xrange(streamKeys("maicivy", 0).dead, "-", "+"))
     if (first === undefined) throw new Error("there is no dead letter yet")
-    return `0/${first[0]}`
+    return { partition: 0, id: first[0] }
   })
   await run(Effect.scoped(listLetters(config, { limit: 10, json: true })))
   await run(Effect.scoped(replayLetters(config, letter)))
@@ -124,7 +124,7 @@ test("everything is done with the documented rights, and each of them is used", 
         await eventually(async () => {
           const [first] = await server.ask((redis) => redis.xrange(streamKeys("maicivy", 0).dead, "-", "+"))
           if (first === undefined) throw new Error("there is no dead letter yet")
-          return `0/${first[0]}`
+          return { partition: 0, id: first[0] }
         }),
       ),
     ),
@@ -132,7 +132,7 @@ test("everything is done with the documented rights, and each of them is used", 
 
   const asItIs = { partitions: null, timeZone: null, adoptRedis: false }
   await command(config, (stores) =>
-    retain(config, stores, { dryRun: false, dropTables: true, retentionDays: 3 }, now),
+    retain(config, stores, { dryRun: false, yes: true, dropTables: true, retentionDays: 3 }, now),
   )
   await command(config, (stores) => rebuild(config, stores, asItIs, now))
   const folder = join(temporaryFolder(), "backup")

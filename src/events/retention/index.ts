@@ -1,4 +1,4 @@
 /** Deletes what is older than the retention, on schedule or by command. */
 export { METHOD_NAMES } from "./expiredDays.ts"
-export { type RetentionReport, runRetention } from "./retention.ts"
+export { type RetainedDay, type RetentionReport, runRetention } from "./retention.ts"
 export { scheduleRetention } from "./schedule.ts"

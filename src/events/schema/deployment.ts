@@ -62,6 +62,15 @@ export const storedDeployment = (
     ([row]) => (row === undefined ? null : { partitions: row.partitions, timeZone: row.time_zone }),
   )
 
+const SELECT_IS_MIGRATED = "SELECT to_regclass('deployment') IS NOT NULL AS migrated"
+
+/** Whether a node has been started on this database; changes nothing. */
+export const hasDeployment = (postgres: Postgres): Effect.Effect<boolean, StoreError> =>
+  Effect.gen(function* () {
+    const [row] = yield* postgres.query<{ migrated: boolean }>("ensure_deployment", SELECT_IS_MIGRATED)
+    return row?.migrated === true && (yield* storedDeployment(postgres)) !== null
+  })
+
 /** Which deployment this is, and where its rows are. */
 export interface DeploymentIdentity {
   /** Random, made with the database's first start; a copy of the database has the same. */

@@ -5,6 +5,7 @@ export {
   deploymentIdentity,
   ensureDeployment,
   FENCE_ALL,
+  hasDeployment,
   INSERT_STREAM_PARTITIONS,
   MARK_FINISHED,
   MARK_UNFINISHED,

@@ -29,7 +29,7 @@ const judged =
 const unusable = (check: string) => (error: UnusableStore) => Effect.succeed([failed(check, error.message)])
 
 const notAsked = (check: string, setting: string): ReadonlyArray<Finding> => [
-  skipped(check, `set ${setting} as the nodes have it, and its settings are looked at, too`),
+  skipped(check, `set ${setting} (or DATA_DIR) as the nodes have it, and its settings are looked at, too`),
 ]
 
 /** Checks the stores whose addresses are known. */

@@ -1,0 +1,137 @@
+/**
+ * Every flag and argument of the command line that takes a value, once: its name, its rule and its meaning. One that stands for a
+ * setting obeys that setting's rule.
+ */
+import { SETTINGS } from "./settings.ts"
+import { Expected, httpUrl, integer, siteSlug } from "./values.ts"
+
+export interface ValueFlag<A> {
+  readonly name: string
+  /** What to write, for the help. */
+  readonly metavar: string
+  /** The value of a text, or an {@link Expected} that says what the text should have been. */
+  readonly parse: (text: string) => A | Expected
+  readonly doc: string
+  /** The value is never shown. */
+  readonly secret?: true
+}
+
+/** A letter's partition and stream id. */
+export interface LetterId {
+  readonly partition: number
+  readonly id: string
+}
+
+/** A dead letter's id as it is listed, `0/1733650000000-0`. */
+const letterId = (text: string): LetterId | Expected => {
+  const match = /^(\d{1,3})\/(\d{1,16}-\d{1,16})$/.exec(text)
+  return match === null
+    ? new Expected("a dead letter's id such as 0/1733650000000-0")
+    : { partition: Number(match[1]), id: match[2] ?? "" }
+}
+
+const lettersId = (text: string): LetterId | "all" | Expected => {
+  if (text === "all") return "all"
+  const id = letterId(text)
+  return id instanceof Expected ? new Expected(`${id.what}, or all`) : id
+}
+
+const path = (text: string): string | Expected => (text.trim() === "" ? new Expected("a path") : text)
+
+/** The rule of a setting that may be missing, for a flag that may not be empty. */
+const nonEmpty =
+  <A>(parse: (text: string) => A | Expected, what: string) =>
+  (text: string): A | Expected =>
+    text.trim() === "" ? new Expected(what) : parse(text)
+
+/** The table of flags. */
+export const FLAGS = {
+  days: {
+    name: "days",
+    metavar: "days",
+    parse: SETTINGS.retentionDays.parse,
+    doc: "Days to keep, instead of RETENTION_DAYS; fewer than that need --yes",
+  },
+  partitions: {
+    name: "partitions",
+    metavar: "number",
+    parse: SETTINGS.partitions.parse,
+    doc: "Change the number of partitions; every node must be stopped and the streams empty",
+  },
+  timeZone: {
+    name: "time-zone",
+    metavar: "zone",
+    parse: SETTINGS.timeZone.parse,
+    doc: "Change the time zone of days, weeks and months; every node must be stopped and the streams empty",
+  },
+  limit: {
+    name: "limit",
+    metavar: "number",
+    parse: integer(1, 1_000_000),
+    doc: "Most to show; 100 by default",
+  },
+  url: {
+    name: "url",
+    metavar: "url",
+    parse: httpUrl,
+    doc: "Where the node answers; by default HOST and PORT",
+  },
+  site: {
+    name: "site",
+    metavar: "slug",
+    parse: siteSlug,
+    doc: "The site to send the event to; by default the deployment's default one",
+  },
+  timeout: {
+    name: "timeout",
+    metavar: "seconds",
+    parse: integer(1, 600),
+    doc: "Seconds that one thing may take; 10 by default",
+  },
+  letters: {
+    name: "id",
+    metavar: "id",
+    parse: lettersId,
+    doc: "Partition and id as `list` shows them, or `all`",
+  },
+  letter: {
+    name: "id",
+    metavar: "id",
+    parse: letterId,
+    doc: "Partition and id as `list` shows them, such as 0/1733650000000-0",
+  },
+  folder: { name: "folder", metavar: "folder", parse: path, doc: "The backup's folder" },
+  newFolder: {
+    name: "to",
+    metavar: "folder",
+    parse: path,
+    doc: "The folder to make; it must not be there yet",
+  },
+  newFile: { name: "to", metavar: "file", parse: path, doc: "The file to write" },
+  erasures: {
+    name: "erasures",
+    metavar: "file",
+    parse: path,
+    doc: "Journal of the erasures since, as the command `erasures` writes it",
+  },
+  databaseUrl: {
+    name: "database-url",
+    metavar: "url",
+    parse: nonEmpty(SETTINGS.databaseUrl.parse, "a URL"),
+    doc: "What DATABASE_URL is to be; without it, the new store is embedded",
+    secret: true,
+  },
+  redisUrl: {
+    name: "redis-url",
+    metavar: "url",
+    parse: nonEmpty(SETTINGS.redisUrl.parse, "a URL"),
+    doc: "What REDIS_URL is to be; without it, the new store is embedded",
+    secret: true,
+  },
+  dataDir: {
+    name: "data-dir",
+    metavar: "folder",
+    parse: path,
+    doc: "The new DATA_DIR, where a new store is to be embedded",
+  },
+} as const satisfies { readonly [key: string]: ValueFlag<unknown> }
