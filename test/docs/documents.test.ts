@@ -6,6 +6,7 @@ import { figuresTable } from "../../scripts/figuresTable.ts"
 import { marked } from "../../scripts/marked.ts"
 import { redisUser } from "../../scripts/redisUser.ts"
 import { settingsTable } from "../../scripts/settingsTable.ts"
+import { KNOWN_TYPES } from "../../src/domain/event.ts"
 import { ERROR_CODES } from "../../src/domain/frames.ts"
 import { WEBSOCKET_PATH } from "../../src/domain/paths.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
@@ -119,6 +120,13 @@ describe("error codes", () => {
 
 describe("docs/api.md", () => {
   const text = read("docs/api.md")
+
+  test("has a row for every event type with a meaning, and no other", () => {
+    const [, table = ""] = text.split("Event types with figures of their own:")
+    const rows = tableRows(table.split("\n\n")[1] ?? "")
+    expect(sorted(rows.flatMap(([first = ""]) => codes(first)))).toEqual(sorted(KNOWN_TYPES))
+  })
+
   const documented = new Set(
     [...text.matchAll(/`(GET|POST|DELETE) (\/[^\s`?]*)`/g)].map((match) => `${match[1]} ${match[2]}`),
   )
@@ -162,6 +170,15 @@ describe("docs/troubleshooting.md", () => {
     expect(fragments.length).toBeGreaterThan(15)
     expect(fragments.filter((part) => !source.includes(part))).toEqual([])
   })
+})
+
+test("documents name scripts of npm that there are", () => {
+  const { scripts } = JSON.parse(read("package.json"))
+  const named = documents().flatMap((document) =>
+    [...read(document).matchAll(/\bnpm run ([a-z:]+)/g)].map((match) => match[1] ?? ""),
+  )
+  expect(new Set(named).size).toBeGreaterThan(8)
+  expect(named.filter((script) => !(script in scripts))).toEqual([])
 })
 
 describe("links", () => {

@@ -19,8 +19,11 @@ export const filesIn = (folder: string, ending: string): ReadonlyArray<string> =
     .map((path) => `${folder}/${path}`)
     .sort()
 
-/** Every document: the README and docs. */
-export const documents = (): ReadonlyArray<string> => ["README.md", ...filesIn("docs", ".md")]
+/** Every document: those at the top, and docs. */
+export const documents = (): ReadonlyArray<string> => [
+  ...["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"],
+  ...filesIn("docs", ".md"),
+]
 
 /** What stands below a heading, down to the next one of its level or above. */
 export const section = (text: string, heading: string): string => {

@@ -196,6 +196,7 @@ const fr: Texts = {
 }
 
 const TEXTS: { readonly [language in Language]: Texts } = { en, fr }
+const LOCALES: { readonly [language in Language]: string } = { en: "en-GB", fr: "fr-FR" }
 
 /** Texts and formats of one language. */
 export interface Wording {
@@ -220,7 +221,7 @@ export interface Wording {
 }
 
 export const wordingOf = (language: Language): Wording => {
-  const locale = language === "fr" ? "fr-FR" : "en-GB"
+  const locale = LOCALES[language]
   const number = new Intl.NumberFormat(locale)
   const percent = new Intl.NumberFormat(locale, {
     style: "percent",

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { detailOf, kindOf, shortPage } from "../../../src/dashboard/model/events.ts"
 import { LANGUAGES, wordingOf } from "../../../src/dashboard/model/text.ts"
+import { KNOWN_TYPES } from "../../../src/domain/event.ts"
 
 describe.each(LANGUAGES)("in %s", (language) => {
   const { t, typeName } = wordingOf(language)
@@ -8,6 +9,13 @@ describe.each(LANGUAGES)("in %s", (language) => {
   test("known types have a name of that language, others their own", () => {
     expect(typeName("page_view")).toBe({ en: "Page view", fr: "Page vue" }[language])
     expect(typeName("newsletter.joined")).toBe("newsletter.joined")
+  })
+
+  test("every known type and every failure has words", () => {
+    expect([...t.types.keys()].sort()).toEqual([...KNOWN_TYPES].sort())
+    expect([...t.failures.keys()]).toEqual([...wordingOf("en").t.failures.keys()])
+    const empty = [...t.types, ...t.failures, ...Object.entries(t)].filter(([, words]) => words === "")
+    expect(empty).toEqual([])
   })
 
   test.each(["__proto__", "constructor", "toString", "valueOf"])("%s is text like any other type", (name) => {
