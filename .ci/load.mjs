@@ -1,8 +1,9 @@
-// A machine that has more to do: a busy loop, and a writer that calls fsync after each block. `node .ci/load.mjs <minutes>`
-// goes on for so long, or until it is ended. Tests that pass beside it on one core judge no machine's speed.
+// A machine that has more to do: a busy loop on each core, and a writer that calls fsync after each block.
+// `node .ci/load.mjs <minutes>` goes on for so long, or until it is ended. Tests that pass beside it, on one core
+// (`taskset -c 0` before both), judge no machine's speed.
 import { fork } from "node:child_process"
 import { fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -28,7 +29,8 @@ const writer = () => {
 
 const [minutes, task, starter] = process.argv.slice(2)
 if (task === undefined) {
-  const children = ["spin", "write"].map((each) =>
+  const spins = Array.from({ length: availableParallelism() }, () => "spin")
+  const children = [...spins, "write"].map((each) =>
     fork(fileURLToPath(import.meta.url), [minutes, each, String(process.pid)]),
   )
   process.once("SIGTERM", () => {
