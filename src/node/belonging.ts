@@ -5,9 +5,13 @@
  * - Redis has the id of the deployment, beside the streams and in each partition's state, which every takeover compares.
  * - A Redis without an id, as versions before left it, has no later epoch than the database that it belongs to.
  * - A copy of a database has its id. It is told by the nodes that are alive: their names say in which database they write.
+ * - A Redis has a mark, at random, by which a node's connections to Postgres are called. Nodes that are alive there and not here are on
+ *   another Redis: two that both serve a database take each other's entries for written.
  */
+import { randomBytes } from "node:crypto"
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { liveNodes, placeOf } from "../actors/membership.ts"
 import { type DeploymentIdentity, deploymentIdentity, partitionEpochs } from "../events/schema/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
@@ -29,17 +33,28 @@ export interface BothStores {
   readonly metrics: Metrics
 }
 
+/** The deployment that Redis belongs to. */
+export interface OwnRedis extends DeploymentIdentity {
+  /** Eight hexadecimal digits that another Redis, or prefix, does not share. */
+  readonly mark: string
+}
+
+/** What the connections of a node are called whose Redis has a mark. */
+export const connectionName = (mark: string): string => `maicivy http ${mark}`
+
 const claimScript = Script.load(new URL("./lua/claim.lua", import.meta.url))
 
-/** Notes in Redis whose it is. Returns the database of the other deployment that has it, or `null`. */
+/** Notes in Redis whose it is. Returns the database of the other deployment that has it, or `null`, and the mark of the Redis. */
 const claim = (
   { redis, prefix, metrics }: BothStores,
   { id, database }: DeploymentIdentity,
   adopt: boolean,
-): Effect.Effect<string | null, StoreError> =>
+): Effect.Effect<{ readonly other: string | null; readonly mark: string }, StoreError> =>
   redisCall(metrics, "claim", async () => {
-    const other = await claimScript.run(redis, [deploymentKey(prefix)], [id, database, adopt ? 1 : 0])
-    return other === "" ? null : String(other)
+    const args = [id, database, adopt ? 1 : 0, randomBytes(4).toString("hex")]
+    const reply = await claimScript.run(redis, [deploymentKey(prefix)], args)
+    const [other, mark]: ReadonlyArray<unknown> = Array.isArray(reply) ? reply : []
+    return { other: other === "" ? null : String(other), mark: String(mark) }
   })
 
 const partitionOfKey = (key: string): number => Number(/\{(\d+)\}/.exec(key)?.[1])
@@ -77,10 +92,32 @@ export const isUsed = ({
       (await keysLike(redis, `${prefix}:{*}:state`)).length > 0,
   )
 
-/** Fails unless Redis has nothing of another database. Returns the deployment's identity. */
-export const ensureOwnRedis = (
-  stores: BothStores,
-): Effect.Effect<DeploymentIdentity, StoreError | ForeignRedis> =>
+/** Nodes ask Postgres every five seconds how it is; connections of those that are gone may be kept by a pooler. */
+const SELECT_ELSEWHERE = `
+  SELECT FROM pg_stat_activity
+  WHERE datname = current_database() AND application_name LIKE '${connectionName("________")}' AND application_name <> $1
+    AND (state = 'active' OR state_change > clock_timestamp() - interval '8 seconds')
+  LIMIT 1`
+
+/** What connections take to be forgotten, and nodes to say again that they are alive after Redis has lost that. */
+const SETTLED = "10 seconds"
+
+/** Whether nodes of the database are alive, and none of them on this Redis. */
+const areElsewhere = ({ redis, postgres, prefix, metrics }: BothStores, mark: string) =>
+  Effect.gen(function* () {
+    if ((yield* liveNodes(redis, prefix, metrics)).length > 0) return false
+    return (yield* postgres.query("claim", SELECT_ELSEWHERE, [connectionName(mark)])).length > 0
+  })
+
+/** The same, once that is no more than what was a moment ago. */
+const stayElsewhere = (stores: BothStores, mark: string) =>
+  areElsewhere(stores, mark).pipe(
+    Effect.repeat({ until: (are) => !are, schedule: Schedule.spaced("500 millis") }),
+    Effect.timeoutOrElse({ duration: SETTLED, orElse: () => Effect.succeed(true) }),
+  )
+
+/** Fails unless Redis has nothing of another database, and the database no nodes on another Redis. */
+export const ensureOwnRedis = (stores: BothStores): Effect.Effect<OwnRedis, StoreError | ForeignRedis> =>
   Effect.gen(function* () {
     const { redis, postgres, prefix, metrics } = stores
     const identity = yield* deploymentIdentity(postgres)
@@ -89,7 +126,7 @@ export const ensureOwnRedis = (
         message: `Redis has the events and figures of another database${theirs} under the prefix ${prefix}: set another REDIS_KEY_PREFIX or REDIS_URL, or, if this database (${identity.database}) is to take its place, stop every node and run \`npm start -- rebuild --adopt-redis\`.`,
       })
     if (yield* isAheadUnclaimed(stores)) return yield* refusal("")
-    const other = yield* claim(stores, identity, false)
+    const { other, mark } = yield* claim(stores, identity, false)
     if (other !== null) return yield* refusal(` (${other})`)
     for (const { node } of yield* liveNodes(redis, prefix, metrics)) {
       const place = placeOf(node)
@@ -98,7 +135,11 @@ export const ensureOwnRedis = (
         message: `A node that writes to a copy of this database (${identity.database}) runs on this Redis under the prefix ${prefix}: set another REDIS_KEY_PREFIX or REDIS_URL, or stop every such node first.`,
       })
     }
-    return identity
+    if (yield* stayElsewhere(stores, mark))
+      return yield* new ForeignRedis({
+        message: `Nodes of this database (${identity.database}) run on another Redis, or under another REDIS_KEY_PREFIX: stop every one of them before this one starts, or what waits there would be taken for processed.`,
+      })
+    return { ...identity, mark }
   })
 
 /**
@@ -109,7 +150,7 @@ export const adoptRedis = (stores: BothStores): Effect.Effect<void, StoreError> 
   Effect.gen(function* () {
     const { redis, postgres, prefix, metrics } = stores
     const identity = yield* deploymentIdentity(postgres)
-    const isForeign = (yield* claim(stores, identity, false)) !== null
+    const isForeign = (yield* claim(stores, identity, false)).other !== null
     const states = yield* redisCall(metrics, "claim", () => keysLike(redis, `${prefix}:{*}:state`))
     for (const state of states) {
       if (isForeign) yield* dropFigures(stores, partitionOfKey(state))

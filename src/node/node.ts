@@ -27,6 +27,7 @@ import { liveChannel } from "../stores/redisKeys.ts"
 import { makeAppender } from "../stream/appender.ts"
 import { readBacklog } from "../stream/backlog.ts"
 import { makeProbe } from "../stream/probe.ts"
+import { connectionName } from "./belonging.ts"
 import { awaitHealth, health, PROBE_EVERY } from "./health.ts"
 import { startHttpThreads } from "./httpThread/parent.ts"
 import { endingTogether, type OpenStores, openStores, prepareStores } from "./openStores.ts"
@@ -81,15 +82,17 @@ const onMainThread = (
 /** Postgres and Redis as the HTTP side uses them, connected and prepared. */
 const connectStores = (config: AppConfig, stores: StoreAddresses, metrics: Metrics) =>
   Effect.gen(function* () {
-    const postgres = yield* makePostgres(
-      { url: stores.databaseUrl, max: 6, name: "maicivy http", statementTimeoutMs: QUERY_TIMEOUT_MS },
-      metrics,
-    )
+    const pool = { url: stores.databaseUrl, statementTimeoutMs: QUERY_TIMEOUT_MS }
     const redis = yield* connectRedis(stores.redis, "command", "http")
     const appends = yield* connectRedis(stores.redis, "append", "append")
     const subscriber = yield* connectRedis(stores.redis, "subscribe", "subscribe")
     yield* Effect.all([awaitReady(redis), awaitReady(appends)])
-    const deployment = yield* prepareStores(config, { postgres, redis, metrics })
+    const deployment = yield* Effect.scoped(
+      makePostgres({ ...pool, max: 2, name: "maicivy start" }, metrics).pipe(
+        Effect.flatMap((starting) => prepareStores(config, { postgres: starting, redis, metrics })),
+      ),
+    )
+    const postgres = yield* makePostgres({ ...pool, max: 6, name: connectionName(deployment.mark) }, metrics)
     return { postgres, redis, appends, subscriber, deployment }
   })
 

@@ -14,7 +14,7 @@
  * | `P:{p}:S:K:visitors:B` | set of integers | until the period is closed | exact unique visitors, bucket B |
  * | `P:{p}:S:themes` | zset | for ever | views of themes, all time |
  * | `P:{p}:S:active` | zset | 10 min, renewed | visitors by last-seen time |
- * | `P:deployment` | hash | for ever | whose streams and figures these are: `id`, `database` (in words) |
+ * | `P:deployment` | hash | for ever | whose streams and figures these are: `id`, `database` (in words); `mark` of this Redis |
  * | `P:nodes` | zset | for ever | live nodes by the time their heartbeat ends; `http/…` ones have no actors |
  * | `P:visitor-key:D` | string | until 10 min after day D | key of the cookieless visitor ids of day D |
  *

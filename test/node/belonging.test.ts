@@ -123,6 +123,38 @@ test("a copy of the database is told from the original while nodes of that run, 
   await counted(moved, 5)
 })
 
+test("no node starts on another Redis, or under another prefix, while nodes of its database run", async () => {
+  const [first, second] = [await privateRedis(), await privateRedis()]
+  const config = await settings({ redisUrl: first.url })
+  const node = await runNode(config)
+  await count(node, 3)
+  await counted(node, 3)
+  const others = [
+    { ...config, redisUrl: second.url },
+    { ...config, redisKeyPrefix: `${config.redisKeyPrefix}2` },
+  ]
+  await Promise.all(
+    others.map((other) =>
+      expect(runNode(other)).rejects.toThrow(
+        /run on another Redis, or under another REDIS_KEY_PREFIX: stop every one of them/,
+      ),
+    ),
+  )
+  await count(node, 1)
+  await counted(node, 4)
+  // One that has lost everything is still theirs.
+  await redisOf(config).flushall()
+  const beside = await runNode(config)
+  await counted(beside, 4)
+  await node.stop()
+  await beside.stop()
+  for (const other of others) {
+    const moved = await runNode(other)
+    await counted(moved, 4)
+    await moved.stop()
+  }
+})
+
 test("a Redis is given to another database by an explicit rebuild, with the events that wait in it", async () => {
   const old = await settings()
   const node = await runNode(old)
