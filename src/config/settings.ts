@@ -300,7 +300,7 @@ export const SETTINGS = {
     type: "integer",
     default: "1",
     parse: integer(1, 2 * availableParallelism()),
-    doc: "Threads on which this node takes requests, at most two for each processor; see [operations](docs/operations.md#several-cores).",
+    doc: "Threads on which this node takes requests, at most two for each processor; see [sizing](docs/sizing.md).",
   },
   ackReplicas: {
     name: "ACK_REPLICAS",

@@ -45,8 +45,6 @@ const MAIN_THREAD = "main"
 /** The metrics of one thread. They are exact: each counter is incremented in one place, after the event it counts. */
 export class Metrics {
   readonly registry = new Registry()
-  /** The thread that they are counted in. */
-  readonly thread: string
   readonly eventTypeLabel = new BoundedLabel({
     known: KNOWN_TYPES,
     onEvicted: (event_type) => this.events.remove({ event_type }),
@@ -94,13 +92,14 @@ export class Metrics {
   readonly retentionRows: Counter<"path">
   readonly retentionDuration: Gauge
   readonly retentionLastSuccess: Gauge
-  readonly requestsTaken: Counter<"thread">
+  /** Requests that this thread has taken: a plain number, because each one counts. */
+  requestsTaken = 0
+  readonly httpRequests: Counter<"thread">
   readonly threadCpu: Counter<"thread">
   readonly httpThreadRestarts: Counter
 
   /** Every name starts with `prefix`. Long: a list of metrics. */
   constructor(prefix: string, thread = MAIN_THREAD) {
-    this.thread = thread
     const registers = [this.registry]
     const counter = <L extends string = never>(
       name: string,
@@ -246,20 +245,31 @@ export class Metrics {
       "retention_last_success_timestamp_seconds",
       "Unix time of this node's last successful retention run; 0 before the first.",
     )
-    this.requestsTaken = counter("http_requests_total", "Requests, by the thread that has taken them.", [
-      "thread",
-    ])
-    this.threadCpu = new Counter({
-      name: `${prefix}thread_cpu_seconds_total`,
-      help: "Processor time of this node's threads, without that of V8's helpers.",
-      labelNames: ["thread"],
-      registers,
-      collect() {
+    /** A counter of what this thread has done or used so far, which is read at each scrape. */
+    const ofThread = (name: string, help: string, soFar: () => number) =>
+      new Counter({
+        name: prefix + name,
+        help,
+        labelNames: ["thread"],
+        registers,
+        collect() {
+          this.reset()
+          this.inc({ thread }, soFar())
+        },
+      })
+    this.httpRequests = ofThread(
+      "http_requests_total",
+      "Requests, by the thread that has taken them.",
+      () => this.requestsTaken,
+    )
+    this.threadCpu = ofThread(
+      "thread_cpu_seconds_total",
+      "Processor time of this node's threads, without that of V8's helpers.",
+      () => {
         const { user, system } = process.threadCpuUsage()
-        this.reset()
-        this.inc({ thread }, (user + system) / 1_000_000)
+        return (user + system) / 1_000_000
       },
-    })
+    )
     this.httpThreadRestarts = counter(
       "http_thread_restarts_total",
       "Restarts of threads that take requests, after a failure.",
