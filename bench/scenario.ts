@@ -8,6 +8,7 @@ export type Unit =
   | "requests/s"
   | "%"
   | "×"
+  | "µs"
   | "ms"
   | "s"
   | "MB"

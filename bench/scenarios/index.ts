@@ -8,6 +8,7 @@ import { ingest } from "./ingest.ts"
 import { latency } from "./latency.ts"
 import { queries } from "./queries.ts"
 import { retention } from "./retention.ts"
+import { scale } from "./scale.ts"
 import { scrape } from "./scrape.ts"
 
 export const SCENARIOS: ReadonlyArray<Scenario> = [
@@ -19,5 +20,6 @@ export const SCENARIOS: ReadonlyArray<Scenario> = [
   retention,
   footprint,
   scrape,
+  scale,
   against,
 ]

@@ -8,7 +8,7 @@ import { WEBSOCKET_PATH } from "../../src/domain/paths.ts"
 import { commandLineOf, isAlive } from "../../src/embedded/process.ts"
 import type { Context } from "../scenario.ts"
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url))
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 const READY_MS = 120_000
 const STOP_MS = 30_000
 
@@ -60,7 +60,7 @@ const urlsIn = (file: string): { readonly redisUrl: string; readonly databaseUrl
 }
 
 /** What a load test needs to change; everything else is at its default. */
-const LOAD_ENV = { PORT: "0", RATE_LIMIT_PER_MINUTE: "0", WS_MAX_CONNECTIONS_PER_IP: "20000" }
+export const LOAD_ENV = { PORT: "0", RATE_LIMIT_PER_MINUTE: "0", WS_MAX_CONNECTIONS_PER_IP: "20000" }
 
 /** The PATH of the machine's own Node and npm, without what npm has added to it for this run. */
 const userPath = (): string =>
@@ -69,7 +69,8 @@ const userPath = (): string =>
     .filter((entry) => !entry.includes("node_modules"))
     .join(":")
 
-const bannerOf = async (child: ChildProcess, log: string): Promise<string> => {
+/** The URL of a node, once its banner tells; fails with the end of its log when it ends first, or takes too long. */
+export const bannerOf = async (child: ChildProcess, log: string): Promise<string> => {
   let text = ""
   let ended = false
   child.stdout?.on("data", (chunk: Buffer) => {

@@ -1,6 +1,6 @@
 /** Looks behind the API: waiting events, the figures in Redis, the rows in Postgres. */
 import { setTimeout as sleep } from "node:timers/promises"
-import { Redis } from "ioredis"
+import { type Cluster, Redis } from "ioredis"
 import pg from "pg"
 import { openDays } from "../../src/domain/lateWindow.ts"
 import { Calendar } from "../../src/domain/period.ts"
@@ -19,9 +19,13 @@ export interface RedisFigures {
   readonly letters: number
 }
 
-export interface Stores {
+export interface Stores extends Counts {
   readonly redis: Redis
   readonly postgres: pg.Pool
+}
+
+/** What the stores have. */
+export interface Counts {
   /** Events waiting in the streams. */
   readonly backlog: () => Promise<number>
   readonly figures: () => Promise<RedisFigures>
@@ -38,8 +42,13 @@ const STANDSTILL_MS = 60_000
 /** Connects to a node's stores; the connections are closed with the scenario. */
 export const openStores = (context: Context, node: Pick<BenchNode, "redisUrl" | "databaseUrl">): Stores => {
   const redis = new Redis(node.redisUrl)
-  redis.on("error", () => {})
   const postgres = new pg.Pool({ connectionString: node.databaseUrl, max: 4 })
+  return { redis, postgres, ...countsIn(context, redis, postgres) }
+}
+
+/** Counts in stores of any kind; the connections are closed with the scenario. */
+export const countsIn = (context: Context, redis: Redis | Cluster, postgres: pg.Pool): Counts => {
+  redis.on("error", () => {})
   postgres.on("error", () => {})
   context.onEnd(async () => {
     redis.disconnect()
@@ -52,8 +61,6 @@ export const openStores = (context: Context, node: Pick<BenchNode, "redisUrl" | 
     return lengths.reduce((sum, length) => sum + length, 0)
   }
   return {
-    redis,
-    postgres,
     backlog,
     figures: async () => {
       const keys = PARTITIONS.flatMap((p) =>
