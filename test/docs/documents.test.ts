@@ -6,6 +6,7 @@ import { figuresTable } from "../../scripts/figuresTable.ts"
 import { marked } from "../../scripts/marked.ts"
 import { redisUser } from "../../scripts/redisUser.ts"
 import { settingsTable } from "../../scripts/settingsTable.ts"
+import { sizingTables } from "../../scripts/sizingTables.ts"
 import { KNOWN_TYPES } from "../../src/domain/event.ts"
 import { ERROR_CODES } from "../../src/domain/frames.ts"
 import { WEBSOCKET_PATH } from "../../src/domain/paths.ts"
@@ -54,6 +55,14 @@ describe("the README", () => {
 describe("docs/operations.md", () => {
   test("grants a user of Redis what the start asks for", () => {
     expect(marked(read("docs/operations.md"), "redis-user"), "Run `npm run tables`.").toBe(redisUser())
+  })
+})
+
+describe("docs/sizing.md", () => {
+  test("calculates with the figures of the newest run, and no other", () => {
+    const document = read("docs/sizing.md")
+    for (const [name, table] of Object.entries(sizingTables()))
+      expect(marked(document, name), "Run `npm run tables`.").toBe(table)
   })
 })
 
