@@ -28,7 +28,7 @@ export interface PostgresOptions {
 
 const USER = "analytics"
 const DATABASE = "analytics"
-const INITDB_WITHIN_MS = 60_000
+const INITDB_WITHIN_MS = 300_000
 
 /** Durable, and small next to the program that it serves. */
 const SETTINGS = {

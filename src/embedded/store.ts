@@ -29,7 +29,7 @@ export interface RunningStore {
   readonly port: number
 }
 
-const READY_WITHIN = "120 seconds"
+const READY_WITHIN = "5 minutes"
 const ADOPTED_WITHIN = "10 seconds"
 const WATCH_EVERY = "1 second"
 const LOG_BYTES = 10 * 1024 * 1024

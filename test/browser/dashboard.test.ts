@@ -119,6 +119,7 @@ describe("the dashboard", wantsChromium, () => {
   test("has room for a million visitors", async () => {
     const started = await startDashboardNode()
     const page = await browser.newPage()
+    page.setDefaultTimeout(0)
     onTestFinished(() => page.close())
     await page.routeWebSocket(/\/ws\/analytics/, (dashboard) => {
       dashboard

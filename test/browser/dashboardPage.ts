@@ -70,8 +70,8 @@ export const openDashboard = async (
   const context = await browser.newContext({ locale: "en-GB", timezoneId: "UTC", ...options })
   await setClock(context)
   const page = await context.newPage()
-  // A machine may be busy with other tests.
-  page.setDefaultTimeout(60_000)
+  // What hangs is ended with its test.
+  page.setDefaultTimeout(0)
   const complaints: Array<string> = []
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) complaints.push(message.text())

@@ -35,6 +35,7 @@ const setUp = async () => {
   const [site, browser] = await Promise.all([startExample(node.url), launch()])
   onTestFinished(() => browser.close())
   const context = await browser.newContext({ viewport: { width: 900, height: 420 } })
+  context.setDefaultTimeout(0)
   await setClock(context)
   return { node: node.url, site, browser, page: await context.newPage() }
 }

@@ -15,6 +15,7 @@ const setUp = async (attributes = "") => {
   const between = await gate(node.url)
   const site = await pages(between.url, attributes)
   const context = await browser.newContext({ viewport: { width: 1000, height: 800 } })
+  context.setDefaultTimeout(0)
   const page = await context.newPage()
   const errors: Array<string> = []
   page.on("pageerror", (error) => errors.push(error.message))
@@ -136,6 +137,7 @@ describe("the tracker in a browser", wantsChromium, () => {
     const { node, browser, site } = await setUp("data-respect-dnt data-cookie")
     const open = async (init: () => void): Promise<Page> => {
       const page = await (await browser.newContext()).newPage()
+      page.setDefaultTimeout(0)
       await page.addInitScript(init)
       await page.goto(site)
       return page

@@ -34,6 +34,7 @@ export const launch = async (): Promise<Browser> => {
   const { chromium } = await import("playwright-core")
   return chromium.launch({
     executablePath: CHROMIUM,
+    timeout: 0,
     args: [
       ...[
         "--headless",

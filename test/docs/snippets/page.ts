@@ -43,6 +43,7 @@ export const inChromium = async (
   const browser = await launch()
   onTestFinished(() => browser.close())
   const page = await browser.newPage()
+  page.setDefaultTimeout(0)
   const problems: Array<string> = []
   page.on("pageerror", (error) => problems.push(error.message))
   const before = await reader.counted()
