@@ -24,6 +24,7 @@ export const startActorsThread = (
     entry: new URL("./entry.ts", import.meta.url),
     data,
     stopMs: STOP_BUDGET.batches,
-    terminated: "batch not finished in time: the partition's next owner continues it",
+    terminable: true,
+    late: "batch not finished in time: the partition's next owner continues it",
     onEnded: () => metrics.actorRestarts.inc(),
   })

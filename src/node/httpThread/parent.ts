@@ -41,7 +41,8 @@ const startHttpThread = (
       data,
       // It stops as the main thread does, at the same time.
       stopMs: STOP_BUDGET.answers + STOP_BUDGET.linger + STOP_BUDGET.pool,
-      terminated: "HTTP thread not stopped in time: its connections are cut off",
+      terminable: false,
+      late: "HTTP thread not stopped in time: its connections end with the process",
       onSaid: (message) => {
         if (message.type !== "listening") return attached?.heard(message)
         attached = new AttachedThread(main, message.descriptor, (answer) => thread.tell(answer))

@@ -20,10 +20,12 @@ export interface ThreadOptions<Said> {
   readonly entry: URL
   /** Given to the thread at its start. */
   readonly data: object
-  /** What a stop waits for the thread, milliseconds; then it is terminated. */
+  /** What a stop waits for the thread, milliseconds. */
   readonly stopMs: number
-  /** What that means, for the log. */
-  readonly terminated: string
+  /** What it means that the thread has not stopped by then, for the log. */
+  readonly late: string
+  /** Whether it is terminated then. One that has open sockets of uWebSockets.js would take the process with it. */
+  readonly terminable: boolean
   /** Called when the thread has ended on its own, before the next one is started. */
   readonly onEnded?: () => void
   /** Takes what threads of this kind say. */
@@ -72,8 +74,9 @@ export const startThread = <Told = never, Said = never>(
         Effect.timeoutOrElse({
           duration: options.stopMs,
           orElse: () =>
-            Effect.logWarning(options.terminated).pipe(
-              Effect.andThen(Effect.promise(() => worker.terminate())),
+            Effect.andThen(
+              Effect.logWarning(options.late),
+              options.terminable ? Effect.promise(() => worker.terminate()) : Effect.void,
             ),
         }),
         Effect.asVoid,
