@@ -1,5 +1,6 @@
 /** `BASE_PATH`: everything answers under it, for a proxy that passes the path on, and at the root, for one that strips it. */
 import { describe, expect, test } from "vitest"
+import { Analytics } from "../../src/sdk/index.ts"
 import { served } from "../support/routes.ts"
 import { ADMIN_TOKEN, API, post, type Running, serve } from "../support/server.ts"
 
@@ -62,6 +63,14 @@ describe("under BASE_PATH", () => {
         servers: [{ url: server }],
       })
     }
+  })
+
+  test("the SDK sends there by an address with that path", async () => {
+    await using running = await serve(configuration)
+    const analytics = new Analytics({ url: `${running.url}${BASE}/`, flushOnShutdown: false })
+    analytics.track("page_view")
+    await analytics.close()
+    expect(running.world.accepted.map(({ type }) => type)).toEqual(["page_view"])
   })
 
   test("other paths are unknown, also those that only begin alike", async () => {

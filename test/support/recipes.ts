@@ -50,6 +50,8 @@ export const startRecipe = (
     const { cert, key } = authority.issue("localhost", "DNS:localhost,IP:127.0.0.1")
     const both = join(folder, "both.pem")
     writeFileSync(both, readFileSync(cert, "utf8") + readFileSync(key, "utf8"))
+    // Of a WebSocket, which bears the longer of two silences.
+    const timeout = patience === undefined ? "" : `Timeout ${patience}\n`
     const named = site === undefined ? "analytics" : "cv"
     const own = {
       nginx: [
@@ -68,7 +70,7 @@ export const startRecipe = (
         ...(site === undefined ? [] : [["/var/www/cv", site.folder] as const]),
       ],
       apache: [
-        ["<VirtualHost *:443>", `Listen 127.0.0.1:${port}\n<VirtualHost 127.0.0.1:${port}>`],
+        ["<VirtualHost *:443>", `Listen 127.0.0.1:${port}\n${timeout}<VirtualHost 127.0.0.1:${port}>`],
         [`/etc/ssl/${named}.example.pem`, cert],
         [`/etc/ssl/${named}.example.key`, key],
         ...(site === undefined ? [] : [["/var/www/cv", site.folder] as const]),

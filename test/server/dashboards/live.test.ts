@@ -353,6 +353,23 @@ describe("the upgrade", () => {
     }
   })
 
+  test("knows its own pages by the host that a trusted proxy reports, and by no one else's word", async () => {
+    const lines = ["Origin: https://stats.example", "X-Forwarded-Host: stats.example"]
+    const answer = async (...trustedProxies: Array<string>) => {
+      await using running = await serve({ corsOrigins: ["https://cv.example"], trustedProxies })
+      using connection = new RawConnection(running.server.port)
+      connection.write(
+        `GET /ws/analytics HTTP/1.1\r\n${["Host: node:8080", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", ...lines].join("\r\n")}\r\n\r\n`,
+      )
+      return await eventually(() => {
+        const [, status] = /^HTTP\/1.1 (\d+)/.exec(connection.received) ?? []
+        if (status === undefined) throw new Error("no answer yet")
+        return status
+      })
+    }
+    expect([await answer("127.0.0.1"), await answer("10.0.0.0/8")]).toEqual(["101", "403"])
+  })
+
   test("is what the path is for", async () => {
     await using running = await serve()
     const answer = await fetch(`${running.url}/ws/analytics`)
