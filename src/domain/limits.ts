@@ -36,8 +36,14 @@ export const MAX_EVENT_BODY_BYTES = 64 * 1024
 export const MAX_BATCH_EVENTS = 1000
 /** Bytes of a `POST /events` body. */
 export const MAX_BATCH_BODY_BYTES = 1024 * 1024
-/** Milliseconds from the first part of a body to its last. */
-export const BODY_TIMEOUT_MS = 15_000
+/** Milliseconds in which nothing of a body arrives. */
+export const BODY_SILENCE_MS = 15_000
+/** Milliseconds that all of a body may take to arrive. */
+export const BODY_TOTAL_MS = 5 * MINUTE_MS
+/** Seconds after which the server closes a connection without a request, at the earliest: uWebSockets.js can be told no other. */
+export const IDLE_CONNECTION_S = 28
+/** Seconds for which clients are told that they may keep one, so that they do not send a request into one that is closing. */
+export const KEEP_ALIVE_S = IDLE_CONNECTION_S - 3
 /** Wrong tokens of administration from an address. */
 export const MAX_GUESSES_PER_MINUTE = 10
 /** A visitor counts as current for this long after its last event, milliseconds. */

@@ -17,7 +17,7 @@ import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import type { AppConfig, InvalidSettings } from "../config/settings.ts"
 import { STOP_BUDGET } from "../config/stopBudget.ts"
-import { BODY_TIMEOUT_MS } from "../domain/limits.ts"
+import { BODY_SILENCE_MS, BODY_TOTAL_MS } from "../domain/limits.ts"
 import { PageQuery } from "../domain/pageQuery.ts"
 import { WEBSOCKET_PATH } from "../domain/paths.ts"
 import { Enricher } from "../enrichment/enricher.ts"
@@ -31,6 +31,7 @@ import { type ConnectionOptions, Connections } from "./dashboards/connections.ts
 import { FanOut } from "./dashboards/fanOut.ts"
 import { Hub } from "./dashboards/hub.ts"
 import { NodePlaces } from "./dashboards/places.ts"
+import { type ArrivalLimits, Arrivals } from "./http/arrivals.ts"
 import { Bodies } from "./http/body.ts"
 import { TrustedProxies } from "./http/clientAddress.ts"
 import { Cors } from "./http/cors.ts"
@@ -56,8 +57,8 @@ export interface ServerOptions {
   readonly localWriteKey?: string | null
   /** Where the rate limit remembers addresses; by default in the thread's own memory. */
   readonly windows?: Windows
-  /** Milliseconds from a body's first part to its last. */
-  readonly bodyTimeoutMs?: number
+  /** How long a body may take to arrive. */
+  readonly bodyLimits?: Partial<ArrivalLimits>
   /** Bytes that unfinished bodies may take together. */
   readonly maxWaitingBytes?: number
   /** Milliseconds that a download may take. */
@@ -166,11 +167,15 @@ export const makeShared = (
       options,
       run: yield* FiberSet.makeRuntime<never, unknown, unknown>(),
       now: options.now,
-      traffic: new Traffic(metrics, options.onFault ?? (() => {})),
+      traffic: new Traffic(
+        metrics,
+        options.onFault ?? (() => {}),
+        new Arrivals({ silenceMs: BODY_SILENCE_MS, totalMs: BODY_TOTAL_MS, ...options.bodyLimits }),
+      ),
       cors: new Cors(config.corsOrigins),
       proxies: new TrustedProxies(config),
       sites: { declared: new Set(config.sites), default: config.sites[0] },
-      bodies: new Bodies(options.bodyTimeoutMs ?? BODY_TIMEOUT_MS, options.maxWaitingBytes),
+      bodies: new Bodies(options.maxWaitingBytes),
       pageQuery: new PageQuery(config.pageQuery),
       geo: yield* openPlaces(config.geoDatabase),
     }
@@ -314,7 +319,7 @@ export const drain = (
 
 /** The second step at the head of the file. Only the main thread has a port. */
 export const stop = (
-  { traffic, bodies, services }: Shared,
+  { traffic, services }: Shared,
   app: TemplatedApp,
   dashboards: Dashboards,
   socket: us_listen_socket | null,
@@ -324,7 +329,7 @@ export const stop = (
     traffic.closing = true
     if (socket !== null) uws.us_listen_socket_close(socket)
     dashboards.stop()
-    bodies.stop()
+    traffic.arrivals.stop()
     await traffic.whenIdle()
     await services.appender.drain()
   }).pipe(

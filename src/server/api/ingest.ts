@@ -88,7 +88,7 @@ export class Ingest {
     const sender = senderOf(exchange, req, "event", this.#options)
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
     if (this.#admit(exchange, sender, 1) === 0) return
-    this.#body(exchange, sender, MAX_EVENT_BODY_BYTES, (text) => this.#single(exchange, sender, text))
+    this.#body(exchange, MAX_EVENT_BODY_BYTES, (text) => this.#single(exchange, sender, text))
   }
 
   /** `POST /events`. */
@@ -96,7 +96,7 @@ export class Ingest {
     const sender = senderOf(exchange, req, "batch", this.#options)
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
     if (this.#hasSpentItsBudget(exchange, sender)) return
-    this.#body(exchange, sender, MAX_BATCH_BODY_BYTES, (text) => this.#batch(exchange, sender, text))
+    this.#body(exchange, MAX_BATCH_BODY_BYTES, (text) => this.#batch(exchange, sender, text))
   }
 
   /** Events of `wanted` that the sender may still send; refuses the request and returns 0 when it may send none. */
@@ -132,10 +132,9 @@ export class Ingest {
   }
 
   /** Reads the text of a body of at most `cap` bytes; `done` is not called for one that is refused. */
-  #body(exchange: Exchange, sender: Sender, cap: number, done: (text: string) => void) {
+  #body(exchange: Exchange, cap: number, done: (text: string) => void) {
     this.#options.bodies.read(
       exchange,
-      sender.contentLength,
       cap,
       (body) => {
         const text = bodyText(body)

@@ -24,7 +24,6 @@ export interface Sender extends VisitorHints, TellingSender {
   /** A write key lifts the rate limit. */
   readonly unlimited: boolean
   readonly headers: RequestHeaders
-  readonly contentLength: string
 }
 
 export interface SenderOptions {
@@ -72,7 +71,6 @@ export const senderOf = (
     cookie: headers.cookie,
     userAgent: headers.userAgent,
     headers,
-    contentLength: headers.contentLength,
     proxied: () => proxies.trusts(socketAddress(res.getRemoteAddress())),
     address: () => {
       address ??= proxies.clientOf(res, headers)

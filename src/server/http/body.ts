@@ -1,11 +1,8 @@
-/** Request bodies: read whole, within limits of size, time, and the memory that all of them may take together. */
+/** Request bodies: read whole, within limits of size, and the memory that all of them may take together. */
 
 import type { Exchange } from "./exchange.ts"
 import type { RequestHeaders } from "./headers.ts"
-import { Problem, SHUTTING_DOWN } from "./problem.ts"
-
-/** Longest declared body that is read and discarded after its refusal, so that the client sees the answer, bytes. */
-const DISCARD_BYTES = 16 * 1024 * 1024
+import { Problem } from "./problem.ts"
 
 /**
  * Bytes that unfinished bodies may take together. Bodies that arrive in one part, as nearly all do, take none of it: they
@@ -42,59 +39,27 @@ export const bodyFormat = (headers: RequestHeaders, ndjson: boolean): BodyFormat
   return ndjson && NDJSON_TYPES.has(type) ? "ndjson" : UNSUPPORTED
 }
 
-/** An unfinished body. */
-interface Pending {
-  readonly deadline: number
-  readonly refuse: (problem: Problem) => void
-  /** What has arrived, copied because the library reuses the bytes. */
+/** What has arrived of an unfinished body, copied because the library reuses the bytes. */
+interface Begun {
   parts: Array<Buffer>
   bytes: number
 }
 
-/** Reads bodies, and refuses those that are not finished in time or for which there is no room. */
+/** Reads bodies, and refuses those for which there is no room. */
 export class Bodies {
-  readonly #timeoutMs: number
   readonly #maxWaitingBytes: number
   #waitingBytes = 0
-  /** In the order of their deadlines, because all have the same time. */
-  readonly #pending = new Set<Pending>()
-  readonly #sweeper: NodeJS.Timeout
 
-  /**
-   * @param timeoutMs from the first part of a body to its last
-   * @param maxWaitingBytes see {@link MAX_WAITING_BYTES}
-   */
-  constructor(timeoutMs: number, maxWaitingBytes = MAX_WAITING_BYTES) {
-    this.#timeoutMs = timeoutMs
+  /** @param maxWaitingBytes see {@link MAX_WAITING_BYTES} */
+  constructor(maxWaitingBytes = MAX_WAITING_BYTES) {
     this.#maxWaitingBytes = maxWaitingBytes
-    this.#sweeper = setInterval(() => this.#sweep(), Math.max(timeoutMs / 10, 10))
-    this.#sweeper.unref()
   }
 
-  #sweep() {
-    const now = performance.now()
-    for (const pending of this.#pending) {
-      if (pending.deadline > now) return
-      this.#forget(pending)
-      pending.refuse(
-        new Problem("BODY_TIMEOUT", `The body did not arrive within ${this.#timeoutMs / 1000} seconds.`),
-      )
-    }
-  }
-
-  /** Refuses every body that is still arriving, and stops watching deadlines. */
-  stop() {
-    clearInterval(this.#sweeper)
-    for (const pending of this.#pending) {
-      this.#forget(pending)
-      pending.refuse(SHUTTING_DOWN)
-    }
-  }
-
-  #forget(pending: Pending) {
-    if (!this.#pending.delete(pending)) return
-    this.#waitingBytes -= pending.bytes
-    pending.parts = []
+  #forget(begun: Begun | null) {
+    if (begun === null) return
+    this.#waitingBytes -= begun.bytes
+    begun.bytes = 0
+    begun.parts = []
   }
 
   /**
@@ -103,30 +68,22 @@ export class Bodies {
    */
   read(
     exchange: Exchange,
-    declaredLength: string,
     cap: number,
     done: (body: ArrayBuffer | Buffer) => void,
     refused: (problem: Problem, close: boolean) => void,
   ) {
-    const declared = declaredLength === "" ? null : Number(declaredLength)
-    const tooLarge = () => {
-      refused(
-        new Problem("BODY_TOO_LARGE", `The body must be at most ${cap} bytes.`),
-        declared === null || declared > DISCARD_BYTES,
-      )
-    }
-    if (declared !== null && declared > cap) return tooLarge()
-    let pending: Pending | null = null
-    exchange.res.onData((chunk, isLast) => {
-      if (!exchange.open) return
-      const before = pending?.bytes ?? 0
-      if (before + chunk.byteLength > cap) {
-        if (pending !== null) this.#forget(pending)
+    const tooLarge = () =>
+      refused(new Problem("BODY_TOO_LARGE", `The body must be at most ${cap} bytes.`), false)
+    if (Number(exchange.headers.contentLength) > cap) return tooLarge()
+    let begun: Begun | null = null
+    const part = (chunk: ArrayBuffer, isLast: boolean) => {
+      if ((begun?.bytes ?? 0) + chunk.byteLength > cap) {
+        this.#forget(begun)
         return tooLarge()
       }
       if (isLast) {
-        const body = pending === null ? chunk : Buffer.concat([...pending.parts, Buffer.from(chunk)])
-        if (pending !== null) this.#forget(pending)
+        const body = begun === null ? chunk : Buffer.concat([...begun.parts, Buffer.from(chunk)])
+        this.#forget(begun)
         try {
           done(body)
         } catch (cause) {
@@ -135,27 +92,22 @@ export class Bodies {
         return
       }
       if (this.#waitingBytes + chunk.byteLength > this.#maxWaitingBytes) {
-        if (pending !== null) this.#forget(pending)
+        this.#forget(begun)
         return refused(BUSY, true)
       }
-      pending ??= this.#begun(exchange, refused)
+      if (begun === null) {
+        begun = { parts: [], bytes: 0 }
+        exchange.onAbort(() => this.#forget(begun))
+      }
       if (chunk.byteLength === 0) return
-      pending.parts.push(Buffer.from(new Uint8Array(chunk)))
-      pending.bytes += chunk.byteLength
+      begun.parts.push(Buffer.from(new Uint8Array(chunk)))
+      begun.bytes += chunk.byteLength
       this.#waitingBytes += chunk.byteLength
-    })
-  }
-
-  #begun(exchange: Exchange, refused: (problem: Problem, close: boolean) => void): Pending {
-    const pending: Pending = {
-      deadline: performance.now() + this.#timeoutMs,
-      refuse: (problem) => refused(problem, true),
-      parts: [],
-      bytes: 0,
     }
-    this.#pending.add(pending)
-    exchange.onAbort(() => this.#forget(pending))
-    return pending
+    exchange.body.receive(part, (problem) => {
+      this.#forget(begun)
+      refused(problem, true)
+    })
   }
 }
 

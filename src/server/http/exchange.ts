@@ -1,13 +1,15 @@
 /** One request and its answer: safe to use after the client has gone, and counted exactly once. */
 import * as Cause from "effect/Cause"
+import { KEEP_ALIVE_S } from "../../domain/limits.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
+import type { Arrivals } from "./arrivals.ts"
 import type { RequestHeaders } from "./headers.ts"
+import { Incoming } from "./incoming.ts"
 import { failureProblem, type Problem, SHUTTING_DOWN } from "./problem.ts"
 import { PROBLEMS } from "./problemCodes.ts"
 import type { OutgoingResponse } from "./wire.ts"
 
-const COMMON =
-  "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\nContent-Security-Policy: "
+const COMMON = `Keep-Alive: timeout=${KEEP_ALIVE_S}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\nContent-Security-Policy: `
 
 /**
  * Header lines of every answer. They go out as one "value": uWebSockets.js copies it as it is, and a call into it costs
@@ -50,13 +52,15 @@ export class Traffic {
   /** Set when the server stops: what still comes is refused. */
   closing = false
   readonly onFault: (cause: unknown) => void
+  readonly arrivals: Arrivals
   #inFlight = 0
   #idle: (() => void) | null = null
 
   /** @param onFault called with errors that should not happen, for the log */
-  constructor(metrics: Metrics, onFault: (cause: unknown) => void) {
+  constructor(metrics: Metrics, onFault: (cause: unknown) => void, arrivals: Arrivals) {
     this.metrics = metrics
     this.onFault = onFault
+    this.arrivals = arrivals
   }
 
   /** Counts a request that this thread has taken, whoever answers it. */
@@ -90,6 +94,7 @@ export class Exchange {
   /** In capitals. */
   readonly method: string
   readonly headers: RequestHeaders
+  readonly body: Incoming
   /** Header lines to send with any answer, each with its CRLF. */
   lines: string
   /** The line `Vary`, or nothing. */
@@ -117,6 +122,7 @@ export class Exchange {
     this.headers = headers
     this.lines = lines
     this.#vary = byOrigin ? VARY_ORIGIN : ""
+    this.body = new Incoming(res, headers, traffic.arrivals)
     traffic.begin()
     res.onAborted(() => {
       if (!this.#open) return
@@ -128,7 +134,7 @@ export class Exchange {
 
   /** Whether it can still be answered. */
   get open(): boolean {
-    return this.#open
+    return this.#open && !this.body.answered
   }
 
   /**
@@ -146,6 +152,7 @@ export class Exchange {
 
   #finish(status: string): void {
     this.#open = false
+    this.body.end()
     this.#traffic.end()
     this.#traffic.metrics.requestDuration.record(
       {
@@ -157,22 +164,31 @@ export class Exchange {
     )
   }
 
+  #writeStatus(status: string, name: string, value: string | Buffer): void {
+    // After an interim answer the library takes no other status.
+    if (this.body.continued) this.res.writeHeader(`HTTP/1.1 ${status}\r\n${name}`, value)
+    else {
+      this.res.writeStatus(status)
+      this.res.writeHeader(name, value)
+    }
+  }
+
   #writeHead(status: string, type: string, lines: string, page: boolean): void {
-    this.res.writeStatus(status)
-    this.res.writeHeader("Content-Type", headBytes(type, this.#vary, this.lines, lines, page))
+    this.#writeStatus(status, "Content-Type", headBytes(type, this.#vary, this.lines, lines, page))
   }
 
   /**
-   * Answers with a whole body. `lines` are further header lines, each with its CRLF. `close` closes the connection, for a
-   * request whose rest is not worth reading.
+   * Answers with a whole body. `lines` are further header lines, each with its CRLF. `close` answers at once and closes the
+   * connection, for a request whose rest is not worth reading.
    */
-  answer(
-    status: string,
-    type: string,
-    body: string | Buffer,
-    options: { readonly lines?: string; readonly page?: boolean; readonly close?: boolean } = NO_OPTIONS,
-  ): void {
-    if (!this.#open) return
+  answer(status: string, type: string, body: string | Buffer, options: AnswerOptions = NO_OPTIONS): void {
+    if (!this.open) return
+    if (this.body.arriving && options.close !== true)
+      this.body.afterwards((close) => this.#answer(status, type, body, { ...options, close }))
+    else this.#answer(status, type, body, options)
+  }
+
+  #answer(status: string, type: string, body: string | Buffer, options: AnswerOptions): void {
     this.#finish(status)
     const close = this.#traffic.draining || options.close === true
     this.res.cork(() => {
@@ -184,14 +200,21 @@ export class Exchange {
 
   /** Answers without a body: 204 and 304. */
   empty(status: string, lines: string): void {
-    if (!this.#open) return
+    if (!this.open) return
+    if (this.body.arriving) this.body.afterwards((close) => this.#empty(status, lines, close))
+    else this.#empty(status, lines, false)
+  }
+
+  #empty(status: string, lines: string, close: boolean): void {
     this.#finish(status)
+    const closing = close || this.#traffic.draining ? "Connection: close\r\n" : ""
     this.res.cork(() => {
-      this.res.writeStatus(status)
-      this.res.writeHeader(
+      this.#writeStatus(
+        status,
         "X-Content-Type-Options",
-        `nosniff\r\n${this.#vary}${this.lines}${lines.slice(0, -2)}`,
+        `nosniff\r\n${closing}${this.#vary}${this.lines}${lines.slice(0, -2)}`,
       )
+      // Asked to close the connection by itself, the library would write a length, which these have not.
       this.res.endWithoutBody()
     })
   }
@@ -272,6 +295,12 @@ export class Exchange {
   abandon(): void {
     if (this.#open) this.res.close()
   }
+}
+
+interface AnswerOptions {
+  readonly lines?: string
+  readonly page?: boolean
+  readonly close?: boolean
 }
 
 const NO_OPTIONS = {}

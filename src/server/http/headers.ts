@@ -19,6 +19,7 @@ export class RequestHeaders implements Readonly<Record<AddressHeader, string>> {
   contentType = ""
   cookie = ""
   dnt = ""
+  expect = ""
   gpc = ""
   host = ""
   origin = ""
@@ -46,6 +47,17 @@ export class RequestHeaders implements Readonly<Record<AddressHeader, string>> {
   lengths = 0
   /** Two lengths are given, and they differ. */
   lengthConflict = false
+
+  /** Whether a body follows. */
+  get announceBody(): boolean {
+    return this.transferEncoding !== "" || (this.contentLength !== "" && Number(this.contentLength) > 0)
+  }
+
+  /** Whether the client waits for `100 Continue` that it has not been given: the library knows one spelling (RFC 9110 §10.1.1). */
+  get expectContinue(): boolean {
+    if (this.expect === "" || this.expect === "100-continue") return false
+    return this.expect.split(",").some((each) => each.trim().toLowerCase() === "100-continue")
+  }
 
   /** Whether the client accepts gzip. */
   get gzip(): boolean {
@@ -152,6 +164,9 @@ const note = (name: string, value: string): void => {
       break
     case "dnt":
       current.dnt ||= value
+      break
+    case "expect":
+      current.expect ||= value
       break
     case "sec-gpc":
       current.gpc ||= value

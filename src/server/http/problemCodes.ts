@@ -4,7 +4,8 @@
  */
 import type { RejectionCode } from "../../domain/event.ts"
 import {
-  BODY_TIMEOUT_MS,
+  BODY_SILENCE_MS,
+  BODY_TOTAL_MS,
   MAX_AGE_TEXT,
   MAX_AHEAD_TEXT,
   MAX_BATCH_BODY_BYTES,
@@ -14,6 +15,7 @@ import {
   MAX_GUESSES_PER_MINUTE,
 } from "../../domain/limits.ts"
 import { WEBSOCKET_PATH } from "../../domain/paths.ts"
+import { MINUTE_MS } from "../../domain/time.ts"
 import type { AppendFailure } from "../../stream/producer.ts"
 
 /** Codes whose sentence depends on the request: whoever refuses it says what is wrong. */
@@ -172,7 +174,7 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   },
   BODY_TIMEOUT: {
     status: "408 Request Timeout",
-    meaning: `The body did not arrive within ${BODY_TIMEOUT_MS / 1000} seconds.`,
+    meaning: `Nothing of the body arrived for ${BODY_SILENCE_MS / 1000} seconds, or not all of it within ${BODY_TOTAL_MS / MINUTE_MS} minutes.`,
   },
   BODY_TOO_LARGE: {
     status: "413 Content Too Large",

@@ -86,6 +86,7 @@ export class Router {
       // A fault in a handler must neither leave the client waiting nor end the process.
       exchange.fail(cause)
     }
+    exchange.body.overlook()
   }
 
   #invoke(exchange: Exchange, req: IncomingRequest, route: Route, method: string, path: string) {

@@ -22,6 +22,9 @@ export interface OutgoingResponse {
   onAborted(handler: () => void): unknown
   onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): unknown
   onWritable(handler: () => boolean): unknown
+  /** Hears of no more parts of the body until {@link OutgoingResponse.resume}. */
+  pause(): unknown
+  resume(): unknown
   /** Runs what writes several times. */
   cork(write: () => void): unknown
   writeStatus(status: string): unknown

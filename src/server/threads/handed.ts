@@ -75,6 +75,11 @@ export class HandedOutgoing implements OutgoingResponse {
     this.#onWritable = handler
   }
 
+  /** That thread has no long bodies to read for this one. */
+  pause(): void {}
+
+  resume(): void {}
+
   cork(write: () => void): void {
     write()
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { eventually } from "../../support/index.ts"
 import { RawConnection, raw, rawEvent } from "../../support/rawClient.ts"
-import { API, metricValue, post, serve, VISITOR } from "../../support/server.ts"
+import { API, metricValue, post, type Running, serve, VISITOR, WRITE_KEY } from "../../support/server.ts"
 
 const EVENT = JSON.stringify({ event_type: "page_view", visitor_id: VISITOR })
 const LENGTH = `Content-Length: ${EVENT.length}`
@@ -56,40 +56,124 @@ describe("headers", () => {
   })
 })
 
-describe("bodies", () => {
-  test("over the cap are refused by their declared length, before they are sent", async () => {
+/** What has been received once the server has seen what was written: it has answered another connection meanwhile. */
+const beforeTheEnd = async (running: Running, connection: RawConnection): Promise<string> => {
+  for (let i = 0; i < 3; i++) expect((await fetch(`${running.url}/health`)).status).toBe(200)
+  return connection.received
+}
+
+describe("a refusal that is known before the body has come waits for its end, and the next request is answered", () => {
+  const BODY = " ".repeat(200_000)
+  const long = (line: string, ...fields: ReadonlyArray<string>) =>
+    `${line} HTTP/1.1\r\n${["Host: x", `Content-Length: ${BODY.length}`, ...fields].join("\r\n")}\r\n\r\n`
+
+  test.each([
+    [413, long(`POST ${API}/event`)],
+    [404, long(`POST ${API}/nowhere`)],
+    [405, long(`PUT ${API}/event`)],
+    [415, long(`POST ${API}/events`, "Content-Type: image/png")],
+    [400, long(`POST ${API}/events?site=nowhere`)],
+    [401, long(`POST ${API}/events`, "X-Write-Key: wrong")],
+    [429, long(`POST ${API}/events`)],
+    [204, long(`OPTIONS ${API}/events`)],
+    [200, long(`GET ${API}/stats`)],
+  ])("%i", async (status, head) => {
+    await using running = await serve({ rateLimitPerMinute: 1, writeKeys: [WRITE_KEY] })
+    using connection = new RawConnection(running.server.port)
+    if (status === 429) expect((await post(`${running.url}${API}/event`, EVENT)).status).toBe(201)
+    connection.write(head + BODY.slice(0, 100_000))
+    expect(await beforeTheEnd(running, connection)).toBe("")
+    connection.write(BODY.slice(100_000))
+    // A 204 has no length that its end could be told by.
+    if (status === 204)
+      await eventually(() => expect(connection.received).toMatch(/^HTTP\/1\.1 204 .*\r\n\r\n$/s))
+    else expect((await connection.answer()).status).toBe(status)
+    connection.received = ""
+    connection.write("GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    expect((await connection.answer()).status).toBe(200)
+  })
+})
+
+describe("a client that waits for 100 Continue", () => {
+  const EXPECTING = ["100-continue", "100-Continue", "100-CONTINUE", "100-continue, 200-ok"]
+
+  test.each(EXPECTING)("is told to go on, and its event is taken: %s", async (value) => {
     await using running = await serve()
-    const answer = await raw(running.server.port, rawEvent(["Content-Length: 70000"], ""))
-    expect(answer.status).toBe(413)
-    expect(JSON.parse(answer.body)).toMatchObject({ success: false, code: "BODY_TOO_LARGE" })
+    using connection = new RawConnection(running.server.port)
+    connection.write(rawEvent([`Expect: ${value}`, LENGTH], ""))
+    await eventually(() => expect(connection.received).toBe("HTTP/1.1 100 Continue\r\n\r\n"))
+    connection.received = ""
+    for (let i = 0; i < 2; i++) {
+      connection.write(i === 0 ? EVENT : rawEvent([LENGTH], EVENT))
+      const answer = await connection.answer()
+      expect([answer.status, JSON.parse(answer.body)]).toMatchObject([201, { success: true }])
+      expect(answer.head).toMatch(/^HTTP\/1\.1 201 Created\r\nContent-Type: application\/json/)
+    }
+    expect(running.world.accepted).toHaveLength(2)
   })
 
-  test("over the cap in chunks are refused as soon as they exceed it", async () => {
+  test("is not, where its request is refused anyway", async () => {
+    await using running = await serve()
+    using connection = new RawConnection(running.server.port)
+    connection.write(`POST /nowhere HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\n${LENGTH}\r\n\r\n`)
+    expect((await connection.answer()).status).toBe(404)
+    await connection.whenClosed()
+  })
+})
+
+describe("bodies", () => {
+  test("over the cap in chunks are refused when they have come, and leave the connection usable", async () => {
     await using running = await serve()
     using connection = new RawConnection(running.server.port)
     connection.write(rawEvent(["Transfer-Encoding: chunked"], ""))
     const chunk = `4000\r\n${"x".repeat(0x4000)}\r\n`
     for (let i = 0; i < 5; i++) connection.write(chunk)
-    expect((await connection.answer()).status).toBe(413)
-  })
-
-  test("over the cap leave the connection usable when their end is known", async () => {
-    await using running = await serve()
-    using connection = new RawConnection(running.server.port)
-    connection.write(rawEvent(["Content-Length: 200000"], "x".repeat(200_000)))
-    expect((await connection.answer()).status).toBe(413)
+    expect(await beforeTheEnd(running, connection)).toBe("")
+    connection.write("0\r\n\r\n")
+    const answer = await connection.answer()
+    expect([answer.status, JSON.parse(answer.body)]).toMatchObject([413, { code: "BODY_TOO_LARGE" }])
     connection.write(rawEvent([LENGTH], EVENT))
     expect((await connection.answer()).status).toBe(201)
   })
 
-  test("that do not come to an end are refused in time", async () => {
-    await using running = await serve({}, { bodyTimeoutMs: 50 })
+  test("of a length that is not worth reading are refused at once, and end the connection", async () => {
+    await using running = await serve()
+    using connection = new RawConnection(running.server.port)
+    connection.write(rawEvent(["Content-Length: 20000000"], "x"))
+    const answer = await connection.answer()
+    expect([answer.status, answer.head]).toEqual([413, expect.stringMatching(/connection: close/i)])
+    await connection.whenClosed()
+  })
+
+  test("in chunks that go on beyond that are refused then, and end the connection", async () => {
+    await using running = await serve()
+    using connection = new RawConnection(running.server.port)
+    connection.write(rawEvent(["Transfer-Encoding: chunked"], ""))
+    const chunk = `100000\r\n${"x".repeat(0x100000)}\r\n`
+    for (let i = 0; i < 17; i++) connection.write(chunk)
+    expect((await connection.answer()).status).toBe(413)
+    await connection.whenClosed()
+  })
+
+  test("that are refused and do not come are not waited for longer than others", async () => {
+    await using running = await serve({}, { bodyLimits: { silenceMs: 50 } })
+    using connection = new RawConnection(running.server.port)
+    connection.write(rawEvent(["Content-Length: 70000"], ""))
+    expect((await connection.answer()).status).toBe(413)
+    await connection.whenClosed()
+  })
+
+  test.each([
+    ["in silence", { silenceMs: 50 }, "Nothing of the body arrived for 0.05 seconds."],
+    ["for too long", { totalMs: 50 }, "The body did not arrive within 0.05 seconds."],
+  ])("that do not come to an end are refused in time: %s", async (_, bodyLimits, error) => {
+    await using running = await serve({}, { bodyLimits })
     for (const begun of ["", "{"]) {
       using connection = new RawConnection(running.server.port)
       connection.write(rawEvent([LENGTH], begun))
       const answer = await connection.answer()
       expect(answer.status).toBe(408)
-      expect(JSON.parse(answer.body)).toMatchObject({ code: "BODY_TIMEOUT" })
+      expect(JSON.parse(answer.body)).toMatchObject({ code: "BODY_TIMEOUT", error })
       await connection.whenClosed()
     }
   })

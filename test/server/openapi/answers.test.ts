@@ -295,7 +295,7 @@ describe("every answer", () => {
     {
       await using running = await serve(
         { requireVisitor: true, writeKeys: [WRITE_KEY] },
-        { bodyTimeoutMs: 50 },
+        { bodyLimits: { silenceMs: 50 } },
       )
       await refuseEvents(running, recorder)
     }
