@@ -3,6 +3,9 @@
 /** Codes of refused events that can be sent again. A test keeps them equal to the server's. */
 const RETRYABLE: ReadonlySet<string> = new Set(["RATE_LIMITED", "STREAM_UNAVAILABLE", "BACKLOG_FULL"])
 
+/** What no time mends: a method, or a version of HTTP, that something on the way does not speak. */
+const NEVER: ReadonlySet<number> = new Set([501, 505])
+
 /** An event of a batch that was refused. */
 export interface RejectedEvent {
   readonly index: number
@@ -47,11 +50,11 @@ const delayMs = (header: string | null): number | null => {
 
 /**
  * Interprets a response to `POST /events`. Anything between client and server may respond in its place, so nothing is
- * assumed about the body: a 5xx, 408 or 429 of any form means retry, any other refusal is final.
+ * assumed about the body: a 5xx but for {@link NEVER}, 408 or 429 of any form means retry, any other refusal is final.
  */
 export const readAnswer = (status: number, headers: Headers, body: string): Answer => {
   const parsed = parse(body)
-  if (status >= 500 || status === 429 || status === 408)
+  if ((status >= 500 && !NEVER.has(status)) || status === 429 || status === 408)
     return {
       kind: "again",
       reason: text(parsed.code, `status ${status}`),
@@ -61,7 +64,12 @@ export const readAnswer = (status: number, headers: Headers, body: string): Answ
     return {
       kind: "refused",
       code: text(parsed.code, `HTTP_${status}`),
-      message: text(parsed.error, `The server answered ${status}.`),
+      message: text(
+        parsed.error,
+        status === 505
+          ? "The server answered 505: a proxy in front of it speaks HTTP/1.0, or puts a whole URL into the request line."
+          : `The server answered ${status}.`,
+      ),
     }
   const data = isRecord(parsed.data) ? parsed.data : {}
   // A captive portal's page with a 201 is not an acknowledgement.

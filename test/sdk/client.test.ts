@@ -158,6 +158,16 @@ describe("the client", () => {
     expect(received).toHaveLength(1)
   })
 
+  test.each([501, 505])("does not try again after %i, which no time mends", async (status) => {
+    const { analytics, received, losses } = await setUp(() => ({ status, body: "<h1>…</h1>" }))
+    analytics.track("page_view")
+    await analytics.flush()
+    expect(losses).toMatchObject([
+      { code: `HTTP_${status}`, message: expect.stringMatching(`answered ${status}[.:]`) },
+    ])
+    expect(received).toHaveLength(1)
+  })
+
   test("holds a bounded number of events", async () => {
     const { analytics, losses } = await setUp(() => ({ status: 503 }), { maxQueue: 10 })
     for (let i = 0; i < 15; i++) analytics.track("page_view")
