@@ -27,6 +27,11 @@ export interface Routes {
 
 const isHandled = (method: string): method is Method => ["GET", "POST", "DELETE"].includes(method)
 
+const isPreflight = (req: IncomingRequest): boolean => req.getHeader("access-control-request-method") !== ""
+
+/** What a page may try at a path where nothing is, to find out. */
+const ANY_METHOD = "GET, HEAD, POST, DELETE, OPTIONS"
+
 const NOT_FOUND = Problem.of("NOT_FOUND")
 
 export class Router {
@@ -67,21 +72,24 @@ export class Router {
     // The method as it was sent: methods are case-sensitive (RFC 9110 §9.1).
     const method = req.getCaseSensitiveMethod()
     const headers = readHeaders(req)
+    // So that a page with a wrong address is told that there is nothing, and not that it may not know.
+    const cors = route === undefined || route.cors
     const exchange = new Exchange(
       this.#traffic,
       res,
       route?.name ?? "other",
       method,
       headers,
-      route?.cors === true ? this.#cors.lines(headers.origin) : "",
-      route?.cors === true,
+      cors ? this.#cors.lines(headers.origin) : "",
+      cors,
     )
     try {
       if (this.#traffic.closing) return exchange.refuse(SHUTTING_DOWN)
       const framing = framingProblem(headers)
       if (framing !== null) return exchange.refuse(framing, { close: true })
-      if (route === undefined) return exchange.refuse(NOT_FOUND)
-      this.#invoke(exchange, req, route, method, path)
+      if (route !== undefined) this.#invoke(exchange, req, route, method, path)
+      else if (method === "OPTIONS" && isPreflight(req)) this.#preflight(exchange, ANY_METHOD)
+      else exchange.refuse(NOT_FOUND)
     } catch (cause) {
       // A fault in a handler must neither leave the client waiting nor end the process.
       exchange.fail(cause)
@@ -99,10 +107,12 @@ export class Router {
       return exchange.refuse(
         new Problem("METHOD_NOT_ALLOWED", `This path answers ${allow}.`, `Allow: ${allow}\r\n`),
       )
-    const preflight =
-      route.cors && req.getHeader("access-control-request-method") !== ""
-        ? this.#cors.preflightLines(exchange.headers.origin, allow)
-        : ""
-    exchange.empty("204 No Content", `Allow: ${allow}\r\n${preflight}`)
+    if (route.cors && isPreflight(req)) this.#preflight(exchange, allow)
+    else exchange.empty("204 No Content", `Allow: ${allow}\r\n`)
+  }
+
+  #preflight(exchange: Exchange, allow: string) {
+    const lines = this.#cors.preflightLines(exchange.headers.origin, allow)
+    exchange.empty("204 No Content", `Allow: ${allow}\r\n${lines}`)
   }
 }

@@ -15,7 +15,12 @@ export const health = (deployment: Deployment): Effect.Effect<Finding, NoAnswer>
   Effect.map(ask(deployment, "/health"), (answer) =>
     answer.status === 200 && parsed(answer.body).status === "ok"
       ? ok("health", "the process answers", answer.milliseconds)
-      : failed("health", `${said(answer)}: is this a node's address?`),
+      : failed(
+          "health",
+          answer.status === 505
+            ? "status 505: a proxy in front of the node speaks HTTP/1.0 to it (nginx does without proxy_http_version 1.1)"
+            : `${said(answer)}: is this a node's address?`,
+        ),
   )
 
 /** `GET /ready`: the stores from the node's point of view. */

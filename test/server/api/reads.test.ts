@@ -4,7 +4,7 @@ import { MAX_GUESSES_PER_MINUTE } from "../../../src/domain/limits.ts"
 import { now } from "../../support/clock.ts"
 import { eventually } from "../../support/index.ts"
 import { RawConnection, raw } from "../../support/rawClient.ts"
-import { ADMIN_TOKEN, API, requestCount, serve, VISITOR, World } from "../../support/server.ts"
+import { ADMIN_TOKEN, API, post, requestCount, serve, VISITOR, World } from "../../support/server.ts"
 
 const READS = ["realtime", "stats", "themes", "letters", "timeline", "heatmap"]
 
@@ -250,6 +250,27 @@ describe("CORS", () => {
       const headers = await of(other)
       expect(headers.has("access-control-allow-origin")).toBe(false)
       expect(headers.get("vary")).toContain("Origin")
+    }
+  })
+
+  test("lets a page with a wrong address read that there is nothing", async () => {
+    await using running = await serve({ corsOrigins: [origin] })
+    const wrong = `${running.url}/analytics/v1/events`
+    const preflight = await fetch(wrong, {
+      method: "OPTIONS",
+      headers: { origin, "access-control-request-method": "POST" },
+    })
+    expect([preflight.status, preflight.headers.get("access-control-allow-methods")]).toEqual([
+      204,
+      expect.stringContaining("POST"),
+    ])
+    for (const [from, allowed] of [
+      [origin, origin],
+      ["https://evil.example", null],
+    ] as const) {
+      const answer = await post(wrong, [], { origin: from })
+      expect([answer.status, answer.headers.get("access-control-allow-origin")]).toEqual([404, allowed])
+      expect(answer.headers.get("vary")).toContain("Origin")
     }
   })
 
