@@ -25,6 +25,8 @@ export interface Place {
   readonly authority: CertificateAuthority
   /** Of the node: `127.0.0.1:1234`. */
   readonly node: string
+  /** Of the second one, where the recipe has two. */
+  readonly secondNode?: string
   /** Seconds of silence after which the proxy gives up, in place of 60. */
   readonly patience?: number
   /** The site that a sub-path belongs to: a folder with its pages, and where they are served. */
@@ -44,7 +46,7 @@ const replaced = (text: string, replacements: ReadonlyArray<Replacement>): strin
 export const startRecipe = (
   name: ProxyName,
   file: string,
-  { authority, node, patience, site }: Place,
+  { authority, node, secondNode, patience, site }: Place,
 ): Promise<RunningProxy> =>
   startProxy(name, (port, folder) => {
     const { cert, key } = authority.issue("localhost", "DNS:localhost,IP:127.0.0.1")
@@ -80,6 +82,7 @@ export const startRecipe = (
     return replaced(read(file), [
       ...own[name],
       ["127.0.0.1:8080", node],
+      ...(secondNode === undefined ? [] : [["127.0.0.1:8081", secondNode] as const]),
       // Caddy does not cut off what is silent.
       ...(patience === undefined || silence === null
         ? []
