@@ -13,7 +13,7 @@ export const APPEND_TIMEOUT_MS = 3000
 
 /** The most that each part may take, milliseconds. Cutting one short loses nothing acknowledged: that is in the stores already. */
 export const STOP_BUDGET = {
-  /** Requests in flight are answered and appends drain: a little more than one append may take. */
+  /** Requests in flight are answered and appends settle: a little more than one append may take. */
   answers: APPEND_TIMEOUT_MS + 200,
   /** Close frames reach the dashboards before connections are cut. */
   linger: 100,

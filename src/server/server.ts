@@ -7,7 +7,7 @@
  *    answers close their connections; dashboards are closed with 1001 a few at a time, so that they do not all come to
  *    another node at once
  * 2. **stop**, within its part of {@link STOP_BUDGET}: the port is closed; requests that still come on kept-alive
- *    connections get 503; bodies that are still arriving are refused, everything else is answered; appends drain;
+ *    connections get 503; bodies that are still arriving are refused, everything else is answered; appends settle;
  *    dashboards that are left are closed with 1001; what is left then is cut off
  */
 
@@ -331,7 +331,7 @@ export const stop = (
     dashboards.stop()
     traffic.arrivals.stop()
     await traffic.whenIdle()
-    await services.appender.drain()
+    await services.appender.settled()
   }).pipe(
     Effect.timeoutOption(STOP_BUDGET.answers),
     Effect.andThen(Effect.sync(() => dashboards.connections.closeAll())),

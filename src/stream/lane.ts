@@ -184,7 +184,7 @@ export class Lane {
   }
 
   /** Resolves when nothing is gathered or on its way. */
-  drain(): Promise<void> {
+  settled(): Promise<void> {
     if (!this.#waiting && this.#inFlightCalls === 0) return Promise.resolve()
     return new Promise((resolve) => this.#idle.push(resolve))
   }

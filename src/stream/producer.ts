@@ -55,7 +55,7 @@ export class Producer {
   }
 
   /** Resolves when nothing is gathered or on its way. */
-  async drain(): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.drain()))
+  async settled(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.settled()))
   }
 }

@@ -57,7 +57,7 @@ test("more events than one call may carry are all appended", async () => {
     Array.from({ length: 2500 }, (_, i) => deployment.appendPayload(0, String(i))),
   )
   expect(outcomes.every((outcome) => outcome === null)).toBe(true)
-  await deployment.producer.drain()
+  await deployment.producer.settled()
   expect(await deployment.redis.xlen(streamKeys(deployment.prefix, 0).events)).toBe(2500)
 })
 

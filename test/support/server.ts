@@ -117,7 +117,7 @@ export class World {
         if (this.held !== null) this.held.push(settle)
         else setImmediate(settle)
       },
-      drain: () => Promise.resolve(),
+      settled: () => Promise.resolve(),
     },
     visitorKeys: { current: () => this.dayKey },
     figures: {

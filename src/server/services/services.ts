@@ -21,7 +21,7 @@ export interface Appender {
    */
   append(partition: number, payload: string, done: AppendDone): void
   /** Resolves when no append is in progress. */
-  drain(): Promise<void>
+  settled(): Promise<void>
 }
 
 /** A row of an export: columns in the order of its keys. */
