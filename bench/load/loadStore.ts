@@ -59,7 +59,11 @@ class Past {
   readonly #pageQuery = new PageQuery([])
   readonly #ids: boolean
   /** Without a file of places: each visitor is somewhere. */
-  readonly #enricher = new Enricher({ places: () => ({ of: placeOf }), locates: true, bots: "mark" })
+  readonly #enricher = new Enricher({
+    places: () => ({ of: placeOf, builtAt: 0 }),
+    locates: true,
+    bots: "mark",
+  })
   #made = 0
 
   constructor(ids: boolean) {

@@ -2,6 +2,7 @@
 import type { Scenario } from "../scenario.ts"
 import { against } from "./against.ts"
 import { endToEnd } from "./endToEnd.ts"
+import { enrichment } from "./enrichment.ts"
 import { fanout } from "./fanout.ts"
 import { footprint } from "./footprint.ts"
 import { ingest } from "./ingest.ts"
@@ -13,6 +14,7 @@ import { scrape } from "./scrape.ts"
 
 export const SCENARIOS: ReadonlyArray<Scenario> = [
   ingest,
+  enrichment,
   endToEnd,
   latency,
   fanout,
