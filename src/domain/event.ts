@@ -3,7 +3,6 @@
  * shared values where they can be and nothing is copied twice.
  */
 import type { EventFacts } from "./dimensions.ts"
-import { fnv1a } from "./hash.ts"
 import {
   EVENT_TYPE,
   ISO_TIMESTAMP,
@@ -22,6 +21,7 @@ import {
 } from "./limits.ts"
 import { keptReferrer, type PageQuery } from "./pageQuery.ts"
 import { screenOf } from "./screen.ts"
+import { slugOf } from "./slug.ts"
 
 export type JsonObject = { readonly [key: string]: unknown }
 
@@ -214,18 +214,6 @@ const decodeName = (value: unknown): string | null =>
   isStorable(value)
     ? value
     : null
-
-/** The type of an event that has a name only: its slug, or one made of a hash where no letter of the name has a place in it. */
-export const slugOf = (name: string): string => {
-  const slug = name
-    .normalize("NFKD")
-    .replace(/\p{M}+/gu, "")
-    .toLowerCase()
-    .replace(/[^a-z0-9.:-]+/g, "_")
-    .slice(0, 50)
-    .replace(/^_+|_+$/g, "")
-  return slug === "" ? `event_${fnv1a(name).toString(36)}` : slug
-}
 
 const decodeTimestamp = (value: unknown, now: number): number | Rejection => {
   if (value === undefined || value === null) return now

@@ -7,7 +7,7 @@ import { type BotKind, type EventFacts, encodeFact, NO_FACTS } from "../domain/d
 import type { EventInput } from "../domain/event.ts"
 import { acceptedLanguage, languageOf } from "../domain/language.ts"
 import { partsOf } from "../domain/pageUrl.ts"
-import { type AgentHeaders, agentOf } from "./agents.ts"
+import { type Agent, type AgentHeaders, agentOf } from "./agents.ts"
 import { isPrefetch } from "./bots.ts"
 import { originOf } from "./origin.ts"
 import { NOWHERE, type Place, type PlaceHeaders, type Places, placeOfHeaders } from "./place.ts"
@@ -43,11 +43,17 @@ export interface EnricherOptions {
   readonly bots: BotPolicy
 }
 
-/** Senders and trails that are remembered; a thousand take about 0.3 MB. */
+/** Programs, senders and trails that are remembered; a thousand take about 0.3 MB. */
+const AGENTS = 2000
 const CLIENTS = 4000
 const TRAILS = 4000
 /** Code units of a key; what is longer is worked out each time rather than remembered. */
 const MAX_KEY = 1200
+
+/** What is known of a program, and a number that stands for it. */
+interface KnownAgent extends Agent {
+  readonly number: number
+}
 
 /** What is known of a sender. */
 interface Client {
@@ -58,6 +64,8 @@ interface Client {
 /** Works out what is stored of events beside what they say themselves. */
 export class Enricher {
   readonly #options: EnricherOptions
+  readonly #agents = new Recent<KnownAgent>(AGENTS)
+  #lastAgent = 0
   readonly #clients = new Recent<Client>(CLIENTS)
   /** An origin that is null is kept as an empty text. */
   readonly #origins = new Recent<string>(TRAILS)
@@ -81,12 +89,21 @@ export class Enricher {
       : facts
   }
 
+  /** Few programs have many users, so they are remembered apart from what else tells these from each other. */
+  #agent(headers: AgentHeaders): KnownAgent {
+    const { userAgent, brands, mobile, platform } = headers
+    const key = `${userAgent}\n${brands}\n${mobile}\n${platform}`
+    const make = () => ({ ...agentOf(headers), number: ++this.#lastAgent })
+    return key.length > MAX_KEY ? make() : this.#agents.get(key, make)
+  }
+
   #client({ screen, language }: EventInput, sender: TellingSender): Client {
     const { headers, unlimited } = sender
+    const agent = this.#agent(headers)
     const place = this.#place(sender)
-    const { userAgent, brands, mobile, platform, acceptLanguage, purpose } = headers
-    const key = `${unlimited}\n${userAgent}\n${brands}\n${mobile}\n${platform}\n${acceptLanguage}\n${purpose}\n${language}\n${screen}\n${place.country}\n${place.region}\n${place.city}`
-    const make = () => clientOf(headers, { unlimited, place, language, screen })
+    const { acceptLanguage, purpose } = headers
+    const key = `${agent.number}\n${unlimited}\n${acceptLanguage}\n${purpose}\n${language}\n${screen}\n${place.country}\n${place.region}\n${place.city}`
+    const make = () => clientOf(agent, headers, { unlimited, place, language, screen })
     return key.length > MAX_KEY ? make() : this.#clients.get(key, make)
   }
 
@@ -110,6 +127,7 @@ export class Enricher {
 }
 
 const clientOf = (
+  agent: Agent,
   headers: TellingHeaders,
   told: {
     readonly unlimited: boolean
@@ -118,7 +136,6 @@ const clientOf = (
     readonly screen: string | null
   },
 ): Client => {
-  const agent = agentOf(headers)
   const bot = told.unlimited ? null : (agent.bot ?? (isPrefetch(headers.purpose) ? "prefetch" : null))
   const fact = encodeFact("client", {
     browser: agent.browser,

@@ -37,12 +37,17 @@ const load = (path: string): Effect.Effect<Loaded, InvalidSettings> =>
 
 /**
  * The present database, as a function to be asked for each address; without a path it knows no place. The file is followed until
- * the scope closes: one that cannot be used any more is logged, and the last one that could goes on answering.
+ * the scope closes: one that cannot be used any more is logged, and the last one that could goes on answering. `onRead` is told
+ * each that is read.
  */
-export const openPlaces = (path: string | null): Effect.Effect<() => Places, InvalidSettings, Scope.Scope> =>
+export const openPlaces = (
+  path: string | null,
+  onRead: (places: Places) => void = () => {},
+): Effect.Effect<() => Places, InvalidSettings, Scope.Scope> =>
   Effect.gen(function* () {
     if (path === null) return () => NO_PLACES
     let current = yield* load(path)
+    onRead(current.places)
     let refused = ""
     const follow = Effect.gen(function* () {
       const version = yield* Effect.promise(() => versionOf(path).catch(reasonOf))
@@ -51,6 +56,7 @@ export const openPlaces = (path: string | null): Effect.Effect<() => Places, Inv
         Effect.matchEffect({
           onSuccess: (loaded) => {
             current = loaded
+            onRead(loaded.places)
             return Effect.logInfo("places read again: GEO_DATABASE has changed")
           },
           onFailure: ({ message }) => {

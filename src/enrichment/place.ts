@@ -82,16 +82,19 @@ export const placeOfRecord = (record: unknown): Place => {
 /** Tells the places of addresses. */
 export interface Places {
   of(address: string): Place
+  /** When the database was made, unix seconds; 0 where there is none. */
+  readonly builtAt: number
 }
 
 /** Without a database every address is {@link NOWHERE}. */
-export const NO_PLACES: Places = { of: () => NOWHERE }
+export const NO_PLACES: Places = { of: () => NOWHERE, builtAt: 0 }
 
 /** Places by an .mmdb file's bytes; throws what is wrong with them. */
 export const placesIn = (database: Buffer): Places => {
   const reader = new Reader<Response>(database)
   const known = new Recent<Place>(REMEMBERED)
   return {
+    builtAt: Math.floor(reader.metadata.buildEpoch.getTime() / 1000),
     of: (address) =>
       isIP(address) === 0 ? NOWHERE : known.get(address, () => placeOfRecord(reader.get(address))),
   }

@@ -58,6 +58,7 @@ export class Metrics {
   readonly pageViews: Counter<"path">
   readonly eventsRejected: Counter<"reason">
   readonly botEvents: Counter<"kind">
+  readonly geoDatabaseBuilt: Gauge
 
   readonly currentVisitors: Gauge
   readonly websocketConnections: Gauge
@@ -133,6 +134,13 @@ export class Metrics {
       ["kind"],
     )
     fromZero(this.botEvents, BOT_KINDS)
+    // Each HTTP thread has read it; added up, it would be no time.
+    this.geoDatabaseBuilt = new Gauge({
+      name: `${prefix}geo_database_build_timestamp_seconds`,
+      help: "Unix time at which the database of places was made; 0 where there is none.",
+      aggregator: "max",
+      registers,
+    })
 
     this.currentVisitors = gauge(
       "current_visitors",

@@ -177,7 +177,7 @@ export const makeShared = (
       sites: { declared: new Set(config.sites), default: config.sites[0] },
       bodies: new Bodies(options.maxWaitingBytes),
       pageQuery: new PageQuery(config.pageQuery),
-      geo: yield* openPlaces(config.geoDatabase),
+      geo: yield* openPlaces(config.geoDatabase, ({ builtAt }) => metrics.geoDatabaseBuilt.set(builtAt)),
     }
   })
 

@@ -26,6 +26,36 @@ const refused = (body: unknown): Rejection => {
   return result
 }
 
+describe("an event with a name", () => {
+  test.each([
+    ["Größe geändert", "grosse_geandert"],
+    ["  Signup: done! ", "signup:_done"],
+    ["Przesłano CV", "przeslano_cv"],
+    ["page_view", "page_view"],
+    ["pageview", "page_view"],
+    ["a".repeat(120), "a".repeat(50)],
+  ])("%j is of the type %s", (name, type) => {
+    expect(accepted({ name })).toMatchObject({ name, type })
+  })
+
+  test("in another script is of a type of its own, always the same one", () => {
+    const types = ["登録", "Регистрация", "🎉"].map((name) => accepted({ name }).type)
+    for (const type of types) expect(type).toMatch(/^event_[a-z0-9]+$/)
+    expect(new Set(types).size).toBe(3)
+    expect(accepted({ name: "登録" }).type).toBe(types[0])
+  })
+
+  test("keeps a type that is given, too; a name that is none is ignored beside one, as it was before", () => {
+    expect(accepted({ event_type: "signup", name: "Sign-up" })).toMatchObject({
+      type: "signup",
+      name: "Sign-up",
+    })
+    for (const name of ["", "   ", "a".repeat(121), 5, null, {}])
+      expect(accepted({ event_type: "signup", name })).toMatchObject({ type: "signup", name: null })
+    for (const name of ["", "a".repeat(121), 5]) expect(refused({ name }).code).toBe("INVALID_EVENT_TYPE")
+  })
+})
+
 describe("an event that is accepted", () => {
   test("keeps what the sender said", () => {
     expect(

@@ -13,6 +13,7 @@ import { NO_PLACES, type Places } from "../../src/enrichment/place.ts"
 const FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0"
 const CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 const SOMEWHERE: Places = {
+  builtAt: 1,
   of: (address) => ({ country: address === "192.0.2.1" ? "DE" : "PE", region: null, city: null }),
 }
 

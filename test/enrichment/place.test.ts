@@ -21,6 +21,7 @@ describe("a database", () => {
     const places = placesIn(
       mmdb({ "192.0.2.0/24": BERLIN, "2001:db8::/32": LIMA, "198.51.100.7/32": { country: "fr" } }),
     )
+    expect(places.builtAt).toBe(1)
     expect(places.of("192.0.2.200")).toEqual({ country: "DE", region: "BE", city: "Berlin" })
     expect(places.of("2001:db8:1:2:0:0:0:1")).toEqual({ country: "PE", region: "Lima region", city: "Lima" })
     expect(places.of("198.51.100.7")).toEqual({ country: "FR", region: null, city: null })

@@ -1,5 +1,5 @@
 /**
- * `POST /event` and `POST /events`: from a request, whose framing the router has checked, to the stream. Synchronous, in
+ * `POST /event` and `POST /events`, and `GET /event` (`pixel.ts`): from a request, whose framing the router has checked, to the stream. Synchronous, in
  * one pass; the methods stand in the order of the steps:
  *
  * 1. `senderOf` (`sender.ts`): media type, write key, site, and what the headers say of the visitor
@@ -41,11 +41,13 @@ import { limitKey } from "../http/clientAddress.ts"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
 import { appendProblem, Problem } from "../http/problem.ts"
 import type { DropReason, ProblemCode, SilentDrop } from "../http/problemCodes.ts"
+import { Parameters } from "../http/query.ts"
 import type { Grant, RateLimit } from "../http/rateLimit.ts"
 import { DROP_REASONS } from "../http/refusalCodes.ts"
 import type { IncomingRequest } from "../http/wire.ts"
 import type { Appender, AppendFailure } from "../services/services.ts"
 import { type BatchItem, batchItems } from "./batchBody.ts"
+import { answerPixel, eventInQuery } from "./pixel.ts"
 import { type Sender, type SenderOptions, senderOf } from "./sender.ts"
 import type { Visitors } from "./visitorOf.ts"
 
@@ -89,6 +91,19 @@ export class Ingest {
     if (sender instanceof Problem) return this.#refuse(exchange, sender)
     if (this.#admit(exchange, sender, 1) === 0) return
     this.#body(exchange, MAX_EVENT_BODY_BYTES, (text) => this.#single(exchange, sender, text))
+  }
+
+  /** `GET /event`. */
+  pixel(exchange: Exchange, req: IncomingRequest) {
+    const sender = senderOf(exchange, req, "query", this.#options)
+    if (sender instanceof Problem) return this.#refuse(exchange, sender)
+    // Who asks what a GET would answer sends nothing.
+    if (exchange.method === "HEAD") return answerPixel(exchange)
+    const parameters = new Parameters(req.getQuery() ?? "")
+    const value = eventInQuery(parameters, sender.context.referer)
+    if (parameters.problem !== null) return this.#refuse(exchange, parameters.problem)
+    if (this.#admit(exchange, sender, 1) > 0)
+      this.#takeOne(exchange, sender, value, () => answerPixel(exchange))
   }
 
   /** `POST /events`. */
@@ -148,15 +163,22 @@ export class Ingest {
   #single(exchange: Exchange, sender: Sender, text: string) {
     const parsed = parseJson(text)
     if (parsed instanceof Problem) return this.#refuse(exchange, parsed)
-    const outcome = this.#take(parsed.value, sender, (failure) => {
-      if (failure === null) exchange.answer("201 Created", JSON_TYPE, TRACKED, NO_STORE)
+    this.#takeOne(exchange, sender, parsed.value, () =>
+      exchange.answer("201 Created", JSON_TYPE, TRACKED, NO_STORE),
+    )
+  }
+
+  /** Takes the one event of a request; `done` answers when it is durable, or dropped in silence. */
+  #takeOne(exchange: Exchange, sender: Sender, value: unknown, done: () => void) {
+    const outcome = this.#take(value, sender, (failure) => {
+      if (failure === null) done()
       else this.#refuse(exchange, appendProblem(failure))
     })
     if (outcome === null) return
     if (outcome instanceof Rejection) return this.#refuse(exchange, new Problem(outcome.code, outcome.error))
     if (!isSilent(outcome)) return this.#refuse(exchange, appendProblem(outcome))
     this.#drop(outcome, 1)
-    exchange.answer("201 Created", JSON_TYPE, TRACKED, NO_STORE)
+    done()
   }
 
   #batch(exchange: Exchange, sender: Sender, text: string) {

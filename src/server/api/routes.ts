@@ -58,7 +58,14 @@ export interface RouteOptions {
 export const sendingRoutes = (ingest: Ingest): ReadonlyArray<readonly [path: string, route: Route]> => [
   [
     EVENT_PATH,
-    { name: "event", cors: true, handlers: { POST: (exchange, req) => ingest.event(exchange, req) } },
+    {
+      name: "event",
+      cors: true,
+      handlers: {
+        POST: (exchange, req) => ingest.event(exchange, req),
+        GET: (exchange, req) => ingest.pixel(exchange, req),
+      },
+    },
   ],
   [
     `${API_PATH}/events`,

@@ -36,14 +36,14 @@ export interface SenderOptions {
   readonly now: () => number
 }
 
-/** The sender of a request, or why the request is refused. Only a batch may be NDJSON. */
+/** The sender of a request, or why the request is refused. Only a batch may be NDJSON, and a query has no body. */
 export const senderOf = (
   { res, headers }: Exchange,
   req: IncomingRequest,
-  sent: "event" | "batch",
+  sent: "event" | "batch" | "query",
   { sites, writeKeys, proxies, respectDnt, pageQuery, now }: SenderOptions,
 ): Sender | Problem => {
-  const format = bodyFormat(headers, sent === "batch")
+  const format = sent === "query" ? "json" : bodyFormat(headers, sent === "batch")
   if (format instanceof Problem) return format
   const unlimited = writeKeys.any ? holdsKey(headers, writeKeys) : false
   if (unlimited === null) return WRONG_KEY

@@ -11,6 +11,7 @@ export type AddressHeader = AppConfig["clientAddressHeader"]
  * one list of all lines: theirs are below the client's.
  */
 export class RequestHeaders implements Readonly<Record<AddressHeader, string>> {
+  accept = ""
   acceptEncoding = ""
   acceptLanguage = ""
   authorization = ""
@@ -101,6 +102,9 @@ const note = (name: string, value: string): void => {
       break
     case "origin":
       current.origin ||= value
+      break
+    case "accept":
+      current.accept ||= value
       break
     case "accept-encoding":
       current.acceptEncoding ||= value

@@ -61,7 +61,9 @@ const harmless = (
   method: string,
   path: string,
 ): { readonly path: string; readonly init: RequestInit } | null => {
-  if (method === "GET" && !path.includes("{") && path !== WEBSOCKET_PATH) return { path, init: {} }
+  // GET /event counts one.
+  const isRead = method === "GET" && path !== WEBSOCKET_PATH && path !== `${API_PATH}/event`
+  if (isRead && !path.includes("{")) return { path, init: {} }
   // An empty batch is valid and stores nothing.
   if (method === "POST" && path === `${API_PATH}/events`)
     return {

@@ -29,6 +29,7 @@ const complete = (exposition: Exposition, prefix: string): Finding => {
 
 const pipeline = (exposition: Exposition, prefix: string): ReadonlyArray<Finding> => {
   const letters = total(exposition, `${prefix}dead_letters`)
+  const built = greatest(exposition, `${prefix}geo_database_build_timestamp_seconds`)
   const age = greatest(exposition, `${prefix}stream_oldest_event_age_seconds`)
   return [
     letters === 0
@@ -40,6 +41,12 @@ const pipeline = (exposition: Exposition, prefix: string): ReadonlyArray<Finding
           "processing",
           `an event has waited for ${Math.round(age)} s: are there actors, and is Postgres up?`,
         ),
+    ok(
+      "countries",
+      built === 0
+        ? "told by a trusted proxy's header, or else unknown: GEO_DATABASE takes an .mmdb file (docs/events.md#countries)"
+        : `told by a database of ${new Date(built * 1000).toISOString().slice(0, 10)}`,
+    ),
     ...(total(exposition, `${prefix}figures_lost`) === 0
       ? []
       : [

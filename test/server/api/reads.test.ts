@@ -161,7 +161,7 @@ describe("HTTP", () => {
 
   test.each([
     ["POST", `${API}/stats`, "GET, HEAD, OPTIONS"],
-    ["GET", `${API}/event`, "POST, OPTIONS"],
+    ["PUT", `${API}/event`, "POST, GET, HEAD, OPTIONS"],
     ["PUT", `${API}/events`, "POST, OPTIONS"],
     ["DELETE", "/health", "GET, HEAD, OPTIONS"],
     ["PATCH", `${API}/visitors/${VISITOR}`, "GET, HEAD, DELETE, OPTIONS"],

@@ -170,6 +170,21 @@ const refuseEvents = async (running: Running, recorder: Recorder): Promise<void>
     { ...EVENT, site: "unknown" },
   ]
   for (const event of events) await ask("event", posted(event))
+  const inQuery = (query: string, headers = {}) =>
+    recorder.ask(url, "GET", `${API}/event${query}`, { headers })
+  await inQuery("")
+  await inQuery(`?visitor_id=${VISITOR}`, { Accept: "image/*" })
+  await inQuery("", { "X-Write-Key": "wrong-0123456789" })
+  for (const query of [
+    ...["?event_type=No!", "?event_data=1", `?event_data={"text":"${"x".repeat(9000)}"}`, "?page_url=%ff"],
+    ...["?id=1", "?timestamp=now", "?timestamp=0", "?visitor_id=me", "?site=unknown"],
+  ])
+    await inQuery(query)
+  for (const failure of ["BACKLOG_FULL", "STREAM_UNAVAILABLE"] as const) {
+    world.failure = failure
+    await inQuery(`?visitor_id=${VISITOR}`)
+  }
+  world.failure = null
   await ask("events", posted(events.filter((event) => !(event instanceof Uint8Array)).slice(2)))
   await ask("events", posted("{"))
   await ask("events", posted('"'))
@@ -204,6 +219,7 @@ const limited = async (recorder: Recorder): Promise<void> => {
       posted(path === "event" ? EVENT : [EVENT, EVENT]),
     )
   await recorder.ask(running.url, "POST", `${API}/event`, posted(EVENT, { "X-Write-Key": WRITE_KEY }))
+  await recorder.ask(running.url, "GET", `${API}/event`, {})
 }
 
 /** What has no room: bodies that do not come at once, and a download too many. */
