@@ -1,7 +1,7 @@
 /** Puts back what only Redis had, into streams and figures that were made from the restored rows. */
 import type * as Effect from "effect/Effect"
 import { decodePayload } from "../domain/payload.ts"
-import { fingerprint, partitionOf } from "../domain/visitor.ts"
+import { fingerprint, partitionOf, partitionOfFingerprint } from "../domain/visitor.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
@@ -28,7 +28,7 @@ class Appender {
   readonly #redis: RedisConnection
   readonly #keyOf: (partition: number) => string
   readonly #last = new Map<number, string>()
-  #pending: Array<Promise<unknown>> = []
+  #pending: Array<Promise<Error | null>> = []
   appended = 0
 
   constructor(redis: RedisConnection, keyOf: (partition: number) => string) {
@@ -42,7 +42,12 @@ class Appender {
     const last = this.#last.get(partition) ?? (await stateOf(this.#redis, key)).last
     const own = compareIds(id, last) > 0 ? id : nextId(last)
     this.#last.set(partition, own)
-    this.#pending.push(this.#redis.xadd(key, own, ...fields))
+    this.#pending.push(
+      this.#redis.xadd(key, own, ...fields).then(
+        () => null,
+        (error: Error) => error,
+      ),
+    )
     this.appended++
     if (this.#pending.length >= BATCH) await this.flush()
   }
@@ -50,7 +55,7 @@ class Appender {
   async flush(): Promise<void> {
     const pending = this.#pending
     this.#pending = []
-    await Promise.all(pending)
+    for (const failure of await Promise.all(pending)) if (failure !== null) throw failure
   }
 }
 
@@ -113,25 +118,53 @@ export const refillWaiting = (
     return events.appended
   })
 
+type Known = typeof PeriodVisitors.Type
+
+/** By the partitions that visitors have now; nothing of periods whose visitors were only estimated, for nobody knows where they are. */
+const regrouped = (known: ReadonlyArray<Known>, partitions: number): ReadonlyArray<Known> =>
+  [...Map.groupBy(known, ({ site, period_key }) => `${site} ${period_key}`).values()].flatMap((all) => {
+    const [first] = all
+    if (first === undefined || all.some(({ estimated }) => estimated)) return []
+    const prints = all.flatMap(({ fingerprints }) => fingerprints)
+    // Visitors who were erased are in the count only.
+    const erased = all.reduce((sum, each) => sum + each.unique_visitors, 0) - prints.length
+    const byPartition = Map.groupBy(prints, (print) => partitionOfFingerprint(print, partitions))
+    return Array.from({ length: partitions }, (_, partition) => {
+      const fingerprints = byPartition.get(partition) ?? []
+      const unique_visitors = fingerprints.length + (partition === 0 ? erased : 0)
+      return { ...first, partition, unique_visitors, sketch: null, fingerprints }
+    })
+  })
+
+/** A period of a site. */
+export interface SitePeriod {
+  readonly site: string
+  readonly period_key: string
+}
+
 /**
- * Gives the partitions the visitors that they had counted in periods which the rows do not tell, before the figures are rebuilt, which
- * keeps them. Only where the partitions are those of the backup.
+ * Gives the partitions the visitors that were counted in periods which the rows do not tell, and returns these periods. Before the
+ * figures are rebuilt, which keeps them. `erased` are visitors who are to be forgotten.
  */
 export const refillVisitors = (
-  { redis, prefix, metrics, folder, manifest }: RefillOptions,
+  { redis, prefix, partitions, metrics, folder, manifest }: RefillOptions,
   erased: ReadonlyArray<string>,
-): Effect.Effect<void, StoreError> =>
+): Effect.Effect<ReadonlyArray<SitePeriod>, StoreError> =>
   redisCall(metrics, "restore", async () => {
     const gone = new Set(erased.map(fingerprint))
-    for await (const known of readObjects(folder, manifest.visitors, PeriodVisitors)) {
-      const period = figureKeys(prefix, known.partition, known.site).period(known.period_key)
-      await redis.hset(period.totals, "unique_visitors", known.unique_visitors)
-      if (known.estimated) await redis.hset(period.totals, "estimated", 1)
-      if (known.sketch !== null) await redis.set(period.hll, Buffer.from(known.sketch, "base64"))
-      const buckets = Map.groupBy(
-        known.fingerprints.filter((each) => !gone.has(each)),
-        (each) => each % VISITOR_BUCKETS,
-      )
-      for (const [bucket, members] of buckets) await redis.sadd(`${period.visitors}${bucket}`, ...members)
+    const stored = await Array.fromAsync(readObjects(folder, manifest.visitors, PeriodVisitors))
+    const known = manifest.deployment.partitions === partitions ? stored : regrouped(stored, partitions)
+    for (const { partition, site, period_key, ...visitors } of known) {
+      const period = figureKeys(prefix, partition, site).period(period_key)
+      await redis.hset(period.totals, "unique_visitors", visitors.unique_visitors)
+      if (visitors.estimated) await redis.hset(period.totals, "estimated", 1)
+      if (visitors.sketch !== null) await redis.set(period.hll, Buffer.from(visitors.sketch, "base64"))
+      const buckets = Map.groupBy(visitors.fingerprints, (print) => print % VISITOR_BUCKETS)
+      for (const [bucket, members] of buckets) {
+        if (visitors.sketch === null) await redis.pfadd(period.hll, ...members)
+        const kept = members.filter((print) => !gone.has(print))
+        if (kept.length > 0) await redis.sadd(`${period.visitors}${bucket}`, ...kept)
+      }
     }
+    return known
   })

@@ -15,7 +15,7 @@ import { keysLike } from "../stores/scan.ts"
 import { makePartitionLog } from "../stream/partitionLog.ts"
 import { BackupError } from "./error.ts"
 import type { Manifest } from "./manifest.ts"
-import { refillLetters, refillVisitors, refillWaiting } from "./refill.ts"
+import { refillLetters, refillVisitors, refillWaiting, type SitePeriod } from "./refill.ts"
 import type { RedisSide } from "./streams.ts"
 import { loadTables } from "./tables.ts"
 
@@ -87,6 +87,16 @@ const eraseAgain = (postgres: Postgres, deploymentId: string, told: ReadonlyArra
     return { hashes, visitors, events }
   })
 
+/** With other partitions, the visitors of all stand in the first one, where they would count beside those that each partition knows. */
+const FORGET_UNIQUES = `
+  DELETE FROM period_uniques USING unnest($1::text[], $2::text[]) AS known (site, key)
+  WHERE period_key = key AND site_id = (SELECT id FROM sites WHERE slug = site)`
+
+const periodsOf = (known: ReadonlyArray<SitePeriod>): ReadonlyArray<ReadonlyArray<string>> => [
+  known.map(({ site }) => site),
+  known.map(({ period_key }) => period_key),
+]
+
 const rebuildFigures = <E>(options: RestoreOptions<E>) =>
   Effect.forEach(
     Array.from({ length: options.partitions }, (_, partition) => partition),
@@ -126,7 +136,8 @@ export const restoreBackup = <E>(options: RestoreOptions<E>) =>
       isErased: (visitorId: string) =>
         erased.hashes.size > 0 && erased.hashes.has(visitorHash(deploymentId, visitorId)),
     }
-    if (samePartitions) yield* refillVisitors(refill, erased.visitors)
+    const known = yield* refillVisitors(refill, erased.visitors)
+    if (!samePartitions) yield* postgres.query("restore", FORGET_UNIQUES, periodsOf(known))
     const letters = yield* refillLetters(refill)
     yield* rebuildFigures(options)
     const waiting = yield* refillWaiting(refill, letters)

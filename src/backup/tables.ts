@@ -86,11 +86,10 @@ export const onFiles = <A>(what: string, run: () => Promise<A>): Effect.Effect<A
   })
 
 /** Copies the rows of a table into a file. */
-export const dumpTable = (session: Session, folder: string, { name, columns }: Table) =>
+export const dumpTable = (session: Session, folder: string, table: Table) =>
   Effect.gen(function* () {
-    const rows = yield* session.copyOut(
-      `COPY (SELECT ${listed(columns)} FROM ${escapeIdentifier(name)}) TO STDOUT`,
-    )
+    const { name, columns } = table
+    const rows = yield* rowsOf(session, table)
     const part = yield* onFiles(`The table ${name} could not be copied`, () =>
       writePart(folder, `${name}.copy.gz`, rows),
     )
@@ -119,9 +118,59 @@ export const sequencesIn = (
     )
   })
 
+/** A table's rows on their way. */
+export interface Rows {
+  readonly name: string
+  readonly columns: ReadonlyArray<string>
+}
+
+/** What tables hold, wherever it comes from. */
+export interface Contents<T extends Rows> extends Pick<Manifest, "schema" | "days" | "sequences"> {
+  readonly tables: ReadonlyArray<T>
+}
+
 /**
- * Makes the schema as it was and fills it, in one transaction: afterwards all of the rows are there, or none and no schema. The
- * restore is marked as unfinished with them, for there is more to do.
+ * Makes the schema as it was and fills it, within a transaction. `rowsOf` opens a table's rows, and `check` may fail for the number of
+ * those that came.
+ */
+export const fillTables = <T extends Rows, E>(
+  session: Session,
+  contents: Contents<T>,
+  rowsOf: (table: T) => Effect.Effect<AsyncIterable<Uint8Array>, E>,
+  check: (table: T, rows: number) => Effect.Effect<void, E>,
+): Effect.Effect<void, StoreError | SchemaTooNew | BackupError | E> =>
+  Effect.gen(function* () {
+    yield* session.query("SET LOCAL statement_timeout = 0")
+    yield* migrateUpTo(session, contents.schema.version)
+    const known = new Map((yield* tablesIn(session)).map((table) => [table.name, table]))
+    const missing = contents.tables.filter(
+      ({ name, columns }) => !columns.every((column) => known.get(name)?.columns.includes(column)),
+    )
+    if (missing.length > 0)
+      return yield* new BackupError({
+        message: `This program has no such tables: ${missing.map(({ name }) => name).join(", ")}. Use the version that made them, or a newer one.`,
+      })
+    yield* ensureDaysIn(session, contents.days)
+    // What migrations have put there is among the rows.
+    yield* session.query(`TRUNCATE ${listed([...known.keys()])}`)
+    for (const table of contents.tables) {
+      const rows = yield* session.copyIn(
+        `COPY ${escapeIdentifier(table.name)} (${listed(table.columns)}) FROM STDIN`,
+        yield* rowsOf(table),
+      )
+      yield* check(table, rows)
+    }
+    for (const { name, last, is_called } of contents.sequences)
+      yield* session.query("SELECT setval($1::regclass, $2::bigint, $3)", [
+        escapeIdentifier(name),
+        last,
+        is_called,
+      ])
+  })
+
+/**
+ * Fills an empty database from a backup, in one transaction: afterwards all of the rows are there, or none and no schema. The restore
+ * is marked as unfinished with them, for there is more to do.
  */
 export const loadTables = (
   postgres: Postgres,
@@ -131,35 +180,21 @@ export const loadTables = (
   Effect.gen(function* () {
     const session = yield* postgres.session("restore")
     const transaction = yield* session.begin()
-    yield* session.query("SET LOCAL statement_timeout = 0")
-    yield* migrateUpTo(session, manifest.schema.version)
-    const known = new Map((yield* tablesIn(session)).map((table) => [table.name, table]))
-    const missing = manifest.tables.filter(
-      ({ name, columns }) => !columns.every((column) => known.get(name)?.columns.includes(column)),
+    yield* fillTables(
+      session,
+      manifest,
+      (part) => Effect.sync(() => readPart(folder, part)),
+      (part, rows) =>
+        rows === part.lines
+          ? Effect.void
+          : new BackupError({
+              message: `${rows} rows of ${part.name} were restored instead of ${part.lines}.`,
+            }),
     )
-    if (missing.length > 0)
-      return yield* new BackupError({
-        message: `This program has no such tables as the backup: ${missing.map(({ name }) => name).join(", ")}. Use the version that made it, ${manifest.program}, or a newer one.`,
-      })
-    yield* ensureDaysIn(session, manifest.days)
-    // What migrations have put there is among the rows.
-    yield* session.query(`TRUNCATE ${listed([...known.keys()])}`)
-    for (const part of manifest.tables) {
-      const rows = yield* session.copyIn(
-        `COPY ${escapeIdentifier(part.name)} (${listed(part.columns)}) FROM STDIN`,
-        readPart(folder, part),
-      )
-      if (rows !== part.lines)
-        return yield* new BackupError({
-          message: `${rows} rows of ${part.name} were restored instead of ${part.lines}.`,
-        })
-    }
-    for (const { name, last, is_called } of manifest.sequences)
-      yield* session.query("SELECT setval($1::regclass, $2::bigint, $3)", [
-        escapeIdentifier(name),
-        last,
-        is_called,
-      ])
     yield* session.query(MARK_UNFINISHED)
     yield* transaction.commit
   }).pipe(Effect.scoped)
+
+/** The rows of a table, as COPY has them. */
+export const rowsOf = (session: Session, { name, columns }: Rows) =>
+  session.copyOut(`COPY (SELECT ${listed(columns)} FROM ${escapeIdentifier(name)}) TO STDOUT`)

@@ -5,6 +5,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import packageJson from "../../package.json" with { type: "json" }
 import { makeBackup } from "../backup/backup.ts"
+import type { Manifest } from "../backup/manifest.ts"
 import { requireEmptyStores, restoreBackup } from "../backup/restore.ts"
 import { describeBackup, verifyBackup } from "../backup/verify.ts"
 import type { AppConfig } from "../config/settings.ts"
@@ -37,6 +38,8 @@ export const verify = (folder: string) =>
 
 export interface RestoreCommand {
   readonly folder: string
+  /** What the folder was found to hold, before any store is made. */
+  readonly manifest: Manifest
   /** `null` keeps the backup's number. */
   readonly partitions: number | null
   /** `null` keeps the backup's zone. */
@@ -65,7 +68,7 @@ export const restore = (
     const { postgres, redis, metrics, opened } = stores
     const told = command.erasures === null ? [] : yield* readErasures(command.erasures)
     yield* requireEmptyStores({ ...stores, prefix: config.redisKeyPrefix })
-    const manifest = yield* verifyBackup(command.folder)
+    const { manifest } = command
     const reader = yield* connectRedis(opened.stores.redis, "read", "restore")
     yield* awaitReady(reader)
     const after = {

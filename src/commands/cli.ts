@@ -5,6 +5,7 @@ import { CliConfig, CliOutput, Command, Flag, GlobalFlag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import packageJson from "../../package.json" with { type: "json" }
+import { verifyBackup } from "../backup/verify.ts"
 import { FLAGS } from "../config/flags.ts"
 import { type AppConfig, loadConfig, SETTINGS } from "../config/settings.ts"
 import { nodeUrl } from "../domain/paths.ts"
@@ -131,6 +132,7 @@ const restoreCommand = Command.make(
       Effect.gen(function* () {
         const command = {
           folder,
+          manifest: yield* verifyBackup(folder),
           partitions: Option.getOrNull(partitions),
           timeZone: Option.getOrNull(timeZone),
           erasures: Option.getOrNull(erasures),

@@ -74,12 +74,12 @@ export const move = (config: AppConfig, command: MoveCommand, now: () => number)
     )
     const stores = yield* withStores(target)
     const backup = join(folder, "backup")
-    yield* makeBackup({
+    const manifest = yield* makeBackup({
       ...{ ...old, prefix, folder: backup, program: packageJson.version, now },
       onProgress: (line) => Console.error(line),
     })
     const { partitions, timeZone } = command
-    yield* restore(target, stores, { folder: backup, partitions, timeZone, erasures: null }, now)
+    yield* restore(target, stores, { folder: backup, manifest, partitions, timeZone, erasures: null }, now)
     yield* carryVisitorKeys(old, stores, prefix)
     // One that was started meanwhile may have taken events that are not in the new stores.
     yield* requireNoNode(config, old)

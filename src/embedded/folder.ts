@@ -31,7 +31,7 @@ const PERMISSIONS = 0o7777
  * that others use as well.
  */
 const OURS =
-  /^(?:lock(?:\.stale)?(?:\.\d+)?|(?:redis|postgres)(?:\.(?:json|log|log\.1|password|new|initdb))?|stores\.json|write-key|replay-key)$/
+  /^(?:lock(?:\.stale)?(?:\.\d+)?|redis(?:\.(?:json|log|log\.1|password))?|postgres(?:-\d+(?:-\d+|-programs)?|(?:\.tak(?:ing|en))?(?:\.(?:json|log|log\.1|password|new|initdb))?)?|stores\.json|write-key|replay-key)$/
 
 /** What an embedded store that has been started has made. PostgreSQL's is there when the rest is. */
 const MADE_BY = { redis: ["redis"], postgres: ["postgres", "PG_VERSION"] } as const

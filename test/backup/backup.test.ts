@@ -6,8 +6,10 @@ import { Redis } from "ioredis"
 import { expect, onTestFinished, test } from "vitest"
 import { verifyBackup } from "../../src/backup/verify.ts"
 import { exportErasures } from "../../src/commands/backup.ts"
+import { retain } from "../../src/commands/retention.ts"
 import { withStores } from "../../src/commands/stores.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
+import { now } from "../support/clock.ts"
 import { run } from "../support/effects.ts"
 import { connect, rows } from "../support/events.ts"
 import { eventually, freshDatabase, redisUrl, temporaryFolder } from "../support/index.ts"
@@ -176,4 +178,42 @@ test("a visitor erased since stays erased, wherever the backup has it; one erase
   await expect(restoreElsewhere(folder, config, { erasures: journal })).rejects.toThrow(
     "Line 1 of the journal is no erasure",
   )
+})
+
+test("visitors of a month whose first events are deleted are counted as before, with other partitions, too", async () => {
+  const config = await settings()
+  const node = await runNode(config)
+  const events = someEvents(200)
+  await send(node, events)
+  await drained(config)
+  await run(
+    Effect.scoped(
+      Effect.flatMap(withStores(config), (stores) =>
+        retain(config, stores, { dryRun: false, yes: true, dropTables: true, retentionDays: 3 }, now),
+      ),
+    ),
+  )
+  // Some come for the first time since, some again.
+  const later = someEvents(50).map((event, i) => ({
+    ...event,
+    at: now() - 1000,
+    visitor: i % 2 === 0 ? event.visitor : (events[i]?.visitor ?? ""),
+  }))
+  await send(node, later)
+  await drained(config)
+  const all = [...events, ...later]
+  await expectFigures(node, all, "UTC")
+  const { folder } = await backUp(config)
+  await node.stop()
+  for (const partitions of [2, 3]) {
+    const target = await restoreElsewhere(folder, config, { partitions })
+    const restored = await runNode(target)
+    await expectFigures(restored, all, "UTC")
+    // Whoever was there before the first event that is left is known.
+    const again = events.slice(0, 30).map((event) => ({ ...event, id: randomUUID(), at: now() - 500 }))
+    await send(restored, again)
+    await drained(target)
+    await expectFigures(restored, [...all, ...again], "UTC")
+    await restored.stop()
+  }
 })

@@ -5,6 +5,7 @@ import { Redis } from "ioredis"
 import { expect } from "vitest"
 import { makeBackup } from "../../src/backup/backup.ts"
 import type { Manifest } from "../../src/backup/manifest.ts"
+import { verifyBackup } from "../../src/backup/verify.ts"
 import { type RestoreCommand, restore } from "../../src/commands/backup.ts"
 import { withStores } from "../../src/commands/stores.ts"
 import type { AppConfig } from "../../src/config/settings.ts"
@@ -38,14 +39,16 @@ export const restoreInto = (
 ): Promise<void> =>
   run(
     Effect.scoped(
-      Effect.flatMap(withStores(target), (stores) =>
-        restore(
+      Effect.gen(function* () {
+        const manifest = yield* verifyBackup(folder)
+        const stores = yield* withStores(target, "nothing")
+        yield* restore(
           target,
           stores,
-          { folder, partitions: null, timeZone: null, erasures: null, ...command },
+          { folder, manifest, partitions: null, timeZone: null, erasures: null, ...command },
           now,
-        ),
-      ),
+        )
+      }),
     ),
   )
 
@@ -83,12 +86,12 @@ export const drained = (config: AppConfig): Promise<void> => {
   ).finally(() => redis.disconnect())
 }
 
-/** Expects that a node says of both sites what an independent count says. */
-export const expectFigures = async (
-  node: Node,
-  events: ReadonlyArray<Sent>,
-  timeZone: string,
-): Promise<void> => {
-  for (const site of ["main", "blog"])
-    expect(await figuresOf(node.data, site)).toEqual(expectedFigures(events, site, timeZone))
-}
+/** Waits until a node says of both sites what an independent count says: it keeps answers for a moment. */
+export const expectFigures = (node: Node, events: ReadonlyArray<Sent>, timeZone: string): Promise<void> =>
+  eventually(
+    async () => {
+      for (const site of ["main", "blog"])
+        expect(await figuresOf(node.data, site)).toEqual(expectedFigures(events, site, timeZone))
+    },
+    { timeout: 20_000 },
+  )

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { Effect, Logger, type Scope } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { marked } from "../../scripts/marked.ts"
+import { verifyBackup } from "../../src/backup/verify.ts"
 import { backUp, restore } from "../../src/commands/backup.ts"
 import { dropLetter, listLetters, replayLetters } from "../../src/commands/deadLetters.ts"
 import { rebuild } from "../../src/commands/rebuild.ts"
@@ -148,8 +149,9 @@ test("everything is done with the documented rights, and each of them is used", 
   await command(config, (stores) => rebuild(config, stores, { ...asItIs, partitions: 1 }, now))
   await server.ask((redis) => redis.flushall())
   const restored = { ...config, databaseUrl: await freshDatabase() }
+  const manifest = await run(verifyBackup(folder))
   await command(restored, (stores) =>
-    restore(restored, stores, { folder, partitions: null, timeZone: null, erasures: null }, now),
+    restore(restored, stores, { folder, manifest, partitions: null, timeZone: null, erasures: null }, now),
   )
 
   expect(await refusals(server)).toEqual([])

@@ -10,6 +10,7 @@ export {
   MARK_FINISHED,
   MARK_UNFINISHED,
   partitionEpochs,
+  type RestoreUnfinished,
   requireFinishedRestore,
   storedDeployment,
 } from "./deployment.ts"
