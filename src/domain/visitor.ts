@@ -20,6 +20,13 @@ export const deriveVisitorId = (dayKey: Buffer, address: string, userAgent: stri
 export const partitionOf = (visitorId: string, partitions: number): number =>
   mix(fnv1a(visitorId)) % partitions
 
+/** A fingerprint's upper bits are the hash that {@link partitionOf} goes by; this many are below them. */
+const LOWER = 0x200000
+
+/** The partition of whoever has a fingerprint, as {@link partitionOf} tells it. */
+export const partitionOfFingerprint = (print: number, partitions: number): number =>
+  Math.floor(print / LOWER) % partitions
+
 /**
  * A visitor's 53-bit fingerprint: what the sets of unique visitors hold, 8 bytes each. Two of 64,000 visitors share
  * one with a probability of 2 in 10 million. Two hashes as {@link fnv1a} makes them, in one pass.
@@ -32,5 +39,5 @@ export const fingerprint = (visitorId: string): number => {
     high = Math.imul(high ^ code, FNV_PRIME)
     low = Math.imul(low ^ code, FNV_PRIME)
   }
-  return mix(high) * 0x200000 + (mix(low) >>> 11)
+  return mix(high) * LOWER + (mix(low) >>> 11)
 }

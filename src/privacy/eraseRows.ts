@@ -10,8 +10,8 @@ const SELECT_CHUNKS =
   "SELECT site_id, first_at, ctid::text AS place FROM event_chunks WHERE $1 = ANY (visitors)"
 
 /**
- * Deletes every raw event of a visitor, over all sites, notes it in the journal, and returns their number. Daily totals and numbers of unique visitors stay:
- * they are counts that name nobody. Events that still wait in a stream are not here yet; the caller sees to those.
+ * Deletes every raw event of a visitor, over all sites, notes it in the journal, and returns their number. Daily totals and numbers of
+ * unique visitors stay: they are counts that name nobody. Events that still wait in a stream are not here yet; the caller sees to those.
  */
 export const eraseRows = (postgres: Postgres, visitorId: string): Effect.Effect<number, StoreError> =>
   postgres.transaction("erase_visitor", (sql) =>
