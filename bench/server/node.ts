@@ -60,7 +60,13 @@ const urlsIn = (file: string): { readonly redisUrl: string; readonly databaseUrl
 }
 
 /** What a load test needs to change; everything else is at its default. */
-export const LOAD_ENV = { PORT: "0", RATE_LIMIT_PER_MINUTE: "0", WS_MAX_CONNECTIONS_PER_IP: "20000" }
+export const LOAD_ENV = {
+  PORT: "0",
+  RATE_LIMIT_PER_MINUTE: "0",
+  WS_MAX_CONNECTIONS_PER_IP: "20000",
+  // So that figures and rows are the same number.
+  BOTS: "count",
+}
 
 /** The PATH of the machine's own Node and npm, without what npm has added to it for this run. */
 const userPath = (): string =>
