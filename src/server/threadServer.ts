@@ -54,7 +54,7 @@ export const startThreadServer = (
     const router = new Router({ exact: new Map(), prefixes: [] }, traffic, cors, config.basePath)
     for (const [path, route] of sendingRoutes(makeIngest(shared)))
       for (const each of pathsOf(config, path))
-        app.post(each, (res, req) => {
+        app.any(each, (res, req) => {
           traffic.taken()
           router.handle(res, req, route, path)
         })

@@ -170,6 +170,8 @@ test("whichever thread takes a request, its answer is the same", async () => {
     ["/api/v1/analytics/export/visitors", {}, 200],
     [`/api/v1/analytics/visitors/${visitor}`, { headers: authorization }, 200],
     ["/api/v1/analytics/event", { method: "OPTIONS", headers: { origin: "http://a.example" } }, 204],
+    ["/api/v1/analytics/event?event_type=page_view", { headers: { "x-visitor-id": "no uuid" } }, 400],
+    ["/api/v1/analytics/events", { method: "DELETE" }, 405],
     ["/api/v1/analytics/stats", { method: "POST", headers: JSON_TYPE, body: EVENT }, 405],
     ["/ws/analytics", {}, 426],
     ["/nothing", {}, 404],
