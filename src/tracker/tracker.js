@@ -26,7 +26,7 @@
   const send = async (leaving) => {
     clearTimeout(pause)
     pause = 0
-    // Nobody is left to read the response.
+    // Nobody reads the response.
     const sent = leaving ? [...flying, ...waiting] : waiting
     if (!sent[0]) return
     waiting = []
@@ -34,7 +34,7 @@
     let again = sent
     let wait = Math.min(2 ** ++failures, 60)
     try {
-      // Visitors' clocks can be wrong.
+      // Clocks can be wrong.
       let time
       if (!leaving && now() - sent[0].at > 2000)
         time = (await (await fetch(`${api}/realtime`)).json()).data.timestamp * 1000 - now()
@@ -46,7 +46,7 @@
         body,
         keepalive: body.length < 6e4,
         credentials: options.credentials || "include",
-        headers: { "Content-Type": "text/plain" }, // No preflight.
+        headers: { "Content-Type": "text/plain" },
       })
       wait = +answer.headers.get("Retry-After") || wait
       if (answer.status < 500 && answer.status !== 429) again = []
@@ -73,6 +73,8 @@
       id: uuid(),
       page_url: page,
       referrer,
+      title: document.title,
+      screen: screen.width,
       site: options.site,
       visitor_id: visitor,
       at: now(),

@@ -60,6 +60,7 @@ const page = (given: Given = {}) => {
   const document = {
     currentScript: { src: "https://stats.example/tracker.js", dataset: given.attributes ?? {} },
     referrer: "https://search.example/",
+    title: "CV",
     prerendering: given.prerendering ?? false,
     cookie: "",
     documentElement: { scrollWidth: 1000, scrollHeight: 2000 },
@@ -68,6 +69,7 @@ const page = (given: Given = {}) => {
   const context = createContext({
     ...{ window, fetch, location, history, URL, crypto, Math, queueMicrotask, document },
     navigator: given.navigator ?? {},
+    screen: { width: 1440 },
     performance: { now: () => clock.now },
     clearTimeout: () => {},
     setTimeout: (action: () => void, ms: number) => timers.push({ action, ms }),
@@ -110,6 +112,8 @@ describe("the tracker", () => {
           event_type: "page_view",
           page_url: "https://cv.example/",
           referrer: "https://search.example/",
+          title: "CV",
+          screen: 1440,
           site: "blog",
           id: expect.stringMatching(UUID),
         },
