@@ -12,6 +12,7 @@ import { databaseUrl } from "./databaseUrl.ts"
 import { redisUrl, withPassword } from "./redisUrl.ts"
 import {
   basePath,
+  chosenPath,
   cidrs,
   cron,
   Expected,
@@ -74,6 +75,20 @@ export const SETTINGS = {
     default: "/",
     parse: basePath,
     doc: "Path under which visitors reach the node through a proxy, such as `/stats`. It answers there and at the root.",
+  },
+  scriptPath: {
+    name: "SCRIPT_PATH",
+    type: "chosen path",
+    default: "/hello.js",
+    parse: chosenPath,
+    doc: "Path of the tracker, besides `/tracker.js`, whose name content blockers know.",
+  },
+  eventPath: {
+    name: "EVENT_PATH",
+    type: "chosen path",
+    default: "/hello",
+    parse: chosenPath,
+    doc: "Where the tracker that is loaded from `SCRIPT_PATH` sends its events.",
   },
   redisUrl: {
     name: "REDIS_URL",

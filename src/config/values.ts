@@ -99,6 +99,17 @@ export const basePath = (text: string): string | Expected => {
     : new Expected("a path such as /stats, of letters, digits, '.', '_', '~' and '-'")
 }
 
+/** First parts of paths that a node answers itself. */
+const TAKEN = ["api", "ws", "assets", "health", "ready", "metrics", "openapi.json", "tracker.js", "event"]
+
+/** A path of a site's own choice, for what its pages load and send to. */
+export const chosenPath = (text: string): string | Expected =>
+  text !== "/" && basePath(text) === text && !TAKEN.includes(text.split("/")[1] ?? "")
+    ? text
+    : new Expected(
+        `a path such as /hello, of letters, digits, '.', '_', '~' and '-', that does not begin with ${TAKEN.map((each) => `/${each}`).join(", ")}`,
+      )
+
 const isCidr = (text: string) => {
   const [address = "", bits, ...rest] = text.split("/")
   const family = isIP(address)

@@ -79,6 +79,8 @@ export type ServerConfig = Pick<
   | "port"
   | "host"
   | "basePath"
+  | "scriptPath"
+  | "eventPath"
   | "sites"
   | "partitions"
   | "rateLimitPerMinute"
@@ -271,6 +273,8 @@ const serveRequests = (shared: Shared, services: Services, app: TemplatedApp): R
     pageQuery: shared.pageQuery,
     adminToken: config.adminToken,
     basePath: config.basePath,
+    scriptPath: config.scriptPath,
+    eventPath: config.eventPath,
     serving: isServing(config),
     proxies,
     traffic,
@@ -281,6 +285,8 @@ const serveRequests = (shared: Shared, services: Services, app: TemplatedApp): R
         sites: config.sites,
         administration: config.adminToken !== null,
         basePath: config.basePath,
+        scriptPath: config.scriptPath,
+        eventPath: config.eventPath,
       }),
     exportDeadlineMs: options.exportDeadlineMs,
   })

@@ -140,6 +140,7 @@ const WRONG: { readonly [type: string]: ReadonlyArray<string> } = {
   "http, actors": ["-1", "http,cook", ","],
   "debug … error": ["-1", "0", "loud"],
   path: [],
+  "chosen path": ["-1", "0", "/", "hello", "/a b", "/../x", "/api/x", "/metrics", "/hello/"],
   header: ["-1", "0", "via"],
   BASE_PATH: ["/a b", "https://x.example/", "/a/../b"],
   REDIS_PASSWORD: [],

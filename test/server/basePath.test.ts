@@ -59,6 +59,8 @@ describe("under BASE_PATH", () => {
       [atRoot.url, `"${API}"`, "/"],
     ] as const) {
       expect((await answerOf(`${url}/tracker.js`)).body).toContain(tracked)
+      const door = url === atRoot.url ? "/hello" : "/stats/hello"
+      expect((await answerOf(`${url}/hello.js`)).body).toContain(`|| "${door}"`)
       expect(JSON.parse((await answerOf(`${url}/openapi.json`)).body)).toMatchObject({
         servers: [{ url: server }],
       })

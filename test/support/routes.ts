@@ -14,6 +14,8 @@ export const routes = () =>
     pageQuery: new PageQuery([]),
     adminToken: "token-0123456789",
     basePath: "",
+    scriptPath: "/hello.js",
+    eventPath: "/hello",
     serving: true,
     traffic: { draining: false },
     proxies: new TrustedProxies({

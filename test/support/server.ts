@@ -20,6 +20,8 @@ export const DEFAULTS: ServerConfig = {
   port: 0,
   host: "127.0.0.1",
   basePath: "",
+  scriptPath: "/hello.js",
+  eventPath: "/hello",
   sites: ["main", "blog"],
   partitions: 4,
   rateLimitPerMinute: 0,

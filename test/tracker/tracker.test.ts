@@ -6,6 +6,7 @@ import { UUID } from "../../src/domain/limits.ts"
 import { API_PATH } from "../../src/domain/paths.ts"
 import { isRetryable, RETRYABLE_CODES } from "../../src/domain/retryable.ts"
 import { VISITOR_COOKIE } from "../../src/domain/visitor.ts"
+import { namedTracker } from "../../src/server/api/assets.ts"
 import { LISTED_CODES } from "../../src/server/openapi/problems.ts"
 import { eventually } from "../support/index.ts"
 
@@ -22,6 +23,8 @@ interface Given {
   readonly attributes?: { readonly [name: string]: string }
   readonly navigator?: { readonly [name: string]: unknown }
   readonly prerendering?: boolean
+  /** The script, if it is not as it lies there. */
+  readonly source?: string
   /** The answer to a batch. */
   readonly answer?: (batch: number) => {
     readonly status: number
@@ -77,7 +80,7 @@ const page = (given: Given = {}) => {
     scrollX: 0,
     scrollY: 500,
   })
-  const load = () => runInContext(SOURCE, context)
+  const load = () => runInContext(given.source ?? SOURCE, context)
   load()
   const track = (type: string, data?: object) => {
     const api: unknown = window.maicivy
@@ -127,6 +130,25 @@ describe("the tracker", () => {
     const { sent, settled } = page({ attributes: { endpoint: "https://cv.example/stats" } })
     await settled()
     expect(sent[0]?.url).toBe("https://cv.example/stats/events")
+  })
+
+  test("sends everything to the path that was chosen, and asks there for the time", async () => {
+    const { sent, asked, settled, timers, clock } = page({
+      source: namedTracker("/stats", "/hello").toString(),
+      answer: (batch) => ({ status: batch === 1 ? 503 : 201 }),
+    })
+    await settled()
+    clock.now = 10_000
+    timers[0]?.action()
+    await settled()
+    expect(sent.map(({ url }) => String(url))).toEqual(Array(2).fill("https://stats.example/stats/hello"))
+    expect(asked.map(String)).toEqual(["https://stats.example/stats/hello"])
+    const named = page({
+      source: namedTracker("", "/hello").toString(),
+      attributes: { endpoint: "https://cv.example/elsewhere" },
+    })
+    await named.settled()
+    expect(String(named.sent[0]?.url)).toBe("https://cv.example/elsewhere")
   })
 
   test("follows navigation within the page, each page once, and not to a place in it", async () => {

@@ -3,12 +3,13 @@
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { gzipSync } from "node:zlib"
+import type { AppConfig } from "../../config/settings.ts"
 import { API_PATH } from "../../domain/paths.ts"
 import type { Exchange } from "../http/exchange.ts"
 import type { IncomingRequest } from "../http/wire.ts"
 
-/** Seconds within which a changed tracker reaches every page. */
-const TRACKER_MAX_AGE_S = 3600
+/** A changed tracker reaches every page within an hour. */
+const TRACKER_CACHE = "public, max-age=3600"
 
 /** A document that is the same for everybody: kept plain and compressed, with a tag that tells whether it has changed. */
 export class Prepared {
@@ -73,6 +74,15 @@ const tracker = (basePath: string): Buffer =>
     bytesOf("../../tracker/tracker.js").toString().replace(`"${API_PATH}"`, `"${basePath}${API_PATH}"`),
   )
 
+/** The same, which sends everything to the path that was chosen for events, and asks there for the time. */
+export const namedTracker = (basePath: string, eventPath: string): Buffer =>
+  Buffer.from(
+    bytesOf("../../tracker/tracker.js")
+      .toString()
+      .replace(`"${API_PATH}"`, `"${basePath}${eventPath}"`)
+      .replaceAll(/`\$\{api\}\/(?:events|realtime)`/g, "api"),
+  )
+
 interface Asset {
   readonly path: string
   /** The route's. */
@@ -81,7 +91,11 @@ interface Asset {
 }
 
 /** The files that browsers load. */
-export const assets = (basePath: string): ReadonlyArray<Asset> => [
+export const assets = ({
+  basePath,
+  scriptPath,
+  eventPath,
+}: Pick<AppConfig, "basePath" | "scriptPath" | "eventPath">): ReadonlyArray<Asset> => [
   {
     path: "/",
     name: "dashboard",
@@ -100,6 +114,11 @@ export const assets = (basePath: string): ReadonlyArray<Asset> => [
   {
     path: "/tracker.js",
     name: "tracker",
-    file: new Prepared(() => tracker(basePath), JAVASCRIPT, `public, max-age=${TRACKER_MAX_AGE_S}`, true),
+    file: new Prepared(() => tracker(basePath), JAVASCRIPT, TRACKER_CACHE, true),
+  },
+  {
+    path: scriptPath,
+    name: "tracker",
+    file: new Prepared(() => namedTracker(basePath, eventPath), JAVASCRIPT, TRACKER_CACHE, true),
   },
 ]

@@ -41,6 +41,8 @@ export interface RouteOptions {
   readonly adminToken: string | null
   /** Empty, or where everything answers, too. */
   readonly basePath: string
+  readonly scriptPath: string
+  readonly eventPath: string
   /** `false` leaves only what operators ask of every node: health, readiness, metrics. */
   readonly serving: boolean
   readonly proxies: TrustedProxies
@@ -55,7 +57,10 @@ export interface RouteOptions {
 }
 
 /** Where events are sent to: what every HTTP thread answers on its own. */
-export const sendingRoutes = (ingest: Ingest): ReadonlyArray<readonly [path: string, route: Route]> => [
+export const sendingRoutes = (
+  ingest: Ingest,
+  eventPath: string,
+): ReadonlyArray<readonly [path: string, route: Route]> => [
   [
     EVENT_PATH,
     {
@@ -71,6 +76,10 @@ export const sendingRoutes = (ingest: Ingest): ReadonlyArray<readonly [path: str
     `${API_PATH}/events`,
     { name: "events", cors: true, handlers: { POST: (exchange, req) => ingest.events(exchange, req) } },
   ],
+  [
+    eventPath,
+    { name: "events", cors: true, handlers: { POST: (exchange, req) => ingest.events(exchange, req) } },
+  ],
 ]
 
 /** The routes of a server. */
@@ -81,6 +90,8 @@ export const apiRoutes = ({
   pageQuery,
   adminToken,
   basePath,
+  scriptPath,
+  eventPath,
   serving,
   proxies,
   traffic,
@@ -112,7 +123,12 @@ export const apiRoutes = ({
   )
   add("/openapi.json", "openapi", true, { GET: (exchange, req) => openApi.answer(exchange, req) })
 
-  for (const [path, route] of sendingRoutes(ingest)) exact.set(path, route)
+  for (const [path, route] of sendingRoutes(ingest, eventPath)) exact.set(path, route)
+  add(eventPath, "events", true, {
+    ...exact.get(eventPath)?.handlers,
+    // What a tracker whose events had to wait goes by.
+    GET: (exchange) => exchange.json({ success: true, data: { timestamp: Math.floor(now() / 1000) } }),
+  })
   for (const endpoint of READS)
     add(`${API_PATH}/${endpoint}`, endpoint, true, {
       GET: (exchange, req) => reads.answer(endpoint, exchange, req),
@@ -126,10 +142,13 @@ export const apiRoutes = ({
     })
   add(WEBSOCKET_PATH, "websocket", false, { GET: (exchange) => exchange.refuse(UPGRADE_REQUIRED) })
   // Pages of other origins load the tracker.
-  for (const { path, name, file } of assets(basePath)) {
+  for (const { path, name, file } of assets({ basePath, scriptPath, eventPath })) {
     // At the start, so that an upgrade in place cannot mix versions.
     file.ready()
-    add(path, name, name === "tracker", { GET: (exchange, req) => file.answer(exchange, req) })
+    add(path, name, name === "tracker", {
+      ...exact.get(path)?.handlers,
+      GET: (exchange, req) => file.answer(exchange, req),
+    })
   }
 
   // The page's addresses are relative to it.

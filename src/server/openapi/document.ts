@@ -3,15 +3,16 @@
  * same constants that requests are decoded with, and the compiler checks shapes of answers against their types.
  */
 import packageJson from "../../../package.json" with { type: "json" }
+import { SETTINGS } from "../../config/settings.ts"
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
 import { PROBLEMS } from "../http/problemCodes.ts"
 import { UPGRADE_CODES } from "../http/refusalCodes.ts"
-import { eventSchema, ingestionPaths } from "./ingestion.ts"
+import { batchPath, eventSchema, ingestionPaths } from "./ingestion.ts"
 import { clientMessage, serverFrame } from "./live.ts"
 import { content, get, json, type PathItem, siteOf } from "./operation.ts"
 import { problemOf, refusal, refusals } from "./problems.ts"
 import { administrationPaths, exportPaths, figurePaths } from "./reading.ts"
-import { text } from "./schema.ts"
+import { count, shape, text } from "./schema.ts"
 import { enveloped, readiness } from "./shapes.ts"
 
 export type { Operation, Parameter, PathItem } from "./operation.ts"
@@ -23,6 +24,10 @@ export interface OpenApiOptions {
   readonly administration: boolean
   /** Empty, or where clients reach the paths. */
   readonly basePath?: string
+  /** What else the tracker is called. */
+  readonly scriptPath?: string
+  /** Where that one sends its events. */
+  readonly eventPath?: string
 }
 
 export interface OpenApiDocument {
@@ -96,11 +101,33 @@ const pagePaths: { readonly [path: string]: PathItem } = {
   "/tracker.js": asset("tracker", "The tracker, for a script tag", "text/javascript"),
 }
 
+/** What a site's pages load and send to by names of its own choice. */
+const chosenPaths = (
+  sites: ReadonlyArray<string>,
+  scriptPath: string,
+  eventPath: string,
+): { readonly [path: string]: PathItem } => ({
+  [scriptPath]: asset("script", "The tracker by the name that was chosen for it", "text/javascript"),
+  [eventPath]: {
+    ...get(
+      "time",
+      "The time, for events that had to wait",
+      "events",
+      [],
+      json(enveloped(shape({ timestamp: count }))),
+      [],
+    ),
+    ...batchPath("send", sites),
+  },
+})
+
 /** The document for a deployment. Pure: the same options give the same document. */
 export const openApiDocument = ({
   sites,
   administration,
   basePath = "",
+  scriptPath = SETTINGS.scriptPath.default,
+  eventPath = SETTINGS.eventPath.default,
 }: OpenApiOptions): OpenApiDocument => ({
   openapi: "3.1.0",
   info: {
@@ -122,6 +149,7 @@ export const openApiDocument = ({
     ...operationPaths,
     ...livePath(sites),
     ...pagePaths,
+    ...chosenPaths(sites, scriptPath, eventPath),
   },
   components: {
     schemas: {

@@ -185,34 +185,38 @@ const pixel = (sites: ReadonlyArray<string>): PathItem => ({
   },
 })
 
-export const ingestionPaths = (base: string, sites: ReadonlyArray<string>) => {
-  const event: Schema = { $ref: "#/components/schemas/Event" }
-  const batch = array(event, { maxItems: MAX_BATCH_EVENTS })
+const EVENT: Schema = { $ref: "#/components/schemas/Event" }
+
+/** A path that takes a batch. */
+export const batchPath = (operationId: string, sites: ReadonlyArray<string>): PathItem => {
+  const batch = array(EVENT, { maxItems: MAX_BATCH_EVENTS })
   const lines: Schema = { ...text, description: "One event per line." }
-  return {
-    [`${base}/event`]: {
-      ...post(
-        "sendEvent",
-        `One event, at most ${MAX_EVENT_BODY_BYTES / KIB} KiB`,
-        sites,
-        { "application/json": event, "text/plain": event },
-        tracked,
-        [...REQUEST_CODES, ...EVENT_CODES],
-      ),
-      ...pixel(sites),
+  return post(
+    operationId,
+    `Up to ${MAX_BATCH_EVENTS.toLocaleString("en")} events and ${MAX_BATCH_BODY_BYTES / KIB / KIB} MiB; valid ones are kept even when others are refused`,
+    sites,
+    {
+      "application/json": batch,
+      "text/plain": batch,
+      "application/x-ndjson": lines,
+      "application/ndjson": lines,
     },
-    [`${base}/events`]: post(
-      "sendEvents",
-      `Up to ${MAX_BATCH_EVENTS.toLocaleString("en")} events and ${MAX_BATCH_BODY_BYTES / KIB / KIB} MiB; valid ones are kept even when others are refused`,
-      sites,
-      {
-        "application/json": batch,
-        "text/plain": batch,
-        "application/x-ndjson": lines,
-        "application/ndjson": lines,
-      },
-      enveloped(batchReport),
-      [...REQUEST_CODES, "TOO_MANY_EVENTS"],
-    ),
-  }
+    enveloped(batchReport),
+    [...REQUEST_CODES, "TOO_MANY_EVENTS"],
+  )
 }
+
+export const ingestionPaths = (base: string, sites: ReadonlyArray<string>) => ({
+  [`${base}/event`]: {
+    ...post(
+      "sendEvent",
+      `One event, at most ${MAX_EVENT_BODY_BYTES / KIB} KiB`,
+      sites,
+      { "application/json": EVENT, "text/plain": EVENT },
+      tracked,
+      [...REQUEST_CODES, ...EVENT_CODES],
+    ),
+    ...pixel(sites),
+  },
+  [`${base}/events`]: batchPath("sendEvents", sites),
+})
