@@ -50,6 +50,7 @@ export const retain = (
   const rows = new Map<string, number>()
   const options = {
     ...command,
+    partial: command.retentionDays > config.retentionDays,
     archiveDir: config.retentionArchiveDir,
     now: now(),
     metrics,

@@ -93,6 +93,7 @@ export class Metrics {
   readonly retentionRows: Counter<"path">
   readonly retentionDuration: Gauge
   readonly retentionLastSuccess: Gauge
+  readonly retentionDue: Gauge
   /** Requests that this thread has taken: a plain number, because each one counts. */
   requestsTaken = 0
   readonly httpRequests: Counter<"thread">
@@ -251,7 +252,11 @@ export class Metrics {
     )
     this.retentionLastSuccess = gauge(
       "retention_last_success_timestamp_seconds",
-      "Unix time of this node's last successful retention run; 0 before the first.",
+      "Unix time of the deployment's last successful retention run, by schedule or command; 0 before the first.",
+    )
+    this.retentionDue = gauge(
+      "retention_due_timestamp_seconds",
+      "Unix time at which the first retention run is due, or was, that has not succeeded yet.",
     )
     /** A counter of what this thread has done or used so far, which is read at each scrape. */
     const ofThread = (name: string, help: string, soFar: () => number) =>

@@ -9,6 +9,7 @@ import { makeFigures } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
 import { makeEventQueries } from "../events/read/index.ts"
+import { retentionTimes } from "../events/retention/index.ts"
 import { decodeDelta } from "../live/delta.ts"
 import { followChannel } from "../live/subscription.ts"
 import { Metrics } from "../metrics/metrics.ts"
@@ -32,7 +33,7 @@ import { awaitHealth, health, PROBE_EVERY } from "./health.ts"
 import { startHttpThreads } from "./httpThread/parent.ts"
 import { endingTogether, type OpenStores, openStores, prepareStores } from "./openStores.ts"
 import { readiness } from "./readiness.ts"
-import { collectProcessMetrics, scrape } from "./scrape.ts"
+import { collectProcessMetrics, followRetention, scrape } from "./scrape.ts"
 
 /** Statements that answer requests are cancelled after this, milliseconds. */
 const QUERY_TIMEOUT_MS = 15_000
@@ -133,6 +134,7 @@ const makeServices = (
     yield* awaitHealth(ask)
     const ready = readiness(config, ask)
     yield* Effect.forkScoped(Effect.repeat(ready, Schedule.spaced(PROBE_EVERY)))
+    yield* followRetention(metrics, retentionTimes(postgres, config))
     const services: Services = {
       appender,
       visitorKeys: yield* makeVisitorKeys(shared),
@@ -140,7 +142,7 @@ const makeServices = (
       queries: makeEventQueries({ postgres, calendar, now }),
       privacy: { erase: (visitorId) => eraseVisitor({ ...shared, postgres, sites }, visitorId) },
       readiness: ready,
-      metricsText: scrape({ metrics, sites, figures, backlog, otherThreads: metricsOf(otherThreads) }),
+      metricsText: scrape({ metrics, sites, figures, backlog, otherThreads: metricsOf(otherThreads), now }),
     }
     return services
   })

@@ -1,15 +1,19 @@
 /** One scrape: the gauges are read from the stores, and the threads' registries become one text. */
 import * as Effect from "effect/Effect"
-import {
-  AggregatorRegistry,
-  collectDefaultMetrics,
-  type MetricObjectWithValues,
-  type MetricValue,
-} from "prom-client"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { collectDefaultMetrics } from "prom-client"
 import type { Figures } from "../aggregates/figures.ts"
 import { conversionRate } from "../domain/aggregation.ts"
+import type { RetentionTimes } from "../events/retention/index.ts"
+import {
+  CreationTimes,
+  expose,
+  type Format,
+  type MetricJson,
+  type MetricsText,
+} from "../metrics/exposition.ts"
 import type { Metrics } from "../metrics/metrics.ts"
-import type { MetricsText } from "../server/services/services.ts"
 import { logFailure } from "../stores/advice.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { noAnswer } from "../stores/redisError.ts"
@@ -26,7 +30,9 @@ export interface ScrapeOptions {
   readonly figures: Figures
   readonly backlog: Effect.Effect<ReadonlyArray<PartitionBacklog>, StoreError>
   /** The registries of the process's other threads. */
-  readonly otherThreads: Effect.Effect<ReadonlyArray<MetricObjectWithValues<MetricValue<string>>>>
+  readonly otherThreads: Effect.Effect<ReadonlyArray<MetricJson>>
+  /** Unix milliseconds. */
+  readonly now: () => number
 }
 
 /**
@@ -36,8 +42,12 @@ export interface ScrapeOptions {
 const EVENT_LOOP_LOOK_MS = 50
 
 /** Collects Node's default metrics, of the process and the main thread's event loop. To be called once per process. */
-export const collectProcessMetrics = (metrics: Metrics): void =>
+export const collectProcessMetrics = (metrics: Metrics): void => {
   collectDefaultMetrics({ register: metrics.registry, eventLoopMonitoringPrecision: EVENT_LOOP_LOOK_MS })
+  // Gauges must not be called `_total`; they are the sums of nodejs_active_* over their types.
+  for (const what of ["handles", "requests", "resources"])
+    metrics.registry.removeSingleMetric(`nodejs_active_${what}_total`)
+}
 
 const refreshGauges = ({
   metrics,
@@ -78,25 +88,46 @@ const refreshGauges = ({
     }
   })
 
-/**
- * The text of `GET /metrics`. While a store is unavailable, the gauges read from it keep their last values, so that the
- * other metrics, which say what is wrong, can still be scraped.
- */
-export const scrape = (options: ScrapeOptions): Effect.Effect<MetricsText> =>
-  Effect.gen(function* () {
-    const gauges = refreshGauges(options).pipe(
-      Effect.timeoutOrElse({
-        duration: ANSWER,
-        orElse: () => Effect.fail(noAnswer("scrape", `no answer within ${ANSWER}`)),
+/** How often retention's times are read: they change once a day. */
+const RETENTION_EVERY = "10 seconds"
+
+/** Keeps the gauges of retention up to date until the scope closes; while Postgres is unavailable they keep their last values. */
+export const followRetention = (
+  metrics: Metrics,
+  times: Effect.Effect<RetentionTimes, StoreError>,
+): Effect.Effect<void, never, Scope.Scope> =>
+  times.pipe(
+    Effect.tap(({ lastSuccess, due }) =>
+      Effect.sync(() => {
+        metrics.retentionLastSuccess.set((lastSuccess ?? 0) / 1000)
+        metrics.retentionDue.set(due / 1000)
       }),
-      Effect.catch((error) => logFailure(error, "gauges keep their last values")),
-    )
-    const [others] = yield* Effect.all([options.otherThreads, gauges], { concurrency: 2 })
-    const own = yield* Effect.promise(() => options.metrics.registry.getMetricsAsJSON())
-    // The start time belongs to the whole process; by its own aggregator it would be left out.
-    const all = [...own, ...others].map((metric) =>
-      metric.name === "process_start_time_seconds" ? { ...metric, aggregator: "first" } : metric,
-    )
-    const merged = AggregatorRegistry.aggregate([all])
-    return { contentType: merged.contentType, body: yield* Effect.promise(() => merged.metrics()) }
-  })
+    ),
+    Effect.ignore,
+    Effect.repeat(Schedule.spaced(RETENTION_EVERY)),
+    Effect.forkScoped,
+    Effect.asVoid,
+  )
+
+/**
+ * Makes what answers `GET /metrics`, in the format asked for. While a store is unavailable, the gauges read from it keep their last
+ * values, so that the other metrics, which say what is wrong, can still be scraped. To be called when the node starts.
+ */
+export const scrape = (options: ScrapeOptions): ((format: Format) => Effect.Effect<MetricsText>) => {
+  const created = new CreationTimes(options.now())
+  const gauges = refreshGauges(options).pipe(
+    Effect.timeoutOrElse({
+      duration: ANSWER,
+      orElse: () => Effect.fail(noAnswer("scrape", `no answer within ${ANSWER}`)),
+    }),
+    Effect.catch((error) => logFailure(error, "gauges keep their last values")),
+  )
+  return (format) =>
+    Effect.gen(function* () {
+      const [others] = yield* Effect.all([options.otherThreads, gauges], { concurrency: 2 })
+      return yield* Effect.promise(async () => {
+        const own = await options.metrics.registry.getMetricsAsJSON()
+        return expose([...own, ...others], format, created, options.now())
+      })
+    })
+}

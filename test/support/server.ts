@@ -217,7 +217,7 @@ export class World {
       oldest_event_age_seconds: this.ready ? 0 : null,
       problems: this.ready ? [] : ["Redis (CONNECTION): no connection, or no answer in time. Is it running?"],
     })),
-    metricsText: Effect.succeed({ contentType: "text/plain; version=0.0.4", body: "maicivy_up 1\n" }),
+    metricsText: () => Effect.succeed({ contentType: "text/plain; version=0.0.4", body: "maicivy_up 1\n" }),
   }
 }
 

@@ -14,6 +14,7 @@ import { shrinkDays } from "../chunks/index.ts"
 import { ensureEventDays, type SchemaTooNew, SELECT_NEWEST, tooNew, upcomingDays } from "../schema/index.ts"
 import { snapshotUniques, type UniquesOf } from "../totals/index.ts"
 import { Archive, type ArchiveFailed, closeArchives } from "./archive.ts"
+import { NOTE_SUCCESS } from "./due.ts"
 import {
   deleteFromDay,
   dropDay,
@@ -47,6 +48,8 @@ export interface RetentionOptions {
   readonly uniquesOf: UniquesOf
   /** Default: {@link DEFAULT_PACE}. */
   readonly pace?: Pace
+  /** It keeps more than the deployment's settings do, and is not the run that is due. */
+  readonly partial?: boolean
   /** Runs after each committed step, with what it removed of which day. */
   readonly onProgress?: (progress: RetainedDay) => Effect.Effect<void>
 }
@@ -177,7 +180,7 @@ const runLocked = Effect.fnUntraced(function* (
   } as const
   if (!dryRun) {
     metrics.retentionDuration.set(milliseconds / 1000)
-    metrics.retentionLastSuccess.set(now / 1000)
+    if (options.partial !== true) yield* postgres.query("retention", NOTE_SUCCESS, [new Date(now)])
   }
   yield* Effect.logInfo(dryRun ? "retention would delete" : "retention finished").pipe(
     Effect.annotateLogs({ cutoff: report.cutoff, rows: report.rows, days: days.length, keys, milliseconds }),

@@ -1,11 +1,22 @@
 /** What operators ask: liveness, readiness, metrics. */
+import { promisify } from "node:util"
+import { gzip } from "node:zlib"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { ReadinessReport } from "../../domain/answers.ts"
+import { formatFor } from "../../metrics/exposition.ts"
 import { type Exchange, JSON_TYPE, type Traffic } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import { PROBLEMS } from "../http/problemCodes.ts"
+import type { IncomingRequest } from "../http/wire.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { Services } from "../services/services.ts"
+
+const deflate = promisify(gzip)
+
+/** Quickly: a scrape goes no further than a network nearby. */
+const compress = (text: string): Promise<Buffer> => deflate(text, { level: 1 })
 
 const NOT_READY = Problem.of("NOT_READY")
 const STOPPING = "The node is about to stop. It still serves; send new requests to another."
@@ -52,11 +63,20 @@ export class Operations {
     })
   }
 
-  /** `GET /metrics`: the Prometheus text format. */
-  metrics(exchange: Exchange): void {
-    this.#run(this.#metricsText).addObserver((exit) => {
-      if (Exit.isFailure(exit)) exchange.failCause(exit.cause)
-      else exchange.answer("200 OK", exit.value.contentType, exit.value.body, { lines: NO_STORE })
+  /** `GET /metrics`: Prometheus' text format, or OpenMetrics for who prefers it; compressed for who can read that. */
+  metrics(exchange: Exchange, req: IncomingRequest): void {
+    const format = formatFor(req.getHeader("accept"))
+    const zipped = exchange.headers.gzip
+    const answer = Effect.flatMap(this.#metricsText(format), ({ contentType, body }) =>
+      Effect.promise(async () => ({ contentType, body: zipped ? await compress(body) : body })),
+    )
+    exchange.varies("Accept")
+    exchange.varies("Accept-Encoding")
+    this.#run(answer).addObserver((exit) => {
+      if (Exit.isFailure(exit)) return exchange.fail(Cause.squash(exit.cause))
+      const { contentType, body } = exit.value
+      const encoding = typeof body === "string" ? "" : "Content-Encoding: gzip\r\n"
+      exchange.answer("200 OK", contentType, body, { lines: NO_STORE + encoding })
     })
   }
 }

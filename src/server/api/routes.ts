@@ -112,7 +112,7 @@ export const apiRoutes = ({
 
   add("/health", "health", true, { GET: (exchange) => operations.health(exchange) })
   add("/ready", "ready", true, { GET: (exchange) => operations.ready(exchange) })
-  add("/metrics", "metrics", false, { GET: (exchange) => operations.metrics(exchange) })
+  add("/metrics", "metrics", false, { GET: (exchange, req) => operations.metrics(exchange, req) })
   if (!serving) return { exact, prefixes: [] }
 
   const openApi = new Prepared(

@@ -4,6 +4,7 @@ import type { Figures } from "../../aggregates/figures.ts"
 import type { ReadinessReport } from "../../domain/answers.ts"
 import type { Period } from "../../domain/period.ts"
 import type { EventQueries as Questions } from "../../events/read/index.ts"
+import type { Format, MetricsText } from "../../metrics/exposition.ts"
 import type { VisitorKeys } from "../../privacy/dayKeys.ts"
 import type { ErasureMustWait } from "../../privacy/erase.ts"
 import type { StoreError } from "../../stores/errors.ts"
@@ -33,12 +34,6 @@ export interface EventQueries extends Omit<Questions, "exportVisitors" | "export
   exportVisitor(visitorId: string): AsyncIterable<ExportRow>
 }
 
-/** What `/metrics` answers. */
-export interface MetricsText {
-  readonly contentType: string
-  readonly body: string
-}
-
 /** What visitors may ask about their data. */
 export interface Privacy {
   /**
@@ -58,5 +53,5 @@ export interface Services {
   /** Asks the stores at each run. */
   readonly readiness: Effect.Effect<ReadinessReport>
   /** Reads every metric at each run. */
-  readonly metricsText: Effect.Effect<MetricsText>
+  readonly metricsText: (format: Format) => Effect.Effect<MetricsText>
 }

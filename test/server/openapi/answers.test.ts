@@ -73,7 +73,7 @@ const brokenServices = (services: Services): Services => ({
   },
   privacy: { erase: () => fault },
   readiness: fault,
-  metricsText: fault,
+  metricsText: () => fault,
 })
 
 /** An address of each operation, with what a request needs to be let in. */
