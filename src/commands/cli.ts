@@ -14,6 +14,7 @@ import { loggingLayer } from "../runtime/logging.ts"
 import { backUp, exportErasures, restore, verify } from "./backup.ts"
 import { dropLetter, listLetters, replayLetters } from "./deadLetters.ts"
 import { doctor } from "./doctor.ts"
+import { erase } from "./erase.ts"
 import { CommandError } from "./error.ts"
 import { usage, valueArgument, valueFlag, yesFlag } from "./flags.ts"
 import { checkHealth } from "./health.ts"
@@ -180,6 +181,12 @@ const erasuresCommand = Command.make("erasures", { to: valueFlag(FLAGS.newFile) 
   ),
 ).pipe(Command.withDescription("Write the journal of erasures, which names nobody, to a file for `restore`"))
 
+const eraseCommand = Command.make("erase", { visitor: valueArgument(FLAGS.visitor) }, ({ visitor }) =>
+  withConfig((config) =>
+    Effect.flatMap(withStores(config, "deployment"), (stores) => erase(config, stores, visitor, Date.now)),
+  ),
+).pipe(Command.withDescription("Erase a visitor everywhere, archives of RETENTION_ARCHIVE_DIR included"))
+
 const list = Command.make(
   "list",
   {
@@ -236,6 +243,7 @@ export const root = Command.make("maicivy-analytics").pipe(
     backup,
     restoreCommand,
     moveCommand,
+    eraseCommand,
     erasuresCommand,
     deadLetters,
     health,

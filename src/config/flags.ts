@@ -2,6 +2,7 @@
  * Every flag and argument of the command line that takes a value, once: its name, its rule and its meaning. One that stands for a
  * setting obeys that setting's rule.
  */
+import { UUID } from "../domain/limits.ts"
 import { SETTINGS } from "./settings.ts"
 import { Expected, httpUrl, integer, siteSlug } from "./values.ts"
 
@@ -37,6 +38,11 @@ const lettersId = (text: string): LetterId | "all" | Expected => {
 }
 
 const path = (text: string): string | Expected => (text.trim() === "" ? new Expected("a path") : text)
+
+const visitorOrArchives = (text: string): string | Expected =>
+  text === "archives" || UUID.test(text)
+    ? text.toLowerCase()
+    : new Expected("a visitor's id, a UUID, or archives")
 
 /** The rule of a setting that may be missing, for a flag that may not be empty. */
 const nonEmpty =
@@ -99,6 +105,12 @@ export const FLAGS = {
     metavar: "id",
     parse: letterId,
     doc: "Partition and id as `list` shows them, such as 0/1733650000000-0",
+  },
+  visitor: {
+    name: "visitor",
+    metavar: "visitor",
+    parse: visitorOrArchives,
+    doc: "The visitor's id, a UUID; or `archives`, for everybody in the journal of erasures",
   },
   folder: { name: "folder", metavar: "folder", parse: path, doc: "The backup's folder" },
   newFolder: {

@@ -96,6 +96,21 @@ const lineOf = (line: string): Erasure | null => {
     : null
 }
 
+const SELECT_ID = "SELECT id FROM deployment"
+
+/** Tells of an event, by its visitor and its time in unix milliseconds, whether the visitor was erased after it. */
+export const erasedAfter = (
+  postgres: Postgres,
+): Effect.Effect<(visitorId: string, createdAt: number) => boolean, StoreError> =>
+  Effect.gen(function* () {
+    const [deployment] = yield* postgres.query<{ id: string }>("erasures", SELECT_ID)
+    const last = new Map(
+      (yield* erasures(postgres)).map(({ visitor, erasedAt }) => [visitor, Date.parse(erasedAt)]),
+    )
+    return (visitorId, createdAt) =>
+      (last.get(visitorHash(deployment?.id ?? "", visitorId)) ?? Number.NEGATIVE_INFINITY) >= createdAt
+  })
+
 const SELECT_ERASED = `
   SELECT DISTINCT known::text AS visitor FROM event_chunks CROSS JOIN unnest(visitors) AS known
   WHERE sha256(convert_to($1 || ' ' || known, 'UTF8')) = ANY (SELECT decode(told, 'hex') FROM unnest($2::text[]) AS told)`

@@ -1,9 +1,14 @@
+import { randomUUID } from "node:crypto"
+import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { gunzipSync, gzipSync } from "node:zlib"
 import { describe, expect, test } from "vitest"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { commandLine } from "../support/commandLine.ts"
 import { run as runEffect } from "../support/effects.ts"
 import { connect, event, store } from "../support/events.ts"
+import { temporaryFolder } from "../support/index.ts"
 
 test("a deployment is migrated, retained and rebuilt by command", async () => {
   const { run } = await commandLine()
@@ -110,4 +115,46 @@ describe("a retention that would delete what RETENTION_DAYS keeps", () => {
     expect(await run("retention")).toContain("1 events before")
     expect(await rows()).toBe(3)
   })
+})
+
+test("a visitor is erased from archives as well, of events before the erasure only", async () => {
+  const { run, settings } = await commandLine()
+  await run("migrate")
+  const folder = temporaryFolder()
+  settings.RETENTION_ARCHIVE_DIR = folder
+  const postgres = await connect(settings.DATABASE_URL ?? "")
+  const [erased, other] = [randomUUID(), randomUUID()]
+  const old = (visitorId: string) => event({ visitorId, createdAt: Date.now() - 100 * DAY_MS })
+  await store(postgres, [old(erased), old(other), old(erased)])
+  await run("retention")
+  const [name = ""] = readdirSync(folder)
+  const path = join(folder, name)
+  const archived = () =>
+    gunzipSync(readFileSync(path))
+      .toString()
+      .trimEnd()
+      .split("\n")
+      .map((line): { visitor_id: string } => JSON.parse(line))
+  // One of the visitor who has come back, as a later night archives it.
+  const later = {
+    ...archived()[0],
+    visitor_id: erased,
+    created_at: new Date(Date.now() + DAY_MS).toISOString(),
+  }
+  appendFileSync(path, gzipSync(`${JSON.stringify(later)}\n`))
+  expect(archived()).toHaveLength(4)
+  await store(postgres, [event({ visitorId: erased, createdAt: Date.now() })])
+  expect(await run("erase", erased)).toBe(
+    `1 events of ${erased} were erased.\n2 events went from the archives in ${folder}.`,
+  )
+  expect(archived().map(({ visitor_id }) => visitor_id)).toEqual([other, erased])
+  expect(statSync(path).mode & 0o777).toBe(0o600)
+  expect(await run("erase", "archives")).toBe(`0 events went from the archives in ${folder}.`)
+  expect(readdirSync(folder)).toEqual([name])
+  writeFileSync(path, "no archive")
+  await expect(run("erase", "archives")).rejects.toThrow(`Archives in ${folder} were not all rewritten`)
+  settings.RETENTION_ARCHIVE_DIR = ""
+  await expect(run("erase", "archives")).rejects.toThrow(
+    "There are no archives: RETENTION_ARCHIVE_DIR should be",
+  )
 })

@@ -1,23 +1,14 @@
 /** The dashboard against a Prometheus that has scraped a node under traffic. */
-import { spawn } from "node:child_process"
-import { readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { readFileSync } from "node:fs"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { parse, stringify } from "yaml"
 import { DASHBOARD_PATH, dashboardText } from "../../infra/grafana/dashboard.ts"
 import { CLOCK_ENV } from "../support/clock.ts"
-import { ROOT, read } from "../support/documents.ts"
-import {
-  eventually,
-  freePort,
-  freshDatabase,
-  freshKeyPrefix,
-  redisUrl,
-  temporaryFolder,
-} from "../support/index.ts"
+import { ROOT } from "../support/documents.ts"
+import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { api, dataOf, startProcess } from "../support/process.ts"
 import { wantsProgram } from "../support/wants.ts"
 import { panelQueries } from "./monitoring.ts"
+import { query, startPrometheus } from "./prometheusServer.ts"
 
 /** What traffic does not bring about: stores that fail, and a night's retention. */
 const MAY_BE_EMPTY = ["Batches tried again", "Retention: rows deleted", "Retention: since the last success"]
@@ -27,59 +18,6 @@ test("the dashboard's file is the one that the code describes", () => {
     dashboardText,
   )
 })
-
-interface PrometheusConfig {
-  global: Record<string, string>
-  rule_files: Array<string>
-  scrape_configs: Array<{ static_configs: Array<{ targets: Array<string> }> }>
-}
-
-/** A Prometheus with the project's configuration, but for the target and a shorter interval. */
-const startPrometheus = async (target: string): Promise<string> => {
-  const folder = temporaryFolder()
-  const config = parse(read("infra/prometheus/prometheus.yml")) as PrometheusConfig
-  config.global = { scrape_interval: "1s", scrape_timeout: "1s", evaluation_interval: "1s" }
-  config.rule_files = config.rule_files.map((path) => join(ROOT, "infra/prometheus", path))
-  for (const job of config.scrape_configs) job.static_configs = [{ targets: [target] }]
-  const file = join(folder, "prometheus.yml")
-  writeFileSync(file, stringify(config))
-  const port = await freePort()
-  const child = spawn(
-    "prometheus",
-    [
-      `--config.file=${file}`,
-      `--storage.tsdb.path=${join(folder, "data")}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-      "--log.level=error",
-    ],
-    { stdio: "ignore" },
-  )
-  const exited = new Promise((resolve) => child.once("close", resolve))
-  onTestFinished(async () => {
-    child.kill("SIGKILL")
-    await exited
-  })
-  const url = `http://127.0.0.1:${port}`
-  await eventually(async () => expect((await fetch(`${url}/-/ready`)).status).toBe(200))
-  return url
-}
-
-interface QueryAnswer {
-  readonly status: string
-  readonly error?: string
-  readonly data?: { readonly result: ReadonlyArray<{ readonly value: readonly [number, string] }> }
-}
-
-/** The current numbers of a query; rejects when Prometheus refuses it. */
-const query = async (prometheus: string, expr: string): Promise<ReadonlyArray<number>> => {
-  const response = await fetch(`${prometheus}/api/v1/query`, {
-    method: "POST",
-    body: new URLSearchParams({ query: expr }),
-  })
-  const answer = (await response.json()) as QueryAnswer
-  if (answer.data === undefined) throw new Error(`${expr}: ${answer.error}`)
-  return answer.data.result.map(({ value }) => Number(value[1]))
-}
 
 /** As Grafana fills in its variables, with a window that has a few of the test's scrapes. */
 const filled = (expr: string): string =>

@@ -95,6 +95,7 @@ export const everyCommand = async (path: ReadonlyArray<string> = []): Promise<Re
 /** Values for what commands must be given. Nothing is at these places. */
 const GIVEN: { readonly [name: string]: ReadonlyArray<string> } = {
   id: ["0/1733650000000-0"],
+  visitor: ["7d2f6c1e-2a55-4c4b-8a0d-6f6f0f7c1f11"],
   folder: ["/nowhere"],
   to: ["--to=/nowhere/else"],
 }

@@ -2,10 +2,13 @@
  * Expired events as files: `<folder>/<YYYY-MM-DD>.ndjson.gz`, one a UTC day, a gzip member appended for each batch. They are
  * raw events, so only their owner can read them.
  */
-import { chmod, mkdir, open, readdir, stat, truncate } from "node:fs/promises"
+import { createReadStream, createWriteStream } from "node:fs"
+import { chmod, mkdir, open, readdir, rename, rm, stat, truncate } from "node:fs/promises"
 import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { pipeline } from "node:stream/promises"
 import { promisify } from "node:util"
-import { gzip } from "node:zlib"
+import { createGunzip, createGzip, gzip } from "node:zlib"
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import { type SiteEventRow, toSiteEvent } from "../read/index.ts"
@@ -126,3 +129,67 @@ export class Archive {
     }
   }
 }
+
+/** What an archive's line says of an event, as far as it matters for forgetting it. */
+export interface ArchivedEvent {
+  readonly visitorId: string
+  /** Unix milliseconds. */
+  readonly createdAt: number
+}
+
+/** The event of a line; throws for a line that is none. */
+const eventOf = (line: string): ArchivedEvent => {
+  const read: unknown = JSON.parse(line)
+  if (typeof read === "object" && read !== null && "visitor_id" in read && "created_at" in read)
+    return { visitorId: String(read.visitor_id), createdAt: Date.parse(String(read.created_at)) }
+  throw new Error("a line is no event")
+}
+
+/** Writes the lines that stay to another file, which then takes the archive's place. Returns how many do not stay. */
+const rewrite = async (path: string, isForgotten: (event: ArchivedEvent) => boolean): Promise<number> => {
+  const unfinished = `${path}.unfinished`
+  let gone = 0
+  const staying = async function* (lines: AsyncIterable<string>) {
+    for await (const line of lines) {
+      if (line !== "" && isForgotten(eventOf(line))) gone++
+      else if (line !== "") yield `${line}\n`
+    }
+  }
+  try {
+    const lines = createInterface({
+      input: createReadStream(path).pipe(createGunzip()),
+      crlfDelay: Number.POSITIVE_INFINITY,
+    })
+    await pipeline(
+      lines,
+      staying,
+      createGzip(),
+      createWriteStream(unfinished, { mode: FILE_MODE, flush: true }),
+    )
+    if (gone > 0) await rename(unfinished, path)
+    return gone
+  } finally {
+    await rm(unfinished, { force: true })
+  }
+}
+
+/**
+ * Takes events out of every archive in a folder; one that has none of them stays as it is. Nothing may be archived meanwhile. Returns
+ * how many went.
+ */
+export const forgetInArchives = (
+  folder: string,
+  isForgotten: (event: ArchivedEvent) => boolean,
+): Effect.Effect<number, ArchiveFailed> =>
+  Effect.tryPromise({
+    try: async () => {
+      let gone = 0
+      for (const name of (await readdir(folder)).filter((each) => FILE_NAME.test(each)).sort())
+        gone += await rewrite(join(folder, name), isForgotten)
+      return gone
+    },
+    catch: (cause) =>
+      new ArchiveFailed({
+        message: `Archives in ${folder} were not all rewritten: ${cause instanceof Error ? cause.message : String(cause)}`,
+      }),
+  })
