@@ -80,14 +80,14 @@ export const SETTINGS = {
     name: "SCRIPT_PATH",
     type: "chosen path",
     default: "/hello.js",
-    parse: chosenPath,
+    parse: chosenPath(true),
     doc: "Path of the tracker, besides `/tracker.js`, whose name content blockers know.",
   },
   eventPath: {
     name: "EVENT_PATH",
     type: "chosen path",
     default: "/hello",
-    parse: chosenPath,
+    parse: chosenPath(false),
     doc: "Where the tracker that is loaded from `SCRIPT_PATH` sends its events.",
   },
   redisUrl: {

@@ -102,13 +102,18 @@ export const basePath = (text: string): string | Expected => {
 /** First parts of paths that a node answers itself. */
 const TAKEN = ["api", "ws", "assets", "health", "ready", "metrics", "openapi.json", "tracker.js", "event"]
 
-/** A path of a site's own choice, for what its pages load and send to. */
-export const chosenPath = (text: string): string | Expected =>
-  text !== "/" && basePath(text) === text && !TAKEN.includes(text.split("/")[1] ?? "")
-    ? text
-    : new Expected(
-        `a path such as /hello, of letters, digits, '.', '_', '~' and '-', that does not begin with ${TAKEN.map((each) => `/${each}`).join(", ")}`,
-      )
+/** A path of a site's own choice: of the script that its pages load, which ends in `.js`, or of what they send to. */
+export const chosenPath =
+  (isScript: boolean) =>
+  (text: string): string | Expected =>
+    text !== "/" &&
+    basePath(text) === text &&
+    text.endsWith(".js") === isScript &&
+    !TAKEN.includes(text.split("/")[1] ?? "")
+      ? text
+      : new Expected(
+          `a path such as /hello${isScript ? ".js, which ends in .js," : ", which does not end in .js,"} of letters, digits, '.', '_', '~' and '-', and does not begin with ${TAKEN.map((each) => `/${each}`).join(", ")}`,
+        )
 
 const isCidr = (text: string) => {
   const [address = "", bits, ...rest] = text.split("/")

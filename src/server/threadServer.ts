@@ -52,7 +52,7 @@ export const startThreadServer = (
     const connections = makeConnections(shared, { hub: questions, fanOut, places: questions })
     connections.attach(app, pathsOf(config, WEBSOCKET_PATH))
     const router = new Router({ exact: new Map(), prefixes: [] }, traffic, cors, config.basePath)
-    for (const [path, route] of sendingRoutes(makeIngest(shared), config.eventPath))
+    for (const [path, route] of sendingRoutes(makeIngest(shared), config.eventPath, shared.now))
       for (const each of pathsOf(config, path))
         app.any(each, (res, req) => {
           traffic.taken()

@@ -60,27 +60,28 @@ export interface RouteOptions {
 export const sendingRoutes = (
   ingest: Ingest,
   eventPath: string,
-): ReadonlyArray<readonly [path: string, route: Route]> => [
-  [
-    EVENT_PATH,
-    {
-      name: "event",
-      cors: true,
-      handlers: {
-        POST: (exchange, req) => ingest.event(exchange, req),
-        GET: (exchange, req) => ingest.pixel(exchange, req),
+  now: () => number,
+): ReadonlyArray<readonly [path: string, route: Route]> => {
+  const events: Handler = (exchange, req) => ingest.events(exchange, req)
+  // What a tracker whose events had to wait goes by.
+  const time: Handler = (exchange) =>
+    exchange.json({ success: true, data: { timestamp: Math.floor(now() / 1000) } })
+  return [
+    [
+      EVENT_PATH,
+      {
+        name: "event",
+        cors: true,
+        handlers: {
+          POST: (exchange, req) => ingest.event(exchange, req),
+          GET: (exchange, req) => ingest.pixel(exchange, req),
+        },
       },
-    },
-  ],
-  [
-    `${API_PATH}/events`,
-    { name: "events", cors: true, handlers: { POST: (exchange, req) => ingest.events(exchange, req) } },
-  ],
-  [
-    eventPath,
-    { name: "events", cors: true, handlers: { POST: (exchange, req) => ingest.events(exchange, req) } },
-  ],
-]
+    ],
+    [`${API_PATH}/events`, { name: "events", cors: true, handlers: { POST: events } }],
+    [eventPath, { name: "events", cors: true, handlers: { GET: time, POST: events } }],
+  ]
+}
 
 /** The routes of a server. */
 export const apiRoutes = ({
@@ -123,12 +124,7 @@ export const apiRoutes = ({
   )
   add("/openapi.json", "openapi", true, { GET: (exchange, req) => openApi.answer(exchange, req) })
 
-  for (const [path, route] of sendingRoutes(ingest, eventPath)) exact.set(path, route)
-  add(eventPath, "events", true, {
-    ...exact.get(eventPath)?.handlers,
-    // What a tracker whose events had to wait goes by.
-    GET: (exchange) => exchange.json({ success: true, data: { timestamp: Math.floor(now() / 1000) } }),
-  })
+  for (const [path, route] of sendingRoutes(ingest, eventPath, now)) exact.set(path, route)
   for (const endpoint of READS)
     add(`${API_PATH}/${endpoint}`, endpoint, true, {
       GET: (exchange, req) => reads.answer(endpoint, exchange, req),
@@ -145,10 +141,7 @@ export const apiRoutes = ({
   for (const { path, name, file } of assets({ basePath, scriptPath, eventPath })) {
     // At the start, so that an upgrade in place cannot mix versions.
     file.ready()
-    add(path, name, name === "tracker", {
-      ...exact.get(path)?.handlers,
-      GET: (exchange, req) => file.answer(exchange, req),
-    })
+    add(path, name, name === "tracker", { GET: (exchange, req) => file.answer(exchange, req) })
   }
 
   // The page's addresses are relative to it.
