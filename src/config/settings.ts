@@ -303,6 +303,16 @@ export const SETTINGS = {
     parse: integer(1, 1_000_000),
     doc: "WebSocket connections per address.",
   },
+  queryMemory: {
+    name: "QUERY_MEMORY",
+    type: "megabytes",
+    default: "256",
+    parse: (text) => {
+      const megabytes = integer(160, 65_536)(text)
+      return typeof megabytes === "number" ? megabytes * 1024 * 1024 : megabytes
+    },
+    doc: "Memory of the query engine, a process that runs while questions are asked. What needs more uses files under `DATA_DIR`.",
+  },
   liveEventsPerSecond: {
     name: "LIVE_EVENTS_PER_SECOND",
     type: "integer",

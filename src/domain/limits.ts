@@ -44,6 +44,8 @@ export const BODY_TOTAL_MS = 5 * MINUTE_MS
 export const IDLE_CONNECTION_S = 28
 /** Seconds for which clients are told that they may keep one, so that they do not send a request into one that is closing. */
 export const KEEP_ALIVE_S = IDLE_CONNECTION_S - 3
+/** Bytes of a `POST /query` body. */
+export const MAX_QUERY_BODY_BYTES = 256 * 1024
 /** Wrong tokens of administration from an address. */
 export const MAX_GUESSES_PER_MINUTE = 10
 /** A visitor counts as current for this long after its last event, milliseconds. */

@@ -15,6 +15,7 @@ import { followChannel } from "../live/subscription.ts"
 import { Metrics } from "../metrics/metrics.ts"
 import { makeVisitorKeys } from "../privacy/dayKeys.ts"
 import { eraseVisitor } from "../privacy/erase.ts"
+import { earliestEvents, queryEngine } from "../query/engine/index.ts"
 import { syncLog } from "../runtime/logging.ts"
 import type { Thread } from "../runtime/thread/parent.ts"
 import { SharedWindows, windowsMemory } from "../server/http/sharedWindows.ts"
@@ -66,6 +67,9 @@ const metricsOf = (threads: ReadonlyArray<Measured>): Thread["metrics"] =>
     ),
   ).pipe(Effect.map((each) => each.flat()))
 
+/** The query engine ends when nobody has asked for so long, milliseconds. */
+const QUERY_IDLE_MS = 60_000
+
 const onMainThread = (
   config: AppConfig,
   stores: StoreAddresses,
@@ -102,6 +106,7 @@ type Connected = Effect.Success<ReturnType<typeof connectStores>>
 /** What the server needs of the rest of the node. */
 const makeServices = (
   config: AppConfig,
+  stores: StoreAddresses,
   { postgres, redis, appends, deployment }: Connected,
   metrics: Metrics,
   otherThreads: ReadonlyArray<Measured>,
@@ -140,6 +145,10 @@ const makeServices = (
       visitorKeys: yield* makeVisitorKeys(shared),
       figures,
       queries: makeEventQueries({ postgres, calendar, now }),
+      questions: {
+        ...(yield* queryEngine({ config, stores, idleMs: QUERY_IDLE_MS })),
+        earliest: earliestEvents(postgres),
+      },
       privacy: { erase: (visitorId) => eraseVisitor({ ...shared, postgres, sites }, visitorId) },
       readiness: ready,
       metricsText: scrape({ metrics, sites, figures, backlog, otherThreads: metricsOf(otherThreads), now }),
@@ -189,7 +198,7 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
 
     const log = syncLog(config.logLevel)
     const otherThreads: Array<Measured> = [actors]
-    const services = yield* makeServices(config, connected, metrics, otherThreads, log, options.now)
+    const services = yield* makeServices(config, stores, connected, metrics, otherThreads, log, options.now)
     if (!config.roles.includes("actors"))
       yield* announceHttpNode(connected.redis, config.redisKeyPrefix, node, metrics).pipe(
         Scope.provide(together),

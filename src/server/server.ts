@@ -98,6 +98,7 @@ export type ServerConfig = Pick<
   | "wsMaxConnections"
   | "wsMaxConnectionsPerIp"
   | "liveEventsPerSecond"
+  | "timeZone"
   | "roles"
 >
 
@@ -277,6 +278,8 @@ const serveRequests = (shared: Shared, services: Services, app: TemplatedApp): R
     eventPath: config.eventPath,
     serving: isServing(config),
     proxies,
+    bodies: shared.bodies,
+    timeZone: config.timeZone,
     traffic,
     run,
     now,

@@ -30,15 +30,15 @@ const resident = (pid: number): number =>
 /** A folder with the least that can be bundled. */
 const project = (main: string): string => {
   const root = temporaryFolder()
-  const threads = ["src/actors/thread", "src/node/httpThread"]
-  for (const thread of threads) mkdirSync(join(root, thread), { recursive: true })
+  const entries = ["src/actors/thread", "src/node/httpThread", "src/query/engine"]
+  for (const entry of entries) mkdirSync(join(root, entry), { recursive: true })
   mkdirSync(join(root, "scripts"))
   for (const script of ["bundle.ts", "bundleFolder.mjs", "start.mjs"])
     cpSync(join(ROOT, "scripts", script), join(root, "scripts", script))
   writeFileSync(join(root, "package.json"), '{ "type": "module" }')
   writeFileSync(join(root, "package-lock.json"), "{}")
   writeFileSync(join(root, "src/main.ts"), main)
-  for (const thread of threads) writeFileSync(join(root, thread, "entry.ts"), "export {}")
+  for (const entry of entries) writeFileSync(join(root, entry, "entry.ts"), "export {}")
   return root
 }
 

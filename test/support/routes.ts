@@ -3,6 +3,7 @@
 import { PageQuery } from "../../src/domain/pageQuery.ts"
 import type { Ingest } from "../../src/server/api/ingest.ts"
 import { apiRoutes } from "../../src/server/api/routes.ts"
+import type { Bodies } from "../../src/server/http/body.ts"
 import { TrustedProxies } from "../../src/server/http/clientAddress.ts"
 import { World } from "./server.ts"
 
@@ -23,6 +24,8 @@ export const routes = () =>
       clientAddressHeader: "x-forwarded-for",
       proxyProtocol: false,
     }),
+    bodies: {} as Bodies,
+    timeZone: "UTC",
     now: () => 0,
     openApiDocument: () => ({}),
     run: () => {

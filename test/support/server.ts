@@ -5,6 +5,7 @@ import type { StreamEvent } from "../../src/domain/event.ts"
 import { decodePayload } from "../../src/domain/payload.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { ErasureMustWait } from "../../src/privacy/erase.ts"
+import { QueryRefused } from "../../src/query/engine/index.ts"
 import { type Server, type ServerConfig, type ServerOptions, startServer } from "../../src/server/server.ts"
 import type { AppendFailure, Services } from "../../src/server/services/services.ts"
 import { StoreError } from "../../src/stores/errors.ts"
@@ -23,6 +24,7 @@ export const DEFAULTS: ServerConfig = {
   scriptPath: "/hello.js",
   eventPath: "/hello",
   sites: ["main", "blog"],
+  timeZone: "UTC",
   partitions: 4,
   rateLimitPerMinute: 0,
   writeKeys: [],
@@ -53,6 +55,8 @@ export class World {
   /** While set, appends are kept without an answer, until {@link release}. */
   held: Array<() => void> | null = null
   dayKey: Buffer | null = Buffer.alloc(32, 1)
+  /** How questions fail. */
+  queryFailure: QueryRefused["failure"] | null = null
   storesUnavailable = false
   ready = true
   /** Reads of figures so far. */
@@ -199,6 +203,13 @@ export class World {
           letters: 1,
         })),
       exportVisitor: (visitor_id) => this.#rows((i) => ({ id: i, visitor_id, event_type: "page_view" })),
+    },
+    questions: {
+      ask: () =>
+        this.queryFailure !== null || this.storesUnavailable
+          ? Effect.fail(new QueryRefused({ failure: this.queryFailure ?? "failed", message: "as told" }))
+          : Effect.succeed({ rows: [{ dimensions: [], metrics: [1], comparison: null }], total: 1 }),
+      earliest: this.#read(() => new Map([["main", 0]])),
     },
     privacy: {
       erase: (id) =>

@@ -2,6 +2,7 @@
 
 import type { PageQuery } from "../../domain/pageQuery.ts"
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
+import type { Bodies } from "../http/body.ts"
 import type { TrustedProxies } from "../http/clientAddress.ts"
 import { JSON_TYPE, type Traffic } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
@@ -14,6 +15,7 @@ import { assets, Prepared } from "./assets.ts"
 import { EXPORT_KINDS, Exports } from "./exports.ts"
 import type { Ingest } from "./ingest.ts"
 import { Operations } from "./operations.ts"
+import { QueryEndpoint } from "./queries.ts"
 import { type ReadEndpoint, Reads } from "./reads.ts"
 
 export const EVENT_PATH = `${API_PATH}/event`
@@ -46,6 +48,9 @@ export interface RouteOptions {
   /** `false` leaves only what operators ask of every node: health, readiness, metrics. */
   readonly serving: boolean
   readonly proxies: TrustedProxies
+  readonly bodies: Bodies
+  /** The deployment's time zone. */
+  readonly timeZone: string
   readonly traffic: Pick<Traffic, "draining">
   readonly run: Runner
   /** Unix milliseconds. */
@@ -95,6 +100,8 @@ export const apiRoutes = ({
   eventPath,
   serving,
   proxies,
+  bodies,
+  timeZone,
   traffic,
   run,
   now,
@@ -103,6 +110,7 @@ export const apiRoutes = ({
 }: RouteOptions): Routes => {
   const { figures, queries } = services
   const reads = new Reads(figures, queries, sites, pageQuery, run)
+  const questions = new QueryEndpoint({ queries: services.questions, sites, bodies, timeZone, run, now })
   const exports = new Exports(figures, queries, exportDeadlineMs)
   const operations = new Operations(services, run, traffic)
 
@@ -116,12 +124,8 @@ export const apiRoutes = ({
   add("/metrics", "metrics", false, { GET: (exchange, req) => operations.metrics(exchange, req) })
   if (!serving) return { exact, prefixes: [] }
 
-  const openApi = new Prepared(
-    () => Buffer.from(JSON.stringify(openApiDocument())),
-    JSON_TYPE,
-    "no-cache",
-    false,
-  )
+  const document = () => Buffer.from(JSON.stringify(openApiDocument()))
+  const openApi = new Prepared(document, JSON_TYPE, "no-cache", false)
   add("/openapi.json", "openapi", true, { GET: (exchange, req) => openApi.answer(exchange, req) })
 
   for (const [path, route] of sendingRoutes(ingest, eventPath, now)) exact.set(path, route)
@@ -129,6 +133,7 @@ export const apiRoutes = ({
     add(`${API_PATH}/${endpoint}`, endpoint, true, {
       GET: (exchange, req) => reads.answer(endpoint, exchange, req),
     })
+  exact.set(`${API_PATH}/query`, questionRoute(questions))
   for (const kind of EXPORT_KINDS)
     add(`${API_PATH}/export/${kind}`, "export", true, {
       GET: (exchange, req) => {
@@ -154,6 +159,15 @@ export const apiRoutes = ({
   const visitors = visitorsRoute({ token: adminToken, privacy, exports, proxies, run, now })
   return { exact, prefixes: [[VISITORS_PREFIX, visitors]] }
 }
+
+const questionRoute = (questions: QueryEndpoint): Route => ({
+  name: "query",
+  cors: true,
+  handlers: {
+    GET: (exchange, req) => questions.get(exchange, req),
+    POST: (exchange) => questions.post(exchange),
+  },
+})
 
 const redirectTo =
   (path: string): Handler =>

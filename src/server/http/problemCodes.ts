@@ -28,6 +28,9 @@ type SpecificCode =
   | "BODY_TOO_LARGE"
   | "RATE_LIMITED"
   | "TOO_MANY_EXPORTS"
+  | "TOO_MANY_QUERIES"
+  | "QUERY_TIMEOUT"
+  | "INVALID_QUERY"
 
 /** Codes with a sentence of their own, which is used unless whoever refuses knows more. */
 export type GeneralCode =
@@ -46,6 +49,7 @@ export type GeneralCode =
   | "TOO_MANY_GUESSES"
   | "CONNECTION_LIMIT"
   | "STORE_UNAVAILABLE"
+  | "QUERY_ENGINE_UNAVAILABLE"
   | "NOT_READY"
   | "SHUTTING_DOWN"
   | "INTERNAL_ERROR"
@@ -144,6 +148,10 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
     status: "400 Bad Request",
     meaning: "A query parameter has an invalid value; the message says which one, and what it should be.",
   },
+  INVALID_QUERY: {
+    status: "400 Bad Request",
+    meaning: "A field of a question has an invalid value; the message says which one, and what it should be.",
+  },
   INVALID_REQUEST: {
     status: "400 Bad Request",
     meaning: "The request's framing is ambiguous: contradictory `Content-Length` or `Transfer-Encoding`.",
@@ -176,6 +184,10 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
     status: "408 Request Timeout",
     meaning: `Nothing of the body arrived for ${BODY_SILENCE_MS / 1000} seconds, or not all of it within ${BODY_TOTAL_MS / MINUTE_MS} minutes.`,
   },
+  QUERY_TIMEOUT: {
+    status: "408 Request Timeout",
+    meaning: "The question could not be answered within 10 seconds.",
+  },
   BODY_TOO_LARGE: {
     status: "413 Content Too Large",
     meaning: `The body is larger than ${MAX_EVENT_BODY_BYTES / KIB} KiB (\`/event\`) or ${MAX_BATCH_BODY_BYTES / KIB / KIB} MiB (\`/events\`).`,
@@ -199,6 +211,10 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   RATE_LIMITED: {
     status: "429 Too Many Requests",
     meaning: "The address has used up its events for this minute; see `Retry-After`.",
+  },
+  TOO_MANY_QUERIES: {
+    status: "429 Too Many Requests",
+    meaning: "As many questions are being answered, or wait, as the node takes; see `Retry-After`.",
   },
   TOO_MANY_GUESSES: {
     status: "429 Too Many Requests",
@@ -238,6 +254,11 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
     status: "503 Service Unavailable",
     meaning: "The store needed for a read cannot be reached, or an erasure has to wait.",
     error: "A store does not answer now; try again shortly.",
+  },
+  QUERY_ENGINE_UNAVAILABLE: {
+    status: "503 Service Unavailable",
+    meaning: "The query engine ended, or cannot be started; the log says why.",
+    error: "The question could not be answered: the query engine failed; try again shortly.",
   },
   NOT_READY: {
     status: "503 Service Unavailable",

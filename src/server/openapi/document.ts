@@ -11,6 +11,7 @@ import { batchPath, eventSchema, ingestionPaths } from "./ingestion.ts"
 import { clientMessage, serverFrame } from "./live.ts"
 import { content, get, json, type PathItem, siteOf } from "./operation.ts"
 import { problemOf, refusal, refusals } from "./problems.ts"
+import { questionPath } from "./questions.ts"
 import { administrationPaths, exportPaths, figurePaths } from "./reading.ts"
 import { count, shape, text } from "./schema.ts"
 import { enveloped, readiness } from "./shapes.ts"
@@ -143,6 +144,7 @@ export const openApiDocument = ({
   security: [],
   paths: {
     ...ingestionPaths(API_PATH, sites),
+    ...questionPath(API_PATH, sites),
     ...figurePaths(API_PATH, sites),
     ...exportPaths(API_PATH, sites),
     ...(administration && administrationPaths(API_PATH)),

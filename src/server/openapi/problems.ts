@@ -18,6 +18,24 @@ export const READ_CODES: ReadonlyArray<ProblemCode> = [
   "STORE_UNAVAILABLE",
 ]
 
+export const QUERY_CODES: ReadonlyArray<ProblemCode> = [
+  "INVALID_QUERY",
+  "QUERY_TIMEOUT",
+  "TOO_MANY_QUERIES",
+  "QUERY_ENGINE_UNAVAILABLE",
+  "STORE_UNAVAILABLE",
+]
+
+/** Codes with which a body of JSON may be refused. */
+export const BODY_CODES: ReadonlyArray<ProblemCode> = [
+  "INVALID_JSON",
+  "INVALID_UTF8",
+  "UNSUPPORTED_MEDIA_TYPE",
+  "BODY_TOO_LARGE",
+  "BODY_TIMEOUT",
+  "BODIES_FULL",
+]
+
 export const EXPORT_CODES: ReadonlyArray<ProblemCode> = [...READ_CODES, "TOO_MANY_EXPORTS"]
 
 export const ADMIN_CODES: ReadonlyArray<ProblemCode> = [

@@ -7,6 +7,8 @@ import type { EventQueries as Questions } from "../../events/read/index.ts"
 import type { Format, MetricsText } from "../../metrics/exposition.ts"
 import type { VisitorKeys } from "../../privacy/dayKeys.ts"
 import type { ErasureMustWait } from "../../privacy/erase.ts"
+import type { EngineAnswer, QueryRefused } from "../../query/engine/index.ts"
+import type { Query } from "../../query/language/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { AppendDone } from "../../stream/producer.ts"
 
@@ -43,12 +45,20 @@ export interface Privacy {
   erase(visitorId: string): Effect.Effect<{ readonly deleted: number }, StoreError | ErasureMustWait>
 }
 
+/** Questions to the events. */
+export interface Queries {
+  readonly ask: (query: Query) => Effect.Effect<EngineAnswer, QueryRefused>
+  /** The first event of each site, unix milliseconds. */
+  readonly earliest: Effect.Effect<ReadonlyMap<string, number>, StoreError>
+}
+
 /** Everything the server is given. */
 export interface Services {
   readonly appender: Appender
   readonly visitorKeys: VisitorKeys
   readonly figures: Figures
   readonly queries: EventQueries
+  readonly questions: Queries
   readonly privacy: Privacy
   /** Asks the stores at each run. */
   readonly readiness: Effect.Effect<ReadinessReport>

@@ -28,7 +28,7 @@ const replaceNodes = async ({ world, broken }: Strike, root: string, millisecond
 const operate = async ({ world, note }: Strike, signal: AbortSignal) => {
   const results = { done: 0, failed: 0 }
   while (!signal.aborted) {
-    const args = world.random.chance(0.5) ? ["rebuild"] : ["retention", "--days", "3"]
+    const args = world.random.chance(0.5) ? ["rebuild"] : ["retention", "--days", "3", "--yes"]
     try {
       world.log(await command(world, args))
       results.done++
@@ -51,7 +51,7 @@ export const OPERATION_FAULTS: ReadonlyArray<Fault> = [
       again(world, milliseconds, [200, 1000], async () => {
         const cursor = world.random.chance(0.5) ? ["--cursor"] : []
         try {
-          world.log(await command(world, ["retention", "--days", "3", ...cursor]))
+          world.log(await command(world, ["retention", "--days", "3", "--yes", ...cursor]))
         } catch (error) {
           broken(`retention failed: ${error instanceof Error ? error.message : error}`)
         }

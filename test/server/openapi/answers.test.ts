@@ -71,20 +71,36 @@ const brokenServices = (services: Services): Services => ({
     exportVisitors: throwingRows,
     exportVisitor: throwingRows,
   },
+  questions: { ask: () => fault, earliest: fault },
   privacy: { erase: () => fault },
   readiness: fault,
   metricsText: () => fault,
 })
 
+const QUESTION = { metrics: ["events"], date_range: "all" }
+
+/** Questions that get no answer. */
+const refuseQuestions = async ({ url, world, server }: Running, recorder: Recorder): Promise<void> => {
+  for (const failure of ["busy", "deadline", "invalid", "failed"] as const) {
+    world.queryFailure = failure
+    await recorder.ask(url, "GET", `${API}/query?metrics=events`)
+    await recorder.ask(url, "POST", `${API}/query`, posted(QUESTION))
+  }
+  world.queryFailure = null
+  await recorder.ask(url, "POST", `${API}/query`, posted(new Uint8Array([0x22, 0xff, 0x22])))
+  const slow = rawRequest("POST", `${API}/query`, ["Content-Length: 9"], "{")
+  await recorder.raw(server.port, "POST", `${API}/query`, slow)
+}
+
 /** An address of each operation, with what a request needs to be let in. */
 const addresses = (recorder: Recorder) =>
   recorder.contract.operations.map(({ method, path }) => ({
     method,
-    path: path.replace("{id}", VISITOR),
+    path: `${path.replace("{id}", VISITOR)}${method === "GET" && path.endsWith("/query") ? "?metrics=events&date_range=all" : ""}`,
     init: path.includes("{id}")
       ? ADMIN
       : method === "POST"
-        ? posted(path.endsWith("/events") ? [EVENT] : EVENT)
+        ? posted(path.endsWith("/query") ? QUESTION : path.endsWith("/events") ? [EVENT] : EVENT)
         : {},
   }))
 
@@ -128,6 +144,18 @@ const ofARealNode = async (): Promise<Recorder> => {
       for (const format of ["csv", "json"])
         await ask("GET", `${API}/${path}?period=${period}&format=${format}`)
   await ask("GET", `${API}/timeline?limit=2`)
+  for (const question of [
+    { metrics: ["visitors", "events"], compare: "previous_period" },
+    { metrics: ["visitors"], dimensions: ["page"], interval: "day" },
+    { metrics: ["visitors"], filters: [["matches", "page", ["("]]] },
+    { metrics: ["nothing"] },
+    null,
+  ])
+    await ask("POST", `${API}/query`, posted(question))
+  await ask("GET", `${API}/query?metrics=visitors,events&dimensions=page&date_range=day`)
+  await ask("POST", `${API}/query`, posted("{"))
+  await ask("POST", `${API}/query`, posted("x".repeat(300_000)))
+  await ask("POST", `${API}/query`, posted("{}", { "Content-Type": "text/html" }))
   await ask("GET", `${API}/heatmap?page_url=/cv&hours=168`)
   for (const query of ["limit=0", "limit=x", "offset=-1", "cursor=!"])
     await ask("GET", `${API}/timeline?${query}`)
@@ -236,7 +264,7 @@ const limited = async (recorder: Recorder): Promise<void> => {
 const busy = async (recorder: Recorder): Promise<void> => {
   await using running = await serve({ adminToken: ADMIN_TOKEN }, { maxWaitingBytes: 0 })
   const { port } = running.server
-  for (const path of [`${API}/event`, `${API}/events`])
+  for (const path of [`${API}/event`, `${API}/events`, `${API}/query`])
     await recorder.raw(port, "POST", path, rawRequest("POST", path, ["Content-Length: 9"], "{"))
   const { started } = silentRows(running.world)
   const downloads = Array.from({ length: 3 }, () => new RawConnection(port))
@@ -324,6 +352,7 @@ describe("every answer", () => {
         { bodyLimits: { silenceMs: 50 } },
       )
       await refuseEvents(running, recorder)
+      await refuseQuestions(running, recorder)
     }
     await limited(recorder)
     await busy(recorder)

@@ -1,0 +1,61 @@
+/** The table of events that questions are put to: its columns, and the SQL by which a dimension is read from them. */
+import { DIMENSIONS, type DimensionName } from "../../domain/dimensions.ts"
+import type { FilterDimension } from "../language/index.ts"
+
+/**
+ * Columns of a day's file beside one for each dimension. A dimension that a visit has one value of is, of each of its events, that of
+ * the visit's first event, or of its first or last page view.
+ */
+export const EVENT_COLUMNS = {
+  /** Unix milliseconds. */
+  created_at: "BIGINT",
+  visitor: "UUID",
+  /** Number of the visit: no other one of any day and site has it. */
+  visit: "BIGINT",
+  type: "VARCHAR",
+  /** event_data as JSON. */
+  data: "VARCHAR",
+  bots: "BOOLEAN",
+  /** Of the visit: milliseconds from its first event to its last, and whether it is a bounce. */
+  visit_ms: "BIGINT",
+  bounce: "BOOLEAN",
+} as const
+
+const names = Object.keys as (of: typeof DIMENSIONS) => ReadonlyArray<DimensionName>
+
+export const DIMENSION_NAMES = names(DIMENSIONS)
+
+/** Dimensions of which every event of a visit has the value of the first. */
+export const OF_FIRST_EVENT = DIMENSION_NAMES.filter((name) => DIMENSIONS[name].visit === "first")
+
+/** Values that a statement is given beside its text; whoever wrote them, they never become part of it. */
+export class Values {
+  readonly list: Array<string | number> = []
+
+  /** Adds a value; returns its name in the statement. */
+  add(value: string | number): string {
+    return `$${this.list.push(value)}`
+  }
+}
+
+/** A JSON pointer (RFC 6901) to a top-level key. */
+const pointerTo = (key: string): string => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`
+
+const SCALARS = "('VARCHAR', 'BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE', 'BOOLEAN')"
+const NUMBERS = "('BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE')"
+
+const ofData = (key: string, types: string, values: Values): string => {
+  const pointer = values.add(pointerTo(key))
+  return `CASE WHEN json_type(data, ${pointer}) IN ${types} THEN json_extract_string(data, ${pointer}) END`
+}
+
+/** SQL: an event's value of a dimension, a text or NULL. Numbers from 1e21 on have JavaScript's plus in their exponent. */
+export const dimensionValue = (dimension: FilterDimension, values: Values): string => {
+  if (dimension.of === "list") return `"${dimension.name}"`
+  const text = ofData(dimension.key, SCALARS, values)
+  const isDouble = `json_type(data, ${values.add(pointerTo(dimension.key))}) = 'DOUBLE'`
+  return `CASE WHEN ${isDouble} THEN regexp_replace(${text}, 'e([0-9])', 'e+\\1') ELSE ${text} END`
+}
+
+/** SQL: the number under a key of event_data; NULL where there is none. */
+export const numberOf = (key: string, values: Values): string => `(${ofData(key, NUMBERS, values)})::DOUBLE`

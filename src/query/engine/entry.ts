@@ -1,0 +1,89 @@
+/** In the query engine's process: its entry. It ends with the node that has started it, or when it is told to. */
+import { join } from "node:path"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import { Calendar } from "../../domain/period.ts"
+import { Metrics } from "../../metrics/metrics.ts"
+import { StoreError } from "../../stores/errors.ts"
+import { makePostgres } from "../../stores/postgres.ts"
+import type { Query } from "../language/index.ts"
+import { type DatabaseError, openDatabase } from "./database.ts"
+import { answer } from "./engine.ts"
+import { EventFiles } from "./eventFiles.ts"
+import {
+  type EngineFailure,
+  type EngineStart,
+  type FromEngine,
+  QUERY_FOLDER,
+  type ToEngine,
+} from "./messages.ts"
+
+/** What a question may take, its files included, milliseconds. */
+const DEADLINE_MS = 10_000
+
+/** What Node.js itself takes of the engine's memory, bytes; the rest is the database's. */
+const OWN_MEMORY = 96 * 1024 * 1024
+
+const say = (message: FromEngine) => process.send?.(message)
+
+/** A pattern that is none, or too large; the database's own words say what is wrong with it. */
+const isInvalid = ({ message }: DatabaseError): boolean =>
+  /regex|regular expression|repetition|missing \)/i.test(message)
+
+const refusalOf = (error: StoreError | DatabaseError): { failure: EngineFailure; reason: string } =>
+  error instanceof StoreError || !isInvalid(error)
+    ? { failure: "failed", reason: error.message }
+    : { failure: "invalid", reason: error.message }
+
+const serve = ({ config, stores }: EngineStart) =>
+  Effect.gen(function* () {
+    const metrics = new Metrics(config.metricsPrefix, "actors")
+    const folder = join(config.dataDir, QUERY_FOLDER)
+    const postgres = yield* makePostgres(
+      { url: stores.databaseUrl, max: 2, name: "maicivy query engine", statementTimeoutMs: DEADLINE_MS },
+      metrics,
+    )
+    const database = yield* openDatabase(folder, config.queryMemory - OWN_MEMORY)
+    const calendar = new Calendar(config.timeZone)
+    const files = new EventFiles({ postgres, database, folder, calendar, now: Date.now })
+    const reply = (id: number, query: Query) =>
+      answer(query, files, database).pipe(
+        Effect.timeoutOption(DEADLINE_MS),
+        Effect.map(
+          (found): FromEngine =>
+            found._tag === "Some"
+              ? { type: "answered", id, answer: found.value }
+              : {
+                  type: "refused",
+                  id,
+                  failure: "deadline",
+                  reason: `no answer within ${DEADLINE_MS / 1000} seconds`,
+                },
+        ),
+        Effect.catch((error) => Effect.succeed<FromEngine>({ type: "refused", id, ...refusalOf(error) })),
+        Effect.map(say),
+      )
+    process.on("message", (message: ToEngine) => {
+      if (message.type === "ask") Effect.runFork(reply(message.id, message.query))
+    })
+    say({ type: "ready" })
+    return yield* Effect.never
+  })
+
+process.once("message", (message: ToEngine) => {
+  if (message.type !== "start") return
+  const fiber = Effect.runFork(Effect.scoped(serve(message)))
+  const end = () => Effect.runPromise(Fiber.interrupt(fiber)).then(() => process.exit(0))
+  process.on("disconnect", end)
+  process.on("SIGTERM", end)
+  // The terminal's; the node decides what it means.
+  process.on("SIGINT", () => {})
+  fiber.addObserver((exit) => {
+    if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return
+    // The node logs that its engine has ended.
+    console.error(Cause.pretty(exit.cause))
+    process.exit(1)
+  })
+})

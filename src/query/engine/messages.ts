@@ -1,0 +1,48 @@
+/** What a node and its query engine say to each other. */
+
+import type { AppConfig } from "../../config/settings.ts"
+import type { StoreAddresses } from "../../stores/addresses.ts"
+import type { Query } from "../language/index.ts"
+
+/** A row of an answer: values of its dimensions, its metrics, and those of the time it is compared with. */
+export interface AnswerRow {
+  readonly dimensions: ReadonlyArray<string | null>
+  readonly metrics: ReadonlyArray<number | null>
+  /** `null` where the question compares nothing. */
+  readonly comparison: ReadonlyArray<number | null> | null
+}
+
+export interface EngineAnswer {
+  readonly rows: ReadonlyArray<AnswerRow>
+  /** Rows that there are, whatever the limit. */
+  readonly total: number
+}
+
+/**
+ * Why there is no answer: the question took too long, the engine found something wrong with it (a pattern that is none), or something
+ * is wrong with the engine or its stores.
+ */
+export type EngineFailure = "deadline" | "invalid" | "failed"
+
+/** The folder of its files, within `DATA_DIR`. */
+export const QUERY_FOLDER = "query"
+
+/** Given to the engine before anything is asked. */
+export interface EngineStart {
+  readonly type: "start"
+  readonly config: AppConfig
+  readonly stores: StoreAddresses
+}
+
+export type ToEngine = EngineStart | { readonly type: "ask"; readonly id: number; readonly query: Query }
+
+export type FromEngine =
+  /** It has opened its stores and listens. */
+  | { readonly type: "ready" }
+  | { readonly type: "answered"; readonly id: number; readonly answer: EngineAnswer }
+  | {
+      readonly type: "refused"
+      readonly id: number
+      readonly failure: EngineFailure
+      readonly reason: string
+    }

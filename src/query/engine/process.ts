@@ -1,0 +1,200 @@
+/**
+ * In the node: keeps the query engine, a process of its own. The first question starts it, and it is ended when nobody has asked for a
+ * while. Whatever happens to it costs the questions that it has, and nothing else.
+ */
+import { type ChildProcess, fork } from "node:child_process"
+import { TaggedError } from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import type { Query } from "../language/index.ts"
+import type { EngineAnswer, EngineFailure, EngineStart, FromEngine, ToEngine } from "./messages.ts"
+
+/** Questions that are answered at the same time, and those that may wait for that. */
+const MAX_RUNNING = 4
+const MAX_WAITING = 32
+
+/** The engine ends its questions itself after 10 seconds; one that does not is ended with them, milliseconds. */
+const MAX_ANSWER_MS = 15_000
+
+/** A question that got no answer: `busy`, when too many are waiting. */
+export class QueryRefused extends TaggedError("QueryRefused")<{
+  readonly failure: EngineFailure | "busy"
+  readonly message: string
+}> {}
+
+export interface QueryEngine {
+  /** Answers a question; equal ones that are asked at the same time have one answer. */
+  readonly ask: (query: Query) => Effect.Effect<EngineAnswer, QueryRefused>
+}
+
+type Answering = Deferred.Deferred<EngineAnswer, QueryRefused>
+
+export interface EngineProcessOptions extends Omit<EngineStart, "type"> {
+  /** Milliseconds without a question after which the process is ended. */
+  readonly idleMs: number
+}
+
+/** The process, while it runs, and the questions that it has. */
+class Running {
+  readonly child: ChildProcess
+  readonly #asked = new Map<number, Answering>()
+  #next = 0
+
+  constructor(start: EngineStart, onEnded: () => void) {
+    this.child = fork(new URL("./entry.ts", import.meta.url), { serialization: "advanced" })
+    this.child.on("message", (message: FromEngine) => this.#said(message))
+    this.child.once("exit", () => {
+      onEnded()
+      this.#refuseAll("the query engine ended")
+    })
+    // It could not be started, or not be told something: it ends, too.
+    this.child.on("error", (error) => {
+      onEnded()
+      this.#refuseAll(`the query engine cannot be used: ${error.message}`)
+    })
+    this.#tell(start)
+  }
+
+  get isAsked(): boolean {
+    return this.#asked.size > 0
+  }
+
+  #tell(message: ToEngine) {
+    if (this.child.connected) this.child.send(message)
+  }
+
+  #refuseAll(message: string) {
+    for (const answering of this.#asked.values())
+      Deferred.doneUnsafe(answering, Effect.fail(new QueryRefused({ failure: "failed", message })))
+    this.#asked.clear()
+  }
+
+  #said(message: FromEngine) {
+    if (message.type === "ready") return
+    const answering = this.#asked.get(message.id)
+    if (answering === undefined) return
+    this.#asked.delete(message.id)
+    Deferred.doneUnsafe(
+      answering,
+      message.type === "answered"
+        ? Effect.succeed(message.answer)
+        : Effect.fail(new QueryRefused({ failure: message.failure, message: message.reason })),
+    )
+  }
+
+  ask(query: Query): Effect.Effect<EngineAnswer, QueryRefused> {
+    return Effect.suspend(() => {
+      const answering: Answering = Deferred.makeUnsafe()
+      const id = this.#next++
+      this.#asked.set(id, answering)
+      this.#tell({ type: "ask", id, query })
+      return Deferred.await(answering).pipe(
+        Effect.timeoutOrElse({
+          duration: MAX_ANSWER_MS,
+          orElse: () => {
+            this.child.kill("SIGKILL")
+            return new QueryRefused({ failure: "deadline", message: "the query engine did not answer" })
+          },
+        }),
+        Effect.ensuring(Effect.sync(() => this.#asked.delete(id))),
+      )
+    })
+  }
+
+  /** Resolves when the process has ended. */
+  end(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.child.exitCode !== null || this.child.signalCode !== null) return resolve()
+      this.child.once("exit", () => resolve())
+      if (this.child.connected) this.child.disconnect()
+      else this.child.kill()
+    })
+  }
+}
+
+/** What a stop waits for the process, before it is killed. */
+const END = "2 seconds"
+
+/** The process when there is one, started by the first question and ended after the last. */
+class Engine {
+  readonly #start: EngineStart
+  readonly #idleMs: number
+  #running: Running | null = null
+  #idle: NodeJS.Timeout | undefined
+
+  constructor({ idleMs, ...start }: EngineProcessOptions) {
+    this.#start = { type: "start", ...start }
+    this.#idleMs = idleMs
+  }
+
+  #current(): Running {
+    clearTimeout(this.#idle)
+    if (this.#running !== null) return this.#running
+    const started = new Running(this.#start, () => {
+      if (this.#running === started) this.#running = null
+    })
+    this.#running = started
+    return started
+  }
+
+  readonly #rest = Effect.sync(() => {
+    clearTimeout(this.#idle)
+    this.#idle = setTimeout(() => {
+      if (this.#running?.isAsked === false) void this.#running.end()
+    }, this.#idleMs)
+    this.#idle.unref()
+  })
+
+  ask(query: Query): Effect.Effect<EngineAnswer, QueryRefused> {
+    return Effect.suspend(() => this.#current().ask(query)).pipe(Effect.ensuring(this.#rest))
+  }
+
+  readonly end = Effect.suspend(() => {
+    clearTimeout(this.#idle)
+    const running = this.#running
+    if (running === null) return Effect.void
+    return Effect.promise(() => running.end()).pipe(
+      Effect.timeoutOrElse({
+        duration: END,
+        orElse: () => Effect.sync(() => running.child.kill("SIGKILL")),
+      }),
+    )
+  })
+}
+
+const BUSY = new QueryRefused({ failure: "busy", message: "too many questions are being answered" })
+
+/** Keeps the engine until the scope ends. */
+export const queryEngine = (options: EngineProcessOptions): Effect.Effect<QueryEngine, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const engine = new Engine(options)
+    yield* Effect.addFinalizer(() => engine.end)
+    const places = yield* Semaphore.make(MAX_RUNNING)
+    let waiting = 0
+    const equal = new Map<string, Answering>()
+    return {
+      ask: (query) =>
+        Effect.suspend(() => {
+          const key = JSON.stringify(query)
+          const same = equal.get(key)
+          if (same !== undefined) return Deferred.await(same)
+          if (waiting >= MAX_RUNNING + MAX_WAITING) return Effect.fail(BUSY)
+          const answering: Answering = Deferred.makeUnsafe()
+          equal.set(key, answering)
+          waiting++
+          return places
+            .withPermits(1)(engine.ask(query))
+            .pipe(
+              Effect.onExit((exit) =>
+                Effect.sync(() => {
+                  equal.delete(key)
+                  waiting--
+                  Deferred.doneUnsafe(answering, exit)
+                }),
+              ),
+            )
+        }),
+    }
+  })

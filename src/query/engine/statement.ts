@@ -1,0 +1,202 @@
+/** Questions as SQL for the query engine. What users choose is in the values, never in the text. */
+import type { Bucket, Filter, Metric, Query, Range } from "../language/index.ts"
+import { DIMENSION_NAMES, dimensionValue, EVENT_COLUMNS, numberOf, Values } from "./columns.ts"
+
+export interface Statement {
+  readonly text: string
+  readonly values: ReadonlyArray<string | number>
+}
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+const NO_EVENTS = `SELECT ${[
+  ...Object.entries(EVENT_COLUMNS).map(([name, type]) => `NULL::${type} AS ${name}`),
+  ...DIMENSION_NAMES.map((name) => `NULL::VARCHAR AS "${name}"`),
+].join(", ")} WHERE false`
+
+/** The events of some files; none where there are no files. */
+const eventsOf = (files: ReadonlyArray<string>): string =>
+  files.length === 0 ? NO_EVENTS : `FROM read_parquet([${files.map(quoted).join(", ")}])`
+
+const comparison = (filter: Filter & { readonly is: "comparison" }, values: Values): string => {
+  const column = dimensionValue(filter.dimension, values)
+  const texts = filter.values.filter((value) => value !== null)
+  const fold = (of: string) => (filter.caseSensitive ? of : `lower(${of})`)
+  const alternatives = texts.map((text) => {
+    const value = `${values.add(text)}::VARCHAR`
+    if (filter.comparison === "is") return `${fold(column)} = ${fold(value)}`
+    if (filter.comparison === "contains") return `contains(${fold(column)}, ${fold(value)})`
+    // RE2: linear in the text's length, whatever the pattern is.
+    return `regexp_matches(${column}, ${value}, '${filter.caseSensitive ? "c" : "i"}')`
+  })
+  if (texts.length < filter.values.length) alternatives.push(`${column} IS NULL`)
+  return `coalesce(${alternatives.join(" OR ")}, false)`
+}
+
+/** SQL: whether an event meets a condition; never NULL. */
+const condition = (filter: Filter, values: Values): string => {
+  switch (filter.is) {
+    case "comparison":
+      return comparison(filter, values)
+    case "all":
+      return `(${["true", ...filter.filters.map((each) => condition(each, values))].join(" AND ")})`
+    case "any":
+      return `(${["false", ...filter.filters.map((each) => condition(each, values))].join(" OR ")})`
+    case "not":
+      return `NOT ${condition(filter.filter, values)}`
+    case "done":
+      return `visit IN (SELECT visit FROM events WHERE ${condition(filter.filter, values)})`
+  }
+}
+
+const patternsIn = (filter: Filter): ReadonlyArray<string> => {
+  if (filter.is === "not" || filter.is === "done") return patternsIn(filter.filter)
+  if (filter.is !== "comparison") return filter.filters.flatMap(patternsIn)
+  return filter.comparison === "matches" ? filter.values.filter((value) => value !== null) : []
+}
+
+/** The statement that fails where a pattern of a question is none, whatever events there are; `null` without patterns. */
+export const patternCheck = ({ filters }: Query): Statement | null => {
+  const values = new Values()
+  const tried = filters
+    .flatMap(patternsIn)
+    .map((pattern) => `regexp_matches('', ${values.add(pattern)}::VARCHAR)`)
+  return tried.length === 0 ? null : { text: `SELECT ${tried.join(", ")}`, values: values.list }
+}
+
+const BOTS = { exclude: "NOT bots", only: "bots", include: "true" } as const
+
+/** Whether a question is by time alone and in its order, so that intervals without events are rows, too. */
+export const isSeries = ({ dimensions, order }: Query): boolean =>
+  dimensions.length === 1 && dimensions.every(({ of }) => of === "time") && order[0]?.by === "dimension"
+
+/** The n-th dimension of each event: a text, or the number of its interval. */
+const dimensionColumns = (query: Query, values: Values): ReadonlyArray<string> =>
+  query.dimensions.map((dimension, i) =>
+    dimension.of === "time" ? `bucket AS d${i}` : `${dimensionValue(dimension, values)} AS d${i}`,
+  )
+
+/** What of each metric is added up: within a visit, over visits, and what is shown. */
+interface MetricParts {
+  readonly ofEvent?: string
+  readonly ofVisit: ReadonlyArray<string>
+  readonly ofRow: ReadonlyArray<string>
+  readonly shown: string
+}
+
+const metricParts = (metric: Metric, i: number, values: Values): MetricParts => {
+  if (metric.of === "data") {
+    const part = { sum: "sum", avg: "sum", min: "min", max: "max" }[metric.aggregation]
+    return {
+      ofEvent: `${numberOf(metric.key, values)} AS x${i}`,
+      ofVisit: [`${part}(x${i}) AS x${i}`, `count(x${i}) AS n${i}`],
+      ofRow: [`${part}(x${i}) AS x${i}`, `sum(n${i}) AS n${i}`],
+      shown: metric.aggregation === "avg" ? `x${i} / nullif(n${i}, 0)` : `x${i}`,
+    }
+  }
+  const whole = { ofVisit: [], ofRow: [] }
+  switch (metric.name) {
+    case "visitors":
+      return { ...whole, shown: "visitors" }
+    case "visits":
+      return { ...whole, shown: "visits" }
+    case "events":
+      return { ...whole, shown: "events" }
+    case "page_views":
+      return { ...whole, shown: "page_views" }
+    case "letters":
+      return { ...whole, shown: "letters" }
+    case "views_per_visit":
+      return { ...whole, shown: "coalesce(page_views / nullif(visits, 0), 0)" }
+    case "bounce_rate":
+      return { ...whole, shown: "coalesce(100 * bounces / nullif(visits, 0), 0)" }
+    case "visit_duration":
+      return { ...whole, shown: "coalesce(visit_ms / 1000 / nullif(visits, 0), 0)" }
+    case "conversion_rate":
+      return { ...whole, shown: "coalesce(letters / nullif(visitors, 0), 0)" }
+    case "percentage":
+      return { ...whole, shown: "coalesce(100 * visitors / nullif(all_visitors, 0), 0)" }
+  }
+}
+
+const list = (parts: ReadonlyArray<string>): string => parts.map((part) => `, ${part}`).join("")
+
+const groupBy = (columns: ReadonlyArray<string>): string =>
+  columns.length === 0 ? "" : `GROUP BY ${columns.join(", ")}`
+
+const join = (buckets: ReadonlyArray<Bucket>, values: Values): string =>
+  buckets.length === 0
+    ? ""
+    : `ASOF JOIN (
+        SELECT unnest(string_split(${values.add(buckets.map(({ from }) => from).join())}, ','))::BIGINT AS since,
+          unnest(range(${buckets.length})) AS bucket
+      ) ON created_at >= since`
+
+/** The rows of one range, named r0, r1 …: the dimensions d0, d1 and the metrics m0, m1 … */
+const rowsOf = (
+  query: Query,
+  range: Range,
+  buckets: ReadonlyArray<Bucket>,
+  name: string,
+  values: Values,
+): string => {
+  const parts = query.metrics.map((metric, i) => metricParts(metric, i, values))
+  const dimensions = query.dimensions.map((_, i) => `d${i}`)
+  const filters = query.filters.map((filter) => condition(filter, values))
+  return `
+  ${name}_met AS (
+    SELECT visit, visitor, type, visit_ms, bounce${list(dimensionColumns(query, values))}${list(parts.flatMap(({ ofEvent }) => ofEvent ?? []))}
+    FROM events ${join(buckets, values)}
+    WHERE created_at >= ${values.add(range.from)}::BIGINT AND created_at < ${values.add(range.until)}::BIGINT AND ${BOTS[query.bots]}
+      ${filters.map((filter) => `AND ${filter}`).join(" ")}
+  ), ${name}_visits AS (
+    SELECT visit${list(dimensions)}, any_value(visitor) AS visitor, any_value(visit_ms) AS visit_ms, any_value(bounce) AS bounce,
+      count(*) AS events, count(*) FILTER (type = 'page_view') AS page_views,
+      count(*) FILTER (type = 'letter_generate') AS letters${list(parts.flatMap(({ ofVisit }) => ofVisit))}
+    FROM ${name}_met ${groupBy(["visit", ...dimensions])}
+  ), ${name}_rows AS (
+    SELECT count(DISTINCT visitor) AS visitors, count(*) AS visits, coalesce(sum(events), 0) AS events,
+      coalesce(sum(page_views), 0) AS page_views, coalesce(sum(letters), 0) AS letters,
+      coalesce(sum(visit_ms), 0) AS visit_ms, count(*) FILTER (bounce) AS bounces,
+      (SELECT count(DISTINCT visitor) FROM ${name}_visits) AS all_visitors${list(dimensions)}${list(parts.flatMap(({ ofRow }) => ofRow))}
+    FROM ${name}_visits ${groupBy(dimensions)}
+  ), ${name} AS (
+    SELECT ${[...dimensions, ...parts.map(({ shown }, i) => `(${shown})::DOUBLE AS m${i}`)].join(", ")} FROM ${name}_rows
+  )`
+}
+
+/**
+ * The statement that answers a question from files. Its rows have the dimensions (d0, d1: a text, or the number of an interval), the
+ * metrics (m0, m1 …), those of the comparison (c0, c1 …; NULL where it has no such row), and the number of all rows (total).
+ */
+export const statementFor = (query: Query, files: ReadonlyArray<string>): Statement => {
+  const values = new Values()
+  const { comparison } = query
+  const dimensions = query.dimensions.map((_, i) => `d${i}`)
+  const compared =
+    comparison === null ? "" : `, ${rowsOf(query, comparison, query.comparisonBuckets, "before", values)}`
+  const on = dimensions.map((d) => `now.${d} IS NOT DISTINCT FROM before.${d}`)
+  const order = [
+    ...query.order.map(
+      ({ by, index, descending }) =>
+        `${by === "metric" ? "m" : "d"}${index} ${descending ? "DESC" : "ASC"} NULLS LAST`,
+    ),
+    ...dimensions.map((d) => `${d} ASC NULLS LAST`),
+  ]
+  const series = isSeries(query)
+  const shown = [
+    ...dimensions.map((d) =>
+      compared !== "" && series ? `coalesce(now.${d}, before.${d}) AS ${d}` : `now.${d}`,
+    ),
+    ...query.metrics.map((_, i) => `now.m${i}`),
+    ...(compared === "" ? [] : query.metrics.map((_, i) => `before.m${i} AS c${i}`)),
+    "count(*) OVER () AS total",
+  ]
+  const text = `
+  WITH events AS NOT MATERIALIZED (${eventsOf(files)}), ${rowsOf(query, query.range, query.buckets, "now", values)} ${compared}
+  SELECT ${shown.join(", ")}
+  FROM now ${compared === "" ? "" : `${series ? "FULL" : "LEFT"} JOIN before ON ${on.length === 0 ? "true" : on.join(" AND ")}`}
+  ORDER BY ${order.join(", ")}
+  ${series ? "" : `LIMIT ${query.limit} OFFSET ${query.offset}`}`
+  return { text, values: values.list }
+}

@@ -1,0 +1,127 @@
+/** The path of questions. */
+import { DIMENSIONS } from "../../domain/dimensions.ts"
+import {
+  BOTS,
+  COMPARISONS_IN_TIME,
+  DEFAULT_LIMIT,
+  INTERVALS,
+  MAX_DIMENSIONS,
+  MAX_LIMIT,
+  MAX_METRICS,
+  MAX_OFFSET,
+  METRICS,
+  PRESETS,
+} from "../../query/language/index.ts"
+import { json, type Operation, type PathItem, query } from "./operation.ts"
+import { BODY_CODES, QUERY_CODES, refusals } from "./problems.ts"
+import { array, count, instant, nullable, type Schema, shape, text } from "./schema.ts"
+import { enveloped } from "./shapes.ts"
+
+const listed = (of: { readonly [name: string]: string }): string =>
+  Object.entries(of)
+    .map(([name, what]) => `\`${name}\`: ${what}`)
+    .join(" ")
+
+const described = (schema: Schema, description: string): Schema => ({ ...schema, description })
+
+const names = Object.keys(DIMENSIONS).map((name) => `\`${name}\``)
+
+const question = (sites: ReadonlyArray<string>): { readonly [field: string]: Schema } => ({
+  site: described({ type: "string", enum: sites }, "A site; by default the first."),
+  sites: described(
+    array({ type: "string", enum: sites }, { minItems: 1 }),
+    "Several sites, counted together.",
+  ),
+  metrics: described(
+    array(text, { minItems: 1, maxItems: MAX_METRICS }),
+    `${listed(METRICS)} \`sum(data.<key>)\`, \`avg\`, \`min\`, \`max\`: of the numbers under a key of event_data.`,
+  ),
+  dimensions: described(
+    array(text, { maxItems: MAX_DIMENSIONS }),
+    `What a row stands for: ${names.join(", ")}, \`data.<key>\`, or an interval of time: ${INTERVALS.map((each) => `\`time:${each}\``).join(", ")}.`,
+  ),
+  filters: described(
+    array({}),
+    "Conditions that all must hold: [operator, dimension, [values], {case_sensitive}] with is, is_not, contains, contains_not, matches, matches_not; [and | or, [filters]], [not, filter], [has_done | has_not_done, filter].",
+  ),
+  date_range: described(
+    { anyOf: [{ type: "string", enum: Object.keys(PRESETS) }, array(text, { minItems: 2, maxItems: 2 })] },
+    `${listed(PRESETS)} Or two dates, both included, or two instants, the second excluded. Default: 7d.`,
+  ),
+  interval: described(
+    { type: "string", enum: [...INTERVALS] },
+    "Short for a first dimension `time:<interval>`.",
+  ),
+  time_zone: described(text, "Zone of days and intervals; by default the deployment's."),
+  compare: described(
+    { type: "string", enum: [...COMPARISONS_IN_TIME] },
+    "Each row has what it was in the time before, too; where the range goes on, as far as it has come.",
+  ),
+  bots: described({ type: "string", enum: [...BOTS], default: BOTS[0] }, "Events of bots."),
+  order_by: described(
+    array({}),
+    "Pairs of a metric or dimension, and asc or desc. Default: by the first metric, descending; by time, ascending.",
+  ),
+  limit: { type: "integer", minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT },
+  offset: { type: "integer", minimum: 0, maximum: MAX_OFFSET, default: 0 },
+})
+
+const number = { type: ["number", "null"] } as const
+const metrics = array(number)
+
+const answer = shape({
+  results: array({
+    type: "object",
+    properties: {
+      dimensions: array(nullable(text)),
+      metrics,
+      comparison: shape({ metrics }),
+    },
+    required: ["dimensions", "metrics"],
+    additionalProperties: false,
+  }),
+  meta: shape({ total_rows: count, approximate: array(text) }),
+  query: {
+    type: "object",
+    description: "The question with every default made explicit; times as instants, the end excluded.",
+    properties: { date_range: array(instant, { minItems: 2, maxItems: 2 }) },
+  },
+})
+
+/** `POST /query`, and `GET` with the same fields as parameters. */
+export const questionPath = (
+  base: string,
+  sites: ReadonlyArray<string>,
+): { readonly [path: string]: PathItem } => {
+  const fields = question(sites)
+  const operation = (operationId: string, codes = QUERY_CODES): Operation => ({
+    operationId,
+    summary: "Any question to the events: metrics by dimensions, filtered, of any time",
+    tags: ["figures"],
+    responses: {
+      200: { description: "The answer.", ...json(enveloped(answer)) },
+      ...refusals(codes),
+    },
+  })
+  return {
+    [`${base}/query`]: {
+      get: {
+        ...operation("queryByParameters"),
+        parameters: Object.entries(fields).map(([name, { description = "", ...schema }]) =>
+          query(
+            name,
+            ["type", "anyOf"].some((key) => Reflect.get(schema, key) === "array") ? text : schema,
+            String(description),
+          ),
+        ),
+      },
+      post: {
+        ...operation("query", [...QUERY_CODES, ...BODY_CODES]),
+        requestBody: {
+          required: true,
+          ...json({ type: "object", properties: fields, required: ["metrics"], additionalProperties: false }),
+        },
+      },
+    },
+  }
+}

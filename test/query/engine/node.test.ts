@@ -1,0 +1,93 @@
+import { execFileSync } from "node:child_process"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { describe, expect, test } from "vitest"
+import { eventually, temporaryFolder } from "../../support/index.ts"
+import { runNode, settings } from "../../support/node.ts"
+
+const startNode = async () => {
+  const dataDir = temporaryFolder()
+  const node = await runNode(await settings({ dataDir }))
+  const ask = async (body: object) => {
+    const response = await fetch(`${node.base}/api/v1/analytics/query`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    })
+    return { status: response.status, ...JSON.parse(await response.text()) }
+  }
+  return { ...node, dataDir, ask }
+}
+
+/** Processes that this one has started and that run the engine. */
+const engines = (): ReadonlyArray<number> =>
+  execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(process.pid)], { encoding: "utf8" })
+    .split("\n")
+    .filter((line) => line.includes("query/engine/entry"))
+    .map((line) => Number.parseInt(line, 10))
+
+describe("a node asked questions", () => {
+  test("answers with what has just been sent, repeats the question in full, and outlives its engine", async () => {
+    const node = await startNode()
+    expect(engines()).toEqual([])
+    const chrome =
+      "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+    const send = (page_url: string) =>
+      fetch(`${node.base}/api/v1/analytics/event`, {
+        method: "POST",
+        headers: { "user-agent": chrome },
+        body: JSON.stringify({ event_type: "page_view", page_url }),
+      })
+    for (const page of ["/", "/cv", "/cv", "/it's?x=1&utm_source=letter"])
+      expect((await send(page)).status).toBe(201)
+
+    const pages = {
+      metrics: ["visitors", "page_views"],
+      dimensions: ["page"],
+      date_range: "day",
+      order_by: [["page_views", "desc"]],
+    }
+    const answer = await eventually(async () => {
+      const found = await node.ask(pages)
+      expect(found.data?.results).toEqual([
+        { dimensions: ["/cv"], metrics: [1, 2] },
+        { dimensions: ["/"], metrics: [1, 1] },
+        { dimensions: ["/it's"], metrics: [1, 1] },
+      ])
+      return found
+    })
+    expect(answer.data.meta).toEqual({ total_rows: 3, approximate: [] })
+    expect(answer.data.query).toMatchObject({
+      sites: ["main"],
+      bots: "exclude",
+      time_zone: "UTC",
+      limit: 1000,
+    })
+    const browsers = await node.ask({ metrics: ["visits"], dimensions: ["browser", "os"], date_range: "day" })
+    expect(browsers.data.results).toEqual([{ dimensions: ["Chrome", "Linux"], metrics: [1] }])
+    expect(
+      await node.data('query?metrics=events&date_range=day&filters=[["is","page",["/cv"]]]'),
+    ).toMatchObject({
+      results: [{ dimensions: [], metrics: [2] }],
+    })
+    expect(existsSync(join(node.dataDir, "query"))).toBe(true)
+
+    const [engine = 0, ...others] = engines()
+    expect(others).toEqual([])
+    process.kill(engine, "SIGKILL")
+    // A question that the engine takes with it is refused; the next one has another engine.
+    await eventually(async () => expect((await node.ask(pages)).data?.results).toEqual(answer.data.results))
+    expect(engines()).not.toEqual([engine])
+    await node.stop()
+    expect(engines()).toEqual([])
+  }, 60_000)
+
+  test("says what is wrong with a question, a pattern that is none included", async () => {
+    const node = await startNode()
+    expect(await node.ask({ metrics: ["visitor"] })).toMatchObject({ status: 400, code: "INVALID_QUERY" })
+    const pattern = { metrics: ["visitors"], filters: [["matches", "page", ["("]]] }
+    expect(await node.ask(pattern)).toMatchObject({ status: 400, code: "INVALID_QUERY" })
+    const hostile = { metrics: ["visitors"], filters: [["matches", "page", ["(a+)+$"]]] }
+    expect((await node.ask(hostile)).status).toBe(200)
+  }, 60_000)
+})

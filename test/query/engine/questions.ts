@@ -1,0 +1,211 @@
+/** Events and questions at random: odd names, several zones, bots, visitors with and without visits that end at midnight. */
+import { DIMENSIONS, type EventFacts, encodeFact } from "../../../src/domain/dimensions.ts"
+import type { StreamEvent } from "../../../src/domain/event.ts"
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../../src/domain/time.ts"
+import { METRICS } from "../../../src/query/language/index.ts"
+
+/** Numbers that are the same for the same seed (mulberry32). */
+export class Dice {
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0
+  }
+
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0
+    let t = this.#state
+    t = Math.imul(t ^ (t >>> 15), t | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
+  }
+
+  below(n: number): number {
+    return Math.floor(this.next() * n)
+  }
+
+  of<const A>(list: ReadonlyArray<A>): A {
+    const drawn = list[this.below(list.length)]
+    if (drawn === undefined) throw new Error("there is nothing to draw from")
+    return drawn
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability
+  }
+}
+
+const PAGES = [
+  ...[
+    "/",
+    "/cv",
+    "/cv?theme=dark",
+    "/été",
+    "/it's",
+    '/a"b',
+    "/%2F",
+    "https://site.example/cv?utm_source=x&b=1",
+  ],
+  ...["https://Other.example:443/deep/page#part", "/'; DROP TABLE events; --", "/null", "/a,b\\c"],
+] as const
+const SOURCES = ["Google", "GitHub", "ChatGPT", "it's", "", "ünïcode 🎈", "google"] as const
+const COUNTRIES = ["FR", "DE", "US"] as const
+const PLANS = ["free", "pro", true, false, 1, 2.5, -3, 1e21, null] as const
+const KEYS = ["plan", "a/b", "a~b", "$.x", "__proto", "é", 'q"uote', "price"] as const
+const TYPES = [
+  ...["page_view", "page_view", "page_view", "letter_generate", "button_click", "engagement", "signup"],
+] as const
+
+const uuid = (dice: Dice): string => {
+  const hex = () =>
+    dice
+      .below(2 ** 32)
+      .toString(16)
+      .padStart(8, "0")
+  const [a, b, c, d] = [hex(), hex(), hex(), hex()]
+  return `${a}-${b.slice(0, 4)}-4${b.slice(5)}-8${c.slice(1, 4)}-${c.slice(4)}${d}`
+}
+
+const factsAt = (dice: Dice): EventFacts => {
+  const bot = dice.chance(0.1)
+  return {
+    origin: dice.chance(0.7)
+      ? encodeFact("origin", {
+          source: dice.of(SOURCES),
+          medium: dice.of(["organic", "email", null]),
+          channel: dice.of(["Direct", "AI Assistants", null]),
+          utm_campaign: dice.of(["spring", null]),
+        })
+      : null,
+    client: dice.chance(0.8)
+      ? encodeFact("client", {
+          browser: dice.of(["Chrome", "Firefox", null]),
+          browser_version: dice.of(["120", "121"]),
+          device: dice.of(["desktop", "mobile"]),
+          country: dice.of(COUNTRIES),
+          bot: bot ? "crawler" : null,
+        })
+      : null,
+    label: dice.chance(0.3)
+      ? encodeFact("label", { title: dice.of(["Home", "Ünï", null]), name: dice.of(["Sign Up", null]) })
+      : null,
+    bot,
+  }
+}
+
+const dataAt = (dice: Dice): StreamEvent["data"] => {
+  if (dice.chance(0.4)) return null
+  const data: { [key: string]: unknown } = {}
+  for (const key of KEYS) if (dice.chance(0.3)) data[key] = dice.of(PLANS)
+  data.price = dice.chance(0.5) ? dice.below(1000) / 4 : dice.of(["12", null])
+  if (dice.chance(0.1)) data.nested = { plan: "pro" }
+  return data
+}
+
+/** Events of some days, in sessions, at the times of `until` and before. */
+export const randomEvents = (
+  dice: Dice,
+  count: number,
+  until: number,
+  days: number,
+): ReadonlyArray<StreamEvent> => {
+  const visitors = Array.from({ length: Math.ceil(count / 8) }, () => uuid(dice))
+  const events: Array<StreamEvent> = []
+  while (events.length < count) {
+    let at = until - dice.below(days * DAY_MS)
+    const visitorId = visitors[dice.below(visitors.length)] ?? ""
+    const facts = factsAt(dice)
+    for (let n = 1 + dice.below(6); n > 0 && at < until; n--) {
+      events.push({
+        site: dice.chance(0.8) ? "main" : "blog",
+        ...{ id: null, visitorId, createdAt: at, type: dice.of(TYPES) },
+        pageUrl: dice.chance(0.1) ? null : dice.of(PAGES),
+        referrer: null,
+        data: dataAt(dice),
+        facts: dice.chance(0.8) ? facts : factsAt(dice),
+      })
+      // Gaps on both sides of half an hour, none, and that itself.
+      at += dice.of([
+        0,
+        1,
+        20_000,
+        5 * MINUTE_MS,
+        30 * MINUTE_MS - 1,
+        30 * MINUTE_MS,
+        31 * MINUTE_MS,
+        HOUR_MS,
+      ])
+    }
+  }
+  return events
+}
+
+const DIMENSION_NAMES = Object.keys(DIMENSIONS)
+
+const dimensionAt = (dice: Dice): string =>
+  dice.chance(0.15)
+    ? `data.${dice.of(KEYS)}`
+    : (DIMENSION_NAMES[dice.below(DIMENSION_NAMES.length)] ?? "page")
+
+const VALUES = [
+  ...PAGES.map((page) => page),
+  ...SOURCES,
+  ...["FR", "pro", "true", "1", "2.5", "Chrome", "chrome", "signup", "Sign Up", "Home", "crawler", "120"],
+] as const
+
+const filterAt = (dice: Dice, depth: number): ReadonlyArray<unknown> => {
+  if (depth > 0 && dice.chance(0.3)) {
+    if (dice.chance(0.4)) return ["not", filterAt(dice, depth - 1)]
+    if (dice.chance(0.4)) return [dice.of(["has_done", "has_not_done"]), filterAt(dice, depth - 1)]
+    return [dice.of(["and", "or"]), Array.from({ length: dice.below(3) }, () => filterAt(dice, depth - 1))]
+  }
+  const operator = dice.of(["is", "is_not", "contains", "contains_not", "matches", "matches_not"])
+  const values: Array<string | null> = operator.startsWith("matches")
+    ? [dice.of(["^/c", "e$", "[gG]o+gle", "^$", "a.b", "1"])]
+    : Array.from({ length: 1 + dice.below(3) }, () => dice.of(VALUES))
+  if (operator.startsWith("is") && dice.chance(0.3)) values.push(null)
+  return [operator, dimensionAt(dice), values, ...(dice.chance(0.3) ? [{ case_sensitive: false }] : [])]
+}
+
+const METRIC_NAMES = [
+  ...Object.keys(METRICS),
+  ...["sum", "avg", "min", "max"].map((of) => `${of}(data.price)`),
+]
+
+const some = <A>(dice: Dice, list: ReadonlyArray<A>, most: number): Array<A> =>
+  Array.from({ length: 1 + dice.below(most) }, () => list[dice.below(list.length)]).filter(
+    (each): each is A => each !== undefined,
+  )
+
+const ZONES = ["UTC", "Europe/Paris", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu"] as const
+
+const rangeAt = (dice: Dice, now: number): unknown => {
+  if (dice.chance(0.6))
+    return dice.of(["realtime", "day", "yesterday", "24h", "7d", "28d", "month", "last_month", "all", "12mo"])
+  const from = now - dice.below(12 * DAY_MS)
+  const until = from + 1 + dice.below(4 * DAY_MS)
+  const text = (at: number) => new Date(at).toISOString()
+  return dice.chance(0.5) ? [text(from), text(until)] : [text(from).slice(0, 10), text(until).slice(0, 10)]
+}
+
+/** The body of a question. */
+export const randomQuestion = (dice: Dice, now: number): { readonly [field: string]: unknown } => {
+  const range = rangeAt(dice, now)
+  const dimensions = [
+    ...new Set(dice.chance(0.7) ? some(dice, [dimensionAt(dice), dimensionAt(dice)], 2) : []),
+  ]
+  const intervals =
+    range === "12mo" || range === "28d" ? (["day", "week", "month"] as const) : (["hour", "day"] as const)
+  if (dimensions.length < 2 && dice.chance(0.3)) dimensions.unshift(`time:${dice.of([...intervals])}`)
+  return {
+    sites: dice.of([["main"], ["blog"], ["main", "blog"]]),
+    metrics: [...new Set(some(dice, METRIC_NAMES, 4))],
+    dimensions,
+    filters: dice.chance(0.6) ? some(dice, [filterAt(dice, 2), filterAt(dice, 2)], 2) : [],
+    date_range: range,
+    time_zone: dice.of(ZONES),
+    ...(dice.chance(0.3) && { compare: dice.of(["previous_period", "previous_year"]) }),
+    bots: dice.of(["exclude", "exclude", "include", "only"]),
+    limit: 10_000,
+  }
+}
