@@ -6,8 +6,15 @@ import type * as Scope from "effect/Scope"
 import { InvalidSettings } from "../config/settings.ts"
 import { NO_PLACES, type Places, placesIn } from "./place.ts"
 
-/** How often the file is looked at. */
-const EVERY = "5 seconds"
+/** How often the file is looked at, milliseconds. */
+const EVERY_MS = 5000
+
+export interface PlacesOptions {
+  /** Told each database that is read. */
+  readonly onRead?: (places: Places) => void
+  /** Milliseconds between two looks at the file. */
+  readonly everyMs?: number
+}
 
 const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
@@ -37,12 +44,11 @@ const load = (path: string): Effect.Effect<Loaded, InvalidSettings> =>
 
 /**
  * The present database, as a function to be asked for each address; without a path it knows no place. The file is followed until
- * the scope closes: one that cannot be used any more is logged, and the last one that could goes on answering. `onRead` is told
- * each that is read.
+ * the scope closes: one that cannot be used any more is logged, and the last one that could goes on answering.
  */
 export const openPlaces = (
   path: string | null,
-  onRead: (places: Places) => void = () => {},
+  { onRead = () => {}, everyMs = EVERY_MS }: PlacesOptions = {},
 ): Effect.Effect<() => Places, InvalidSettings, Scope.Scope> =>
   Effect.gen(function* () {
     if (path === null) return () => NO_PLACES
@@ -68,6 +74,6 @@ export const openPlaces = (
         }),
       )
     })
-    yield* Effect.forkScoped(Effect.repeat(follow, Schedule.spaced(EVERY)))
+    yield* Effect.forkScoped(Effect.repeat(follow, Schedule.spaced(everyMs)))
     return () => current.places
   })

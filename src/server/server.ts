@@ -180,7 +180,9 @@ export const makeShared = (
       sites: { declared: new Set(config.sites), default: config.sites[0] },
       bodies: new Bodies(options.maxWaitingBytes),
       pageQuery: new PageQuery(config.pageQuery),
-      geo: yield* openPlaces(config.geoDatabase, ({ builtAt }) => metrics.geoDatabaseBuilt.set(builtAt)),
+      geo: yield* openPlaces(config.geoDatabase, {
+        onRead: ({ builtAt }) => metrics.geoDatabaseBuilt.set(builtAt),
+      }),
     }
   })
 

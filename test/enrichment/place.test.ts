@@ -1,11 +1,12 @@
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
-import * as TestClock from "effect/testing/TestClock"
+import * as Logger from "effect/Logger"
 import { describe, expect, test } from "vitest"
 import { openPlaces } from "../../src/enrichment/geoDatabase.ts"
 import { NOWHERE, placeOfHeaders, placesIn } from "../../src/enrichment/place.ts"
+import { run } from "../support/effects.ts"
+import { eventually } from "../support/index.ts"
 import { mmdb } from "../support/mmdb.ts"
 import { temporaryFolder } from "../support/temporaryFolder.ts"
 
@@ -53,31 +54,32 @@ describe("a proxy's headers", () => {
   })
 })
 
-const scoped = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) =>
-  Effect.runPromise(effect.pipe(Effect.scoped, Effect.provide(TestClock.layer())))
-
 describe("GEO_DATABASE", () => {
   test("is read again when its file changes; while that cannot be used, what was read last goes on answering", async () => {
     const path = join(temporaryFolder(), "places.mmdb")
     await writeFile(path, mmdb({ "192.0.2.0/24": BERLIN }))
-    await scoped(
-      Effect.gen(function* () {
-        const places = yield* openPlaces(path)
-        const country = () => places().of("192.0.2.1").country
-        const becomes = (content: Buffer, expected: string) =>
-          Effect.gen(function* () {
-            yield* Effect.promise(() => writeFile(path, content))
-            for (let tries = 0; tries < 50 && country() !== expected; tries++) {
-              yield* TestClock.adjust("5 seconds")
-              yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
-            }
-            expect(country()).toBe(expected)
-          })
-        expect(country()).toBe("DE")
-        yield* becomes(Buffer.from("no database, but longer than before".repeat(100)), "DE")
-        yield* becomes(mmdb({ "192.0.2.0/24": LIMA, "192.0.3.0/24": BERLIN }), "PE")
-      }),
-    )
+    const logged: Array<string> = []
+    const logger = Logger.make(({ message }) => {
+      logged.push(String(message))
+    })
+    const test = Effect.gen(function* () {
+      const places = yield* openPlaces(path, { everyMs: 10 })
+      const country = () => places().of("192.0.2.1").country
+      const change = (content: Buffer, holds: () => void) =>
+        Effect.promise(async () => {
+          await writeFile(path, content)
+          await eventually(holds)
+        })
+      expect(country()).toBe("DE")
+      yield* change(Buffer.from("no database".repeat(100)), () =>
+        expect(logged.join()).toContain("places not read again"),
+      )
+      expect(country()).toBe("DE")
+      yield* change(mmdb({ "192.0.2.0/24": LIMA, "192.0.3.0/24": BERLIN }), () =>
+        expect(country()).toBe("PE"),
+      )
+    })
+    await run(test.pipe(Effect.scoped, Effect.provide(Logger.layer([logger]))))
   })
 
   test.each([
@@ -87,7 +89,7 @@ describe("GEO_DATABASE", () => {
   ])("%s is refused in one sentence", async (name, content) => {
     const path = join(temporaryFolder(), name)
     if (content !== null) await writeFile(path, content)
-    await expect(scoped(openPlaces(path))).rejects.toThrow(
+    await expect(run(Effect.scoped(openPlaces(path)))).rejects.toThrow(
       /^GEO_DATABASE is ".*mmdb": it should be a file in the MaxMind DB format, \.mmdb \(.+\)\.$/,
     )
   })
