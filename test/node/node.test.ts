@@ -164,7 +164,14 @@ test("a rebuild and a retention by command run beside a node", async () => {
   const plan = await retained(true)
   expect(plan).toMatchObject({ skipped: false, rows: 2 })
   expect(describeRetention(plan)).toMatch(/2 events before .* would go\.$/)
+  const success = async () =>
+    Number(
+      /^maicivy_retention_last_success_timestamp_seconds (\d+)/m.exec((await node.get("/metrics")).text)?.[1],
+    )
+  expect(await success()).toBe(0)
   expect(await retained(false)).toMatchObject({ rows: 2 })
+  // The node is told by Postgres, which it asks every 10 seconds.
+  await eventually(async () => expect(await success()).toBeGreaterThan(0), { timeout: 30_000 })
   await eventually(async () => expect(await node.data("timeline")).toHaveLength(2))
 })
 
