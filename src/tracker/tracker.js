@@ -49,7 +49,7 @@
         headers: { "Content-Type": "text/plain" },
       })
       wait = +answer.headers.get("Retry-After") || wait
-      if (answer.status < 500 && answer.status !== 429) again = []
+      if (!/429|5(?!0[15])../.test(answer.status)) again = []
       for (const { index, code } of (await answer.json()).data.rejected)
         if (/LIMITED|UNAVAILABLE|FULL/.test(code)) again.push(sent[index])
     } catch {}

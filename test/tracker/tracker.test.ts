@@ -262,6 +262,21 @@ describe("the tracker", () => {
     expect(timers).toHaveLength(1)
   })
 
+  test.each([
+    [429, 1],
+    [500, 1],
+    [521, 1],
+    [404, 0],
+    [405, 0],
+    [451, 0],
+    [501, 0],
+    [505, 0],
+  ])("after %i sends the same events again: %i times", async (status, times) => {
+    const { timers, settled } = page({ answer: () => ({ status }) })
+    await settled()
+    expect(timers).toHaveLength(times)
+  })
+
   test("sends again what the server may take later, of all that it can list", async () => {
     const { sent, timers, track, settled } = page({
       answer: (batch) => ({
