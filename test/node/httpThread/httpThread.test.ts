@@ -62,7 +62,7 @@ const ask = (url: string, { method = "GET", headers = {}, body = "" }: Ask = {})
 const askEach = (url: string, what: Ask = {}): Promise<ReadonlyArray<Answer>> =>
   Promise.all(Array.from({ length: 3 }, () => ask(url, what)))
 
-/** A metric's value; 0 where it is not there. */
+/** A metric's value; 0 where it is not there. What another thread has counted may be told a second later. */
 const metric = async (url: string, series: string): Promise<number> => {
   const { body } = await ask(`${url}/metrics`)
   const line = body.split("\n").find((each) => each.startsWith(`maicivy_${series} `))
@@ -110,8 +110,10 @@ test("threads are one node: its events, its limits, its answers, its dashboards,
   // A place for each of as many dashboards as an address may have, whichever threads they meet.
   const dashboards = await connectAll(url, DASHBOARDS + 5)
   expect(dashboards).toHaveLength(DASHBOARDS)
-  expect(await metric(url, 'websocket_dropped_total{reason="connection_limit"}')).toBe(5)
-  expect(await metric(url, "websocket_connections")).toBe(DASHBOARDS)
+  await eventually(async () => {
+    expect(await metric(url, 'websocket_dropped_total{reason="connection_limit"}')).toBe(5)
+    expect(await metric(url, "websocket_connections")).toBe(DASHBOARDS)
+  })
   dashboards[0]?.socket.close()
   await eventually(async () => expect(await connectAll(url, 1)).toHaveLength(1))
 
@@ -119,19 +121,21 @@ test("threads are one node: its events, its limits, its answers, its dashboards,
   const answers = await Promise.all(Array.from({ length: LIMIT + 20 }, () => post({})))
   expect(answers.filter(({ status }) => status === 201)).toHaveLength(LIMIT)
   expect(answers.filter(({ status }) => status === 429)).toHaveLength(20)
-  const before = await taken(url)
   const more = await Promise.all(Array.from({ length: 40 }, () => post({ "x-write-key": KEY })))
   expect(more.filter(({ status }) => status === 201)).toHaveLength(40)
-  const after = await taken(url)
-  for (const thread of [0, 1]) expect((after[thread] ?? 0) - (before[thread] ?? 0)).toBeGreaterThan(15)
+  await eventually(async () => {
+    for (const count of await taken(url)) expect(count).toBeGreaterThan(LIMIT / 2)
+  })
 
   // One scrape has what all threads have counted, whichever of them answers.
-  for (const { body } of await askEach(`${url}/metrics`)) {
-    expect(body).toContain(`\nmaicivy_events_accepted_total ${LIMIT + 40}\n`)
-    expect(body).toContain('\nmaicivy_events_rejected_total{reason="RATE_LIMITED"} 20\n')
-    for (const thread of ["main", "http-1", "actors"])
-      expect(body).toMatch(new RegExp(`\nmaicivy_thread_cpu_seconds_total\\{thread="${thread}"\\} \\d`))
-  }
+  await eventually(async () => {
+    for (const { body } of await askEach(`${url}/metrics`)) {
+      expect(body).toContain(`\nmaicivy_events_accepted_total ${LIMIT + 40}\n`)
+      expect(body).toContain('\nmaicivy_events_rejected_total{reason="RATE_LIMITED"} 20\n')
+      for (const thread of ["main", "http-1", "actors"])
+        expect(body).toMatch(new RegExp(`\nmaicivy_thread_cpu_seconds_total\\{thread="${thread}"\\} \\d`))
+    }
+  })
   await eventually(async () => expect(await dataOf(url, "stats")).toMatchObject({ total_events: LIMIT + 40 }))
 
   // Every dashboard is shown an event that any thread has taken.
