@@ -200,7 +200,7 @@ const cut = (text: string, length = MAX_URL_LENGTH): string => {
 
 const decodeUrl = (value: unknown, problem: Rejection): string | null | Rejection => {
   if (value === undefined || value === null || value === "") return null
-  return typeof value === "string" && isStorable(value) ? value : problem
+  return typeof value === "string" && isStorable(value) ? cut(value, MAX_SENT_URL_LENGTH) : problem
 }
 
 /** A text that says something on top: what is none is ignored, because earlier versions ignored the field. */
@@ -278,7 +278,7 @@ export const decodeEvent = (body: unknown, context: EventContext): EventInput | 
     title: optionalText(body.title, MAX_TITLE_LENGTH),
     screen: screenOf(body.screen),
     language: optionalText(body.language, MAX_LANGUAGE_LENGTH),
-    sentPageUrl: sentPageUrl === null ? null : cut(sentPageUrl, MAX_SENT_URL_LENGTH),
+    sentPageUrl,
   }
 }
 

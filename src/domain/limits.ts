@@ -9,7 +9,7 @@ export const MAX_EVENT_DATA_BYTES = 8 * 1024
 export const MAX_EVENT_DATA_DEPTH = 32
 /** UTF-16 code units of `page_url` and `referrer`; longer ones are cut. */
 export const MAX_URL_LENGTH = 500
-/** UTF-16 code units of a page's URL that are looked at to tell where its visitor came from. */
+/** UTF-16 code units of a `page_url` or `referrer` that are looked at. */
 export const MAX_SENT_URL_LENGTH = 2000
 /** UTF-16 code units of an event's `name`. */
 export const MAX_EVENT_NAME_LENGTH = 120

@@ -1,3 +1,4 @@
+import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { type KnownDimensions, knownDimensions, NO_FACTS } from "../../src/domain/dimensions.ts"
 import { decodeEvent, Rejection } from "../../src/domain/event.ts"
@@ -17,11 +18,12 @@ const SOMEWHERE: Places = {
   of: (address) => ({ country: address === "192.0.2.1" ? "DE" : "PE", region: null, city: null }),
 }
 
+const CONTEXT = {
+  ...{ now: 0, sites: new Set(["main"]), site: "main", referer: null, pageQuery: new PageQuery([]) },
+}
+
 const event = (body: { readonly [field: string]: unknown }) => {
-  const decoded = decodeEvent(
-    { event_type: "page_view", ...body },
-    { now: 0, sites: new Set(["main"]), site: "main", referer: null, pageQuery: new PageQuery([]) },
-  )
+  const decoded = decodeEvent({ event_type: "page_view", ...body }, CONTEXT)
   if (decoded instanceof Rejection) throw new Error(decoded.error)
   return decoded
 }
@@ -95,6 +97,42 @@ describe("an event's facts", () => {
       ...{ browser: "Firefox", country: "PE", source: "1.example", referrer: "1.example/a" },
     })
   })
+})
+
+test("whatever senders write, facts are JSON that Postgres takes", () => {
+  const text = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 60 }),
+    fc.constantFrom(
+      "https://a.example/?utm_source=",
+      "Mozilla/5.0 (",
+      "%00",
+      "%ED%A0%80",
+      "\u0000",
+      "?ref=%00&utm_term=\u0000",
+    ),
+  )
+  const long = fc.array(text, { maxLength: 5 }).map((parts) => parts.join(""))
+  const by = enricher("mark", SOMEWHERE)
+  fc.assert(
+    fc.property(
+      fc.tuple(long, long, long, long, long),
+      ([userAgent, acceptLanguage, city, page_url, title]) => {
+        const decoded = decodeEvent(
+          { event_type: "a", page_url, referrer: page_url, title, name: title },
+          CONTEXT,
+        )
+        fc.pre(!(decoded instanceof Rejection))
+        const facts = by.factsOf(
+          decoded,
+          sender({ userAgent, acceptLanguage, city, country: "DE" }, { proxied: true }),
+        )
+        for (const fact of [facts?.origin, facts?.client, facts?.label]) {
+          expect(fact?.isWellFormed()).not.toBe(false)
+          expect(fact ?? "").not.toMatch(/\\u0000|\\ud[89a-f]/i)
+        }
+      },
+    ),
+  )
 })
 
 describe("a bot's event", () => {
