@@ -4,7 +4,13 @@
  */
 import * as Effect from "effect/Effect"
 import { Calendar } from "../domain/period.ts"
-import { MARK_FINISHED, migrate, requireFinishedRestore, storedDeployment } from "../events/schema/index.ts"
+import {
+  MARK_FINISHED,
+  migrate,
+  requireFinishedRestore,
+  storedDeployment,
+  tooNew,
+} from "../events/schema/index.ts"
 import { eraseRows } from "../privacy/eraseRows.ts"
 import { type Erasure, erasures, keepErasures, visitorHash, visitorsOf } from "../privacy/journal.ts"
 import { rebuildPartition } from "../rebuild/partition.ts"
@@ -115,6 +121,10 @@ const rebuildFigures = <E>(options: RestoreOptions<E>) =>
 export const restoreBackup = <E>(options: RestoreOptions<E>) =>
   Effect.gen(function* () {
     const { postgres, manifest, folder, partitions, timeZone } = options
+    if (tooNew(manifest.schema) !== null)
+      return yield* new BackupError({
+        message: `The backup is of a newer schema (${manifest.schema.name}) than this program knows: restore it with version ${manifest.program}, which made it, or a newer one.`,
+      })
     yield* loadTables(postgres, folder, manifest)
     const positions = yield* postgres.query<{ partition: number; last_stream_id: string }>(
       "restore",

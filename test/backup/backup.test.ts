@@ -4,10 +4,12 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
 import { expect, onTestFinished, test } from "vitest"
+import { writeManifest } from "../../src/backup/manifest.ts"
 import { verifyBackup } from "../../src/backup/verify.ts"
 import { exportErasures } from "../../src/commands/backup.ts"
 import { retain } from "../../src/commands/retention.ts"
 import { withStores } from "../../src/commands/stores.ts"
+import { MARK_UNFINISHED } from "../../src/events/schema/index.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { now } from "../support/clock.ts"
 import { run } from "../support/effects.ts"
@@ -118,6 +120,24 @@ test("a restore mixes no two deployments, and a backup overwrites nothing", asyn
   )
   await expect(backUpTo(config, folder)).rejects.toThrow("is there already")
   expect(readdirSync(join(folder, ".."))).toEqual(["backup"])
+})
+
+test("a backup of a newer schema is refused, and nothing starts on a restore that has not ended", async () => {
+  const config = await settings()
+  const node = await runNode(config)
+  await send(node, someEvents(3))
+  await drained(config)
+  const { folder, manifest } = await backUp(config)
+  await node.stop()
+  const target = await restoreElsewhere(folder, config)
+  await rows(await connect(target.databaseUrl), MARK_UNFINISHED)
+  const unfinished = "A restore into this database is going on, or was interrupted"
+  await expect(runNode(target)).rejects.toThrow(unfinished)
+  await expect(restoreInto(target, folder)).rejects.toThrow(unfinished)
+
+  rmSync(join(folder, "manifest.json"))
+  await writeManifest(folder, { ...manifest, schema: { version: 999, name: "999_next" } })
+  await expect(restoreElsewhere(folder, config)).rejects.toThrow("of a newer schema (999_next)")
 })
 
 test("a visitor erased since stays erased, wherever the backup has it; one erased before is left alone", async () => {
