@@ -63,6 +63,9 @@ const harmless = (
 ): { readonly path: string; readonly init: RequestInit } | null => {
   // GET /event counts one.
   const isRead = method === "GET" && path !== WEBSOCKET_PATH && path !== `${API_PATH}/event`
+  // A question has to ask for something.
+  if (isRead && path === `${API_PATH}/query`)
+    return { path: `${path}?metrics=visitors&date_range=day`, init: {} }
   if (isRead && !path.includes("{")) return { path, init: {} }
   // An empty batch is valid and stores nothing.
   if (method === "POST" && path === `${API_PATH}/events`)
@@ -88,7 +91,8 @@ export const endpoints = (
   site: string | null,
 ): Effect.Effect<ReadonlyArray<Finding>, never> =>
   Effect.gen(function* () {
-    const query = site === null ? "" : `?site=${encodeURIComponent(site)}`
+    const ofSite = (path: string) =>
+      site === null ? path : `${path}${path.includes("?") ? "&" : "?"}site=${encodeURIComponent(site)}`
     const findings: Array<Finding> = []
     let well = 0
     let slowest: TimedAnswer | null = null
@@ -96,7 +100,7 @@ export const endpoints = (
     for (const { method, path } of contract.operations.filter((each) => each.path !== "/metrics")) {
       const request = harmless(method, path)
       if (request === null) continue
-      const address = path.startsWith(API_PATH) ? `${request.path}${query}` : request.path
+      const address = path.startsWith(API_PATH) ? ofSite(request.path) : request.path
       const answer = yield* Effect.result(ask(deployment, address, request.init))
       const problem = answer._tag === "Failure" ? answer.failure.message : judged(contract, answer.success)
       if (problem !== null) findings.push(failed(`${method} ${path}`, problem))
