@@ -10,6 +10,8 @@ import { openApiDocument } from "../../../src/server/openapi/document.ts"
 import { Contract } from "../../../src/tools/doctor/contract.ts"
 import { ROOT } from "../../support/documents.ts"
 import { canRun, NODES } from "../../support/programs.ts"
+import { temporaryFolder } from "../../support/temporaryFolder.ts"
+import { installed } from "../../support/wants.ts"
 import type { Block } from "./blocks.ts"
 import { htmlProblems, inChromium } from "./page.ts"
 import { asRules, expressions, promqlProblems, promtoolProblems } from "./promql.ts"
@@ -116,7 +118,7 @@ const javascript: Language = {
 }
 
 /** The SDK as `npm pack` would build it, in the reader's checkout. */
-const buildSdk = async (reader: Reader): Promise<void> => {
+export const buildSdk = async (reader: Reader): Promise<void> => {
   await execute("tsc", ["--project", join(ROOT, "src/sdk"), "--outDir", join(reader.folder, "dist/sdk")], {
     cwd: ROOT,
     env: { ...process.env, PATH: `${join(ROOT, "node_modules/.bin")}:${process.env.PATH}` },
@@ -199,6 +201,26 @@ const yaml: Language = {
   },
 }
 
+const PHP = canRun("php", "--version")
+
+const php: Language = {
+  form: async ({ text }) => {
+    if (!PHP) return []
+    const file = join(temporaryFolder(), "block.php")
+    writeFileSync(file, text)
+    return execute("php", ["--syntax-check", file]).then(
+      () => [],
+      (cause: unknown) => [String(cause)],
+    )
+  },
+  run: async ({ text, line }, reader) => {
+    if (!PHP) return { lacking: installed("php", "php-cli") }
+    const name = `snippet-${line}.php`
+    writeFileSync(join(reader.folder, name), reader.own(text))
+    return await watched(reader, true, () => reader.run("php", [name]))
+  },
+}
+
 /** Output, headers, diagrams. */
 const nothing: Language = { form: () => [] }
 
@@ -217,6 +239,9 @@ export const LANGUAGES: { readonly [language: string]: Language } = {
   html,
   promql,
   yaml,
+  php,
+  // Run by frameworks.test.ts.
+  astro: nothing,
   text: nothing,
   "": nothing,
 }

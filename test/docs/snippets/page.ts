@@ -19,7 +19,7 @@ export const htmlProblems = async (reader: Reader, text: string): Promise<Readon
   for (const [, name = ""] of text.matchAll(/\sdata-([a-z-]+)/g))
     if (!tracker.includes(camelCase(name))) problems.push(`the tracker reads no data-${name}`)
   for (const [, data = ""] of text.matchAll(/data-maicivy-data='([^']*)'/g)) JSON.parse(data)
-  for (const [, src = ""] of reader.own(text).matchAll(/<script[^>]*\ssrc="([^"]+)"/g)) {
+  for (const [, src = ""] of reader.own(text).matchAll(/<script[^>]*\ssrc="(https?:[^"]+)"/g)) {
     const answer = await fetch(src)
     if (!answer.headers.get("content-type")?.startsWith("text/javascript"))
       problems.push(`${src} is ${answer.status} ${answer.headers.get("content-type")}`)
