@@ -9,11 +9,11 @@ import { gate, pages } from "./trackerPage.ts"
 const types = async (node: string) => (await timeline(node)).map(({ event_type }) => event_type)
 
 /** Everything that a test of one site needs. */
-const setUp = async (attributes = "") => {
+const setUp = async (attributes = "", script?: string) => {
   const [node, browser] = await Promise.all([startNode(), launch()])
   onTestFinished(() => browser.close())
   const between = await gate(node.url)
-  const site = await pages(between.url, attributes)
+  const site = await pages(between.url, attributes, script)
   const context = await browser.newContext({ viewport: { width: 1000, height: 800 } })
   context.setDefaultTimeout(0)
   const page = await context.newPage()
@@ -52,6 +52,21 @@ describe("the tracker in a browser", wantsChromium, () => {
     })
     expect(await context.cookies()).toEqual([])
     expect(await page.evaluate("localStorage.length + sessionStorage.length")).toBe(0)
+    expect(errors).toEqual([])
+  })
+
+  test("counts under the names that content blockers leave alone, and asks for nothing under others", async () => {
+    const { node, between, site, page, errors } = await setUp('data-site="main"', "/hello.js")
+    const asked: Array<string> = []
+    page.on("request", (request) => {
+      if (request.url().startsWith(between.url)) asked.push(new URL(request.url()).pathname)
+    })
+    await page.goto(site)
+    await page.locator("#pdf").click()
+    await eventually(async () =>
+      expect((await types(node)).sort()).toEqual(["button_click", "page_view", "pdf_download"]),
+    )
+    expect([...new Set(asked)].sort()).toEqual(["/hello", "/hello.js"])
     expect(errors).toEqual([])
   })
 

@@ -57,7 +57,7 @@ export const gate = async (node: string): Promise<Gate> => {
 }
 
 /** A site of two pages that only the tracker counts. `attributes` are those of its tag. */
-export const pages = async (analytics: string, attributes = ""): Promise<string> => {
+export const pages = async (analytics: string, attributes = "", script = "/tracker.js"): Promise<string> => {
   const server = createServer((incoming, outgoing) => {
     outgoing.writeHead(200, { "Content-Type": "text/html" })
     outgoing.end(`<!doctype html><title>${incoming.url}</title><link rel="icon" href="data:,">
@@ -65,7 +65,7 @@ export const pages = async (analytics: string, attributes = ""): Promise<string>
       <a id="next" href="/next">Next</a>
       <button id="middle">Middle</button>
       <button id="pdf" data-maicivy-event="pdf_download" data-maicivy-data='{"file":"cv"}'>PDF</button>
-      <script src="${analytics}/tracker.js" ${attributes}></script>`)
+      <script src="${analytics}${script}" ${attributes}></script>`)
   })
   return listen(server)
 }
