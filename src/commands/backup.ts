@@ -11,6 +11,7 @@ import { describeBackup, verifyBackup } from "../backup/verify.ts"
 import type { AppConfig } from "../config/settings.ts"
 import { ensureOwnRedis } from "../node/belonging.ts"
 import { type Erasure, erasures, journalText, parseJournal } from "../privacy/journal.ts"
+import { forgetEventFiles } from "../query/engine/index.ts"
 import { awaitReady, connectRedis } from "../stores/redis.ts"
 import { CommandError } from "./error.ts"
 import type { CommandStores } from "./stores.ts"
@@ -75,6 +76,7 @@ export const restore = (
       partitions: command.partitions ?? manifest.deployment.partitions,
       timeZone: command.timeZone ?? manifest.deployment.time_zone,
     }
+    forgetEventFiles(config.dataDir)
     const both = { redis, postgres, metrics, prefix: config.redisKeyPrefix }
     const restored = yield* restoreBackup({
       ...both,

@@ -28,12 +28,16 @@ export const endingTogether = Effect.acquireRelease(Scope.make("parallel"), (sco
   Scope.close(scope, exit),
 )
 
-/** Loaded when it is needed, which is once in years. */
-const copyDatabase: CopyDatabase = (from, to) =>
-  Effect.flatMap(
-    Effect.promise(() => import("../backup/transfer.ts")),
-    (transfer) => transfer.copyDatabase(from, to),
-  )
+/** Copies a database into the one of a new server in the data folder. Loaded when it is needed, which is once in years. */
+const copyInto =
+  (dataDir: string): CopyDatabase =>
+  (from, to) =>
+    Effect.gen(function* () {
+      const { copyDatabase } = yield* Effect.promise(() => import("../backup/transfer.ts"))
+      const { forgetEventFiles } = yield* Effect.promise(() => import("../query/engine/index.ts"))
+      yield* copyDatabase(from, to)
+      forgetEventFiles(dataDir)
+    })
 
 /** Starts an embedded store for each that no URL names, checks them all, and logs what endangers data. */
 export const openStores = (config: AppConfig, metrics: Metrics) =>
@@ -50,7 +54,9 @@ export const openStores = (config: AppConfig, metrics: Metrics) =>
             ),
         config.databaseUrl !== null
           ? Effect.succeed(config.databaseUrl)
-          : embeddedPostgres({ dataDir: config.dataDir, copyDatabase }).pipe(Effect.map(({ url }) => url)),
+          : embeddedPostgres({ dataDir: config.dataDir, copyDatabase: copyInto(config.dataDir) }).pipe(
+              Effect.map(({ url }) => url),
+            ),
       ],
       { concurrency: 2 },
     ).pipe(Scope.provide(together))

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { expect, test } from "vitest"
@@ -44,8 +44,14 @@ test(
     expect(readFileSync(join(directory, "PG_VERSION"), "utf8").trim()).toBe(String(OLDER))
     symlinkSync(programs, join(dataDir, `postgres-${OLDER}-programs`))
 
+    // Files of questions are known by where the old server had the chunks.
+    makeFolder(join(dataDir, "query"))
+    const stale = join(dataDir, "query", "1-2025-12-08-0000.parquet")
+    writeFileSync(stale, "")
+
     const present = { ...config, databaseUrl: null }
     const second = await runNode(present)
+    expect(existsSync(stale)).toBe(false)
     const major = Number(readFileSync(join(directory, "PG_VERSION"), "utf8"))
     expect(major).toBeGreaterThan(OLDER)
     const kept = join(dataDir, `postgres-${OLDER}`)

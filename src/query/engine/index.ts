@@ -1,5 +1,6 @@
 /** Answers questions exactly, in a process of its own, from files that it makes of the chunks. The door of this folder. */
 
 export { earliestEvents } from "./earliest.ts"
+export { forgetEventFiles } from "./forget.ts"
 export type { EngineAnswer } from "./messages.ts"
 export { type QueryEngine, QueryRefused, queryEngine } from "./process.ts"
