@@ -77,21 +77,15 @@ export const send = async (node: Node, events: ReadonlyArray<Sent>): Promise<voi
 /** Waits until a node has processed what its streams hold. */
 export const drained = (config: AppConfig): Promise<void> => {
   const redis = new Redis(redisUrl())
-  return eventually(
-    async () => {
-      for (let partition = 0; partition < config.partitions; partition++)
-        expect(await redis.xlen(streamKeys(config.redisKeyPrefix, partition).events)).toBe(0)
-    },
-    { timeout: 20_000 },
-  ).finally(() => redis.disconnect())
+  return eventually(async () => {
+    for (let partition = 0; partition < config.partitions; partition++)
+      expect(await redis.xlen(streamKeys(config.redisKeyPrefix, partition).events)).toBe(0)
+  }).finally(() => redis.disconnect())
 }
 
 /** Waits until a node says of both sites what an independent count says: it keeps answers for a moment. */
 export const expectFigures = (node: Node, events: ReadonlyArray<Sent>, timeZone: string): Promise<void> =>
-  eventually(
-    async () => {
-      for (const site of ["main", "blog"])
-        expect(await figuresOf(node.data, site)).toEqual(expectedFigures(events, site, timeZone))
-    },
-    { timeout: 20_000 },
-  )
+  eventually(async () => {
+    for (const site of ["main", "blog"])
+      expect(await figuresOf(node.data, site)).toEqual(expectedFigures(events, site, timeZone))
+  })

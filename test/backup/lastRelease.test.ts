@@ -13,7 +13,6 @@ const why = whyNoPreviousVersion(ROOT)
 
 test("a data folder of the version before is backed up as it is, and restored as what this version has", {
   ...wants(why === null, `the previous version (${why})`),
-  timeout: 120_000,
 }, async () => {
   const dataDir = temporaryFolder()
   const config = {
@@ -40,11 +39,8 @@ test("a data folder of the version before is backed up as it is, and restored as
     expect(answer.status).toBe(201)
   }
   const [today] = expectedFigures(events, "main", "UTC").stats
-  await eventually(
-    async () => expect(await dataOf(node.url, "stats")).toMatchObject({ total_events: today?.total_events }),
-    {
-      timeout: 20_000,
-    },
+  await eventually(async () =>
+    expect(await dataOf(node.url, "stats")).toMatchObject({ total_events: today?.total_events }),
   )
   await node.end("SIGTERM")
 

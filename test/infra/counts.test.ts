@@ -4,7 +4,8 @@ import { CLOCK_ENV } from "../support/clock.ts"
 import { ROOT, read } from "../support/documents.ts"
 import { eventually, freePort, freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { api, startProcess } from "../support/process.ts"
-import { canRun, runProgram } from "../support/programs.ts"
+import { runProgram } from "../support/programs.ts"
+import { wantsProgram } from "../support/wants.ts"
 import { panelQueries, rules } from "./monitoring.ts"
 import { query, startPrometheus } from "./prometheusServer.ts"
 
@@ -40,10 +41,8 @@ const send = async (url: string) => {
     await (await fetch(api(url, "event"), { method: "POST", body: JSON.stringify(event) })).arrayBuffer()
 }
 
-describe.skipIf(!canRun("prometheus", "--version"))("Prometheus", () => {
-  test("counts each event once, from the first one on and over a restart of the node", {
-    timeout: 240_000,
-  }, async () => {
+describe("Prometheus", wantsProgram("prometheus", "prometheus", "--version"), () => {
+  test("counts each event once, from the first one on and over a restart of the node", async () => {
     const env = {
       ...{ REDIS_URL: redisUrl(), DATABASE_URL: await freshDatabase() },
       ...{ REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""), PORT: String(await freePort()) },
@@ -55,23 +54,17 @@ describe.skipIf(!canRun("prometheus", "--version"))("Prometheus", () => {
     const sum = async (expr: string) => (await query(prometheus, `round(sum(${expr}))`))[0]
     // A first scrape has them all at 0, before and after the restart.
     const scrapedAtZero = () =>
-      eventually(
-        async () => {
-          for (const series of Object.keys(COUNTS))
-            expect([series, await query(prometheus, `sum(${series})`)]).toEqual([series, [0]])
-        },
-        { timeout: 60_000 },
-      )
+      eventually(async () => {
+        for (const series of Object.keys(COUNTS))
+          expect([series, await query(prometheus, `sum(${series})`)]).toEqual([series, [0]])
+      })
     const counted = (rounds: number) =>
-      eventually(
-        async () => {
-          for (const [series, count] of Object.entries(COUNTS)) {
-            const increased = await sum(`increase(${series}[5m])`)
-            expect([series, increased]).toEqual([series, count * rounds])
-          }
-        },
-        { timeout: 60_000 },
-      )
+      eventually(async () => {
+        for (const [series, count] of Object.entries(COUNTS)) {
+          const increased = await sum(`increase(${series}[5m])`)
+          expect([series, increased]).toEqual([series, count * rounds])
+        }
+      })
     await scrapedAtZero()
     await send(node.url)
     await counted(1)

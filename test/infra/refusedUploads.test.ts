@@ -58,7 +58,7 @@ const startHaproxy = async (node: string) => {
   return new Edge(proxy.port, readFileSync(authority.cert, "utf8"))
 }
 
-describe("behind HAProxy", { ...wantsProxy("haproxy"), timeout: 60_000 }, () => {
+describe("behind HAProxy", wantsProxy("haproxy"), () => {
   test(
     "over HTTP/2 one leaves nothing behind for the next client",
     wantsProgram("curl", "curl", "--version"),

@@ -95,7 +95,6 @@ const startClients = (port: number, ca: string) => {
 describe.each(BALANCERS)("behind %s", (name, file) => {
   test("two nodes are restarted in turn, and no client sees an error", {
     ...wantsProxy(name),
-    timeout: 180_000,
   }, async () => {
     const [one, two] = await startNodes()
     const authority = new CertificateAuthority(join(temporaryFolder(), "ca"))
@@ -111,13 +110,11 @@ describe.each(BALANCERS)("behind %s", (name, file) => {
     const goOn = async () => {
       const before = clients.answers.get("POST 201") ?? 0
       // What else they are answered is shown if they do not.
-      await eventually(
-        () =>
-          expect(
-            (clients.answers.get("POST 201") ?? 0) - before,
-            JSON.stringify([...clients.answers]),
-          ).toBeGreaterThan(100),
-        { timeout: 30_000 },
+      await eventually(() =>
+        expect(
+          (clients.answers.get("POST 201") ?? 0) - before,
+          JSON.stringify([...clients.answers]),
+        ).toBeGreaterThan(100),
       )
     }
     for (const node of [one, two]) {
@@ -128,9 +125,8 @@ describe.each(BALANCERS)("behind %s", (name, file) => {
     const answers = await clients.stop()
     expect(Object.keys(answers).sort()).toEqual(["GET 200", "POST 201"])
     expect(dashboards.map(({ ended }) => ended)).toEqual(dashboards.map(() => 1001))
-    await eventually(
-      async () => expect(await dataOf(one.url, "stats")).toMatchObject({ total_events: answers["POST 201"] }),
-      { timeout: 20_000 },
+    await eventually(async () =>
+      expect(await dataOf(one.url, "stats")).toMatchObject({ total_events: answers["POST 201"] }),
     )
   })
 })

@@ -171,7 +171,7 @@ test("a rebuild and a retention by command run beside a node", async () => {
   expect(await success()).toBe(0)
   expect(await retained(false)).toMatchObject({ rows: 2 })
   // The node is told by Postgres, which it asks every 10 seconds.
-  await eventually(async () => expect(await success()).toBeGreaterThan(0), { timeout: 30_000 })
+  await eventually(async () => expect(await success()).toBeGreaterThan(0))
   await eventually(async () => expect(await node.data("timeline")).toHaveLength(2))
 })
 

@@ -50,6 +50,11 @@ test("the end of a run names what was wanted in vain, by how many tests", () => 
   expect(skippedLines(["nginx", "Chromium", "Chromium"])).toEqual(["  2 tests: Chromium", "  1 test: nginx"])
 })
 
+test("no test has a time of its own, which a slow machine could exceed", () => {
+  const timed = /^\s*\}, [\d_]+\)$|\btimeout: [1-9][\d_]{3,} /m
+  expect(filesIn("test", ".test.ts").filter((path) => timed.test(read(path)))).toEqual([])
+})
+
 test("no test is skipped without a word on what it wants", () => {
   const silent = /\.(skip|skipIf|runIf|todo)\b\s*[(.]/
   const own = "test/support/support.test.ts"

@@ -127,6 +127,5 @@ describe("answers equal a plain count over the stored events", () => {
       }
       expect(wrong).toEqual([])
     },
-    300_000,
   )
 })

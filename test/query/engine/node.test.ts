@@ -80,7 +80,7 @@ describe("a node asked questions", () => {
     expect(engines()).not.toEqual([engine])
     await node.stop()
     expect(engines()).toEqual([])
-  }, 60_000)
+  })
 
   test("says what is wrong with a question, a pattern that is none included", async () => {
     const node = await startNode()
@@ -89,5 +89,5 @@ describe("a node asked questions", () => {
     expect(await node.ask(pattern)).toMatchObject({ status: 400, code: "INVALID_QUERY" })
     const hostile = { metrics: ["visitors"], filters: [["matches", "page", ["(a+)+$"]]] }
     expect((await node.ask(hostile)).status).toBe(200)
-  }, 60_000)
+  })
 })
