@@ -26,9 +26,12 @@ const FRESH_MS = 500
 const VISIT_BITS = 28n
 const SITE_BITS = 15n
 
-/** The parts of the version of a site's UTC day: places and transactions of its chunks. Nothing changes a chunk but a transaction. */
+/**
+ * The parts of the version of a site's UTC day: which deployment it is of, and places and transactions of its chunks. Nothing changes a
+ * chunk but a transaction.
+ */
 const VERSIONS = `
-  SELECT slug AS site, site_id, to_char(first_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, count(*)::integer AS chunks,
+  SELECT (SELECT id FROM deployment) AS deployment, slug AS site, site_id, to_char(first_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, count(*)::integer AS chunks,
     bit_xor(hashtextextended(concat_ws(' ', event_chunks.tableoid, event_chunks.ctid, event_chunks.xmin), 0))::text AS version
   FROM event_chunks JOIN sites ON sites.id = site_id
   GROUP BY slug, site_id, day`
@@ -39,6 +42,7 @@ const CHUNKS = `
     AND first_at < $5::timestamptz AND last_at >= $4::timestamptz`
 
 interface VersionRow {
+  readonly deployment: string
   readonly site: string
   readonly site_id: number
   readonly day: Day
@@ -119,7 +123,7 @@ export class EventFiles {
           const key = `${row.site_id} ${day}`
           const known = hashes.get(key) ?? {
             of: { site: row.site, siteId: row.site_id, day },
-            parts: [calendar.timeZone],
+            parts: [row.deployment, calendar.timeZone],
           }
           known.parts.push(row.day, String(row.chunks), row.version)
           hashes.set(key, known)
