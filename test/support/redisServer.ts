@@ -9,6 +9,9 @@ import { findRedis, type RedisBinary } from "../../src/embedded/redisBinary.ts"
 import { eventually } from "./eventually.ts"
 import { freePort } from "./freePort.ts"
 
+/** What a connection may take, milliseconds. */
+const CONNECT_MS = 2000
+
 /** What a client needs beyond host and port. */
 export interface Credentials {
   readonly username?: string
@@ -134,10 +137,23 @@ export class RedisServer {
   async ask<A>(use: (redis: Redis) => Promise<A>): Promise<A> {
     const redis = this.connect()
     try {
-      await redis.connect()
+      await this.#connected(redis)
       return await use(redis)
     } finally {
       redis.disconnect()
+    }
+  }
+
+  /** The client's own promise stays open for ever where a server that is ending closes a connection in the middle of its beginning. */
+  async #connected(redis: Redis): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no connection to port ${this.port}`)), 2 * CONNECT_MS)
+    })
+    try {
+      await Promise.race([redis.connect(), late])
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -149,7 +165,7 @@ export class RedisServer {
       lazyConnect: true,
       enableReadyCheck: false,
       maxRetriesPerRequest: 0,
-      connectTimeout: 2000,
+      connectTimeout: CONNECT_MS,
       commandTimeout: 5000,
       retryStrategy: () => null,
       ...this.#options.client,
