@@ -4,7 +4,7 @@ import { nodeUrl } from "../../src/domain/paths.ts"
 import { startNode } from "../../src/node/node.ts"
 import { now } from "./clock.ts"
 import { run, testScope } from "./effects.ts"
-import { freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
+import { freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "./index.ts"
 
 export const TOKEN = "0123456789abcdef"
 
@@ -15,6 +15,7 @@ type Settings = AppConfig & { readonly redisUrl: string; readonly databaseUrl: s
 export const settings = async (given: Partial<Settings> = {}): Promise<Settings> => ({
   ...(await run(loadConfig)),
   port: 0,
+  dataDir: temporaryFolder(),
   redisUrl: redisUrl(),
   databaseUrl: given.databaseUrl ?? (await freshDatabase()),
   redisKeyPrefix: freshKeyPrefix().replace(":", ""),

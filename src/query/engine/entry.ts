@@ -40,7 +40,8 @@ const refusalOf = (error: StoreError | DatabaseError): { failure: EngineFailure;
 const serve = ({ config, stores }: EngineStart) =>
   Effect.gen(function* () {
     const metrics = new Metrics(config.metricsPrefix, "actors")
-    const folder = join(config.dataDir, QUERY_FOLDER)
+    // Nodes that share a folder have different ports.
+    const folder = join(config.dataDir, QUERY_FOLDER, String(config.port === 0 ? process.ppid : config.port))
     const postgres = yield* makePostgres(
       { url: stores.databaseUrl, max: 2, name: "maicivy query engine", statementTimeoutMs: DEADLINE_MS },
       metrics,

@@ -198,17 +198,16 @@ const seedDeadLetters = async (redisUrl: string, prefix: string, text: string): 
   if (named.length === 0) return
   const redis = new Redis(redisUrl)
   const payload = JSON.stringify({ unreadable: true })
+  // A takeover makes the stream, empty, with a last id of now.
+  const seeding = redis.multi()
+  for (const partition of new Set(named.map(([, partition]) => Number(partition))))
+    seeding.del(streamKeys(prefix, partition).dead)
   for (const [, partition, id = ""] of named.sort((a, b) => (a[2] ?? "").localeCompare(b[2] ?? "")))
-    await redis.xadd(
+    seeding.xadd(
       streamKeys(prefix, Number(partition)).dead,
-      id,
-      "e",
-      payload,
-      "entry",
-      id,
-      "reason",
-      "unreadable",
+      ...[id, "e", payload, "entry", id, "reason", "unreadable"],
     )
+  for (const [failure] of (await seeding.exec()) ?? []) if (failure !== null) throw failure
   redis.disconnect()
 }
 
