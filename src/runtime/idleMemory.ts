@@ -10,8 +10,11 @@ import type * as Scope from "effect/Scope"
 
 /** Milliseconds between two checks. */
 const LOOK_MS = 5000
-/** Up to this share of busy time a thread counts as idle: a collection of about 30 ms keeps nobody waiting then. */
-const IDLE_UTILIZATION = 0.02
+/**
+ * Up to this share of busy time a thread counts as idle: a collection of about 30 ms keeps nobody waiting then. What it does once a
+ * second is part of that, and takes longer on a core that others share.
+ */
+const IDLE_UTILIZATION = 0.05
 /** Checks in a row that must find a thread idle before it collects. */
 const IDLE_LOOKS = 2
 /** Bytes of heap beyond what the last collection left that make another one worthwhile. */

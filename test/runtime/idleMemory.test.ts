@@ -5,7 +5,7 @@ const MEGABYTE = 1024 * 1024
 
 test("a thread that works keeps its memory, however much it is", () => {
   const watch = new IdleWatch()
-  for (let look = 0; look < 100; look++) expect(watch.look(0.05, 500 * MEGABYTE)).toBe(false)
+  for (let look = 0; look < 100; look++) expect(watch.look(0.1, 500 * MEGABYTE)).toBe(false)
 })
 
 test("a thread that has idled for two looks returns what a burst took, once", () => {
