@@ -52,7 +52,8 @@ export const replicasBy = async (
   return listOf(reply).flatMap((replica) => {
     const pairs = listOf(replica).map(String)
     const field = (name: string) => pairs[pairs.indexOf(name) + 1] ?? ""
-    return /down|disconnected/.test(field("flags"))
+    // One that the Sentinel has no connection to may be about to have one.
+    return /down/.test(field("flags"))
       ? []
       : [{ host: field("ip"), port: Number(field("port")) }]
   })
