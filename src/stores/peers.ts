@@ -53,8 +53,6 @@ export const replicasBy = async (
     const pairs = listOf(replica).map(String)
     const field = (name: string) => pairs[pairs.indexOf(name) + 1] ?? ""
     // One that the Sentinel has no connection to may be about to have one.
-    return /down/.test(field("flags"))
-      ? []
-      : [{ host: field("ip"), port: Number(field("port")) }]
+    return /down/.test(field("flags")) ? [] : [{ host: field("ip"), port: Number(field("port")) }]
   })
 }
