@@ -190,17 +190,15 @@ const createCluster = (
             env: { PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC" },
           },
           (error, _stdout, stderr) => {
+            const fail = (reason: string) =>
+              resume(Effect.fail(failure({ store: "PostgreSQL", directory }, reason)))
             discard(passwordFile)
-            if (error !== null)
-              return resume(
-                Effect.fail(
-                  failure(
-                    { store: "PostgreSQL", directory },
-                    `initdb failed: ${stderr.trim() || error.message}`,
-                  ),
-                ),
-              )
-            renameSync(unfinished, directory)
+            if (error !== null) return fail(`initdb failed: ${stderr.trim() || error.message}`)
+            try {
+              renameSync(unfinished, directory)
+            } catch (cause) {
+              return fail(`its data, in ${unfinished}, cannot be given their name: ${cause}`)
+            }
             resume(Effect.void)
           },
         ),

@@ -103,12 +103,13 @@ test("made of embedded stores under load, with the node killed half-way, a backu
     expect(ids.size).toBe(found.length)
     expect([...before].filter((id) => !ids.has(id))).toEqual([])
     // What came while it was made is in it as a whole or not at all, and nothing else is.
-    const everySent = await rows<{ id: string }>(
-      await connect(notedStoreUrls(dataDir)?.databaseUrl ?? ""),
-      "SELECT id FROM analytics_events",
-    )
-    const sent = new Set(everySent.map(({ id }) => id))
-    expect([...ids].filter((id) => !sent.has(id))).toEqual([])
+    const origin = await connect(notedStoreUrls(dataDir)?.databaseUrl ?? "")
+    await eventually(async () => {
+      // What the backup has as waiting may wait still.
+      const everySent = await rows<{ id: string }>(origin, "SELECT id FROM analytics_events")
+      const sent = new Set(everySent.map(({ id }) => id))
+      expect([...ids].filter((id) => !sent.has(id))).toEqual([])
+    })
     expect(await restored.data("stats")).toMatchObject({
       total_events: found.length,
       page_views: found.length,

@@ -185,9 +185,10 @@ describe("a node is not ready on", () => {
 test("a node is not ready on a Postgres whose disk is full, takes events all the same, and has applied all when there is room", {
   ...wantsSmallDisk,
 }, async () => {
-  const folder = temporaryFolder()
-  const unmount = mountSmallDisk(folder, 192)
+  const disk = temporaryFolder()
+  const unmount = mountSmallDisk(disk, 192)
   onTestFinished(unmount)
+  const folder = join(disk, "server")
   // Without files of its log to use again, and to be kept.
   const settingsOfServer = { max_wal_size: "64MB", min_wal_size: "32MB", autovacuum: "off" }
   const server = await PostgresServer.start({ folder, settings: settingsOfServer })
@@ -196,7 +197,7 @@ test("a node is not ready on a Postgres whose disk is full, takes events all the
   const view = { event_type: "page_view" }
   expect(await ready(node)).toMatchObject({ status: 200, postgres: "up" })
   expect(await node.post(view)).toBe(201)
-  const ballast = fillDisk(folder, 32 * 1024)
+  const ballast = fillDisk(disk, 32 * 1024)
   expect(await ready(node)).toMatchObject({
     ...{ status: 503, ready: false, redis: "up", postgres: "refusing" },
     problems: [expect.stringContaining("Postgres (53100): Postgres' disk is full")],
