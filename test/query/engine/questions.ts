@@ -3,23 +3,10 @@ import { DIMENSIONS, type EventFacts, encodeFact } from "../../../src/domain/dim
 import type { StreamEvent } from "../../../src/domain/event.ts"
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../../src/domain/time.ts"
 import { METRICS } from "../../../src/query/language/index.ts"
+import { Random } from "../../../src/tools/traffic/random.ts"
 
-/** Numbers that are the same for the same seed (mulberry32). */
-export class Dice {
-  #state: number
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0
-  }
-
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0
-    let t = this.#state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-
+/** Draws that are the same for the same seed. */
+export class Dice extends Random {
   below(n: number): number {
     return Math.floor(this.next() * n)
   }
@@ -28,10 +15,6 @@ export class Dice {
     const drawn = list[this.below(list.length)]
     if (drawn === undefined) throw new Error("there is nothing to draw from")
     return drawn
-  }
-
-  chance(probability: number): boolean {
-    return this.next() < probability
   }
 }
 
