@@ -50,8 +50,10 @@ export const answer = (
     const check = patternCheck(query)
     if (check !== null) yield* database.rows(check.text, check.values)
     const ranges = query.comparison === null ? [query.range] : [query.range, query.comparison]
-    const { text, values } = statementFor(query, yield* files.of(query.sites, ranges))
-    const found = yield* database.rows(text, values)
+    const found = yield* files.read(query.sites, ranges, (paths) => {
+      const { text, values } = statementFor(query, paths)
+      return database.rows(text, values)
+    })
     const rows = found.map((row) => toRow(query, row))
     if (!isSeries(query)) return { rows, total: Number(found[0]?.total ?? 0) }
     const series = asSeries(query, rows)

@@ -1,5 +1,4 @@
 /** In the query engine's process: its entry. It ends with the node that has started it, or when it is told to. */
-import { join } from "node:path"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,13 +11,7 @@ import type { Query } from "../language/index.ts"
 import { type DatabaseError, openDatabase } from "./database.ts"
 import { answer } from "./engine.ts"
 import { EventFiles } from "./eventFiles.ts"
-import {
-  type EngineFailure,
-  type EngineStart,
-  type FromEngine,
-  QUERY_FOLDER,
-  type ToEngine,
-} from "./messages.ts"
+import type { EngineFailure, EngineStart, FromEngine, ToEngine } from "./messages.ts"
 
 /** What a question may take, its files included, milliseconds. */
 const DEADLINE_MS = 10_000
@@ -37,11 +30,9 @@ const refusalOf = (error: StoreError | DatabaseError): { failure: EngineFailure;
     ? { failure: "failed", reason: error.message }
     : { failure: "invalid", reason: error.message }
 
-const serve = ({ config, stores }: EngineStart) =>
+const serve = ({ config, stores, folder }: EngineStart) =>
   Effect.gen(function* () {
     const metrics = new Metrics(config.metricsPrefix, "actors")
-    // Nodes that share a folder have different ports.
-    const folder = join(config.dataDir, QUERY_FOLDER, String(config.port === 0 ? process.ppid : config.port))
     const postgres = yield* makePostgres(
       { url: stores.databaseUrl, max: 2, name: "maicivy query engine", statementTimeoutMs: DEADLINE_MS },
       metrics,
@@ -83,7 +74,6 @@ process.once("message", (message: ToEngine) => {
   process.on("SIGINT", () => {})
   fiber.addObserver((exit) => {
     if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return
-    // The node logs that its engine has ended.
     console.error(Cause.pretty(exit.cause))
     process.exit(1)
   })

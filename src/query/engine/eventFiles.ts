@@ -5,8 +5,8 @@
  */
 import { createHash } from "node:crypto"
 import { once } from "node:events"
-import { createWriteStream, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs"
-import { join } from "node:path"
+import { createWriteStream, renameSync, rmSync } from "node:fs"
+import { basename, join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
@@ -31,8 +31,8 @@ const SITE_BITS = 15n
  * chunk but a transaction.
  */
 const VERSIONS = `
-  SELECT (SELECT id FROM deployment) AS deployment, slug AS site, site_id, to_char(first_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, count(*)::integer AS chunks,
-    bit_xor(hashtextextended(concat_ws(' ', event_chunks.tableoid, event_chunks.ctid, event_chunks.xmin), 0))::text AS version
+  SELECT (SELECT id FROM deployment) AS deployment, slug AS site, site_id, to_char(first_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, 
+    count(*)::integer AS chunks, bit_xor(hashtextextended(concat_ws(' ', event_chunks.tableoid, event_chunks.ctid, event_chunks.xmin), 0))::text AS version
   FROM event_chunks JOIN sites ON sites.id = site_id
   GROUP BY slug, site_id, day`
 
@@ -62,7 +62,7 @@ const utc = (day: Day): number => Date.parse(`${day}T00:00:00Z`)
 
 const iso = (instant: number): string => new Date(instant).toISOString()
 
-const FILE = /^(\d+)-(\d{4}-\d{2}-\d{2})-([0-9a-f]+)\.parquet$/
+const fileName = ({ siteId, day, version }: SiteDay): string => `${siteId}-${day}-${version}.parquet`
 
 export interface EventFilesOptions {
   readonly postgres: Postgres
@@ -77,21 +77,36 @@ export class EventFiles {
   readonly #options: EventFilesOptions
   readonly #building = Semaphore.makeUnsafe(1)
   /** Names of the files that there are. */
-  readonly #present: Set<string>
+  readonly #present = new Set<string>()
+  /** How many statements are reading a file. */
+  readonly #readers = new Map<string, number>()
   #days: { readonly at: number; readonly of: ReadonlyArray<SiteDay> } | null = null
 
   constructor(options: EventFilesOptions) {
     this.#options = options
-    mkdirSync(options.folder, { recursive: true, mode: 0o700 })
-    const names = readdirSync(options.folder)
-    this.#present = new Set(names.filter((name) => FILE.test(name)))
-    // What an earlier engine was writing when it ended.
-    for (const name of names.filter((each) => !FILE.test(each)))
-      rmSync(join(options.folder, name), { recursive: true, force: true })
   }
 
-  /** The files with the events of sites in ranges; makes those that are missing. */
-  of(
+  /** Reads the files with the events of sites in ranges, of which those that are missing are made. They stay until they have been read. */
+  read<A, E>(
+    sites: ReadonlyArray<string>,
+    ranges: ReadonlyArray<Range>,
+    reading: (files: ReadonlyArray<string>) => Effect.Effect<A, E>,
+  ): Effect.Effect<A, E | StoreError | DatabaseError> {
+    return Effect.acquireUseRelease(this.#take(sites, ranges), reading, (files) =>
+      Effect.sync(() => {
+        for (const file of files) this.#giveBack(file)
+      }),
+    )
+  }
+
+  #giveBack(file: string) {
+    const others = (this.#readers.get(file) ?? 0) - 1
+    if (others > 0) return this.#readers.set(file, others)
+    this.#readers.delete(file)
+    if (!this.#present.has(basename(file))) rmSync(file, { force: true })
+  }
+
+  #take(
     sites: ReadonlyArray<string>,
     ranges: ReadonlyArray<Range>,
   ): Effect.Effect<ReadonlyArray<string>, StoreError | DatabaseError> {
@@ -104,7 +119,9 @@ export class EventFiles {
         const wanted = days.filter(
           ({ site, day }) => sites.includes(site) && ranges.some((range) => touches(range, day)),
         )
-        return yield* Effect.forEach(wanted, (day) => this.#fileOf(day))
+        const files = yield* Effect.forEach(wanted, (day) => this.#fileOf(day))
+        for (const file of files) this.#readers.set(file, (this.#readers.get(file) ?? 0) + 1)
+        return files
       }),
     )
   }
@@ -134,25 +151,30 @@ export class EventFiles {
         version: createHash("sha256").update(parts.join()).digest("hex").slice(0, 24),
       }))
       this.#days = { at, of }
+      this.#forgetAllBut(new Set(of.map(fileName)))
       return of
     })
   }
 
   #fileOf(day: SiteDay): Effect.Effect<string, StoreError | DatabaseError> {
     const { folder } = this.#options
-    const name = `${day.siteId}-${day.day}-${day.version}.parquet`
+    const name = fileName(day)
     const path = join(folder, name)
     if (this.#present.has(name)) return Effect.succeed(path)
     return Effect.map(this.#write(day, path), () => {
       this.#present.add(name)
-      for (const other of this.#present) {
-        if (other === name || !other.startsWith(`${day.siteId}-${day.day}-`)) continue
-        this.#present.delete(other)
-        // A statement that has it open goes on reading it.
-        rmSync(join(folder, other), { force: true })
-      }
       return path
     })
+  }
+
+  /** Removes what is no longer so: other versions, and days whose events are all gone. */
+  #forgetAllBut(current: ReadonlySet<string>) {
+    for (const name of this.#present) {
+      if (current.has(name)) continue
+      this.#present.delete(name)
+      const file = join(this.#options.folder, name)
+      if (!this.#readers.has(file)) rmSync(file, { force: true })
+    }
   }
 
   #write({ siteId, day }: SiteDay, path: string): Effect.Effect<void, StoreError | DatabaseError> {

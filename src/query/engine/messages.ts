@@ -32,6 +32,8 @@ export interface EngineStart {
   readonly type: "start"
   readonly config: AppConfig
   readonly stores: StoreAddresses
+  /** Its own, empty; whoever started it removes it when it has ended. */
+  readonly folder: string
 }
 
 export type ToEngine = EngineStart | { readonly type: "ask"; readonly id: number; readonly query: Query }

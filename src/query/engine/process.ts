@@ -3,13 +3,22 @@
  * while. Whatever happens to it costs the questions that it has, and nothing else.
  */
 import { type ChildProcess, fork } from "node:child_process"
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { join } from "node:path"
 import { TaggedError } from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { Query } from "../language/index.ts"
-import type { EngineAnswer, EngineFailure, EngineStart, FromEngine, ToEngine } from "./messages.ts"
+import {
+  type EngineAnswer,
+  type EngineFailure,
+  type EngineStart,
+  type FromEngine,
+  QUERY_FOLDER,
+  type ToEngine,
+} from "./messages.ts"
 
 /** Questions that are answered at the same time, and those that may wait for that. */
 const MAX_RUNNING = 4
@@ -31,7 +40,7 @@ export interface QueryEngine {
 
 type Answering = Deferred.Deferred<EngineAnswer, QueryRefused>
 
-export interface EngineProcessOptions extends Omit<EngineStart, "type"> {
+export interface EngineProcessOptions extends Omit<EngineStart, "type" | "folder"> {
   /** Milliseconds without a question after which the process is ended. */
   readonly idleMs: number
 }
@@ -117,22 +126,33 @@ class Running {
 /** What a stop waits for the process, before it is killed. */
 const END = "2 seconds"
 
-/** The process when there is one, started by the first question and ended after the last. */
+/**
+ * The process when there is one, started by the first question and ended after the last. Its files hold raw events, so they go with it:
+ * what is erased or has expired outlives neither the next question nor the engine.
+ */
 class Engine {
-  readonly #start: EngineStart
-  readonly #idleMs: number
+  readonly #options: EngineProcessOptions
+  /** Of this node's engines. Nodes that share a data folder have different ports. */
+  readonly #folder: string
   #running: Running | null = null
   #idle: NodeJS.Timeout | undefined
 
-  constructor({ idleMs, ...start }: EngineProcessOptions) {
-    this.#start = { type: "start", ...start }
-    this.#idleMs = idleMs
+  constructor(options: EngineProcessOptions) {
+    const { port, dataDir } = options.config
+    this.#options = options
+    this.#folder = join(dataDir, QUERY_FOLDER, String(port === 0 ? `process-${process.pid}` : port))
+    // What an engine left whose node was killed.
+    rmSync(this.#folder, { recursive: true, force: true })
   }
 
   #current(): Running {
     clearTimeout(this.#idle)
     if (this.#running !== null) return this.#running
-    const started = new Running(this.#start, () => {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
+    const folder = mkdtempSync(join(this.#folder, "engine-"))
+    const { config, stores } = this.#options
+    const started = new Running({ type: "start", config, stores, folder }, () => {
+      rmSync(folder, { recursive: true, force: true })
       if (this.#running === started) this.#running = null
     })
     this.#running = started
@@ -142,13 +162,24 @@ class Engine {
   readonly #rest = Effect.sync(() => {
     clearTimeout(this.#idle)
     this.#idle = setTimeout(() => {
-      if (this.#running?.isAsked === false) void this.#running.end()
-    }, this.#idleMs)
+      const running = this.#running
+      if (running === null || running.isAsked) return
+      // Who asks from now on has another one.
+      this.#running = null
+      void running.end()
+    }, this.#options.idleMs)
     this.#idle.unref()
   })
 
   ask(query: Query): Effect.Effect<EngineAnswer, QueryRefused> {
-    return Effect.suspend(() => this.#current().ask(query)).pipe(Effect.ensuring(this.#rest))
+    return Effect.suspend(() => this.#current().ask(query)).pipe(
+      Effect.tapError(({ failure, message }) =>
+        failure === "failed"
+          ? Effect.annotateLogs(Effect.logError("a question was not answered"), { reason: message })
+          : Effect.void,
+      ),
+      Effect.ensuring(this.#rest),
+    )
   }
 
   readonly end = Effect.suspend(() => {

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process"
-import { existsSync } from "node:fs"
+import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { describe, expect, test } from "vitest"
 import { eventually, temporaryFolder } from "../../support/index.ts"
@@ -25,6 +25,13 @@ const engines = (): ReadonlyArray<number> =>
     .split("\n")
     .filter((line) => line.includes("query/engine/entry"))
     .map((line) => Number.parseInt(line, 10))
+
+/** Paths within the folder of the node's engines. */
+const pathsIn = (dataDir: string) => readdir(join(dataDir, "query"), { recursive: true })
+const filesIn = async (dataDir: string) =>
+  (await pathsIn(dataDir)).filter((path) => path.endsWith(".parquet"))
+const enginesFoldersIn = async (dataDir: string) =>
+  (await pathsIn(dataDir)).filter((path) => path.includes("engine-"))
 
 describe("a node asked questions", () => {
   test("answers with what has just been sent, repeats the question in full, and outlives its engine", async () => {
@@ -70,7 +77,7 @@ describe("a node asked questions", () => {
     ).toMatchObject({
       results: [{ dimensions: [], metrics: [2] }],
     })
-    expect(existsSync(join(node.dataDir, "query"))).toBe(true)
+    expect(await filesIn(node.dataDir)).toHaveLength(1)
 
     const [engine = 0, ...others] = engines()
     expect(others).toEqual([])
@@ -78,8 +85,17 @@ describe("a node asked questions", () => {
     // A question that the engine takes with it is refused; the next one has another engine.
     await eventually(async () => expect((await node.ask(pages)).data?.results).toEqual(answer.data.results))
     expect(engines()).not.toEqual([engine])
+    // A visitor who is erased is gone from the files with the next question, be it of another day.
+    const [{ visitor_id: visitor }] = await node.data("timeline")
+    expect((await node.admin("DELETE", visitor)).status).toBe(200)
+    await eventually(async () => {
+      expect((await node.ask({ metrics: ["events"], date_range: "yesterday" })).status).toBe(200)
+      expect(await filesIn(node.dataDir)).toEqual([])
+    })
+    expect((await node.ask(pages)).data.results).toEqual([])
     await node.stop()
     expect(engines()).toEqual([])
+    expect(await enginesFoldersIn(node.dataDir)).toEqual([])
   })
 
   test("says what is wrong with a question, a pattern that is none included", async () => {
