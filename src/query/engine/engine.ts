@@ -5,7 +5,7 @@ import type { Query } from "../language/index.ts"
 import type { Database, DatabaseError, DatabaseRow } from "./database.ts"
 import type { EventFiles } from "./eventFiles.ts"
 import type { AnswerRow, EngineAnswer } from "./messages.ts"
-import { isSeries, patternCheck, statementFor } from "./statement.ts"
+import { isSeries, MARK, patternCheck, statementFor } from "./statement.ts"
 
 const numberOrNull = (value: unknown): number | null =>
   value === null || value === undefined ? null : Number(value)
@@ -21,7 +21,7 @@ const toRow = (query: Query, row: DatabaseRow): AnswerRow => ({
   dimensions: query.dimensions.map((dimension, i) => {
     const value = row[`d${i}`]
     if (dimension.of === "time") return query.buckets[Number(value)]?.name ?? null
-    return typeof value === "string" ? value : null
+    return typeof value === "string" ? value.slice(MARK.length) : null
   }),
   metrics: metricsIn(query, row, "m"),
   comparison: query.comparison === null ? null : metricsIn(query, row, "c"),
@@ -50,12 +50,21 @@ export const answer = (
     const check = patternCheck(query)
     if (check !== null) yield* database.rows(check.text, check.values)
     const ranges = query.comparison === null ? [query.range] : [query.range, query.comparison]
-    const found = yield* files.read(query.sites, ranges, (paths) => {
-      const { text, values } = statementFor(query, paths)
-      return database.rows(text, values)
-    })
+    const { found, total } = yield* files.read(query.sites, ranges, (paths) =>
+      Effect.gen(function* () {
+        const rowsOf = (asked: Query) => {
+          const { text, values } = statementFor(asked, paths)
+          return database.rows(text, values)
+        }
+        const found = yield* rowsOf(query)
+        // A page beyond the last row has none that could tell how many there are.
+        const [first] =
+          found.length > 0 || query.offset === 0 ? found : yield* rowsOf({ ...query, offset: 0, limit: 1 })
+        return { found, total: Number(first?.total ?? 0) }
+      }),
+    )
     const rows = found.map((row) => toRow(query, row))
-    if (!isSeries(query)) return { rows, total: Number(found[0]?.total ?? 0) }
+    if (!isSeries(query)) return { rows, total }
     const series = asSeries(query, rows)
     return { rows: series.slice(query.offset, query.offset + query.limit), total: series.length }
   })

@@ -7,6 +7,9 @@ export interface Statement {
   readonly values: ReadonlyArray<string | number>
 }
 
+/** Begins every text that is shown: the driver takes a U+FEFF at a text's beginning for a byte order mark, and leaves it out. */
+export const MARK = "="
+
 const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 const NO_EVENTS = `SELECT ${[
@@ -179,15 +182,16 @@ export const statementFor = (query: Query, files: ReadonlyArray<string>): Statem
   const order = [
     ...query.order.map(
       ({ by, index, descending }) =>
-        `${by === "metric" ? "m" : "d"}${index} ${descending ? "DESC" : "ASC"} NULLS LAST`,
+        `now.${by === "metric" ? "m" : "d"}${index} ${descending ? "DESC" : "ASC"} NULLS LAST`,
     ),
-    ...dimensions.map((d) => `${d} ASC NULLS LAST`),
+    ...dimensions.map((d) => `now.${d} ASC NULLS LAST`),
   ]
   const series = isSeries(query)
   const shown = [
-    ...dimensions.map((d) =>
-      compared !== "" && series ? `coalesce(now.${d}, before.${d}) AS ${d}` : `now.${d}`,
-    ),
+    ...query.dimensions.map(({ of }, i) => {
+      if (of !== "time") return `'${MARK}' || now.d${i} AS d${i}`
+      return compared !== "" && series ? `coalesce(now.d${i}, before.d${i}) AS d${i}` : `now.d${i}`
+    }),
     ...query.metrics.map((_, i) => `now.m${i}`),
     ...(compared === "" ? [] : query.metrics.map((_, i) => `before.m${i} AS c${i}`)),
     "count(*) OVER () AS total",

@@ -18,6 +18,37 @@ export class Dice extends Random {
   }
 }
 
+/** Texts that programs trip over. */
+const ODD = [
+  ...["it's", '"', "\\", "$1", "%s", "'); DROP TABLE events; --", "null", "undefined", "NaN", "0", " "],
+  ...[
+    "__proto__",
+    "constructor",
+    "toString",
+    "é",
+    "e\u0301",
+    "日本語",
+    "🎈",
+    "👩‍👩‍👧",
+    "\u202eabc",
+    "\ufeff",
+    "\uffff",
+  ],
+  ...[
+    "\t",
+    "a\nb",
+    "\u0001",
+    "\u007f",
+    "\u2028",
+    "İstanbul",
+    "ΟΔΟΣ",
+    "straße",
+    "x".repeat(110),
+    "🎈".repeat(50),
+  ],
+  ...["[]", "{}", "a,b", "*", "data.plan", "$.x", "a/b", "a~b", "~1", "#", "%00", "%2F", "&amp;", "<b>"],
+] as const
+
 const PAGES = [
   ...[
     "/",
@@ -29,12 +60,33 @@ const PAGES = [
     "/%2F",
     "https://site.example/cv?utm_source=x&b=1",
   ],
-  ...["https://Other.example:443/deep/page#part", "/'; DROP TABLE events; --", "/null", "/a,b\\c"],
+  ...[
+    "https://Other.example:443/deep/page#part",
+    "/'; DROP TABLE events; --",
+    "/null",
+    "/a,b\\c",
+    "//x",
+    "?",
+  ],
+  ...[
+    "/🎈",
+    "/__proto__",
+    "/a?q=%F0%9F",
+    `/${"long/".repeat(90)}`,
+    "javascript:alert(1)",
+    "https://ünï.example",
+  ],
 ] as const
-const SOURCES = ["Google", "GitHub", "ChatGPT", "it's", "", "ünïcode 🎈", "google"] as const
+const SOURCES = ["Google", "GitHub", "ChatGPT", "", "ünïcode 🎈", "google", ...ODD] as const
 const COUNTRIES = ["FR", "DE", "US"] as const
-const PLANS = ["free", "pro", true, false, 1, 2.5, -3, 1e21, null] as const
-const KEYS = ["plan", "a/b", "a~b", "$.x", "__proto", "é", 'q"uote', "price"] as const
+const PLANS = [
+  ...["free", "pro", true, false, 1, 2.5, -3, null, -0, 1e20, 1e21, 123456789012345680000, 1e-6, 1e-7, 0.1],
+  ...[5e-324, 1.7976931348623157e308, 9007199254740991, -9007199254740991, "1e3", "Infinity", ...ODD],
+] as const
+const KEYS = [
+  ...["plan", "a/b", "a~b", "$.x", "__proto", "é", 'q"uote', "price", "constructor", "a.b", "[0]", "0", "🎈"],
+  ...["~1", " ", "*", "toString"],
+] as const
 const TYPES = [
   ...["page_view", "page_view", "page_view", "letter_generate", "button_click", "engagement", "signup"],
 ] as const
@@ -70,7 +122,10 @@ const factsAt = (dice: Dice): EventFacts => {
         })
       : null,
     label: dice.chance(0.3)
-      ? encodeFact("label", { title: dice.of(["Home", "Ünï", null]), name: dice.of(["Sign Up", null]) })
+      ? encodeFact("label", {
+          title: dice.of(["Home", null, ...ODD]),
+          name: dice.of(["Sign Up", null, ...ODD]),
+        })
       : null,
     bot,
   }
@@ -133,7 +188,24 @@ const dimensionAt = (dice: Dice): string =>
 const VALUES = [
   ...PAGES.map((page) => page),
   ...SOURCES,
-  ...["FR", "pro", "true", "1", "2.5", "Chrome", "chrome", "signup", "Sign Up", "Home", "crawler", "120"],
+  ...[
+    "FR",
+    "0.1",
+    "1e+21",
+    "1e-7",
+    "123456789012345680000",
+    "pro",
+    "true",
+    "1",
+    "2.5",
+    "Chrome",
+    "chrome",
+    "signup",
+    "Sign Up",
+    "Home",
+    "crawler",
+    "120",
+  ],
 ] as const
 
 const filterAt = (dice: Dice, depth: number): ReadonlyArray<unknown> => {
@@ -160,7 +232,11 @@ const some = <A>(dice: Dice, list: ReadonlyArray<A>, most: number): Array<A> =>
     (each): each is A => each !== undefined,
   )
 
-const ZONES = ["UTC", "Europe/Paris", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu"] as const
+/** Some with clocks that are changed at midnight, by half an hour, or in the southern summer. */
+export const ZONES = [
+  ...["UTC", "Europe/Paris", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu"],
+  ...["Pacific/Auckland", "Africa/Cairo", "America/Havana", "Asia/Beirut", "Pacific/Apia"],
+] as const
 
 const rangeAt = (dice: Dice, now: number): unknown => {
   if (dice.chance(0.6))
@@ -171,6 +247,19 @@ const rangeAt = (dice: Dice, now: number): unknown => {
   return dice.chance(0.5) ? [text(from), text(until)] : [text(from).slice(0, 10), text(until).slice(0, 10)]
 }
 
+/** Which rows, and in what order. */
+const pageAt = (dice: Dice, metrics: ReadonlyArray<string>, dimensions: ReadonlyArray<string>) => ({
+  ...(dice.chance(0.3) && {
+    order_by: some(dice, [...new Set([...metrics, ...dimensions])], 2).map((name) => [
+      name,
+      dice.of(["asc", "desc"]),
+    ]),
+  }),
+  ...(dice.chance(0.3)
+    ? { limit: 1 + dice.below(5), ...(dice.chance(0.5) && { offset: dice.below(5) }) }
+    : { limit: 10_000 }),
+})
+
 /** The body of a question. */
 export const randomQuestion = (dice: Dice, now: number): { readonly [field: string]: unknown } => {
   const range = rangeAt(dice, now)
@@ -180,15 +269,16 @@ export const randomQuestion = (dice: Dice, now: number): { readonly [field: stri
   const intervals =
     range === "12mo" || range === "28d" ? (["day", "week", "month"] as const) : (["hour", "day"] as const)
   if (dimensions.length < 2 && dice.chance(0.3)) dimensions.unshift(`time:${dice.of([...intervals])}`)
+  const metrics = [...new Set(some(dice, METRIC_NAMES, 4))]
   return {
     sites: dice.of([["main"], ["blog"], ["main", "blog"]]),
-    metrics: [...new Set(some(dice, METRIC_NAMES, 4))],
+    metrics,
     dimensions,
     filters: dice.chance(0.6) ? some(dice, [filterAt(dice, 2), filterAt(dice, 2)], 2) : [],
     date_range: range,
     time_zone: dice.of(ZONES),
     ...(dice.chance(0.3) && { compare: dice.of(["previous_period", "previous_year"]) }),
     bots: dice.of(["exclude", "exclude", "include", "only"]),
-    limit: 10_000,
+    ...pageAt(dice, metrics, dimensions),
   }
 }
