@@ -6,6 +6,7 @@ import type { AppConfig } from "../config/settings.ts"
 import { type CopyDatabase, embeddedPostgres, embeddedRedis, lockDataDir } from "../embedded/index.ts"
 import { ensureDeployment, migrate } from "../events/schema/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
+import { forgetEventFiles } from "../query/engine/index.ts"
 import { redisExpectations, type StoreAddresses } from "../stores/addresses.ts"
 import { checkRedis } from "../stores/checkRedis.ts"
 import { checkPostgres } from "../stores/checks.ts"
@@ -34,7 +35,6 @@ const copyInto =
   (from, to) =>
     Effect.gen(function* () {
       const { copyDatabase } = yield* Effect.promise(() => import("../backup/transfer.ts"))
-      const { forgetEventFiles } = yield* Effect.promise(() => import("../query/engine/index.ts"))
       yield* copyDatabase(from, to)
       forgetEventFiles(dataDir)
     })

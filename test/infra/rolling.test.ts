@@ -45,6 +45,11 @@ const startNodes = async () => {
       restart: async () => {
         expect(await running.end("SIGTERM")).toBe(0)
         running = await run()
+        // The next one is restarted when the balancer sends to this one again.
+        await eventually(async () => {
+          const metrics = await (await fetch(`${running.url}/metrics`)).text()
+          expect(metrics).toMatch(/^maicivy_events_accepted_total [1-9]/m)
+        })
       },
     }
   }
@@ -63,9 +68,14 @@ const startClients = (port: number, ca: string) => {
     while (!stopped)
       await new Promise<void>((resolve) => {
         const sent = request({ host: "127.0.0.1", port, path, method, agent, headers }, (answer) => {
-          answer.resume()
+          let body = ""
+          answer.setEncoding("utf8").on("data", (part: string) => {
+            body += part
+          })
           answer.once("end", () => {
-            count(`${method} ${answer.statusCode}`)
+            const { statusCode = 0 } = answer
+            // Who has refused it, and why, is shown.
+            count(`${method} ${statusCode}${statusCode < 300 ? "" : ` ${body}`}`)
             // A machine with two cores has nodes to start meanwhile.
             setTimeout(resolve, 5)
           })
