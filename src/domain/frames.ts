@@ -10,11 +10,18 @@ import { PERIODS } from "./period.ts"
 export const TOPICS = ["stats", "events", "themes", "letters", ...PERIODS] as const
 export type Topic = (typeof TOPICS)[number]
 
+/** The topic of questions: it is subscribed to by itself, with the questions. */
+export const QUERY_TOPIC = "query"
+/** Characters of the id under which a dashboard follows a question. */
+export const MAX_QUERY_ID_LENGTH = 64
+/** Questions that a connection may follow. */
+export const MAX_QUERIES = 32
+
 /** Messages that ask for an answer, and those that choose topics. */
 export const QUESTIONS = ["refresh_stats", "ping"] as const
 export const CHOICES = ["subscribe", "unsubscribe"] as const
 
-/** A message of a client, decoded. */
+/** A message of a client, decoded; `follow` and `unfollow` are of the topic {@link QUERY_TOPIC}. */
 export type ClientMessage =
   | { readonly type: "refresh_stats" }
   | { readonly type: "ping" }
@@ -24,6 +31,12 @@ export type ClientMessage =
       /** `null`: the connection's own. */
       readonly site: string | null
     }
+  | {
+      readonly type: "follow"
+      /** Questions as they were sent, by the ids that the client gives them. */
+      readonly queries: ReadonlyArray<readonly [id: string, query: unknown]>
+    }
+  | { readonly type: "unfollow"; readonly ids: ReadonlyArray<string> }
 
 /** Why a message may be refused. */
 export const MESSAGE_CODES = [
@@ -40,8 +53,17 @@ export const MESSAGE_CODES = [
 /** Why a message was refused. */
 export type MessageCode = (typeof MESSAGE_CODES)[number]
 
-/** The `code` of an error frame: why a message was refused, or that there are no figures to send. */
-export const ERROR_CODES = [...MESSAGE_CODES, "STORE_UNAVAILABLE"] as const
+/** Why a question has no answer; the frame has its id. */
+export const QUERY_CODES = [
+  "INVALID_QUERY",
+  "QUERY_TIMEOUT",
+  "TOO_MANY_QUERIES",
+  "QUERY_ENGINE_UNAVAILABLE",
+  "STORE_UNAVAILABLE",
+] as const
+
+/** The `code` of an error frame: why a message was refused, or that there are no figures or answers to send. */
+export const ERROR_CODES = [...MESSAGE_CODES, ...QUERY_CODES] as const
 export type ErrorCode = (typeof ERROR_CODES)[number]
 
 /** Events by type. */
@@ -93,6 +115,17 @@ export interface ErrorFrame {
   readonly code: ErrorCode
   /** One sentence. */
   readonly error: string
+  /** Of the question that the error is about. */
+  readonly id?: string
+}
+
+/** The answer to a question that is followed, and each one that differs from the one before. */
+export interface QueryFrame {
+  readonly type: "query"
+  /** The client's own, from its `subscribe`. */
+  readonly id: string
+  /** As `POST /query` answers under `data`. */
+  readonly answer: unknown
 }
 
 /** Frames whose `type` is a name of the protocol. */
@@ -104,6 +137,7 @@ export type NamedFrame =
   | PeriodFrame
   | PongFrame
   | SubscribedFrame
+  | QueryFrame
   | ErrorFrame
 
 /** An event just counted, as nodes tell each other of it and as a frame. Its `type` is the event's, and no {@link NamedFrame}'s. */

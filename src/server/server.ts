@@ -44,6 +44,7 @@ import { Router } from "./http/router.ts"
 import { Secrets } from "./http/secrets.ts"
 import { uws } from "./http/uws.ts"
 import { openApiDocument } from "./openapi/document.ts"
+import { Questions } from "./services/questions.ts"
 import type { Runner } from "./services/readCache.ts"
 import type { Services } from "./services/services.ts"
 import { AllFanOuts } from "./threads/allFanOuts.ts"
@@ -122,8 +123,12 @@ export const startServer = (
   Effect.gen(function* () {
     const shared = yield* makeShared(config, services, metrics, options)
     const app = uws.App()
-    const { hub, fanOuts, places, dashboards } = makeDashboards(shared, services, app)
-    const router = serveRequests(shared, services, app)
+    const { sites, now } = shared
+    const questions = new Questions({
+      ...{ queries: services.questions, sites, timeZone: config.timeZone, now },
+    })
+    const { hub, fanOuts, places, dashboards } = makeDashboards(shared, services, questions, app)
+    const router = serveRequests(shared, services, questions, app)
     const socket = yield* Effect.acquireRelease(listen(app, config.host, config.port), (listening) =>
       stop(shared, app, dashboards, listening),
     )
@@ -218,13 +223,14 @@ export const makeConnections = (
   })
 
 /** The WebSocket side. */
-const makeDashboards = (shared: Shared, { figures }: Services, app: TemplatedApp) => {
+const makeDashboards = (shared: Shared, { figures }: Services, questions: Questions, app: TemplatedApp) => {
   const { config, metrics, options, run, now } = shared
   const fanOut = new FanOut(app, metrics)
   const fanOuts = new AllFanOuts(fanOut)
   const hub = new Hub({
     sites: config.sites,
     figures,
+    questions,
     metrics,
     run,
     fanOut: fanOuts,
@@ -267,7 +273,12 @@ export const makeIngest = (shared: Shared): Ingest => {
 }
 
 /** The HTTP side. */
-const serveRequests = (shared: Shared, services: Services, app: TemplatedApp): Router => {
+const serveRequests = (
+  shared: Shared,
+  services: Services,
+  questions: Questions,
+  app: TemplatedApp,
+): Router => {
   const { config, options, run, now, traffic, cors, proxies, sites } = shared
   const routes = apiRoutes({
     ingest: makeIngest(shared),
@@ -281,7 +292,7 @@ const serveRequests = (shared: Shared, services: Services, app: TemplatedApp): R
     serving: isServing(config),
     proxies,
     bodies: shared.bodies,
-    timeZone: config.timeZone,
+    questions,
     traffic,
     run,
     now,

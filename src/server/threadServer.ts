@@ -25,8 +25,8 @@ import {
 } from "./server.ts"
 import { descriptorOf } from "./threads/attached.ts"
 import { HandOver } from "./threads/handOver.ts"
+import { MainThread } from "./threads/mainThread.ts"
 import type { Asked, Told } from "./threads/messages.ts"
-import { Questions } from "./threads/questions.ts"
 
 /** Serves connections that the main thread gives it, until the scope closes. Returns what takes that thread's answers. */
 export const startThreadServer = (
@@ -45,11 +45,11 @@ export const startThreadServer = (
     const { traffic, cors } = shared
     const app = uws.App()
     const handOver = new HandOver(traffic, ask)
-    const questions = new Questions(ask)
+    const mainThread = new MainThread(ask)
     const fanOut = new FanOut(app, metrics, (topic, group, change) =>
       ask({ type: "listeners", topic, group, change }),
     )
-    const connections = makeConnections(shared, { hub: questions, fanOut, places: questions })
+    const connections = makeConnections(shared, { hub: mainThread, fanOut, places: mainThread })
     connections.attach(app, pathsOf(config, WEBSOCKET_PATH))
     const router = new Router({ exact: new Map(), prefixes: [] }, traffic, cors, config.basePath)
     for (const [path, route] of sendingRoutes(makeIngest(shared), config.eventPath, shared.now))
@@ -69,7 +69,7 @@ export const startThreadServer = (
     return (message) => {
       if (message.type === "publish") fanOut.publish(message.topic, message.frame, message.options)
       else if (message.type === "drain") shared.run(drain(traffic, connections, message.milliseconds))
-      else if (message.type === "frame" || message.type === "entered") questions.answered(message)
+      else if (message.type === "frame" || message.type === "entered") mainThread.answered(message)
       else handOver.answer(message)
     }
   })

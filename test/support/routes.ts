@@ -5,6 +5,7 @@ import type { Ingest } from "../../src/server/api/ingest.ts"
 import { apiRoutes } from "../../src/server/api/routes.ts"
 import type { Bodies } from "../../src/server/http/body.ts"
 import { TrustedProxies } from "../../src/server/http/clientAddress.ts"
+import type { Questions } from "../../src/server/services/questions.ts"
 import { World } from "./server.ts"
 
 export const routes = () =>
@@ -25,7 +26,7 @@ export const routes = () =>
       proxyProtocol: false,
     }),
     bodies: {} as Bodies,
-    timeZone: "UTC",
+    questions: {} as Questions,
     now: () => 0,
     openApiDocument: () => ({}),
     run: () => {

@@ -5,7 +5,8 @@ import type { StreamEvent } from "../../src/domain/event.ts"
 import { decodePayload } from "../../src/domain/payload.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { ErasureMustWait } from "../../src/privacy/erase.ts"
-import { QueryRefused } from "../../src/query/engine/index.ts"
+import { type EngineAnswer, QueryRefused } from "../../src/query/engine/index.ts"
+import type { Query } from "../../src/query/language/index.ts"
 import { type Server, type ServerConfig, type ServerOptions, startServer } from "../../src/server/server.ts"
 import type { AppendFailure, Services } from "../../src/server/services/services.ts"
 import { StoreError } from "../../src/stores/errors.ts"
@@ -57,6 +58,9 @@ export class World {
   dayKey: Buffer | null = Buffer.alloc(32, 1)
   /** How questions fail. */
   queryFailure: QueryRefused["failure"] | null = null
+  /** Questions asked so far, and the rows that they get. */
+  readonly asked: Array<Query> = []
+  queryRows: EngineAnswer["rows"] = [{ dimensions: [], metrics: [1], comparison: null }]
   storesUnavailable = false
   ready = true
   /** Reads of figures so far. */
@@ -205,10 +209,13 @@ export class World {
       exportVisitor: (visitor_id) => this.#rows((i) => ({ id: i, visitor_id, event_type: "page_view" })),
     },
     questions: {
-      ask: () =>
-        this.queryFailure !== null || this.storesUnavailable
-          ? Effect.fail(new QueryRefused({ failure: this.queryFailure ?? "failed", message: "as told" }))
-          : Effect.succeed({ rows: [{ dimensions: [], metrics: [1], comparison: null }], total: 1 }),
+      ask: (query) =>
+        Effect.suspend(() => {
+          this.asked.push(query)
+          return this.queryFailure !== null || this.storesUnavailable
+            ? Effect.fail(new QueryRefused({ failure: this.queryFailure ?? "failed", message: "as told" }))
+            : Effect.succeed({ rows: this.queryRows, total: this.queryRows.length })
+        }),
       earliest: this.#read(() => new Map([["main", 0]])),
     },
     privacy: {

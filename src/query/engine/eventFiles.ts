@@ -18,9 +18,7 @@ import type { Range } from "../language/index.ts"
 import { CHUNK_COLUMNS, type ChunkRow, lineOf } from "./chunkLines.ts"
 import type { Database, DatabaseError } from "./database.ts"
 import { writeDayFile } from "./dayFile.ts"
-
-/** For so long what a question was told of the days' versions is told to others, too, milliseconds. */
-const FRESH_MS = 500
+import { FRESH_MS } from "./messages.ts"
 
 /** Bits of a visit's number: of the visit within its file, and of the site. */
 const VISIT_BITS = 28n

@@ -24,6 +24,9 @@ export interface EngineAnswer {
  */
 export type EngineFailure = "deadline" | "invalid" | "failed"
 
+/** For so long what a question was told of the days' versions is told to others, too, milliseconds. */
+export const FRESH_MS = 500
+
 /** The folder of its files, within `DATA_DIR`. */
 export const QUERY_FOLDER = "query"
 

@@ -8,6 +8,7 @@ import { JSON_TYPE, type Traffic } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import { Parameters, type Sites } from "../http/query.ts"
 import type { Handler, Method, Route, Routes } from "../http/router.ts"
+import type { Questions } from "../services/questions.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { Services } from "../services/services.ts"
 import { Administration, type AdministrationOptions } from "./administration.ts"
@@ -49,8 +50,7 @@ export interface RouteOptions {
   readonly serving: boolean
   readonly proxies: TrustedProxies
   readonly bodies: Bodies
-  /** The deployment's time zone. */
-  readonly timeZone: string
+  readonly questions: Questions
   readonly traffic: Pick<Traffic, "draining">
   readonly run: Runner
   /** Unix milliseconds. */
@@ -101,7 +101,7 @@ export const apiRoutes = ({
   serving,
   proxies,
   bodies,
-  timeZone,
+  questions,
   traffic,
   run,
   now,
@@ -110,7 +110,7 @@ export const apiRoutes = ({
 }: RouteOptions): Routes => {
   const { figures, queries } = services
   const reads = new Reads(figures, queries, sites, pageQuery, run)
-  const questions = new QueryEndpoint({ queries: services.questions, sites, bodies, timeZone, run, now })
+  const asked = new QueryEndpoint({ questions, bodies, run })
   const exports = new Exports(figures, queries, exportDeadlineMs)
   const operations = new Operations(services, run, traffic)
 
@@ -133,7 +133,7 @@ export const apiRoutes = ({
     add(`${API_PATH}/${endpoint}`, endpoint, true, {
       GET: (exchange, req) => reads.answer(endpoint, exchange, req),
     })
-  exact.set(`${API_PATH}/query`, questionRoute(questions))
+  exact.set(`${API_PATH}/query`, questionRoute(asked))
   for (const kind of EXPORT_KINDS)
     add(`${API_PATH}/export/${kind}`, "export", true, {
       GET: (exchange, req) => {
@@ -160,12 +160,12 @@ export const apiRoutes = ({
   return { exact, prefixes: [[VISITORS_PREFIX, visitors]] }
 }
 
-const questionRoute = (questions: QueryEndpoint): Route => ({
+const questionRoute = (asked: QueryEndpoint): Route => ({
   name: "query",
   cors: true,
   handlers: {
-    GET: (exchange, req) => questions.get(exchange, req),
-    POST: (exchange) => questions.post(exchange),
+    GET: (exchange, req) => asked.get(exchange, req),
+    POST: (exchange) => asked.post(exchange),
   },
 })
 

@@ -8,7 +8,7 @@ import type {
   WebSocket,
   WebSocketBehavior,
 } from "uWebSockets.js"
-import { TOPICS, type Topic } from "../../domain/frames.ts"
+import { type ClientMessage, MAX_QUERIES, TOPICS, type Topic } from "../../domain/frames.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
 import type { Cors } from "../http/cors.ts"
@@ -19,11 +19,21 @@ import { Parameters, type Sites } from "../http/query.ts"
 import { UPGRADE_CODES } from "../http/refusalCodes.ts"
 import { type FanOut, type Listener, topicOf } from "./fanOut.ts"
 import type { Hub } from "./hub.ts"
+import { questionTopic } from "./liveQuestions.ts"
 import type { PlaceRefusal, Places } from "./places.ts"
-import { decodeMessage, errorFrame, MessageError, pongFrame, subscribedFrame } from "./protocol.ts"
+import {
+  decodeMessage,
+  errorFrame,
+  MessageError,
+  pongFrame,
+  queryErrorFrame,
+  subscribedFrame,
+} from "./protocol.ts"
 
 /** Largest message that is read, bytes. */
 const MAX_MESSAGE_BYTES = 1024
+/** Largest message with questions that is read, bytes. */
+const MAX_QUERIES_BYTES = 16 * 1024
 /** A larger message up to this many bytes is answered with an error; beyond, the connection is closed with 1009. */
 const MAX_ANSWERED_BYTES = 16 * 1024
 /** Bytes at which the library breaks the connection while a message is still arriving, so that none fills the memory. */
@@ -49,6 +59,10 @@ const TOO_MANY = new MessageError(
   "RATE_LIMITED",
   `A connection may send ${MESSAGES_PER_SECOND} messages a second.`,
 )
+const TOO_MANY_QUERIES = {
+  code: "TOO_MANY_QUERIES",
+  error: `A connection may follow ${MAX_QUERIES} questions.`,
+} as const
 /** Why this side closes a connection. */
 const CLOSED_FOR = ["slow", "abusive", "too_large"] as const
 
@@ -63,6 +77,8 @@ interface Client extends Listener {
   readonly site: string
   /** What connections are limited by, from `limitKey`. */
   readonly address: string
+  /** Topics of the questions that it follows, by its ids. */
+  readonly questions: Map<string, string>
   open: boolean
   /** When the second began in which messages are counted, unix milliseconds. */
   windowSince: number
@@ -72,7 +88,7 @@ interface Client extends Listener {
 }
 
 export interface ConnectionOptions {
-  readonly hub: Pick<Hub, "initialStats" | "firstFrame">
+  readonly hub: Pick<Hub, "initialStats" | "firstFrame" | "follow">
   readonly fanOut: FanOut
   readonly places: Places
   readonly metrics: Metrics
@@ -169,6 +185,7 @@ export class Connections {
       address,
       shard: this.#options.fanOut.shard(),
       topics: new Set(),
+      questions: new Map(),
       open: true,
       windowSince: 0,
       windowMessages: 0,
@@ -228,17 +245,20 @@ export class Connections {
         ? TOO_MANY
         : isBinary
           ? BINARY
-          : message.byteLength > MAX_MESSAGE_BYTES
-            ? TOO_LARGE
-            : this.#obey(ws, client, Buffer.from(message).toString("utf8"))
+          : this.#obey(ws, client, Buffer.from(message))
     if (problem !== null) this.#send(ws, client, errorFrame(problem))
   }
 
-  #obey(ws: WebSocket<Client>, client: Client, text: string): MessageError | null {
+  #obey(ws: WebSocket<Client>, client: Client, bytes: Buffer): MessageError | null {
     const { hub, fanOut, sites } = this.#options
-    const message = decodeMessage(text, sites.declared)
+    if (bytes.length > MAX_QUERIES_BYTES) return TOO_LARGE
+    const message = decodeMessage(bytes.toString("utf8"), sites.declared)
+    const isOfQueries = !(message instanceof MessageError) && message.type === "follow"
+    if (bytes.length > MAX_MESSAGE_BYTES && !isOfQueries) return TOO_LARGE
     if (message instanceof MessageError) return message
-    if (message.type === "ping") this.#send(ws, client, pongFrame(this.#options.now()))
+    if (message.type === "follow") this.#follow(ws, client, message)
+    else if (message.type === "unfollow") for (const id of message.ids) this.#unfollow(ws, client, id)
+    else if (message.type === "ping") this.#send(ws, client, pongFrame(this.#options.now()))
     else if (message.type === "refresh_stats")
       void hub.initialStats(client.site).then((frame) => this.#send(ws, client, frame))
     else {
@@ -257,6 +277,32 @@ export class Connections {
         })
     }
     return null
+  }
+
+  #unfollow(ws: WebSocket<Client>, client: Client, id: string): void {
+    const topic = client.questions.get(id)
+    if (topic === undefined) return
+    client.questions.delete(id)
+    this.#options.fanOut.unsubscribe(ws, topic)
+  }
+
+  #follow(ws: WebSocket<Client>, client: Client, message: ClientMessage & { readonly type: "follow" }): void {
+    const { hub, fanOut } = this.#options
+    for (const [id, query] of message.queries) {
+      this.#unfollow(ws, client, id)
+      if (client.questions.size >= MAX_QUERIES) {
+        this.#send(ws, client, queryErrorFrame(id, TOO_MANY_QUERIES))
+        continue
+      }
+      const question = { site: client.site, id, query }
+      const topic = questionTopic(question)
+      client.questions.set(id, topic)
+      fanOut.subscribe(ws, topic)
+      void hub.follow(question).then((frame) => {
+        // Another question may have taken its id.
+        if (frame !== null && client.questions.get(id) === topic) this.#send(ws, client, frame)
+      })
+    }
   }
 
   /** Open connections. */

@@ -27,6 +27,8 @@ export class ListenerCounts {
       this.#counts.set(topic, counts)
     }
     counts[group] = (counts[group] ?? 0) + by
+    // Questions have topics of their own, of which there is no end.
+    if (by < 0 && counts.every((each) => each === 0)) this.#counts.delete(topic)
   }
 
   /** Of one group, or of all. */

@@ -8,6 +8,7 @@
  * - `site/themes`, `site/letters`: the same for the most viewed themes and today's letters
  * - `site/day`, `site/week`, `site/month`: the same for all figures of that period
  * - `site/all`: a heartbeat, to every dashboard of the site
+ * - `query/…`: the answer to a question that dashboards follow, when it has changed (`liveQuestions.ts`)
  *
  * Nothing is read from the stores for a site that nobody watches.
  */
@@ -20,6 +21,7 @@ import type { Figures } from "../services/services.ts"
 import { EventFeed, type EventFeedOptions } from "./eventFeed.ts"
 import { topicOf } from "./fanOut.ts"
 import { FigureReads } from "./figureReads.ts"
+import { type FollowedQuestion, LiveQuestions, type LiveQuestionsOptions } from "./liveQuestions.ts"
 import {
   type FigureTopic,
   figuresFrame,
@@ -33,6 +35,7 @@ import { Throttle } from "./throttle.ts"
 
 export interface HubOptions extends EventFeedOptions {
   readonly figures: Figures
+  readonly questions: LiveQuestionsOptions["questions"]
   readonly run: Runner
   /** Milliseconds between heartbeats. */
   readonly heartbeatMs: number
@@ -50,6 +53,7 @@ export class Hub {
   readonly #options: HubOptions
   readonly #events: EventFeed
   readonly #reads: FigureReads
+  readonly #questions: LiveQuestions
   /** By site. */
   readonly #senders: Map<string, Senders>
   readonly #heartbeat: NodeJS.Timeout
@@ -59,6 +63,7 @@ export class Hub {
     this.#options = options
     this.#events = new EventFeed(options)
     this.#reads = new FigureReads(figures, sites.length, run)
+    this.#questions = new LiveQuestions(options)
     this.#senders = new Map(sites.map((site) => [site, this.#sendersOf(site)]))
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs)
     this.#heartbeat.unref()
@@ -87,6 +92,7 @@ export class Hub {
     for (const { site, type } of delta.events) this.#typeCounted(site, type)
     for (const [site, count] of Object.entries(delta.counted)) {
       if (count === 0) continue
+      this.#questions.changed(site)
       this.#reads.changed(site, "realtime")
       this.#senders.get(site)?.stats.trigger()
       for (const period of PERIODS) this.#figuresChanged(site, period)
@@ -137,6 +143,11 @@ export class Hub {
     return data === null ? STORE_ERROR_FRAME : figuresFrame(site, topic, data)
   }
 
+  /** The frame that a client is sent on following a question; `null` while there is no answer yet, which is published. */
+  async follow(question: FollowedQuestion): Promise<string | null> {
+    return this.#questions.follow(question)
+  }
+
   #beat(): void {
     const { sites, fanOut } = this.#options
     for (const site of sites) {
@@ -151,6 +162,7 @@ export class Hub {
   /** Sends nothing more. */
   stop(): void {
     clearInterval(this.#heartbeat)
+    this.#questions.stop()
     for (const { stats, figures } of this.#senders.values())
       for (const throttle of [stats, ...Object.values(figures)]) throttle.stop()
   }

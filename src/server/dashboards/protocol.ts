@@ -6,15 +6,20 @@ import {
   CHOICES,
   type ClientMessage,
   type LiveEvent,
+  MAX_QUERIES,
+  MAX_QUERY_ID_LENGTH,
   type MessageCode,
   type NamedFrame,
   type Omitted,
+  QUERY_CODES,
+  QUERY_TOPIC,
   QUESTIONS,
   type ServerFrame,
   TOPICS,
   type Topic,
 } from "../../domain/frames.ts"
 import { PERIODS, type Period } from "../../domain/period.ts"
+import type { Problem } from "../http/problem.ts"
 
 /** Topics whose frames are whole figures, which a client is also sent on subscribing. */
 export const FIGURE_TOPICS = ["themes", "letters", ...PERIODS] as const
@@ -37,6 +42,7 @@ const RESERVED: { readonly [type in NamedFrame["type"]]: true } = {
   period: true,
   pong: true,
   subscribed: true,
+  query: true,
   error: true,
 }
 
@@ -78,6 +84,19 @@ export const pongFrame = (now: number): string => encode({ type: "pong", time: M
 export const subscribedFrame = (site: string, topics: ReadonlyArray<Topic>): string =>
   encode({ type: "subscribed", site, topics })
 
+/** `answer` is JSON. */
+export const queryFrame = (id: string, answer: string): string =>
+  `{"type":"query","id":${JSON.stringify(id)},"answer":${answer}}`
+
+/** Sent instead of an answer to a question. */
+export const queryErrorFrame = (id: string, { code, error }: Pick<Problem, "code" | "error">): string =>
+  encode({
+    type: "error",
+    code: QUERY_CODES.find((each) => each === code) ?? "QUERY_ENGINE_UNAVAILABLE",
+    error,
+    id,
+  })
+
 /** The answer to a message that was refused. */
 export const errorFrame = ({ code, error }: MessageError): string => encode({ type: "error", code, error })
 
@@ -108,6 +127,25 @@ const NOT_TOPICS = new MessageError("INVALID_MESSAGE", "topics must be a list of
 const UNKNOWN_TOPIC = new MessageError("UNKNOWN_TOPIC", `topics must be among ${TOPICS.join(", ")}.`)
 const UNKNOWN_SITE = new MessageError("UNKNOWN_SITE", "site must be the slug of a declared site.")
 
+const NOT_QUERIES = new MessageError(
+  "INVALID_MESSAGE",
+  `The topic ${QUERY_TOPIC} is named alone, with queries: to subscribe an object of at most ${MAX_QUERIES} questions by ids of 1 to ${MAX_QUERY_ID_LENGTH} characters, to unsubscribe a list of ids.`,
+)
+
+const isQueryId = (id: unknown): id is string =>
+  typeof id === "string" && id !== "" && id.length <= MAX_QUERY_ID_LENGTH
+
+const follow = (queries: unknown): ClientMessage | MessageError => {
+  if (typeof queries !== "object" || queries === null || Array.isArray(queries)) return NOT_QUERIES
+  const all: ReadonlyArray<readonly [string, unknown]> = Object.entries(queries)
+  return all.length > 0 && all.length <= MAX_QUERIES && all.every(([id]) => isQueryId(id))
+    ? { type: "follow", queries: all }
+    : NOT_QUERIES
+}
+
+const unfollow = (ids: unknown): ClientMessage | MessageError =>
+  Array.isArray(ids) && ids.every(isQueryId) ? { type: "unfollow", ids } : NOT_QUERIES
+
 /** Decodes a text message; `sites` are the declared ones. Never throws. */
 export const decodeMessage = (text: string, sites: ReadonlySet<string>): ClientMessage | MessageError => {
   let value: unknown
@@ -122,6 +160,10 @@ export const decodeMessage = (text: string, sites: ReadonlySet<string>): ClientM
   if (!isOneOf(CHOICES, type)) return UNKNOWN_TYPE
   const topics = "topics" in value ? value.topics : undefined
   if (!Array.isArray(topics)) return NOT_TOPICS
+  if (topics.includes(QUERY_TOPIC)) {
+    const queries = "queries" in value ? value.queries : undefined
+    return topics.length > 1 ? NOT_QUERIES : type === "subscribe" ? follow(queries) : unfollow(queries)
+  }
   if (!topics.every(isTopic)) return UNKNOWN_TOPIC
   const site = "site" in value ? value.site : null
   if (site !== null && (typeof site !== "string" || !sites.has(site))) return UNKNOWN_SITE

@@ -3,18 +3,22 @@
 import {
   CHOICES,
   ERROR_CODES,
-  type ErrorFrame,
   type LiveEvent,
+  MAX_QUERIES,
+  MAX_QUERY_ID_LENGTH,
   type NamedFrame,
   type Omitted,
   type PeriodFigures,
   type PongFrame,
+  QUERY_TOPIC,
   QUESTIONS,
+  type QueryFrame,
   type SubscribedFrame,
   TOPICS,
 } from "../../domain/frames.ts"
 import { EVENT_TYPE, MAX_URL_LENGTH } from "../../domain/limits.ts"
 import { RESERVED_TYPES } from "../dashboards/protocol.ts"
+import { queryAnswer } from "./questions.ts"
 import { array, count, instant, matching, type Schema, shape, text } from "./schema.ts"
 import * as shapes from "./shapes.ts"
 
@@ -22,6 +26,8 @@ type FrameType = NamedFrame["type"]
 
 const typed = (type: FrameType): Schema => ({ const: type })
 const topics = { type: "array", items: { type: "string", enum: [...TOPICS] } } as const
+
+const queryId = { type: "string", minLength: 1, maxLength: MAX_QUERY_ID_LENGTH } as const
 
 /** `{"type", "site", "data"}`. */
 const figures = (type: FrameType, data: Schema): Schema =>
@@ -54,11 +60,18 @@ const NAMED: { readonly [type in FrameType]: Schema } = {
     site: text,
     topics,
   }),
-  error: shape<ErrorFrame>({
-    type: typed("error"),
-    code: { type: "string", enum: [...ERROR_CODES] },
-    error: text,
-  }),
+  query: shape<QueryFrame>({ type: typed("query"), id: queryId, answer: queryAnswer }),
+  error: {
+    type: "object",
+    properties: {
+      type: typed("error"),
+      code: { type: "string", enum: [...ERROR_CODES] },
+      error: text,
+      id: { ...queryId, description: "Of the question that the error is about." },
+    },
+    required: ["type", "code", "error"],
+    additionalProperties: false,
+  },
 }
 
 const event = shape<LiveEvent>({
@@ -84,6 +97,30 @@ export const clientMessage: Schema = {
         type: { enum: [...CHOICES] },
         topics,
         site: { type: ["string", "null"], description: "A declared site; defaults to the connection's own." },
+      },
+    },
+    {
+      type: "object",
+      required: ["type", "topics", "queries"],
+      properties: {
+        type: { const: "subscribe" },
+        topics: { const: [QUERY_TOPIC] },
+        queries: {
+          type: "object",
+          description: "Questions as the body of POST /query, by ids of the client's own.",
+          minProperties: 1,
+          maxProperties: MAX_QUERIES,
+          propertyNames: queryId,
+        },
+      },
+    },
+    {
+      type: "object",
+      required: ["type", "topics", "queries"],
+      properties: {
+        type: { const: "unsubscribe" },
+        topics: { const: [QUERY_TOPIC] },
+        queries: array(queryId),
       },
     },
   ],

@@ -69,7 +69,8 @@ const question = (sites: ReadonlyArray<string>): { readonly [field: string]: Sch
 const number = { type: ["number", "null"] } as const
 const metrics = array(number)
 
-const answer = shape({
+/** An answer, under `data`. */
+export const queryAnswer = shape({
   results: array({
     type: "object",
     properties: {
@@ -99,7 +100,7 @@ export const questionPath = (
     summary: "Any question to the events: metrics by dimensions, filtered, of any time",
     tags: ["figures"],
     responses: {
-      200: { description: "The answer.", ...json(enveloped(answer)) },
+      200: { description: "The answer.", ...json(enveloped(queryAnswer)) },
       ...refusals(codes),
     },
   })

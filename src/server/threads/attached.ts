@@ -11,7 +11,7 @@ import type { Asked, HandedRequest, Told } from "./messages.ts"
 export interface ForThreads {
   readonly acceptor: Acceptor
   readonly router: Router
-  readonly hub: Pick<Hub, "initialStats" | "firstFrame">
+  readonly hub: Pick<Hub, "initialStats" | "firstFrame" | "follow">
   readonly fanOuts: AllFanOuts
   readonly places: NodePlaces
 }
@@ -83,6 +83,8 @@ export class AttachedThread {
         return this.#fanOut.changed(message.topic, message.group, message.change)
       case "frame":
         return this.#frame(message)
+      case "follow":
+        return this.#tellFrame(message.id, this.#main.hub.follow(message.question))
       case "enter":
         return this.#enter(message)
       case "leave":
@@ -101,8 +103,10 @@ export class AttachedThread {
 
   #frame({ id, site, topic }: Extract<Asked, { readonly type: "frame" }>): void {
     const { hub } = this.#main
-    const frame: Promise<string | null> =
-      topic === null ? hub.initialStats(site) : hub.firstFrame(site, topic)
+    this.#tellFrame(id, topic === null ? hub.initialStats(site) : hub.firstFrame(site, topic))
+  }
+
+  #tellFrame(id: number, frame: Promise<string | null>): void {
     void frame.then((text) => this.#tell({ type: "frame", id, frame: text }))
   }
 

@@ -1,6 +1,7 @@
 /** What the HTTP threads of a node say to its main thread and are told. `id` numbers what a thread has asked, from 0. */
 import type { Topic } from "../../domain/frames.ts"
 import type { PublishOptions } from "../dashboards/fanOut.ts"
+import type { FollowedQuestion } from "../dashboards/liveQuestions.ts"
 import type { PlaceRefusal } from "../dashboards/places.ts"
 
 /** A request that a thread has taken and hands over. */
@@ -35,6 +36,8 @@ export type Asked =
   | { readonly type: "listeners"; readonly topic: string; readonly group: number; readonly change: number }
   /** For a first frame: of a topic, or of the figures that every dashboard begins with. */
   | { readonly type: "frame"; readonly id: number; readonly site: string; readonly topic: Topic | null }
+  /** For what a dashboard is sent that begins to follow a question; answered as for a frame. */
+  | { readonly type: "follow"; readonly id: number; readonly question: FollowedQuestion }
   /** For a place for a dashboard of an address. */
   | { readonly type: "enter"; readonly id: number; readonly address: string }
   | { readonly type: "leave"; readonly address: string }

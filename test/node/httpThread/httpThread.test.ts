@@ -139,6 +139,20 @@ test("threads are one node: its events, its limits, its answers, its dashboards,
   })
   await eventually(async () => expect(await dataOf(url, "stats")).toMatchObject({ total_events: LIMIT + 40 }))
 
+  // A question that dashboards of both threads follow is answered to each.
+  const followers = dashboards.slice(1)
+  const page = { metrics: ["events"], date_range: "24h", filters: [["is", "page", ["/a"]]] }
+  const following = JSON.stringify({ type: "subscribe", topics: ["query"], queries: { page } })
+  for (const { socket } of followers) socket.send(following)
+  const answered = (events: number) =>
+    eventually(() => {
+      for (const { frames } of followers) {
+        const last = frames.findLast(({ type }) => type === "query")
+        expect(last).toMatchObject({ id: "page", answer: { results: [{ metrics: [events] }] } })
+      }
+    })
+  await answered(0)
+
   // Every dashboard is shown an event that any thread has taken.
   for (const page of ["/a", "/b"]) {
     await post({ "x-write-key": KEY }, `{"event_type":"page_view","page_url":"${page}"}`)
@@ -147,6 +161,7 @@ test("threads are one node: its events, its limits, its answers, its dashboards,
         expect(frames).toContainEqual(expect.objectContaining({ type: "page_view", page_url: page }))
     })
   }
+  await answered(1)
 })
 
 test("whichever thread takes a request, its answer is the same", async () => {

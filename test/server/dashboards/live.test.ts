@@ -249,6 +249,111 @@ describe("a dashboard", () => {
   })
 })
 
+describe("a question that is followed", () => {
+  const question = { metrics: ["visitors"], date_range: "day" }
+  const rows = (...metrics: ReadonlyArray<number>) => [{ dimensions: [], metrics, comparison: null }]
+  const follow = (queries: unknown) => ({ type: "subscribe", topics: ["query"], queries })
+  const results = (dashboard: Dashboard) =>
+    dashboard
+      .of("query")
+      .map(({ id, answer }) => [id, JSON.stringify(answer).match(/"metrics":\[(\d+)/)?.[1]])
+
+  test("is answered at once, and when its answer has changed, once for all who follow it", async () => {
+    await using running = await serve({}, { updateMs: 1 })
+    const { world } = running
+    const [a, b, other] = [await connect(running), await connect(running), await connect(running)]
+    a.send(follow({ one: question }))
+    await a.frame({ type: "query", id: "one", answer: expect.objectContaining({ query: expect.anything() }) })
+    b.send(follow({ two: { date_range: "day", metrics: ["visitors"] } }))
+    await b.frame({ type: "query", id: "two" })
+    expect(world.asked).toHaveLength(1)
+
+    world.queryRows = rows(2)
+    running.server.hub.receive(delta(event(), event()))
+    await eventually(() =>
+      expect(results(a)).toEqual([
+        ["one", "1"],
+        ["one", "2"],
+      ]),
+    )
+    await eventually(() =>
+      expect(results(b)).toEqual([
+        ["two", "1"],
+        ["two", "2"],
+      ]),
+    )
+    expect(other.of("query")).toEqual([])
+
+    // Asked again, and nothing has changed.
+    const before = world.asked.length
+    running.server.hub.receive(delta(event()))
+    await eventually(() => expect(world.asked.length).toBeGreaterThan(before))
+    await a.settled()
+    expect(a.of("query")).toHaveLength(2)
+
+    // Events of another site are no reason to ask.
+    const asked = world.asked.length
+    running.server.hub.receive(delta(event({ site: "blog" })))
+    b.send({ type: "unsubscribe", topics: ["query"], queries: ["two"] })
+    a.send(follow({ one: { ...question, site: "blog" } }))
+    await eventually(() => expect(a.of("query")).toHaveLength(3))
+    expect(world.asked.slice(asked).map(({ sites }) => sites)).toEqual([["blog"]])
+  })
+
+  test("that gets no answer says why under its id, and is asked again", async () => {
+    await using running = await serve({}, { updateMs: 1 })
+    const { world } = running
+    const dashboard = await connect(running)
+    dashboard.send(follow({ bad: { metrics: ["nothing"] }, good: question }))
+    await dashboard.frame({ type: "error", code: "INVALID_QUERY", id: "bad" })
+    await dashboard.frame({ type: "query", id: "good" })
+    world.queryFailure = "deadline"
+    running.server.hub.receive(delta(event()))
+    await dashboard.frame({ type: "error", code: "QUERY_TIMEOUT", id: "good" })
+    world.queryFailure = null
+    running.server.hub.receive(delta(event()))
+    await eventually(() => expect(dashboard.of("query")).toHaveLength(2))
+
+    world.queryRows = Array.from({ length: 1000 }, (_, i) => ({
+      ...{ dimensions: [`/${i}${"x".repeat(50)}`], metrics: [1], comparison: null },
+    }))
+    running.server.hub.receive(delta(event()))
+    await dashboard.frame({ type: "error", code: "INVALID_QUERY", id: "good" })
+  })
+
+  test("has bounds: in bytes, and in how many a connection may follow", async () => {
+    let now = 0
+    await using running = await serve({}, { now: () => now })
+    const dashboard = await connect(running)
+    const many = (from: number, count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`q${from + i}`, question]))
+    dashboard.send(follow(many(0, 32)))
+    await eventually(() => expect(dashboard.of("query")).toHaveLength(32))
+    expect(running.world.asked).toHaveLength(1)
+    dashboard.send(follow({ more: question }))
+    await dashboard.frame({ type: "error", code: "TOO_MANY_QUERIES", id: "more" })
+    dashboard.send(follow({ long: { ...question, filters: [["is", "page", ["x".repeat(2000)]]] } }))
+    await dashboard.frame({ type: "error", code: "TOO_MANY_QUERIES", id: "long" })
+    now += 1000
+    for (const message of [
+      follow(Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`q${i}`, 0]))),
+      follow({}),
+      follow([question]),
+      follow({ "": question }),
+      follow(undefined),
+      { type: "subscribe", topics: ["query", "stats"], queries: { a: question } },
+      { type: "unsubscribe", topics: ["query"] },
+    ]) {
+      const before = dashboard.of("error").length
+      dashboard.send(message)
+      await eventually(() => expect(dashboard.of("error")).toHaveLength(before + 1))
+      expect(dashboard.of("error").at(-1)).toMatchObject({ code: "INVALID_MESSAGE" })
+    }
+    dashboard.send(follow({ long: "x".repeat(17_000) }))
+    await eventually(() => expect(dashboard.closed?.code).toBe(1009))
+  })
+})
+
 describe("a message", () => {
   test("ping is answered with the time", async () => {
     await using running = await serve()

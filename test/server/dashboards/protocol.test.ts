@@ -9,6 +9,8 @@ import {
   initialStatsFrame,
   MessageError,
   pongFrame,
+  queryErrorFrame,
+  queryFrame,
   RESERVED_TYPES,
   STORE_ERROR_FRAME,
   statsUpdateFrame,
@@ -28,6 +30,12 @@ const letters = await json(figures.letters("main", "day"))
 const week = await json(
   Effect.all({ stats: figures.stats("main", "week"), letters: figures.letters("main", "week") }),
 )
+
+const answered = JSON.stringify({
+  results: [{ dimensions: ["/cv"], metrics: [1] }],
+  meta: { total_rows: 1, approximate: [] },
+  query: {},
+})
 
 /** Every frame beside the bytes that clients have always got. */
 const FRAMES: ReadonlyArray<readonly [frame: string, bytes: string]> = [
@@ -49,6 +57,11 @@ const FRAMES: ReadonlyArray<readonly [frame: string, bytes: string]> = [
   [
     errorFrame(new MessageError("INVALID_JSON", "A message must be JSON.")),
     '{"type":"error","code":"INVALID_JSON","error":"A message must be JSON."}',
+  ],
+  [queryFrame("pages", answered), `{"type":"query","id":"pages","answer":${answered}}`],
+  [
+    queryErrorFrame('"', { code: "INVALID_QUERY", error: "Why." }),
+    '{"type":"error","code":"INVALID_QUERY","error":"Why.","id":"\\""}',
   ],
   [
     STORE_ERROR_FRAME,

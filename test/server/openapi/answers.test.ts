@@ -404,6 +404,8 @@ describe("every frame of the WebSocket", () => {
     }
     await eventually(() => expect(types).toContain("initial_stats"))
     socket.send(JSON.stringify({ type: "subscribe", topics: ["themes", "letters", "week"] }))
+    const question = { metrics: ["visitors"], dimensions: ["page"], compare: "previous_period" }
+    socket.send(JSON.stringify({ type: "subscribe", topics: ["query"], queries: { pages: question } }))
     socket.send(JSON.stringify({ type: "ping" }))
     socket.send("nonsense")
     const events = Array.from({ length: 20 }, (_, i) => ({ event_type: "page_view", page_url: `/${i}` }))
@@ -415,6 +417,7 @@ describe("every frame of the WebSocket", () => {
       "themes",
       "letters",
       "period",
+      "query",
       "stats_update",
       "page_view",
       "omitted",

@@ -1,11 +1,14 @@
 /** In an HTTP thread: what it asks of the main one beside requests, and waits for: frames, and places for dashboards. */
 import type { Topic } from "../../domain/frames.ts"
 import type { Hub } from "../dashboards/hub.ts"
+import type { FollowedQuestion } from "../dashboards/liveQuestions.ts"
 import type { PlaceRefusal, Places } from "../dashboards/places.ts"
 import { STORE_ERROR_FRAME } from "../dashboards/protocol.ts"
 import type { Asked, Told } from "./messages.ts"
 
-export class Questions implements Pick<Hub, "initialStats" | "firstFrame">, Places {
+type Following = { readonly type: "follow"; readonly question: FollowedQuestion }
+
+export class MainThread implements Pick<Hub, "initialStats" | "firstFrame" | "follow">, Places {
   readonly #ask: (message: Asked) => void
   readonly #frames = new Map<number, (frame: string | null) => void>()
   readonly #places = new Map<number, (refusal: PlaceRefusal | null) => void>()
@@ -15,20 +18,26 @@ export class Questions implements Pick<Hub, "initialStats" | "firstFrame">, Plac
     this.#ask = ask
   }
 
-  #frame(site: string, topic: Topic | null): Promise<string | null> {
+  #frame(
+    message: { readonly type: "frame"; readonly site: string; readonly topic: Topic | null } | Following,
+  ): Promise<string | null> {
     return new Promise((resolve) => {
       const id = this.#next++
       this.#frames.set(id, resolve)
-      this.#ask({ type: "frame", id, site, topic })
+      this.#ask({ ...message, id })
     })
   }
 
   async initialStats(site: string): Promise<string> {
-    return (await this.#frame(site, null)) ?? STORE_ERROR_FRAME
+    return (await this.#frame({ type: "frame", site, topic: null })) ?? STORE_ERROR_FRAME
   }
 
   firstFrame(site: string, topic: Topic): Promise<string | null> {
-    return this.#frame(site, topic)
+    return this.#frame({ type: "frame", site, topic })
+  }
+
+  follow(question: FollowedQuestion): Promise<string | null> {
+    return this.#frame({ type: "follow", question })
   }
 
   enter(address: string, done: (refusal: PlaceRefusal | null) => void): void {
