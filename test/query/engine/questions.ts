@@ -19,7 +19,7 @@ export class Dice extends Random {
 }
 
 /** Texts that programs trip over. */
-const ODD = [
+export const ODD = [
   ...["it's", '"', "\\", "$1", "%s", "'); DROP TABLE events; --", "null", "undefined", "NaN", "0", " "],
   ...[
     "__proto__",
@@ -49,7 +49,7 @@ const ODD = [
   ...["[]", "{}", "a,b", "*", "data.plan", "$.x", "a/b", "a~b", "~1", "#", "%00", "%2F", "&amp;", "<b>"],
 ] as const
 
-const PAGES = [
+export const PAGES = [
   ...[
     "/",
     "/cv",
@@ -87,7 +87,7 @@ const KEYS = [
   ...["plan", "a/b", "a~b", "$.x", "__proto", "é", 'q"uote', "price", "constructor", "a.b", "[0]", "0", "🎈"],
   ...["~1", " ", "*", "toString"],
 ] as const
-const TYPES = [
+export const TYPES = [
   ...["page_view", "page_view", "page_view", "letter_generate", "button_click", "engagement", "signup"],
 ] as const
 
@@ -131,7 +131,8 @@ const factsAt = (dice: Dice): EventFacts => {
   }
 }
 
-const dataAt = (dice: Dice): StreamEvent["data"] => {
+/** An event's data, if any. */
+export const dataAt = (dice: Dice): StreamEvent["data"] => {
   if (dice.chance(0.4)) return null
   const data: { [key: string]: unknown } = {}
   for (const key of KEYS) if (dice.chance(0.3)) data[key] = dice.of(PLANS)
@@ -139,6 +140,12 @@ const dataAt = (dice: Dice): StreamEvent["data"] => {
   if (dice.chance(0.1)) data.nested = { plan: "pro" }
   return data
 }
+
+/** Between two events of a visitor, milliseconds: on both sides of half an hour, none, and that itself. */
+export const GAPS = [
+  ...[0, 1, 20_000, 5 * MINUTE_MS],
+  ...[30 * MINUTE_MS - 1, 30 * MINUTE_MS, 31 * MINUTE_MS, HOUR_MS],
+] as const
 
 /** Events of some days, in sessions, at the times of `until` and before. */
 export const randomEvents = (
@@ -162,17 +169,7 @@ export const randomEvents = (
         data: dataAt(dice),
         facts: dice.chance(0.8) ? facts : factsAt(dice),
       })
-      // Gaps on both sides of half an hour, none, and that itself.
-      at += dice.of([
-        0,
-        1,
-        20_000,
-        5 * MINUTE_MS,
-        30 * MINUTE_MS - 1,
-        30 * MINUTE_MS,
-        31 * MINUTE_MS,
-        HOUR_MS,
-      ])
+      at += dice.of(GAPS)
     }
   }
   return events
