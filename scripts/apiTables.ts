@@ -93,7 +93,7 @@ const errors = (): string =>
 export const apiTables = (): { readonly [name: string]: string } => ({
   "api-events": endpoints("events"),
   "api-event-fields": eventFields(),
-  "api-figures": endpoints("figures"),
+  "api-figures": endpoints("figures", "access"),
   "api-parameters": parameters(),
   "api-exports": endpoints("exports"),
   "api-administration": endpoints("administration"),

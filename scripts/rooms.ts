@@ -56,6 +56,11 @@ export const ROOMS: ReadonlyArray<Room> = [
     main: "services.ts",
   },
   {
+    path: "server/access",
+    reason: "Who may have what: the table of it, and what lets requests in",
+    main: "needs.ts",
+  },
+  {
     path: "server/http",
     reason: "Bytes in and bytes out: framing, bodies, headers, refusals",
     main: "router.ts",

@@ -7,7 +7,7 @@ import { API_PATH } from "../../src/domain/paths.ts"
 import { at, percentilesOfValues } from "../load/percentiles.ts"
 import { atMost, byScale, type Context, check, type Findings, figure, type Scenario } from "../scenario.ts"
 import { runCommand, storeOfThePast } from "../server/commands.ts"
-import { type BenchNode, startNode } from "../server/node.ts"
+import { BENCH_TOKEN, type BenchNode, startNode } from "../server/node.ts"
 import { openStores } from "../server/stores.ts"
 
 /** Answers are cached for a moment, so requests wait for that to pass, or vary a parameter. */
@@ -46,7 +46,9 @@ const ask = async (
   path: string,
 ): Promise<{ readonly ms: number; readonly body: unknown }> => {
   const began = performance.now()
-  const response = await fetch(`${node.url}${API_PATH}/${path}`)
+  const response = await fetch(`${node.url}${API_PATH}/${path}`, {
+    headers: { Authorization: `Bearer ${BENCH_TOKEN}` },
+  })
   const text = await response.text()
   const ms = performance.now() - began
   if (response.status !== 200)

@@ -12,6 +12,9 @@ export const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 const READY_MS = 120_000
 const STOP_MS = 30_000
 
+/** Lets the bench download visitors. */
+export const BENCH_TOKEN = "bench-token-0123456789"
+
 export interface BenchNode {
   readonly url: string
   /** The URL that dashboards connect to. */
@@ -63,6 +66,7 @@ const urlsIn = (file: string): { readonly redisUrl: string; readonly databaseUrl
 export const LOAD_ENV = {
   PORT: "0",
   RATE_LIMIT_PER_MINUTE: "0",
+  ADMIN_TOKEN: BENCH_TOKEN,
   WS_MAX_CONNECTIONS_PER_IP: "20000",
   // So that figures and rows are the same number.
   BOTS: "count",

@@ -1,9 +1,10 @@
 /** `doctor`: a report about a running deployment. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import { storedSecret } from "../config/secretFile.ts"
 import { type AppConfig, SETTINGS } from "../config/settings.ts"
 import { nodeUrl } from "../domain/paths.ts"
-import { notedStoreUrls } from "../node/dataFolder.ts"
+import { localWriteKeyPath, notedStoreUrls } from "../node/dataFolder.ts"
 import { redisExpectations } from "../stores/addresses.ts"
 import { type Finding, failed } from "../tools/doctor/finding.ts"
 import { examine, report, wantsColours } from "../tools/doctor/index.ts"
@@ -46,6 +47,9 @@ export const doctor = (config: AppConfig, options: DoctorOptions) =>
         url,
         timeoutMs: options.timeout * 1000,
         adminToken: config.adminToken,
+        // Of the node on this machine only.
+        readKey: options.url === null ? storedSecret(localWriteKeyPath(config.dataDir)) : null,
+        metricsToken: config.metricsToken,
         writeKey: config.writeKeys[0] ?? null,
       },
       site: options.site,

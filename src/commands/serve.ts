@@ -33,6 +33,13 @@ const impatience = Effect.gen(function* () {
   return Deferred.await(impatient)
 })
 
+/** Nobody has chosen that, and others can connect. */
+const OPEN_TO_ALL = Effect.logWarning(
+  "access: everybody who reaches this node may see its figures: set ACCESS to private, or to public if that is as it should be",
+)
+
+const isLoopback = (host: string): boolean => /^(127\.|::1$|localhost$)/.test(host)
+
 /** Runs until interrupted (SIGTERM, SIGINT). Prints a banner to stdout once the node answers. */
 export const serveUntilStopped = (config: AppConfig) =>
   Effect.scoped(
@@ -54,6 +61,7 @@ export const serveUntilStopped = (config: AppConfig) =>
           "",
         ].join("\n"),
       )
+      if (config.access === null && !isLoopback(config.host)) yield* OPEN_TO_ALL
       yield* Effect.addFinalizer(() =>
         Effect.logInfo("stopping").pipe(
           Effect.andThen(Effect.raceFirst(node.drain, impatient)),

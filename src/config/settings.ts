@@ -204,6 +204,24 @@ export const SETTINGS = {
     doc: "Bearer token of the administration endpoints; without it they return 404.",
     secret: true,
   },
+  access: {
+    name: "ACCESS",
+    type: "public or private",
+    default: "",
+    parse: (text) => (text === "" ? null : oneOf("public", "private")(text)),
+    doc: "Who may see the figures: everybody, or only who has [access](docs/access.md). If not set, everybody, and the start says so where others can connect.",
+  },
+  metricsToken: {
+    name: "METRICS_TOKEN",
+    type: "secret",
+    default: "",
+    parse: (text) => {
+      const values = secrets("a token")(text)
+      return values instanceof Expected ? values : (values[0] ?? null)
+    },
+    doc: "Bearer token of `/metrics`. If not set, it is open as the figures are: to everybody, or with `ACCESS=private` to this machine.",
+    secret: true,
+  },
   trustedProxies: {
     name: "TRUSTED_PROXIES",
     type: "CIDRs",

@@ -11,6 +11,20 @@ export interface DeclaredSites {
   readonly default: string
 }
 
+/** `/access`: what who asks may do. */
+export interface AccessReport {
+  /** Whether everybody may see the figures. */
+  readonly access: "public" | "private"
+  /** Whether that has been chosen, rather than left as it comes. */
+  readonly chosen: boolean
+  /** Who asks, as far as that is known. */
+  readonly name: string | null
+  readonly may: ReadonlyArray<"figures" | "read" | "write" | "admin" | "metrics">
+  /** The sites that it may see, and the one that is meant where none is named. */
+  readonly sites: ReadonlyArray<string>
+  readonly default: string | null
+}
+
 /** `/realtime`: today's figures, and the current visitors. */
 export interface Realtime {
   readonly current_visitors: number

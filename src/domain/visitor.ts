@@ -10,8 +10,18 @@ export const VISITOR_COOKIE = "maicivy_session"
  * its first 128 bits as a UUID of version 8 (RFC 9562). Without the key, which is discarded after the day, it reveals
  * neither of them.
  */
-export const deriveVisitorId = (dayKey: Buffer, address: string, userAgent: string): string => {
-  const hex = createHmac("sha256", dayKey).update(address).update("\n").update(userAgent).digest("hex")
+export const deriveVisitorId = (dayKey: Buffer, address: string, userAgent: string): string =>
+  uuidOf(createHmac("sha256", dayKey).update(address).update("\n").update(userAgent).digest("hex"))
+
+/**
+ * What a visitor is called for one day where everybody may look: HMAC-SHA-256 of the id under the day's key, as above. No
+ * address begins like what goes before the id, so it is nobody's derived id.
+ */
+export const pseudonymOf = (dayKey: Buffer, visitorId: string): string =>
+  uuidOf(createHmac("sha256", dayKey).update("pseudonym\n").update(visitorId).digest("hex"))
+
+/** The first 128 bits of a digest, in hexadecimal, as a UUID of version 8. */
+const uuidOf = (hex: string): string => {
   const variant = "89ab"[Number.parseInt(hex.charAt(16), 16) & 3]
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }

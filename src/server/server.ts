@@ -24,6 +24,7 @@ import { Enricher } from "../enrichment/enricher.ts"
 import { openPlaces } from "../enrichment/geoDatabase.ts"
 import type { Places } from "../enrichment/place.ts"
 import type { Metrics } from "../metrics/metrics.ts"
+import { Gate } from "./access/gate.ts"
 import { Ingest } from "./api/ingest.ts"
 import { apiRoutes, EVENT_PATH } from "./api/routes.ts"
 import { Visitors } from "./api/visitorOf.ts"
@@ -44,6 +45,7 @@ import { Router } from "./http/router.ts"
 import { Secrets } from "./http/secrets.ts"
 import { uws } from "./http/uws.ts"
 import { openApiDocument } from "./openapi/document.ts"
+import { Pseudonyms } from "./services/pseudonyms.ts"
 import { Questions } from "./services/questions.ts"
 import type { Runner } from "./services/readCache.ts"
 import type { Services } from "./services/services.ts"
@@ -87,6 +89,8 @@ export type ServerConfig = Pick<
   | "rateLimitPerMinute"
   | "writeKeys"
   | "adminToken"
+  | "access"
+  | "metricsToken"
   | "trustedProxies"
   | "clientAddressHeader"
   | "proxyProtocol"
@@ -123,10 +127,8 @@ export const startServer = (
   Effect.gen(function* () {
     const shared = yield* makeShared(config, services, metrics, options)
     const app = uws.App()
-    const { sites, now } = shared
-    const questions = new Questions({
-      ...{ queries: services.questions, sites, timeZone: config.timeZone, now },
-    })
+    const { now } = shared
+    const questions = new Questions({ queries: services.questions, timeZone: config.timeZone, now })
     const { hub, fanOuts, places, dashboards } = makeDashboards(shared, services, questions, app)
     const router = serveRequests(shared, services, questions, app)
     const socket = yield* Effect.acquireRelease(listen(app, config.host, config.port), (listening) =>
@@ -152,6 +154,8 @@ export interface Shared {
   readonly cors: Cors
   readonly proxies: TrustedProxies
   readonly sites: Sites
+  readonly gate: Gate
+  readonly pseudonyms: Pseudonyms
   readonly bodies: Bodies
   readonly pageQuery: PageQuery
   /** The present database of places. */
@@ -161,6 +165,17 @@ export interface Shared {
 /** What it takes to take events. */
 export type SendingServices = Pick<Services, "appender" | "visitorKeys">
 
+/** Who may have what, by the settings. */
+const makeGate = (
+  config: ServerConfig,
+  options: ServerOptions,
+  parts: Pick<Shared, "proxies" | "sites" | "run">,
+): Gate => {
+  const { access, adminToken, metricsToken, writeKeys } = config
+  const localKey = options.localWriteKey ?? null
+  return new Gate({ access, adminToken, metricsToken, writeKeys, localKey, ...parts, now: options.now })
+}
+
 export const makeShared = (
   config: ServerConfig,
   services: SendingServices,
@@ -168,12 +183,15 @@ export const makeShared = (
   options: ServerOptions,
 ): Effect.Effect<Shared, InvalidSettings, Scope.Scope> =>
   Effect.gen(function* () {
+    const run = yield* FiberSet.makeRuntime<never, unknown, unknown>()
+    const proxies = new TrustedProxies(config)
+    const sites = { declared: new Set(config.sites), default: config.sites[0] }
     return {
       config,
       services,
       metrics,
       options,
-      run: yield* FiberSet.makeRuntime<never, unknown, unknown>(),
+      run,
       now: options.now,
       traffic: new Traffic(
         metrics,
@@ -181,8 +199,10 @@ export const makeShared = (
         new Arrivals({ silenceMs: BODY_SILENCE_MS, totalMs: BODY_TOTAL_MS, ...options.bodyLimits }),
       ),
       cors: new Cors(config.corsOrigins),
-      proxies: new TrustedProxies(config),
-      sites: { declared: new Set(config.sites), default: config.sites[0] },
+      proxies,
+      sites,
+      gate: makeGate(config, options, { proxies, sites, run }),
+      pseudonyms: new Pseudonyms(services.visitorKeys, options.now),
       bodies: new Bodies(options.maxWaitingBytes),
       pageQuery: new PageQuery(config.pageQuery),
       geo: yield* openPlaces(config.geoDatabase, {
@@ -207,7 +227,7 @@ export interface Dashboards {
 
 /** The connections of a thread's dashboards. */
 export const makeConnections = (
-  { metrics, options, now, traffic, cors, proxies, sites }: Shared,
+  { metrics, options, now, traffic, cors, proxies, gate }: Shared,
   parts: Pick<ConnectionOptions, "hub" | "fanOut" | "places">,
 ): Connections =>
   new Connections({
@@ -215,7 +235,7 @@ export const makeConnections = (
     metrics,
     cors,
     proxies,
-    sites,
+    gate,
     refuse: (res: HttpResponse, problem) =>
       new Exchange(traffic, res, "websocket", "GET", new RequestHeaders(), "", false).refuse(problem),
     now,
@@ -224,7 +244,7 @@ export const makeConnections = (
 
 /** The WebSocket side. */
 const makeDashboards = (shared: Shared, { figures }: Services, questions: Questions, app: TemplatedApp) => {
-  const { config, metrics, options, run, now } = shared
+  const { config, metrics, options, run, now, pseudonyms } = shared
   const fanOut = new FanOut(app, metrics)
   const fanOuts = new AllFanOuts(fanOut)
   const hub = new Hub({
@@ -234,6 +254,7 @@ const makeDashboards = (shared: Shared, { figures }: Services, questions: Questi
     metrics,
     run,
     fanOut: fanOuts,
+    pseudonyms,
     eventsPerSecond: config.liveEventsPerSecond,
     now,
     heartbeatMs: options.heartbeatMs ?? 5000,
@@ -279,18 +300,18 @@ const serveRequests = (
   questions: Questions,
   app: TemplatedApp,
 ): Router => {
-  const { config, options, run, now, traffic, cors, proxies, sites } = shared
+  const { config, options, run, now, traffic, cors, gate } = shared
   const routes = apiRoutes({
     ingest: makeIngest(shared),
     services,
-    sites,
+    gate,
     pageQuery: shared.pageQuery,
-    adminToken: config.adminToken,
+    pseudonyms: shared.pseudonyms,
+    administration: config.adminToken !== null,
     basePath: config.basePath,
     scriptPath: config.scriptPath,
     eventPath: config.eventPath,
     serving: isServing(config),
-    proxies,
     bodies: shared.bodies,
     questions,
     traffic,
@@ -298,7 +319,8 @@ const serveRequests = (
     now,
     openApiDocument: () =>
       openApiDocument({
-        sites: config.sites,
+        // What there is would be told to whom it is closed.
+        sites: gate.isPublic ? config.sites : null,
         administration: config.adminToken !== null,
         basePath: config.basePath,
         scriptPath: config.scriptPath,
@@ -306,7 +328,7 @@ const serveRequests = (
       }),
     exportDeadlineMs: options.exportDeadlineMs,
   })
-  const router = new Router(routes, traffic, cors, config.basePath)
+  const router = new Router(routes, traffic, cors, config.basePath, gate)
   const eventRoute = routes.exact.get(EVENT_PATH)
   // The hot route goes past the router's lookups.
   for (const path of pathsOf(config, EVENT_PATH))

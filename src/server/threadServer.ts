@@ -51,7 +51,7 @@ export const startThreadServer = (
     )
     const connections = makeConnections(shared, { hub: mainThread, fanOut, places: mainThread })
     connections.attach(app, pathsOf(config, WEBSOCKET_PATH))
-    const router = new Router({ exact: new Map(), prefixes: [] }, traffic, cors, config.basePath)
+    const router = new Router({ exact: new Map(), prefixes: [] }, traffic, cors, config.basePath, shared.gate)
     for (const [path, route] of sendingRoutes(makeIngest(shared), config.eventPath, shared.now))
       for (const each of pathsOf(config, path))
         app.any(each, (res, req) => {

@@ -4,6 +4,8 @@ import { ROOT } from "../support/documents.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { startProcess } from "../support/process.ts"
 
+const TOKEN = "0123456789abcdef"
+
 /** A node as users start it, over stores of the test's own, with the tests' clock. */
 export const startNode = async () =>
   startProcess(["node", "src/main.ts"], {
@@ -13,6 +15,7 @@ export const startNode = async () =>
       DATABASE_URL: await freshDatabase(),
       REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
       RATE_LIMIT_PER_MINUTE: "0",
+      ADMIN_TOKEN: TOKEN,
       ...CLOCK_ENV,
     },
   })
@@ -28,7 +31,9 @@ export interface Row {
 
 /** What the node has counted, oldest first. */
 export const timeline = async (node: string): Promise<ReadonlyArray<Row>> => {
-  const answer = await fetch(`${node}/api/v1/analytics/timeline?limit=100`)
+  const answer = await fetch(`${node}/api/v1/analytics/timeline?limit=100`, {
+    headers: { Authorization: `Bearer ${TOKEN}` },
+  })
   const body: { data: ReadonlyArray<Row> } = JSON.parse(await answer.text())
   return body.data.toReversed()
 }

@@ -6,7 +6,7 @@ import { startServer } from "../../src/server/server.ts"
 import { now } from "../support/clock.ts"
 import { eventually, freePort } from "../support/index.ts"
 import { RawConnection, rawEvent } from "../support/rawClient.ts"
-import { API, DEFAULTS, type Running, serve, VISITOR, World } from "../support/server.ts"
+import { ADMIN_TOKEN, API, DEFAULTS, type Running, serve, VISITOR, World } from "../support/server.ts"
 
 const EVENT = JSON.stringify({ event_type: "page_view", visitor_id: VISITOR })
 const REQUEST = rawEvent([`Content-Length: ${EVENT.length}`], EVENT)
@@ -80,11 +80,13 @@ const rowByRow = (running: Running) => {
   }
 }
 
-const EXPORT = `GET ${API}/export/visitors HTTP/1.1\r\nHost: x\r\n\r\n`
+const EXPORT = `GET ${API}/export/visitors HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${ADMIN_TOKEN}\r\n\r\n`
+
+const BEARER = { headers: { Authorization: `Bearer ${ADMIN_TOKEN}` } }
 
 describe("a download under way", () => {
   test("ends whole when it ends within a drain", async () => {
-    await using running = await serve()
+    await using running = await serve({ adminToken: ADMIN_TOKEN })
     const rows = rowByRow(running)
     using client = new RawConnection(running.server.port)
     client.write(EXPORT)
@@ -98,17 +100,17 @@ describe("a download under way", () => {
   })
 
   test("that begins in a drain closes its connection by a header line of its own", async () => {
-    await using running = await serve()
+    await using running = await serve({ adminToken: ADMIN_TOKEN })
     await Effect.runPromise(running.server.drain(1))
-    const response = await fetch(`${running.url}${API}/export/visitors`)
+    const response = await fetch(`${running.url}${API}/export/visitors`, BEARER)
     expect(response.headers.get("connection")).toBe("close")
     expect((await response.text()).trimEnd().split("\r\n")).toHaveLength(1 + running.world.exportRows)
   })
 
   test("is visibly cut when it lasts longer than a stop", async () => {
-    const running = await serve()
+    const running = await serve({ adminToken: ADMIN_TOKEN })
     const rows = rowByRow(running)
-    const response = fetch(`${running.url}${API}/export/visitors`)
+    const response = fetch(`${running.url}${API}/export/visitors`, BEARER)
     rows.give(1000)
     const { body } = await response
     await running.stop()

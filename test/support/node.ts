@@ -33,7 +33,8 @@ export const runNode = async (config: AppConfig, clock: () => number = now) => {
   const { port } = await scope.run(startNode(config, { actorsIn: "main", now: clock }))
   const base = nodeUrl(config.host, port)
   const get = async (path: string) => {
-    const response = await fetch(`${base}${path}`)
+    // As somebody who may see visitors.
+    const response = await fetch(`${base}${path}`, { headers: { Authorization: `Bearer ${TOKEN}` } })
     return { status: response.status, text: await response.text() }
   }
   return {

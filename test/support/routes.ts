@@ -1,10 +1,11 @@
 /** The routes that a server with everything switched on has; nothing of what they would call runs. */
 
 import { PageQuery } from "../../src/domain/pageQuery.ts"
+import type { Gate } from "../../src/server/access/gate.ts"
 import type { Ingest } from "../../src/server/api/ingest.ts"
 import { apiRoutes } from "../../src/server/api/routes.ts"
 import type { Bodies } from "../../src/server/http/body.ts"
-import { TrustedProxies } from "../../src/server/http/clientAddress.ts"
+import type { Pseudonyms } from "../../src/server/services/pseudonyms.ts"
 import type { Questions } from "../../src/server/services/questions.ts"
 import { World } from "./server.ts"
 
@@ -12,19 +13,15 @@ export const routes = () =>
   apiRoutes({
     ingest: {} as Ingest,
     services: new World().services,
-    sites: { declared: new Set(["main"]), default: "main" },
+    gate: {} as Gate,
     pageQuery: new PageQuery([]),
-    adminToken: "token-0123456789",
+    pseudonyms: {} as Pseudonyms,
+    administration: true,
     basePath: "",
     scriptPath: "/hello.js",
     eventPath: "/hello",
     serving: true,
     traffic: { draining: false },
-    proxies: new TrustedProxies({
-      trustedProxies: [],
-      clientAddressHeader: "x-forwarded-for",
-      proxyProtocol: false,
-    }),
     bodies: {} as Bodies,
     questions: {} as Questions,
     now: () => 0,

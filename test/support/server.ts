@@ -30,6 +30,8 @@ export const DEFAULTS: ServerConfig = {
   rateLimitPerMinute: 0,
   writeKeys: [],
   adminToken: null,
+  access: null,
+  metricsToken: null,
   trustedProxies: [],
   clientAddressHeader: "x-forwarded-for",
   proxyProtocol: false,

@@ -67,7 +67,8 @@ export class QueryEndpoint {
 
   #answer(exchange: Exchange, body: unknown): void {
     const { questions, run } = this.#options
-    const answered = Effect.map(questions.answer(body), ({ data }) => ({ success: true, data }))
+    const { sites } = exchange.access
+    const answered = Effect.map(questions.answer(body, sites), ({ data }) => ({ success: true, data }))
     run(answered).addObserver((exit) => {
       if (Exit.isFailure(exit)) exchange.failCause(exit.cause)
       else exchange.json(exit.value)

@@ -7,9 +7,11 @@ import type { DeclaredSites, HeatmapMeta, HistoryMeta, TimelineMeta } from "../.
 import type { PageQuery } from "../../domain/pageQuery.ts"
 import { PERIODS } from "../../domain/period.ts"
 import type { StoreError } from "../../stores/errors.ts"
+import type { Access } from "../http/access.ts"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
-import { Parameters, type Sites } from "../http/query.ts"
+import { Parameters } from "../http/query.ts"
 import type { IncomingRequest } from "../http/wire.ts"
+import type { Pseudonyms } from "../services/pseudonyms.ts"
 import { ReadCache, type Runner } from "../services/readCache.ts"
 import type { EventQueries, Figures } from "../services/services.ts"
 import {
@@ -38,7 +40,7 @@ interface Read {
   readonly load: () => Effect.Effect<unknown, StoreError>
 }
 
-type Endpoint = (parameters: Parameters, site: string) => Read
+type Endpoint = (parameters: Parameters, site: string, access: Access) => Read
 
 const data = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<unknown, StoreError> =>
   Effect.map(effect, (value) => ({ success: true, data: value }))
@@ -49,12 +51,36 @@ const compress = (body: Buffer): Promise<Buffer> =>
     gzip(body, (failure, compressed) => resolve(failure === null ? compressed : body))
   })
 
+/** Raw events; visitors are pseudonyms to whom may not see them. */
+const timelineEndpoint =
+  (queries: EventQueries, pseudonyms: Pseudonyms): Endpoint =>
+  (parameters, site, { grant }) => {
+    const limit = parameters.integer("limit", TIMELINE_LIMIT)
+    const offset = parameters.integer("offset", TIMELINE_OFFSET)
+    const pageToken = parameters.text("cursor")
+    if (pageToken !== null && !queries.isPageToken(pageToken))
+      parameters.refuse("cursor", pageToken, "a next_cursor of an earlier answer")
+    const named = grant.needs.has("read")
+    const load = () =>
+      Effect.map(queries.timeline({ site, limit, offset, pageToken }), ({ rows, nextPageToken }) => ({
+        success: true,
+        data: named ? rows : rows.map((row) => ({ ...row, visitor_id: pseudonyms.of(row.visitor_id) })),
+        meta: { limit, offset, count: rows.length, next_cursor: nextPageToken } satisfies TimelineMeta,
+      }))
+    return { key: `${named} ${limit} ${offset} ${pageToken}`, load }
+  }
+
 /** The endpoints, by their names in the public contract. */
-const endpoints = (figures: Figures, queries: EventQueries, sites: Sites, pageQuery: PageQuery) => ({
-  sites: (() => ({
-    key: "",
-    load: () => data(Effect.succeed<DeclaredSites>({ sites: [...sites.declared], default: sites.default })),
-  })) satisfies Endpoint,
+const endpoints = (
+  figures: Figures,
+  queries: EventQueries,
+  pageQuery: PageQuery,
+  pseudonyms: Pseudonyms,
+) => ({
+  sites: ((_parameters, _site, { sites }) => {
+    const declared: DeclaredSites = { sites: [...sites.declared], default: sites.default }
+    return { key: JSON.stringify(declared), load: () => data(Effect.succeed(declared)) }
+  }) satisfies Endpoint,
 
   realtime: ((_, site) => ({ key: "", load: () => data(figures.realtime(site)) })) satisfies Endpoint,
 
@@ -74,20 +100,7 @@ const endpoints = (figures: Figures, queries: EventQueries, sites: Sites, pageQu
     return { key: period, load: () => data(figures.letters(site, period)) }
   }) satisfies Endpoint,
 
-  timeline: ((parameters, site) => {
-    const limit = parameters.integer("limit", TIMELINE_LIMIT)
-    const offset = parameters.integer("offset", TIMELINE_OFFSET)
-    const pageToken = parameters.text("cursor")
-    if (pageToken !== null && !queries.isPageToken(pageToken))
-      parameters.refuse("cursor", pageToken, "a next_cursor of an earlier answer")
-    const load = () =>
-      Effect.map(queries.timeline({ site, limit, offset, pageToken }), ({ rows, nextPageToken }) => ({
-        success: true,
-        data: rows,
-        meta: { limit, offset, count: rows.length, next_cursor: nextPageToken } satisfies TimelineMeta,
-      }))
-    return { key: `${limit} ${offset} ${pageToken}`, load }
-  }) satisfies Endpoint,
+  timeline: timelineEndpoint(queries, pseudonyms),
 
   heatmap: ((parameters, site) => {
     const pageUrl = parameters.text("page_url") ?? parameters.text("page")
@@ -122,16 +135,22 @@ const endpoints = (figures: Figures, queries: EventQueries, sites: Sites, pageQu
 
 export type ReadEndpoint = keyof ReturnType<typeof endpoints>
 
+export interface ReadsOptions {
+  readonly figures: Figures
+  readonly queries: EventQueries
+  readonly pageQuery: PageQuery
+  readonly pseudonyms: Pseudonyms
+  readonly run: Runner
+}
+
 export class Reads {
   readonly #endpoints: ReturnType<typeof endpoints>
-  readonly #sites: Sites
   readonly #answers: ReadCache<Buffer>
   /** Compressed copies, for as long as their answers are cached. */
   readonly #gzipped = new WeakMap<Buffer, Promise<Buffer>>()
 
-  constructor(figures: Figures, queries: EventQueries, sites: Sites, pageQuery: PageQuery, run: Runner) {
-    this.#endpoints = endpoints(figures, queries, sites, pageQuery)
-    this.#sites = sites
+  constructor({ figures, queries, pageQuery, pseudonyms, run }: ReadsOptions) {
+    this.#endpoints = endpoints(figures, queries, pageQuery, pseudonyms)
     this.#answers = new ReadCache<Buffer>({
       run,
       keepMs,
@@ -144,8 +163,8 @@ export class Reads {
   /** Answers one of the statistics endpoints. */
   answer(endpoint: ReadEndpoint, exchange: Exchange, req: IncomingRequest) {
     const parameters = new Parameters(req.getQuery() ?? "")
-    const site = parameters.site(this.#sites)
-    const read = this.#endpoints[endpoint](parameters, site)
+    const site = parameters.site(exchange.access.sites)
+    const read = this.#endpoints[endpoint](parameters, site, exchange.access)
     if (parameters.problem !== null) return exchange.refuse(parameters.problem)
     const load = () => Effect.map(read.load(), (value) => Buffer.from(JSON.stringify(value)))
     const key = `${endpoint} ${site} ${read.key}`

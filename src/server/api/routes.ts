@@ -2,15 +2,19 @@
 
 import type { PageQuery } from "../../domain/pageQuery.ts"
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
+import type { Gate } from "../access/gate.ts"
+import { CHOSEN, needOf } from "../access/needs.ts"
+import type { Method, Row } from "../http/access.ts"
 import type { Bodies } from "../http/body.ts"
-import type { TrustedProxies } from "../http/clientAddress.ts"
 import { JSON_TYPE, type Traffic } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
-import { Parameters, type Sites } from "../http/query.ts"
-import type { Handler, Method, Route, Routes } from "../http/router.ts"
+import { Parameters } from "../http/query.ts"
+import type { Handler, Route, Routes } from "../http/router.ts"
+import type { Pseudonyms } from "../services/pseudonyms.ts"
 import type { Questions } from "../services/questions.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { Services } from "../services/services.ts"
+import { AccessEndpoint } from "./accessEndpoint.ts"
 import { Administration, type AdministrationOptions } from "./administration.ts"
 import { assets, Prepared } from "./assets.ts"
 import { EXPORT_KINDS, Exports } from "./exports.ts"
@@ -20,6 +24,7 @@ import { QueryEndpoint } from "./queries.ts"
 import { type ReadEndpoint, Reads } from "./reads.ts"
 
 export const EVENT_PATH = `${API_PATH}/event`
+const EVENTS_PATH = `${API_PATH}/events`
 const VISITORS_PREFIX = `${API_PATH}/visitors/`
 
 const READS: ReadonlyArray<ReadEndpoint> = [
@@ -39,16 +44,17 @@ const UPGRADE_REQUIRED = Problem.of("UPGRADE_REQUIRED", "Upgrade: websocket\r\n"
 export interface RouteOptions {
   readonly ingest: Ingest
   readonly services: Services
-  readonly sites: Sites
+  readonly gate: Gate
   readonly pageQuery: PageQuery
-  readonly adminToken: string | null
+  readonly pseudonyms: Pseudonyms
+  /** Whether visitors' data may be asked for and erased. */
+  readonly administration: boolean
   /** Empty, or where everything answers, too. */
   readonly basePath: string
   readonly scriptPath: string
   readonly eventPath: string
   /** `false` leaves only what operators ask of every node: health, readiness, metrics. */
   readonly serving: boolean
-  readonly proxies: TrustedProxies
   readonly bodies: Bodies
   readonly questions: Questions
   readonly traffic: Pick<Traffic, "draining">
@@ -60,6 +66,19 @@ export interface RouteOptions {
   /** Milliseconds that a download may take. */
   readonly exportDeadlineMs?: number | undefined
 }
+
+/** A route whose needs are those of the table, in which a path that the deployment chooses has another name. */
+const routeOf = (path: string, { name, cors, handlers }: Omit<Route, "needs">): Route => {
+  const needs: Row = Object.fromEntries(
+    METHODS.filter((method) => handlers[method] !== undefined).map((method) => [
+      method,
+      needOf(path, method),
+    ]),
+  )
+  return { name, cors, needs, handlers }
+}
+
+const METHODS: ReadonlyArray<Method> = ["GET", "POST", "DELETE"]
 
 /** Where events are sent to: what every HTTP thread answers on its own. */
 export const sendingRoutes = (
@@ -74,32 +93,75 @@ export const sendingRoutes = (
   return [
     [
       EVENT_PATH,
-      {
+      routeOf(EVENT_PATH, {
         name: "event",
         cors: true,
         handlers: {
           POST: (exchange, req) => ingest.event(exchange, req),
           GET: (exchange, req) => ingest.pixel(exchange, req),
         },
-      },
+      }),
     ],
-    [`${API_PATH}/events`, { name: "events", cors: true, handlers: { POST: events } }],
-    [eventPath, { name: "events", cors: true, handlers: { GET: time, POST: events } }],
+    [EVENTS_PATH, routeOf(EVENTS_PATH, { name: "events", cors: true, handlers: { POST: events } })],
+    [
+      eventPath,
+      routeOf(CHOSEN.eventPath, { name: "events", cors: true, handlers: { GET: time, POST: events } }),
+    ],
   ]
+}
+
+/** Adds a route. `row`: where the table of access has it, if that is not its path. */
+type Add = (
+  path: string,
+  name: string,
+  cors: boolean,
+  handlers: { readonly [method in Method]?: Handler },
+  row?: string,
+) => void
+
+const newRoutes = () => {
+  const exact = new Map<string, Route>()
+  const add: Add = (path, name, cors, handlers, row = path) => {
+    exact.set(path, routeOf(row, { name, cors, handlers }))
+  }
+  return { exact, add }
+}
+
+/** What operators ask of every node. */
+const addOperations = (add: Add, operations: Operations): void => {
+  add("/health", "health", true, { GET: (exchange) => operations.health(exchange) })
+  add("/ready", "ready", true, { GET: (exchange) => operations.ready(exchange) })
+  add("/metrics", "metrics", false, { GET: (exchange, req) => operations.metrics(exchange, req) })
+}
+
+/** What browsers load. */
+const addPages = (add: Add, paths: Pick<RouteOptions, "basePath" | "scriptPath" | "eventPath">): void => {
+  const { basePath, scriptPath } = paths
+  const files = assets(paths)
+  // Pages of other origins load the tracker.
+  for (const { path, name, file } of files) {
+    // At the start, so that an upgrade in place cannot mix versions.
+    file.ready()
+    const row = path === scriptPath ? CHOSEN.scriptPath : path
+    add(path, name, name === "tracker", { GET: (exchange, req) => file.answer(exchange, req) }, row)
+  }
+  // The page's addresses are relative to it.
+  if (basePath !== "" && !files.some(({ path }) => path === basePath))
+    add(basePath, "dashboard", false, { GET: redirectTo(`${basePath}/`) }, CHOSEN.basePath)
 }
 
 /** The routes of a server. */
 export const apiRoutes = ({
   ingest,
   services,
-  sites,
+  gate,
   pageQuery,
-  adminToken,
+  pseudonyms,
+  administration,
   basePath,
   scriptPath,
   eventPath,
   serving,
-  proxies,
   bodies,
   questions,
   traffic,
@@ -109,19 +171,13 @@ export const apiRoutes = ({
   exportDeadlineMs,
 }: RouteOptions): Routes => {
   const { figures, queries } = services
-  const reads = new Reads(figures, queries, sites, pageQuery, run)
+  const reads = new Reads({ figures, queries, pageQuery, pseudonyms, run })
   const asked = new QueryEndpoint({ questions, bodies, run })
   const exports = new Exports(figures, queries, exportDeadlineMs)
-  const operations = new Operations(services, run, traffic)
+  const access = new AccessEndpoint(gate)
 
-  const exact = new Map<string, Route>()
-  const add = (path: string, name: string, cors: boolean, handlers: { [method in Method]?: Handler }) => {
-    exact.set(path, { name, cors, handlers })
-  }
-
-  add("/health", "health", true, { GET: (exchange) => operations.health(exchange) })
-  add("/ready", "ready", true, { GET: (exchange) => operations.ready(exchange) })
-  add("/metrics", "metrics", false, { GET: (exchange, req) => operations.metrics(exchange, req) })
+  const { exact, add } = newRoutes()
+  addOperations(add, new Operations(services, run, traffic))
   if (!serving) return { exact, prefixes: [] }
 
   const document = () => Buffer.from(JSON.stringify(openApiDocument()))
@@ -133,41 +189,27 @@ export const apiRoutes = ({
     add(`${API_PATH}/${endpoint}`, endpoint, true, {
       GET: (exchange, req) => reads.answer(endpoint, exchange, req),
     })
-  exact.set(`${API_PATH}/query`, questionRoute(asked))
+  add(`${API_PATH}/access`, "access", true, { GET: (exchange) => access.get(exchange) })
+  add(`${API_PATH}/query`, "query", true, {
+    GET: (exchange, req) => asked.get(exchange, req),
+    POST: (exchange) => asked.post(exchange),
+  })
   for (const kind of EXPORT_KINDS)
     add(`${API_PATH}/export/${kind}`, "export", true, {
       GET: (exchange, req) => {
         const parameters = new Parameters(req.getQuery() ?? "")
-        exports.download(kind, exchange, parameters, parameters.site(sites))
+        exports.download(kind, exchange, parameters, parameters.site(exchange.access.sites))
       },
     })
   add(WEBSOCKET_PATH, "websocket", false, { GET: (exchange) => exchange.refuse(UPGRADE_REQUIRED) })
-  // Pages of other origins load the tracker.
-  for (const { path, name, file } of assets({ basePath, scriptPath, eventPath })) {
-    // At the start, so that an upgrade in place cannot mix versions.
-    file.ready()
-    add(path, name, name === "tracker", { GET: (exchange, req) => file.answer(exchange, req) })
-  }
+  addPages(add, { basePath, scriptPath, eventPath })
 
-  // The page's addresses are relative to it.
-  if (basePath !== "" && !exact.has(basePath))
-    add(basePath, "dashboard", false, { GET: redirectTo(`${basePath}/`) })
-
-  // Without a token these paths do not exist.
-  if (adminToken === null) return { exact, prefixes: [] }
+  // Where nobody could be let in, these paths do not exist.
+  if (!administration) return { exact, prefixes: [] }
   const { privacy } = services
-  const visitors = visitorsRoute({ token: adminToken, privacy, exports, proxies, run, now })
+  const visitors = visitorsRoute({ privacy, exports, run })
   return { exact, prefixes: [[VISITORS_PREFIX, visitors]] }
 }
-
-const questionRoute = (asked: QueryEndpoint): Route => ({
-  name: "query",
-  cors: true,
-  handlers: {
-    GET: (exchange, req) => asked.get(exchange, req),
-    POST: (exchange) => asked.post(exchange),
-  },
-})
 
 const redirectTo =
   (path: string): Handler =>
@@ -180,12 +222,12 @@ const redirectTo =
 const visitorsRoute = (options: AdministrationOptions): Route => {
   const administration = new Administration(options)
   const visitorOf = (path: string) => path.slice(VISITORS_PREFIX.length)
-  return {
+  return routeOf(`${VISITORS_PREFIX}{id}`, {
     name: "visitors",
     cors: false,
     handlers: {
-      GET: (exchange, req, path) => administration.exportVisitor(exchange, req, visitorOf(path)),
-      DELETE: (exchange, req, path) => administration.eraseVisitor(exchange, req, visitorOf(path)),
+      GET: (exchange, _req, path) => administration.exportVisitor(exchange, visitorOf(path)),
+      DELETE: (exchange, _req, path) => administration.eraseVisitor(exchange, visitorOf(path)),
     },
-  }
+  })
 }

@@ -9,13 +9,17 @@ import type {
   WebSocketBehavior,
 } from "uWebSockets.js"
 import { type ClientMessage, MAX_QUERIES, TOPICS, type Topic } from "../../domain/frames.ts"
+import { WEBSOCKET_PATH } from "../../domain/paths.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
+import type { Gate } from "../access/gate.ts"
+import { needOf, TOPIC_NEEDS } from "../access/needs.ts"
+import type { Access } from "../http/access.ts"
 import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
 import type { Cors } from "../http/cors.ts"
 import { type RequestHeaders, readHeaders } from "../http/headers.ts"
 import { isOwnOrigin } from "../http/ownOrigin.ts"
 import { Problem, SHUTTING_DOWN } from "../http/problem.ts"
-import { Parameters, type Sites } from "../http/query.ts"
+import { Parameters } from "../http/query.ts"
 import { UPGRADE_CODES } from "../http/refusalCodes.ts"
 import { type FanOut, type Listener, topicOf } from "./fanOut.ts"
 import type { Hub } from "./hub.ts"
@@ -75,6 +79,7 @@ const FOREIGN_ORIGIN = Problem.of("ORIGIN_NOT_ALLOWED")
 /** One connection. */
 interface Client extends Listener {
   readonly site: string
+  readonly access: Access
   /** What connections are limited by, from `limitKey`. */
   readonly address: string
   /** Topics of the questions that it follows, by its ids. */
@@ -87,6 +92,11 @@ interface Client extends Listener {
   dropped: (typeof CLOSED_FOR)[number] | null
 }
 
+interface Admission {
+  readonly site: string
+  readonly access: Access
+}
+
 export interface ConnectionOptions {
   readonly hub: Pick<Hub, "initialStats" | "firstFrame" | "follow">
   readonly fanOut: FanOut
@@ -94,7 +104,7 @@ export interface ConnectionOptions {
   readonly metrics: Metrics
   readonly cors: Cors
   readonly proxies: TrustedProxies
-  readonly sites: Sites
+  readonly gate: Gate
   /** Bytes; see {@link MAX_BACKPRESSURE_BYTES}. */
   readonly maxBackpressure?: number
   /** Answers an upgrade that is refused. */
@@ -136,26 +146,28 @@ export class Connections {
   }
 
   /**
-   * The site that a dashboard asks for, or why it is refused before there is the question whether there is a place. `behindProxy`: a
-   * trusted one.
+   * The site that a dashboard asks for and what it may see, or why it is refused before there is the question whether there is a place.
    */
-  #admission(req: HttpRequest, headers: RequestHeaders, behindProxy: boolean): string | Problem {
-    const { cors, sites } = this.#options
+  #admission(res: HttpResponse, req: HttpRequest, headers: RequestHeaders): Admission | Problem {
+    const { cors, gate, proxies } = this.#options
+    const behindProxy = proxies.trusts(socketAddress(res.getRemoteAddress()))
     if (this.#closing) return SHUTTING_DOWN
     const { origin } = headers
     if (origin !== "" && !cors.allows(origin) && !isOwnOrigin(origin, headers, behindProxy))
       return FOREIGN_ORIGIN
+    const access = gate.admit({ res, headers }, needOf(WEBSOCKET_PATH, "GET"))
+    if (access instanceof Problem) return access
     const parameters = new Parameters(req.getQuery() ?? "")
-    const site = parameters.site(sites)
-    return parameters.problem ?? site
+    const site = parameters.site(access.sites)
+    return parameters.problem ?? { site, access }
   }
 
   #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t) {
     const { proxies, places } = this.#options
     const headers = readHeaders(req)
     const address = limitKey(proxies.clientOf(res, headers))
-    const site = this.#admission(req, headers, proxies.trusts(socketAddress(res.getRemoteAddress())))
-    if (site instanceof Problem) return this.#refuse(res, site)
+    const admission = this.#admission(res, req, headers)
+    if (admission instanceof Problem) return this.#refuse(res, admission)
     // The request is gone when another thread has said whether there is a place.
     const key = req.getHeader("sec-websocket-key")
     const protocol = firstOf(req.getHeader("sec-websocket-protocol"))
@@ -170,7 +182,7 @@ export class Connections {
         places.leave(address)
         return hasLeft ? undefined : this.#refuse(res, SHUTTING_DOWN)
       }
-      res.cork(() => res.upgrade(this.#client(site, address), key, protocol, extensions, context))
+      res.cork(() => res.upgrade(this.#client(admission, address), key, protocol, extensions, context))
     })
   }
 
@@ -179,9 +191,10 @@ export class Connections {
     this.#options.refuse(res, problem)
   }
 
-  #client(site: string, address: string): Client {
+  #client({ site, access }: Admission, address: string): Client {
     return {
       site,
+      access,
       address,
       shard: this.#options.fanOut.shard(),
       topics: new Set(),
@@ -250,9 +263,13 @@ export class Connections {
   }
 
   #obey(ws: WebSocket<Client>, client: Client, bytes: Buffer): MessageError | null {
-    const { hub, fanOut, sites } = this.#options
+    const { hub, fanOut, gate } = this.#options
     if (bytes.length > MAX_QUERIES_BYTES) return TOO_LARGE
-    const message = decodeMessage(bytes.toString("utf8"), sites.declared)
+    const { access } = client
+    const message = decodeMessage(bytes.toString("utf8"), {
+      sites: access.sites.declared,
+      mayHear: (topic) => gate.suffices(access.grant, TOPIC_NEEDS[topic]),
+    })
     const isOfQueries = !(message instanceof MessageError) && message.type === "follow"
     if (bytes.length > MAX_MESSAGE_BYTES && !isOfQueries) return TOO_LARGE
     if (message instanceof MessageError) return message
@@ -294,7 +311,7 @@ export class Connections {
         this.#send(ws, client, queryErrorFrame(id, TOO_MANY_QUERIES))
         continue
       }
-      const question = { site: client.site, id, query }
+      const question = { site: client.site, visible: [...client.access.sites.declared], id, query }
       const topic = questionTopic(question)
       client.questions.set(id, topic)
       fanOut.subscribe(ws, topic)

@@ -7,6 +7,7 @@ import { GROUPS, groupBudget } from "../../live/budget.ts"
 import type { LiveDelta } from "../../live/delta.ts"
 import type { TokenBucket } from "../../live/tokenBucket.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
+import type { Pseudonyms } from "../services/pseudonyms.ts"
 import { type FanOut, topicOf } from "./fanOut.ts"
 import { eventFrame, RESERVED_TYPES } from "./protocol.ts"
 
@@ -17,6 +18,7 @@ export interface EventFeedOptions {
   readonly sites: ReadonlyArray<string>
   readonly metrics: Metrics
   readonly fanOut: Pick<FanOut, "publish" | "listeners">
+  readonly pseudonyms: Pick<Pseudonyms, "of">
   /** Single events a second that a dashboard is shown. */
   readonly eventsPerSecond: number
   /** Milliseconds, unix or not: only differences count. */
@@ -75,7 +77,7 @@ export class EventFeed {
 
   /** Shows each group the latest of the events that it listens to, as many as its budget allows. */
   #show(events: ReadonlyArray<LiveEvent>): void {
-    const { fanOut, metrics } = this.#options
+    const { fanOut, metrics, pseudonyms } = this.#options
     const frames = new Map<LiveEvent, string>()
     let groups = 0
     let omitted = 0
@@ -87,7 +89,8 @@ export class EventFeed {
       groups++
       omitted += heard.length - shown.length
       for (const event of shown) {
-        const frame = frames.get(event) ?? eventFrame(event)
+        const frame =
+          frames.get(event) ?? eventFrame({ ...event, visitor_id: pseudonyms.of(event.visitor_id) })
         frames.set(event, frame)
         fanOut.publish(topicOf(event.site, "events"), frame, { group, soon: true })
         const interval = this.#intervals.get(event.site)

@@ -14,6 +14,7 @@ import * as Semaphore from "effect/Semaphore"
 import { FRESH_MS } from "../../query/engine/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import { failureProblem, Problem } from "../http/problem.ts"
+import type { Sites } from "../http/query.ts"
 import type { Answered } from "../services/questions.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { FanOut } from "./fanOut.ts"
@@ -35,6 +36,8 @@ const TICK_MS = 60_000
 export interface FollowedQuestion {
   /** The connection's: asked about where the question names none. */
   readonly site: string
+  /** The slugs that there are for who asks. */
+  readonly visible: ReadonlyArray<string>
   /** The dashboard's own name for it. */
   readonly id: string
   /** As it was sent. */
@@ -47,8 +50,8 @@ const ordered = (query: unknown): unknown =>
     ? query
     : Object.fromEntries(Object.entries(query).sort(([a], [b]) => (a < b ? -1 : 1)))
 
-const keyOf = ({ site, query }: Pick<FollowedQuestion, "site" | "query">): string =>
-  JSON.stringify([site, ordered(query)])
+const keyOf = ({ site, visible, query }: Omit<FollowedQuestion, "id">): string =>
+  JSON.stringify([site, visible, ordered(query)])
 
 /** Where the answers to a question go that dashboards follow under an id. */
 export const questionTopic = (question: FollowedQuestion): string =>
@@ -66,7 +69,8 @@ const isSame = (a: Sent | null, b: Sent): boolean =>
   a instanceof Problem && b instanceof Problem ? a.code === b.code && a.error === b.error : a === b
 
 interface Followed {
-  readonly site: string
+  /** Those that there are for who asks; the default one is the connection's. */
+  readonly askable: Sites
   readonly query: unknown
   /** Ids by topic. */
   readonly ids: Map<string, string>
@@ -79,7 +83,7 @@ interface Followed {
 
 export interface LiveQuestionsOptions {
   readonly questions: {
-    readonly answer: (body: unknown, site: string) => Effect.Effect<Answered, Problem | StoreError>
+    readonly answer: (body: unknown, sites: Sites) => Effect.Effect<Answered, Problem | StoreError>
   }
   readonly run: Runner
   readonly fanOut: Pick<FanOut, "publish" | "listeners">
@@ -109,7 +113,7 @@ export class LiveQuestions {
 
   /** A dashboard has begun to follow a question. Returns what it is sent now; `null` while there is nothing yet, which will come. */
   follow(question: FollowedQuestion): string | null {
-    const { id, site, query } = question
+    const { id, site, visible, query } = question
     const key = keyOf(question)
     const known = this.#followed.get(key)
     if (known !== undefined) {
@@ -119,8 +123,9 @@ export class LiveQuestions {
     for (const each of this.#followed.keys()) this.#forgetUnheard(each)
     if (this.#followed.size >= MAX_FOLLOWED) return frameOf(id, TOO_MANY)
     const asking = new Throttle(this.#options.updateMs, () => this.#ask(key))
+    const askable = { declared: new Set(visible), default: site }
     const ids = new Map([[questionTopic(question), id]])
-    this.#followed.set(key, { ...{ site, query, ids, asking }, sites: null, sent: null, retry: undefined })
+    this.#followed.set(key, { ...{ askable, query, ids, asking }, sites: null, sent: null, retry: undefined })
     asking.trigger()
     return null
   }
@@ -159,7 +164,7 @@ export class LiveQuestions {
     const fresh = isFirst ? Effect.void : Effect.sleep(FRESH_MS)
     const asked = Effect.andThen(
       fresh,
-      this.#places.withPermits(1)(questions.answer(followed.query, followed.site)),
+      this.#places.withPermits(1)(questions.answer(followed.query, followed.askable)),
     )
     const exit = await new Promise<Exit.Exit<Answered, unknown>>((resolve) => {
       run(asked).addObserver(resolve)

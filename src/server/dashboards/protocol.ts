@@ -146,8 +146,14 @@ const follow = (queries: unknown): ClientMessage | MessageError => {
 const unfollow = (ids: unknown): ClientMessage | MessageError =>
   Array.isArray(ids) && ids.every(isQueryId) ? { type: "unfollow", ids } : NOT_QUERIES
 
-/** Decodes a text message; `sites` are the declared ones. Never throws. */
-export const decodeMessage = (text: string, sites: ReadonlySet<string>): ClientMessage | MessageError => {
+/** What there is for a client. */
+export interface Audible {
+  readonly sites: ReadonlySet<string>
+  readonly mayHear: (topic: Topic | typeof QUERY_TOPIC) => boolean
+}
+
+/** Decodes a text message. To a client there is nothing but what it may see. Never throws. */
+export const decodeMessage = (text: string, { sites, mayHear }: Audible): ClientMessage | MessageError => {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -161,10 +167,11 @@ export const decodeMessage = (text: string, sites: ReadonlySet<string>): ClientM
   const topics = "topics" in value ? value.topics : undefined
   if (!Array.isArray(topics)) return NOT_TOPICS
   if (topics.includes(QUERY_TOPIC)) {
+    if (!mayHear(QUERY_TOPIC)) return UNKNOWN_TOPIC
     const queries = "queries" in value ? value.queries : undefined
     return topics.length > 1 ? NOT_QUERIES : type === "subscribe" ? follow(queries) : unfollow(queries)
   }
-  if (!topics.every(isTopic)) return UNKNOWN_TOPIC
+  if (!topics.every(isTopic) || !topics.every(mayHear)) return UNKNOWN_TOPIC
   const site = "site" in value ? value.site : null
   if (site !== null && (typeof site !== "string" || !sites.has(site))) return UNKNOWN_SITE
   return { type, topics, site }

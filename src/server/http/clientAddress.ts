@@ -3,7 +3,7 @@
 import { BlockList, isIP, isIPv4 } from "node:net"
 import { parseForwarded } from "./forwarded.ts"
 import type { AddressHeader, RequestHeaders } from "./headers.ts"
-import type { OutgoingResponse } from "./wire.ts"
+import type { Addresses } from "./wire.ts"
 
 const MAPPED_IPV4 = /^(?:0{0,4}:){0,5}:?ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i
 
@@ -90,7 +90,7 @@ export class TrustedProxies {
   }
 
   /** The address of a request's client. */
-  clientOf(res: OutgoingResponse, headers: RequestHeaders): string {
+  clientOf(res: Addresses, headers: RequestHeaders): string {
     const peer = socketAddress(res.getRemoteAddress())
     if (!this.trusts(peer)) return peer
     const told = this.#proxyProtocol ? res.getProxiedRemoteAddress() : NOTHING

@@ -2,6 +2,7 @@
 import * as Cause from "effect/Cause"
 import { KEEP_ALIVE_S } from "../../domain/limits.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
+import { type Access, NO_ACCESS } from "./access.ts"
 import type { Arrivals } from "./arrivals.ts"
 import type { RequestHeaders } from "./headers.ts"
 import { Incoming } from "./incoming.ts"
@@ -95,6 +96,8 @@ export class Exchange {
   readonly method: string
   readonly headers: RequestHeaders
   readonly body: Incoming
+  /** What its sender may see; nothing where the route is open to all. */
+  access: Access = NO_ACCESS
   /** Header lines to send with any answer, each with its CRLF. */
   lines: string
   /** The line `Vary`, or nothing. */

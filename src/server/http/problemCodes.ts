@@ -39,6 +39,7 @@ export type GeneralCode =
   | "INVALID_UTF8"
   | "INVALID_WRITE_KEY"
   | "UNAUTHORIZED"
+  | "FORBIDDEN"
   | "ORIGIN_NOT_ALLOWED"
   | "NOT_FOUND"
   | "BODIES_FULL"
@@ -163,8 +164,13 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   },
   UNAUTHORIZED: {
     status: "401 Unauthorized",
-    meaning: "Administration without the right token.",
-    error: "Administration needs Authorization: Bearer with the value of ADMIN_TOKEN.",
+    meaning: "It needs access, and the request brings none that is valid.",
+    error: "This needs access: log in, or send Authorization: Bearer with a key or ADMIN_TOKEN.",
+  },
+  FORBIDDEN: {
+    status: "403 Forbidden",
+    meaning: "The access that the request brings does not reach this far.",
+    error: "The access that was given does not reach this far.",
   },
   ORIGIN_NOT_ALLOWED: {
     status: "403 Forbidden",

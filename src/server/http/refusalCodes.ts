@@ -44,11 +44,15 @@ export const DROP_REASONS: ReadonlySet<DropReason> = new Set([
   ...SILENT_DROPS,
 ])
 
+/** Codes with which a request is refused whose access does not suffice. */
+export const ACCESS_CODES: ReadonlyArray<ProblemCode> = ["UNAUTHORIZED", "FORBIDDEN", "TOO_MANY_GUESSES"]
+
 /** Codes with which an upgrade may be refused. */
 export const UPGRADE_CODES: ReadonlyArray<ProblemCode> = [
   "INVALID_PARAMETER",
   "UNKNOWN_SITE",
   "ORIGIN_NOT_ALLOWED",
+  ...ACCESS_CODES,
   "UPGRADE_REQUIRED",
   "CONNECTION_LIMIT",
   "TOO_MANY_CONNECTIONS",

@@ -1,5 +1,6 @@
 /** From method and path to a handler, and the checks that every request passes before. */
 
+import type { Gatekeeper, Method, Need, Row } from "./access.ts"
 import type { Cors } from "./cors.ts"
 import { Exchange, type Traffic } from "./exchange.ts"
 import { framingProblem, readHeaders } from "./headers.ts"
@@ -9,13 +10,13 @@ import type { IncomingRequest, OutgoingResponse } from "./wire.ts"
 /** `req` is valid only during the call. */
 export type Handler = (exchange: Exchange, req: IncomingRequest, path: string) => void
 
-export type Method = "GET" | "POST" | "DELETE"
-
 export interface Route {
   /** A label of the request metric. */
   readonly name: string
   /** Whether pages of other origins may read the answers. */
   readonly cors: boolean
+  /** What each method needs, from the table of access. */
+  readonly needs: Row
   readonly handlers: { readonly [method in Method]?: Handler }
 }
 
@@ -39,10 +40,12 @@ export class Router {
   readonly #traffic: Traffic
   readonly #cors: Cors
   readonly #basePath: string
+  readonly #gate: Gatekeeper
 
   /** @param basePath what requests' paths may begin with; empty for nothing */
-  constructor(routes: Routes, traffic: Traffic, cors: Cors, basePath: string) {
+  constructor(routes: Routes, traffic: Traffic, cors: Cors, basePath: string, gate: Gatekeeper) {
     this.#routes = routes
+    this.#gate = gate
     this.#basePath = basePath
     this.#traffic = traffic
     this.#cors = cors
@@ -99,8 +102,11 @@ export class Router {
 
   #invoke(exchange: Exchange, req: IncomingRequest, route: Route, method: string, path: string) {
     const asked = method === "HEAD" ? "GET" : method
-    const handler = isHandled(asked) ? route.handlers[asked] : undefined
-    if (handler !== undefined) return handler(exchange, req, path)
+    if (isHandled(asked)) {
+      const handler = route.handlers[asked]
+      if (handler !== undefined)
+        return this.#admit(exchange, req, route.needs[asked] ?? "admin", handler, path)
+    }
     const methods = Object.keys(route.handlers).flatMap((each) => (each === "GET" ? ["GET", "HEAD"] : [each]))
     const allow = [...methods, "OPTIONS"].join(", ")
     if (method !== "OPTIONS")
@@ -109,6 +115,16 @@ export class Router {
       )
     if (route.cors && isPreflight(req)) this.#preflight(exchange, allow)
     else exchange.empty("204 No Content", `Allow: ${allow}\r\n`)
+  }
+
+  #admit(exchange: Exchange, req: IncomingRequest, need: Need, handler: Handler, path: string) {
+    // Events come this way: what is open to all costs them nothing.
+    if (need !== "open") {
+      const access = this.#gate.admit(exchange, need)
+      if (access instanceof Problem) return exchange.refuse(access)
+      exchange.access = access
+    }
+    handler(exchange, req, path)
   }
 
   #preflight(exchange: Exchange, allow: string) {

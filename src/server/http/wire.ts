@@ -14,11 +14,15 @@ export interface IncomingRequest {
   forEach(note: (name: string, value: string) => void): void
 }
 
-export interface OutgoingResponse {
+/** Where a request comes from. */
+export interface Addresses {
   /** The address of the socket, binary. */
   getRemoteAddress(): ArrayBuffer
   /** The address that a proxy has told with the PROXY protocol, binary; empty if none has. */
   getProxiedRemoteAddress(): ArrayBuffer
+}
+
+export interface OutgoingResponse extends Addresses {
   onAborted(handler: () => void): unknown
   onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): unknown
   onWritable(handler: () => boolean): unknown

@@ -5,22 +5,24 @@
 import packageJson from "../../../package.json" with { type: "json" }
 import { SETTINGS } from "../../config/settings.ts"
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
+import { ENDPOINTS } from "../access/needs.ts"
+import type { Need } from "../http/access.ts"
 import { PROBLEMS } from "../http/problemCodes.ts"
-import { UPGRADE_CODES } from "../http/refusalCodes.ts"
+import { ACCESS_CODES, UPGRADE_CODES } from "../http/refusalCodes.ts"
 import { batchPath, eventSchema, ingestionPaths } from "./ingestion.ts"
 import { clientMessage, serverFrame } from "./live.ts"
 import { content, get, json, type PathItem, siteOf } from "./operation.ts"
 import { problemOf, refusal, refusals } from "./problems.ts"
 import { questionPath } from "./questions.ts"
-import { administrationPaths, exportPaths, figurePaths } from "./reading.ts"
+import { accessPath, administrationPaths, exportPaths, figurePaths } from "./reading.ts"
 import { count, shape, text } from "./schema.ts"
 import { enveloped, readiness } from "./shapes.ts"
 
 export type { Operation, Parameter, PathItem } from "./operation.ts"
 
 export interface OpenApiOptions {
-  /** The declared sites; the first is the default one. */
-  readonly sites: ReadonlyArray<string>
+  /** The declared sites, the default one first; `null` where they are not for everybody to know. */
+  readonly sites: ReadonlyArray<string> | null
   /** Whether there are administration paths. */
   readonly administration: boolean
   /** Empty, or where clients reach the paths. */
@@ -65,7 +67,14 @@ const operationPaths: { readonly [path: string]: PathItem } = {
       },
     },
   },
-  "/metrics": get("metrics", "The Prometheus text format", "operations", [], content("text/plain", text), []),
+  "/metrics": get(
+    "metrics",
+    "The Prometheus text format",
+    "operations",
+    [],
+    content("text/plain", text),
+    ACCESS_CODES,
+  ),
   "/openapi.json": get(
     "openapi",
     "This API as an OpenAPI 3.1 document",
@@ -122,48 +131,80 @@ const chosenPaths = (
   },
 })
 
+/** What lets a request in, by what the table of access says that it needs; figures may be open to all. */
+const SECURITY: { readonly [need in Need]: ReadonlyArray<object> | null } = {
+  open: null,
+  figures: [{}, { adminToken: [] }],
+  read: [{ adminToken: [] }],
+  write: [{ adminToken: [] }],
+  admin: [{ adminToken: [] }],
+  metrics: [{}, { metricsToken: [] }, { adminToken: [] }],
+}
+
+/** The paths with what each operation needs. */
+const secured = (paths: { readonly [path: string]: PathItem }): { readonly [path: string]: PathItem } =>
+  Object.fromEntries(
+    Object.entries(paths).map(([path, item]) => [
+      path,
+      Object.fromEntries(
+        Object.entries(item).map(([method, operation]) => {
+          const row: { readonly [method: string]: Need } = ENDPOINTS[path] ?? {}
+          const security = SECURITY[row[method.toUpperCase()] ?? "open"]
+          return [method, security === null ? operation : { ...operation, security }]
+        }),
+      ),
+    ]),
+  )
+
 /** The document for a deployment. Pure: the same options give the same document. */
 export const openApiDocument = ({
-  sites,
+  sites: named,
   administration,
   basePath = "",
   scriptPath = SETTINGS.scriptPath.default,
   eventPath = SETTINGS.eventPath.default,
-}: OpenApiOptions): OpenApiDocument => ({
-  openapi: "3.1.0",
-  info: {
-    title: packageJson.name,
-    version: packageJson.version,
-    description: `${packageJson.description}. HEAD works wherever GET does, and OPTIONS everywhere. Any other path returns 404 NOT_FOUND.`,
-    license: { name: packageJson.license, identifier: packageJson.license },
-  },
-  servers: [{ url: basePath || "/" }],
-  tags: ["events", "figures", "exports", "live", "operations", "administration", "pages"].map((name) => ({
-    name,
-  })),
-  security: [],
-  paths: {
-    ...ingestionPaths(API_PATH, sites),
-    ...questionPath(API_PATH, sites),
-    ...figurePaths(API_PATH, sites),
-    ...exportPaths(API_PATH, sites),
-    ...(administration && administrationPaths(API_PATH)),
-    ...operationPaths,
-    ...livePath(sites),
-    ...pagePaths,
-    ...chosenPaths(sites, scriptPath, eventPath),
-  },
-  components: {
-    schemas: {
-      Event: eventSchema(sites),
-      Problem: problemOf(Object.keys(PROBLEMS)),
-      ServerFrame: serverFrame,
-      ClientMessage: clientMessage,
+}: OpenApiOptions): OpenApiDocument => {
+  const sites = named ?? []
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: packageJson.name,
+      version: packageJson.version,
+      description: `${packageJson.description}. HEAD works wherever GET does, and OPTIONS everywhere. Any other path returns 404 NOT_FOUND.`,
+      license: { name: packageJson.license, identifier: packageJson.license },
     },
-    securitySchemes: {
-      writeKey: { type: "apiKey", in: "header", name: "X-Write-Key", description: "Lifts the rate limit." },
-      writeKeyBearer: { type: "http", scheme: "bearer", description: "The same." },
-      adminToken: { type: "http", scheme: "bearer", description: "ADMIN_TOKEN." },
+    servers: [{ url: basePath || "/" }],
+    tags: ["events", "figures", "access", "exports", "live", "operations", "administration", "pages"].map(
+      (name) => ({
+        name,
+      }),
+    ),
+    security: [],
+    paths: secured({
+      ...ingestionPaths(API_PATH, sites),
+      ...accessPath(API_PATH),
+      ...questionPath(API_PATH, sites),
+      ...figurePaths(API_PATH, sites),
+      ...exportPaths(API_PATH, sites),
+      ...(administration && administrationPaths(API_PATH)),
+      ...operationPaths,
+      ...livePath(sites),
+      ...pagePaths,
+      ...chosenPaths(sites, scriptPath, eventPath),
+    }),
+    components: {
+      schemas: {
+        Event: eventSchema(sites),
+        Problem: problemOf(Object.keys(PROBLEMS)),
+        ServerFrame: serverFrame,
+        ClientMessage: clientMessage,
+      },
+      securitySchemes: {
+        writeKey: { type: "apiKey", in: "header", name: "X-Write-Key", description: "Lifts the rate limit." },
+        writeKeyBearer: { type: "http", scheme: "bearer", description: "The same." },
+        adminToken: { type: "http", scheme: "bearer", description: "ADMIN_TOKEN." },
+        metricsToken: { type: "http", scheme: "bearer", description: "METRICS_TOKEN." },
+      },
     },
-  },
-})
+  }
+}

@@ -16,7 +16,7 @@ import {
 import { VISITOR_COOKIE } from "../../domain/visitor.ts"
 import type { ProblemCode } from "../http/problemCodes.ts"
 import { EVENT_CODES, REQUEST_CODES } from "../http/refusalCodes.ts"
-import { content, json, type Parameter, type PathItem, query, siteOf } from "./operation.ts"
+import { content, json, type Parameter, type PathItem, query, siteOf, siteSlug } from "./operation.ts"
 import { LISTED_CODES, refusals } from "./problems.ts"
 import { array, count, matching, nullable, type Schema, shape, text } from "./schema.ts"
 import { enveloped, uuid } from "./shapes.ts"
@@ -71,7 +71,7 @@ const eventProperties = (sites: ReadonlyArray<string>): { readonly [field: strin
     description: "A UUID; without it, the visitor is identified by other means.",
   },
   site: {
-    ...nullable({ type: "string", enum: sites }),
+    ...nullable(siteSlug(sites)),
     description: "A declared site; takes precedence over the parameter of the same name.",
   },
 })

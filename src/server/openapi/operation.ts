@@ -1,9 +1,10 @@
 /** Operations of the document: parameters, and the kinds of request that the API has. */
+import { SITE_SLUG } from "../../config/values.ts"
 import { PERIODS } from "../../domain/period.ts"
 import type { ProblemCode } from "../http/problemCodes.ts"
 import type { IntegerRange } from "../http/query.ts"
 import { READ_CODES, refusals } from "./problems.ts"
-import type { Schema } from "./schema.ts"
+import { matching, type Schema } from "./schema.ts"
 import { enveloped } from "./shapes.ts"
 
 /** A path's answer to one method. */
@@ -55,10 +56,14 @@ export const periodOr = (fallback: "day" | null): Parameter =>
         "The current day, week or month.",
       )
 
+/** A site's slug. Where the document does not name the sites, because they are not for everybody, it is any. */
+export const siteSlug = (sites: ReadonlyArray<string>): Schema =>
+  sites.length === 0 ? matching(SITE_SLUG) : { type: "string", enum: sites }
+
 export const siteOf = (sites: ReadonlyArray<string>): Parameter =>
   query(
     "site",
-    { type: "string", enum: sites, default: sites[0] },
+    { ...siteSlug(sites), ...(sites.length > 0 && { default: sites[0] }) },
     "A declared site; without it the default one.",
   )
 

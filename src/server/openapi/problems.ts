@@ -1,7 +1,7 @@
 /** Refusals: which codes an operation may answer with, and their shape. */
 import { RETRYABLE_CODES } from "../../domain/retryable.ts"
 import { PROBLEMS, type ProblemCode } from "../http/problemCodes.ts"
-import { EVENT_CODES } from "../http/refusalCodes.ts"
+import { ACCESS_CODES, EVENT_CODES } from "../http/refusalCodes.ts"
 import { count, type Schema, text } from "./schema.ts"
 
 /** Codes with which any request may be refused. */
@@ -13,12 +13,14 @@ const ANYWHERE: ReadonlyArray<ProblemCode> = [
 ]
 
 export const READ_CODES: ReadonlyArray<ProblemCode> = [
+  ...ACCESS_CODES,
   "INVALID_PARAMETER",
   "UNKNOWN_SITE",
   "STORE_UNAVAILABLE",
 ]
 
 export const QUERY_CODES: ReadonlyArray<ProblemCode> = [
+  ...ACCESS_CODES,
   "INVALID_QUERY",
   "QUERY_TIMEOUT",
   "TOO_MANY_QUERIES",
@@ -39,8 +41,7 @@ export const BODY_CODES: ReadonlyArray<ProblemCode> = [
 export const EXPORT_CODES: ReadonlyArray<ProblemCode> = [...READ_CODES, "TOO_MANY_EXPORTS"]
 
 export const ADMIN_CODES: ReadonlyArray<ProblemCode> = [
-  "UNAUTHORIZED",
-  "TOO_MANY_GUESSES",
+  ...ACCESS_CODES,
   "INVALID_VISITOR_ID",
   "TOO_MANY_EXPORTS",
   "STORE_UNAVAILABLE",

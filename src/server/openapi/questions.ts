@@ -12,7 +12,7 @@ import {
   METRICS,
   PRESETS,
 } from "../../query/language/index.ts"
-import { json, type Operation, type PathItem, query } from "./operation.ts"
+import { json, type Operation, type PathItem, query, siteSlug } from "./operation.ts"
 import { BODY_CODES, QUERY_CODES, refusals } from "./problems.ts"
 import { array, count, instant, nullable, type Schema, shape, text } from "./schema.ts"
 import { enveloped } from "./shapes.ts"
@@ -27,11 +27,8 @@ const described = (schema: Schema, description: string): Schema => ({ ...schema,
 const names = Object.keys(DIMENSIONS).map((name) => `\`${name}\``)
 
 const question = (sites: ReadonlyArray<string>): { readonly [field: string]: Schema } => ({
-  site: described({ type: "string", enum: sites }, "A site; by default the first."),
-  sites: described(
-    array({ type: "string", enum: sites }, { minItems: 1 }),
-    "Several sites, counted together.",
-  ),
+  site: described(siteSlug(sites), "A site; by default the first."),
+  sites: described(array(siteSlug(sites), { minItems: 1 }), "Several sites, counted together."),
   metrics: described(
     array(text, { minItems: 1, maxItems: MAX_METRICS }),
     `${listed(METRICS)} \`sum(data.<key>)\`, \`avg\`, \`min\`, \`max\`: of the numbers under a key of event_data.`,

@@ -124,6 +124,18 @@ const EXPORT_ROWS: { readonly [kind in ExportKind]: Schema } = {
   letters: shapes.lettersOfDay,
 }
 
+/** What who asks may do. */
+export const accessPath = (base: string): Paths => ({
+  [`${base}/access`]: get(
+    "access",
+    "What who asks may do here, and the sites that it may see",
+    "access",
+    [],
+    json(shapes.enveloped(shapes.accessReport)),
+    [],
+  ),
+})
+
 /** The downloads. */
 export const exportPaths = (base: string, sites: ReadonlyArray<string>): Paths =>
   Object.fromEntries(
@@ -154,7 +166,7 @@ export const exportPaths = (base: string, sites: ReadonlyArray<string>): Paths =
     ]),
   )
 
-/** The paths that exist only with an `ADMIN_TOKEN`. */
+/** The paths of visitors' data. */
 export const administrationPaths = (base: string): Paths => {
   const operation = (operationId: string, summary: string, data: Schema) => ({
     operationId,
@@ -169,7 +181,6 @@ export const administrationPaths = (base: string): Paths => {
         description: "The visitor.",
       } as const,
     ],
-    security: [{ adminToken: [] }],
     responses: { 200: { description: summary, ...json(shapes.enveloped(data)) }, ...refusals(ADMIN_CODES) },
   })
   return {

@@ -1,5 +1,6 @@
 /** Shapes of answers. The compiler keeps each equal to the type that the code answers with. */
 import type {
+  AccessReport,
   DayCourse,
   HeatmapPoint,
   Letters,
@@ -30,6 +31,15 @@ export const realtime = shape<Realtime>({
   total_events: count,
   letters_today: count,
   timestamp: { ...count, description: "Unix seconds." },
+})
+
+export const accessReport = shape<AccessReport>({
+  access: { type: "string", enum: ["public", "private"] },
+  chosen: { type: "boolean", description: "Whether `ACCESS` is set." },
+  name: { type: ["string", "null"], description: "Who asks, as far as that is known." },
+  may: array({ type: "string", enum: ["figures", "read", "write", "admin", "metrics"] }),
+  sites: array(text),
+  default: { type: ["string", "null"] },
 })
 
 export const stats = shape<Stats>({

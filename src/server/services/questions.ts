@@ -9,7 +9,6 @@ import type { Queries } from "./services.ts"
 
 export interface QuestionsOptions {
   readonly queries: Queries
-  readonly sites: Sites
   /** Zone of a question that names none. */
   readonly timeZone: string
   /** Unix milliseconds. */
@@ -56,15 +55,15 @@ export class Questions {
     this.#options = options
   }
 
-  /** Reads a question; `site` is asked about where it names none. */
-  decode(body: unknown, site = this.#options.sites.default): Effect.Effect<Query, Problem | StoreError> {
-    const { queries, sites, timeZone, now } = this.#options
+  /** Reads a question of whom there are these sites for; the default one is asked about where it names none. */
+  decode(body: unknown, sites: Sites): Effect.Effect<Query, Problem | StoreError> {
+    const { queries, timeZone, now } = this.#options
     const isOfAll =
       typeof body === "object" && body !== null && "date_range" in body && body.date_range === "all"
     return Effect.gen(function* () {
       const earliest = isOfAll ? yield* queries.earliest : new Map<string, number>()
       const query = decodeQuery(body, {
-        ...{ now: now(), sites: sites.declared, site, timeZone },
+        ...{ now: now(), sites: sites.declared, site: sites.default, timeZone },
         earliest: (each) => earliest.get(each) ?? null,
       })
       if (query instanceof QueryProblem) return yield* Effect.fail(new Problem("INVALID_QUERY", query.error))
@@ -77,9 +76,9 @@ export class Questions {
     return Effect.mapError(this.#options.queries.ask(query), refusalOf)
   }
 
-  answer(body: unknown, site?: string): Effect.Effect<Answered, Problem | StoreError> {
+  answer(body: unknown, sites: Sites): Effect.Effect<Answered, Problem | StoreError> {
     return Effect.gen({ self: this }, function* () {
-      const query = yield* this.decode(body, site)
+      const query = yield* this.decode(body, sites)
       return { query, data: toData(query, yield* this.ask(query)) }
     })
   }

@@ -17,6 +17,9 @@ export interface Deployment {
   /** Milliseconds that one request or wait may take. */
   readonly timeoutMs: number
   readonly adminToken: string | null
+  /** Shows figures where they are not for everybody. */
+  readonly readKey?: string | null
+  readonly metricsToken?: string | null
   /** Lifts the rate limit for the doctor's events. */
   readonly writeKey: string | null
 }
@@ -40,17 +43,28 @@ const bodyOf = async (response: Response): Promise<string> => {
   return text
 }
 
+/** What a read needs where figures are not for everybody. */
+export const accessOf = (
+  { adminToken, readKey = null, metricsToken = null }: Deployment,
+  path: string,
+): { readonly [name: string]: string } => {
+  const token = (path === "/metrics" ? metricsToken : null) ?? adminToken ?? readKey
+  return token === null ? {} : { Authorization: `Bearer ${token}` }
+}
+
 /** Sends one request. Any status is an answer; fails if there is none in time. */
 export const ask = (
-  { url, timeoutMs }: Deployment,
+  deployment: Deployment,
   path: string,
   init: RequestInit = {},
 ): Effect.Effect<TimedAnswer, NoAnswer> =>
   Effect.tryPromise({
     try: async () => {
+      const { url, timeoutMs } = deployment
       const begun = performance.now()
       const response = await fetch(`${url}${path}`, {
         redirect: "manual",
+        ...(init.method === undefined && { headers: accessOf(deployment, path) }),
         ...init,
         signal: AbortSignal.timeout(timeoutMs),
       })
@@ -64,7 +78,8 @@ export const ask = (
         milliseconds: performance.now() - begun,
       }
     },
-    catch: (cause) => new NoAnswer({ message: `${url}${path} does not answer: ${reasonOf(cause)}` }),
+    catch: (cause) =>
+      new NoAnswer({ message: `${deployment.url}${path} does not answer: ${reasonOf(cause)}` }),
   })
 
 /** Describes an unexpected answer: its code and sentence, or its status. */

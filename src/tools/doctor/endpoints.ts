@@ -5,7 +5,7 @@ import { MAX_AHEAD_TEXT } from "../../domain/limits.ts"
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
 import { ask, type Deployment, dataOf, type NoAnswer, parsed, said, type TimedAnswer } from "./ask.ts"
 import { Contract } from "./contract.ts"
-import { type Finding, failed, ok, warning } from "./finding.ts"
+import { type Finding, failed, ok, skipped, warning } from "./finding.ts"
 
 /** Seconds by which clocks may differ before senders' timestamps are at risk. */
 const MAX_CLOCK_DIFFERENCE_S = 60
@@ -95,6 +95,7 @@ export const endpoints = (
       site === null ? path : `${path}${path.includes("?") ? "&" : "?"}site=${encodeURIComponent(site)}`
     const findings: Array<Finding> = []
     let well = 0
+    let closed = 0
     let slowest: TimedAnswer | null = null
     // Metrics have their own check.
     for (const { method, path } of contract.operations.filter((each) => each.path !== "/metrics")) {
@@ -102,6 +103,10 @@ export const endpoints = (
       if (request === null) continue
       const address = path.startsWith(API_PATH) ? ofSite(request.path) : request.path
       const answer = yield* Effect.result(ask(deployment, address, request.init))
+      if (answer._tag === "Success" && isClosed(contract, answer.success)) {
+        closed++
+        continue
+      }
       const problem = answer._tag === "Failure" ? answer.failure.message : judged(contract, answer.success)
       if (problem !== null) findings.push(failed(`${method} ${path}`, problem))
       else well++
@@ -110,10 +115,39 @@ export const endpoints = (
     }
     const bad = yield* Effect.result(ask(deployment, `${API_PATH}/stats?period=never`))
     const refusal = bad._tag === "Failure" ? bad.failure.message : refusalProblem(contract, bad.success)
-    if (refusal === null) well++
+    if (bad._tag === "Success" && isClosed(contract, bad.success)) closed++
+    else if (refusal === null) well++
     else findings.push(failed("a bad parameter", refusal))
-    const summary = `${well} answers are as documented${slowest === null ? "" : `, the slowest was ${slowest.method} ${slowest.path}`}`
+    const without = closed === 0 ? "" : `, ${closed} need access (ADMIN_TOKEN)`
+    const summary = `${well} answers are as documented${without}${slowest === null ? "" : `, the slowest was ${slowest.method} ${slowest.path}`}`
     return [ok("endpoints", summary, slowest?.milliseconds), ...findings]
+  })
+
+/** Whether an answer is the documented refusal of somebody without access. */
+const isClosed = (contract: Contract, answer: TimedAnswer): boolean =>
+  answer.status === 401 && contract.violations(answer).length === 0
+
+/** Who may see the figures, and whether anybody has chosen that. */
+export const access = (deployment: Deployment): Effect.Effect<Finding, NoAnswer> =>
+  Effect.map(ask(deployment, `${API_PATH}/access`), ({ body }) => {
+    const { access: who, chosen } = dataOf(body)
+    if (who === "private") return ok("access", "figures are for those who have access")
+    const isHere = LOOPBACK_HOST.test(new URL(deployment.url).hostname)
+    return chosen === true || isHere
+      ? ok("access", "everybody who reaches the deployment may see the figures")
+      : warning(
+          "access",
+          "everybody who reaches the deployment may see the figures, and nobody has chosen that: set ACCESS to private, or to public",
+        )
+  })
+
+const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+/** Whether the doctor may see figures. */
+export const maySeeFigures = (deployment: Deployment): Effect.Effect<boolean, NoAnswer> =>
+  Effect.map(ask(deployment, `${API_PATH}/access`), ({ body }) => {
+    const { may } = dataOf(body)
+    return !Array.isArray(may) || may.includes("figures")
   })
 
 const refusalProblem = (contract: Contract, answer: TimedAnswer): string | null => {
@@ -133,6 +167,7 @@ export const sites = (deployment: Deployment): Effect.Effect<ReadonlyArray<strin
 export const clock = (deployment: Deployment, now: () => number): Effect.Effect<Finding, NoAnswer> =>
   Effect.map(ask(deployment, `${API_PATH}/realtime`), ({ body }) => {
     const { timestamp } = dataOf(body)
+    if (parsed(body).code === "UNAUTHORIZED") return skipped("clock", "figures need access (ADMIN_TOKEN)")
     if (typeof timestamp !== "number") return failed("clock", "realtime has no timestamp")
     const difference = Math.abs(now() / 1000 - timestamp)
     return difference <= MAX_CLOCK_DIFFERENCE_S

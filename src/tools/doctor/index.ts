@@ -4,8 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import type { Deployment, NoAnswer } from "./ask.ts"
-import { clock, contractOf, endpoints, health, readiness, sites } from "./endpoints.ts"
-import { type Finding, failed } from "./finding.ts"
+import { access, clock, contractOf, endpoints, health, maySeeFigures, readiness, sites } from "./endpoints.ts"
+import { type Finding, failed, skipped } from "./finding.ts"
 import { live } from "./live.ts"
 import { metrics } from "./metrics.ts"
 import { type StoreAddresses, stores } from "./stores.ts"
@@ -59,7 +59,10 @@ export const examine = ({
       ...(yield* answered("clock", clock(deployment, now), (each) => [each])),
       document,
       ...(yield* endpoints(deployment, contract, site)),
-      ...(yield* live(deployment, contract, { site: site ?? byDefault, readOnly })),
+      ...(yield* answered("access", access(deployment), (each) => [each])),
+      ...((yield* Effect.orElseSucceed(maySeeFigures(deployment), () => true))
+        ? yield* live(deployment, contract, { site: site ?? byDefault, readOnly })
+        : [skipped("WebSocket", "it needs access (ADMIN_TOKEN)")]),
       ...scraped,
       ...own,
     ]

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
-import { ask, type Deployment, NoAnswer, parsed, said } from "./ask.ts"
+import { accessOf, ask, type Deployment, NoAnswer, parsed, said } from "./ask.ts"
 import type { Contract } from "./contract.ts"
 import { type Finding, failed, ok, skipped, warning } from "./finding.ts"
 
@@ -21,8 +21,9 @@ class Listener {
   #wake: () => void = () => {}
   #failure: string | null = null
 
-  constructor(url: string) {
-    this.#socket = new WebSocket(url)
+  constructor(url: string, headers: { readonly [name: string]: string }) {
+    // Not in the types: Node's own takes headers.
+    this.#socket = Reflect.construct(WebSocket, [url, { headers }])
     this.#socket.onmessage = ({ data }) => {
       this.frames.push(parsed(String(data)))
       this.#wake()
@@ -179,6 +180,7 @@ export const live = (
       () =>
         new Listener(
           `${deployment.url.replace(/^http/, "ws")}${WEBSOCKET_PATH}?site=${encodeURIComponent(site)}`,
+          accessOf(deployment, WEBSOCKET_PATH),
         ),
     ),
     (listener) =>

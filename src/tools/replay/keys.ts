@@ -16,10 +16,10 @@ const orNull = <A>(read: () => A): A | null => {
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
 /**
- * The write key to send: the given one, or `WRITE_KEY`, or the one that a server on this machine keeps in its data
- * directory. That file is not read for a server on another machine.
+ * The key to send: the given one, or the environment's, or the one that a server on this machine keeps in its data directory
+ * for tools, which lifts the rate limit and shows visitors. That file is not read for a server on another machine.
  */
-export const findWriteKey = (
+export const findKey = (
   given: string | undefined,
   environment: string | undefined,
   url: URL,

@@ -6,7 +6,7 @@ import { readArguments, UsageError } from "../../config/arguments.ts"
 import { MAX_AGE_TEXT } from "../../domain/limits.ts"
 import { API_PATH } from "../../domain/paths.ts"
 import { openPoster } from "./http.ts"
-import { findWriteKey, visitorKey } from "./keys.ts"
+import { findKey, visitorKey } from "./keys.ts"
 import { readLines } from "./lines.ts"
 import { latestTime, type PageViewEvent, PageViews } from "./pageViews.ts"
 import { emptyTally, IN_FLIGHT, sendEvents } from "./send.ts"
@@ -133,7 +133,7 @@ const replay = async (args: Arguments): Promise<number> => {
     return isLog() ? 0 : 1
   }
 
-  const writeKey = findWriteKey(args.writeKey, process.env.WRITE_KEY, args.url, dataDir)
+  const writeKey = findKey(args.writeKey, process.env.WRITE_KEY, args.url, dataDir)
   const poster = openPoster({ url: args.url, connections: IN_FLIGHT, writeKey, timeout: TIMEOUT })
   const tally = emptyTally()
   const began = performance.now()

@@ -13,6 +13,8 @@ export interface CheckOptions {
   readonly url: URL
   readonly sites: readonly [string, ...Array<string>]
   readonly timeZone: string
+  /** What lets the check see who visitors are. */
+  readonly token: string | null
   /** Whether events were sent with a write key. */
   readonly withKey: boolean
   /** How long figures may stay unchanged before they count as final, milliseconds. */
@@ -135,7 +137,9 @@ const settle = async (options: CheckOptions, counts: ReadonlyMap<string, SiteCou
     for (const [site, count] of counts) {
       for (const period of PERIODS) {
         wanted.push(count.stats(period, count.now()).total_events)
-        got.push((await new Reader(options.url, site).object("stats", { period })).total_events)
+        got.push(
+          (await new Reader(options.url, site, options.token).object("stats", { period })).total_events,
+        )
       }
     }
     if (JSON.stringify(wanted) === JSON.stringify(got)) return
@@ -151,10 +155,21 @@ const settle = async (options: CheckOptions, counts: ReadonlyMap<string, SiteCou
   }
 }
 
-/** Refuses a deployment in which a site already has events, because its figures would not be those of this run. */
-export const assertFresh = async (url: URL, sites: ReadonlyArray<string>): Promise<void> => {
+/**
+ * Refuses a deployment in which a site already has events, because its figures would not be those of this run, and one that does not
+ * tell who visitors are.
+ */
+export const assertFresh = async (
+  url: URL,
+  sites: ReadonlyArray<string>,
+  token: string | null,
+): Promise<void> => {
   for (const site of sites) {
-    const rows = await new Reader(url, site).list("timeline", { limit: 1 })
+    const reader = new Reader(url, site, token)
+    await reader.text("export/visitors").catch((cause: unknown) => {
+      throw new Error(`The check has to see visitors: give it --token, or ADMIN_TOKEN. (${cause})`)
+    })
+    const rows = await reader.list("timeline", { limit: 1 })
     if (rows.length > 0) throw new Error(`Site ${site} has events already: the check needs fresh stores.`)
   }
 }
@@ -164,7 +179,7 @@ export const checkFigures = async (
   entries: ReadonlyArray<JournalEntry>,
   options: CheckOptions,
 ): Promise<CheckResult> => {
-  const { sites, url, timeZone, now } = options
+  const { sites, url, token, timeZone, now } = options
   const events = countedEvents(entries, { site: sites[0], withKey: options.withKey })
   const bySite = new Map<string, Array<Counted>>(sites.map((site) => [site, []]))
   for (const event of events) bySite.get(event.site)?.push(event)
@@ -174,7 +189,7 @@ export const checkFigures = async (
   const figures: Array<Figure> = []
   const examples: Array<string> = []
   for (const [site, own] of bySite) {
-    const reader = new Reader(url, site)
+    const reader = new Reader(url, site, token)
     options.log(`Comparing ${own.length} events of ${site}.`)
     const timeline = await checkTimeline(reader, own)
     figures.push(...timeline.figures)

@@ -1,5 +1,7 @@
 /** Proves that figures are exact: `npm run traffic` sends mixed traffic and checks every endpoint by its own count. */
 import { readArguments, UsageError, wholeNumber } from "../../config/arguments.ts"
+import { SETTINGS } from "../../config/settings.ts"
+import { findKey } from "../replay/keys.ts"
 import { assertFresh, checkFigures } from "./check.ts"
 import { table } from "./figure.ts"
 import { generateTraffic } from "./generate.ts"
@@ -18,6 +20,8 @@ be refused), does its own count of what was accepted, and compares that with eve
   --sites <slugs>       the server's SITES, default first (default main)
   --time-zone <zone>    the server's TIME_ZONE (default UTC)
   --write-key <key>     lifts the rate limit (default: WRITE_KEY)
+  --token <token>       lets the check see visitors (default: ADMIN_TOKEN; of a server on this machine with embedded
+                        stores, the key in its DATA_DIR)
   --concurrency <N>     connections (default 64)
   --batch <N>           most events per batch; 0 sends each on its own (default 100)
   --journal <file>      record what was sent and what became of it, as NDJSON
@@ -39,6 +43,7 @@ const OPTIONS = {
   sites: { type: "string", default: "main" },
   "time-zone": { type: "string", default: "UTC" },
   "write-key": { type: "string" },
+  token: { type: "string" },
   concurrency: { type: "string", default: "64" },
   batch: { type: "string", default: "100" },
   journal: { type: "string" },
@@ -49,6 +54,15 @@ const OPTIONS = {
 } as const
 
 const readValues = () => readArguments({ options: OPTIONS }).values
+
+/** What lets the check see who visitors are. */
+const tokenFor = (url: URL, given: string | undefined): string | null =>
+  findKey(
+    given,
+    process.env.ADMIN_TOKEN,
+    url,
+    SETTINGS.dataDir.parse(process.env.DATA_DIR || SETTINGS.dataDir.default),
+  )
 
 const run = async (values: ReturnType<typeof readValues>): Promise<number> => {
   if (!URL.canParse(values.url)) throw new UsageError(`--url is ${values.url}: it should be a URL.`)
@@ -71,7 +85,9 @@ const run = async (values: ReturnType<typeof readValues>): Promise<number> => {
   const concurrency = wholeNumber("concurrency", values.concurrency, 1, 1000)
   const writeKey = values["write-key"] ?? process.env.WRITE_KEY ?? null
 
-  await assertFresh(url, sites)
+  const token = tokenFor(url, values.token)
+
+  await assertFresh(url, sites, token)
   console.log(`Sending ${traffic.events} events with seed ${seed}.`)
   const journal = new Journal(values.journal ?? null)
   const began = performance.now()
@@ -96,6 +112,7 @@ const run = async (values: ReturnType<typeof readValues>): Promise<number> => {
     url,
     sites,
     timeZone: values["time-zone"],
+    token,
     withKey: writeKey !== null,
     patience: STANDSTILL,
     now: Date.now,

@@ -13,10 +13,13 @@ export type Parameters = Readonly<Record<string, string | number | null>>
 /** Reads one site's figures from one server. */
 export class Reader {
   readonly #url: URL
+  readonly #headers: { readonly [name: string]: string }
   readonly site: string
 
-  constructor(url: URL, site: string) {
+  /** @param token lets the reader see who visitors are; without it their events and downloads cannot be compared */
+  constructor(url: URL, site: string, token: string | null) {
     this.#url = url
+    this.#headers = token === null ? {} : { Authorization: `Bearer ${token}` }
     this.site = site
   }
 
@@ -28,7 +31,7 @@ export class Reader {
       if (value !== null) url.searchParams.set(name, String(value))
     const giveUpAt = Date.now() + PATIENCE
     for (;;) {
-      const response = await fetch(url).catch((error: unknown) => {
+      const response = await fetch(url, { headers: this.#headers }).catch((error: unknown) => {
         if (Date.now() > giveUpAt) throw error
         return null
       })

@@ -2,14 +2,21 @@ import { describe, expect, test } from "vitest"
 import { csvField } from "../../../src/server/api/exports.ts"
 import { eventually } from "../../support/index.ts"
 import { RawConnection } from "../../support/rawClient.ts"
-import { API, serve, silentRows } from "../../support/server.ts"
+import { ADMIN_TOKEN, API, type Running, serve as serveWith, silentRows } from "../../support/server.ts"
 
-const DOWNLOAD = `GET ${API}/export/visitors HTTP/1.1\r\nHost: x\r\n\r\n`
+const Authorization = `Bearer ${ADMIN_TOKEN}`
+const DOWNLOAD = `GET ${API}/export/visitors HTTP/1.1\r\nHost: x\r\nAuthorization: ${Authorization}\r\n\r\n`
+
+const serve = (options: Parameters<typeof serveWith>[1] = {}) =>
+  serveWith({ adminToken: ADMIN_TOKEN }, options)
+
+const visitors = ({ url }: Running, query = "") =>
+  fetch(`${url}${API}/export/visitors${query}`, { headers: { Authorization } })
 
 describe("an export", () => {
   test("is a CSV download by default, and JSON when asked", async () => {
     await using running = await serve()
-    const csv = await fetch(`${running.url}${API}/export/visitors`)
+    const csv = await visitors(running)
     expect(csv.headers.get("content-type")).toContain("text/csv")
     expect(csv.headers.get("content-disposition")).toBe('attachment; filename="main-visitors-day.csv"')
     const [header, ...rows] = (await csv.text()).split("\r\n")
@@ -25,8 +32,8 @@ describe("an export", () => {
   test("of nothing is a header, or an empty array", async () => {
     await using running = await serve()
     running.world.exportRows = 0
-    expect(await (await fetch(`${running.url}${API}/export/visitors`)).text()).toMatch(/^visitor_id,.*\r\n$/)
-    expect(await (await fetch(`${running.url}${API}/export/visitors?format=json`)).json()).toEqual([])
+    expect(await (await visitors(running)).text()).toMatch(/^visitor_id,.*\r\n$/)
+    expect(await (await visitors(running, "?format=json")).json()).toEqual([])
   })
 
   test("runs nothing in a spreadsheet, and quotes as RFC 4180 says", async () => {
@@ -47,7 +54,7 @@ describe("an export", () => {
     await using running = await serve()
     running.world.exportRows = 1000
     running.world.exportFailsAfter = 900
-    const answer = await fetch(`${running.url}${API}/export/visitors`)
+    const answer = await visitors(running)
     expect(answer.status).toBe(200)
     await expect(answer.text()).rejects.toThrow()
   })
@@ -56,7 +63,7 @@ describe("an export", () => {
     await using running = await serve()
     running.world.exportRows = 1_000_000
     const connection = new RawConnection(running.server.port)
-    connection.write(`GET ${API}/export/visitors HTTP/1.1\r\nHost: x\r\n\r\n`)
+    connection.write(DOWNLOAD)
     await eventually(() => expect(connection.received.length).toBeGreaterThan(0))
     connection.socket.pause()
     expect(running.world.exportsEnded).toBe(0)
@@ -76,9 +83,9 @@ describe("an export", () => {
   })
 
   test("has a deadline, also while the store does not answer", async () => {
-    await using running = await serve({}, { exportDeadlineMs: 20 })
+    await using running = await serve({ exportDeadlineMs: 20 })
     const { abandoned } = silentRows(running.world)
-    const answer = await fetch(`${running.url}${API}/export/visitors`)
+    const answer = await visitors(running)
     expect(answer.status).toBe(503)
     expect(answer.headers.get("retry-after")).toMatch(/^\d+$/)
     expect(await answer.json()).toMatchObject({ code: "STORE_UNAVAILABLE" })
@@ -86,7 +93,7 @@ describe("an export", () => {
   })
 
   test("that has begun breaks off at its deadline", async () => {
-    await using running = await serve({}, { exportDeadlineMs: 20 })
+    await using running = await serve({ exportDeadlineMs: 20 })
     running.world.exportRows = Number.POSITIVE_INFINITY
     using connection = new RawConnection(running.server.port)
     connection.write(DOWNLOAD)
@@ -117,15 +124,15 @@ describe("an export", () => {
     running.world.exported = () => {
       throw new Error("no rows")
     }
-    for (let i = 0; i < 4; i++) expect((await fetch(`${running.url}${API}/export/visitors`)).status).toBe(500)
+    for (let i = 0; i < 4; i++) expect((await visitors(running)).status).toBe(500)
     running.world.exported = null
-    expect((await fetch(`${running.url}${API}/export/visitors`)).status).toBe(200)
+    expect((await visitors(running)).status).toBe(200)
   })
 
   test("of 200,000 rows arrives whole", async () => {
     await using running = await serve()
     running.world.exportRows = 200_000
-    const text = await (await fetch(`${running.url}${API}/export/visitors`)).text()
+    const text = await (await visitors(running)).text()
     expect(text.split("\r\n")).toHaveLength(200_002)
   })
 })

@@ -63,8 +63,9 @@ describe("the statistics endpoints", () => {
     ["export/visitors?format=xml", "format"],
     ["export/themes?period=never", "period"],
   ])("refuse %s, naming the parameter", async (path, parameter) => {
-    await using running = await serve()
-    const answer = await fetch(`${running.url}${API}/${path}`)
+    await using running = await serve({ adminToken: ADMIN_TOKEN })
+    const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
+    const answer = await fetch(`${running.url}${API}/${path}`, { headers })
     expect(answer.status).toBe(400)
     expect(await answer.json()).toEqual({
       success: false,
@@ -111,7 +112,7 @@ describe("the statistics endpoints", () => {
   test("say 503 with Retry-After while the store is unavailable, and recover", async () => {
     await using running = await serve()
     running.world.storesUnavailable = true
-    for (const endpoint of [...READS, "export/visitors", "export/themes?format=json"]) {
+    for (const endpoint of [...READS, "export/themes?format=json"]) {
       const answer = await fetch(`${running.url}${API}/${endpoint}`)
       expect(answer.status).toBe(503)
       expect(answer.headers.has("retry-after")).toBe(true)
@@ -383,8 +384,8 @@ describe("administration", () => {
       expect(said).toEqual([
         "administration: a visitor's events are exported {}",
         'administration: a visitor was erased {"events":7}',
-        'administration: wrong tokens {"guesses":1}',
-        'administration: wrong tokens {"guesses":10}',
+        'access: wrong tokens {"guesses":1}',
+        'access: wrong tokens {"guesses":10}',
       ]),
     )
   })

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest"
 import type { LiveEvent } from "../../../src/domain/frames.ts"
+import { UUID } from "../../../src/domain/limits.ts"
 import { decodeDelta, encodeDelta, type LiveDelta } from "../../../src/live/delta.ts"
 import { eventually } from "../../support/index.ts"
 import { RawConnection, raw } from "../../support/rawClient.ts"
@@ -96,7 +97,7 @@ describe("a dashboard", () => {
     running.server.hub.receive(delta(event()))
     await dashboard.frame({
       type: "page_view",
-      visitor_id: VISITOR,
+      visitor_id: expect.stringMatching(UUID),
       timestamp: "2025-12-08T10:00:00.000Z",
       page_url: "/cv",
       data: { a: 1 },

@@ -37,6 +37,7 @@ const CANNOT_FAIL = new Set([
   ...["/health", "/openapi.json", "/ws/analytics", "/", "/assets/dashboard.js", "/assets/dashboard.css"],
   ...["/tracker.js", "/hello.js"],
   `${API}/sites`,
+  `${API}/access`,
 ])
 
 /** A world in which everything that a request can ask throws. */
@@ -97,11 +98,12 @@ const addresses = (recorder: Recorder) =>
   recorder.contract.operations.map(({ method, path }) => ({
     method,
     path: `${path.replace("{id}", VISITOR)}${method === "GET" && path.endsWith("/query") ? "?metrics=events&date_range=all" : ""}`,
-    init: path.includes("{id}")
-      ? ADMIN
-      : method === "POST"
-        ? posted(path.endsWith("/query") ? QUESTION : path.endsWith("/events") ? [EVENT] : EVENT)
-        : {},
+    init:
+      path.includes("{id}") || path.endsWith("/export/visitors")
+        ? ADMIN
+        : method === "POST"
+          ? posted(path.endsWith("/query") ? QUESTION : path.endsWith("/events") ? [EVENT] : EVENT)
+          : {},
   }))
 
 const rawRequest = (method: string, path: string, lines: ReadonlyArray<string>, body = ""): string =>
@@ -130,19 +132,20 @@ const ofARealNode = async (): Promise<Recorder> => {
   const lines = `${JSON.stringify(EVENT)}\n{\n`
   await ask("POST", `${API}/events`, posted(lines, { "Content-Type": "application/x-ndjson" }))
   await eventually(async () => expect(JSON.parse(await ask("GET", `${API}/timeline`)).data).toHaveLength(7))
+  const visitors = { headers: { Authorization: `Bearer ${TOKEN}` } }
   const figures = recorder.contract.operations.filter(
     ({ method, path }) => method === "GET" && path.startsWith(API) && !path.includes("{"),
   )
   for (const { path } of figures) {
-    await ask("GET", path)
-    await ask("HEAD", path)
-    await ask("GET", `${path}?site=blog`)
-    await ask("GET", `${path}?site=unknown`)
+    await ask("GET", path, visitors)
+    await ask("HEAD", path, visitors)
+    await ask("GET", `${path}?site=blog`, visitors)
+    await ask("GET", `${path}?site=unknown`, visitors)
   }
   for (const period of ["day", "week", "month"])
     for (const path of ["stats", "themes", "letters", "export/visitors", "export/themes", "export/letters"])
       for (const format of ["csv", "json"])
-        await ask("GET", `${API}/${path}?period=${period}&format=${format}`)
+        await ask("GET", `${API}/${path}?period=${period}&format=${format}`, visitors)
   await ask("GET", `${API}/timeline?limit=2`)
   for (const question of [
     { metrics: ["visitors", "events"], compare: "previous_period" },
@@ -268,21 +271,32 @@ const busy = async (recorder: Recorder): Promise<void> => {
     await recorder.raw(port, "POST", path, rawRequest("POST", path, ["Content-Length: 9"], "{"))
   const { started } = silentRows(running.world)
   const downloads = Array.from({ length: 3 }, () => new RawConnection(port))
-  for (const download of downloads) download.write(rawRequest("GET", `${API}/export/visitors`, []))
+  for (const download of downloads)
+    download.write(rawRequest("GET", `${API}/export/visitors`, [`Authorization: Bearer ${ADMIN_TOKEN}`]))
   await eventually(() => expect(started()).toBe(3))
-  await recorder.ask(running.url, "GET", `${API}/export/visitors`)
+  await recorder.ask(running.url, "GET", `${API}/export/visitors`, ADMIN)
   await recorder.ask(running.url, "GET", `${VISITORS}${VISITOR}`, ADMIN)
   for (const download of downloads) download[Symbol.dispose]()
 }
 
-/** Refusals of whoever guesses the token. */
-const guess = async (recorder: Recorder): Promise<void> => {
-  await using running = await serve({ adminToken: ADMIN_TOKEN })
+/** Refusals of whoever has no access, too little of it, or guesses. */
+const withoutAccess = async (recorder: Recorder): Promise<void> => {
+  const tokens = { adminToken: ADMIN_TOKEN, metricsToken: "metrics-token-0123456789", writeKeys: [WRITE_KEY] }
+  await using running = await serve({ ...tokens, access: "private" })
+  const askAll = async (token: string | null) => {
+    const headers = token === null ? {} : { Authorization: `Bearer ${token}` }
+    for (const { method, path, init } of addresses(recorder)) {
+      if (path.includes("/event") || path === "/hello") continue
+      await recorder.ask(running.url, method, path, { ...init, headers: { ...JSON_HEADERS, ...headers } })
+      if (path === "/ws/analytics") await recorder.upgrade(running.url, path, headers)
+    }
+  }
+  await askAll(null)
+  await askAll(WRITE_KEY)
   const wrong = { headers: { Authorization: "Bearer wrong" } }
   for (let i = 0; i < MAX_GUESSES_PER_MINUTE; i++)
     await recorder.ask(running.url, "GET", `${VISITORS}${VISITOR}`, wrong)
-  for (const method of ["GET", "DELETE"])
-    await recorder.ask(running.url, method, `${VISITORS}${VISITOR}`, ADMIN)
+  await askAll(ADMIN_TOKEN)
 }
 
 const upgrades = async (recorder: Recorder): Promise<void> => {
@@ -356,7 +370,7 @@ describe("every answer", () => {
     }
     await limited(recorder)
     await busy(recorder)
-    await guess(recorder)
+    await withoutAccess(recorder)
     await upgrades(recorder)
     await failures(recorder)
     await refusedAnywhere(recorder)

@@ -12,7 +12,7 @@ import { sendTraffic } from "../../../src/tools/traffic/send.ts"
 import { checkRows, checkStreams } from "../../../src/tools/traffic/stores.ts"
 import { checkTimeline } from "../../../src/tools/traffic/timeline.ts"
 import { now } from "../../support/clock.ts"
-import { runNode, settings } from "../../support/node.ts"
+import { runNode, settings, TOKEN } from "../../support/node.ts"
 
 const SITES = ["main", "blog"] as const
 const ZONE = "Pacific/Auckland"
@@ -61,6 +61,7 @@ test("every figure of every endpoint is exact, and a lost or doubled event would
     url,
     sites: [...SITES] as const,
     timeZone: ZONE,
+    token: TOKEN,
     withKey: false,
     patience: 20_000,
     log: () => {},
@@ -76,7 +77,7 @@ test("every figure of every endpoint is exact, and a lost or doubled event would
   expect(differing, `${table(differing)}\n${examples.join("\n")}`).toEqual([])
   expect(all.length).toBeGreaterThan(200)
 
-  const reader = new Reader(url, "blog")
+  const reader = new Reader(url, "blog", TOKEN)
   const blog = () =>
     countedEvents(journal.entries, { site: "main", withKey: false }).filter(({ site }) => site === "blog")
   const names = async (altered: ReturnType<typeof blog>) =>

@@ -1,0 +1,26 @@
+/** `GET /access`: what who asks may do here. */
+import type { AccessReport } from "../../domain/answers.ts"
+import type { Gate } from "../access/gate.ts"
+import { SCOPES } from "../access/grant.ts"
+import type { Exchange } from "../http/exchange.ts"
+
+export class AccessEndpoint {
+  readonly #gate: Gate
+
+  constructor(gate: Gate) {
+    this.#gate = gate
+  }
+
+  get(exchange: Exchange): void {
+    const { grant, sites } = this.#gate.look(exchange)
+    const data: AccessReport = {
+      access: this.#gate.isPublic ? "public" : "private",
+      chosen: this.#gate.isChosen,
+      name: grant.name,
+      may: SCOPES.filter((scope) => this.#gate.isOpen(scope) || grant.needs.has(scope)),
+      sites: [...sites.declared],
+      default: sites.default === "" ? null : sites.default,
+    }
+    exchange.json({ success: true, data })
+  }
+}

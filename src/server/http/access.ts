@@ -1,0 +1,58 @@
+/** What answers need, and what a request may see. */
+import type { RequestHeaders } from "./headers.ts"
+import type { Problem } from "./problem.ts"
+import type { Sites } from "./query.ts"
+import type { Addresses } from "./wire.ts"
+
+/**
+ * What an answer needs:
+ *
+ * - `open`: nothing, whatever `ACCESS` is: what senders and probes ask, and pages, which hold no figures
+ * - `figures`: may see figures of the site; everybody may where `ACCESS` is `public`
+ * - `read`: may see visitors and raw rows of the site, whatever `ACCESS` is
+ * - `write`: may change what belongs to a site
+ * - `admin`: may do everything
+ * - `metrics`: may scrape: the bearer of `METRICS_TOKEN`, or who may do everything; without such a token everybody where
+ *   `ACCESS` is `public`, else this machine
+ */
+export const NEEDS = ["open", "figures", "read", "write", "admin", "metrics"] as const
+export type Need = (typeof NEEDS)[number]
+
+export type Method = "GET" | "POST" | "DELETE"
+
+/** What each method of a path needs. */
+export type Row = { readonly [method in Method]?: Need }
+
+export interface Grant {
+  /** What grants it, and whose end ends it: `key 7`, `session 12`. `null` for nobody in particular. */
+  readonly id: string | null
+  /** Who it is, for people and the log. */
+  readonly name: string | null
+  readonly needs: ReadonlySet<Need>
+  /** The slugs that it reaches; `null` for all. */
+  readonly sites: ReadonlySet<string> | null
+}
+
+/** Somebody of whom nothing is known. */
+export const NOBODY: Grant = { id: null, name: null, needs: new Set(), sites: new Set() }
+
+/** What a request may see: set before its handler runs, and empty unless it was. */
+export interface Access {
+  readonly grant: Grant
+  /** The sites that there are for it; to it there are no others. */
+  readonly sites: Sites
+}
+
+export const NO_ACCESS: Access = { grant: NOBODY, sites: { declared: new Set(), default: "" } }
+
+/** What a request says of itself, as far as access goes by it. */
+export interface Asking {
+  readonly res: Addresses
+  readonly headers: RequestHeaders
+}
+
+/** Lets requests in. */
+export interface Gatekeeper {
+  /** What a request may see, or why it may not have what it asks for. */
+  admit(asking: Asking, need: Need): Access | Problem
+}

@@ -1,0 +1,188 @@
+/** The table of access: complete, and what a running server goes by, for every kind of access. */
+import { describe, expect, test } from "vitest"
+import { QUERY_TOPIC, TOPICS } from "../../../src/domain/frames.ts"
+import { CHOSEN, ENDPOINTS, needOf, TOPIC_NEEDS } from "../../../src/server/access/needs.ts"
+import type { Method, Need } from "../../../src/server/http/access.ts"
+import { served } from "../../support/routes.ts"
+import { ADMIN_TOKEN, API, type Running, serve, VISITOR, WRITE_KEY } from "../../support/server.ts"
+
+const METRICS_TOKEN = "metrics-token-0123456789"
+const LOCAL_KEY = "local-key-0123456789"
+
+const addressOf = (path: string): string =>
+  path
+    .replace(CHOSEN.scriptPath, "/hello.js")
+    .replace(CHOSEN.eventPath, "/hello")
+    .replace(CHOSEN.basePath, "/stats")
+    .replace("{id}", VISITOR)
+
+/** Every row of the table that has an address of its own. */
+const rows = Object.entries(ENDPOINTS).flatMap(([path, row]) =>
+  Object.entries(row).map(([method, need]) => ({ method, need, path: addressOf(path) })),
+)
+
+/** What each kind of access has, in addition to what everybody has. */
+const KINDS: {
+  readonly [kind: string]: { readonly token: string | null; readonly has: ReadonlyArray<Need> }
+} = {
+  nobody: { token: null, has: [] },
+  "a wrong token": { token: "wrong-token-0123456789", has: [] },
+  "the bearer of WRITE_KEYS": { token: WRITE_KEY, has: [] },
+  "the bearer of METRICS_TOKEN": { token: METRICS_TOKEN, has: ["metrics"] },
+  "a tool on this machine": { token: LOCAL_KEY, has: ["figures", "read"] },
+  "the bearer of ADMIN_TOKEN": {
+    token: ADMIN_TOKEN,
+    has: ["figures", "read", "write", "admin", "metrics"],
+  },
+}
+
+const ask = async ({ url }: Running, method: string, path: string, token: string | null) => {
+  const answer = await fetch(`${url}${path}`, {
+    method,
+    redirect: "manual",
+    headers: token === null ? {} : { Authorization: `Bearer ${token}` },
+    ...(method === "POST" && { body: "{}" }),
+  })
+  await answer.arrayBuffer()
+  return answer.status
+}
+
+/** What a refusal of access would be; anything else is the endpoint's own answer. */
+const REFUSED = [401, 403]
+
+describe.each([
+  { access: null, open: ["open", "figures"] },
+  { access: "public", open: ["open", "figures"] },
+  { access: "private", open: ["open"] },
+] as const)("with ACCESS=$access", ({ access, open }) => {
+  test.each(Object.entries(KINDS))("%s gets what the table says", async (_, { token, has }) => {
+    await using running = await serve(
+      {
+        access,
+        adminToken: ADMIN_TOKEN,
+        metricsToken: METRICS_TOKEN,
+        writeKeys: [WRITE_KEY],
+        basePath: "/stats",
+      },
+      { localWriteKey: LOCAL_KEY },
+    )
+    const allowed = new Set<string>([...open, ...has])
+    const got: Array<string> = []
+    const wanted: Array<string> = []
+    for (const { method, path, need } of rows) {
+      // A write key that is none is the sender's matter, whoever may send.
+      if (path.includes("/event") || path === "/hello") continue
+      const status = await ask(running, method, path, token)
+      wanted.push(`${method} ${path} ${allowed.has(need) ? "answered" : "refused"}`)
+      // One wrong token too many is refused as such.
+      const refused = REFUSED.includes(status) || status === 429
+      got.push(`${method} ${path} ${refused ? "refused" : "answered"}`)
+    }
+    expect(got).toEqual(wanted)
+  })
+})
+
+describe("the table", () => {
+  test("has a row for every method of every route, and no other", () => {
+    const listed = Object.entries(ENDPOINTS)
+      .filter(([path]) => path !== CHOSEN.basePath)
+      .flatMap(([path, row]) =>
+        Object.keys(row).map((method) => `${method} ${path.includes("{id}") ? path : addressOf(path)}`),
+      )
+    expect(listed.sort()).toEqual([...served()].sort())
+  })
+
+  test("has a row for every topic", () => {
+    expect(Object.keys(TOPIC_NEEDS).sort()).toEqual([...TOPICS, QUERY_TOPIC].sort())
+  })
+
+  test("lets nothing pass that it does not know", () => {
+    const forgotten: ReadonlyArray<readonly [string, Method]> = [
+      [`${API}/forgotten`, "GET"],
+      [`${API}/stats`, "DELETE"],
+    ]
+    for (const [path, method] of forgotten) expect(() => needOf(path, method)).toThrow("has no row")
+  })
+})
+
+test("metrics are for everybody with ACCESS=public, and with ACCESS=private for this machine, unless there is a token", async () => {
+  const status = async (access: "public" | "private", metricsToken: string | null, headers = {}) => {
+    await using running = await serve({ access, metricsToken })
+    return (await fetch(`${running.url}/metrics`, { headers })).status
+  }
+  const passedOn = { "X-Forwarded-For": "192.0.2.1" }
+  expect(await status("public", null, passedOn)).toBe(200)
+  expect(await status("private", null)).toBe(200)
+  expect(await status("private", null, passedOn)).toBe(401)
+  expect(await status("public", METRICS_TOKEN)).toBe(401)
+  expect(await status("private", METRICS_TOKEN)).toBe(401)
+  expect(await status("private", METRICS_TOKEN, { Authorization: `Bearer ${METRICS_TOKEN}` })).toBe(200)
+})
+
+test("a private server names no site to whom it is closed", async () => {
+  await using running = await serve({ access: "private", adminToken: ADMIN_TOKEN, sites: ["main", "secret"] })
+  for (const { method, path } of rows) {
+    const answer = await fetch(`${running.url}${path}?site=secret`, {
+      method,
+      redirect: "manual",
+      ...(method === "POST" && { body: JSON.stringify({ event_type: "page_view", visitor_id: VISITOR }) }),
+    })
+    expect(await answer.text(), `${method} ${path}`).not.toContain('"secret"')
+  }
+})
+
+test("visitors are pseudonyms where everybody may look, the same for a day", async () => {
+  await using running = await serve({ adminToken: ADMIN_TOKEN })
+  const { world, url } = running
+  // Each time another, so that no answer is one that was kept.
+  let limit = 3
+  const idsSeenWith = async (headers: { readonly [name: string]: string }) => {
+    limit++
+    const answer = await (await fetch(`${url}${API}/timeline?limit=${limit}`, { headers })).text()
+    return new Set([...answer.matchAll(/"visitor_id":"([^"]+)"/g)].map(([, id]) => id))
+  }
+  const first = await idsSeenWith({})
+  expect(first.size).toBe(1)
+  expect(first).not.toContain(VISITOR)
+  expect(await idsSeenWith({ Authorization: "Bearer wrong-0123456789" })).toEqual(first)
+  expect(await idsSeenWith({ Authorization: `Bearer ${ADMIN_TOKEN}` })).toEqual(new Set([VISITOR]))
+  world.dayKey = Buffer.alloc(32, 2)
+  expect(await idsSeenWith({})).not.toEqual(first)
+})
+
+test("frames call visitors by their pseudonyms", async () => {
+  await using running = await serve()
+  const socket = new WebSocket(`${running.url.replace("http", "ws")}/ws/analytics`)
+  const frames: Array<{ readonly type: string; readonly visitor_id?: string }> = []
+  await new Promise<void>((resolve) => {
+    socket.onmessage = ({ data }) => {
+      frames.push(JSON.parse(String(data)))
+      if (frames.length === 1)
+        running.server.hub.receive({
+          events: [
+            {
+              ...{ site: "main", type: "page_view", visitor_id: VISITOR, page_url: "/", data: null },
+              timestamp: "2025-12-08T10:00:00.000Z",
+            },
+          ],
+          omitted: {},
+          counted: { main: 1 },
+        })
+      if (frames.some(({ type }) => type === "page_view")) resolve()
+    }
+  })
+  socket.close()
+  const event = frames.find(({ type }) => type === "page_view")
+  expect(event?.visitor_id).toMatch(/^[0-9a-f-]{36}$/)
+  expect(event?.visitor_id).not.toBe(VISITOR)
+})
+
+test("a private server opens no WebSocket to whom it is closed", async () => {
+  await using running = await serve({ access: "private" })
+  const socket = new WebSocket(`${running.url.replace("http", "ws")}/ws/analytics`)
+  const { type } = await new Promise<Event>((resolve) => {
+    socket.onerror = resolve
+    socket.onopen = resolve
+  })
+  expect(type).toBe("error")
+})
