@@ -3,6 +3,7 @@
  * shared values where they can be and nothing is copied twice.
  */
 import type { EventFacts } from "./dimensions.ts"
+import { UnheldNumber } from "./exactJson.ts"
 import {
   EVENT_TYPE,
   ISO_TIMESTAMP,
@@ -22,6 +23,7 @@ import {
 import { keptReferrer, type PageQuery } from "./pageQuery.ts"
 import { screenOf } from "./screen.ts"
 import { slugOf } from "./slug.ts"
+import { parseInstant } from "./time.ts"
 
 export type JsonObject = { readonly [key: string]: unknown }
 
@@ -144,6 +146,10 @@ const TIMESTAMP_OUT_OF_RANGE = new Rejection(
   "TIMESTAMP_OUT_OF_RANGE",
   `timestamp must lie between ${MAX_AGE_TEXT} ago and ${MAX_AHEAD_TEXT} ahead.`,
 )
+const SECONDS = new Rejection(
+  "TIMESTAMP_OUT_OF_RANGE",
+  "timestamp is in seconds: it must be unix milliseconds, a thousand times as much.",
+)
 const INVALID_SITE = new Rejection("INVALID_SITE", "site must be a string: the slug of a declared site.")
 
 const isObject = (value: unknown): value is JsonObject =>
@@ -151,6 +157,15 @@ const isObject = (value: unknown): value is JsonObject =>
 
 /** Postgres' text and jsonb accept neither U+0000 nor half a surrogate pair; one such value would fail its whole batch. */
 const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes("\u0000")
+
+/** Most digits of a number that a refusal quotes. */
+const MAX_QUOTED = 40
+
+const unheld = ({ source }: UnheldNumber): Rejection =>
+  new Rejection(
+    "INVALID_EVENT_DATA",
+    `event_data has the number ${source.length > MAX_QUOTED ? `${source.slice(0, MAX_QUOTED)}…` : source}, which is not kept exactly: send it as a string.`,
+  )
 
 const checkData = (value: unknown, depth: number): Rejection | null => {
   if (typeof value === "string") return isStorable(value) ? null : DATA_TEXT
@@ -163,6 +178,7 @@ const checkData = (value: unknown, depth: number): Rejection | null => {
     return null
   }
   if (!isObject(value)) return null
+  if (value instanceof UnheldNumber) return unheld(value)
   if (depth > MAX_EVENT_DATA_DEPTH) return DATA_TOO_DEEP
   for (const key of Object.keys(value)) {
     if (key === "__proto__" || !isStorable(key)) return DATA_TEXT
@@ -174,7 +190,7 @@ const checkData = (value: unknown, depth: number): Rejection | null => {
 
 /** Some senders write `type` for `letter_type`; the figures and the store know only the latter. */
 const normalizeData = (type: string, data: JsonObject): JsonObject => {
-  if (type !== "letter_generate" || data.letter_type !== undefined || typeof data.type !== "string")
+  if (type !== "letter_generate" || (data.letter_type ?? "") !== "" || typeof data.type !== "string")
     return data
   const { type: letterType, ...rest } = data
   return { ...rest, letter_type: letterType }
@@ -182,7 +198,7 @@ const normalizeData = (type: string, data: JsonObject): JsonObject => {
 
 const decodeData = (type: string, value: unknown): string | null | Rejection => {
   if (value === undefined || value === null) return null
-  if (!isObject(value)) return INVALID_DATA
+  if (!isObject(value) || value instanceof UnheldNumber) return INVALID_DATA
   const problem = checkData(value, 1)
   if (problem !== null) return problem
   const json = JSON.stringify(normalizeData(type, value))
@@ -215,14 +231,17 @@ const decodeName = (value: unknown): string | null =>
     ? value
     : null
 
+const isTaken = (at: number, now: number): boolean => at >= now - MAX_AGE_MS && at <= now + MAX_AHEAD_MS
+
 const decodeTimestamp = (value: unknown, now: number): number | Rejection => {
   if (value === undefined || value === null) return now
   let at: number
   if (typeof value === "number") at = Math.trunc(value)
-  else if (typeof value === "string" && ISO_TIMESTAMP.test(value)) at = Date.parse(value)
+  else if (typeof value === "string" && ISO_TIMESTAMP.test(value)) at = parseInstant(value)
   else return INVALID_TIMESTAMP
   if (!Number.isSafeInteger(at)) return INVALID_TIMESTAMP
-  return at < now - MAX_AGE_MS || at > now + MAX_AHEAD_MS ? TIMESTAMP_OUT_OF_RANGE : at
+  if (isTaken(at, now)) return at
+  return typeof value === "number" && isTaken(at * 1000, now) ? SECONDS : TIMESTAMP_OUT_OF_RANGE
 }
 
 const decodeUuid = (value: unknown, problem: Rejection): string | null | Rejection => {

@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { decodeEvent, type EventContext, type EventInput, Rejection } from "../../src/domain/event.ts"
+import { parseExactly } from "../../src/domain/exactJson.ts"
 import { MAX_AGE_MS, MAX_AHEAD_MS } from "../../src/domain/limits.ts"
 import { PageQuery } from "../../src/domain/pageQuery.ts"
 
@@ -55,6 +56,67 @@ describe("an event with a name", () => {
     for (const name of ["", "a".repeat(121), 5]) expect(refused({ name }).code).toBe("INVALID_EVENT_TYPE")
   })
 })
+
+describe("numbers of event_data", () => {
+  const data = (json: string) => ({ event_type: "order", event_data: parseExactly(`{"a":[{"b":${json}}]}`) })
+
+  test.each([
+    ...["9007199254740993", "1524831183200260097", "-9007199254740993", "1e400", "-1e400", "1e-400"],
+    ...["123456789012345678901234567890", `1${"0".repeat(400)}`],
+  ])("are refused where they would become others: %s", (json) => {
+    const { code, error } = refused(data(json))
+    expect(code).toBe("INVALID_EVENT_DATA")
+    expect(error).toContain(json.slice(0, 40))
+    expect(error.length).toBeLessThan(150)
+  })
+
+  test.each([
+    ...["0", "-0", "1", "9007199254740991", "9007199254740992", "-9007199254740992", "100000000000000000000"],
+    ...[
+      "0.1",
+      "1.10",
+      "0.30000000000000004",
+      "3.14159265358979323846",
+      "1e21",
+      "1.5e300",
+      "2E-5",
+      "0e999",
+      "12e5",
+    ],
+  ])("are kept: %s", (json) => {
+    expect(JSON.parse(accepted(data(json)).data ?? "")).toEqual({ a: [{ b: Number(json) + 0 }] })
+  })
+
+  test("are looked at as numbers only: a text may look like one", () => {
+    const text = '{"a":"[9007199254740993, 1e400]","9007199254740993":["1e400"]}'
+    expect(accepted({ event_type: "order", event_data: parseExactly(text) }).data).toBe(text)
+  })
+
+  test("are those that were sent, or the event is refused, whatever they are", () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }), (number) => {
+        const result = decodeEvent(data(String(number)), context)
+        if (result instanceof Rejection) expect(BigInt(Number(number))).not.toBe(number)
+        else expect(BigInt(JSON.parse(result.data ?? "").a[0].b)).toBe(number)
+      }),
+    )
+  })
+})
+
+test("a time in seconds is named as such", () => {
+  expect(refused({ event_type: "page_view", timestamp: Math.trunc(NOW / 1000) }).error).toMatch(/in seconds/)
+  expect(refused({ event_type: "page_view", timestamp: 1 }).error).not.toMatch(/in seconds/)
+})
+
+test.each([null, "", undefined])(
+  "the alias of letter_type counts beside a letter_type of %j",
+  (letter_type) => {
+    const event_data = { type: "motivation", letter_type }
+    expect(JSON.parse(accepted({ event_type: "letter_generate", event_data }).data ?? "")).toEqual({
+      letter_type: "motivation",
+    })
+  },
+)
 
 describe("an event that is accepted", () => {
   test("keeps what the sender said", () => {
@@ -161,6 +223,9 @@ describe("an event that is refused", () => {
     ["a time in words", { ...page, timestamp: "yesterday" }, "INVALID_TIMESTAMP"],
     ["a local time", { ...page, timestamp: "2025-12-08T12:00:00" }, "INVALID_TIMESTAMP"],
     ["an impossible date", { ...page, timestamp: "2025-13-08T12:00:00Z" }, "INVALID_TIMESTAMP"],
+    ["a day that its month lacks", { ...page, timestamp: "2025-11-31T12:00:00Z" }, "INVALID_TIMESTAMP"],
+    ["29 February of a year without", { ...page, timestamp: "2025-02-29T12:00:00Z" }, "INVALID_TIMESTAMP"],
+    ["a number that is not held", { ...page, timestamp: parseExactly("[1e400]") }, "INVALID_TIMESTAMP"],
     ["an infinite time", { ...page, timestamp: Number.POSITIVE_INFINITY }, "INVALID_TIMESTAMP"],
     ["a time too far back", { ...page, timestamp: NOW - MAX_AGE_MS - 1 }, "TIMESTAMP_OUT_OF_RANGE"],
     ["a time too far ahead", { ...page, timestamp: NOW + MAX_AHEAD_MS + 1 }, "TIMESTAMP_OUT_OF_RANGE"],

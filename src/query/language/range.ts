@@ -1,6 +1,6 @@
 /** The time that a question is about: presets, dates and instants, in any time zone, and the time it is compared with. */
 import { addDays, type Calendar, type Day, monthOf } from "../../domain/period.ts"
-import { DAY_MS, MINUTE_MS } from "../../domain/time.ts"
+import { DAY_MS, MINUTE_MS, parseInstant } from "../../domain/time.ts"
 import { QueryProblem, shown } from "./problem.ts"
 
 /** From an instant (inclusive) until an instant (exclusive), unix milliseconds. */
@@ -113,7 +113,7 @@ export const resolveRange = (value: unknown, context: RangeContext): ResolvedRan
     isDate(from) && isDate(to)
       ? ofDays(context.calendar, from, to)
       : INSTANT.test(from) && INSTANT.test(to)
-        ? { from: Date.parse(from), until: Date.parse(to), days: null }
+        ? { from: parseInstant(from), until: parseInstant(to), days: null }
         : null
   if (range === null || Number.isNaN(range.from) || Number.isNaN(range.until)) return problem
   if (range.until <= range.from)

@@ -1,4 +1,5 @@
 /** `GET /event`: an event in a query, for pages without JavaScript and whatever can only ask for an image. */
+import { parseExactly } from "../../domain/exactJson.ts"
 import type { Exchange } from "../http/exchange.ts"
 import type { Parameters } from "../http/query.ts"
 
@@ -15,7 +16,7 @@ const TEXTS = [
 /** A parameter that is JSON; as it is where it is none, so that it is refused as the field that it is meant for. */
 const parsed = (text: string): unknown => {
   try {
-    return JSON.parse(text)
+    return parseExactly(text)
   } catch {
     return text
   }

@@ -1,7 +1,9 @@
 /** Request bodies: read whole, within limits of size, and the memory that all of them may take together. */
 
+import { parseExactly } from "../../domain/exactJson.ts"
 import type { Exchange } from "./exchange.ts"
 import type { RequestHeaders } from "./headers.ts"
+import { encodingProblem, unpacked } from "./packed.ts"
 import { Problem } from "./problem.ts"
 
 /**
@@ -14,10 +16,6 @@ const JSON_TYPES: ReadonlySet<string> = new Set(["application/json", "text/plain
 const NDJSON_TYPES: ReadonlySet<string> = new Set(["application/x-ndjson", "application/ndjson"])
 
 const UNSUPPORTED = Problem.of("UNSUPPORTED_MEDIA_TYPE")
-const ENCODED = new Problem(
-  "UNSUPPORTED_MEDIA_TYPE",
-  "Content-Encoding is not supported: send the body as it is.",
-)
 
 const BUSY = Problem.of("BODIES_FULL")
 
@@ -25,8 +23,8 @@ export type BodyFormat = "json" | "ndjson"
 
 /** How a body is to be read, according to its headers, or why it cannot be. Without a content type it is read as JSON. */
 export const bodyFormat = (headers: RequestHeaders, ndjson: boolean): BodyFormat | Problem => {
-  const encoding = headers.contentEncoding
-  if (encoding !== "" && encoding.toLowerCase() !== "identity") return ENCODED
+  const problem = encodingProblem(headers.contentEncoding)
+  if (problem !== null) return problem
   const header = headers.contentType
   if (header === "application/json" || header === "") return "json"
   const [type = "", ...parameters] = header
@@ -63,7 +61,7 @@ export class Bodies {
   }
 
   /**
-   * Reads a body of at most `cap` bytes. Calls either `done`, with bytes that are valid only during the call, or `refused`,
+   * Reads a body of at most `cap` bytes, and as many when it was packed. Calls either `done`, with bytes that are valid only during the call, or `refused`,
    * which answers; neither if the client leaves.
    */
   read(
@@ -75,6 +73,7 @@ export class Bodies {
     const tooLarge = () =>
       refused(new Problem("BODY_TOO_LARGE", `The body must be at most ${cap} bytes.`), false)
     if (Number(exchange.headers.contentLength) > cap) return tooLarge()
+    const encoding = exchange.headers.contentEncoding
     let begun: Begun | null = null
     const part = (chunk: ArrayBuffer, isLast: boolean) => {
       if ((begun?.bytes ?? 0) + chunk.byteLength > cap) {
@@ -82,10 +81,12 @@ export class Bodies {
         return tooLarge()
       }
       if (isLast) {
-        const body = begun === null ? chunk : Buffer.concat([...begun.parts, Buffer.from(chunk)])
+        const whole = begun === null ? chunk : Buffer.concat([...begun.parts, Buffer.from(chunk)])
         this.#forget(begun)
         try {
-          done(body)
+          const body = encoding === "" ? whole : unpacked(whole, encoding, cap)
+          if (body instanceof Problem) refused(body, false)
+          else done(body)
         } catch (cause) {
           exchange.fail(cause)
         }
@@ -133,10 +134,10 @@ export interface Parsed {
   readonly value: unknown
 }
 
-/** Parses JSON. A problem says where the text stops being JSON, if the parser says so, and quotes none of it. */
+/** Parses JSON, with an `UnheldNumber` for what a double cannot hold. A problem says where the text stops being JSON, if the parser says so, and quotes none of it. */
 export const parseJson = (text: string): Parsed | Problem => {
   try {
-    return { value: JSON.parse(text) }
+    return { value: parseExactly(text) }
   } catch (cause) {
     if (text.trim() === "") return EMPTY
     const message = cause instanceof Error ? cause.message : ""

@@ -1,3 +1,4 @@
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib"
 import { describe, expect, test } from "vitest"
 import { deriveVisitorId } from "../../../src/domain/visitor.ts"
 import { eventually } from "../../support/index.ts"
@@ -93,6 +94,66 @@ describe("POST /event", () => {
     expect(await metricValue(running.metrics, "events_rejected_total", { reason: "DO_NOT_TRACK" })).toBe(4)
     await post(`${running.url}${API}/event`, EVENT, { dnt: "0" })
     expect(running.world.accepted).toHaveLength(1)
+  })
+})
+
+describe("a body that is packed", () => {
+  const PACKERS: ReadonlyArray<readonly [string, (body: Buffer) => Buffer]> = [
+    ["gzip", gzipSync],
+    ["X-GZIP", gzipSync],
+    ["deflate", deflateSync],
+    ["br", brotliCompressSync],
+    ["zstd", zstdCompressSync],
+    ["identity", (body) => body],
+  ]
+
+  test.each(PACKERS)("is taken as %s, alone and in a batch", async (encoding, pack) => {
+    await using running = await serve()
+    const single = await post(`${running.url}${API}/event`, pack(Buffer.from(JSON.stringify(EVENT))), {
+      "content-encoding": encoding,
+    })
+    expect(single.status).toBe(201)
+    const lines = Array.from({ length: 900 }, (_, i) => JSON.stringify({ ...EVENT, page_url: `/${i}` })).join(
+      "\n",
+    )
+    const batch = await post(`${running.url}${API}/events`, pack(Buffer.from(lines)), {
+      "content-encoding": encoding,
+    })
+    expect(await batch.json()).toMatchObject({ data: { accepted: 900, rejected: [] } })
+    expect(running.world.accepted).toHaveLength(901)
+  })
+})
+
+describe("a batch in another form", () => {
+  const form = async (body: string) => {
+    await using running = await serve()
+    const answer = await fetch(`${running.url}${API}/events`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+    })
+    return { status: answer.status, answer: await answer.json() }
+  }
+
+  test.each(["events", "batch", "data"])(
+    "is refused as a whole, when its array is in an object's %s",
+    async (name) => {
+      for (const indent of [0, 2]) {
+        const { status, answer } = await form(JSON.stringify({ [name]: [EVENT, EVENT] }, null, indent))
+        expect(status).toBe(400)
+        expect(answer).toMatchObject({
+          code: "INVALID_BODY",
+          error: expect.stringMatching(`array.*"${name}"`),
+        })
+      }
+    },
+  )
+
+  test("is taken on several lines, as an array or as one event", async () => {
+    for (const body of [[EVENT], EVENT]) {
+      const { answer } = await form(JSON.stringify(body, null, 2))
+      expect(answer).toMatchObject({ data: { accepted: 1, rejected: [] } })
+    }
   })
 })
 

@@ -1,3 +1,4 @@
+import { brotliCompressSync, constants, gzipSync, zstdCompressSync } from "node:zlib"
 import { describe, expect, test } from "vitest"
 import { eventually } from "../../support/index.ts"
 import { RawConnection, raw, rawEvent } from "../../support/rawClient.ts"
@@ -289,10 +290,43 @@ describe("bodies", () => {
     expect((await post(`${running.url}${API}/event`, `\ufeff${EVENT}`)).status).toBe(201)
   })
 
-  test("that are compressed are refused rather than misread", async () => {
+  test("that are not packed as they say are refused rather than misread", async () => {
     await using running = await serve()
-    const answer = await post(`${running.url}${API}/event`, EVENT, { "content-encoding": "gzip" })
-    expect(answer.status).toBe(415)
+    for (const encoding of ["gzip", "deflate", "br", "zstd"]) {
+      const answer = await post(`${running.url}${API}/event`, EVENT, { "content-encoding": encoding })
+      expect(answer.status).toBe(400)
+      expect(await answer.json()).toMatchObject({
+        code: "INVALID_BODY",
+        error: expect.stringMatching(encoding),
+      })
+    }
+    for (const encoding of ["compress", "gzip, gzip", "gzip;q=1"]) {
+      const answer = await post(`${running.url}${API}/event`, EVENT, { "content-encoding": encoding })
+      expect(answer.status).toBe(415)
+      expect(answer.headers.get("accept-encoding")).toMatch(/^gzip, deflate, br\b/)
+    }
+    expect(running.world.accepted).toEqual([])
+  })
+
+  test("that unpack to more than a body may have are refused, from however few bytes", async () => {
+    await using running = await serve()
+    const bombs = [
+      ["gzip", gzipSync(Buffer.alloc(200_000_000, " "))],
+      [
+        "br",
+        brotliCompressSync(Buffer.alloc(50_000_000, " "), {
+          params: { [constants.BROTLI_PARAM_QUALITY]: 1 },
+        }),
+      ],
+      ["zstd", zstdCompressSync(Buffer.alloc(200_000_000, " "))],
+      // A frame of nothing, that wants a window of a gigabyte.
+      ["zstd", Buffer.from("28b52ffd00a0010000", "hex")],
+    ] as const
+    for (const [encoding, bomb] of bombs) {
+      const answer = await post(`${running.url}${API}/events`, bomb, { "content-encoding": encoding })
+      expect([400, 413], encoding).toContain(answer.status)
+    }
+    expect(running.world.accepted).toEqual([])
   })
 })
 
