@@ -23,6 +23,8 @@ export type Answer =
     }
   /** Nothing was accepted, and the same batch may be sent again. */
   | { readonly kind: "again"; readonly reason: string; readonly afterMs: number | null }
+  /** Nothing was accepted, but a smaller part of the batch may be. */
+  | { readonly kind: "tooLarge"; readonly code: string; readonly message: string }
   /** Nothing was accepted, and sending it again is pointless. */
   | { readonly kind: "refused"; readonly code: string; readonly message: string }
 
@@ -62,7 +64,7 @@ export const readAnswer = (status: number, headers: Headers, body: string): Answ
     }
   if (status !== 201)
     return {
-      kind: "refused",
+      kind: status === 413 ? "tooLarge" : "refused",
       code: text(parsed.code, `HTTP_${status}`),
       message: text(
         parsed.error,

@@ -18,7 +18,7 @@ import type { AnalyticsOptions, EventFields } from "./options.ts"
 import { Queue, type Waiting } from "./queue.ts"
 import { onShutdown } from "./shutdown.ts"
 import { backgroundTimeout } from "./timeout.ts"
-import { messageOf, Transport } from "./transport.ts"
+import { inWords, messageOf, Transport } from "./transport.ts"
 import { randomUuid, UUID } from "./uuid.ts"
 
 /** The server accepts 1 MiB; this leaves room for commas, brackets and timestamps, which are not counted. */
@@ -36,6 +36,10 @@ const LONGEST_RETRY_AFTER_MS = 15 * 60_000
 /** The shortest pause, for a `Retry-After` of zero. */
 const SHORTEST_PAUSE_MS = 100
 const HOLD_MS = 60_000
+/** What a timer can hold. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+/** How long the end of a process waits for events to be sent. */
+const SHUTDOWN_MS = 5000
 
 const encoder = new TextEncoder()
 
@@ -44,6 +48,8 @@ export class Analytics {
   readonly #transport: Transport
   readonly #batchSize: number
   readonly #queue: Queue
+  /** The most bytes of a request: fewer once something on the way has taken one for too large. */
+  #batchBytes = MAX_BATCH_BYTES
   #timer: ReturnType<typeof setTimeout> | null = null
   /** Ends the pause after a failure early. */
   #wake: (() => void) | null = null
@@ -53,7 +59,9 @@ export class Analytics {
   #warned = false
   readonly #detach: () => void
 
-  constructor(options: AnalyticsOptions) {
+  constructor(given: AnalyticsOptions) {
+    // Of a client without types it may be anything; the transport says what is wrong with it.
+    const options: AnalyticsOptions = Object(given)
     this.#options = options
     this.#transport = new Transport(options)
     this.#batchSize = Math.min(Math.max(options.batchSize ?? 1000, 1), 1000)
@@ -62,7 +70,11 @@ export class Analytics {
     this.#detach =
       options.flushOnShutdown === false
         ? () => {}
-        : onShutdown({ process: () => this.close(), page: () => this.#leavePage() })
+        : onShutdown({
+            close: () => this.close(),
+            flush: () => this.flush(SHUTDOWN_MS),
+            page: () => this.#leavePage(),
+          })
   }
 
   /** The number of events that have not been answered yet. */
@@ -74,11 +86,12 @@ export class Analytics {
    * Queues an event to be sent soon, with `data` as it is now: changing it later has no effect. Returns the event's id.
    */
   track(type: string, data?: Readonly<Record<string, unknown>>, fields?: EventFields | null): string {
-    const id = fields?.id ?? randomUuid()
+    let id = randomUuid()
     try {
+      id = fields?.id ?? id
       this.#take(id, type, data, fields ?? {})
     } catch (cause) {
-      this.#lose({ id, eventType: String(type) }, "INVALID_EVENT", messageOf(cause))
+      this.#lose({ id, eventType: inWords(type) }, "INVALID_EVENT", messageOf(cause))
     }
     return id
   }
@@ -88,6 +101,8 @@ export class Analytics {
     if (this.#closed) return this.#lose(event, "CLOSED", "The client was closed before.")
     if (this.#transport.invalid !== null) return this.#lose(event, "INVALID_URL", this.#transport.invalid)
     if (!UUID.test(id)) return this.#lose(event, "INVALID_EVENT", "The id must be a UUID.")
+    const at = fields.at?.getTime() ?? null
+    if (Number.isNaN(at)) return this.#lose(event, "INVALID_EVENT", "The time, at, is an invalid Date.")
     const sent = {
       event_type: type,
       id,
@@ -101,7 +116,6 @@ export class Analytics {
     const bytes = encoder.encode(json).length + TIMESTAMP_BYTES
     if (bytes > MAX_EVENT_BYTES)
       return this.#lose(event, "INVALID_EVENT", `An event must be at most ${MAX_EVENT_BYTES} bytes of JSON.`)
-    const at = fields.at?.getTime() ?? null
     if (!this.#queue.push({ ...event, json, bytes, at, trackedAt: performance.now() }))
       return this.#lose(event, "QUEUE_FULL", `${this.#queue.length} events wait already.`)
     if (this.#queue.length >= this.#batchSize) void this.#run()
@@ -115,14 +129,28 @@ export class Analytics {
 
   /**
    * Sends waiting events now rather than soon, but respects a pause that the server asked for. Resolves when every event
-   * waiting now has been answered, however long that takes.
+   * waiting now has been answered, or the time is over, with the number of events that still wait: they are sent later, if the
+   * process goes on.
+   *
+   * @param timeoutMs the most milliseconds this may take; however long it takes if omitted
    */
-  async flush(): Promise<void> {
+  async flush(timeoutMs = Number.POSITIVE_INFINITY): Promise<number> {
     const last = this.#queue.last
+    let over = false
     // The other timers let a process end, which whoever awaits this does not want.
-    const hold = setInterval(() => {}, HOLD_MS)
-    while (last !== undefined && this.#queue.has(last) && !this.#closed) await this.#run()
-    clearInterval(hold)
+    let timer = setInterval(() => {}, HOLD_MS)
+    const deadline = new Promise<void>((resolve) => {
+      if (timeoutMs > LONGEST_TIMER_MS) return
+      clearInterval(timer)
+      timer = setTimeout(() => {
+        over = true
+        resolve()
+      }, timeoutMs)
+    })
+    while (last !== undefined && this.#queue.has(last) && !this.#closed && !over)
+      await Promise.race([this.#run(), deadline])
+    clearTimeout(timer)
+    return this.#queue.length
   }
 
   /**
@@ -131,8 +159,7 @@ export class Analytics {
    *
    * @param timeoutMs the most milliseconds this may take, default 5000
    */
-  async close(timeoutMs = 5000): Promise<number> {
-    this.#detach()
+  async close(timeoutMs = SHUTDOWN_MS): Promise<number> {
     this.#wake?.()
     let timer: ReturnType<typeof setTimeout> | undefined
     const deadline = new Promise<void>((resolve) => {
@@ -140,6 +167,8 @@ export class Analytics {
     })
     await Promise.race([this.#drain(), deadline])
     clearTimeout(timer)
+    // Not before: a library that ends the process once it listens alone must not find itself alone.
+    this.#detach()
     this.#closed = true
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#transport.abort()
@@ -169,11 +198,11 @@ export class Analytics {
     // Events that arrived in the meantime are gathered again, unless they fill a batch.
     let left = this.#queue.length
     while (!this.#closed && this.#queue.length > 0 && (left > 0 || this.#queue.length >= this.#batchSize)) {
-      const batch = this.#queue.head(this.#batchSize, MAX_BATCH_BYTES)
+      const batch = this.#queue.head(this.#batchSize, this.#batchBytes)
       const answer = await this.#transport.post(batch)
       if (this.#closed) return
       const pauseMs = this.#settle(batch, answer)
-      left = pauseMs === null ? left - batch.length : this.#queue.length
+      left = pauseMs === null && answer.kind !== "tooLarge" ? left - batch.length : this.#queue.length
       if (pauseMs !== null) await this.#pause(pauseMs)
     }
   }
@@ -181,8 +210,12 @@ export class Analytics {
   /** Removes answered events from the queue. Returns the pause before the next request in milliseconds, or `null`. */
   #settle(batch: ReadonlyArray<Waiting>, answer: Answer): number | null {
     if (answer.kind === "again") return this.#nextPause(answer.reason, answer.afterMs)
+    if (answer.kind === "tooLarge" && batch.length > 1) {
+      this.#batchBytes = Math.floor(batch.reduce((sum, { bytes }) => sum + bytes, 0) / 2)
+      return null
+    }
     this.#queue.remove(batch.length)
-    if (answer.kind === "refused") {
+    if (answer.kind === "refused" || answer.kind === "tooLarge") {
       for (const event of batch) this.#lose(event, answer.code, answer.message)
       return null
     }
@@ -226,7 +259,7 @@ export class Analytics {
 
   /** Sends waiting events as the page is left. They stay queued: the page may come back, and ids make that harmless. */
   #leavePage() {
-    const batch = this.#queue.head(this.#batchSize, MAX_KEEPALIVE_BYTES)
+    const batch = this.#queue.head(this.#batchSize, Math.min(MAX_KEEPALIVE_BYTES, this.#batchBytes))
     if (batch.length > 0) this.#transport.postAndLeave(batch)
   }
 

@@ -1,173 +1,205 @@
 /**
  * Page views, tracked by the web server that serves the pages. For each request, in this order:
  *
- * 1. skipped: methods other than GET, paths in {@link DEFAULT_SKIPPED}, files, upgrades, prefetches, visitors who ask
- *    not to be tracked
+ * 1. skipped: what is no browser's visit of a page (`page.ts`), paths in `DEFAULT_SKIPPED`, visitors who ask not to be tracked
  * 2. the visitor: the `maicivy_session` cookie, which is set if missing, or a hash for a day (`cookie: false`)
  * 3. the request is passed on to its handler immediately
  * 4. once the response has been sent, if it was a page: a `page_view`, and a `cv_theme_change` for `?theme=`
  */
 import type { Analytics } from "./client.ts"
-import { DayVisitors } from "./dayVisitors.ts"
-import { addressOf, header, type OriginOptions, originOf, type PageRequest } from "./pageRequest.ts"
-import { UUID } from "./uuid.ts"
+import { askedByFetch } from "./fetchRequest.ts"
+import { type Begun, PageCounter, type PageViewsOptions } from "./pageCounter.ts"
+import { askedByNode, header, type PageRequest } from "./pageRequest.ts"
+import { type HeldResponse, holdHeaders } from "./responseHeaders.ts"
+import { cookieVisitor, setsVisitor } from "./visitorCookie.ts"
 
 /** The part of a response that is used. */
-export interface PageResponse {
+export interface PageResponse extends HeldResponse {
   readonly statusCode: number
-  readonly headersSent: boolean
-  getHeader(name: string): unknown
-  setHeader(name: string, value: string): unknown
-  removeHeader(name: string): unknown
-  appendHeader(name: string, value: string): unknown
   once(event: "finish", listener: () => void): unknown
 }
 
-/**
- * Paths that are not pages. A string matches the start of a path, up to a slash or the end: `/api` matches `/api` and
- * `/api/x`, but not `/apis`.
- */
-export const DEFAULT_SKIPPED: ReadonlyArray<string | RegExp> = [
-  "/api",
-  "/ws",
-  "/socket.io",
-  "/_next",
-  "/static",
-  "/assets",
-  "/.well-known",
-  "/health",
-  "/metrics",
-  // Files, except for pages.
-  /\.(?!html?$)[a-z0-9]{1,8}$/i,
-]
-
-export interface PageViewsOptions extends OriginOptions {
-  /** Paths that are not tracked; replaces {@link DEFAULT_SKIPPED}. */
-  readonly skip?: ReadonlyArray<string | RegExp> | undefined
-  /**
-   * `false` sets no cookie. A visitor who brings none is then told by a hash of address and browser, with a key that this
-   * process makes anew every day. Default true: a cookie for 30 days.
-   */
-  readonly cookie?: boolean | undefined
-  /** Domain of the cookie, such as `cv.example` if the analytics server at `analytics.cv.example` should get it, too. */
-  readonly cookieDomain?: string | undefined
-  /** `false` for a site without TLS: over plain HTTP, browsers only accept `Secure` cookies from localhost. */
-  readonly cookieSecure?: boolean | undefined
-  /** Visitors who send `DNT: 1` or `Sec-GPC: 1` are not tracked and get no cookie. Default true. */
-  readonly respectDnt?: boolean | undefined
+/** The part of Koa's context that is used. */
+export interface KoaContext {
+  readonly request: PageRequest
+  readonly req: object
+  readonly res: PageResponse
 }
 
-const COOKIE = "maicivy_session"
-/** Seconds: 30 days. */
-const COOKIE_MAX_AGE_S = 30 * 86_400
+/** The part of Hono's context that is used. */
+export interface HonoContext {
+  readonly req: { readonly raw: Request }
+  readonly res: Response
+  header(name: string, value: string, options: { readonly append: true }): unknown
+}
 
-const PROBE = "X-Maicivy-Analytics"
+/** What {@link pageViews} makes: a middleware as Express, connect, Fastify's hooks and plain Node have it, or Koa or Hono. */
+export interface PageViews {
+  (request: PageRequest, response: PageResponse, next?: () => void): void
+  (context: KoaContext | HonoContext, next: () => Promise<unknown>): Promise<void>
+}
+
+/** The answer of a fetch handler, and what its platform tells and offers. */
+export interface FetchSurroundings {
+  /** The client's address: it tells visitors without a cookie apart. */
+  readonly address?: string | undefined
+  /** Keeps the process until the events are sent, where it is frozen after the answer: `context.waitUntil`. */
+  readonly waitUntil?: ((sending: Promise<unknown>) => void) | undefined
+}
 
 const visitors = new WeakMap<object, string>()
 
-const cookieVisitor = (cookies: string): string | undefined => {
-  for (const pair of cookies.split(";")) {
-    const [name, value = ""] = pair.trim().split("=", 2)
-    if (name === COOKIE && UUID.test(value)) return value.toLowerCase()
-  }
-  return undefined
-}
+const isFetched = (request: object): request is Request =>
+  "headers" in request && typeof Headers !== "undefined" && request.headers instanceof Headers
 
 /**
  * The visitor of a request, for your own events: from its cookie, or as just told by {@link pageViews}. `undefined`
  * for a request without a cookie that was skipped.
  */
-export const visitorOf = (request: Pick<PageRequest, "headers">): string | undefined =>
-  visitors.get(request) ?? cookieVisitor(header(request, "cookie"))
-
-const matches = (path: string, pattern: string | RegExp): boolean => {
-  if (typeof pattern !== "string") return pattern.test(path)
-  const prefix = pattern.replace(/\/$/, "")
-  return path === prefix || path.startsWith(`${prefix}/`)
-}
+export const visitorOf = (request: Pick<PageRequest, "headers"> | Request): string | undefined =>
+  visitors.get(request) ??
+  cookieVisitor(isFetched(request) ? (request.headers.get("cookie") ?? "") : header(request, "cookie"))
 
 /**
  * A request that cannot even be parsed is for the handler to refuse, and no visit may fail because it could not be
  * counted.
  */
-const harmlessly = (action: () => void): void => {
+const harmlessly = <A>(action: () => A): A | null => {
   try {
-    action()
-  } catch {}
+    return action()
+  } catch {
+    return null
+  }
 }
 
-/** Whether a response is a page: HTML, or a 304 for the browser's own copy. */
-const isPage = (response: PageResponse): boolean => {
-  const { statusCode } = response
-  if (statusCode === 304) return true
-  const type = response.getHeader("content-type")
-  return statusCode >= 200 && statusCode < 300 && typeof type === "string" && /^text\/html\b/i.test(type)
+/** Responses by the client that counts them: a middleware that is mounted twice counts once. */
+const counted = new WeakMap<object, WeakSet<object>>()
+
+const isFirst = (analytics: object, request: object): boolean => {
+  const seen = counted.get(analytics) ?? new WeakSet()
+  counted.set(analytics, seen)
+  if (seen.has(request)) return false
+  seen.add(request)
+  return true
+}
+
+/** `Set-Cookie` as it is, and the visitor's. */
+const withCookie = (present: unknown, setCookie: string): ReadonlyArray<string> => {
+  const own = Array.isArray(present) ? present.map(String) : present === undefined ? [] : [String(present)]
+  return own.some(setsVisitor) ? own : [...own, setCookie]
 }
 
 /**
- * A connect-style middleware: Express and connect use it directly, Fastify through
- * `app.addHook("onRequest", (request, reply, done) => track(request, reply.raw, done))`.
+ * Counts the pages of a server. One middleware for Express, connect and Koa (`app.use(pageViews(analytics))`), Hono (the same),
+ * Fastify (`app.addHook("onRequest", (request, reply, done) => track(request, reply.raw, done))`) and a plain `http` server, which
+ * calls it without `next`.
  *
- * It never waits, throws or reads a body. A plain `http` server calls it without `next`.
+ * It never waits, throws or reads a body.
  */
-export const pageViews = (
-  analytics: Pick<Analytics, "track">,
-  options: PageViewsOptions = {},
-): ((request: PageRequest, response: PageResponse, next?: () => void) => void) => {
-  const skipped = options.skip ?? DEFAULT_SKIPPED
-  const attributes = [
-    "Path=/",
-    `Max-Age=${COOKIE_MAX_AGE_S}`,
-    ...(options.cookieDomain === undefined ? [] : [`Domain=${options.cookieDomain}`]),
-    "HttpOnly",
-    ...(options.cookieSecure === false ? [] : ["Secure"]),
-    "SameSite=Lax",
-  ].join("; ")
+export const pageViews = (analytics: Pick<Analytics, "track">, options: PageViewsOptions = {}): PageViews => {
+  const pages = new PageCounter(analytics, options)
 
-  const mayBePage = (request: PageRequest, path: string): boolean =>
-    request.method === "GET" &&
-    header(request, "upgrade") === "" &&
-    !/prefetch|prerender/.test(header(request, "sec-purpose") + header(request, "purpose")) &&
-    (options.respectDnt === false ||
-      (header(request, "dnt") !== "1" && header(request, "sec-gpc") !== "1")) &&
-    !skipped.some((pattern) => matches(path, pattern))
-
-  const dayVisitors = new DayVisitors()
-
-  const visitorFor = (request: PageRequest, response: PageResponse): string => {
-    const known = cookieVisitor(header(request, "cookie"))
-    if (known !== undefined) return known
-    if (options.cookie === false)
-      return dayVisitors.idOf(addressOf(request, options), header(request, "user-agent"), Date.now())
-    const visitor = crypto.randomUUID()
-    if (!response.headersSent) response.appendHeader("Set-Cookie", `${COOKIE}=${visitor}; ${attributes}`)
-    return visitor
-  }
-
-  const observe = (request: PageRequest, response: PageResponse): void => {
-    const url = new URL(request.originalUrl ?? request.url ?? "/", originOf(request, options))
-    if (!mayBePage(request, url.pathname)) return
-    const visitorId = visitorFor(request, response)
-    visitors.set(request, visitorId)
-    // Node does not keep headers passed to writeHead() unless one was set before, and `isPage` needs the type.
+  const observe = (request: PageRequest, response: PageResponse, node: object | undefined): void => {
+    if (!isFirst(analytics, response)) return
+    const begun = pages.begin(askedByNode(request, options))
+    if (begun === null) return
+    visitors.set(request, begun.visitorId)
+    if (node !== undefined) visitors.set(node, begun.visitorId)
+    const { setCookie } = begun
+    // Handlers replace what is set before them, so the cookie is set again when the headers are written.
+    const addCookie = () => {
+      if (setCookie !== null)
+        response.setHeader("Set-Cookie", withCookie(response.getHeader("set-cookie"), setCookie))
+    }
     if (!response.headersSent) {
-      response.setHeader(PROBE, "")
-      response.removeHeader(PROBE)
+      addCookie()
+      holdHeaders(response, addCookie)
     }
-    const referrer = header(request, "referer") || undefined
-    const at = new Date()
-    const sent = () => {
-      if (!isPage(response)) return
-      const fields = { visitorId, pageUrl: url.href, referrer, at }
-      analytics.track("page_view", undefined, fields)
-      const theme = url.searchParams.get("theme")
-      if (theme) analytics.track("cv_theme_change", { theme }, fields)
-    }
-    response.once("finish", () => harmlessly(sent))
+    response.once("finish", () =>
+      harmlessly(() => pages.end(begun, response.statusCode, response.getHeader("content-type"))),
+    )
   }
 
-  return (request, response, next) => {
-    harmlessly(() => observe(request, response))
-    next?.()
+  const koa = ({ request, req, res }: KoaContext) => harmlessly(() => observe(request, res, req))
+
+  const hono = async (context: HonoContext, next: () => Promise<unknown>) => {
+    const begun = beginFetched(pages, analytics, context.req.raw, "", options)
+    await next()
+    if (begun === null) return
+    harmlessly(() => {
+      const { res } = context
+      if (begun.setCookie !== null && !res.headers.getSetCookie().some(setsVisitor))
+        context.header("Set-Cookie", begun.setCookie, { append: true })
+      pages.end(begun, res.status, res.headers.get("content-type"))
+    })
+  }
+
+  function middleware(request: PageRequest, response: PageResponse, next?: () => void): void
+  function middleware(context: KoaContext | HonoContext, next: () => Promise<unknown>): Promise<void>
+  function middleware(
+    first: PageRequest | KoaContext | HonoContext,
+    second: PageResponse | (() => Promise<unknown>),
+    next?: () => void,
+  ) {
+    if (typeof second === "function") {
+      if ("request" in first) {
+        koa(first)
+        return second()
+      }
+      return "req" in first ? hono(first, second) : second()
+    }
+    if ("headers" in first) harmlessly(() => observe(first, second, first.raw))
+    return next?.()
+  }
+  return middleware
+}
+
+const beginFetched = (
+  pages: PageCounter,
+  analytics: object,
+  request: Request,
+  address: string,
+  options: PageViewsOptions,
+): Begun | null => {
+  if (!isFirst(analytics, request)) return null
+  const begun = harmlessly(() => pages.begin(askedByFetch(request, address, options)))
+  if (begun !== null) visitors.set(request, begun.visitorId)
+  return begun
+}
+
+/** An answer with one more cookie; those of a `fetch` or a redirect cannot be changed. */
+const answerWith = (response: Response, setCookie: string): Response => {
+  const changed = new Response(response.body, response)
+  changed.headers.append("Set-Cookie", setCookie)
+  return changed
+}
+
+/** Next.js asks its middleware before it makes the page, whose type is therefore not known. */
+const isPassedOn = (response: Response): boolean => response.headers.has("x-middleware-next")
+
+/**
+ * Counts the pages of a fetch handler, as Bun, Deno, workers, edge functions and the middleware of Next.js have it:
+ * `(request) => track(request, () => handle(request))`. Whatever the handler throws is thrown.
+ */
+export const fetchPageViews = (
+  analytics: Pick<Analytics, "track" | "flush">,
+  options: PageViewsOptions = {},
+) => {
+  const pages = new PageCounter(analytics, options)
+  return async (
+    request: Request,
+    respond: () => Response | Promise<Response>,
+    { address = "", waitUntil }: FetchSurroundings = {},
+  ): Promise<Response> => {
+    const begun = beginFetched(pages, analytics, request, address, options)
+    const response = await respond()
+    if (begun === null) return response
+    const type = isPassedOn(response) ? "text/html" : response.headers.get("content-type")
+    harmlessly(() => {
+      pages.end(begun, response.status, type)
+      waitUntil?.(analytics.flush())
+    })
+    const { setCookie } = begun
+    return setCookie === null ? response : (harmlessly(() => answerWith(response, setCookie)) ?? response)
   }
 }

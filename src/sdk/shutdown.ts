@@ -12,8 +12,10 @@ declare const document: Page | undefined
 declare const window: Page
 
 export interface Shutdown {
-  /** Awaited before a signal ends the process. */
-  readonly process: () => Promise<unknown>
+  /** Awaited before a signal ends the process, or when it has nothing left to do: no event comes afterwards. */
+  readonly close: () => Promise<unknown>
+  /** Where the host decides when the process ends: events may come until then. */
+  readonly flush: () => Promise<unknown>
   /** Must do its work synchronously. May be called several times, because a hidden page may come back. */
   readonly page: () => void
 }
@@ -21,8 +23,8 @@ export interface Shutdown {
 /** Watches for the end of the process or page. Returns a function that stops watching. */
 export const onShutdown = (shutdown: Shutdown): (() => void) => {
   if (typeof document !== "undefined") return onPageLeft(document, shutdown.page)
-  if (typeof process === "undefined" || typeof process.once !== "function") return () => {}
-  return onProcessEnd(shutdown.process)
+  if (typeof process === "undefined" || typeof process.on !== "function") return () => {}
+  return onProcessEnd(shutdown)
 }
 
 const onPageLeft = (page: Page, leave: () => void): (() => void) => {
@@ -38,33 +40,77 @@ const onPageLeft = (page: Page, leave: () => void): (() => void) => {
   }
 }
 
-/** The work of all clients at the end of the process: a signal may take effect only after all of it. */
-const ends = new Set<() => Promise<unknown>>()
+type ProcessEnd = Pick<Shutdown, "close" | "flush">
 
-const endAll = () => Promise.all([...ends].map((end) => end()))
-
-const ended = (signal: Signal) => {
-  // A listener suppresses the signal's default effect. If there is no other listener, it is restored afterwards.
-  const alone = process.listenerCount(signal) === 0
-  void endAll().then(() => {
-    if (alone) process.kill(process.pid, signal)
-  })
+/** All clients of the process: a signal may take effect only after the work of all of them. */
+interface Clients {
+  readonly ends: Set<ProcessEnd>
+  readonly listeners: ReadonlyArray<readonly [Signal | "beforeExit", (signal: unknown) => void]>
 }
 
-const drained = () => void endAll()
+/** The package may be there twice, as two versions, or as a module and for `require`: each would wait for the other. */
+const SHARED = Symbol.for("maicivy-analytics.clients")
 
-const onProcessEnd = (end: () => Promise<unknown>): (() => void) => {
-  if (ends.size === 0) {
-    process.once("SIGTERM", ended)
-    process.once("SIGINT", ended)
-    process.once("beforeExit", drained)
+/** A library that many others use to clean up, and that waits until only its own listeners are left (npm's signal-exit). */
+const SIGNAL_EXIT = Symbol.for("signal-exit emitter")
+
+const countIn = (holder: object, key: string | symbol): number => {
+  const emitter: unknown = Reflect.get(holder, key)
+  const count: unknown = typeof emitter === "object" && emitter !== null ? Reflect.get(emitter, "count") : 0
+  return typeof count === "number" ? count : 0
+}
+
+/** Listeners of a signal that end nothing by themselves: ours, and those of libraries that wait for everybody else. */
+const waiting = (ours: number): number =>
+  ours + countIn(globalThis, SIGNAL_EXIT) + countIn(process, "__signal_exit_emitter__")
+
+const newClients = (): Clients => {
+  const ends = new Set<ProcessEnd>()
+  const closeAll = () => Promise.all([...ends].map(({ close }) => close()))
+  const signals = new Set<unknown>()
+  const ended = (received: unknown) => {
+    const signal = received === "SIGINT" ? "SIGINT" : "SIGTERM"
+    // If nobody else handles the signal, its effect is restored afterwards; else the host ends the process when it likes.
+    if (process.listenerCount(signal) > waiting(1)) {
+      for (const { flush } of ends) void flush()
+      return
+    }
+    const resend = () => {
+      process.off(signal, ended)
+      process.kill(process.pid, signal)
+    }
+    // Whoever asks twice does not want to wait.
+    if (signals.has(signal)) return resend()
+    signals.add(signal)
+    void closeAll().then(resend)
   }
+  return {
+    ends,
+    listeners: [
+      ["SIGTERM", ended],
+      ["SIGINT", ended],
+      ["beforeExit", () => void closeAll()],
+    ],
+  }
+}
+
+const isClients = (value: unknown): value is Clients =>
+  typeof value === "object" && value !== null && "ends" in value && "listeners" in value
+
+const clientsOfProcess = (): Clients => {
+  const present: unknown = Reflect.get(globalThis, SHARED)
+  if (isClients(present)) return present
+  const clients = newClients()
+  Reflect.set(globalThis, SHARED, clients)
+  return clients
+}
+
+const onProcessEnd = (end: ProcessEnd): (() => void) => {
+  const { ends, listeners } = clientsOfProcess()
+  if (ends.size === 0) for (const [event, listener] of listeners) process.on(event, listener)
   ends.add(end)
   return () => {
     ends.delete(end)
-    if (ends.size > 0) return
-    process.off("SIGTERM", ended)
-    process.off("SIGINT", ended)
-    process.off("beforeExit", drained)
+    if (ends.size === 0) for (const [event, listener] of listeners) process.off(event, listener)
   }
 }

@@ -1,20 +1,27 @@
 /** Requests to the server: how a batch is written, sent, and its answer awaited. */
 import { type Answer, isRecord, readAnswer } from "./answer.ts"
 import type { AnalyticsOptions } from "./options.ts"
+import { CLOCK_IS_RIGHT, IN_BROWSER } from "./platform.ts"
 import type { Waiting } from "./queue.ts"
 import { backgroundTimeout } from "./timeout.ts"
 
 /** Where the API lies at the server; a test compares it with the server's own. */
 const API_PATH = "/api/v1/analytics"
-/** In a browser, an event younger than this is sent without a timestamp: the time of receipt is close, and correct. */
+/** Where the clock may be wrong, a younger event is sent without a timestamp: the time of receipt is close, and correct. */
 const YOUNG_MS = 2000
 
-declare const document: unknown
-const IN_BROWSER = typeof document !== "undefined"
+/** Any value in words, also one that cannot be made a text. */
+export const inWords = (value: unknown): string => {
+  try {
+    return String(value)
+  } catch {
+    return typeof value
+  }
+}
 
 /** What was thrown, in words. */
 export const messageOf = (cause: unknown): string => {
-  if (!(cause instanceof Error)) return String(cause)
+  if (!(cause instanceof Error)) return inWords(cause)
   // Node's fetch only says "fetch failed"; the reason is in the cause.
   return cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message
 }
@@ -38,7 +45,8 @@ export class Transport {
   /** Why nothing can ever be sent; `null` when it can. */
   readonly invalid: string | null
   readonly #options: AnalyticsOptions
-  readonly #api: string
+  /** The API's address, which a redirect may change. */
+  #api: string
   /** Aborts the request in flight. */
   #abort: AbortController | null = null
 
@@ -50,15 +58,15 @@ export class Transport {
   }
 
   /**
-   * A batch as JSON. Servers' clocks are right, visitors' often are not: in a browser, the time of an event that had to
-   * wait is `serverNow` minus its age, or the time of receipt if `serverNow` is unknown.
+   * A batch as JSON. Where the clock may be wrong, the time of an event that had to wait is `serverNow` minus its age, or the
+   * time of receipt if `serverNow` is unknown.
    */
   #body(batch: ReadonlyArray<Waiting>, serverNow: number | null): string {
     const now = performance.now()
     const events = batch.map(({ json, at, trackedAt }) => {
       const age = now - trackedAt
       const time = at ?? (serverNow === null ? null : serverNow - age)
-      return time === null || (IN_BROWSER && at === null && age < YOUNG_MS)
+      return time === null || (!CLOCK_IS_RIGHT && at === null && age < YOUNG_MS)
         ? `${json}}`
         : `${json},"timestamp":${Math.round(time)}}`
     })
@@ -74,7 +82,7 @@ export class Transport {
       this.#options.timeoutMs ?? 10_000,
     )
     try {
-      const now = IN_BROWSER ? await this.#serverNow(batch, abort.signal) : Date.now()
+      const now = CLOCK_IS_RIGHT ? Date.now() : await this.#serverNow(batch, abort.signal)
       const response = await this.#fetch(`${this.#api}/events`, {
         method: "POST",
         headers: this.#headers(),
@@ -82,7 +90,9 @@ export class Transport {
         signal: abort.signal,
         ...(IN_BROWSER && { credentials: "include" }),
       })
-      return readAnswer(response.status, response.headers, await response.text())
+      const text = await response.text()
+      if (response.redirected && response.status !== 201) return this.#follow(response.url)
+      return readAnswer(response.status, response.headers, text)
     } catch (cause) {
       return {
         kind: "again",
@@ -93,6 +103,22 @@ export class Transport {
       clearTimeout(timer)
       this.#abort = null
     }
+  }
+
+  /**
+   * Where a redirect has led. Most make a GET of a POST, which sends nothing, so the same batch is sent again, there, if it is the
+   * same host: from `http://` to `https://`, say. Events and a write key go to no other host than the one that was named.
+   */
+  #follow(reached: string): Answer {
+    const end = `${API_PATH}/events`
+    const api = reached.endsWith(end) ? reached.slice(0, -"/events".length) : null
+    const moved = api !== null && api !== this.#api
+    if (moved && new URL(api).hostname === new URL(this.#api, reached).hostname) {
+      this.#api = api
+      return { kind: "again", reason: `redirected: the url is ${api.slice(0, -API_PATH.length)}`, afterMs: 0 }
+    }
+    const message = `The server redirects to ${reached}. The option url should be the address behind it.`
+    return { kind: "refused", code: "REDIRECTED", message }
   }
 
   /** text/plain saves pages a CORS preflight. */
@@ -112,7 +138,10 @@ export class Transport {
   async #serverNow(batch: ReadonlyArray<Waiting>, signal: AbortSignal): Promise<number | null> {
     const now = performance.now()
     if (batch.every(({ at, trackedAt }) => at !== null || now - trackedAt < YOUNG_MS)) return null
-    const body: unknown = await (await this.#fetch(`${this.#api}/realtime`, { signal })).json()
+    const response = await this.#fetch(`${this.#api}/realtime`, { signal })
+    // Whose figures are private tells no time either: the time of receipt is better than none.
+    if (response.status === 401 || response.status === 403) return null
+    const body: unknown = await response.json()
     const data = isRecord(body) && isRecord(body.data) ? body.data : {}
     if (typeof data.timestamp !== "number") throw new Error("The server did not tell its time.")
     return data.timestamp * 1000

@@ -44,6 +44,9 @@ const killGroup = ({ pid, exitCode, signalCode }: ChildProcess) => {
   if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, "SIGKILL")
 }
 
+/** What a browser says of a page that it goes to. */
+const NAVIGATION = { Accept: "text/html", "Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate" }
+
 /** Runs a site until the test ends. Resolves to its address once it has answered. */
 const serve = async (folder: string, command: (port: number) => ReadonlyArray<string>): Promise<string> => {
   const port = await freePort()
@@ -66,7 +69,9 @@ const serve = async (folder: string, command: (port: number) => ReadonlyArray<st
     })
   const url = `http://127.0.0.1:${port}`
   await eventually(async () => {
-    const answer = await fetch(url).catch((cause: unknown) => new Error(`${cause}\n${output}`))
+    const answer = await fetch(url, { headers: NAVIGATION }).catch(
+      (cause: unknown) => new Error(`${cause}\n${output}`),
+    )
     if (answer instanceof Error) throw answer
     expect(answer.status, output).toBe(200)
   })
@@ -236,3 +241,64 @@ test(
     expect(new Set((await events(follower)).map(({ visitor_id }) => visitor_id)).size).toBe(2)
   },
 )
+
+/** A site with its analytics, which says what came of two visits of somebody without a cookie. */
+const RUNTIME = `
+import { createServer } from "node:http"
+import { createRequire } from "node:module"
+import { Analytics, fetchPageViews, pageViews } from "maicivy-analytics/sdk"
+const analytics = new Analytics({ url: process.env.BASE, onError: console.error, onRetry: console.error })
+const track = pageViews(analytics, { origin: "https://cv.example" })
+const site = createServer((request, response) => track(request, response, () => {
+  response.setHeader("Set-Cookie", "own=1")
+  response.writeHead(200, { "Content-Type": "text/html" }).end("A page")
+}))
+await new Promise((listening) => site.listen(0, "127.0.0.1", listening))
+const headers = { Accept: "text/html", "Sec-Fetch-Dest": "document" }
+const visit = async () => (await fetch("http://127.0.0.1:" + site.address().port, { headers })).headers.getSetCookie()
+const [first, second] = [await visit(), await visit()]
+const page = () => new Response("A page", { headers: { "Content-Type": "text/html" } })
+const around = await fetchPageViews(analytics)(new Request("https://cv.example/", { headers }), page)
+const required = createRequire(import.meta.url)("maicivy-analytics").Analytics
+const report = {
+  cookies: first.map((cookie) => cookie.split("=")[0]),
+  same: first.join() === second.join(),
+  around: around.headers.has("set-cookie"),
+  required: typeof required,
+  waiting: await analytics.close(),
+}
+console.log("report " + JSON.stringify(report))
+site.close()
+`
+
+test("Deno, Bun and Jest run the SDK as Node does", wantsFrameworks, async (context) => {
+  const follower = await reader("")
+  const folder = install(context, "runtimes", ["deno@2.9.6", "bun@1.4.5", "jest@30.5.2"])
+  addSdk(folder)
+  writeFileSync(join(folder, "site.mjs"), RUNTIME)
+  // Its program comes by a script of the package, of which none was run.
+  const run = (file: string, ...args: ReadonlyArray<string>) =>
+    execFileSync(file, args, { cwd: folder, encoding: "utf8", env: { ...process.env, BASE: follower.base } })
+  run(process.execPath, "node_modules/bun/install.js")
+  const [deno = ""] = readdirSync(join(folder, "node_modules/@deno"))
+  const runtimes: ReadonlyArray<readonly [string, ...ReadonlyArray<string>]> = [
+    ...NODES.map((node) => [node] as const),
+    [join(folder, "node_modules/@deno", deno, "deno"), "run", "-A", "--node-modules-dir=manual"],
+    [join(folder, "node_modules/bun/bin/bun.exe"), "run"],
+  ]
+  for (const [program, ...args] of runtimes) {
+    const [, report = ""] = /^report (.*)$/m.exec(run(program, ...args, "site.mjs")) ?? []
+    expect(JSON.parse(report), program).toEqual({
+      ...{ cookies: ["own", "maicivy_session"], same: true, around: true, required: "function", waiting: 0 },
+    })
+  }
+  await expectEvents(
+    follower,
+    Array.from({ length: runtimes.length * 3 }, () => "page_view"),
+  )
+  const seen = await events(follower)
+  expect(new Set(seen.map(({ page_url }) => page_url))).toEqual(new Set(["https://cv.example/"]))
+  const jest = 'test("x", () => expect(typeof require("maicivy-analytics/sdk").Analytics).toBe("function"))'
+  writeFileSync(join(folder, "sdk.test.cjs"), jest)
+  run(process.execPath, "node_modules/jest/bin/jest.js", "--testMatch", "**/*.test.cjs")
+})

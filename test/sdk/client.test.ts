@@ -1,4 +1,6 @@
 import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { createServer } from "node:http"
 import { join } from "node:path"
 import { describe, expect, onTestFinished, test, vi } from "vitest"
 import { MAX_BATCH_BODY_BYTES, UUID } from "../../src/domain/limits.ts"
@@ -8,6 +10,7 @@ import { readAnswer } from "../../src/sdk/answer.ts"
 import { Analytics, type AnalyticsOptions, type Loss, type Pause } from "../../src/sdk/index.ts"
 import { LISTED_CODES } from "../../src/server/openapi/problems.ts"
 import { eventually } from "../support/index.ts"
+import { listen } from "../support/listen.ts"
 import { type Reply, recordingServer } from "../support/recordingServer.ts"
 
 const setUp = async (reply?: (batch: number) => Reply, options: Partial<AnalyticsOptions> = {}) => {
@@ -168,6 +171,107 @@ describe("the client", () => {
     expect(received).toHaveLength(1)
   })
 
+  test("loses no other event to one with a time that is none", async () => {
+    const { analytics, ids, losses } = await setUp()
+    const good = [analytics.track("good")]
+    const bad = analytics.track("bad", {}, { at: new Date(Number.NaN) })
+    good.push(analytics.track("good"))
+    await analytics.flush()
+    expect(ids()).toEqual(good)
+    expect(losses).toEqual([
+      { code: "INVALID_EVENT", message: "The time, at, is an invalid Date.", id: bad, eventType: "bad" },
+    ])
+  })
+
+  test("sends in parts what is too large for something on the way", async () => {
+    const { received, ...server } = await recordingServer()
+    const sizes: Array<number> = []
+    const proxy = await listen(
+      createServer(async (incoming, outgoing) => {
+        const parts: Array<Buffer> = []
+        for await (const part of incoming) parts.push(part)
+        const body = Buffer.concat(parts)
+        sizes.push(body.length)
+        if (body.length > 20_000) return outgoing.writeHead(413, { "Content-Type": "text/html" }).end("<h1>")
+        const headers = { "Content-Type": "application/json" }
+        const answer = await fetch(`${server.url}${incoming.url}`, { method: "POST", headers, body })
+        outgoing.writeHead(answer.status).end(await answer.text())
+      }),
+    )
+    const losses: Array<Loss> = []
+    const analytics = new Analytics({
+      url: proxy,
+      flushOnShutdown: false,
+      onError: (loss) => losses.push(loss),
+    })
+    const sent = Array.from({ length: 200 }, () => analytics.track("custom", { text: "x".repeat(300) }))
+    const large = analytics.track("large", { text: "x".repeat(25_000) })
+    await analytics.flush()
+    expect(server.ids()).toEqual(sent)
+    expect(losses).toMatchObject([{ id: large, code: "HTTP_413" }])
+    // What a proxy takes is learnt once.
+    const refused = sizes.filter((size) => size > 20_000).length
+    sent.push(...Array.from({ length: 100 }, () => analytics.track("custom", { text: "x".repeat(300) })))
+    await analytics.flush()
+    expect(server.ids()).toEqual(sent)
+    expect(sizes.filter((size) => size > 20_000)).toHaveLength(refused)
+    expect(await analytics.close()).toBe(0)
+  })
+
+  test.each([301, 302, 307, 308])(
+    "follows a %i to the same host, as a POST, and keeps to it",
+    async (status) => {
+      const { ids, received, url } = await recordingServer()
+      const redirect = await listen(
+        createServer((incoming, outgoing) => {
+          incoming.resume()
+          outgoing.writeHead(status, { Location: `${url}${incoming.url}` }).end()
+        }),
+      )
+      const losses: Array<Loss> = []
+      const analytics = new Analytics({
+        ...{ url: redirect, writeKey: "key-0123456789abcdef", flushOnShutdown: false },
+        ...{ onError: (loss) => losses.push(loss), onRetry: () => {} },
+      })
+      const sent = [analytics.track("first")]
+      await analytics.flush()
+      sent.push(analytics.track("second"))
+      expect(await analytics.close()).toBe(0)
+      expect(losses).toEqual([])
+      expect(ids()).toEqual(sent)
+      for (const { headers } of received) expect(headers["x-write-key"]).toBe("key-0123456789abcdef")
+    },
+  )
+
+  test("names the address that a redirect to another host leads to", async () => {
+    const redirect = await listen(
+      createServer((incoming, outgoing) => {
+        incoming.resume()
+        if (incoming.url === "/login") return outgoing.writeHead(200).end("<form>")
+        outgoing.writeHead(302, { Location: "/login" }).end()
+      }),
+    )
+    const { analytics, losses } = await setUp(undefined, { url: redirect })
+    analytics.track("page_view")
+    await analytics.flush()
+    expect(losses).toMatchObject([
+      { code: "REDIRECTED", message: expect.stringContaining(`${redirect}/login`) },
+    ])
+  })
+
+  test("flushes for as long as it is told, and keeps what still waits", async () => {
+    let answer = () => {}
+    const held = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const { analytics, ids } = await setUp(() => ({ after: held }))
+    const id = analytics.track("page_view")
+    expect(await analytics.flush(20)).toBe(1)
+    answer()
+    expect(await analytics.flush()).toBe(0)
+    expect(ids()).toEqual([id])
+  })
+
   test("holds a bounded number of events", async () => {
     const { analytics, losses } = await setUp(() => ({ status: 503 }), { maxQueue: 10 })
     for (let i = 0; i < 15; i++) analytics.track("page_view")
@@ -198,11 +302,19 @@ describe("the client", () => {
     expect(() => analytics.track("custom", { big: 1n })).not.toThrow()
     expect(() => analytics.track("custom", { text: "x".repeat(70_000) })).not.toThrow()
     expect(() => analytics.track("custom", {}, { id: "mine" })).not.toThrow()
-    expect(losses.map(({ code }) => code)).toEqual(Array.from({ length: 4 }, () => "INVALID_EVENT"))
+    expect(() => analytics.track("custom", {}, null)).not.toThrow()
+    const hostile = {
+      get id(): string {
+        throw Object.create(null)
+      },
+    }
+    expect(() => analytics.track("custom", {}, hostile)).not.toThrow()
+    expect(losses.map(({ code }) => code)).toEqual(Array.from({ length: 5 }, () => "INVALID_EVENT"))
+    losses.pop()
     analytics.track("custom")
-    expect(await analytics.close(20)).toBe(1)
+    expect(await analytics.close(20)).toBe(2)
     analytics.track("custom")
-    expect(losses.slice(4).map(({ code }) => code)).toEqual(["CLOSED", "CLOSED"])
+    expect(losses.slice(4).map(({ code }) => code)).toEqual(["CLOSED", "CLOSED", "CLOSED"])
     const throwing = new Analytics({
       url: "http://127.0.0.1:9",
       flushOnShutdown: false,
@@ -295,6 +407,85 @@ describe("at the end of a process", () => {
     child.kill("SIGTERM")
     expect(await ended).toEqual({ code: 7, signal: null })
     expect(types(received)).toEqual(["one", "two"])
+  })
+})
+
+/** A process with the client and libraries that wait for each other on a signal. */
+describe("beside what else listens to signals", () => {
+  const MODULE = JSON.stringify(join(import.meta.dirname, "../../src/sdk/index.ts"))
+  const SIGNAL_EXITS = [
+    'const { onExit } = createRequire(import.meta.url)("signal-exit"); onExit(() => {})',
+    // As its third version has it.
+    `const emitter = { count: 1 }
+     process.__signal_exit_emitter__ = emitter
+     for (const signal of ["SIGTERM", "SIGINT"]) {
+       const listener = () => {
+         if (process.listeners(signal).length !== emitter.count) return
+         process.off(signal, listener)
+         process.kill(process.pid, signal)
+       }
+       process.on(signal, listener)
+     }`,
+  ]
+  const start = (url: string, ...steps: ReadonlyArray<string>) => {
+    const source = `
+      import { createRequire } from "node:module"
+      const options = { url: ${JSON.stringify(url)}, flushIntervalMs: 60_000 }
+      ${steps.join("\n")}
+      analytics.track("one")
+      setInterval(() => {}, 1000)
+      console.log("ready")`
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", source], {
+      stdio: ["ignore", "pipe", "inherit"],
+    })
+    onTestFinished(() => void child.kill("SIGKILL"))
+    const ready = new Promise((resolve) => child.stdout.once("data", resolve))
+    const ended = once(child, "close")
+    return { child, ready, ended }
+  }
+  const SDK = `const { Analytics } = await import(${MODULE}); const analytics = new Analytics(options)`
+  const typesOf = (received: ReadonlyArray<{ events: ReadonlyArray<{ event_type: string }> }>) =>
+    received.flatMap(({ events }) => events.map(({ event_type }) => event_type))
+
+  test.each(
+    SIGNAL_EXITS.flatMap((library, version) =>
+      (["SIGTERM", "SIGINT"] as const).flatMap((signal) => [
+        [`${signal}, before signal-exit ${4 - version}`, signal, [SDK, library]] as const,
+        [`${signal}, after signal-exit ${4 - version}`, signal, [library, SDK]] as const,
+      ]),
+    ),
+  )("sends what waits on %s, and ends", async (_name, signal, steps) => {
+    const { url, received } = await recordingServer()
+    const { child, ready, ended } = start(url, ...steps)
+    await ready
+    child.kill(signal)
+    expect(await ended).toEqual([null, signal])
+    expect(typesOf(received)).toEqual(["one"])
+  })
+
+  test("ends where the package is there twice", async () => {
+    const { url, received } = await recordingServer()
+    const again = `const second = await import(${MODULE.slice(0, -1)}?again"); new second.Analytics(options).track("two")`
+    const { child, ready, ended } = start(url, SDK, again)
+    await ready
+    child.kill("SIGTERM")
+    expect(await ended).toEqual([null, "SIGTERM"])
+    expect(typesOf(received).sort()).toEqual(["one", "two"])
+  })
+
+  test("takes events for as long as a host that drains goes on", async () => {
+    const { url, received } = await recordingServer()
+    const drain = `process.on("SIGTERM", () => process.on("SIGUSR2", async () => {
+      analytics.track("late")
+      process.exit(await analytics.close())
+    }))`
+    const { child, ready, ended } = start(url, drain, SDK)
+    await ready
+    child.kill("SIGTERM")
+    await eventually(() => expect(typesOf(received)).toEqual(["one"]))
+    child.kill("SIGUSR2")
+    expect(await ended).toEqual([0, null])
+    expect(typesOf(received)).toEqual(["one", "late"])
   })
 })
 

@@ -1,11 +1,22 @@
 import { once } from "node:events"
-import { createServer, request } from "node:http"
+import { createServer, request, type ServerResponse } from "node:http"
+import { connect } from "node:http2"
+import { createRequire } from "node:module"
+import { serve } from "@hono/node-server"
 import express from "express"
 import fastify from "fastify"
+import { Hono } from "hono"
+import Koa from "koa"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { UUID } from "../../src/domain/limits.ts"
 import { VISITOR_COOKIE } from "../../src/domain/visitor.ts"
-import { type EventFields, type PageViewsOptions, pageViews, visitorOf } from "../../src/sdk/index.ts"
+import {
+  type EventFields,
+  fetchPageViews,
+  type PageViewsOptions,
+  pageViews,
+  visitorOf,
+} from "../../src/sdk/index.ts"
 import { eventually } from "../support/index.ts"
 import { listen, urlOf } from "../support/listen.ts"
 
@@ -26,27 +37,47 @@ const recorder = () => {
 
 type Recorder = ReturnType<typeof recorder>
 
+/** Its API is the same, as far as it is used. */
+const express4: typeof express = createRequire(import.meta.url)("express4")
+
 const HTML = "<!doctype html><title>CV</title>"
+
+/** Serves a fetch handler. */
+const served = async (handler: (request: Request) => Response | Promise<Response>): Promise<string> => {
+  const server = serve({ fetch: handler, hostname: "127.0.0.1", port: 0 })
+  if (!server.listening) await once(server, "listening")
+  onTestFinished(() => void server.close())
+
+  return urlOf(server)
+}
 
 /** The same small site on every kind of server: pages, an API, a file, a redirect, a fault. */
 type Site = (client: Recorder, options?: PageViewsOptions, trusting?: boolean) => Promise<string>
 
+const expressSite = async (
+  framework: typeof express,
+  client: Recorder,
+  options?: PageViewsOptions,
+  trusting = false,
+): Promise<string> => {
+  const app = framework().set("trust proxy", trusting)
+  app.use(pageViews(client, options))
+  const pages = framework.Router()
+  pages.get("/cv", (incoming, outgoing) => {
+    outgoing.cookie("own", "1").set("X-Visitor", visitorOf(incoming)).send(HTML)
+  })
+  app.use("/fr", pages)
+  app.use(pages)
+  app.get("/api/data", (_, outgoing) => void outgoing.json({}))
+  app.get("/data", (_, outgoing) => void outgoing.json({}))
+  app.get("/photo.png", (_, outgoing) => void outgoing.type("html").send(HTML))
+  app.get("/old", (_, outgoing) => outgoing.redirect("/cv"))
+  return listen(createServer(app))
+}
+
 const SITES: { readonly [name: string]: Site } = {
-  express: async (client, options, trusting = false) => {
-    const app = express().set("trust proxy", trusting)
-    app.use(pageViews(client, options))
-    const pages = express.Router()
-    pages.get("/cv", (incoming, outgoing) => {
-      outgoing.cookie("own", "1").set("X-Visitor", visitorOf(incoming)).send(HTML)
-    })
-    app.use("/fr", pages)
-    app.use(pages)
-    app.get("/api/data", (_, outgoing) => void outgoing.json({}))
-    app.get("/data", (_, outgoing) => void outgoing.json({}))
-    app.get("/photo.png", (_, outgoing) => void outgoing.type("html").send(HTML))
-    app.get("/old", (_, outgoing) => outgoing.redirect("/cv"))
-    return listen(createServer(app))
-  },
+  "express 5": (client, options, trusting) => expressSite(express, client, options, trusting),
+  "express 4": (client, options, trusting) => expressSite(express4, client, options, trusting),
   fastify: async (client, options, trusting = false) => {
     const app = fastify({ trustProxy: trusting })
     const track = pageViews(client, options)
@@ -63,6 +94,46 @@ const SITES: { readonly [name: string]: Site } = {
     await app.listen({ host: "127.0.0.1", port: 0 })
     onTestFinished(() => app.close())
     return urlOf(app.server)
+  },
+  koa: async (client, options, trusting = false) => {
+    const app = new Koa({ proxy: trusting })
+    app.use(pageViews(client, options))
+    app.use((context) => {
+      if (/^\/(?:api\/)?data$/.test(context.path)) context.body = {}
+      else if (context.path === "/old") context.redirect("/cv")
+      else if (/^(?:\/fr)?\/cv$|photo/.test(context.path)) {
+        context.set("X-Visitor", visitorOf(context.req) ?? "")
+        context.type = "html"
+        context.body = HTML
+      }
+    })
+    return listen(createServer(app.callback()))
+  },
+  hono: async (client, options, trusting = false) => {
+    const app = new Hono()
+    app.use(pageViews(client, { ...options, trustProxy: trusting }))
+    for (const path of ["/cv", "/fr/cv", "/photo.png"])
+      app.get(path, (context) => {
+        context.header("X-Visitor", visitorOf(context.req.raw))
+        return context.html(HTML)
+      })
+    app.get("/api/data", (context) => context.json({}))
+    app.get("/data", (context) => context.json({}))
+    app.get("/old", (context) => context.redirect("/cv"))
+    return served(app.fetch)
+  },
+  "a fetch handler": async (client, options, trusting = false) => {
+    const track = fetchPageViews({ ...client, flush: async () => 0 }, { ...options, trustProxy: trusting })
+    const handle = (request: Request): Response => {
+      const { pathname } = new URL(request.url)
+      if (/^\/(?:api\/)?data$/.test(pathname)) return Response.json({})
+      if (pathname === "/old") return Response.redirect(new URL("/cv", request.url))
+      if (!/^(?:\/fr)?\/cv$|photo/.test(pathname)) return new Response(null, { status: 404 })
+      const visitor = visitorOf(request)
+      const headers = { "Content-Type": "text/html", ...(visitor !== undefined && { "X-Visitor": visitor }) }
+      return new Response(HTML, { headers })
+    }
+    return served((request) => track(request, () => handle(request)))
   },
   "node:http": async (client, options, trusting = false) => {
     const track = pageViews(client, { ...options, trustProxy: trusting })
@@ -86,7 +157,15 @@ const SITES: { readonly [name: string]: Site } = {
   },
 }
 
-const get = (url: string, headers: Record<string, string> = {}) => fetch(url, { headers, redirect: "manual" })
+/** What a browser sends that was told to go somewhere. */
+const NAVIGATION = {
+  Accept: "text/html,*/*;q=0.8",
+  "Sec-Fetch-Dest": "document",
+  "Sec-Fetch-Mode": "navigate",
+}
+
+const get = (url: string, headers: Record<string, string> = {}) =>
+  fetch(url, { headers: { ...NAVIGATION, ...headers }, redirect: "manual" })
 
 const session = (response: Response): string | undefined =>
   response.headers.getSetCookie().find((cookie) => cookie.startsWith(`${VISITOR_COOKIE}=`))
@@ -179,8 +258,9 @@ describe.each(Object.entries(SITES))("page views on %s", (_name, site) => {
   test("are not APIs, files, redirects, faults, prefetches, other methods, nor of those who do not want it", async () => {
     const client = recorder()
     const url = await site(client)
-    for (const path of ["/api/data", "/data", "/photo.png", "/old", "/none", "/ws/none", "/health"])
+    for (const path of ["/api/data", "/data", "/old", "/none", "/ws/none", "/health"])
       await (await get(url + path)).text()
+    await get(`${url}/photo.png`, { "Sec-Fetch-Dest": "image", "Sec-Fetch-Mode": "no-cors" })
     await fetch(`${url}/cv`, { method: "HEAD" })
     await fetch(`${url}/cv`, { method: "POST" })
     for (const header of ["DNT", "Sec-GPC"]) {
@@ -200,6 +280,173 @@ describe.each(Object.entries(SITES))("page views on %s", (_name, site) => {
     await eventually(() =>
       expect(client.tracked.map(({ pageUrl }) => pageUrl)).toEqual([`${url}/cv?secret`, `${url}/photo.png`]),
     )
+  })
+})
+
+const PARTS: ReadonlyArray<readonly [string, Record<string, string>]> = [
+  ["what a script fetches", { "Sec-Fetch-Dest": "empty", "Sec-Fetch-Mode": "cors" }],
+  ["a frame", { "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Mode": "navigate" }],
+  ["a picture", { "Sec-Fetch-Dest": "image", "Sec-Fetch-Mode": "no-cors" }],
+  ["a prefetch", { ...NAVIGATION, "Sec-Purpose": "prefetch" }],
+  ["what an old browser's script fetches", { "Sec-Fetch-Mode": "same-origin", Accept: "text/html" }],
+  ["data, without TLS", { Accept: "*/*" }],
+  ["a fragment of htmx, without TLS", { Accept: "text/html", "HX-Request": "true" }],
+  ["a fragment of jQuery, without TLS", { Accept: "text/html", "X-Requested-With": "XMLHttpRequest" }],
+  ["a frame of Turbo, without TLS", { Accept: "text/html", "Turbo-Frame": "list" }],
+]
+
+const GONE_TO: ReadonlyArray<readonly [string, Record<string, string>]> = [
+  ["a browser's page", NAVIGATION],
+  ["an older browser's page", { "Sec-Fetch-Mode": "navigate" }],
+  ["a page without TLS", { Accept: "text/html,application/xhtml+xml,*/*;q=0.8" }],
+  ["a page of a program that does not say what it takes", {}],
+]
+
+/** A request as it is written, without what fetch adds. */
+const plainly = async (url: string, headers: Record<string, string>, path = "/cv") => {
+  const sent = request(url, { path, headers: { "User-Agent": "a program", ...headers } }).end()
+  const [answer] = await once(sent, "response")
+  answer.resume()
+  await once(answer, "end")
+  return answer.headers
+}
+
+/** A page on node:http. */
+const page = (client: Recorder, options?: PageViewsOptions) => {
+  const track = pageViews(client, options)
+  return listen(
+    createServer((incoming, outgoing) =>
+      track(incoming, outgoing, () => {
+        const status = incoming.headers["if-none-match"] === undefined ? 200 : 304
+        outgoing.writeHead(status, status === 200 ? { "Content-Type": "text/html" } : {}).end()
+      }),
+    ),
+  )
+}
+
+describe("a page", () => {
+  test.each(PARTS)("is not %s, whatever it is answered with", async (_name, headers) => {
+    const client = recorder()
+    const url = await page(client)
+    await plainly(url, headers)
+    await plainly(url, { ...headers, "If-None-Match": '"1"' })
+    await plainly(url, NAVIGATION, "/last")
+    await eventually(() => expect(client.tracked.map(({ pageUrl }) => pageUrl)).toEqual([`${url}/last`]))
+  })
+
+  test.each(GONE_TO)("is %s, and the browser's own copy of it", async (_name, headers) => {
+    const client = recorder()
+    const url = await page(client)
+    await plainly(url, headers)
+    await plainly(url, { ...headers, "If-None-Match": '"1"' })
+    await eventually(() => expect(client.tracked).toHaveLength(2))
+  })
+
+  test("may have a dot in its name, two slashes and any spelling, and a copy of a file is none", async () => {
+    const client = recorder()
+    const url = await page(client)
+    const copy = { ...NAVIGATION, "If-None-Match": '"1"' }
+    await plainly(url, copy, "/cv.pdf")
+    const paths = ["/user/jane.doe", "/v1.2", "//about", "//[", "/a%2fb"]
+    for (const path of paths) await plainly(url, NAVIGATION, path)
+    await plainly(url, copy, "/user/jane.doe")
+    await eventually(() =>
+      expect(client.tracked.map(({ pageUrl }) => pageUrl?.slice(url.length))).toEqual([
+        ...paths,
+        "/user/jane.doe",
+      ]),
+    )
+  })
+
+  test("has the host of HTTP/2", async () => {
+    const client = recorder()
+    const app = fastify({ http2: true })
+    const track = pageViews(client)
+    app.addHook("onRequest", (incoming, reply, done) => track(incoming.raw, reply.raw, done))
+    app.get("/h2", (_, reply) => reply.type("text/html").send(HTML))
+    await app.listen({ host: "127.0.0.1", port: 0 })
+    onTestFinished(() => app.close())
+    const session = connect(urlOf(app.server))
+    const sent = session.request({ ":path": "/h2", ":authority": "cv.example", ...NAVIGATION })
+    const [answer] = await once(sent, "response")
+    expect(String(answer["set-cookie"])).toMatch(/^maicivy_session=/)
+    sent.resume()
+    await once(sent, "end")
+    session.close()
+    await eventually(() => expect(client.tracked[0]?.pageUrl).toBe("http://cv.example/h2"))
+  })
+
+  test("is counted once by a middleware that is mounted twice", async () => {
+    const client = recorder()
+    const app = express().use(pageViews(client))
+    app.use(
+      "/twice",
+      express
+        .Router()
+        .use(pageViews(client))
+        .get("/", (_, outgoing) => void outgoing.send(HTML)),
+    )
+    const url = await listen(createServer(app))
+    await get(`${url}/twice`)
+    await get(`${url}/twice?last`)
+    await eventually(() =>
+      expect(client.tracked.map(({ pageUrl }) => pageUrl)).toEqual([`${url}/twice`, `${url}/twice?last`]),
+    )
+  })
+})
+
+describe("a visitor", () => {
+  const ids = ({ tracked }: Recorder) => tracked.map(({ visitorId }) => visitorId)
+  const given = (headers: { readonly "set-cookie"?: ReadonlyArray<string> }) =>
+    cookieOf(headers["set-cookie"]?.[0] ?? "")
+  const cookieOf = (setCookie: string) => setCookie.split(";")[0] ?? ""
+
+  test("who keeps no cookie is one, however often they come", async () => {
+    const client = recorder()
+    const url = await page(client)
+    for (let i = 0; i < 5; i++) await plainly(url, {})
+    await plainly(url, { "User-Agent": "another" })
+    await plainly(url, { "X-Forwarded-For": "203.0.113.9, 10.0.0.1" })
+    await eventually(() => expect(client.tracked).toHaveLength(7))
+    expect(new Set(ids(client)).size).toBe(3)
+    expect(new Set(ids(client).slice(0, 5)).size).toBe(1)
+  })
+
+  test("who keeps the cookie leaves the next one of the same look to themselves", async () => {
+    const client = recorder()
+    const url = await page(client)
+    const first = given(await plainly(url, {}))
+    await plainly(url, { Cookie: first })
+    const second = given(await plainly(url, {}))
+    await plainly(url, { Cookie: second })
+    await plainly(url, { Cookie: first })
+    await eventually(() => expect(client.tracked).toHaveLength(5))
+    const [a, b, c, d, e] = ids(client)
+    expect([b, e]).toEqual([a, a])
+    expect(d).toBe(c)
+    expect(c).not.toBe(a)
+  })
+
+  test.each<readonly [string, (outgoing: ServerResponse) => void]>([
+    ["setHeader", (outgoing) => outgoing.setHeader("Set-Cookie", "sid=1").writeHead(200)],
+    ["setHeader with a list", (outgoing) => outgoing.setHeader("set-cookie", ["sid=1"]).writeHead(200)],
+    ["writeHead", (outgoing) => outgoing.writeHead(200, { "Set-Cookie": "sid=1" })],
+    ["writeHead with a reason", (outgoing) => outgoing.writeHead(200, "Fine", { "set-cookie": ["sid=1"] })],
+    ["writeHead with a flat list", (outgoing) => outgoing.writeHead(200, ["Set-Cookie", "sid=1"])],
+    ["no writeHead", (outgoing) => outgoing.setHeader("Set-Cookie", "sid=1")],
+  ])("keeps the cookie beside the site's own, which is set by %s", async (_name, set) => {
+    const track = pageViews(recorder())
+    const url = await listen(
+      createServer((incoming, outgoing) => {
+        track(incoming, outgoing)
+        set(outgoing)
+        outgoing.end()
+      }),
+    )
+    expect((await get(url)).headers.getSetCookie().map((cookie) => cookie.split("=")[0])).toEqual([
+      "sid",
+      VISITOR_COOKIE,
+    ])
   })
 })
 
@@ -256,7 +503,7 @@ describe("page views", () => {
     const incoming = { method: "GET", url: "/cv", headers: { host: "cv.example" } }
     const outgoing = {
       ...{ statusCode: 200, headersSent: false, getHeader: () => undefined, once: () => undefined },
-      ...{ setHeader: () => undefined, removeHeader: () => undefined, appendHeader: () => undefined },
+      ...{ setHeader: () => undefined },
     }
     expect(() =>
       track(incoming, outgoing, () => {

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { publint } from "publint"
 import { beforeAll, describe, expect, test } from "vitest"
 import { ROOT, read } from "../support/documents.ts"
 import { NODES } from "../support/programs.ts"
@@ -11,9 +12,11 @@ describe("the packed SDK in an empty folder", () => {
   const run = (file: string, args: ReadonlyArray<string>) =>
     execFileSync(file, args, { cwd: folder, encoding: "utf8" })
 
+  let packed = ""
+
   beforeAll(() => {
     execFileSync("npm", ["run", "--silent", "pack:sdk", "--", folder], { cwd: ROOT })
-    const [packed = ""] = readdirSync(folder)
+    ;[packed = ""] = readdirSync(folder)
     writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }))
     // It has no dependencies, so no registry is asked.
     run("npm", ["install", "--offline", "--no-audit", "--no-fund", `./${packed}`])
@@ -33,6 +36,45 @@ describe("the packed SDK in an empty folder", () => {
       console.log(typeof pageViews(analytics), typeof visitorOf, DEFAULT_SKIPPED.includes("/api"))
       await analytics.close(1)`
     expect(run(node, ["--input-type=module", "--eval", script])).toBe("function function true\n")
+  })
+
+  test.each(NODES)("is required by %s, where another version was imported, too", (node) => {
+    const script = `
+      const { Analytics, pageViews } = require("maicivy-analytics/sdk")
+      const analytics = new Analytics({ url: "http://127.0.0.1:9", flushOnShutdown: false })
+      require("maicivy-analytics/tracker")
+      import("maicivy-analytics").then((module) => {
+        console.log(typeof pageViews(analytics), typeof module.pageViews(analytics))
+        return analytics.close(1)
+      })`
+    expect(run(node, ["--input-type=commonjs", "--eval", script])).toBe("function function\n")
+  })
+
+  test("resolves as what it says it is, for every kind of importer", async () => {
+    const archive = readFileSync(join(folder, packed))
+    const buffer = archive.buffer.slice(archive.byteOffset, archive.byteOffset + archive.byteLength)
+    const { messages } = await publint({ pack: { tarball: buffer } })
+    expect(messages).toEqual([])
+    const attw = join(ROOT, "node_modules/.bin/attw")
+    // Fails, with a table of what resolves how, where something resolves wrongly.
+    run(attw, [packed, "--no-definitely-typed"])
+  })
+
+  test("may be published, with where it was built", () => {
+    const manifest = JSON.parse(
+      readFileSync(join(folder, "node_modules/maicivy-analytics/package.json"), "utf8"),
+    )
+    expect(manifest.publishConfig).toEqual({ access: "public", provenance: true })
+    expect(manifest).not.toHaveProperty("private")
+    expect(manifest).not.toHaveProperty("dependencies")
+  })
+
+  test("tells its own changes", () => {
+    const changes = readFileSync(join(folder, "node_modules/maicivy-analytics/CHANGELOG.md"), "utf8")
+    expect(changes).toMatch(/^# Changelog\n\n## Unreleased\n\n### /)
+    expect(changes.split("\n").filter((line) => line.startsWith("- ") && !line.startsWith("- SDK"))).toEqual(
+      [],
+    )
   })
 
   test.each(["nodenext", "bundler"])("has types that resolve as %s", (moduleResolution) => {

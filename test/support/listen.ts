@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net"
 import { onTestFinished } from "vitest"
 
 /** The URL of a server that listens. */
-export const urlOf = (server: Server): string => {
+export const urlOf = (server: Pick<Server, "address">): string => {
   // listen() on a port gives an AddressInfo (https://nodejs.org/api/net.html#serveraddress).
   const { port } = server.address() as AddressInfo
   return `http://127.0.0.1:${port}`

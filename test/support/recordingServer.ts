@@ -38,6 +38,7 @@ const bodyOf = async (request: IncomingMessage): Promise<string> => {
 export const recordingServer = async (reply: (turn: number) => Reply = () => ({})) => {
   const received: Array<Received> = []
   const server = createServer(async (request, response) => {
+    if (request.method !== "POST") return response.writeHead(405).end()
     const body: ReceivedEvent | ReadonlyArray<ReceivedEvent> = JSON.parse(await bodyOf(request))
     const events = [body].flat()
     const answer = reply(received.length)

@@ -1,0 +1,106 @@
+/**
+ * Counts pages, whatever serves them: `begin` with the request, `end` with the answer. The adapters for kinds of servers are
+ * in `middleware.ts` and `fetchMiddleware.ts`.
+ */
+import type { Analytics } from "./client.ts"
+import { DayVisitors } from "./dayVisitors.ts"
+import { type Asked, isDocument, isNavigation } from "./page.ts"
+import type { OriginOptions } from "./pageRequest.ts"
+import { type CookieOptions, cookieVisitor, Newcomers, setCookieOf } from "./visitorCookie.ts"
+
+/**
+ * Paths that are not pages. A string matches the start of a path, up to a slash or the end: `/api` matches `/api` and
+ * `/api/x`, but not `/apis`.
+ */
+export const DEFAULT_SKIPPED: ReadonlyArray<string | RegExp> = [
+  "/api",
+  "/ws",
+  "/socket.io",
+  "/_next",
+  "/static",
+  "/assets",
+  "/.well-known",
+  "/health",
+  "/metrics",
+]
+
+export interface PageViewsOptions extends OriginOptions, CookieOptions {
+  /** Paths that are not tracked; replaces {@link DEFAULT_SKIPPED}. */
+  readonly skip?: ReadonlyArray<string | RegExp> | undefined
+  /**
+   * `false` sets no cookie. A visitor who brings none is then told by a hash of address and browser, with a key that this
+   * process makes anew every day. Default true: a cookie for 30 days.
+   */
+  readonly cookie?: boolean | undefined
+  /** Visitors who send `DNT: 1` or `Sec-GPC: 1` are not tracked and get no cookie. Default true. */
+  readonly respectDnt?: boolean | undefined
+}
+
+/** A request that may turn out to be for a page. */
+export interface Begun {
+  readonly visitorId: string
+  /** The `Set-Cookie` header that the answer should have. */
+  readonly setCookie: string | null
+  readonly url: URL
+  readonly referrer: string
+  readonly at: Date
+}
+
+const matches = (path: string, pattern: string | RegExp): boolean => {
+  // A pattern with the flag g remembers where it was.
+  if (typeof pattern !== "string") return path.search(pattern) >= 0
+  const prefix = pattern.replace(/\/$/, "")
+  return path === prefix || path.startsWith(`${prefix}/`)
+}
+
+export class PageCounter {
+  readonly #analytics: Pick<Analytics, "track">
+  readonly #options: PageViewsOptions
+  readonly #dayVisitors = new DayVisitors()
+  readonly #newcomers = new Newcomers()
+
+  constructor(analytics: Pick<Analytics, "track">, options: PageViewsOptions) {
+    this.#analytics = analytics
+    this.#options = options
+  }
+
+  /** `null` for what cannot be a page, or must not be counted. */
+  begin(asked: Asked): Begun | null {
+    const { method, url, header } = asked
+    const { skip = DEFAULT_SKIPPED, respectDnt } = this.#options
+    if (method !== "GET" || !isNavigation(header)) return null
+    if (respectDnt !== false && (header("dnt") === "1" || header("sec-gpc") === "1")) return null
+    if (skip.some((pattern) => matches(url.pathname, pattern))) return null
+    return { ...this.#visitor(asked), url, referrer: header("referer"), at: new Date() }
+  }
+
+  #visitor(asked: Asked): Pick<Begun, "visitorId" | "setCookie"> {
+    const known = cookieVisitor(asked.header("cookie"))
+    if (known !== undefined) {
+      if (this.#newcomers.waiting > 0) this.#newcomers.cameBack(this.#look(asked), known)
+      return { visitorId: known, setCookie: null }
+    }
+    const look = this.#look(asked)
+    if (this.#options.cookie === false) return { visitorId: look, setCookie: null }
+    const visitorId = this.#newcomers.idOf(look)
+    return { visitorId, setCookie: setCookieOf(visitorId, this.#options) }
+  }
+
+  /**
+   * Tells those without a cookie apart, for a day. What proxies say of the client comes in, trusted or not: a lie only makes
+   * another look, as another user agent would.
+   */
+  #look({ header, address }: Asked): string {
+    const [forwarded = ""] = (header("x-forwarded-for") || header("forwarded")).split(/[,;]/)
+    return this.#dayVisitors.idOf(`${address} ${forwarded.trim()}`, header("user-agent"), Date.now())
+  }
+
+  /** Tracks the page view, and a theme in its query, if the answer is a document. */
+  end({ visitorId, url, referrer, at }: Begun, status: number, contentType: unknown): void {
+    if (!isDocument(status, contentType, url.pathname)) return
+    const fields = { visitorId, pageUrl: url.href, referrer: referrer || undefined, at }
+    this.#analytics.track("page_view", undefined, fields)
+    const theme = url.searchParams.get("theme")
+    if (theme) this.#analytics.track("cv_theme_change", { theme }, fields)
+  }
+}
