@@ -18,6 +18,7 @@ import {
   MAX_SENT_URL_LENGTH,
   MAX_TITLE_LENGTH,
   MAX_URL_LENGTH,
+  MAX_USER_AGENT_LENGTH,
   UUID,
 } from "./limits.ts"
 import { keptReferrer, type PageQuery } from "./pageQuery.ts"
@@ -73,6 +74,8 @@ export interface EventInput {
   readonly screen: string | null
   /** As the tracker tells it. */
   readonly language: string | null
+  /** The visitor's program, where a server says it of the event; only one that holds a write key is believed. */
+  readonly userAgent: string | null
   /** The page's URL as it was sent: what is told from it may not be kept. */
   readonly sentPageUrl: string | null
 }
@@ -297,6 +300,7 @@ export const decodeEvent = (body: unknown, context: EventContext): EventInput | 
     title: optionalText(body.title, MAX_TITLE_LENGTH),
     screen: screenOf(body.screen),
     language: optionalText(body.language, MAX_LANGUAGE_LENGTH),
+    userAgent: optionalText(body.user_agent, MAX_USER_AGENT_LENGTH),
     sentPageUrl,
   }
 }

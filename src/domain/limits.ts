@@ -17,6 +17,8 @@ export const MAX_EVENT_NAME_LENGTH = 120
 export const MAX_TITLE_LENGTH = 200
 /** UTF-16 code units of a `language` that are looked at. */
 export const MAX_LANGUAGE_LENGTH = 35
+/** UTF-16 code units of a user agent that are looked at: no browser's own name is longer, and expressions run over all of them. */
+export const MAX_USER_AGENT_LENGTH = 400
 /** UTF-16 code units of a theme's name in figures; longer ones are cut. */
 export const MAX_THEME_LENGTH = 100
 /** Different themes counted in one sorted set, or on one day; any others are summed as {@link OTHER_THEME}. */

@@ -1,6 +1,7 @@
 /** What a user agent and its client hints tell: browser, operating system, device. */
 import Bowser from "bowser"
 import type { BotKind } from "../domain/dimensions.ts"
+import { MAX_USER_AGENT_LENGTH } from "../domain/limits.ts"
 import { botOf } from "./bots.ts"
 
 export interface Agent {
@@ -22,9 +23,6 @@ export interface AgentHeaders {
   /** `Sec-CH-UA-Platform`. */
   readonly platform: string
 }
-
-/** Code units that are looked at: no browser's own name is longer, and expressions run over all of them. */
-const MAX_AGENT = 400
 
 /** Every browser, and almost no other program, begins so. */
 const BROWSER = /^(?:Mozilla|Opera)\//
@@ -61,7 +59,7 @@ const versionOf = (version = ""): string | null => /^\d{1,5}/.exec(version)?.[0]
 
 /** What a sender's headers tell of its program; all null for one that is no browser. Takes about 20 µs. */
 export const agentOf = ({ userAgent, brands, mobile, platform }: AgentHeaders): Agent => {
-  const agent = userAgent.slice(0, MAX_AGENT)
+  const agent = userAgent.slice(0, MAX_USER_AGENT_LENGTH)
   const bot = botOf(agent)
   if (!BROWSER.test(agent)) return { browser: null, browserVersion: null, os: null, device: null, bot }
   const parsed = Bowser.parse(agent)

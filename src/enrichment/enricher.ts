@@ -43,6 +43,11 @@ export interface EnricherOptions {
   readonly bots: BotPolicy
 }
 
+const NO_HEADERS: TellingHeaders = {
+  ...{ userAgent: "", brands: "", mobile: "", platform: "", acceptLanguage: "", purpose: "", origin: "" },
+  ...{ country: "", region: "", city: "" },
+}
+
 /** Programs, senders and trails that are remembered; a thousand take about 0.3 MB. */
 const AGENTS = 2000
 const CLIENTS = 4000
@@ -97,10 +102,13 @@ export class Enricher {
     return key.length > MAX_KEY ? make() : this.#agents.get(key, make)
   }
 
-  #client({ screen, language }: EventInput, sender: TellingSender): Client {
-    const { headers, unlimited } = sender
+  #client({ screen, language, userAgent }: EventInput, sender: TellingSender): Client {
+    const isNamed = sender.unlimited && userAgent !== null
+    // The request is a server's own then, and tells nothing of the visitor.
+    const headers = isNamed ? { ...NO_HEADERS, userAgent } : sender.headers
+    const unlimited = sender.unlimited && !isNamed
     const agent = this.#agent(headers)
-    const place = this.#place(sender)
+    const place = isNamed ? NOWHERE : this.#place(sender)
     const { acceptLanguage, purpose } = headers
     const key = `${agent.number}\n${unlimited}\n${acceptLanguage}\n${purpose}\n${language}\n${screen}\n${place.country}\n${place.region}\n${place.city}`
     const make = () => clientOf(agent, headers, { unlimited, place, language, screen })

@@ -161,6 +161,7 @@ describe("a poison event", () => {
           title: null,
           screen: null,
           language: null,
+          userAgent: null,
           sentPageUrl: null,
         },
         visitor,

@@ -144,6 +144,7 @@ describe("an event that is accepted", () => {
       title: null,
       screen: null,
       language: null,
+      userAgent: null,
       sentPageUrl: "/cv",
     })
   })

@@ -55,6 +55,32 @@ const known = (
 }
 
 describe("an event's facts", () => {
+  test("are those of the program that a server with a write key names", () => {
+    const named = { user_agent: FIREFOX, language: "fr" }
+    const server = { userAgent: "node", acceptLanguage: "de", purpose: "prefetch" }
+    const told = {
+      browser: "Firefox",
+      browser_version: "132",
+      os: "Linux",
+      device: "desktop",
+      language: "fr",
+    }
+    const located = enricher("mark", SOMEWHERE)
+    expect(known(named, sender(server, { unlimited: true }), located)).toEqual({
+      ...{ channel: "Direct", ...told },
+      marked: false,
+    })
+    expect(known({ user_agent: CRAWLER }, sender(server, { unlimited: true }))).toMatchObject({
+      bot: "crawler",
+      marked: true,
+    })
+    expect(known({}, sender({ userAgent: CRAWLER }, { unlimited: true }))).toMatchObject({ marked: false })
+    // Anybody else could leave the crawlers out by it.
+    expect(known({ user_agent: CRAWLER }, sender({ userAgent: FIREFOX }))).toMatchObject({
+      ...{ browser: "Firefox", marked: false },
+    })
+  })
+
   test("are what its request and the event tell", () => {
     const body = {
       page_url: "https://example.org/cv?utm_source=mail&utm_medium=email&token=1",

@@ -19,7 +19,8 @@ const DEADLINE_MS = 10_000
 /** What Node.js itself takes of the engine's memory, bytes; the rest is the database's. */
 const OWN_MEMORY = 96 * 1024 * 1024
 
-const say = (message: FromEngine) => process.send?.(message)
+/** A node that has ended meanwhile is told nothing. */
+const say = (message: FromEngine) => process.send?.(message, undefined, undefined, () => {})
 
 /** A pattern that is none, or too large; the database's own words say what is wrong with it. */
 const isInvalid = ({ message }: DatabaseError): boolean =>

@@ -58,6 +58,9 @@ const eventProperties = (sites: ReadonlyArray<string>): { readonly [field: strin
   language: {
     description: "The visitor's language, such as `pt-BR`; defaults to the `Accept-Language` header.",
   },
+  user_agent: {
+    description: `The visitor's browser as it names itself, from a server that holds a [write key](#rate-limit-and-write-keys): it tells browser, system, device and bots in place of the request. Ignored from anybody else.`,
+  },
   id: {
     ...nullable(uuid),
     description: "A UUID, the event's idempotency key: the event counts once, however often it is sent.",

@@ -17,10 +17,12 @@ const HELP = `Usage: npm run replay -- <access.log> [options]
 Sends the page views of a web server's access log (combined format of Apache or nginx, plain or gzip) through
 POST ${API_PATH}/events. Times are shifted so that the log ends now; lines that are then older than ${MAX_AGE_TEXT}
 are left out. A log replayed twice counts once. Addresses stay on this machine: a visitor is a keyed hash of
-address and agent, under a key kept in DATA_DIR/replay-key.
+address and agent, under a key kept in DATA_DIR/replay-key. Browsers and bots are told by the agents if a write key
+is sent.
 
   --url <url>         the server (default http://127.0.0.1:8080)
   --site <slug>       the site that the events belong to (default: the server's first)
+  --origin <url>      where the site is, such as https://example.org: its own links are then no referrers
   --rate <N|max>      events per second (default max)
   --dry-run           send nothing; print what would be sent
   --write-key <key>   lifts the rate limit (default: WRITE_KEY, or for a server on this machine
@@ -38,6 +40,8 @@ interface Arguments {
   readonly path: string
   readonly url: URL
   readonly site: string | null
+  /** Empty, if none was given. */
+  readonly origin: string
   readonly rate: number | null
   readonly dryRun: boolean
   readonly writeKey: string | undefined
@@ -46,6 +50,7 @@ interface Arguments {
 const OPTIONS = {
   url: { type: "string", default: "http://127.0.0.1:8080" },
   site: { type: "string" },
+  origin: { type: "string" },
   rate: { type: "string", default: "max" },
   "dry-run": { type: "boolean", default: false },
   "write-key": { type: "string" },
@@ -57,6 +62,13 @@ const parseUrl = (text: string): URL => {
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:"))
     throw new UsageError(`--url is ${JSON.stringify(text)}: it should begin with http:// or https://.`)
   return url
+}
+
+const parseOrigin = (text: string): string => {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "")
+    throw new UsageError(`--origin is ${JSON.stringify(text)}: it should be like https://example.org.`)
+  return url.origin
 }
 
 const parseRate = (text: string): number | null => {
@@ -93,6 +105,7 @@ const parseCommand = (args: ReadonlyArray<string>): Arguments | "help" => {
     path,
     url: parseUrl(values.url),
     site: values.site ?? null,
+    origin: values.origin === undefined ? "" : parseOrigin(values.origin),
     rate: parseRate(values.rate),
     dryRun: values["dry-run"],
     writeKey: values["write-key"],
@@ -106,7 +119,7 @@ const replay = async (args: Arguments): Promise<number> => {
   const { key, kept } = visitorKey(dataDir, !args.dryRun)
   if (!kept && !args.dryRun)
     note(`No key could be kept in ${dataDir}: visitors of this run get ids that no other replay shares.`)
-  const pageViews = new PageViews(last === null ? 0 : Date.now() - last, key, Date.now)
+  const pageViews = new PageViews(last === null ? 0 : Date.now() - last, key, Date.now, args.origin)
 
   const reading = emptyReading()
   async function* events(): AsyncGenerator<ReadonlyArray<PageViewEvent>> {

@@ -25,6 +25,8 @@ export interface PageViewEvent {
   readonly timestamp: number
   readonly page_url: string
   readonly referrer?: string
+  /** What the visitor's program called itself. */
+  readonly user_agent?: string
 }
 
 /** What a browser loads along with a page, and what machines fetch. */
@@ -90,17 +92,20 @@ export class PageViews {
   readonly #shift: number
   readonly #visitorKey: Buffer
   readonly #clock: () => number
+  readonly #origin: string
   readonly #occurrences = new Occurrences()
 
   /**
    * @param shift milliseconds added to every line's time.
    * @param visitorKey secret under which address and agent are hashed; without it, trying all addresses undoes the hash.
    * @param clock unix milliseconds; read for every page view, because lines age during a slow replay.
+   * @param origin of the site, such as `https://example.org`; empty if it is not known, and a page is its path.
    */
-  constructor(shift: number, visitorKey: Buffer, clock: () => number) {
+  constructor(shift: number, visitorKey: Buffer, clock: () => number, origin = "") {
     this.#shift = shift
     this.#visitorKey = visitorKey
     this.#clock = clock
+    this.#origin = origin
   }
 
   /**
@@ -119,8 +124,9 @@ export class PageViews {
       id: uuidOf(sha256(`${line}\n${this.#occurrences.next(line)}`)),
       visitor_id: deriveVisitorId(this.#visitorKey, parsed.address, parsed.agent),
       timestamp,
-      page_url: cut(parsed.target),
+      page_url: cut(`${this.#origin}${parsed.target}`),
       ...(parsed.referrer === null ? {} : { referrer: cut(parsed.referrer) }),
+      ...(parsed.agent === "" || parsed.agent === "-" ? {} : { user_agent: parsed.agent.toWellFormed() }),
     }
   }
 }
