@@ -147,6 +147,10 @@ const ofARealNode = async (): Promise<Recorder> => {
       for (const format of ["csv", "json"])
         await ask("GET", `${API}/${path}?period=${period}&format=${format}`, visitors)
   await ask("GET", `${API}/timeline?limit=2`)
+  // On a busy machine, the first answers may come too late.
+  await eventually(async () =>
+    expect(await ask("POST", `${API}/query`, posted({ metrics: ["events"] }))).toContain("results"),
+  )
   for (const question of [
     { metrics: ["visitors", "events"], compare: "previous_period" },
     { metrics: ["visitors"], dimensions: ["page"], interval: "day" },
