@@ -51,6 +51,8 @@ const parameters = (): string =>
     ["endpoint", "parameter", "values", "default", "meaning"],
     operations()
       .filter(({ operation }) => operation.tags.some((tag) => ["figures", "exports"].includes(tag)))
+      // They take what `/query` takes.
+      .filter(({ path }) => !path.startsWith("/query."))
       .flatMap(({ path, operation }) =>
         (operation.parameters ?? [])
           .filter(({ name }) => name !== "site")

@@ -1,4 +1,4 @@
-/** `maicivy-analytics/sdk`: a client for servers and browsers, and a middleware for web servers. */
+/** `maicivy-analytics/sdk`: a client for servers and browsers, questions, and a middleware for web servers. */
 export { Analytics } from "./client.ts"
 export {
   type FetchSurroundings,
@@ -13,3 +13,19 @@ export {
 export type { AnalyticsOptions, EventFields, Loss, Pause } from "./options.ts"
 export { DEFAULT_SKIPPED, type PageViewsOptions } from "./pageCounter.ts"
 export type { PageRequest } from "./pageRequest.ts"
+export {
+  type EventDimension,
+  QUERY_DIMENSIONS,
+  QUERY_INTERVALS,
+  QUERY_METRICS,
+  QUERY_RANGES,
+  type QueryAnswer,
+  type QueryDimension,
+  QueryError,
+  type QueryFilter,
+  type QueryMetric,
+  type QueryOptions,
+  type QueryRow,
+  type Question,
+  query,
+} from "./query.ts"

@@ -6,7 +6,7 @@ import type { Waiting } from "./queue.ts"
 import { backgroundTimeout } from "./timeout.ts"
 
 /** Where the API lies at the server; a test compares it with the server's own. */
-const API_PATH = "/api/v1/analytics"
+export const API_PATH = "/api/v1/analytics"
 /** Where the clock may be wrong, a younger event is sent without a timestamp: the time of receipt is close, and correct. */
 const YOUNG_MS = 2000
 
@@ -27,11 +27,11 @@ export const messageOf = (cause: unknown): string => {
 }
 
 /** An `url` that names no server, from a client without types or a variable that is not set. */
-const explained = (url: unknown): string =>
+export const explained = (url: unknown): string =>
   `The option url must be the server's address with its scheme, such as "https://analytics.example"; it is ${JSON.stringify(url)}.`
 
 /** A page may also name its own server: `/` or a path below it. */
-const namesServer = (url: unknown): boolean => {
+export const namesServer = (url: unknown): boolean => {
   if (typeof url !== "string") return false
   if (IN_BROWSER && /^(\/|$)/.test(url)) return true
   try {

@@ -91,6 +91,16 @@ describe("the packed SDK in an empty folder", () => {
       export { id }`
     expect(check(use('"https://analytics.example"'))).toBe("")
     expect(() => check(use("1"))).toThrow()
+    const asks = (metric: string, page: string) => `
+      import { query } from "maicivy-analytics/sdk"
+      const options = { url: "https://analytics.example" }
+      const { results } = await query({ metrics: ["${metric}"], dimensions: ["page"] }, options)
+      const visitors: number | undefined = results[0]?.metrics[0]
+      const page: ${page} | undefined = results[0]?.dimensions[0]
+      export { page, visitors }`
+    expect(check(asks("visitors", "string | null"))).toBe("")
+    expect(() => check(asks("visitor", "string | null"))).toThrow()
+    expect(() => check(asks("visitors", "string"))).toThrow()
     const track = (call: string) => `import type {} from "maicivy-analytics/tracker"\n${call}`
     expect(check(track('window.maicivy?.track("page_view", { a: 1 })'))).toBe("")
     expect(() => check(track('window.maicivy.track("page_view")'))).toThrow()

@@ -5,8 +5,7 @@ import type { StreamEvent } from "../../src/domain/event.ts"
 import { decodePayload } from "../../src/domain/payload.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { ErasureMustWait } from "../../src/privacy/erase.ts"
-import { type EngineAnswer, QueryRefused } from "../../src/query/engine/index.ts"
-import type { Query } from "../../src/query/language/index.ts"
+import { type EngineAnswer, QueryRefused, type Question } from "../../src/query/engine/index.ts"
 import { type Server, type ServerConfig, type ServerOptions, startServer } from "../../src/server/server.ts"
 import type { AppendFailure, Services } from "../../src/server/services/services.ts"
 import { StoreError } from "../../src/stores/errors.ts"
@@ -61,7 +60,7 @@ export class World {
   /** How questions fail. */
   queryFailure: QueryRefused["failure"] | null = null
   /** Questions asked so far, and the rows that they get. */
-  readonly asked: Array<Query> = []
+  readonly asked: Array<Question> = []
   queryRows: EngineAnswer["rows"] = [{ dimensions: [], metrics: [1], comparison: null }]
   storesUnavailable = false
   ready = true

@@ -47,7 +47,7 @@ export const answer = (
   database: Database,
 ): Effect.Effect<EngineAnswer, StoreError | DatabaseError> =>
   Effect.gen(function* () {
-    const check = patternCheck(query)
+    const check = patternCheck(query.filters)
     if (check !== null) yield* database.rows(check.text, check.values)
     const ranges = query.comparison === null ? [query.range] : [query.range, query.comparison]
     const { found, total } = yield* files.read(query.sites, ranges, (paths) =>

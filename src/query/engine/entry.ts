@@ -7,11 +7,11 @@ import { Calendar } from "../../domain/period.ts"
 import { Metrics } from "../../metrics/metrics.ts"
 import { StoreError } from "../../stores/errors.ts"
 import { makePostgres } from "../../stores/postgres.ts"
-import type { Query } from "../language/index.ts"
 import { type DatabaseError, openDatabase } from "./database.ts"
 import { answer } from "./engine.ts"
 import { EventFiles } from "./eventFiles.ts"
-import type { EngineFailure, EngineStart, FromEngine, ToEngine } from "./messages.ts"
+import { answerFunnel } from "./funnel.ts"
+import type { EngineFailure, EngineStart, FromEngine, Question, ToEngine } from "./messages.ts"
 
 /** What a question may take, its files included, milliseconds. */
 const DEADLINE_MS = 10_000
@@ -41,8 +41,8 @@ const serve = ({ config, stores, folder }: EngineStart) =>
     const database = yield* openDatabase(folder, config.queryMemory - OWN_MEMORY)
     const calendar = new Calendar(config.timeZone)
     const files = new EventFiles({ postgres, database, folder, calendar, now: Date.now })
-    const reply = (id: number, query: Query) =>
-      answer(query, files, database).pipe(
+    const reply = (id: number, query: Question) =>
+      ("steps" in query ? answerFunnel(query, files, database) : answer(query, files, database)).pipe(
         Effect.timeoutOption(DEADLINE_MS),
         Effect.map(
           (found): FromEngine =>

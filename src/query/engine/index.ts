@@ -2,5 +2,5 @@
 
 export { earliestEvents } from "./earliest.ts"
 export { forgetEventFiles } from "./forget.ts"
-export { type EngineAnswer, FRESH_MS } from "./messages.ts"
+export { type EngineAnswer, FRESH_MS, type Question } from "./messages.ts"
 export { type QueryEngine, QueryRefused, queryEngine } from "./process.ts"

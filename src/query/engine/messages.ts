@@ -2,7 +2,10 @@
 
 import type { AppConfig } from "../../config/settings.ts"
 import type { StoreAddresses } from "../../stores/addresses.ts"
-import type { Query } from "../language/index.ts"
+import type { Funnel, Query } from "../language/index.ts"
+
+/** What may be asked. The answer to a funnel has a row for each step, whose metric is its visitors. */
+export type Question = Query | Funnel
 
 /** A row of an answer: values of its dimensions, its metrics, and those of the time it is compared with. */
 export interface AnswerRow {
@@ -39,7 +42,7 @@ export interface EngineStart {
   readonly folder: string
 }
 
-export type ToEngine = EngineStart | { readonly type: "ask"; readonly id: number; readonly query: Query }
+export type ToEngine = EngineStart | { readonly type: "ask"; readonly id: number; readonly query: Question }
 
 export type FromEngine =
   /** It has opened its stores and listens. */

@@ -10,13 +10,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import type { Query } from "../language/index.ts"
 import {
   type EngineAnswer,
   type EngineFailure,
   type EngineStart,
   type FromEngine,
   QUERY_FOLDER,
+  type Question,
   type ToEngine,
 } from "./messages.ts"
 
@@ -35,7 +35,7 @@ export class QueryRefused extends TaggedError("QueryRefused")<{
 
 export interface QueryEngine {
   /** Answers a question; equal ones that are asked at the same time have one answer. */
-  readonly ask: (query: Query) => Effect.Effect<EngineAnswer, QueryRefused>
+  readonly ask: (query: Question) => Effect.Effect<EngineAnswer, QueryRefused>
 }
 
 type Answering = Deferred.Deferred<EngineAnswer, QueryRefused>
@@ -93,7 +93,7 @@ class Running {
     )
   }
 
-  ask(query: Query): Effect.Effect<EngineAnswer, QueryRefused> {
+  ask(query: Question): Effect.Effect<EngineAnswer, QueryRefused> {
     return Effect.suspend(() => {
       const answering: Answering = Deferred.makeUnsafe()
       const id = this.#next++
@@ -171,7 +171,7 @@ class Engine {
     this.#idle.unref()
   })
 
-  ask(query: Query): Effect.Effect<EngineAnswer, QueryRefused> {
+  ask(query: Question): Effect.Effect<EngineAnswer, QueryRefused> {
     return Effect.suspend(() => this.#current().ask(query)).pipe(
       Effect.tapError(({ failure, message }) =>
         failure === "failed"

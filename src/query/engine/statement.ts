@@ -18,7 +18,7 @@ const NO_EVENTS = `SELECT ${[
 ].join(", ")} WHERE false`
 
 /** The events of some files; none where there are no files. */
-const eventsOf = (files: ReadonlyArray<string>): string =>
+export const eventsOf = (files: ReadonlyArray<string>): string =>
   files.length === 0 ? NO_EVENTS : `FROM read_parquet([${files.map(quoted).join(", ")}])`
 
 const comparison = (filter: Filter & { readonly is: "comparison" }, values: Values): string => {
@@ -37,7 +37,7 @@ const comparison = (filter: Filter & { readonly is: "comparison" }, values: Valu
 }
 
 /** SQL: whether an event meets a condition; never NULL. */
-const condition = (filter: Filter, values: Values): string => {
+export const condition = (filter: Filter, values: Values): string => {
   switch (filter.is) {
     case "comparison":
       return comparison(filter, values)
@@ -58,8 +58,8 @@ const patternsIn = (filter: Filter): ReadonlyArray<string> => {
   return filter.comparison === "matches" ? filter.values.filter((value) => value !== null) : []
 }
 
-/** The statement that fails where a pattern of a question is none, whatever events there are; `null` without patterns. */
-export const patternCheck = ({ filters }: Query): Statement | null => {
+/** The statement that fails where a pattern of some filters is none, whatever events there are; `null` without patterns. */
+export const patternCheck = (filters: ReadonlyArray<Filter>): Statement | null => {
   const values = new Values()
   const tried = filters
     .flatMap(patternsIn)
@@ -67,7 +67,8 @@ export const patternCheck = ({ filters }: Query): Statement | null => {
   return tried.length === 0 ? null : { text: `SELECT ${tried.join(", ")}`, values: values.list }
 }
 
-const BOTS = { exclude: "NOT bots", only: "bots", include: "true" } as const
+/** SQL: whether an event of a bot's, or of nobody's, is counted. */
+export const BOTS = { exclude: "NOT bots", only: "bots", include: "true" } as const
 
 /** Whether a question is by time alone and in its order, so that intervals without events are rows, too. */
 export const isSeries = ({ dimensions, order }: Query): boolean =>

@@ -68,12 +68,21 @@ export interface QueryContext {
   readonly timeZone: string
   /** The first event of a site, unix milliseconds. */
   readonly earliest: (site: string) => number | null
+  /** Rows that may be asked for, and those that are where none are named. */
+  readonly rows?: RowLimit
+}
+
+export interface RowLimit {
+  readonly default: number
+  readonly most: number
 }
 
 export const MAX_DIMENSIONS = 2
 export const MAX_METRICS = 16
 export const DEFAULT_LIMIT = 1000
 export const MAX_LIMIT = 10_000
+/** Rows of an answer that is downloaded: all of them where no fewer are asked for. */
+export const MAX_DOWNLOAD_ROWS = 50_000
 export const MAX_OFFSET = 10_000_000
 
 const MAX_ORDER = 4
@@ -292,7 +301,8 @@ export const decodeQuery = (body: unknown, context: QueryContext): Query | Query
   if (bots instanceof QueryProblem) return bots
   const order = orderOf(body.order_by, metrics.map(nameOfMetric), dimensions.map(nameOfQueryDimension))
   if (order instanceof QueryProblem) return order
-  const limit = absent(body.limit) ? DEFAULT_LIMIT : wholeNumber("limit", body.limit, 1, MAX_LIMIT)
+  const rows = context.rows ?? { default: DEFAULT_LIMIT, most: MAX_LIMIT }
+  const limit = absent(body.limit) ? rows.default : wholeNumber("limit", body.limit, 1, rows.most)
   if (limit instanceof QueryProblem) return limit
   const offset = absent(body.offset) ? 0 : wholeNumber("offset", body.offset, 0, MAX_OFFSET)
   if (offset instanceof QueryProblem) return offset

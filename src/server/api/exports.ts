@@ -10,7 +10,7 @@ import { EXPORT_FORMATS } from "./parameters.ts"
 
 export const EXPORT_KINDS = ["visitors", "themes", "letters"] as const
 export type ExportKind = (typeof EXPORT_KINDS)[number]
-type ExportFormat = (typeof EXPORT_FORMATS)[number]
+export type ExportFormat = (typeof EXPORT_FORMATS)[number]
 
 /** Characters collected before they are written. */
 const PART_LENGTH = 16 * 1024
@@ -39,7 +39,7 @@ async function* asCsv(
   rows: AsyncIterable<ExportRow>,
   columns: ReadonlyArray<string>,
 ): AsyncGenerator<string> {
-  yield `${columns.join(",")}\r\n`
+  yield `${columns.map(csvField).join(",")}\r\n`
   for await (const row of rows)
     yield `${columns.map((column) => csvField(Reflect.get(row, column))).join(",")}\r\n`
 }
@@ -139,6 +139,17 @@ async function* rowsOf<A extends object>(
   for (const row of rows) yield row
 }
 
+const CSV_TYPE = "text/csv; charset=utf-8; header=present"
+
+/** A table that is downloaded as a file. */
+export interface Table {
+  readonly columns: ReadonlyArray<string>
+  readonly rows: Effect.Effect<ReadonlyArray<ExportRow>, unknown>
+  readonly format: ExportFormat
+  /** Without its ending. */
+  readonly name: string
+}
+
 /** Columns of each export, in order. */
 export const COLUMNS: { readonly [kind in ExportKind]: ReadonlyArray<string> } = {
   visitors: ["visitor_id", "first_seen", "last_seen", "events", "page_views", "letters"],
@@ -185,8 +196,18 @@ export class Exports {
     void this.#send(exchange, {
       rows: () => this.#rows(kind, site, period),
       texts: format === "json" ? asJson : (rows) => asCsv(rows, COLUMNS[kind]),
-      type: format === "json" ? JSON_TYPE : "text/csv; charset=utf-8; header=present",
+      type: format === "json" ? JSON_TYPE : CSV_TYPE,
       fileName: `${site}-${kind}-${period ?? (kind === "themes" ? "all" : "day")}.${format}`,
+    })
+  }
+
+  /** Sends a table as a file. */
+  table({ columns, rows, format, name }: Table, exchange: Exchange) {
+    void this.#send(exchange, {
+      rows: () => rowsOf(rows),
+      texts: format === "json" ? asJson : (each) => asCsv(each, columns),
+      type: format === "json" ? JSON_TYPE : CSV_TYPE,
+      fileName: `${name}.${format}`,
     })
   }
 

@@ -1,19 +1,51 @@
-/** `POST /query` and `GET /query`: a question and its answer. */
+/** `POST /query` and `GET /query`: a question and its answer; `POST /query/values` and `/query/funnel`: others; `GET /query.csv` and `/query.json`: the answer as a file. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { MAX_QUERY_BODY_BYTES } from "../../domain/limits.ts"
-import { FIELDS } from "../../query/language/index.ts"
+import { Calendar } from "../../domain/period.ts"
+import type { EngineAnswer } from "../../query/engine/index.ts"
+import { FIELDS, nameOfMetric, nameOfQueryDimension, type Query } from "../../query/language/index.ts"
+import type { StoreError } from "../../stores/errors.ts"
 import { type Bodies, bodyFormat, bodyText, parseJson } from "../http/body.ts"
 import type { Exchange } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
+import type { Sites } from "../http/query.ts"
 import type { IncomingRequest } from "../http/wire.ts"
 import type { Questions } from "../services/questions.ts"
 import type { Runner } from "../services/readCache.ts"
+import type { ExportFormat, Exports } from "./exports.ts"
+
+/** What a body may ask, each at a path of its own: `/query`, `/query/values`, `/query/funnel`. */
+export type QuestionKind = "query" | "values" | "funnel"
 
 export interface QueriesOptions {
   readonly questions: Questions
+  readonly exports: Exports
   readonly bodies: Bodies
   readonly run: Runner
+}
+
+/** A column for each dimension and metric, and for what each metric was before. */
+const columnsOf = (query: Query): ReadonlyArray<string> => {
+  const metrics = query.metrics.map(nameOfMetric)
+  return [
+    ...query.dimensions.map(nameOfQueryDimension),
+    ...metrics,
+    ...(query.comparison === null ? [] : metrics.map((name) => `comparison.${name}`)),
+  ]
+}
+
+const tableRow = (columns: ReadonlyArray<string>, row: EngineAnswer["rows"][number]): object => {
+  const values = [...row.dimensions, ...row.metrics, ...(row.comparison ?? [])]
+  return Object.fromEntries(columns.map((column, i) => [column, values[i] ?? null]))
+}
+
+/** `main-2026-01-01-2026-01-31`: the site, and the first and last day. */
+const fileNameOf = ({ sites, range, timeZone }: Query): string => {
+  const calendar = new Calendar(timeZone)
+  const [site = "", ...others] = sites
+  const days = [calendar.dayOf(range.from), calendar.dayOf(range.until - 1)]
+  return [others.length === 0 ? site : "sites", ...new Set(days)].join("-")
 }
 
 /** Parameters that are lists: texts with commas between them; the others are as in JSON where they are JSON, else texts. */
@@ -44,10 +76,24 @@ export class QueryEndpoint {
   }
 
   get(exchange: Exchange, req: IncomingRequest) {
-    this.#answer(exchange, bodyOf(req.getQuery() ?? ""))
+    this.#answer(exchange, "query", bodyOf(req.getQuery() ?? ""))
   }
 
-  post(exchange: Exchange) {
+  /** Sends the whole answer as a file. */
+  download(format: ExportFormat, exchange: Exchange, req: IncomingRequest) {
+    const { questions, exports, run } = this.#options
+    run(questions.decodeDownload(bodyOf(req.getQuery() ?? ""), exchange.access.sites)).addObserver((exit) => {
+      if (Exit.isFailure(exit)) return exchange.failCause(exit.cause)
+      const columns = columnsOf(exit.value)
+      const rows = Effect.map(questions.ask(exit.value), (answer) =>
+        answer.rows.map((row) => tableRow(columns, row)),
+      )
+      exports.table({ columns, rows, format, name: fileNameOf(exit.value) }, exchange)
+    })
+  }
+
+  /** Answers a question of a kind that is a request's body. */
+  post(kind: QuestionKind, exchange: Exchange) {
     const { headers } = exchange
     const format = bodyFormat(headers, false)
     if (format instanceof Problem) return exchange.refuse(format)
@@ -59,19 +105,22 @@ export class QueryEndpoint {
         if (text instanceof Problem) return exchange.refuse(text)
         const parsed = parseJson(text)
         if (parsed instanceof Problem) return exchange.refuse(parsed)
-        this.#answer(exchange, parsed.value)
+        this.#answer(exchange, kind, parsed.value)
       },
       (problem, close) => exchange.refuse(problem, { close }),
     )
   }
 
-  #answer(exchange: Exchange, body: unknown): void {
-    const { questions, run } = this.#options
-    const { sites } = exchange.access
-    const answered = Effect.map(questions.answer(body, sites), ({ data }) => ({ success: true, data }))
-    run(answered).addObserver((exit) => {
+  #data(kind: QuestionKind, body: unknown, sites: Sites): Effect.Effect<object, Problem | StoreError> {
+    const { questions } = this.#options
+    if (kind === "query") return Effect.map(questions.answer(body, sites), ({ data }) => data)
+    return kind === "values" ? questions.values(body, sites) : questions.funnel(body, sites)
+  }
+
+  #answer(exchange: Exchange, kind: QuestionKind, body: unknown): void {
+    this.#options.run(this.#data(kind, body, exchange.access.sites)).addObserver((exit) => {
       if (Exit.isFailure(exit)) exchange.failCause(exit.cause)
-      else exchange.json(exit.value)
+      else exchange.json({ success: true, data: exit.value })
     })
   }
 }

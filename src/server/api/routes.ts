@@ -20,6 +20,7 @@ import { assets, Prepared } from "./assets.ts"
 import { EXPORT_KINDS, Exports } from "./exports.ts"
 import type { Ingest } from "./ingest.ts"
 import { Operations } from "./operations.ts"
+import { EXPORT_FORMATS } from "./parameters.ts"
 import { QueryEndpoint } from "./queries.ts"
 import { type ReadEndpoint, Reads } from "./reads.ts"
 
@@ -172,8 +173,8 @@ export const apiRoutes = ({
 }: RouteOptions): Routes => {
   const { figures, queries } = services
   const reads = new Reads({ figures, queries, pageQuery, pseudonyms, run })
-  const asked = new QueryEndpoint({ questions, bodies, run })
   const exports = new Exports(figures, queries, exportDeadlineMs)
+  const asked = new QueryEndpoint({ questions, exports, bodies, run })
   const access = new AccessEndpoint(gate)
 
   const { exact, add } = newRoutes()
@@ -190,10 +191,7 @@ export const apiRoutes = ({
       GET: (exchange, req) => reads.answer(endpoint, exchange, req),
     })
   add(`${API_PATH}/access`, "access", true, { GET: (exchange) => access.get(exchange) })
-  add(`${API_PATH}/query`, "query", true, {
-    GET: (exchange, req) => asked.get(exchange, req),
-    POST: (exchange) => asked.post(exchange),
-  })
+  addQuestions(add, asked)
   for (const kind of EXPORT_KINDS)
     add(`${API_PATH}/export/${kind}`, "export", true, {
       GET: (exchange, req) => {
@@ -209,6 +207,22 @@ export const apiRoutes = ({
   const { privacy } = services
   const visitors = visitorsRoute({ privacy, exports, run })
   return { exact, prefixes: [[VISITORS_PREFIX, visitors]] }
+}
+
+/** Questions, and their answers as files. */
+const addQuestions = (add: Add, asked: QueryEndpoint): void => {
+  add(`${API_PATH}/query`, "query", true, {
+    GET: (exchange, req) => asked.get(exchange, req),
+    POST: (exchange) => asked.post("query", exchange),
+  })
+  for (const kind of ["values", "funnel"] as const)
+    add(`${API_PATH}/query/${kind}`, `query_${kind}`, true, {
+      POST: (exchange) => asked.post(kind, exchange),
+    })
+  for (const format of EXPORT_FORMATS)
+    add(`${API_PATH}/query.${format}`, "export", true, {
+      GET: (exchange, req) => asked.download(format, exchange, req),
+    })
 }
 
 const redirectTo =

@@ -13,7 +13,7 @@ import { batchPath, eventSchema, ingestionPaths } from "./ingestion.ts"
 import { clientMessage, serverFrame } from "./live.ts"
 import { content, get, json, type PathItem, siteOf } from "./operation.ts"
 import { problemOf, refusal, refusals } from "./problems.ts"
-import { questionPath } from "./questions.ts"
+import { otherQuestionPaths, questionDownloadPaths, questionPath } from "./questions.ts"
 import { accessPath, administrationPaths, exportPaths, figurePaths } from "./reading.ts"
 import { count, shape, text } from "./schema.ts"
 import { enveloped, readiness } from "./shapes.ts"
@@ -184,6 +184,8 @@ export const openApiDocument = ({
       ...ingestionPaths(API_PATH, sites),
       ...accessPath(API_PATH),
       ...questionPath(API_PATH, sites),
+      ...otherQuestionPaths(API_PATH, sites),
+      ...questionDownloadPaths(API_PATH, sites),
       ...figurePaths(API_PATH, sites),
       ...exportPaths(API_PATH, sites),
       ...(administration && administrationPaths(API_PATH)),

@@ -4,17 +4,24 @@ import {
   BOTS,
   COMPARISONS_IN_TIME,
   DEFAULT_LIMIT,
+  DEFAULT_VALUES,
   INTERVALS,
   MAX_DIMENSIONS,
+  MAX_DOWNLOAD_ROWS,
   MAX_LIMIT,
   MAX_METRICS,
   MAX_OFFSET,
+  MAX_STEPS,
+  MAX_VALUES_LIMIT,
   METRICS,
+  MIN_STEPS,
   PRESETS,
+  WITHIN,
 } from "../../query/language/index.ts"
-import { json, type Operation, type PathItem, query, siteSlug } from "./operation.ts"
+import { EXPORT_FORMATS } from "../api/parameters.ts"
+import { json, type Operation, type Parameter, type PathItem, query, siteSlug } from "./operation.ts"
 import { BODY_CODES, QUERY_CODES, refusals } from "./problems.ts"
-import { array, count, instant, nullable, type Schema, shape, text } from "./schema.ts"
+import { array, count, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"
 import { enveloped } from "./shapes.ts"
 
 const listed = (of: { readonly [name: string]: string }): string =>
@@ -86,6 +93,132 @@ export const queryAnswer = shape({
   },
 })
 
+const valuesFields = {
+  dimension: described(text, "Any dimension but time."),
+  search: described(text, "Only values that contain this text, in any case."),
+  prefix: described(text, "Only values that begin with this text, in any case."),
+  limit: { type: "integer", minimum: 1, maximum: MAX_VALUES_LIMIT, default: DEFAULT_VALUES },
+} as const
+
+const values = shape({
+  values: array(shape({ value: text, visitors: count })),
+  meta: shape({ total_rows: count }),
+  query: { type: "object", description: "The question that it is, for `POST /query`." },
+})
+
+const funnelFields = {
+  steps: described(
+    array({}, { minItems: MIN_STEPS, maxItems: MAX_STEPS }),
+    "A filter for each step, in order.",
+  ),
+  within: described(
+    { anyOf: [{ const: "visit" }, matching(WITHIN)] },
+    "All within one visit, or this long after the first step: 30 minutes, 12 hours, 7 days. Default: visit.",
+  ),
+} as const
+
+const percentage = { type: "number", minimum: 0, maximum: 100 } as const
+
+const funnel = shape({
+  steps: array(
+    shape({
+      visitors: described(count, "Visitors who have taken this step after all before it."),
+      drop_off: described(count, "Visitors of the step before who have not."),
+      drop_off_rate: described(percentage, "Percentage of the step before."),
+      conversion_rate: described(percentage, "Percentage of the first step."),
+    }),
+  ),
+  query: { type: "object", description: "The funnel with every default made explicit." },
+})
+
+/** A question's fields as parameters; those that are no single value are texts. */
+const asParameters = (fields: ReturnType<typeof question>): ReadonlyArray<Parameter> =>
+  Object.entries(fields).map(([name, { description = "", ...schema }]) =>
+    query(
+      name,
+      ["type", "anyOf"].some((key) => Reflect.get(schema, key) === "array") ? text : schema,
+      String(description),
+    ),
+  )
+
+/** `GET /query.csv` and `GET /query.json`. */
+export const questionDownloadPaths = (
+  base: string,
+  sites: ReadonlyArray<string>,
+): { readonly [path: string]: PathItem } => {
+  const most = { minimum: 1, maximum: MAX_DOWNLOAD_ROWS, default: MAX_DOWNLOAD_ROWS }
+  const parameters = asParameters({ ...question(sites), limit: { type: "integer", ...most } })
+  const row = { type: "object", additionalProperties: { type: ["string", "number", "null"] } } as const
+  const content = {
+    csv: { "text/csv": { schema: text } },
+    json: { "application/json": { schema: array(row) } },
+  }
+  return Object.fromEntries(
+    EXPORT_FORMATS.map((format) => [
+      `${base}/query.${format}`,
+      {
+        get: {
+          operationId: `download_query_${format}`,
+          summary: `The answer to a question as a ${format.toUpperCase()} file`,
+          tags: ["exports"],
+          parameters,
+          responses: {
+            200: {
+              description: "A column for each dimension and metric.",
+              headers: { "Content-Disposition": { required: true, schema: text } },
+              content: content[format],
+            },
+            ...refusals([...QUERY_CODES, "TOO_MANY_EXPORTS"]),
+          },
+        },
+      },
+    ]),
+  )
+}
+
+const SUMMARIES = {
+  values: "The values of a dimension, those of the most visitors first",
+  funnel: "How many visitors take some steps in order",
+} as const
+
+/** `POST /query/values` and `POST /query/funnel`. */
+export const otherQuestionPaths = (
+  base: string,
+  sites: ReadonlyArray<string>,
+): { readonly [path: string]: PathItem } => {
+  const { site, sites: several, filters, date_range, time_zone, bots } = question(sites)
+  const shared = { site, sites: several, filters, date_range, time_zone, bots }
+  const path = (
+    kind: keyof typeof SUMMARIES,
+    fields: { readonly [name: string]: Schema | undefined },
+    required: string,
+    data: Schema,
+  ): PathItem => ({
+    post: {
+      operationId: `query_${kind}`,
+      summary: SUMMARIES[kind],
+      tags: ["figures"],
+      responses: {
+        200: { description: "The answer.", ...json(enveloped(data)) },
+        ...refusals([...QUERY_CODES, ...BODY_CODES]),
+      },
+      requestBody: {
+        required: true,
+        ...json({
+          type: "object",
+          properties: { ...shared, ...fields },
+          required: [required],
+          additionalProperties: false,
+        }),
+      },
+    },
+  })
+  return {
+    [`${base}/query/values`]: path("values", valuesFields, "dimension", values),
+    [`${base}/query/funnel`]: path("funnel", funnelFields, "steps", funnel),
+  }
+}
+
 /** `POST /query`, and `GET` with the same fields as parameters. */
 export const questionPath = (
   base: string,
@@ -105,13 +238,7 @@ export const questionPath = (
     [`${base}/query`]: {
       get: {
         ...operation("queryByParameters"),
-        parameters: Object.entries(fields).map(([name, { description = "", ...schema }]) =>
-          query(
-            name,
-            ["type", "anyOf"].some((key) => Reflect.get(schema, key) === "array") ? text : schema,
-            String(description),
-          ),
-        ),
+        parameters: asParameters(fields),
       },
       post: {
         ...operation("query", [...QUERY_CODES, ...BODY_CODES]),

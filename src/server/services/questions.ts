@@ -1,7 +1,19 @@
 /** A question as it was sent: decoded, asked, and its answer as the API says it. */
 import * as Effect from "effect/Effect"
-import type { EngineAnswer, QueryRefused } from "../../query/engine/index.ts"
-import { decodeQuery, encodeQuery, type Query, QueryProblem } from "../../query/language/index.ts"
+import type { EngineAnswer, QueryRefused, Question } from "../../query/engine/index.ts"
+import {
+  decodeFunnel,
+  decodeQuery,
+  decodeValues,
+  encodeFunnel,
+  encodeQuery,
+  type Funnel,
+  MAX_DOWNLOAD_ROWS,
+  type Query,
+  type QueryContext,
+  QueryProblem,
+  type RowLimit,
+} from "../../query/language/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import { Problem } from "../http/problem.ts"
 import type { Sites } from "../http/query.ts"
@@ -42,6 +54,31 @@ const toData = (query: Query, { rows, total }: EngineAnswer) => ({
   query: encodeQuery(query),
 })
 
+/** What `POST /query/values` answers under `data`. */
+const toValues = (query: Query, { rows, total }: EngineAnswer) => ({
+  values: rows.map(({ dimensions: [value = null], metrics: [visitors = null] }) => ({ value, visitors })),
+  meta: { total_rows: total },
+  query: encodeQuery(query),
+})
+
+/** What `POST /query/funnel` answers under `data`. */
+const toFunnel = (funnel: Funnel, { rows }: EngineAnswer) => {
+  const counts = rows.map(({ metrics: [visitors] }) => visitors ?? 0)
+  const percentage = (part: number, whole: number) => (whole === 0 ? 0 : (100 * part) / whole)
+  return {
+    steps: counts.map((visitors, i) => {
+      const before = i === 0 ? visitors : (counts[i - 1] ?? 0)
+      return {
+        visitors,
+        drop_off: before - visitors,
+        drop_off_rate: percentage(before - visitors, before),
+        conversion_rate: percentage(visitors, counts[0] ?? 0),
+      }
+    }),
+    query: encodeFunnel(funnel),
+  }
+}
+
 /** An answer, and the question that it is of. */
 export interface Answered {
   readonly query: Query
@@ -55,31 +92,58 @@ export class Questions {
     this.#options = options
   }
 
-  /** Reads a question of whom there are these sites for; the default one is asked about where it names none. */
-  decode(body: unknown, sites: Sites): Effect.Effect<Query, Problem | StoreError> {
+  /** Reads a body by the language, of whom there are these sites for; the default one is asked about where it names none. */
+  #decode<A>(
+    read: (body: unknown, context: QueryContext) => A | QueryProblem,
+    body: unknown,
+    sites: Sites,
+    rows?: RowLimit,
+  ): Effect.Effect<A, Problem | StoreError> {
     const { queries, timeZone, now } = this.#options
     const isOfAll =
       typeof body === "object" && body !== null && "date_range" in body && body.date_range === "all"
     return Effect.gen(function* () {
       const earliest = isOfAll ? yield* queries.earliest : new Map<string, number>()
-      const query = decodeQuery(body, {
+      const query = read(body, {
         ...{ now: now(), sites: sites.declared, site: sites.default, timeZone },
         earliest: (each) => earliest.get(each) ?? null,
+        ...(rows !== undefined && { rows }),
       })
       if (query instanceof QueryProblem) return yield* Effect.fail(new Problem("INVALID_QUERY", query.error))
       return query
     })
   }
 
+  /** Reads a question whose whole answer is downloaded. */
+  decodeDownload(body: unknown, sites: Sites): Effect.Effect<Query, Problem | StoreError> {
+    return this.#decode(decodeQuery, body, sites, { default: MAX_DOWNLOAD_ROWS, most: MAX_DOWNLOAD_ROWS })
+  }
+
   /** Asks a question that has been read. */
-  ask(query: Query): Effect.Effect<EngineAnswer, Problem> {
+  ask(query: Question): Effect.Effect<EngineAnswer, Problem> {
     return Effect.mapError(this.#options.queries.ask(query), refusalOf)
   }
 
   answer(body: unknown, sites: Sites): Effect.Effect<Answered, Problem | StoreError> {
     return Effect.gen({ self: this }, function* () {
-      const query = yield* this.decode(body, sites)
+      const query = yield* this.#decode(decodeQuery, body, sites)
       return { query, data: toData(query, yield* this.ask(query)) }
+    })
+  }
+
+  /** Values of a dimension, those of the most visitors first. */
+  values(body: unknown, sites: Sites): Effect.Effect<ReturnType<typeof toValues>, Problem | StoreError> {
+    return Effect.gen({ self: this }, function* () {
+      const query = yield* this.#decode(decodeValues, body, sites)
+      return toValues(query, yield* this.ask(query))
+    })
+  }
+
+  /** Visitors of each step of a funnel. */
+  funnel(body: unknown, sites: Sites): Effect.Effect<ReturnType<typeof toFunnel>, Problem | StoreError> {
+    return Effect.gen({ self: this }, function* () {
+      const funnel = yield* this.#decode(decodeFunnel, body, sites)
+      return toFunnel(funnel, yield* this.ask(funnel))
     })
   }
 }

@@ -7,8 +7,7 @@ import type { EventQueries as Questions } from "../../events/read/index.ts"
 import type { Format, MetricsText } from "../../metrics/exposition.ts"
 import type { VisitorKeys } from "../../privacy/dayKeys.ts"
 import type { ErasureMustWait } from "../../privacy/erase.ts"
-import type { EngineAnswer, QueryRefused } from "../../query/engine/index.ts"
-import type { Query } from "../../query/language/index.ts"
+import type { EngineAnswer, QueryRefused, Question } from "../../query/engine/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { AppendDone } from "../../stream/producer.ts"
 
@@ -47,7 +46,7 @@ export interface Privacy {
 
 /** Questions to the events. */
 export interface Queries {
-  readonly ask: (query: Query) => Effect.Effect<EngineAnswer, QueryRefused>
+  readonly ask: (query: Question) => Effect.Effect<EngineAnswer, QueryRefused>
   /** The first event of each site, unix milliseconds. */
   readonly earliest: Effect.Effect<ReadonlyMap<string, number>, StoreError>
 }

@@ -64,7 +64,7 @@ const harmless = (
   // GET /event counts one.
   const isRead = method === "GET" && path !== WEBSOCKET_PATH && path !== `${API_PATH}/event`
   // A question has to ask for something.
-  if (isRead && path === `${API_PATH}/query`)
+  if (isRead && [`${API_PATH}/query`, `${API_PATH}/query.csv`, `${API_PATH}/query.json`].includes(path))
     return { path: `${path}?metrics=visitors&date_range=day`, init: {} }
   if (isRead && !path.includes("{")) return { path, init: {} }
   // An empty batch is valid and stores nothing.

@@ -4,14 +4,22 @@ import { Calendar } from "../../../src/domain/period.ts"
 import { openDatabase } from "../../../src/query/engine/database.ts"
 import { answer } from "../../../src/query/engine/engine.ts"
 import { EventFiles } from "../../../src/query/engine/eventFiles.ts"
-import { decodeQuery, type Query, QueryProblem } from "../../../src/query/language/index.ts"
+import { answerFunnel } from "../../../src/query/engine/funnel.ts"
+import {
+  decodeFunnel,
+  decodeQuery,
+  type Funnel,
+  type Query,
+  type QueryContext,
+  QueryProblem,
+} from "../../../src/query/language/index.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { run, testScope } from "../../support/effects.ts"
 import { freshEvents, store } from "../../support/events.ts"
 import { temporaryFolder } from "../../support/index.ts"
 import { differences, storedEvents } from "./compare.ts"
-import { Dice, randomEvents, randomQuestion } from "./questions.ts"
-import { referenceAnswer } from "./reference.ts"
+import { Dice, randomEvents, randomFunnel, randomQuestion } from "./questions.ts"
+import { referenceAnswer, referenceFunnel } from "./reference.ts"
 
 /** How many questions; more are asked by hand. */
 const QUESTIONS = Number(process.env.TEST_QUESTIONS ?? 60)
@@ -27,7 +35,13 @@ const engineOn = async (postgres: Postgres, timeZone: string) => {
     ...{ postgres, database, folder, calendar: new Calendar(timeZone) },
     now: tick(),
   })
-  return (query: Query) => run(answer(query, files, database))
+  return {
+    query: (query: Query) => run(answer(query, files, database)),
+    funnel: async (funnel: Funnel) =>
+      (await run(answerFunnel(funnel, files, database))).rows.map(
+        ({ metrics: [visitors = null] }) => visitors,
+      ),
+  }
 }
 
 /** A clock on which what is fresh for a moment is old at the next question. */
@@ -36,8 +50,13 @@ const tick = () => {
   return () => (at += 1000)
 }
 
-const decoded = (body: object, timeZone: string, earliest: number): Query => {
-  const query = decodeQuery(body, {
+const decodedBy = <A>(
+  decode: (body: unknown, context: QueryContext) => A | QueryProblem,
+  body: object,
+  timeZone: string,
+  earliest: number,
+): A => {
+  const query = decode(body, {
     ...{ now: NOW, sites: new Set(["main", "blog"]), site: "main", timeZone, earliest: () => earliest },
   })
   if (query instanceof QueryProblem) throw new Error(`${query.error} ${JSON.stringify(body)}`)
@@ -63,9 +82,22 @@ describe("answers equal a plain count over the stored events", () => {
           events = await storedEvents(postgres)
         }
         const body = randomQuestion(dice, NOW)
-        const query = decoded(body, timeZone, Math.min(...events.map(({ createdAt }) => createdAt)))
-        const found = differences(query, await ask(query), referenceAnswer(query, events, timeZone))
+        const query = decodedBy(
+          decodeQuery,
+          body,
+          timeZone,
+          Math.min(...events.map(({ createdAt }) => createdAt)),
+        )
+        const found = differences(query, await ask.query(query), referenceAnswer(query, events, timeZone))
         if (found.length > 0) wrong.push({ body, found: found.slice(0, 5) })
+      }
+      for (let i = 0; i < QUESTIONS && wrong.length < 3; i++) {
+        const body = randomFunnel(dice, NOW)
+        const earliest = Math.min(...events.map(({ createdAt }) => createdAt))
+        const funnel = decodedBy(decodeFunnel, body, timeZone, earliest)
+        const found = await ask.funnel(funnel)
+        const expected = referenceFunnel(funnel, events, timeZone)
+        if (found.join() !== expected.join()) wrong.push({ body, found, expected })
       }
       expect(wrong).toEqual([])
     },

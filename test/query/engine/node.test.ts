@@ -8,8 +8,8 @@ import { runNode, settings } from "../../support/node.ts"
 const startNode = async () => {
   const dataDir = temporaryFolder()
   const node = await runNode(await settings({ dataDir }))
-  const ask = async (body: object) => {
-    const response = await fetch(`${node.base}/api/v1/analytics/query`, {
+  const ask = async (body: object, path = "query") => {
+    const response = await fetch(`${node.base}/api/v1/analytics/${path}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
@@ -78,6 +78,21 @@ describe("a node asked questions", () => {
       results: [{ dimensions: [], metrics: [2] }],
     })
     expect(await filesIn(node.dataDir)).toHaveLength(1)
+    const values = async (asked: object) =>
+      (await node.ask({ dimension: "page", date_range: "day", ...asked }, "query/values")).data.values
+    expect(await values({ search: "CV" })).toEqual([{ value: "/cv", visitors: 1 }])
+    expect(await values({ prefix: "/i", limit: 1 })).toEqual([{ value: "/it's", visitors: 1 }])
+    expect(await values({ prefix: "." })).toEqual([])
+    const step = (page: string) => ["is", "page", [page]]
+    const funnel = await node.ask({ steps: [step("/"), step("/cv"), step("/x")] }, "query/funnel")
+    expect(funnel.data).toMatchObject({
+      steps: [
+        { visitors: 1, drop_off: 0, drop_off_rate: 0, conversion_rate: 100 },
+        { visitors: 1, drop_off: 0, drop_off_rate: 0, conversion_rate: 100 },
+        { visitors: 0, drop_off: 1, drop_off_rate: 100, conversion_rate: 0 },
+      ],
+      query: { within: "visit", time_zone: "UTC", bots: "exclude" },
+    })
 
     const [engine = 0, ...others] = engines()
     expect(others).toEqual([])

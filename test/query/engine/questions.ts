@@ -279,3 +279,23 @@ export const randomQuestion = (dice: Dice, now: number): { readonly [field: stri
     ...pageAt(dice, metrics, dimensions),
   }
 }
+
+const STEPS = [
+  ...PAGES.slice(0, 3).map((page) => ["is", "page", [page]]),
+  ["contains", "page", ["/"]],
+  ["is", "event", ["page_view"]],
+  ["is_not", "event", ["page_view"]],
+  ["has_done", ["is", "event", ["letter_generate"]]],
+  ["is", "data.plan", ["pro", "free"]],
+] as const
+
+/** The body of a funnel. */
+export const randomFunnel = (dice: Dice, now: number): { readonly [field: string]: unknown } => ({
+  sites: dice.of([["main"], ["main", "blog"]]),
+  steps: Array.from({ length: 2 + dice.below(3) }, () => dice.of(STEPS)),
+  within: dice.of(["visit", "1 minute", "5 minutes", "1 hour", "3 days", null]),
+  filters: dice.chance(0.3) ? [filterAt(dice, 1)] : [],
+  date_range: rangeAt(dice, now),
+  time_zone: dice.of(ZONES),
+  bots: dice.of(["exclude", "include"]),
+})

@@ -3,7 +3,14 @@ import type { DimensionName } from "../../../src/domain/dimensions.ts"
 import { pageOf } from "../../../src/domain/pageUrl.ts"
 import { Calendar } from "../../../src/domain/period.ts"
 import { visitsOf } from "../../../src/domain/visits.ts"
-import type { Filter, FilterDimension, Metric, Query, Range } from "../../../src/query/language/index.ts"
+import type {
+  Filter,
+  FilterDimension,
+  Funnel,
+  Metric,
+  Query,
+  Range,
+} from "../../../src/query/language/index.ts"
 
 /** An event with what its request told. */
 export interface ReferenceEvent {
@@ -128,14 +135,10 @@ const metricOf = (metric: Metric, of: ReadonlyArray<Counted>, allVisitors: numbe
 /** Rows by the JSON of their dimensions. */
 export type ReferenceRows = ReadonlyMap<string, ReadonlyArray<number | null>>
 
-const rowsIn = (
-  query: Query,
-  range: Range,
-  buckets: Query["buckets"],
-  all: ReadonlyArray<Counted>,
-): ReferenceRows => {
+/** The events that a question is about, in a range. */
+const metBy = (query: Query, range: Range, all: ReadonlyArray<Counted>): ReadonlyArray<Counted> => {
   const bots = { exclude: [false], include: [false, true], only: [true] }[query.bots]
-  const met = all.filter(
+  return all.filter(
     (each) =>
       query.sites.includes(each.event.site) &&
       each.event.createdAt >= range.from &&
@@ -143,6 +146,15 @@ const rowsIn = (
       bots.includes(each.event.bot) &&
       query.filters.every((filter) => meets(each, filter, all)),
   )
+}
+
+const rowsIn = (
+  query: Query,
+  range: Range,
+  buckets: Query["buckets"],
+  all: ReadonlyArray<Counted>,
+): ReferenceRows => {
+  const met = metBy(query, range, all)
   const keyOf = (each: Counted) =>
     JSON.stringify(
       query.dimensions.map((dimension) => {
@@ -159,9 +171,8 @@ const rowsIn = (
   )
 }
 
-/** Every row of the answer, without order and limit; and the rows of what it is compared with. */
-export const referenceAnswer = (query: Query, events: ReadonlyArray<ReferenceEvent>, timeZone: string) => {
-  const all = visitsOf(events, new Calendar(timeZone)).flatMap((visit, number) =>
+const counted = (events: ReadonlyArray<ReferenceEvent>, timeZone: string): ReadonlyArray<Counted> =>
+  visitsOf(events, new Calendar(timeZone)).flatMap((visit, number) =>
     visit.events.map(
       (event): Counted => ({
         ...{ event, first: visit.events[0], visit: number, bounce: visit.bounce },
@@ -169,6 +180,58 @@ export const referenceAnswer = (query: Query, events: ReadonlyArray<ReferenceEve
       }),
     ),
   )
+
+/** How many steps are taken from an event that is the first. */
+const stepsFrom = (
+  start: Counted,
+  { steps, within }: Funnel,
+  others: ReadonlyArray<Counted>,
+  all: ReadonlyArray<Counted>,
+): number => {
+  const began = start.event.createdAt
+  let at = began
+  for (const [i, step] of steps.entries()) {
+    const before = steps[i - 1]
+    if (before === undefined) continue
+    const times = others
+      .filter(
+        (each) =>
+          meets(each, step, all) &&
+          (each.event.createdAt > at || (each.event.createdAt === at && !meets(each, before, all))) &&
+          (within === "visit" || each.event.createdAt <= began + within),
+      )
+      .map(({ event }) => event.createdAt)
+    if (times.length === 0) return i
+    at = Math.min(...times)
+  }
+  return steps.length
+}
+
+/** Visitors of each step of a funnel. */
+export const referenceFunnel = (
+  funnel: Funnel,
+  events: ReadonlyArray<ReferenceEvent>,
+  timeZone: string,
+): ReadonlyArray<number> => {
+  const all = counted(events, timeZone)
+  const asked = metBy(funnel.query, funnel.query.range, all)
+  const most = new Map<string, number>()
+  const whole = Map.groupBy(asked, ({ event, visit }) =>
+    funnel.within === "visit" ? `${event.site} ${visit}` : event.visitorId,
+  )
+  for (const others of whole.values())
+    for (const start of others) {
+      const [first] = funnel.steps
+      if (first === undefined || !meets(start, first, all)) continue
+      const { visitorId } = start.event
+      most.set(visitorId, Math.max(most.get(visitorId) ?? 0, stepsFrom(start, funnel, others, all)))
+    }
+  return funnel.steps.map((_, i) => [...most.values()].filter((steps) => steps > i).length)
+}
+
+/** Every row of the answer, without order and limit; and the rows of what it is compared with. */
+export const referenceAnswer = (query: Query, events: ReadonlyArray<ReferenceEvent>, timeZone: string) => {
+  const all = counted(events, timeZone)
   const { comparison } = query
   return {
     rows: rowsIn(query, query.range, query.buckets, all),

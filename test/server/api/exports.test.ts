@@ -29,6 +29,47 @@ describe("an export", () => {
     ])
   })
 
+  test("of a question has a column for each dimension and metric, and no formula of a visitor's", async () => {
+    await using running = await serve()
+    running.world.queryRows = [
+      { dimensions: ["=HYPERLINK(1)", '-1,"2"'], metrics: [-3, null], comparison: [0, 1.5] },
+      { dimensions: [null, "@a\nb"], metrics: [1, 2], comparison: [0, null] },
+    ]
+    const parameters = new URLSearchParams({
+      metrics: '["visitors","min(data.a,\\"b)"]',
+      dimensions: "page,data.=x",
+      date_range: '["2026-01-30","2026-02-01"]',
+      compare: "previous_period",
+    })
+    const csv = await fetch(`${running.url}${API}/query.csv?${parameters}`)
+    expect(csv.headers.get("content-disposition")).toBe(
+      'attachment; filename="main-2026-01-30-2026-02-01.csv"',
+    )
+    const metric = '"min(data.a,""b)"'
+    expect(await csv.text()).toBe(
+      [
+        `page,data.=x,visitors,${metric},comparison.visitors,${metric.replace("min", "comparison.min")}`,
+        `'=HYPERLINK(1),"'-1,""2""",-3,,0,1.5`,
+        `,"'@a\nb",1,2,0,`,
+        "",
+      ].join("\r\n"),
+    )
+    const json = await fetch(
+      `${running.url}${API}/query.json?metrics=visitors&dimensions=page,host&limit=50000`,
+    )
+    expect(json.headers.get("content-disposition")).toMatch(/^attachment; filename="main-.*\.json"$/)
+    expect(JSON.parse(await json.text())[0]).toEqual({ page: "=HYPERLINK(1)", host: '-1,"2"', visitors: -3 })
+    for (const [wrong, code] of [
+      ["limit=50001", "INVALID_QUERY"],
+      ["metrics=x", "INVALID_QUERY"],
+    ])
+      expect(
+        await (await fetch(`${running.url}${API}/query.csv?metrics=events&${wrong}`)).json(),
+      ).toMatchObject({ code })
+    running.world.queryFailure = "deadline"
+    expect((await fetch(`${running.url}${API}/query.csv?metrics=events`)).status).toBe(408)
+  })
+
   test("of nothing is a header, or an empty array", async () => {
     await using running = await serve()
     running.world.exportRows = 0

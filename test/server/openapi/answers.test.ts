@@ -79,6 +79,22 @@ const brokenServices = (services: Services): Services => ({
 })
 
 const QUESTION = { metrics: ["events"], date_range: "all" }
+const VALUES = { dimension: "page", date_range: "all" }
+const FUNNEL = {
+  steps: [
+    ["is", "page", ["/"]],
+    ["is", "page", ["/cv"]],
+  ],
+  date_range: "all",
+}
+const QUESTION_PATHS = ["query", "query/values", "query/funnel"].map((path) => `${API}/${path}`)
+
+const bodyFor = (path: string): unknown => {
+  if (path.endsWith("/query")) return QUESTION
+  if (path.endsWith("/values")) return VALUES
+  if (path.endsWith("/funnel")) return FUNNEL
+  return path.endsWith("/events") ? [EVENT] : EVENT
+}
 
 /** Questions that get no answer. */
 const refuseQuestions = async ({ url, world, server }: Running, recorder: Recorder): Promise<void> => {
@@ -86,23 +102,29 @@ const refuseQuestions = async ({ url, world, server }: Running, recorder: Record
     world.queryFailure = failure
     await recorder.ask(url, "GET", `${API}/query?metrics=events`)
     await recorder.ask(url, "POST", `${API}/query`, posted(QUESTION))
+    await recorder.ask(url, "POST", `${API}/query/values`, posted(VALUES))
+    await recorder.ask(url, "POST", `${API}/query/funnel`, posted(FUNNEL))
+    for (const format of ["csv", "json"])
+      await recorder.ask(url, "GET", `${API}/query.${format}?metrics=events`)
   }
   world.queryFailure = null
-  await recorder.ask(url, "POST", `${API}/query`, posted(new Uint8Array([0x22, 0xff, 0x22])))
-  const slow = rawRequest("POST", `${API}/query`, ["Content-Length: 9"], "{")
-  await recorder.raw(server.port, "POST", `${API}/query`, slow)
+  for (const path of QUESTION_PATHS) {
+    await recorder.ask(url, "POST", path, posted(new Uint8Array([0x22, 0xff, 0x22])))
+    const slow = rawRequest("POST", path, ["Content-Length: 9"], "{")
+    await recorder.raw(server.port, "POST", path, slow)
+  }
 }
 
 /** An address of each operation, with what a request needs to be let in. */
 const addresses = (recorder: Recorder) =>
   recorder.contract.operations.map(({ method, path }) => ({
     method,
-    path: `${path.replace("{id}", VISITOR)}${method === "GET" && path.endsWith("/query") ? "?metrics=events&date_range=all" : ""}`,
+    path: `${path.replace("{id}", VISITOR)}${method === "GET" && /\/query(\.\w+)?$/.test(path) ? "?metrics=events&date_range=all" : ""}`,
     init:
       path.includes("{id}") || path.endsWith("/export/visitors")
         ? ADMIN
         : method === "POST"
-          ? posted(path.endsWith("/query") ? QUESTION : path.endsWith("/events") ? [EVENT] : EVENT)
+          ? posted(bodyFor(path))
           : {},
   }))
 
@@ -159,10 +181,16 @@ const ofARealNode = async (): Promise<Recorder> => {
     null,
   ])
     await ask("POST", `${API}/query`, posted(question))
-  await ask("GET", `${API}/query?metrics=visitors,events&dimensions=page&date_range=day`)
-  await ask("POST", `${API}/query`, posted("{"))
-  await ask("POST", `${API}/query`, posted("x".repeat(300_000)))
-  await ask("POST", `${API}/query`, posted("{}", { "Content-Type": "text/html" }))
+  for (const path of ["query", "query.csv", "query.json"])
+    await ask("GET", `${API}/${path}?metrics=visitors,events&dimensions=page&date_range=day`)
+  await ask("POST", `${API}/query/values`, posted({ ...VALUES, search: "c" }))
+  await ask("POST", `${API}/query/funnel`, posted({ ...FUNNEL, within: "7 days" }))
+  for (const path of QUESTION_PATHS) {
+    await ask("POST", path, posted({}))
+    await ask("POST", path, posted("{"))
+    await ask("POST", path, posted("x".repeat(300_000)))
+    await ask("POST", path, posted("{}", { "Content-Type": "text/html" }))
+  }
   await ask("GET", `${API}/heatmap?page_url=/cv&hours=168`)
   for (const query of ["limit=0", "limit=x", "offset=-1", "cursor=!"])
     await ask("GET", `${API}/timeline?${query}`)
@@ -271,7 +299,7 @@ const limited = async (recorder: Recorder): Promise<void> => {
 const busy = async (recorder: Recorder): Promise<void> => {
   await using running = await serve({ adminToken: ADMIN_TOKEN }, { maxWaitingBytes: 0 })
   const { port } = running.server
-  for (const path of [`${API}/event`, `${API}/events`, `${API}/query`])
+  for (const path of [`${API}/event`, `${API}/events`, ...QUESTION_PATHS])
     await recorder.raw(port, "POST", path, rawRequest("POST", path, ["Content-Length: 9"], "{"))
   const { started } = silentRows(running.world)
   const downloads = Array.from({ length: 3 }, () => new RawConnection(port))
@@ -279,6 +307,8 @@ const busy = async (recorder: Recorder): Promise<void> => {
     download.write(rawRequest("GET", `${API}/export/visitors`, [`Authorization: Bearer ${ADMIN_TOKEN}`]))
   await eventually(() => expect(started()).toBe(3))
   await recorder.ask(running.url, "GET", `${API}/export/visitors`, ADMIN)
+  for (const format of ["csv", "json"])
+    await recorder.ask(running.url, "GET", `${API}/query.${format}?metrics=events`)
   await recorder.ask(running.url, "GET", `${VISITORS}${VISITOR}`, ADMIN)
   for (const download of downloads) download[Symbol.dispose]()
 }
