@@ -106,7 +106,7 @@ export type SiteEvent = { readonly site: string } & TimelineEvent & {
     readonly dimensions: KnownDimensions
   }
 
-/** A row of `/heatmap`: a position, as the sender gave it. */
+/** A row of `/heatmap`: a position, as the sender gave it, or the corner of a cell. */
 export interface HeatmapPoint {
   readonly x: number
   readonly y: number
@@ -117,7 +117,11 @@ export interface HeatmapMeta {
   /** `null` for all pages. */
   readonly page_url: string | null
   readonly hours: number
+  /** Edge of the cells; `null` for exact positions. */
+  readonly grid: number | null
   readonly count: number
+  /** Places that there are, whatever the limit. */
+  readonly total: number
 }
 
 /** A row of `/history`. */

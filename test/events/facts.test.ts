@@ -153,9 +153,8 @@ test("events of bots are in no figure", async () => {
   const visitors = given.filter(({ facts }) => !facts.bot).map(({ visitorId }) => visitorId)
   const page = await run(timeline(postgres, { ...site, limit: 100, offset: 0, after: null }))
   expect(page.rows.map(({ visitor_id }) => visitor_id)).toEqual(visitors.toReversed())
-  expect(await run(heatmap(postgres, { ...site, pageUrl: null, hours: 24 }))).toEqual([
-    { x: 1, y: 2, count: 4 },
-  ])
+  const clicks = { ...site, pageUrl: null, hours: 24, grid: null, limit: 10 }
+  expect((await run(heatmap(postgres, clicks))).points).toEqual([{ x: 1, y: 2, count: 4 }])
   const { minutes } = await run(history(postgres, { ...site, minutes: 120 }))
   expect(minutes.reduce((sum, minute) => sum + minute.events, 0)).toBe(4)
   const bounds = { site: "main", from: NOON, until: LATER }

@@ -177,7 +177,7 @@ export class World {
           nextPageToken: "next",
         })),
       isPageToken: (text) => text === "next",
-      heatmap: () => this.#read(() => [{ x: 1, y: 2, count: 3 }]),
+      heatmap: () => this.#read(() => ({ points: [{ x: 1, y: 2, count: 3 }], total: 1 })),
       history: ({ minutes }) =>
         this.#read(() => ({
           minutes: Array.from({ length: minutes }, (_, i) => ({

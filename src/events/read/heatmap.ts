@@ -1,5 +1,5 @@
 /** Where visitors of a site clicked. */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import { CLICK_TYPES } from "../../domain/aggregation.ts"
 import type { HeatmapPoint } from "../../domain/answers.ts"
 import { HOUR_MS } from "../../domain/time.ts"
@@ -7,7 +7,7 @@ import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import { eventsOf, within } from "../chunks/index.ts"
 
-/** Positions of one answer: more than any picture shows, few enough to send. */
+/** Places of one answer: more than any picture shows, few enough to send. */
 export const MAX_HEATMAP_POINTS = 10_000
 
 export interface HeatmapQuery {
@@ -17,8 +17,18 @@ export interface HeatmapQuery {
   readonly pageUrl: string | null
   /** Length of the window that ends at `now`. */
   readonly hours: number
+  /** Edge of the square cells that clicks are summed in; `null` for each exact position. */
+  readonly grid: number | null
+  /** Most places, the most clicked. */
+  readonly limit: number
   /** Unix milliseconds. */
   readonly now: number
+}
+
+/** The most clicked places, and how many places there are. */
+export interface Heatmap {
+  readonly points: ReadonlyArray<HeatmapPoint>
+  readonly total: number
 }
 
 /**
@@ -27,8 +37,11 @@ export interface HeatmapQuery {
  */
 const SELECT_POINTS = `
   WITH of_site AS (SELECT id FROM sites WHERE slug = $1)
-  SELECT x, y, count(*)::integer AS count
+  SELECT x, y, count(*)::integer AS count, (count(*) OVER ())::integer AS total
   FROM (
+    SELECT CASE WHEN $5::float8 IS NULL THEN x ELSE floor(x / $5) * $5 END AS x,
+      CASE WHEN $5::float8 IS NULL THEN y ELSE floor(y / $5) * $5 END AS y
+    FROM (
     SELECT x, y
     FROM (
       SELECT wanted, unnest(click_x) AS x, unnest(click_y) AS y,
@@ -58,23 +71,31 @@ const SELECT_POINTS = `
       OFFSET 0
     ) AS decoded
     WHERE jsonb_typeof(x) = 'number' AND jsonb_typeof(y) = 'number'
-  ) AS positions
+    ) AS positions
+  ) AS places
   GROUP BY x, y
   ORDER BY count DESC, x, y
   LIMIT $4`
 
 /**
- * Positions of the `button_click` and `link_click` events of the last hours, most clicked first, then by x and y; at most
- * {@link MAX_HEATMAP_POINTS}. Events whose `x` and `y` are not both numbers are left out.
+ * Where the `button_click` and `link_click` events of the last hours were, most clicked first, then by x and y. A cell of a grid is
+ * named by its least x and y. Events whose `x` and `y` are not both numbers are left out.
  */
 export const heatmap = (
   postgres: Postgres,
-  { site, pageUrl, hours, now }: HeatmapQuery,
-): Effect.Effect<ReadonlyArray<HeatmapPoint>, StoreError> =>
-  postgres.query<HeatmapPoint>("heatmap", SELECT_POINTS, [
-    site,
-    // Instants after the window's beginning, to the millisecond.
-    new Date(now - hours * HOUR_MS + 1),
-    pageUrl,
-    MAX_HEATMAP_POINTS,
-  ])
+  { site, pageUrl, hours, grid, limit, now }: HeatmapQuery,
+): Effect.Effect<Heatmap, StoreError> =>
+  Effect.map(
+    postgres.query<HeatmapPoint & { readonly total: number }>("heatmap", SELECT_POINTS, [
+      site,
+      // Instants after the window's beginning, to the millisecond.
+      new Date(now - hours * HOUR_MS + 1),
+      pageUrl,
+      limit,
+      grid,
+    ]),
+    (rows) => ({
+      points: rows.map(({ x, y, count }) => ({ x, y, count })),
+      total: rows[0]?.total ?? 0,
+    }),
+  )

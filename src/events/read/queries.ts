@@ -1,11 +1,11 @@
 /** Answers from raw events: the timeline, the heatmap, and what is held of visitors. */
 import type * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { DayCourse, HeatmapPoint, SiteEvent, VisitorSummary } from "../../domain/answers.ts"
+import type { DayCourse, SiteEvent, VisitorSummary } from "../../domain/answers.ts"
 import { type Calendar, type Period, periodBounds } from "../../domain/period.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-import { heatmap } from "./heatmap.ts"
+import { type Heatmap, type HeatmapQuery, heatmap } from "./heatmap.ts"
 import { type History, history, yesterday } from "./history.ts"
 import { decodePageToken, type TimelinePage, timeline } from "./timeline.ts"
 import { exportVisitor, exportVisitors } from "./visitors.ts"
@@ -30,12 +30,7 @@ export interface EventQueries {
   /** Whether a text is a page token that `timeline` takes; any other is read as none. */
   isPageToken(text: string): boolean
   /** See {@link heatmap}; the window ends now. */
-  heatmap(query: {
-    readonly site: string
-    /** `null` for all pages. */
-    readonly pageUrl: string | null
-    readonly hours: number
-  }): Effect.Effect<ReadonlyArray<HeatmapPoint>, StoreError>
+  heatmap(query: Omit<HeatmapQuery, "now">): Effect.Effect<Heatmap, StoreError>
   /** See {@link history}; the window ends now. */
   history(query: { readonly site: string; readonly minutes: number }): Effect.Effect<History, StoreError>
   /** See {@link yesterday}. */

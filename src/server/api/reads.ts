@@ -15,7 +15,9 @@ import type { Pseudonyms } from "../services/pseudonyms.ts"
 import { ReadCache, type Runner } from "../services/readCache.ts"
 import type { EventQueries, Figures } from "../services/services.ts"
 import {
+  HEATMAP_GRID,
   HEATMAP_HOURS,
+  HEATMAP_LIMIT,
   HISTORY_MINUTES,
   THEMES_LIMIT,
   TIMELINE_LIMIT,
@@ -105,18 +107,22 @@ const endpoints = (
   heatmap: ((parameters, site) => {
     const pageUrl = parameters.text("page_url") ?? parameters.text("page")
     const hours = parameters.integer("hours", HEATMAP_HOURS)
+    const grid = parameters.integer("grid", HEATMAP_GRID) || null
+    const limit = parameters.integer("limit", HEATMAP_LIMIT)
     const load = () =>
       // Events have the kept part of their page's URL.
       Effect.map(
-        queries.heatmap({ site, pageUrl: pageUrl ? pageQuery.kept(pageUrl) : null, hours }),
-        (points) => ({
+        queries.heatmap({ site, pageUrl: pageUrl ? pageQuery.kept(pageUrl) : null, hours, grid, limit }),
+        ({ points, total }) => ({
           success: true,
           data: points,
-          meta: { page_url: pageUrl || null, hours, count: points.length } satisfies HeatmapMeta,
+          meta: {
+            ...{ page_url: pageUrl || null, hours, grid, count: points.length, total },
+          } satisfies HeatmapMeta,
         }),
       )
     // As JSON, because a page may be called "null".
-    return { key: JSON.stringify([hours, pageUrl || null]), load }
+    return { key: JSON.stringify([hours, grid, limit, pageUrl || null]), load }
   }) satisfies Endpoint,
 
   history: ((parameters, site) => {

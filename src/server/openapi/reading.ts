@@ -5,7 +5,9 @@ import { MAX_HEATMAP_POINTS, PAGE_TOKEN } from "../../events/read/index.ts"
 import { COLUMNS, EXPORT_KINDS, type ExportKind } from "../api/exports.ts"
 import {
   EXPORT_FORMATS,
+  HEATMAP_GRID,
   HEATMAP_HOURS,
+  HEATMAP_LIMIT,
   HISTORY_MINUTES,
   THEMES_LIMIT,
   TIMELINE_LIMIT,
@@ -92,12 +94,20 @@ const rawEventPaths = (base: string, site: Parameter): Paths => ({
       query("page_url", text, "One page, spelled exactly as it was sent. Default: all pages."),
       query("page", text, "The same as `page_url`, which takes precedence."),
       range("hours", HEATMAP_HOURS, "Length of the window, which ends now."),
+      range(
+        "grid",
+        HEATMAP_GRID,
+        "Edge of the square cells that clicks are summed in; 0 for exact positions.",
+      ),
+      range("limit", HEATMAP_LIMIT, "Number of places, the most clicked."),
     ],
     array(shapes.heatmapPoint, { maxItems: MAX_HEATMAP_POINTS }),
     shape<HeatmapMeta>({
       page_url: { type: ["string", "null"] },
       hours: { type: "integer", minimum: HEATMAP_HOURS.min, maximum: HEATMAP_HOURS.max },
+      grid: { type: ["integer", "null"], minimum: 1, maximum: HEATMAP_GRID.max },
       count,
+      total: count,
     }),
   ),
   [`${base}/history`]: figure(

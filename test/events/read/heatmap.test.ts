@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest"
 import type { StreamEvent } from "../../../src/domain/event.ts"
 import { DAY_MS, HOUR_MS } from "../../../src/domain/time.ts"
 import { compact } from "../../../src/events/chunks/compaction.ts"
-import { heatmap } from "../../../src/events/read/heatmap.ts"
+import { type HeatmapQuery, heatmap, MAX_HEATMAP_POINTS } from "../../../src/events/read/heatmap.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
 import { eraseRows } from "../../../src/privacy/eraseRows.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
@@ -13,6 +13,15 @@ import { countOf, event, freshEvents, rows, store } from "../../support/events.t
 const NOW = Date.parse("2025-12-08T12:00:00Z")
 
 const at = (createdAt: number, given: Partial<StreamEvent> = {}) => event({ createdAt, ...given })
+
+/** Exact positions of all pages in the last day, unless something else is asked for. */
+const asked = (given: Partial<HeatmapQuery> = {}): HeatmapQuery => ({
+  ...{ site: "main", pageUrl: null, hours: 24, grid: null, limit: MAX_HEATMAP_POINTS, now: NOW },
+  ...given,
+})
+
+const points = async (postgres: Postgres, given: Partial<HeatmapQuery> = {}) =>
+  (await run(heatmap(postgres, asked(given)))).points
 
 describe("the heatmap", () => {
   const click = (x: unknown, y: unknown, given: Partial<StreamEvent> = {}) =>
@@ -30,19 +39,38 @@ describe("the heatmap", () => {
       click(5, 5, { type: "page_view" }),
       click(5, 5, { createdAt: NOW - 24 * HOUR_MS }),
     ])
-    const query = { site: "main", pageUrl: null, hours: 24, now: NOW }
-    expect(await run(heatmap(postgres, query))).toEqual([
+    expect(await points(postgres)).toEqual([
       { x: 5, y: 5, count: 2 },
       { x: -3, y: 2, count: 1 },
       { x: 1, y: 2.5, count: 1 },
       { x: 1, y: 9, count: 1 },
     ])
-    expect(await run(heatmap(postgres, { ...query, pageUrl: "/cv" }))).toEqual([{ x: 5, y: 5, count: 1 }])
-    expect(await run(heatmap(postgres, { ...query, hours: 168 }))).toContainEqual({
+    expect(await points(postgres, { pageUrl: "/cv" })).toEqual([{ x: 5, y: 5, count: 1 }])
+    expect(await points(postgres, { hours: 168 })).toContainEqual({
       x: 5,
       y: 5,
       count: 3,
     })
+  })
+
+  test("sums clicks in cells, and tells how many places there are beyond the limit", async () => {
+    const { postgres } = await freshEvents()
+    await store(postgres, [
+      click(0, 0),
+      click(9.9, 9),
+      click(10, 9),
+      click(-0.1, 3),
+      click(25, 25),
+      click(21, 29),
+    ])
+    const cells = { x: 0, y: 0, count: 2 }
+    expect(await run(heatmap(postgres, asked({ grid: 10 })))).toEqual({
+      points: [cells, { x: 20, y: 20, count: 2 }, { x: -10, y: 0, count: 1 }, { x: 10, y: 0, count: 1 }],
+      total: 4,
+    })
+    expect(await run(heatmap(postgres, asked({ grid: 10, limit: 1 })))).toEqual({ points: [cells], total: 4 })
+    expect(await run(heatmap(postgres, asked({ limit: 1 })))).toMatchObject({ total: 6 })
+    expect(await run(heatmap(postgres, asked({ site: "blog" })))).toEqual({ points: [], total: 0 })
   })
 
   test("leaves out clicks whose position is not two numbers", async () => {
@@ -55,9 +83,7 @@ describe("the heatmap", () => {
       at(NOW, { type: "link_click" }),
       click(1, 1),
     ])
-    expect(await run(heatmap(postgres, { site: "main", pageUrl: null, hours: 24, now: NOW }))).toEqual([
-      { x: 1, y: 1, count: 1 },
-    ])
+    expect(await points(postgres)).toEqual([{ x: 1, y: 1, count: 1 }])
   })
 })
 
@@ -93,7 +119,7 @@ describe("the heatmap of many chunks", () => {
           [new Date(NOW - hours * HOUR_MS), pageUrl],
         )
         expect(expected.length > 0 || pageUrl === "/nowhere").toBe(true)
-        expect(await run(heatmap(postgres, { site: "main", pageUrl, hours, now: NOW }))).toEqual(expected)
+        expect(await points(postgres, { pageUrl, hours })).toEqual(expected)
       }
   }
 

@@ -24,8 +24,10 @@ describe("the statistics endpoints", () => {
     const heatmap = await (await fetch(`${running.url}${API}/heatmap?page=%2Fcv&hours=48`)).json()
     expect(heatmap).toMatchObject({
       data: [{ x: 1, y: 2, count: 3 }],
-      meta: { page_url: "/cv", hours: 48, count: 1 },
+      meta: { page_url: "/cv", hours: 48, grid: null, count: 1, total: 1 },
     })
+    const cells = await (await fetch(`${running.url}${API}/heatmap?grid=20&limit=5`)).json()
+    expect(cells).toMatchObject({ meta: { grid: 20 } })
   })
 
   test("heatmap tells a page called null from all pages", async () => {
@@ -59,6 +61,8 @@ describe("the statistics endpoints", () => {
     ["timeline?limit=%zz", "limit"],
     ["heatmap?hours=169", "hours"],
     ["heatmap?hours=%FF", "hours"],
+    ["heatmap?grid=-1", "grid"],
+    ["heatmap?limit=10001", "limit"],
     ["heatmap?page_url=/%00a", "page_url"],
     ["export/visitors?format=xml", "format"],
     ["export/themes?period=never", "period"],
