@@ -26,7 +26,10 @@ export const isWritable = (folder) => {
  */
 export const bundleFolder = (root) => {
   const hash = createHash("sha256")
-  const sources = globSync("src/**/*.ts", { cwd: root, exclude: ["src/dashboard/**"] }).sort()
+  const sources = globSync("src/**/*.ts", {
+    cwd: root,
+    exclude: ["src/dashboard/**", "src/tracker/**"],
+  }).sort()
   for (const file of [...sources, "package.json", "package-lock.json", "scripts/bundle.ts"])
     hash
       .update(`${file}\0`)

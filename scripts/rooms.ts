@@ -151,7 +151,7 @@ export const ROOMS: ReadonlyArray<Room> = [
   { path: "dashboard", reason: "The page at `/`, in the browser", main: "main.tsx" },
   { path: "dashboard/panels", reason: "What the page shows, one file a panel", main: "parts.tsx" },
   { path: "dashboard/model", reason: "What the page knows, and how it learns it", main: "store.ts" },
-  { path: "tracker", reason: "The script that sites load", main: "tracker.js" },
+  { path: "tracker", reason: "The script that sites load, in the browser", main: "main.ts" },
   { path: "sdk", reason: "The client and the middleware for senders", main: "index.ts" },
   { path: "domain", reason: "What events, visitors and periods are; pure, no I/O", main: "event.ts" },
 ]

@@ -236,8 +236,14 @@ const decodeName = (value: unknown): string | null =>
 
 const isTaken = (at: number, now: number): boolean => at >= now - MAX_AGE_MS && at <= now + MAX_AHEAD_MS
 
-const decodeTimestamp = (value: unknown, now: number): number | Rejection => {
-  if (value === undefined || value === null) return now
+/** When it happened: by the sender's clock, else by its stopwatch, else now. An age that is none is ignored. */
+const decodeTimestamp = (value: unknown, age: unknown, now: number): number | Rejection => {
+  if (value === undefined || value === null)
+    return typeof age !== "number" || !(age >= 0)
+      ? now
+      : age > MAX_AGE_MS
+        ? TIMESTAMP_OUT_OF_RANGE
+        : now - Math.trunc(age)
   let at: number
   if (typeof value === "number") at = Math.trunc(value)
   else if (typeof value === "string" && ISO_TIMESTAMP.test(value)) at = parseInstant(value)
@@ -277,7 +283,7 @@ export const decodeEvent = (body: unknown, context: EventContext): EventInput | 
   if (id instanceof Rejection) return id
   const visitorId = decodeUuid(body.visitor_id, INVALID_VISITOR_ID)
   if (visitorId instanceof Rejection) return visitorId
-  const createdAt = decodeTimestamp(body.timestamp, context.now)
+  const createdAt = decodeTimestamp(body.timestamp, body.age, context.now)
   if (createdAt instanceof Rejection) return createdAt
   const sentPageUrl = decodeUrl(body.page_url, INVALID_PAGE_URL)
   if (sentPageUrl instanceof Rejection) return sentPageUrl

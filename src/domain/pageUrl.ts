@@ -10,6 +10,8 @@ interface Parts {
   readonly path: string
   /** Without its question mark. */
   readonly query: string
+  /** The fragment, with its `#`, where it names a page, as of sites that change theirs there; else empty. */
+  readonly route: string
 }
 
 const ABSOLUTE = /^(?:[a-z][a-z0-9+.-]*:)?\/\/([^/?#]*)/i
@@ -26,6 +28,7 @@ export const partsOf = (url: string): Parts => {
     host: authority === undefined ? null : hostOf(authority),
     path: path.startsWith("/") ? path : `/${path}`,
     query: url.slice(query + 1, end),
+    route: /^#!?\/[^?]*/.exec(url.slice(end))?.[0] ?? "",
   }
 }
 
@@ -57,9 +60,9 @@ export const keepParameters = (query: string, keeps: (name: string) => boolean):
 
 /** The dimensions `page` and `host` of a stored page_url. */
 export const pageOf = (pageUrl: string): { readonly page: string; readonly host: string | null } => {
-  const { host, path, query } = partsOf(pageUrl)
+  const { host, path, query, route } = partsOf(pageUrl)
   const kept = query === "" ? "" : keepParameters(query, (name) => !CAMPAIGN.test(name))
-  return { page: kept === "" ? path : `${path}?${kept}`, host }
+  return { page: (kept === "" ? path : `${path}?${kept}`) + route, host }
 }
 
 /** A query's parameters by their names in lower case, decoded as forms are; of several with a name, the first. */

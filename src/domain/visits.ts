@@ -14,7 +14,12 @@ import { MINUTE_MS } from "./time.ts"
 export const VISIT_GAP_MS = 30 * MINUTE_MS
 
 /** Types of events that pages send without the visitor having done anything: a visit with one page view and these is a bounce. */
-export const AUTOMATIC_TYPES: ReadonlySet<string> = new Set(["engagement", "page_leave", "web_vitals"])
+export const AUTOMATIC_TYPES: ReadonlySet<string> = new Set([
+  "engagement",
+  "page_leave",
+  "web_vitals",
+  "not_found",
+])
 
 /** What visits are told from. */
 export interface VisitEvent {

@@ -30,7 +30,7 @@ const parse = (path: string, text: string) => {
 /** Every program text of `src` but what is built. */
 export const sources = (): ReadonlyArray<Source> =>
   [...filesIn("src", ".ts"), ...filesIn("src", ".tsx"), ...filesIn("src", ".js")]
-    .filter((file) => !file.startsWith("src/dashboard/built/"))
+    .filter((file) => !/^src\/(dashboard|tracker)\/built\//.test(file))
     .map((file) => {
       const text = readFileSync(join(ROOT, file), "utf8")
       const path = file.slice("src/".length)

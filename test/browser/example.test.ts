@@ -47,11 +47,20 @@ const short = ({ event_type, page_url, event_data }: Row) =>
       ? `${event_type} ${Reflect.get(Object(event_data), "theme")}`
       : event_type
 
+/** With its scripts: what is clicked before them is seen by neither the page nor the tracker. */
+const loaded = (page: Page) => page.waitForFunction("window.maicivy?.view")
+
 /** What a visitor does, and the events that each step is. */
 const VISIT: ReadonlyArray<
   readonly [step: (page: Page, site: string) => Promise<unknown>, events: ReadonlyArray<string>]
 > = [
-  [(page, site) => page.goto(`${site}/?theme=sepia`), ["page_view /", "cv_theme_change sepia"]],
+  [
+    async (page, site) => {
+      await page.goto(`${site}/?theme=sepia`)
+      await loaded(page)
+    },
+    ["page_view /", "cv_theme_change sepia"],
+  ],
   [
     (page) => page.getByRole("link", { name: "Dark" }).click(),
     ["link_click", "page_view /", "cv_theme_change dark"],
@@ -60,12 +69,19 @@ const VISIT: ReadonlyArray<
   [
     async (page) => {
       await page.getByRole("link", { name: "Letters" }).click()
-      // With its scripts: what is clicked before them is not seen by the tracker.
       await page.waitForURL("**/letters")
+      await loaded(page)
     },
     ["link_click", "page_view /letters"],
   ],
-  [(page) => page.getByRole("button", { name: "against" }).click(), ["button_click", "letter_generate"]],
+  [
+    async (page) => {
+      await page.getByRole("button", { name: "against" }).click()
+      // Asked for, before the page is left.
+      await page.getByText("here is the anti_motivation letter").waitFor()
+    },
+    ["button_click", "letter_generate"],
+  ],
   [
     (page) => page.getByRole("button", { name: "Send" }).click(),
     ["button_click", "form_submit", "page_view /letters"],

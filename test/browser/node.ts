@@ -7,7 +7,7 @@ import { startProcess } from "../support/process.ts"
 const TOKEN = "0123456789abcdef"
 
 /** A node as users start it, over stores of the test's own, with the tests' clock. */
-export const startNode = async () =>
+export const startNode = async (settings: { readonly [name: string]: string } = {}) =>
   startProcess(["node", "src/main.ts"], {
     cwd: ROOT,
     env: {
@@ -16,6 +16,7 @@ export const startNode = async () =>
       REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
       RATE_LIMIT_PER_MINUTE: "0",
       ADMIN_TOKEN: TOKEN,
+      ...settings,
       ...CLOCK_ENV,
     },
   })
@@ -25,13 +26,14 @@ export interface Row {
   readonly event_type: string
   readonly event_data: unknown
   readonly page_url: string
+  readonly referrer: string | null
   readonly visitor_id: string
   readonly created_at: string
 }
 
-/** What the node has counted, oldest first. */
-export const timeline = async (node: string): Promise<ReadonlyArray<Row>> => {
-  const answer = await fetch(`${node}/api/v1/analytics/timeline?limit=100`, {
+/** What the node has counted of a site, oldest first. */
+export const timeline = async (node: string, site = "main"): Promise<ReadonlyArray<Row>> => {
+  const answer = await fetch(`${node}/api/v1/analytics/timeline?limit=100&site=${site}`, {
     headers: { Authorization: `Bearer ${TOKEN}` },
   })
   const body: { data: ReadonlyArray<Row> } = JSON.parse(await answer.text())

@@ -1,5 +1,5 @@
 /** A site that only the tracker counts, and what stands between it and the node. */
-import { createServer, request } from "node:http"
+import { createServer, type OutgoingHttpHeaders, request } from "node:http"
 import { listen } from "../support/listen.ts"
 
 /** What stands between the pages and the node, so that answers can be held, refused or lost. */
@@ -56,16 +56,35 @@ export const gate = async (node: string): Promise<Gate> => {
   return state
 }
 
+/** A page: its HTML, and header lines that it comes with. */
+export interface Document {
+  readonly html: string
+  readonly headers?: OutgoingHttpHeaders
+  readonly status?: number
+}
+
+/** A site of these pages by their paths, `*` being all others. `/asked?<path>` tells whether a path has been asked for. */
+export const siteOf = async (pages: { readonly [path: string]: Document | string }): Promise<string> => {
+  const asked: Array<string> = []
+  const server = createServer((incoming, outgoing) => {
+    const [path = "/", query = ""] = incoming.url?.split("?") ?? []
+    if (path === "/asked") return outgoing.end(asked.includes(query) ? "yes" : "no")
+    asked.push(path)
+    const found = pages[path] ?? pages["*"] ?? { html: "", status: 404 }
+    const { html, headers = {}, status = 200 } = typeof found === "string" ? { html: found } : found
+    outgoing.writeHead(status, { "Content-Type": "text/html; charset=utf-8", ...headers })
+    outgoing.end(`<!doctype html><title>${path}</title><link rel="icon" href="data:,">${html}`)
+  })
+  return listen(server)
+}
+
 /** A site of two pages that only the tracker counts. `attributes` are those of its tag. */
 export const pages = async (analytics: string, attributes = "", script = "/tracker.js"): Promise<string> => {
-  const server = createServer((incoming, outgoing) => {
-    outgoing.writeHead(200, { "Content-Type": "text/html" })
-    outgoing.end(`<!doctype html><title>${incoming.url}</title><link rel="icon" href="data:,">
-      <style>body { margin: 0; position: relative; height: 2000px } #middle { position: absolute; left: 0; top: 990px; width: 100%; height: 20px }</style>
+  return siteOf({
+    "*": `<style>body { margin: 0; position: relative; height: 2000px } #middle { position: absolute; left: 0; top: 990px; width: 100%; height: 20px }</style>
       <a id="next" href="/next">Next</a>
       <button id="middle">Middle</button>
       <button id="pdf" data-maicivy-event="pdf_download" data-maicivy-data='{"file":"cv"}'>PDF</button>
-      <script src="${analytics}${script}" ${attributes}></script>`)
+      <script src="${analytics}${script}" ${attributes}></script>`,
   })
-  return listen(server)
 }

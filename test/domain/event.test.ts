@@ -190,6 +190,19 @@ describe("an event that is accepted", () => {
       expect(accepted({ event_type: "page_view", timestamp: new Date(at).toISOString() }).createdAt).toBe(at)
     }
   })
+
+  test.each([
+    [{ age: 0 }, NOW],
+    [{ age: 1500.7 }, NOW - 1500],
+    [{ age: MAX_AGE_MS }, NOW - MAX_AGE_MS],
+    [{ age: 1500, timestamp: NOW }, NOW],
+    [{ age: 1500, timestamp: null }, NOW - 1500],
+    [{ age: -1 }, NOW],
+    [{ age: "1500" }, NOW],
+    [{ age: null }, NOW],
+  ])("%j is of %i", (fields, at) => {
+    expect(accepted({ event_type: "page_view", ...fields }).createdAt).toBe(at)
+  })
 })
 
 describe("an event that is refused", () => {
@@ -228,6 +241,7 @@ describe("an event that is refused", () => {
     ["29 February of a year without", { ...page, timestamp: "2025-02-29T12:00:00Z" }, "INVALID_TIMESTAMP"],
     ["a number that is not held", { ...page, timestamp: parseExactly("[1e400]") }, "INVALID_TIMESTAMP"],
     ["an infinite time", { ...page, timestamp: Number.POSITIVE_INFINITY }, "INVALID_TIMESTAMP"],
+    ["an age too great", { ...page, age: MAX_AGE_MS + 1 }, "TIMESTAMP_OUT_OF_RANGE"],
     ["a time too far back", { ...page, timestamp: NOW - MAX_AGE_MS - 1 }, "TIMESTAMP_OUT_OF_RANGE"],
     ["a time too far ahead", { ...page, timestamp: NOW + MAX_AHEAD_MS + 1 }, "TIMESTAMP_OUT_OF_RANGE"],
     ["a site that is no string", { ...page, site: 1 }, "INVALID_SITE"],

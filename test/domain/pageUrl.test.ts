@@ -13,6 +13,8 @@ describe("the page of a URL", () => {
     ["cv", "/cv", null],
     ["", "/", null],
     ["/a#b?c=d", "/a", null],
+    ["https://example.org/app?theme=b#/about?token=x", "/app?theme=b#/about", "example.org"],
+    ["/#!/about", "/#!/about", null],
     ["/projets/été?q=1%202", "/projets/été?q=1%202", null],
     ["app://page", "/", "page"],
     ["https://[2001:db8::1]:8080/a", "/a", "[2001:db8::1]:8080"],

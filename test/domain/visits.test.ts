@@ -75,7 +75,7 @@ describe("a visit", () => {
 
   test.each([
     [["page_view"], true],
-    [["page_view", "web_vitals", "engagement", "page_leave"], true],
+    [["page_view", "web_vitals", "engagement", "page_leave", "not_found"], true],
     [["page_view", "page_view"], false],
     [["page_view", "button_click"], false],
     [["engagement"], false],

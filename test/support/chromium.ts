@@ -25,16 +25,17 @@ export const installChromium = async (): Promise<void> => {
 export const wantsChromium = wants(CHROMIUM !== undefined, installed("Chromium", "chromium"))
 
 /** A visitor's: Chromium's own, without a screen, is a bot's, whose events are in no figure. */
-const USER_AGENT =
+export const USER_AGENT =
   "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
-/** Starts it; whoever asked closes it. */
-export const launch = async (): Promise<Browser> => {
+/** Starts it, without these of the arguments that it is usually driven with; whoever asked closes it. */
+export const launch = async (without: ReadonlyArray<string> = []): Promise<Browser> => {
   if (CHROMIUM === undefined) throw new Error("There is no Chromium on this machine.")
   const { chromium } = await import("playwright-core")
   return chromium.launch({
     executablePath: CHROMIUM,
     timeout: 0,
+    ignoreDefaultArgs: [...without],
     args: [
       ...[
         "--headless",

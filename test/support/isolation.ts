@@ -2,7 +2,8 @@
 import { randomUUID } from "node:crypto"
 import { Redis } from "ioredis"
 import pg from "pg"
-import { inject, onTestFinished } from "vitest"
+import { inject } from "vitest"
+import { whenFinished } from "./whenFinished.ts"
 
 /** The run's Redis. Write below `freshKeyPrefix()` only. */
 export const redisUrl = (): string => inject("redisUrl")
@@ -10,7 +11,7 @@ export const redisUrl = (): string => inject("redisUrl")
 /** A prefix for keys and channels that no other test has. Keys that start with it are deleted after the test. */
 export const freshKeyPrefix = (): string => {
   const prefix = `t${randomUUID().slice(0, 8)}:`
-  onTestFinished(async () => {
+  whenFinished(async () => {
     const redis = new Redis(redisUrl())
     try {
       // Partitions put their number in braces before or after the prefix.
@@ -27,7 +28,7 @@ export const freshKeyPrefix = (): string => {
 export const freshDatabase = async (): Promise<string> => {
   const name = `t_${randomUUID().replaceAll("-", "")}`
   await onServer(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`)
-  onTestFinished(() => onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
+  whenFinished(() => onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
   const url = new URL(inject("databaseUrl"))
   url.pathname = `/${name}`
   return url.href

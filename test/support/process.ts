@@ -1,8 +1,8 @@
 /** Nodes as processes of their own, started as users start them, and clients that keep a journal of what was acknowledged. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
-import { onTestFinished } from "vitest"
 import { eventually } from "./index.ts"
+import { whenFinished } from "./whenFinished.ts"
 
 export interface NodeProcess {
   readonly url: string
@@ -55,7 +55,7 @@ export const startProcess = async (
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   })
-  onTestFinished(() => killGroup(child))
+  whenFinished(() => killGroup(child))
   let stdout = ""
   let stderr = ""
   child.stdout?.on("data", (chunk: Buffer) => {

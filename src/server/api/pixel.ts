@@ -6,6 +6,8 @@ import type { Parameters } from "../http/query.ts"
 /** A transparent pixel, the smallest GIF that every browser takes. */
 const GIF = Buffer.from("R0lGODlhAQABAIAAAP///wAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==", "base64")
 const NO_STORE = "Cache-Control: no-store\r\n"
+/** An image on a page that is isolated (Cross-Origin-Embedder-Policy), too. */
+const EMBEDDABLE = `${NO_STORE}Cross-Origin-Resource-Policy: cross-origin\r\n`
 
 /** Fields of an event that are text. */
 const TEXTS = [
@@ -45,6 +47,6 @@ export const eventInQuery = (
 export const answerPixel = (exchange: Exchange): void => {
   exchange.varies("Accept")
   if (/image\//i.test(exchange.headers.accept))
-    exchange.answer("200 OK", "image/gif", GIF, { lines: NO_STORE })
+    exchange.answer("200 OK", "image/gif", GIF, { lines: EMBEDDABLE })
   else exchange.empty("204 No Content", NO_STORE)
 }

@@ -182,7 +182,7 @@ export const apiRoutes = ({
   if (!serving) return { exact, prefixes: [] }
 
   const document = () => Buffer.from(JSON.stringify(openApiDocument()))
-  const openApi = new Prepared(document, JSON_TYPE, "no-cache", false)
+  const openApi = new Prepared(document, JSON_TYPE, { cacheControl: "no-cache", page: false })
   add("/openapi.json", "openapi", true, { GET: (exchange, req) => openApi.answer(exchange, req) })
 
   for (const [path, route] of sendingRoutes(ingest, eventPath, now)) exact.set(path, route)

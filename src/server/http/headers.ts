@@ -62,18 +62,23 @@ export class RequestHeaders implements Readonly<Record<AddressHeader, string>> {
 
   /** Whether the client accepts gzip. */
   get gzip(): boolean {
-    return acceptsGzip(this.acceptEncoding)
+    return accepts(this.acceptEncoding, /^(?:x-)?gzip$/)
+  }
+
+  /** Whether the client accepts Brotli. */
+  get brotli(): boolean {
+    return accepts(this.acceptEncoding, /^br$/)
   }
 }
 
-/** Whether `Accept-Encoding` accepts gzip: by name or `*`, and not refused by `q=0`. */
-const acceptsGzip = (header: string): boolean => {
+/** Whether `Accept-Encoding` accepts a coding: by name or `*`, and not refused by `q=0`. */
+const accepts = (header: string, wanted: RegExp): boolean => {
   if (header === "") return false
   let any = false
   for (const part of header.toLowerCase().split(",")) {
     const [coding = "", ...parameters] = part.split(";").map((each) => each.trim())
     const refused = parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
-    if (coding === "gzip" || coding === "x-gzip") return !refused
+    if (wanted.test(coding)) return !refused
     if (coding === "*") any = !refused
   }
   return any

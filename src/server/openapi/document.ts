@@ -11,7 +11,7 @@ import { PROBLEMS } from "../http/problemCodes.ts"
 import { ACCESS_CODES, UPGRADE_CODES } from "../http/refusalCodes.ts"
 import { batchPath, eventSchema, ingestionPaths } from "./ingestion.ts"
 import { clientMessage, serverFrame } from "./live.ts"
-import { content, get, json, type PathItem, siteOf } from "./operation.ts"
+import { content, get, json, type Parameter, type PathItem, query, siteOf } from "./operation.ts"
 import { problemOf, refusal, refusals } from "./problems.ts"
 import { otherQuestionPaths, questionDownloadPaths, questionPath } from "./questions.ts"
 import { accessPath, administrationPaths, exportPaths, figurePaths } from "./reading.ts"
@@ -101,14 +101,24 @@ const livePath = (sites: ReadonlyArray<string>): { readonly [path: string]: Path
   },
 })
 
-const asset = (operationId: string, summary: string, type: string): PathItem =>
-  get(operationId, summary, "pages", [], content(type, text), [])
+const asset = (
+  operationId: string,
+  summary: string,
+  type: string,
+  parameters: ReadonlyArray<Parameter> = [],
+): PathItem => get(operationId, summary, "pages", parameters, content(type, text), [])
+
+const trackerPart = query(
+  "part",
+  { type: "string", enum: ["options", "heatmap"] },
+  "A part that the tracker loads of itself: what its tag's options ask for, or the overlay with the heatmap.",
+)
 
 const pagePaths: { readonly [path: string]: PathItem } = {
   "/": asset("dashboard", "The dashboard; `?site=` chooses the site", "text/html"),
   "/assets/dashboard.js": asset("dashboardScript", "The dashboard's script", "text/javascript"),
   "/assets/dashboard.css": asset("dashboardStyle", "The dashboard's style sheet", "text/css"),
-  "/tracker.js": asset("tracker", "The tracker, for a script tag", "text/javascript"),
+  "/tracker.js": asset("tracker", "The tracker, for a script tag", "text/javascript", [trackerPart]),
 }
 
 /** What a site's pages load and send to by names of its own choice. */
@@ -117,7 +127,9 @@ const chosenPaths = (
   scriptPath: string,
   eventPath: string,
 ): { readonly [path: string]: PathItem } => ({
-  [scriptPath]: asset("script", "The tracker by the name that was chosen for it", "text/javascript"),
+  [scriptPath]: asset("script", "The tracker by the name that was chosen for it", "text/javascript", [
+    trackerPart,
+  ]),
   [eventPath]: {
     ...get(
       "time",

@@ -69,6 +69,9 @@ const eventProperties = (sites: ReadonlyArray<string>): { readonly [field: strin
     anyOf: [matching(ISO_TIMESTAMP), { type: "number" }, { type: "null" }],
     description: `When it happened: ISO 8601 with \`Z\` or an offset, or unix milliseconds, from ${MAX_AGE_TEXT} ago to ${MAX_AHEAD_TEXT} ahead; defaults to the time of receipt.`,
   },
+  age: {
+    description: `Milliseconds that have passed between the event and its being sent, up to ${MAX_AGE_TEXT}: for senders whose clock may be wrong. In place of \`timestamp\`, which takes precedence; anything else than a number from 0 is ignored.`,
+  },
   visitor_id: {
     ...nullable(uuid),
     description: "A UUID; without it, the visitor is identified by other means.",

@@ -14,10 +14,13 @@ const camelCase = (name: string): string =>
 
 /** Attributes that the tracker does not read, data that is no JSON, and scripts that are not there. */
 export const htmlProblems = async (reader: Reader, text: string): Promise<ReadonlyArray<string>> => {
-  const tracker = readFileSync(join(ROOT, "src/tracker/tracker.js"), "utf8")
+  const tracker = ["main", "options"]
+    .map((part) => readFileSync(join(ROOT, `src/tracker/built/${part}.js`), "utf8"))
+    .join("\n")
   const problems: Array<string> = []
   for (const [, name = ""] of text.matchAll(/\sdata-([a-z-]+)/g))
-    if (!tracker.includes(camelCase(name))) problems.push(`the tracker reads no data-${name}`)
+    if (!tracker.includes(camelCase(name)) && !tracker.includes(`data-${name}`))
+      problems.push(`the tracker reads no data-${name}`)
   for (const [, data = ""] of text.matchAll(/data-maicivy-data='([^']*)'/g)) JSON.parse(data)
   for (const [, src = ""] of reader.own(text).matchAll(/<script[^>]*\ssrc="(https?:[^"]+)"/g)) {
     const answer = await fetch(src)

@@ -142,6 +142,29 @@ describe("HTTP", () => {
     }
   })
 
+  test("the tracker comes in parts, as Brotli where that is accepted, and for pages of all kinds", async () => {
+    await using running = await serve()
+    const plain = new Map<string, string>()
+    for (const path of ["/hello.js", "/hello.js?part=options", "/hello.js?part=heatmap", "/tracker.js"]) {
+      for (const coding of ["identity", "gzip", "br"]) {
+        const answer = await fetch(running.url + path, { headers: { "accept-encoding": coding } })
+        expect(answer.headers.get("content-encoding") ?? "identity").toBe(coding)
+        expect(answer.headers.get("cross-origin-resource-policy")).toBe("cross-origin")
+        const text = await answer.text()
+        expect(text).not.toContain("{{")
+        expect(plain.get(path) ?? text).toBe(text)
+        plain.set(path, text)
+        const etag = answer.headers.get("etag") ?? ""
+        const again = await fetch(running.url + path, {
+          headers: { "accept-encoding": coding, "if-none-match": etag },
+        })
+        expect(again.status).toBe(304)
+      }
+    }
+    expect(new Set(plain.values()).size).toBe(4)
+    expect(await (await fetch(`${running.url}/hello.js?part=none`)).text()).toBe(plain.get("/hello.js"))
+  })
+
   test("gzip is used for larger answers when it is accepted", async () => {
     const world = new World()
     world.timelineRows = 50

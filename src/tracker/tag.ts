@@ -1,0 +1,20 @@
+/** The tag that has loaded the tracker, and what it says. */
+
+/** A module has no `currentScript`; its tag is found by the file's name. */
+export const script =
+  (document.currentScript as HTMLScriptElement | null) ||
+  document.querySelector<HTMLScriptElement>("script[src*='{{script}}']")
+
+/** The tag's attributes. */
+export const data = script?.dataset || {}
+
+/** The address that the script has, or the page's for one that stands in it. */
+export const source = script?.src || location.href
+
+const said = new Set<unknown>()
+
+/** Tells whoever sets the tracker up what they should know, on the browser's console: each thing once. */
+export const warn = (what: unknown): void => {
+  if (!said.has(`${what}`)) console.warn("maicivy:", what)
+  said.add(`${what}`)
+}

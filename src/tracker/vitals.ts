@@ -1,0 +1,56 @@
+/** How fast the page was for its visitor: Google's Web Vitals, by the definitions of https://web.dev/articles/vitals. */
+import type { Core } from "./core.ts"
+
+/** Sends one event when the page is left or hidden for the first time. */
+export const followVitals = (
+  { track, leaving }: Core,
+  { activationStart = 0, responseStart = 0 }: Partial<PerformanceNavigationTiming>,
+): void => {
+  // What was opened in the background was drawn when it was looked at.
+  if (document.hidden && !document.prerendering) return
+  const interactions = new Map<number, number>()
+  let lcp: number | undefined
+  // Of windows of at most 5 s, without a pause of one.
+  let cls = "LayoutShift" in window ? 0 : undefined
+  let [first, last, shift] = [0, 0, 0]
+
+  const observe = (type: string, look: (entry: PerformanceEntry) => void) => {
+    const options = { type, buffered: true, durationThreshold: 16 }
+    new PerformanceObserver((list) => list.getEntries().forEach(look)).observe(options)
+  }
+  observe("largest-contentful-paint", ({ startTime }) => {
+    lcp = startTime
+  })
+  observe("layout-shift", ({ hadRecentInput, startTime, value = 0 }) => {
+    if (hadRecentInput) return
+    if (startTime - last > 1000 || startTime - first > 5000) {
+      first = startTime
+      shift = 0
+    }
+    last = startTime
+    shift += value
+    cls = Math.max(cls || 0, shift)
+  })
+  observe("event", ({ interactionId, duration }) => {
+    if (interactionId)
+      interactions.set(interactionId, Math.max(interactions.get(interactionId) || 0, duration))
+  })
+
+  /** From when the page was shown. */
+  const since = (at: number | undefined) => at && Math.round(Math.max(0, at - activationStart))
+  let told = false
+  const tell = () => {
+    if (told) return
+    told = true
+    // The slowest, but one of fifty may be.
+    const slowest = [...interactions.values()].sort((a, b) => b - a)
+    track("web_vitals", {
+      lcp: since(lcp),
+      fcp: since(performance.getEntriesByName("first-contentful-paint")[0]?.startTime),
+      inp: slowest[Math.floor((performance.interactionCount || 0) / 50)],
+      ttfb: since(responseStart),
+      cls: cls && Math.round(1000 * cls) / 1000,
+    })
+  }
+  leaving.push(tell)
+}
