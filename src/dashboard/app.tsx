@@ -1,11 +1,17 @@
 /** The page: settings, the store of the chosen site, and the panels. */
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
+import { FrontPage } from "./front/frontPage.tsx"
 import { isSitesAnswer } from "./model/decode.ts"
 import { read } from "./model/read.ts"
+import { ReadFailure } from "./model/readFailure.ts"
 import { applySettings, keepSettings, readSettings, type Settings } from "./model/settings.ts"
+import { shareToken } from "./model/share.ts"
 import type { Part, State } from "./model/state.ts"
 import { Store } from "./model/store.ts"
 import { wordingOf } from "./model/text.ts"
+import { AskingContext } from "./panels/answers.ts"
+import { Board } from "./panels/board.tsx"
+import { Closed, NoSite } from "./panels/closed.tsx"
 import { FeedPanel } from "./panels/feed.tsx"
 import { Header } from "./panels/header.tsx"
 import { HeatmapPanel } from "./panels/heatmap.tsx"
@@ -18,6 +24,9 @@ import { ThemesPanel } from "./panels/themes.tsx"
 import { TimelinePanel } from "./panels/timeline.tsx"
 import { Today } from "./panels/today.tsx"
 
+/** Which of the two pages this is. */
+const isLive = location.pathname.endsWith("/live")
+
 export const App = () => {
   const [settings, choose] = useSettings()
   const wording = useMemo(() => wordingOf(settings.language), [settings.language])
@@ -25,11 +34,34 @@ export const App = () => {
   const scheme = settings.scheme === "auto" ? (dark ? "dark" : "light") : settings.scheme
   const sites = useSites()
   // Before the panels draw, for they read colours from the document.
-  useMemo(() => applySettings(settings.language, scheme, wording.t.title), [scheme, settings, wording])
+  useMemo(
+    () => applySettings(settings.language, scheme, isLive ? wording.t.title : wording.t.front.title),
+    [scheme, settings, wording],
+  )
   return (
     <WordingContext.Provider value={wording}>
-      <Site key={settings.site ?? ""} {...{ settings, choose, sites, scheme }} />
+      <Page {...{ settings, choose, sites, scheme }} />
     </WordingContext.Provider>
+  )
+}
+
+/** What the address asks for, or why that cannot be shown. */
+const Page = ({ sites, ...props }: Omit<SiteProps, "sites"> & { readonly sites: Sites }) => {
+  const { site } = props.settings
+  const { names } = sites
+  if (sites.closed) return <Closed />
+  // A share link is of one site, which it need not name.
+  if (shareToken() !== null && site === null) {
+    const [only] = names
+    return only === undefined ? null : (
+      <Page {...props} settings={{ ...props.settings, site: only }} sites={sites} />
+    )
+  }
+  if (site !== null && names.length > 0 && !names.includes(site)) return <NoSite site={site} sites={names} />
+  return isLive ? (
+    <Site key={site ?? ""} {...props} sites={names} />
+  ) : (
+    <FrontPage key={site ?? ""} {...props} sites={names} />
   )
 }
 
@@ -60,6 +92,7 @@ const Site = ({ settings, choose, sites, scheme }: SiteProps) => {
   const { t } = useWording()
   useEffect(() => store?.choosePeriod(settings.period), [store, settings.period])
   useEffect(() => store?.choosePage(settings.page), [store, settings.page])
+  const asked = useMemo(() => (store === null ? null : { asking: store.asking, live: true }), [store])
   if (store === null) return null
   const state: State = store.state
   const again = (part: Part) => () => void store.load(part)
@@ -68,7 +101,7 @@ const Site = ({ settings, choose, sites, scheme }: SiteProps) => {
       <a class="skip" href="#figures">
         {t.skip}
       </a>
-      <Header {...{ state, settings, sites, choose }} />
+      <Header place="live" status={state} {...{ settings, sites, choose }} />
       <main
         id="figures"
         tabIndex={-1}
@@ -77,6 +110,9 @@ const Site = ({ settings, choose, sites, scheme }: SiteProps) => {
         <Now state={state} />
         <HourPanel hour={state.hour} scheme={scheme} onAgain={again("hour")} />
         <Today state={state} />
+        <AskingContext.Provider value={asked}>
+          <Board site={settings.site} now={() => store.now()} />
+        </AskingContext.Provider>
         <PeriodPanel
           period={settings.period}
           stats={state.stats}
@@ -118,14 +154,23 @@ const useStore = ({ site, period, page }: Settings): Store | null => {
   return store.current
 }
 
-const useSites = (): ReadonlyArray<string> => {
-  const [sites, setSites] = useState<ReadonlyArray<string>>([])
+/** The sites, as far as they are known; `closed` where they are not for this reader. */
+interface Sites {
+  readonly names: ReadonlyArray<string>
+  readonly closed: boolean
+}
+
+const useSites = (): Sites => {
+  const [sites, setSites] = useState<Sites>({ names: [], closed: false })
   useEffect(() => {
     const reading = new AbortController()
     read("sites", {}, isSitesAnswer, reading.signal).then(
-      ({ data }) => setSites(data.sites),
-      // Without the list the page has no switch between sites; the panels tell what is wrong.
-      () => undefined,
+      ({ data }) => setSites({ names: data.sites, closed: false }),
+      // Without the list the page has no switch between sites; the panels tell what else is wrong.
+      (failure: unknown) => {
+        const code = failure instanceof ReadFailure ? failure.code : ""
+        if (code === "UNAUTHORIZED" || code === "FORBIDDEN") setSites({ names: [], closed: true })
+      },
     )
     return () => reading.abort()
   }, [])

@@ -9,6 +9,8 @@ import "./styles/hour.css"
 import "./styles/heatmap.css"
 import "./styles/events.css"
 import "./styles/states.css"
+import "./styles/front.css"
+import "./styles/board.css"
 import { App } from "./app.tsx"
 
 const place = document.getElementById("app")

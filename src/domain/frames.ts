@@ -149,7 +149,13 @@ export interface LiveEvent {
   readonly timestamp: string
   readonly page_url: string | null
   readonly data: JsonObject | null
+  /** What is known of where it came from; absent in what nodes of an earlier version tell each other. */
+  readonly dimensions?: LiveDimensions
 }
+
+/** Dimensions that are shown beside an event just counted. */
+export const LIVE_DIMENSIONS = ["source", "country", "device"] as const
+export type LiveDimensions = { readonly [name in (typeof LIVE_DIMENSIONS)[number]]?: string }
 
 /** Whatever the server sends. */
 export type ServerFrame = NamedFrame | LiveEvent

@@ -21,6 +21,9 @@ export const MAX_LANGUAGE_LENGTH = 35
 export const MAX_USER_AGENT_LENGTH = 400
 /** UTF-16 code units of a theme's name in figures; longer ones are cut. */
 export const MAX_THEME_LENGTH = 100
+/** Unique visitors of a partition and period that are counted exactly: 256 in each of 64 sets. Further ones are estimated. */
+export const MAX_EXACT_UNIQUES = 16_384
+
 /** Different themes counted in one sorted set, or on one day; any others are summed as {@link OTHER_THEME}. */
 export const MAX_THEMES = 10_000
 export const OTHER_THEME = "(other)"

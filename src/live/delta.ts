@@ -31,7 +31,9 @@ const isLiveEvent = (value: unknown): value is LiveEvent =>
   typeof value.visitor_id === "string" &&
   typeof value.timestamp === "string" &&
   (value.page_url === null || typeof value.page_url === "string") &&
-  (value.data === null || isObject(value.data))
+  (value.data === null || isObject(value.data)) &&
+  (value.dimensions === undefined ||
+    (isObject(value.dimensions) && Object.values(value.dimensions).every((each) => typeof each === "string")))
 
 const isOmitted = (value: unknown): value is { readonly [site: string]: TypeCounts } =>
   isObject(value) && Object.values(value).every(isCounts)

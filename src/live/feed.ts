@@ -1,5 +1,6 @@
 /** Turns a counted batch into one delta for the dashboards of all nodes, within the live feed's budget. */
-import type { LiveEvent } from "../domain/frames.ts"
+import { type EventFacts, knownDimensions } from "../domain/dimensions.ts"
+import { LIVE_DIMENSIONS, type LiveDimensions, type LiveEvent } from "../domain/frames.ts"
 import type { BatchEntry } from "../events/write/index.ts"
 import { liveChannel } from "../stores/redisKeys.ts"
 import { feedBudget } from "./budget.ts"
@@ -19,6 +20,14 @@ export interface LiveFeedOptions {
   readonly eventsPerSecond: number
   /** Unix milliseconds. */
   readonly now: () => number
+}
+
+/** What is shown of an event's facts. */
+const shownOf = (facts: EventFacts): LiveDimensions => {
+  const known = knownDimensions(facts)
+  return Object.fromEntries(
+    LIVE_DIMENSIONS.flatMap((name) => (known[name] === undefined ? [] : [[name, known[name]]])),
+  )
 }
 
 /** What a node tells of the events that its actors count. */
@@ -54,6 +63,7 @@ export class LiveFeed {
           timestamp: new Date(event.createdAt).toISOString(),
           page_url: event.pageUrl,
           data: event.data,
+          dimensions: shownOf(event.facts),
         })
       } else {
         const byType: Record<string, number> = omitted[event.site] ?? Object.create(null)

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { type Cluster, Command, Pipeline } from "ioredis"
-import { MAX_THEMES, OTHER_THEME } from "../domain/limits.ts"
+import { MAX_EXACT_UNIQUES, MAX_THEMES, OTHER_THEME } from "../domain/limits.ts"
 import { isCluster, type RedisConnection } from "./redis.ts"
 import { GROUP, VISITOR_BUCKETS } from "./redisKeys.ts"
 import { type EncodedArguments, encoded } from "./resp.ts"
@@ -27,7 +27,7 @@ class EncodedCommand extends Command {
 
 /** What scripts and TypeScript both know. */
 const CONSTANTS: ReadonlyMap<string, number | string> = new Map(
-  Object.entries({ GROUP, VISITOR_BUCKETS, MAX_THEMES, OTHER_THEME }),
+  Object.entries({ GROUP, VISITOR_BUCKETS, MAX_THEMES, OTHER_THEME, MAX_EXACT_UNIQUES }),
 )
 
 /** A constant as a local variable of Lua. */

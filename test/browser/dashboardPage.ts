@@ -1,7 +1,12 @@
 /** The dashboard in a real browser: a node of the test's own, a page on it, and what went wrong on the page. */
+import { readFileSync } from "node:fs"
 import { request } from "node:http"
+import { join } from "node:path"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
+import { isQuestionAnswer } from "../../src/dashboard/model/decode.ts"
+import type { QuestionAnswer } from "../../src/dashboard/model/questions.ts"
 import { setClock } from "../support/clock.ts"
+import { ROOT } from "../support/documents.ts"
 import { eventually, freePort } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
 
@@ -18,8 +23,13 @@ export interface DashboardNode {
   readonly restart: () => Promise<void>
   /** The whole answer of a GET below the API. */
   readonly get: (path: string) => Promise<Answer>
+  /** The answer to a question. */
+  readonly ask: (question: object) => Promise<QuestionAnswer>
   /** Sends events and waits until they are counted. */
-  readonly send: (events: ReadonlyArray<object>) => Promise<void>
+  readonly send: (
+    events: ReadonlyArray<object>,
+    headers?: { readonly [name: string]: string },
+  ) => Promise<void>
 }
 
 /** An answer with figures; any other is an error. */
@@ -31,7 +41,7 @@ const answerOf = async (response: Response): Promise<Answer> => {
 
 /** A node with the sites main and blog over stores of the test's own, stopped after it. */
 export const startDashboardNode = async (): Promise<DashboardNode> => {
-  const config = await settings({ port: await freePort() })
+  const config = await settings({ port: await freePort(), trustedProxies: ["127.0.0.1/32"] })
   let node = await runNode(config)
   const url = node.base
   const get = async (path: string) => answerOf(await fetch(`${url}/api/v1/analytics/${path}`))
@@ -48,10 +58,17 @@ export const startDashboardNode = async (): Promise<DashboardNode> => {
       node = await runNode(config)
     },
     get,
-    send: async (events) => {
+    ask: async (question) => {
+      const headers = { "Content-Type": "application/json" }
+      const init = { method: "POST", headers, body: JSON.stringify(question) }
+      const answer = await answerOf(await fetch(`${url}/api/v1/analytics/query`, init))
+      if (!isQuestionAnswer(answer)) throw new Error(JSON.stringify(answer))
+      return answer.data
+    },
+    send: async (events, headers = {}) => {
       for (let i = 0; i < events.length; i += 500) {
         const body = JSON.stringify(events.slice(i, i + 500))
-        const answer = await fetch(`${url}/api/v1/analytics/events`, { method: "POST", body })
+        const answer = await fetch(`${url}/api/v1/analytics/events`, { method: "POST", body, headers })
         const { data } = await answerOf(answer)
         const { rejected } = Object(data)
         if (!Array.isArray(rejected) || rejected.length > 0) throw new Error(JSON.stringify(data))
@@ -87,6 +104,19 @@ export const openDashboard = async (
   })
   await page.goto(url)
   return { page, complaints }
+}
+
+/** What axe finds wrong with a page as it is. */
+export const axeFindings = async (page: Page): Promise<ReadonlyArray<object>> => {
+  await page.evaluate(readFileSync(join(ROOT, "node_modules/axe-core/axe.min.js"), "utf8"))
+  return page.evaluate(async () => {
+    const { violations: found } = await Reflect.get(window, "axe").run()
+    return found.map((each: { id: string; impact: string; nodes: ReadonlyArray<{ html: string }> }) => ({
+      id: each.id,
+      impact: each.impact,
+      nodes: each.nodes.map(({ html }) => html.slice(0, 120)),
+    }))
+  })
 }
 
 /** Bytes that a path takes on the wire to a browser. */

@@ -81,15 +81,49 @@ export const twoDaysOfVisits = (now: number, perMinute: number): ReadonlyArray<o
   return events
 }
 
-/** Events of a few visitors, one every three seconds up to `now`. */
-export const latestVisits = (now: number, count: number): ReadonlyArray<object> => {
-  const source = new Random(5)
+const AGENTS = [
+  "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1",
+  "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0",
+  "Mozilla/5.0 (iPad; CPU OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1",
+]
+const COUNTRIES = ["FR", "DE", "US", "GB", "CH", "BE", "CA", "NL", "ES", "JP", "BR"]
+const REFERRERS = [
+  ...["", "https://www.google.com/", "https://github.com/", "https://news.ycombinator.com/item"],
+  ...["https://www.linkedin.com/feed", "https://chatgpt.com/", "https://duckduckgo.com/"],
+]
+const BLOG = ["/blog/streams", "/blog/exactly-once", "/blog/duckdb", "/about", "/talks"]
+
+/** Visits of almost a week, by what each browser's request says of it. */
+export const weekOfVisits = (
+  now: number,
+): ReadonlyArray<{
+  readonly headers: { readonly [name: string]: string }
+  readonly events: ReadonlyArray<object>
+}> => {
+  const source = new Random(3)
   const random = () => source.next()
-  const visitors = Array.from({ length: 7 }, () => uuid(random))
-  return Array.from({ length: count }, (_, i) => ({
-    ...someEvent(random),
-    visitor_id: pick(random, visitors),
-    page_url: `https://cv.example${pick(random, PAGES)}`,
-    timestamp: now - 3000 * (count - i),
-  }))
+  const groups = AGENTS.flatMap((agent) =>
+    COUNTRIES.map((country) => ({
+      headers: { "User-Agent": agent, "CF-IPCountry": country, "X-Forwarded-For": "203.0.113.7" },
+      events: [] as Array<object>,
+    })),
+  )
+  for (let hour = 0; hour < 6.9 * 24; hour++) {
+    const clock = (now / 3_600_000 - hour) % 24
+    const busy = 3 + 16 * Math.exp(-(((clock - 14) / 5) ** 2))
+    for (let visit = 0; visit < busy * (0.7 + 0.6 * random()) * (1 - hour / 500); visit++) {
+      const { events } = pick(random, groups)
+      const visitor_id = uuid(random)
+      const referrer = pick(random, REFERRERS)
+      let at = now - 3_600_000 * (hour + random())
+      for (let i = 0; i < 1 + Math.floor(random() ** 2 * 6) && at < now; i++) {
+        const page_url = `https://cv.example${pick(random, [...PAGES, ...BLOG])}`
+        const event = i === 0 ? { event_type: "page_view", referrer } : { ...someEvent(random), referrer: "" }
+        events.push({ ...event, visitor_id, page_url, timestamp: Math.round(at) })
+        at += 5000 + 90_000 * random()
+      }
+    }
+  }
+  return groups
 }

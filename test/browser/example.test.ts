@@ -99,7 +99,7 @@ describe("the example site in a browser", wantsChromium, () => {
 
   test("is clicked through, and a dashboard that was open before shows every step as it happens", async () => {
     const { node, site, browser, page } = await setUp()
-    const { page: dashboard, complaints } = await openDashboard(browser, node, {
+    const { page: dashboard, complaints } = await openDashboard(browser, `${node}/live`, {
       viewport: { width: 1440, height: 1000 },
     })
     await dashboard.locator("[data-connection=open]").waitFor()

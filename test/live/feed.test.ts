@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { expect, test } from "vitest"
-import { NO_FACTS } from "../../src/domain/dimensions.ts"
+import { encodeFact, NO_FACTS } from "../../src/domain/dimensions.ts"
 import { decodeDelta } from "../../src/live/delta.ts"
 import { LiveFeed } from "../../src/live/feed.ts"
 import { liveChannel } from "../../src/stores/redisKeys.ts"
@@ -21,13 +21,22 @@ test("the latest events are shown within the budget, the others summed by type, 
         pageUrl: "/",
         referrer: null,
         data: null,
-        facts: NO_FACTS,
+        facts: {
+          ...NO_FACTS,
+          origin: encodeFact("origin", { source: "Google", medium: "organic" }),
+          client: encodeFact("client", { browser: "Firefox", country: "FR" }),
+        },
       },
     })),
   )
   expect(message?.channel).toBe(liveChannel("test"))
   const delta = decodeDelta("a deployment", message?.text ?? "")
-  expect(delta?.events).toEqual([expect.objectContaining({ type: "page_view", page_url: "/" })])
+  expect(delta?.events).toEqual([
+    expect.objectContaining({
+      ...{ type: "page_view", page_url: "/" },
+      dimensions: { source: "Google", country: "FR" },
+    }),
+  ])
   expect(delta?.counted).toEqual({ main: 5 })
   expect(Object.entries(delta?.omitted.main ?? {})).toEqual([
     ["page_view", 1],

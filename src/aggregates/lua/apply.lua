@@ -17,10 +17,9 @@
 --         number of visitors, (last seen, fingerprint)…
 -- Returns the number of visitors new to their day, or -1 if this batch was already applied.
 
--- constants VISITOR_BUCKETS, MAX_THEMES, OTHER_THEME
--- Unique visitors of a partition and period are exact up to here, then estimated: buckets of about 256, because a set of
+-- constants VISITOR_BUCKETS, MAX_THEMES, OTHER_THEME, MAX_EXACT_UNIQUES
+-- Unique visitors of a partition and period are exact up to that, then estimated: buckets of about 256, because a set of
 -- integers stays compact (8 bytes a visitor) up to 512 members, Redis' default set-max-intset-entries.
-local MAX_EXACT = 256 * VISITOR_BUCKETS
 local COUNTS = { 'events', 'page_views', 'letters', 'letters_motivation', 'letters_anti_motivation' }
 
 -- include ../../stream/lua/fence.lua
@@ -148,7 +147,7 @@ local function planVisitors(totals, hll, sets, buckets, expiry, exactExpiry, isD
   plan('EXPIREAT', hll, expiry, 'NX')
   if exact then
     known.uniques = known.uniques + added
-    if known.uniques > MAX_EXACT then
+    if known.uniques > MAX_EXACT_UNIQUES then
       known.estimated = true
       plan('HSET', totals, 'estimated', 1)
     end

@@ -3,9 +3,11 @@
  * says what the page reads after a frame. The store applies both.
  */
 import { CLICK_TYPES } from "../../domain/aggregation.ts"
-import type { HeatmapPoint, TimelineEvent } from "../../domain/answers.ts"
+import type { HeatmapPoint, Realtime, TimelineEvent } from "../../domain/answers.ts"
+import type { JsonObject } from "../../domain/event.ts"
 import type { LiveEvent } from "../../domain/frames.ts"
 import type { Period } from "../../domain/period.ts"
+import { HOUR_MS } from "../../domain/time.ts"
 import type { Answer, Frame, TimelineAnswer } from "./decode.ts"
 import { fromHistory, type LastHour, upTo, withEvent, withOmitted, withVisitors } from "./lastHour.ts"
 import { type ConnectionState, NOTHING, PARTS, type Part, type State } from "./state.ts"
@@ -49,6 +51,7 @@ export const withConnection = (state: State, connection: ConnectionState): State
   ...state,
   connection,
   storeUnavailable: false,
+  missed: state.missed || connection.is === "waiting",
 })
 
 /** A read of the part has begun. */
@@ -75,9 +78,27 @@ export const withAnswer = (state: State, answer: Answer): State => {
     case "clicks":
       return { ...state, clicks: known(answer.data) }
     case "timeline":
-      return { ...withRows(state, [], answer), newEvents: 0 }
+      return { ...withRows(withStored(state, answer.data), [], answer), newEvents: 0 }
   }
 }
+
+/** The feed goes on with events that were stored before the page was opened. */
+const withStored = (state: State, rows: ReadonlyArray<TimelineEvent>): State => {
+  const { feed } = state
+  // One reading is enough: from then on, events come in frames.
+  if (feed.some(({ number }) => number <= 0)) return state
+  const stored = rows
+    .map(({ event_type: type, event_data, created_at: timestamp, visitor_id, page_url }) => ({
+      ...{ site: "", type, timestamp, visitor_id, page_url },
+      data: isJsonObject(event_data) ? event_data : null,
+    }))
+    .filter(({ timestamp, type }) => !feed.some((each) => each.timestamp === timestamp && each.type === type))
+    .map((event, i) => ({ ...event, number: 0 - i }))
+  return { ...state, feed: [...feed, ...stored].slice(0, MAX_FEED) }
+}
+
+const isJsonObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** The timeline's next page was read. */
 export const withOlder = (state: State, page: TimelineAnswer): State =>
@@ -102,9 +123,15 @@ export const withFrame = (state: State, frame: Frame, now: number): State => {
     case "realtime": {
       const { data: realtime, omitted } = frame
       const { current_visitors: visitors } = realtime
-      const heard = { ...state, realtime, storeUnavailable: false }
+      // What was counted meanwhile was in no frame.
+      const missed =
+        state.missed && state.realtime !== null
+          ? Math.max(0, realtime.total_events - state.realtime.total_events)
+          : 0
+      const newEvents = state.newEvents + missed
+      const heard = { ...state, realtime, storeUnavailable: false, missed: false, newEvents }
       if (omitted === null) return withHour(heard, (hour) => withVisitors(hour, visitors, now))
-      return withHour({ ...heard, omitted, newEvents: state.newEvents + omitted.events }, (hour) =>
+      return withHour({ ...heard, omitted, newEvents: newEvents + omitted.events }, (hour) =>
         withVisitors(withOmitted(hour, omitted, now), visitors, now),
       )
     }
@@ -116,8 +143,11 @@ export const withFrame = (state: State, frame: Frame, now: number): State => {
       return frame.data.stats.period === state.period
         ? { ...state, stats: known(frame.data.stats), letters: known(frame.data.letters) }
         : state
+    case "answer":
+      return state
     case "failure":
-      return { ...state, storeUnavailable: frame.code === "STORE_UNAVAILABLE" }
+      // What a question met is its panel's.
+      return frame.id === null ? { ...state, storeUnavailable: frame.code === "STORE_UNAVAILABLE" } : state
   }
 }
 
@@ -158,10 +188,9 @@ const withHour = (state: State, change: (hour: LastHour) => LastHour): State => 
 
 const withPages = (state: State, urls: ReadonlyArray<string | null>): State => {
   const { pages } = state
-  const fresh = new Set(urls.filter((url) => url !== null && url !== "" && !pages.includes(url)))
-  if (fresh.size === 0) return state
-  const named = [...pages, ...fresh].filter((url) => url !== null)
-  return { ...state, pages: named.sort().slice(0, MAX_PAGES) }
+  const named = urls.flatMap((url) => (url === null || url === "" ? [] : [url]))
+  if (named.every((url) => url === pages[0])) return state
+  return { ...state, pages: [...new Set([...named.toReversed(), ...pages])].slice(0, MAX_PAGES) }
 }
 
 /** What the page reads after a frame, as parts. */
@@ -178,6 +207,20 @@ export interface Reads {
 
 const NO_READS: Reads = { now: [], changed: [], brought: [], replaced: [] }
 
+/** Hours after the beginning of a day at which the next one may begin: clocks are changed by one hour at most, or half of one. */
+const DAY_LENGTHS_H = [23, 23.5, 24, 24.5, 25]
+
+/** Whether a day may have begun between two frames. A day's total only grows; a day without events ends by the clock. */
+const beginsDay = ({ yesterday }: State, before: Realtime, after: Realtime): boolean => {
+  if (after.total_events < before.total_events) return true
+  if (yesterday.data === null) return false
+  const today = Date.parse(yesterday.data.until) / 1000
+  return DAY_LENGTHS_H.some((hours) => {
+    const end = today + (hours * HOUR_MS) / 1000
+    return before.timestamp < end && after.timestamp >= end
+  })
+}
+
 /** Parts that a new day changes. */
 const OF_THE_DAY: ReadonlyArray<Part> = ["yesterday", "letters", "stats"]
 
@@ -186,8 +229,7 @@ export const readsAfter = (before: State, frame: Frame): Reads => {
   switch (frame.kind) {
     case "realtime": {
       const { data, omitted } = frame
-      // A day's total only grows.
-      const isNewDay = before.realtime !== null && data.total_events < before.realtime.total_events
+      const isNewDay = before.realtime !== null && beginsDay(before, before.realtime, data)
       const changed: Array<Part> = []
       if (omitted !== null && Object.keys(omitted.by_type).some((type) => CLICK_TYPES.has(type)))
         changed.push("clicks")
@@ -215,6 +257,7 @@ export const readsAfter = (before: State, frame: Frame): Reads => {
       return frame.data.stats.period === before.period
         ? { ...NO_READS, replaced: ["stats", "letters"] }
         : NO_READS
+    case "answer":
     case "failure":
       return NO_READS
   }

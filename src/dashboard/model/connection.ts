@@ -11,32 +11,37 @@
  */
 import type { Topic } from "../../domain/frames.ts"
 import { WEBSOCKET_PATH } from "../../domain/paths.ts"
-import type { Period } from "../../domain/period.ts"
+import type { Followed } from "./asking.ts"
 import { pauseMs } from "./backoff.ts"
 import { decodeFrame, type Frame } from "./decode.ts"
+import { shareToken } from "./share.ts"
 import type { ConnectionState } from "./state.ts"
 
 const SILENCE_MS = 16_000
+/** What every connection is subscribed to at first. */
+const INITIAL: ReadonlyArray<Topic> = ["stats", "events"]
 
 export interface ConnectionOptions {
   readonly site: string | null
-  /** The period whose figures are subscribed to first. */
-  readonly period: Period
+  /** What is subscribed to first. */
+  readonly topics: ReadonlyArray<Topic>
   readonly onState: (state: ConnectionState) => void
   readonly onFrame: (frame: Frame) => void
 }
 
 export interface Connection {
-  /** Subscribes to the figures of another period instead. */
-  readonly follow: (period: Period) => void
+  /** Follows questions, and others no longer; nothing while there is no connection. */
+  readonly ask: (begun: Followed, ended: ReadonlyArray<string>) => void
+  /** Subscribes to other topics instead. */
+  readonly follow: (topics: ReadonlyArray<Topic>) => void
   readonly close: () => void
 }
 
 /**
  * Connects and stays connected until it is closed. Long: the handlers of one socket, over the state that they share.
  */
-export const connect = ({ site, period, onState, onFrame }: ConnectionOptions): Connection => {
-  let followed = period
+export const connect = ({ site, topics, onState, onFrame }: ConnectionOptions): Connection => {
+  let followed = topics
   let socket: WebSocket | null = null
   let timer = 0
   let silence = 0
@@ -45,6 +50,14 @@ export const connect = ({ site, period, onState, onFrame }: ConnectionOptions): 
 
   const say = (type: "subscribe" | "unsubscribe", topics: ReadonlyArray<Topic>) => {
     if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type, topics }))
+  }
+
+  const ask = (begun: Followed, ended: ReadonlyArray<string>) => {
+    if (socket?.readyState !== WebSocket.OPEN) return
+    const topics = ["query"]
+    if (ended.length > 0) socket.send(JSON.stringify({ type: "unsubscribe", topics, queries: ended }))
+    if (begun.size > 0)
+      socket.send(JSON.stringify({ type: "subscribe", topics, queries: Object.fromEntries(begun) }))
   }
 
   const heard = () => {
@@ -74,13 +87,17 @@ export const connect = ({ site, period, onState, onFrame }: ConnectionOptions): 
     const url = new URL(`.${WEBSOCKET_PATH}`, location.href)
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:"
     if (site !== null) url.searchParams.set("site", site)
+    const share = shareToken()
+    if (share !== null) url.searchParams.set("share", share)
     const opened = new WebSocket(url)
     socket = opened
     heard()
     opened.addEventListener("open", () => {
       if (socket !== opened) return
       tries = 0
-      say("subscribe", ["stats", "events", "themes", followed])
+      say("subscribe", followed)
+      const unwanted = INITIAL.filter((topic) => !followed.includes(topic))
+      if (unwanted.length > 0) say("unsubscribe", unwanted)
       onState({ is: "open" })
     })
     opened.addEventListener("message", ({ data }) => {
@@ -104,10 +121,12 @@ export const connect = ({ site, period, onState, onFrame }: ConnectionOptions): 
   document.addEventListener("visibilitychange", nudge)
   open()
   return {
+    ask,
     follow: (next) => {
-      say("unsubscribe", [followed])
+      const gone = followed.filter((topic) => !next.includes(topic))
+      if (gone.length > 0) say("unsubscribe", gone)
       followed = next
-      say("subscribe", [followed])
+      say("subscribe", followed)
     },
     close: () => {
       ended = true

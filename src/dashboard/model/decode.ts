@@ -13,13 +13,20 @@ import type {
   TimelineMeta,
 } from "../../domain/answers.ts"
 import type { JsonObject } from "../../domain/event.ts"
-import type { LiveEvent, Omitted, PeriodFigures } from "../../domain/frames.ts"
+import {
+  LIVE_DIMENSIONS,
+  type LiveDimensions,
+  type LiveEvent,
+  type Omitted,
+  type PeriodFigures,
+} from "../../domain/frames.ts"
 import { PERIODS, type Period } from "../../domain/period.ts"
+import type { AnswerRow, QuestionAnswer } from "./questions.ts"
 
 /** Whether a value has a shape. */
 export type Is<A> = (value: unknown) => value is A
 
-const isText: Is<string> = (value) => typeof value === "string"
+export const isText: Is<string> = (value) => typeof value === "string"
 const isNumber: Is<number> = (value) => typeof value === "number"
 const isAnything: Is<unknown> = (value): value is unknown => value !== undefined
 const isPeriod: Is<Period> = (value): value is Period => PERIODS.some((period) => period === value)
@@ -38,7 +45,7 @@ const listOf =
     Array.isArray(value) && value.every(is)
 
 /** An object with every member of a type; the compiler asks for each. More are allowed, because the server may be newer. */
-const shape =
+export const shape =
   <A extends object>(members: { readonly [K in keyof A]-?: Is<A[K]> }): Is<A> =>
   (value): value is A =>
     isObject(value) && Object.entries<Is<unknown>>(members).every(([name, is]) => is(value[name]))
@@ -146,6 +153,23 @@ export const isSitesAnswer = shape<{ readonly data: DeclaredSites }>({
   data: shape<DeclaredSites>({ sites: listOf(isText), default: isText }),
 })
 
+const isCounts = listOf(orNull(isNumber))
+
+const isAnswerRow: Is<AnswerRow> = (value): value is AnswerRow =>
+  isObject(value) &&
+  listOf(orNull(isText))(value.dimensions) &&
+  isCounts(value.metrics) &&
+  (value.comparison === undefined || (isObject(value.comparison) && isCounts(value.comparison.metrics)))
+
+const isAnswerOfQuestion = shape<QuestionAnswer>({
+  results: listOf(isAnswerRow),
+  meta: shape<QuestionAnswer["meta"]>({ total_rows: isNumber }),
+  query: shape<QuestionAnswer["query"]>({ time_zone: isText, dimensions: listOf(isText) }),
+})
+
+/** Whether a body is the answer to a question. */
+export const isQuestionAnswer = shape<{ readonly data: QuestionAnswer }>({ data: isAnswerOfQuestion })
+
 /** Whether a body is a refusal. */
 export const isRefusal = shape<{ readonly code: string; readonly error: string }>({
   code: isText,
@@ -158,7 +182,9 @@ export type Frame =
   | { readonly kind: "themes"; readonly data: ReadonlyArray<ThemeViews> }
   | { readonly kind: "period"; readonly data: PeriodFigures }
   | { readonly kind: "event"; readonly data: LiveEvent }
-  | { readonly kind: "failure"; readonly code: string }
+  | { readonly kind: "answer"; readonly id: string; readonly data: QuestionAnswer }
+  /** `id`: of the question that it is about; `null` where it is about none. */
+  | { readonly kind: "failure"; readonly code: string; readonly id: string | null }
 
 const isPeriodFigures = shape<PeriodFigures>({ stats: isStats, letters: isLetters })
 
@@ -167,7 +193,7 @@ const isOmitted = shape<Omitted>({
   by_type: (value): value is Omitted["by_type"] => isObject(value) && Object.values(value).every(isNumber),
 })
 
-const isLiveEvent = shape<LiveEvent>({
+const isLiveEvent = shape<Omit<LiveEvent, "dimensions">>({
   site: isText,
   type: isText,
   visitor_id: isText,
@@ -175,6 +201,14 @@ const isLiveEvent = shape<LiveEvent>({
   page_url: orNull(isText),
   data: orNull(isObject),
 })
+
+/** The dimensions of an event that are known, as texts. */
+const dimensionsOf = ({ dimensions }: JsonObject): LiveDimensions => {
+  const known = isObject(dimensions) ? dimensions : {}
+  return Object.fromEntries(
+    LIVE_DIMENSIONS.flatMap((name) => (isText(known[name]) ? [[name, known[name]]] : [])),
+  )
+}
 
 const parsed = (text: string): unknown => {
   try {
@@ -188,7 +222,8 @@ const parsed = (text: string): unknown => {
 export const decodeFrame = (text: string): Frame | null => {
   const frame = parsed(text)
   if (!isObject(frame)) return null
-  const { type, data, omitted, code } = frame
+  const { type, data, omitted, code, id, answer } = frame
+  const known = dimensionsOf(frame)
   switch (type) {
     case "initial_stats":
     case "heartbeat":
@@ -201,8 +236,10 @@ export const decodeFrame = (text: string): Frame | null => {
     case "period":
       return isPeriodFigures(data) ? { kind: "period", data } : null
     case "error":
-      return isText(code) ? { kind: "failure", code } : null
+      return isText(code) ? { kind: "failure", code, id: isText(id) ? id : null } : null
+    case "query":
+      return isText(id) && isAnswerOfQuestion(answer) ? { kind: "answer", id, data: answer } : null
     default:
-      return isLiveEvent(frame) ? { kind: "event", data: frame } : null
+      return isLiveEvent(frame) ? { kind: "event", data: { ...frame, dimensions: known } } : null
   }
 }

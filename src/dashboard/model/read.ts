@@ -1,37 +1,22 @@
 /** Reads answers of the API. */
 import { API_PATH } from "../../domain/paths.ts"
 import { type Is, isRefusal } from "./decode.ts"
-
-/** A read that the server refused or that did not reach it. */
-export class ReadFailure extends Error {
-  /** The answer's `code`; `OFFLINE` without an answer, `UNKNOWN` for one that says neither what was asked nor why not. */
-  readonly code: string
-  constructor(code: string, message: string) {
-    super(message)
-    this.code = code
-  }
-}
+import { ReadFailure } from "./readFailure.ts"
+import { shareHeaders } from "./share.ts"
 
 /** Milliseconds after which a read is given up. */
 const READ_TIMEOUT_MS = 20_000
 
-/**
- * GETs an endpoint of the API and returns the body, which `isBody` checks. Rejects with a {@link ReadFailure}, or as `signal`
- * says when that aborts it.
- */
-export const read = async <A>(
-  endpoint: string,
-  parameters: Readonly<Record<string, string | number | null>>,
-  isBody: Is<A>,
-  signal: AbortSignal,
-): Promise<A> => {
-  const url = new URL(`.${API_PATH}/${endpoint}`, location.href)
-  for (const [name, value] of Object.entries(parameters))
-    if (value !== null) url.searchParams.set(name, String(value))
+/** The address of an endpoint of the API. */
+export const endpointUrl = (endpoint: string): URL => new URL(`.${API_PATH}/${endpoint}`, location.href)
+
+/** Fetches a body, which `isBody` checks. Rejects with a {@link ReadFailure}, or as `signal` says when that aborts it. */
+const fetched = async <A>(url: URL, init: RequestInit, isBody: Is<A>, signal: AbortSignal): Promise<A> => {
   let body: unknown
   try {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(READ_TIMEOUT_MS)])
-    body = await (await fetch(url, { signal: limit })).json()
+    const headers = { ...init.headers, ...shareHeaders() }
+    body = await (await fetch(url, { ...init, headers, signal: limit })).json()
   } catch (cause) {
     signal.throwIfAborted()
     throw new ReadFailure("OFFLINE", String(cause))
@@ -39,5 +24,32 @@ export const read = async <A>(
   if (isBody(body)) return body
   throw isRefusal(body)
     ? new ReadFailure(body.code, body.error)
-    : new ReadFailure("UNKNOWN", `${endpoint} is answered in an unknown form`)
+    : new ReadFailure("UNKNOWN", `${url.pathname} is answered in an unknown form`)
 }
+
+/** GETs an endpoint of the API and returns the body, which `isBody` checks; rejects as {@link fetched} does. */
+export const read = async <A>(
+  endpoint: string,
+  parameters: Readonly<Record<string, string | number | null>>,
+  isBody: Is<A>,
+  signal: AbortSignal,
+): Promise<A> => {
+  const url = endpointUrl(endpoint)
+  for (const [name, value] of Object.entries(parameters))
+    if (value !== null) url.searchParams.set(name, String(value))
+  return fetched(url, {}, isBody, signal)
+}
+
+/** POSTs a body to an endpoint of the API, and returns the answer's. */
+export const post = async <A>(
+  endpoint: string,
+  body: unknown,
+  isBody: Is<A>,
+  signal: AbortSignal,
+): Promise<A> =>
+  fetched(
+    endpointUrl(endpoint),
+    { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) },
+    isBody,
+    signal,
+  )

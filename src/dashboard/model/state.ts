@@ -44,19 +44,25 @@ export type ConnectionState =
   /** `until`: unix milliseconds of the next try. */
   | { readonly is: "waiting"; readonly until: number }
 
-export interface State {
-  /** What the reader has chosen: the period of `stats` and `letters`, the page of `clicks` (empty for all). */
-  readonly period: Period
-  readonly page: string
+/** How the page is connected, and the latest figures that it has heard. */
+export interface LiveStatus {
   readonly connection: ConnectionState
   /** The server said that its store cannot be read. */
   readonly storeUnavailable: boolean
   readonly realtime: Realtime | null
+}
+
+export interface State extends LiveStatus {
+  /** What the reader has chosen: the period of `stats` and `letters`, the page of `clicks` (empty for all). */
+  readonly period: Period
+  readonly page: string
   /** The latest events, newest first. */
   readonly feed: ReadonlyArray<FeedEvent>
   /** Events that the feed left out, until the next one is shown. */
   readonly omitted: Omitted | null
-  /** Pages that events named, offered for the heatmap. */
+  /** Events may have been counted since the last frame: the connection was lost. */
+  readonly missed: boolean
+  /** Pages that events named, the latest first, offered for the heatmap. */
   readonly pages: ReadonlyArray<string>
   /** Events since the timeline was read. */
   readonly newEvents: number
@@ -85,6 +91,7 @@ export const initialState = (period: Period, page: string): State => ({
   realtime: null,
   feed: [],
   omitted: null,
+  missed: false,
   pages: [],
   newEvents: 0,
   hour: NOTHING,

@@ -3,7 +3,10 @@
  * changes, `rereads.ts` when a part is read again. After a lost connection everything is read again, because frames are not
  * replayed.
  */
+import type { Topic } from "../../domain/frames.ts"
 import type { Period } from "../../domain/period.ts"
+import { MINUTE_MS } from "../../domain/time.ts"
+import { Asking } from "./asking.ts"
 import {
   isTimelineEmpty,
   readsAfter,
@@ -18,10 +21,12 @@ import {
   withTime,
 } from "./changes.ts"
 import { type Connection, connect } from "./connection.ts"
-import { type Answer, type Frame, isAnswer } from "./decode.ts"
+import { type Answer, type Frame, isAnswer, isQuestionAnswer } from "./decode.ts"
 import { MINUTES } from "./lastHour.ts"
-import { ReadFailure, read } from "./read.ts"
+import { post, read } from "./read.ts"
+import { ReadFailure } from "./readFailure.ts"
 import { Rereads } from "./rereads.ts"
+import { ServerClock } from "./serverClock.ts"
 import { type ConnectionState, initialState, PARTS, type Part, type State } from "./state.ts"
 
 /** Events of a page of the timeline. */
@@ -32,6 +37,12 @@ export const HEATMAP_HOURS = 24
 const DRAW_MS = 80
 /** Milliseconds between two moves of the window of the last hour. */
 const TICK_MS = 5000
+/** Milliseconds after which clicks are read again, because the oldest ones have left their window. */
+const CLICKS_MS = 5 * MINUTE_MS
+/** Milliseconds after which what could not be read is tried again by itself. */
+const RETRY_MS = MINUTE_MS
+
+const topicsOf = (period: Period): ReadonlyArray<Topic> => ["stats", "events", "themes", period]
 
 /** The store of one site; {@link Store.close} ends it. */
 export class Store {
@@ -47,6 +58,14 @@ export class Store {
     isLoading: (part) => this.#state[part].loading,
     load: (part) => void this.load(part),
   })
+  readonly #clock = new ServerClock()
+  /** Questions of the board. */
+  readonly asking = new Asking({
+    ask: async (question, signal) => (await post("query", question, isQuestionAnswer, signal)).data,
+    follow: (begun, ended) => this.#connection.ask(begun, ended),
+  })
+  /** When the last read of each part began. */
+  readonly #began = new Map<Part, number>()
   #drawing = 0
   #lost = false
 
@@ -57,11 +76,11 @@ export class Store {
     this.#state = initialState(period, page)
     this.#connection = connect({
       site,
-      period,
+      topics: topicsOf(period),
       onState: (connection) => this.#connectionIs(connection),
       onFrame: (frame) => this.#take(frame),
     })
-    this.#ticks = window.setInterval(() => this.#become(withTime(this.#state, Date.now())), TICK_MS)
+    this.#ticks = window.setInterval(() => this.#tick(), TICK_MS)
     for (const part of PARTS) void this.load(part)
   }
 
@@ -69,7 +88,13 @@ export class Store {
     return this.#state
   }
 
+  /** The server's time, unix milliseconds. */
+  now(): number {
+    return this.#clock.now(Date.now())
+  }
+
   close(): void {
+    this.asking.close()
     this.#connection.close()
     clearInterval(this.#ticks)
     clearTimeout(this.#drawing)
@@ -80,7 +105,7 @@ export class Store {
   choosePeriod(period: Period): void {
     if (period === this.#state.period) return
     this.#become(withPeriod(this.#state, period))
-    this.#connection.follow(period)
+    this.#connection.follow(topicsOf(period))
     void this.load("stats")
     void this.load("letters")
   }
@@ -94,6 +119,7 @@ export class Store {
   /** Reads a part from the beginning. */
   async load(part: Part): Promise<void> {
     this.#rereads.began(part)
+    this.#began.set(part, performance.now())
     await this.#read(part, (signal) => this.#ask(part, signal), withAnswer)
   }
 
@@ -148,18 +174,36 @@ export class Store {
     }
   }
 
+  /** Windows move on while nothing happens, that of the clicks by being read again, and what failed is tried again. */
+  #tick(): void {
+    this.#become(withTime(this.#state, this.#clock.now(Date.now())))
+    const now = performance.now()
+    const since = (part: Part) => now - (this.#began.get(part) ?? now)
+    // Nobody stands before a second screen to try again.
+    for (const part of PARTS) {
+      const { failure, loading } = this.#state[part]
+      if (!loading && since(part) > (failure !== null ? RETRY_MS : part === "clicks" ? CLICKS_MS : Infinity))
+        void this.load(part)
+    }
+  }
+
   #connectionIs(connection: ConnectionState): void {
     this.#become(withConnection(this.#state, connection))
     if (connection.is === "waiting") this.#lost = true
+    if (connection.is === "open") this.asking.connected(this.#lost)
     if (connection.is !== "open" || !this.#lost) return
     this.#lost = false
-    for (const part of PARTS) void this.load(part)
+    // A reader who has gone back in the timeline stays there, and is offered what is new.
+    const isRead = (this.#state.timeline.data?.rows.length ?? 0) > TIMELINE_PAGE
+    for (const part of PARTS) if (part !== "timeline" || !isRead) void this.load(part)
   }
 
   #take(frame: Frame): void {
+    if (frame.kind === "answer") this.asking.answered(frame.id, frame.data)
     const { now, changed, brought, replaced } = readsAfter(this.#state, frame)
     for (const part of replaced) this.#reading.get(part)?.abort()
-    this.#become(withFrame(this.#state, frame, Date.now()))
+    if (frame.kind === "realtime") this.#clock.heard(frame.data.timestamp, Date.now())
+    this.#become(withFrame(this.#state, frame, this.#clock.now(Date.now())))
     for (const part of changed) this.#rereads.changed(part)
     for (const part of brought) this.#rereads.brought(part)
     for (const part of now) void this.load(part)

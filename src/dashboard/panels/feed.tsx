@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks"
 import { detailOf, kindOf, shortPage } from "../model/events.ts"
 import type { FeedEvent, State } from "../model/state.ts"
-import { Panel, useWording } from "./parts.tsx"
+import { Country, Panel, useWording } from "./parts.tsx"
 
 /** Events as they are counted. */
 export const FeedPanel = ({ state }: { readonly state: State }) => {
@@ -24,14 +24,21 @@ export const FeedPanel = ({ state }: { readonly state: State }) => {
         </button>
       }
     >
-      {held !== null && <p class="note">{t.paused(number(since))}</p>}
+      {held !== null && (
+        <p class="note" translate={false}>
+          {t.paused(number(since))}
+        </p>
+      )}
       {held === null && state.omitted !== null && (
-        <p class="note" data-omitted={state.omitted.events}>
+        <p class="note" translate={false} data-omitted={state.omitted.events}>
           {t.omitted(number(state.omitted.events))}
         </p>
       )}
       {events.length === 0 ? (
-        <p class="empty tall">{t.feedEmpty}</p>
+        <p class="empty tall">
+          {/* Whether it is quiet is known when the server has been heard. */}
+          {state.connection.is === "open" && state.timeline.data !== null ? t.feedEmpty : t.loading}
+        </p>
       ) : (
         // Focusable, so that the keyboard can scroll it. No live region: a screen reader would never stop.
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
@@ -39,15 +46,38 @@ export const FeedPanel = ({ state }: { readonly state: State }) => {
           {events.map((event) => (
             <li key={event.number} class={kindOf(event.type)} data-event={event.type}>
               <time dateTime={event.timestamp}>{clock(event.timestamp)}</time>
-              <span class="type">{typeName(event.type)}</span>
-              <span class="detail">{detailOf(event.data)}</span>
-              <span class="page" title={event.page_url ?? ""}>
+              <span class="type" translate={false}>
+                {typeName(event.type)}
+              </span>
+              <span class="detail" translate={false}>
+                {detailOf(event.data)}
+              </span>
+              <span class="page" translate={false} title={event.page_url ?? ""}>
                 {shortPage(event.page_url)}
               </span>
+              <Origin event={event} />
             </li>
           ))}
         </ol>
       )}
     </Panel>
+  )
+}
+
+/** Where an event came from: country, source and device, as far as they are known. */
+const Origin = ({ event }: { readonly event: FeedEvent }) => {
+  const { valueName } = useWording()
+  const { country, source, device } = event.dimensions ?? {}
+  return (
+    <span class="origin" translate={false}>
+      {source !== undefined && <bdi>{valueName("source", source)}</bdi>}
+      {device !== undefined && <span class="device">{valueName("device", device)}</span>}
+      {country !== undefined && (
+        <span title={valueName("country", country)}>
+          <Country code={country} />
+          <span class="unseen">{valueName("country", country)}</span>
+        </span>
+      )}
+    </span>
   )
 }

@@ -1,18 +1,24 @@
 import { useEffect, useState } from "preact/hooks"
 import { PERIODS, type Period } from "../../domain/period.ts"
 import { SCHEMES, type Settings } from "../model/settings.ts"
-import type { State } from "../model/state.ts"
+import { shareToken } from "../model/share.ts"
+import type { LiveStatus } from "../model/state.ts"
 import { LANGUAGES } from "../model/text.ts"
 import { Choice, useWording } from "./parts.tsx"
 
+/** The pages, and their addresses below the node's. */
+const PLACES = { front: "./", live: "./live" } as const
+export type Place = keyof typeof PLACES
+
 export interface HeaderProps {
-  readonly state: State
+  readonly place: Place
+  readonly status: LiveStatus
   readonly settings: Settings
   readonly sites: ReadonlyArray<string>
   readonly choose: (change: Partial<Settings>) => void
 }
 
-export const Header = ({ state, settings, sites, choose }: HeaderProps) => {
+export const Header = ({ place, status, settings, sites, choose }: HeaderProps) => {
   const { t } = useWording()
   return (
     <header class="top">
@@ -22,8 +28,20 @@ export const Header = ({ state, settings, sites, choose }: HeaderProps) => {
           <rect x="6.3" y="5" width="3.4" height="10" rx="1" />
           <rect x="11.6" y="1" width="3.4" height="14" rx="1" />
         </svg>
-        {t.title}
+        <span class="unseen">{place === "live" ? t.title : t.front.title}</span>
       </h1>
+      <nav aria-label={t.front.navigation}>
+        {(["front", "live"] as const).map((each) => (
+          <a
+            key={each}
+            href={addressOf(each, settings.site)}
+            data-page={each}
+            {...(each === place && { "aria-current": "page" })}
+          >
+            {each === "live" ? t.front.live : t.front.title}
+          </a>
+        ))}
+      </nav>
       {sites.length > 1 && (
         <label class="site">
           <span class="unseen">{t.site}</span>
@@ -36,8 +54,21 @@ export const Header = ({ state, settings, sites, choose }: HeaderProps) => {
           </select>
         </label>
       )}
-      <ConnectionView state={state} />
+      <ConnectionView status={status} counts={place === "front"} />
       <div class="controls">
+        {place === "live" && document.fullscreenEnabled && (
+          <button
+            type="button"
+            class="quiet"
+            onClick={() =>
+              void (document.fullscreenElement === null
+                ? document.documentElement.requestFullscreen()
+                : document.exitFullscreen())
+            }
+          >
+            {t.board.fullScreen}
+          </button>
+        )}
         <Choice
           name="scheme"
           label={t.scheme}
@@ -57,9 +88,25 @@ export const Header = ({ state, settings, sites, choose }: HeaderProps) => {
   )
 }
 
-const ConnectionView = ({ state }: { readonly state: State }) => {
+/** The address of a page, of the same site and by the same access. */
+const addressOf = (place: Place, site: string | null): string => {
+  const share = shareToken()
+  const parameters = new URLSearchParams({
+    ...(site !== null && { site }),
+    ...(share !== null && { share }),
+  })
+  return `${PLACES[place]}${parameters.size === 0 ? "" : `?${parameters}`}`
+}
+
+interface ConnectionProps {
+  readonly status: LiveStatus
+  /** Whether it also says how many visitors there are now. */
+  readonly counts: boolean
+}
+
+const ConnectionView = ({ status, counts }: ConnectionProps) => {
   const { t, number, clock } = useWording()
-  const { connection, realtime, storeUnavailable } = state
+  const { connection, realtime, storeUnavailable } = status
   const seconds = useSecondsUntil(connection.is === "waiting" ? connection.until : null)
   const stale = realtime !== null && connection.is !== "open"
   const is = connection.is === "open" && storeUnavailable ? "store" : connection.is
@@ -70,8 +117,12 @@ const ConnectionView = ({ state }: { readonly state: State }) => {
       <span class="unseen" role="status">
         {is === "open" ? t.connection.open : is === "store" ? t.connection.store : t.connection.connecting}
       </span>
-      <span aria-hidden="true" data-connection={is}>
-        {is === "waiting" ? t.connection.waiting(number(seconds)) : t.connection[is]}
+      <span aria-hidden="true" translate={false} data-connection={is}>
+        {is === "waiting"
+          ? t.connection.waiting(number(seconds))
+          : is === "open" && counts && realtime !== null
+            ? t.front.visitorsNow(number(realtime.current_visitors))
+            : t.connection[is]}
         {stale && <em> · {t.connection.stale(clock(realtime.timestamp * 1000))}</em>}
       </span>
     </p>

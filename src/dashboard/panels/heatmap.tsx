@@ -87,7 +87,7 @@ const HeatmapView = ({
   }, [clicks, scheme])
   const total = clicks.reduce((sum, { count }) => sum + count, 0)
   const top = [...clicks].sort((a, b) => b.count - a.count).slice(0, LISTED)
-  const text = t.heatmapText(number(total), number(clicks.length))
+  const text = t.heatmapText(total, number(total), clicks.length, number(clicks.length))
   return (
     <>
       <div class="sheet">

@@ -71,7 +71,12 @@ const HourChart = ({ hour, scheme }: { readonly hour: LastHour; readonly scheme:
   const summary =
     total === 0
       ? t.lastHourQuiet
-      : t.lastHourText(number(total), number(peak), shortClock(minuteAt(hour, hour.events.indexOf(peak))))
+      : t.lastHourText(
+          total,
+          number(total),
+          number(peak),
+          shortClock(minuteAt(hour, hour.events.indexOf(peak))),
+        )
   return (
     <>
       <div class="chart" ref={place} role="img" aria-label={summary} data-total={total} />

@@ -48,7 +48,9 @@ const LettersView = ({ data }: { readonly data: Letters }) => {
               <i class={`key ${name}`} aria-hidden="true" />
               {label}
             </dt>
-            <dd data-letters={name}>{number(count)}</dd>
+            <dd translate={false} data-letters={name}>
+              {number(count)}
+            </dd>
           </div>
         ))}
       </dl>

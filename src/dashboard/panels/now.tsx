@@ -10,6 +10,7 @@ export const Now = ({ state }: { readonly state: State }) => {
     <Panel name="now" title={t.now} hint={t.nowHint}>
       <p
         class="figure huge"
+        translate={false}
         data-figure="current_visitors"
         style={{ "--characters": String(visitors.length) }}
       >

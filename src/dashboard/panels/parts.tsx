@@ -9,7 +9,9 @@ export const WordingContext = createContext<Wording>(wordingOf("en"))
 export const useWording = (): Wording => useContext(WordingContext)
 
 export interface PanelProps {
+  /** Its classes, and its id unless there is another one. */
   readonly name: string
+  readonly id?: string
   readonly title: string
   readonly hint?: string
   /** Shown beside the title. */
@@ -17,10 +19,10 @@ export interface PanelProps {
   readonly children: ComponentChildren
 }
 
-export const Panel = ({ name, title, hint, aside, children }: PanelProps) => (
-  <section class={`panel ${name}`} aria-labelledby={`${name}-title`}>
+export const Panel = ({ name, id = name, title, hint, aside, children }: PanelProps) => (
+  <section class={`panel ${name}`} aria-labelledby={`${id}-title`}>
     <header>
-      <h2 id={`${name}-title`}>{title}</h2>
+      <h2 id={`${id}-title`}>{title}</h2>
       {hint !== undefined && <p class="hint">{hint}</p>}
       {aside !== undefined && <div class="aside">{aside}</div>}
     </header>
@@ -61,6 +63,14 @@ export const PartView = <A,>({ part, onAgain, size = "short", children }: PartPr
     </>
   )
 }
+
+/** The letters of a country, as a small sign before its name. */
+export const Country = ({ code }: { readonly code: string | null | undefined }) =>
+  code === null || code === undefined ? null : (
+    <span class="country" aria-hidden="true">
+      {code.slice(0, 2)}
+    </span>
+  )
 
 export interface ChoiceProps<A extends string> {
   readonly name: string

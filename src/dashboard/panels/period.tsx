@@ -1,4 +1,5 @@
 import type { Stats } from "../../domain/answers.ts"
+import { MAX_EXACT_UNIQUES } from "../../domain/limits.ts"
 import type { Period } from "../../domain/period.ts"
 import type { Loaded } from "../model/state.ts"
 import { PeriodChoice } from "./header.tsx"
@@ -13,6 +14,7 @@ export interface PeriodPanelProps {
 
 export const PeriodPanel = ({ period, stats, onChoose, onAgain }: PeriodPanelProps) => {
   const { t, number, percent } = useWording()
+  const estimated = (value: number) => `${value > MAX_EXACT_UNIQUES ? "≈ " : ""}${number(value)}`
   return (
     <Panel
       name="period"
@@ -25,7 +27,7 @@ export const PeriodPanel = ({ period, stats, onChoose, onAgain }: PeriodPanelPro
           <dl class="rows">
             {(
               [
-                ["unique_visitors", t.visitors, number(data.unique_visitors)],
+                ["unique_visitors", t.visitors, estimated(data.unique_visitors)],
                 ["page_views", t.pageViews, number(data.page_views)],
                 ["total_events", t.events, number(data.total_events)],
                 ["letters_generated", t.letters, number(data.letters_generated)],
@@ -34,7 +36,9 @@ export const PeriodPanel = ({ period, stats, onChoose, onAgain }: PeriodPanelPro
             ).map(([name, label, value]) => (
               <div key={name}>
                 <dt>{label}</dt>
-                <dd data-stat={name}>{value}</dd>
+                <dd translate={false} data-stat={name}>
+                  {value}
+                </dd>
               </div>
             ))}
           </dl>

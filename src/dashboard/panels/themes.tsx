@@ -1,4 +1,5 @@
 import type { ThemeViews } from "../../domain/answers.ts"
+import { shownName } from "../model/names.ts"
 import type { Loaded } from "../model/state.ts"
 import { Panel, PartView, useWording } from "./parts.tsx"
 
@@ -19,8 +20,10 @@ export const ThemesPanel = ({ themes, onAgain }: ThemesPanelProps) => {
             <ol class="ranking">
               {data.map(({ theme, views, percentage }) => (
                 <li key={theme}>
-                  <span class="name">{theme}</span>
-                  <span class="count">
+                  <span class="name" translate={false}>
+                    <bdi>{shownName(theme)}</bdi>
+                  </span>
+                  <span class="count" translate={false}>
                     <b data-theme={theme}>{number(views)}</b>
                     <span class="unseen"> {t.views},</span> {percent(percentage / 100)}
                   </span>

@@ -20,7 +20,7 @@ export const TimelinePanel = ({ timeline, newEvents, onAgain, onOlder }: Timelin
       aside={
         newEvents > 0 && timeline.data !== null ? (
           <button type="button" class="quiet" onClick={onAgain}>
-            {t.newer(number(newEvents))}
+            {t.newer(newEvents, number(newEvents))}
           </button>
         ) : undefined
       }
@@ -48,10 +48,16 @@ export const TimelinePanel = ({ timeline, newEvents, onAgain, onOlder }: Timelin
                       <td>
                         <time dateTime={row.created_at}>{moment(row.created_at)}</time>
                       </td>
-                      <td class="type">{typeName(row.event_type)}</td>
-                      <td>{detailOf(row.event_data)}</td>
-                      <td title={row.page_url ?? ""}>{shortPage(row.page_url)}</td>
-                      <td class="visitor">{row.visitor_id.slice(0, 8)}</td>
+                      <td class="type" translate={false}>
+                        {typeName(row.event_type)}
+                      </td>
+                      <td translate={false}>{detailOf(row.event_data)}</td>
+                      <td translate={false} title={row.page_url ?? ""}>
+                        {shortPage(row.page_url)}
+                      </td>
+                      <td class="visitor" translate={false}>
+                        {row.visitor_id.slice(0, 8)}
+                      </td>
                     </tr>
                   ))}
                 </tbody>

@@ -1,4 +1,5 @@
 import type { DayCourse } from "../../domain/answers.ts"
+import { MAX_EXACT_UNIQUES } from "../../domain/limits.ts"
 import { MINUTE_MS } from "../../domain/time.ts"
 import type { State } from "../model/state.ts"
 import { useWording } from "./parts.tsx"
@@ -8,6 +9,10 @@ const pastOf = (list: ReadonlyArray<number>, yesterday: DayCourse, now: number):
   const minute = Math.floor((now - Date.parse(yesterday.until)) / MINUTE_MS)
   return list[Math.max(0, Math.min(list.length - 1, minute))] ?? 0
 }
+
+/** Whether a figure may be an estimate: unique visitors are exact while a partition has few of them. */
+const isEstimate = (name: string, value: number | undefined): boolean =>
+  name === "unique_today" && value !== undefined && value > MAX_EXACT_UNIQUES
 
 /** Today's figures, each beside yesterday's at the same time of day. */
 export const Today = ({ state }: { readonly state: State }) => {
@@ -45,7 +50,13 @@ export const Today = ({ state }: { readonly state: State }) => {
           <div key={name} class="panel">
             <dt>{label}</dt>
             <dd class="measure">
-              <span class="figure" data-figure={name}>
+              <span
+                class="figure"
+                translate={false}
+                data-figure={name}
+                {...(isEstimate(name, value) && { title: t.connection.estimate })}
+              >
+                {isEstimate(name, value) && "≈ "}
                 {value === undefined ? "–" : show(value)}
               </span>
               {past !== null && value !== undefined && <Change from={past} to={value} />}
@@ -55,7 +66,10 @@ export const Today = ({ state }: { readonly state: State }) => {
                 t.yesterdayNone
               ) : (
                 <>
-                  <span data-past={name}>{show(past)}</span> {t.yesterdayAt(shortClock(now))}
+                  <span translate={false} data-past={name}>
+                    {show(past)}
+                  </span>{" "}
+                  {t.yesterdayAt(shortClock(now))}
                 </>
               )}
             </dd>
@@ -71,7 +85,7 @@ const Change = ({ from, to }: { readonly from: number; readonly to: number }) =>
   if (from === 0) return null
   const share = to / from - 1
   return (
-    <span class={`change ${share > 0 ? "more" : share < 0 ? "less" : ""}`} title={t.versus}>
+    <span translate={false} class={`change ${share > 0 ? "more" : share < 0 ? "less" : ""}`} title={t.versus}>
       {change(share)}
     </span>
   )

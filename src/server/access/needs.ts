@@ -47,6 +47,7 @@ export const ENDPOINTS: { readonly [path: string]: Row } = {
   // The upgrade; what a connection may then subscribe to is below.
   [WEBSOCKET_PATH]: READ,
   "/": PAGE,
+  "/live": PAGE,
   [CHOSEN.basePath]: PAGE,
   "/assets/dashboard.js": PAGE,
   "/assets/dashboard.css": PAGE,

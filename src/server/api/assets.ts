@@ -150,17 +150,20 @@ interface Asset {
   readonly file: Pick<Prepared, "answer"> & { readonly ready: () => unknown }
 }
 
+/** The pages of the dashboard: one document, which shows what its address says. */
+const PAGES = ["/", "/live"] as const
+
 /** The files that browsers load. */
 export const assets = ({
   basePath,
   scriptPath,
   eventPath,
 }: Pick<AppConfig, "basePath" | "scriptPath" | "eventPath">): ReadonlyArray<Asset> => [
-  {
-    path: "/",
+  ...PAGES.map((path) => ({
+    path,
     name: "dashboard",
     file: asset("../../dashboard/built/index.html", "text/html; charset=utf-8"),
-  },
+  })),
   {
     path: "/assets/dashboard.js",
     name: "dashboard",

@@ -75,8 +75,10 @@ export const statsUpdateFrame = (site: string, realtime: string, omitted: Omitte
 export const figuresFrame = (site: string, topic: FigureTopic, figures: string): string =>
   aroundFigures(isPeriod(topic) ? "period" : topic, site, figures)
 
-export const eventFrame = ({ type, site, visitor_id, timestamp, page_url, data }: LiveEvent): string =>
-  encode({ type, site, visitor_id, timestamp, page_url, data })
+export const eventFrame = (event: LiveEvent): string => {
+  const { type, site, visitor_id, timestamp, page_url, data, dimensions = {} } = event
+  return encode({ type, site, visitor_id, timestamp, page_url, data, dimensions })
+}
 
 /** @param now unix milliseconds */
 export const pongFrame = (now: number): string => encode({ type: "pong", time: Math.floor(now / 1000) })

@@ -116,6 +116,7 @@ const trackerPart = query(
 
 const pagePaths: { readonly [path: string]: PathItem } = {
   "/": asset("dashboard", "The dashboard; `?site=` chooses the site", "text/html"),
+  "/live": asset("live", "The live board; `?site=` chooses the site", "text/html"),
   "/assets/dashboard.js": asset("dashboardScript", "The dashboard's script", "text/javascript"),
   "/assets/dashboard.css": asset("dashboardStyle", "The dashboard's style sheet", "text/css"),
   "/tracker.js": asset("tracker", "The tracker, for a script tag", "text/javascript", [trackerPart]),

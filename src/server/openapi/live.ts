@@ -3,6 +3,7 @@
 import {
   CHOICES,
   ERROR_CODES,
+  LIVE_DIMENSIONS,
   type LiveEvent,
   MAX_QUERIES,
   MAX_QUERY_ID_LENGTH,
@@ -81,6 +82,12 @@ const event = shape<LiveEvent>({
   timestamp: instant,
   page_url: { type: ["string", "null"], maxLength: MAX_URL_LENGTH },
   data: { type: ["object", "null"] },
+  dimensions: {
+    type: "object",
+    description: "What is known of where it came from.",
+    properties: Object.fromEntries(LIVE_DIMENSIONS.map((name) => [name, text])),
+    additionalProperties: false,
+  },
 })
 
 /** A frame from the server: figures, answers, or an event just counted, whose type is its `event_type`. */

@@ -66,6 +66,19 @@ describe("today's figures", () => {
     expect(readsOf(loaded(), heartbeat({ total_events: 0 }))).toEqual({})
   })
 
+  test("begin a new day by the clock, where nothing happens", () => {
+    const yesterday = {
+      ...{ date: "2025-12-07", from: "2025-12-07T00:00:00Z", until: "2025-12-08T00:00:00Z" },
+      ...{ total_events: [], page_views: [], letters: [], unique_visitors: [] },
+    }
+    const midnight = Date.parse("2025-12-09T00:00:00Z") / 1000
+    const known = withAnswer(loaded(), { part: "yesterday", data: yesterday })
+    const quiet = (timestamp: number) => heartbeat({ total_events: 0, timestamp })
+    const evening = stateAfter(known, quiet(midnight - 5))
+    expect(readsOf(evening, quiet(midnight - 1))).toEqual({})
+    expect(readsOf(evening, quiet(midnight))).toEqual({ now: ["yesterday", "stats", "letters"] })
+  })
+
   test("read a part once, though it failed and the day is new", () => {
     const evening = withFailure(stateAfter(loaded(), heartbeat(), STORE_ERROR), "stats", "STORE_UNAVAILABLE")
     expect(readsOf(evening, heartbeat({ total_events: 1 }))).toEqual({
@@ -122,7 +135,24 @@ describe("the feed", () => {
       liveEvent({ timestamp: ago(1000) }),
       liveEvent({ timestamp: ago(3_600_000) }),
     )
-    expect(feed.map(({ timestamp }) => timestamp)).toEqual([ago(3_600_000), ago(1000)])
+    expect(feed.slice(0, 2).map(({ timestamp }) => timestamp)).toEqual([ago(3_600_000), ago(1000)])
+  })
+
+  test("begins with what was stored before the page was opened, once", () => {
+    const row = {
+      ...{ id: "x", visitor_id: "v", event_type: "page_view", event_data: null },
+      ...{ page_url: "/stored", referrer: null, created_at: ago(5000) },
+    }
+    const meta = { limit: 25, offset: 0, count: 1, next_cursor: null }
+    const opened = stateAfter(
+      initialState("week", ""),
+      liveEvent({ timestamp: ago(1000), page_url: "/live" }),
+    )
+    const filled = withAnswer(opened, { part: "timeline", data: [row], meta })
+    expect(filled.feed.map(({ page_url }) => page_url)).toEqual(["/live", "/stored"])
+    expect(filled.feed.map(({ number }) => number)).toEqual([1, 0])
+    const again = withAnswer(filled, { part: "timeline", data: [{ ...row, id: "y", page_url: "/y" }], meta })
+    expect(again.feed).toHaveLength(2)
   })
 
   test("makes a timeline be read that is empty, or whose first answer may be older", () => {
@@ -140,17 +170,18 @@ describe("the feed", () => {
 })
 
 describe("pages", () => {
-  test("are those that rows and events name, each once, in order", () => {
+  test("are those that rows and events name, each once, the latest first", () => {
     const state = stateAfter(
       loaded(),
       ...["/b", null, "", "/a", "/b"].map((page_url) => liveEvent({ page_url })),
     )
-    expect(state.pages).toEqual(["/a", "/b", "/first"])
+    expect(state.pages).toEqual(["/b", "/a", "/first"])
   })
 
   test("are bounded", () => {
     const events = Array.from({ length: MAX_PAGES + 5 }, (_, i) => liveEvent({ page_url: `/${i}` }))
     expect(stateAfter(loaded(), ...events).pages).toHaveLength(MAX_PAGES)
+    expect(stateAfter(loaded(), ...events).pages[0]).toBe(`/${MAX_PAGES + 4}`)
   })
 })
 
@@ -241,9 +272,18 @@ describe("a part", () => {
     const grown = withOlder(state, { data: [older], meta })
     expect(grown.timeline.data).toEqual({ rows: [row, older], next: null })
     expect(grown.newEvents).toBe(2)
-    expect(grown.pages).toEqual(["/cv", "/first", "/older"])
+    expect(grown.pages).toEqual(["/older", "/cv", "/first"])
     expect(withAnswer(grown, { part: "timeline", data: [row], meta }).newEvents).toBe(0)
   })
+})
+
+test("events that were counted while the connection was lost are new", () => {
+  const before = stateAfter(loaded(), heartbeat({ total_events: 100 }))
+  const lost = withConnection(before, { is: "waiting", until: NOW })
+  const back = withConnection(lost, { is: "open" })
+  const state = stateAfter(back, heartbeat({ total_events: 140 }))
+  expect(state.newEvents).toBe(40)
+  expect(stateAfter(state, heartbeat({ total_events: 150 })).newEvents).toBe(40)
 })
 
 test("the last hour moves on when nothing happens, once it was read", () => {

@@ -54,6 +54,7 @@ describe("a frame", () => {
     expect(decodeFrame(JSON.stringify({ type: "error", code, error: "A sentence." }))).toEqual({
       kind: "failure",
       code,
+      id: null,
     })
   })
 

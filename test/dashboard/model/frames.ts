@@ -53,6 +53,7 @@ export const liveEvent = (more: Partial<LiveEvent> = {}): LiveEvent => ({
   timestamp: ago(1000),
   page_url: "/cv",
   data: null,
+  dimensions: {},
   ...more,
 })
 

@@ -71,6 +71,7 @@ const event = (more: Partial<LiveEvent> = {}): LiveEvent => ({
   timestamp: "2025-12-08T10:00:00.000Z",
   page_url: "/cv",
   data: { a: 1 },
+  dimensions: { source: "Google", device: "mobile" },
   ...more,
 })
 
@@ -101,6 +102,7 @@ describe("a dashboard", () => {
       timestamp: "2025-12-08T10:00:00.000Z",
       page_url: "/cv",
       data: { a: 1 },
+      dimensions: { source: "Google", device: "mobile" },
     })
     await dashboard.frame({ type: "stats_update", data: running.world.realtime })
   })

@@ -76,7 +76,7 @@ const FRAMES: ReadonlyArray<readonly [frame: string, bytes: string]> = [
       type: "page_view",
       site: "main",
     }),
-    `{"type":"page_view","site":"main","visitor_id":"${VISITOR}","timestamp":"2025-12-08T10:00:00.000Z","page_url":null,"data":{"a":1}}`,
+    `{"type":"page_view","site":"main","visitor_id":"${VISITOR}","timestamp":"2025-12-08T10:00:00.000Z","page_url":null,"data":{"a":1},"dimensions":{}}`,
   ],
 ]
 

@@ -34,7 +34,15 @@ const posted = (body: unknown, headers: { readonly [name: string]: string } = {}
 
 /** Nothing but the router itself could fail there, and that is the same code for all. */
 const CANNOT_FAIL = new Set([
-  ...["/health", "/openapi.json", "/ws/analytics", "/", "/assets/dashboard.js", "/assets/dashboard.css"],
+  ...[
+    "/health",
+    "/openapi.json",
+    "/ws/analytics",
+    "/",
+    "/live",
+    "/assets/dashboard.js",
+    "/assets/dashboard.css",
+  ],
   ...["/tracker.js", "/hello.js"],
   `${API}/sites`,
   `${API}/access`,
@@ -206,6 +214,7 @@ const ofARealNode = async (): Promise<Recorder> => {
   ])
     await ask("GET", path)
   await ask("POST", "/hello", posted([EVENT]))
+  await ask("GET", "/live")
   await ask("GET", "/assets/dashboard.js")
   await ask("GET", "/assets/dashboard.css")
   await ask("GET", "/ws/analytics")

@@ -1,0 +1,130 @@
+/** The front page: what an owner sees first of a site. */
+import { useEffect, useMemo, useRef, useState } from "preact/hooks"
+import { Calendar } from "../../domain/period.ts"
+import { Asking } from "../model/asking.ts"
+import { type Connection, connect } from "../model/connection.ts"
+import { isQuestionAnswer } from "../model/decode.ts"
+import { goesOn } from "../model/questions.ts"
+import { post } from "../model/read.ts"
+import { ServerClock } from "../model/serverClock.ts"
+import type { Settings } from "../model/settings.ts"
+import type { LiveStatus } from "../model/state.ts"
+import { AskingContext } from "../panels/answers.ts"
+import { Header } from "../panels/header.tsx"
+import { useWording } from "../panels/parts.tsx"
+import { BreakdownPanel } from "./breakdown.tsx"
+import { Chips, FilterMenu } from "./chips.tsx"
+import { type Front, FrontContext, useFront, useView } from "./context.ts"
+import { Details } from "./details.tsx"
+import { FiguresPanel } from "./figures.tsx"
+import { Help } from "./help.tsx"
+import { useKeys } from "./keys.ts"
+import { RangeMenu } from "./range.tsx"
+import { PANELS } from "./tabs.ts"
+
+export interface FrontPageProps {
+  readonly settings: Settings
+  readonly choose: (change: Partial<Settings>) => void
+  readonly sites: ReadonlyArray<string>
+}
+
+/** What keeps the answers of a site up to date while the page is open. */
+const useLive = (site: string | null) => {
+  const clock = useMemo(() => new ServerClock(), [])
+  const connection = useRef<Connection | null>(null)
+  const asking = useMemo(
+    () =>
+      new Asking({
+        ask: async (question, signal) => (await post("query", question, isQuestionAnswer, signal)).data,
+        follow: (begun, ended) => connection.current?.ask(begun, ended),
+      }),
+    [site],
+  )
+  const [status, set] = useState<LiveStatus>({
+    connection: { is: "connecting" },
+    realtime: null,
+    storeUnavailable: false,
+  })
+  useEffect(() => {
+    let lost = false
+    const opened = connect({
+      site,
+      topics: ["stats"],
+      onState: (state) => {
+        set((before) => ({ ...before, connection: state, storeUnavailable: false }))
+        if (state.is === "waiting") lost = true
+        if (state.is !== "open") return
+        asking.connected(lost)
+        lost = false
+      },
+      onFrame: (frame) => {
+        if (frame.kind === "answer") asking.answered(frame.id, frame.data)
+        if (frame.kind === "failure" && frame.id === null)
+          set((before) => ({ ...before, storeUnavailable: true }))
+        if (frame.kind !== "realtime") return
+        clock.heard(frame.data.timestamp, Date.now())
+        set((before) => ({ ...before, realtime: frame.data, storeUnavailable: false }))
+      },
+    })
+    connection.current = opened
+    return () => {
+      opened.close()
+      asking.close()
+    }
+  }, [site, asking, clock])
+  return { asking, status, clock }
+}
+
+export const FrontPage = ({ settings, choose, sites }: FrontPageProps) => {
+  const { site } = settings
+  const { asking, status, clock } = useLive(site)
+  const [view, show] = useView()
+  const zone = view.zone ?? "UTC"
+  const today = new Calendar(zone).dayOf(clock.now(Date.now()))
+  const live = goesOn(view.range, today)
+  const front: Front = useMemo(
+    () => ({ site, view, show, now: () => clock.now(Date.now()) }),
+    [site, view, show, clock],
+  )
+  const asked = useMemo(() => ({ asking, live }), [asking, live])
+  return (
+    <FrontContext.Provider value={front}>
+      <AskingContext.Provider value={asked}>
+        <Content {...{ settings, choose, sites, status }} />
+      </AskingContext.Provider>
+    </FrontContext.Provider>
+  )
+}
+
+const Content = ({ settings, choose, sites, status }: FrontPageProps & { readonly status: LiveStatus }) => {
+  const front = useFront()
+  const { t } = useWording()
+  const [help, setHelp] = useState(false)
+  useKeys(front, () => setHelp(true))
+  const [zone, setZone] = useState<string | null>(null)
+  return (
+    <>
+      <a class="skip" href="#figures">
+        {t.skip}
+      </a>
+      <Header place="front" {...{ status, settings, sites, choose }} />
+      <section class="tools" aria-label={t.front.tools}>
+        <FilterMenu />
+        <Chips />
+        <button type="button" class="pill keys" title={t.front.help} onClick={() => setHelp(true)}>
+          <span aria-hidden="true">?</span>
+          <span class="unseen">{t.front.help}</span>
+        </button>
+        <RangeMenu serverZone={zone} />
+      </section>
+      <main id="figures" tabIndex={-1} class="front">
+        <FiguresPanel onZone={setZone} />
+        {PANELS.map((panel) => (
+          <BreakdownPanel key={panel.name} {...panel} />
+        ))}
+      </main>
+      <Details />
+      {help && <Help onClose={() => setHelp(false)} />}
+    </>
+  )
+}

@@ -1,0 +1,58 @@
+import type { ComponentChildren } from "preact"
+import { useCallback, useEffect, useRef, useState } from "preact/hooks"
+
+export interface MenuProps {
+  readonly name: string
+  readonly label: ComponentChildren
+  readonly title: string
+  /** Letter that opens it, where that is not all by pointer. */
+  readonly children: (close: () => void) => ComponentChildren
+}
+
+/** A button that opens a box below it; Escape, or a click or focus elsewhere, closes it. */
+export const Menu = ({ name, label, title, children }: MenuProps) => {
+  const [open, setOpen] = useState(false)
+  const box = useRef<HTMLDivElement>(null)
+  const button = useRef<HTMLButtonElement>(null)
+  const close = useCallback(() => {
+    setOpen(false)
+    button.current?.focus()
+  }, [])
+  useEffect(() => {
+    if (!open) return
+    const outside = ({ target }: Event) => {
+      if (!(target instanceof Node && box.current?.contains(target))) setOpen(false)
+    }
+    document.addEventListener("pointerdown", outside)
+    document.addEventListener("focusin", outside)
+    return () => {
+      document.removeEventListener("pointerdown", outside)
+      document.removeEventListener("focusin", outside)
+    }
+  }, [open])
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: Escape closes what is within, from wherever the focus is
+    <div
+      class={`menu ${name}-menu`}
+      ref={box}
+      onKeyDown={(e) => {
+        if (e.key !== "Escape" || !open) return
+        e.stopPropagation()
+        close()
+      }}
+    >
+      <button
+        type="button"
+        class="pill"
+        ref={button}
+        data-menu={name}
+        title={title}
+        aria-expanded={open}
+        onClick={() => setOpen(!open)}
+      >
+        {label}
+      </button>
+      {open && <div class="box">{children(close)}</div>}
+    </div>
+  )
+}

@@ -1,0 +1,48 @@
+/** How panels ask questions. */
+import { createContext } from "preact"
+import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks"
+import type { Asking } from "../model/asking.ts"
+import type { Question, QuestionAnswer } from "../model/questions.ts"
+import { type Loaded, NOTHING } from "../model/state.ts"
+
+export interface Asked {
+  readonly asking: Asking
+  /** Whether what is counted now may change an answer. */
+  readonly live: boolean
+}
+
+/** Whom the panels ask. */
+export const AskingContext = createContext<Asked | null>(null)
+
+export interface Answered {
+  /** The last answer; while another question is asked, that to the one before. */
+  readonly part: Loaded<QuestionAnswer>
+  /** The question that `part` answers is no longer the one that is asked. */
+  readonly stale: boolean
+  readonly again: () => void
+}
+
+/** The answer to a question, kept up to date; nothing is asked where there is none. */
+export const useAnswer = (question: Question | null): Answered => {
+  const asked = useContext(AskingContext)
+  if (asked === null) throw new Error("nobody answers here")
+  const { asking } = asked
+  const live = question !== null && asked.live
+  const key = JSON.stringify(question)
+  const [{ part, of }, set] = useState({ part: NOTHING as Loaded<QuestionAnswer>, of: key })
+  const again = useRef(() => {})
+  useEffect(() => {
+    if (question === null) return
+    const watched = asking.watch(question, live, (loaded) =>
+      set((before) =>
+        // The answer before stays until there is another one.
+        loaded.data === null && loaded.failure === null && before.part.data !== null
+          ? { ...before, part: { ...before.part, loading: true } }
+          : { part: loaded, of: key },
+      ),
+    )
+    again.current = watched.again
+    return watched.end
+  }, [asking, key, live])
+  return { part, stale: of !== key, again: useCallback(() => again.current(), []) }
+}

@@ -1,0 +1,91 @@
+/** What stands in place of the figures when there are none to be seen. */
+import { useState } from "preact/hooks"
+import { isText, shape } from "../model/decode.ts"
+import { shownName } from "../model/names.ts"
+import { post } from "../model/read.ts"
+import { shareToken } from "../model/share.ts"
+import { useWording } from "./parts.tsx"
+
+export interface NoSiteProps {
+  readonly site: string
+  readonly sites: ReadonlyArray<string>
+}
+
+/** The address names a site that does not exist. */
+export const NoSite = ({ site, sites }: NoSiteProps) => {
+  const { t } = useWording()
+  return (
+    <main class="instead">
+      <h1>{t.noSite(shownName(site))}</h1>
+      <p>{t.noSiteHint}</p>
+      <ul>
+        {sites.map((each) => (
+          <li key={each}>
+            <a href={`?${new URLSearchParams({ site: each })}`}>{each}</a>
+          </li>
+        ))}
+      </ul>
+    </main>
+  )
+}
+
+/** The figures are not for this reader: there may be a password, or a login. */
+export const Closed = () => {
+  const { t } = useWording()
+  const share = shareToken()
+  return (
+    <main class="instead">
+      <h1>{t.closed}</h1>
+      <p>{t.closedHint}</p>
+      {share !== null && <PasswordForm share={share} />}
+      <p>
+        <a class={share === null ? "primary" : ""} href="./login">
+          {t.login}
+        </a>
+      </p>
+    </main>
+  )
+}
+
+const isUnlocked = shape<{ readonly data: { readonly token: string } }>({
+  data: shape<{ readonly token: string }>({ token: isText }),
+})
+
+/** Opens a share link with its password. */
+const PasswordForm = ({ share }: { readonly share: string }) => {
+  const { t } = useWording()
+  const [password, setPassword] = useState("")
+  const [failed, setFailed] = useState(false)
+  const open = () =>
+    post("share", { token: share, password }, isUnlocked, new AbortController().signal).then(
+      ({ data }) => {
+        const url = new URL(location.href)
+        url.searchParams.set("share", data.token)
+        location.replace(url)
+      },
+      () => setFailed(true),
+    )
+  return (
+    <form
+      class="password"
+      onSubmit={(e) => {
+        e.preventDefault()
+        void open()
+      }}
+    >
+      <label>
+        {t.password}
+        <input
+          type="password"
+          value={password}
+          autocomplete="current-password"
+          onInput={(e) => setPassword(e.currentTarget.value)}
+        />
+      </label>
+      <button type="submit" class="primary" disabled={password === ""}>
+        {t.open}
+      </button>
+      {failed && <p role="alert">{t.wrongPassword}</p>}
+    </form>
+  )
+}
