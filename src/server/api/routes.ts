@@ -88,7 +88,7 @@ export const sendingRoutes = (
   now: () => number,
 ): ReadonlyArray<readonly [path: string, route: Route]> => {
   const events: Handler = (exchange, req) => ingest.events(exchange, req)
-  // What a tracker whose events had to wait goes by.
+  // What trackers of earlier versions go by whose events had to wait: pages may have one in their cache.
   const time: Handler = (exchange) =>
     exchange.json({ success: true, data: { timestamp: Math.floor(now() / 1000) } })
   return [
