@@ -55,9 +55,11 @@ const TRAILS = 4000
 /** Code units of a key; what is longer is worked out each time rather than remembered. */
 const MAX_KEY = 1200
 
-/** What is known of a program, and a number that stands for it. */
+/** What is known of a program by its headers, and a number that stands for it. */
 interface KnownAgent extends Agent {
   readonly number: number
+  /** A copy: requests' headers are used again. */
+  readonly headers: AgentHeaders
 }
 
 /** What is known of a sender. */
@@ -97,9 +99,18 @@ export class Enricher {
   /** Few programs have many users, so they are remembered apart from what else tells these from each other. */
   #agent(headers: AgentHeaders): KnownAgent {
     const { userAgent, brands, mobile, platform } = headers
-    const key = `${userAgent}\n${brands}\n${mobile}\n${platform}`
-    const make = () => ({ ...agentOf(headers), number: ++this.#lastAgent })
-    return key.length > MAX_KEY ? make() : this.#agents.get(key, make)
+    const make = () => ({
+      ...{ ...agentOf(headers), number: ++this.#lastAgent },
+      headers: { userAgent, brands, mobile, platform },
+    })
+    if (userAgent.length + brands.length + mobile.length + platform.length > MAX_KEY) return make()
+    // Programs of one name have the same hints, but for a few: comparing these costs less than a key made of all.
+    const known = this.#agents.get(userAgent, make)
+    return known.headers.brands === brands &&
+      known.headers.mobile === mobile &&
+      known.headers.platform === platform
+      ? known
+      : this.#agents.get(`${userAgent}\n${brands}\n${mobile}\n${platform}`, make)
   }
 
   #client({ screen, language, userAgent }: EventInput, sender: TellingSender): Client {
@@ -110,7 +121,9 @@ export class Enricher {
     const agent = this.#agent(headers)
     const place = isNamed ? NOWHERE : this.#place(sender)
     const { acceptLanguage, purpose } = headers
-    const key = `${agent.number}\n${unlimited}\n${acceptLanguage}\n${purpose}\n${language}\n${screen}\n${place.country}\n${place.region}\n${place.city}`
+    const key = `${agent.number}${unlimited ? "w" : ""} ${screen}\n${acceptLanguage}\n${place.country}\n${place.region}\n${place.city}${
+      language === null && purpose === "" ? "" : `\n${purpose}\n${language}`
+    }`
     const make = () => clientOf(agent, headers, { unlimited, place, language, screen })
     return key.length > MAX_KEY ? make() : this.#clients.get(key, make)
   }
