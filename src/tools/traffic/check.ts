@@ -4,6 +4,7 @@ import { type Counted, countedEvents, type PeriodName, SiteCount } from "./count
 import { checkExports } from "./exports.ts"
 import { attempt, type Figure } from "./figure.ts"
 import { HEATMAP_HOURS } from "./generate.ts"
+import { checkQuestions } from "./questions.ts"
 import { type Parameters, Reader } from "./read.ts"
 import { checkTimeline } from "./timeline.ts"
 import type { Body, JournalEntry } from "./traffic.ts"
@@ -196,7 +197,8 @@ export const checkFigures = async (
     examples.push(...timeline.examples)
     // Counted again, because the timeline has told when the events without a timestamp happened.
     const count = new SiteCount(own, timeZone, now)
-    for (const group of [checkRealtime, checkStats, checkThemes, checkLetters, checkHeatmaps, checkExports])
+    const groups = [checkRealtime, checkStats, checkThemes, checkLetters, checkHeatmaps, checkExports]
+    for (const group of [...groups, checkQuestions])
       figures.push(...(await Promise.all(group(reader, count))))
   }
   return { figures, examples, events: events.length }

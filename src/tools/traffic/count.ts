@@ -22,6 +22,10 @@ export interface Counted {
   latest: number
   /** `latest` until the timeline tells the time. */
   at: number
+  /** The id that it is stored under, which orders events of a millisecond; empty until the timeline tells it. */
+  row: string
+  /** Agents of the requests that it came in, as often as it was sent. */
+  readonly agents: Array<string>
 }
 
 const ALIASES: Readonly<Record<string, string>> = {
@@ -68,6 +72,7 @@ const interpret = (entry: JournalEntry, body: Body, defaultSite: string): Counte
     earliest: at ?? entry.sentAt,
     latest: at ?? entry.answeredAt,
     at: at ?? entry.answeredAt,
+    ...{ row: "", agents: [entry.sender.userAgent] },
   }
 }
 
@@ -95,6 +100,7 @@ export const countedEvents = (
     // Any of the equal events may have arrived first.
     first.earliest = Math.min(first.earliest, event.earliest)
     first.latest = Math.max(first.latest, event.latest)
+    first.agents.push(...event.agents)
   }
   return all
 }
@@ -176,6 +182,11 @@ export class SiteCount {
       if (others === undefined) this.#days.set(day, [event])
       else others.push(event)
     }
+  }
+
+  /** The day of an instant. */
+  dayOf(at: number): string {
+    return dayOf(at, this.#timeZone)
   }
 
   #during(period: PeriodName, now: number): ReadonlyArray<Counted> {

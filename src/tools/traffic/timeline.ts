@@ -115,6 +115,7 @@ class Matcher {
         this.#blame(`${row.id} is of ${event.visitor}, shown of ${row.visitor}`)
     } else this.#learn(event, event.cookieless, row)
     event.at = row.at
+    event.row = row.id
   }
 
   /** A cookieless visitor has one id per day, which nobody else has. */
