@@ -9,6 +9,7 @@ import { atMost, byScale, type Context, check, type Findings, figure, type Scena
 import { runCommand, storeOfThePast } from "../server/commands.ts"
 import { BENCH_TOKEN, type BenchNode, startNode } from "../server/node.ts"
 import { openStores } from "../server/stores.ts"
+import { measureQuestions } from "./questions.ts"
 
 /** Answers are cached for a moment, so requests wait for that to pass, or vary a parameter. */
 interface Question {
@@ -92,9 +93,10 @@ const run = async (context: Context): Promise<Findings> => {
   }
   warm.push({ name: "timeline by cursor", times: await walk(node) })
   const exported = await ask(node, "export/visitors?period=month")
+  const rows = await stores.rows()
+  const questions = await measureQuestions(context, { node, stores, dataDir, events })
   const loaded = events.toLocaleString("en-US")
   const slowest = [...cold].sort(([, a], [, b]) => b - a)[0]
-  const rows = await stores.rows()
   return {
     figures: [
       ...warm.map(({ name, times }) => {
@@ -117,6 +119,7 @@ const run = async (context: Context): Promise<Findings> => {
       ),
       figure("slowest cold answer", slowest?.[1] ?? Number.NaN, "ms", null, slowest?.[0] ?? ""),
       figure("export of a month's visitors", exported.ms / 1000, "s"),
+      ...questions,
       figure("rebuild of all figures", rebuilt.milliseconds / 1000, "s", null, `${loaded} events`),
     ],
     checks: [check("rows of the loaded events", events, rows)],
