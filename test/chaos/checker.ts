@@ -7,6 +7,7 @@ import { DAY_MS } from "../../src/domain/time.ts"
 import { mastersOf } from "../../src/stores/redis.ts"
 import { isBody } from "../../src/tools/traffic/traffic.ts"
 import type { Journal, SentEvent } from "./journal.ts"
+import { compareAnswers } from "./questions.ts"
 import type { ChaosRedis } from "./redis.ts"
 import { SITES } from "./senders.ts"
 import { onPostgres } from "./stores.ts"
@@ -329,6 +330,24 @@ const compareTotals = async (options: CheckOptions, counts: Counts, to: Comparis
   }
 }
 
+/** Where everything is stored that counts, one node is asked questions. */
+const compareQuestions = async (
+  counted: ReadonlyArray<SentEvent>,
+  rows: ReadonlyMap<number, ReadonlyArray<Row>>,
+  { nodeUrls: [url], timeZone, keptSince }: CheckOptions,
+  to: Comparison,
+) => {
+  if (url === undefined) return
+  const stored = counted.flatMap((event) => {
+    const [row] = rows.get(event.mark) ?? []
+    return row === undefined ? [] : [{ ...event, row: row.id }]
+  })
+  // A visit ends at midnight, so that those of later days are whole.
+  const dayOfCut = keptSince === null ? "" : dayOf(keptSince + RETENTION_MARGIN_MS, timeZone)
+  const whole = stored.filter(({ at }) => dayOf(at, timeZone) > dayOfCut)
+  await compareAnswers(whole, { url, timeZone }, (name, expected, actual) => to.of(name, expected, actual))
+}
+
 /** Compares everything, once the streams are empty. */
 export const check = async (journal: Journal, options: CheckOptions): Promise<Verdict> => {
   const rows = await readRows(options.databaseUrl)
@@ -382,6 +401,7 @@ export const check = async (journal: Journal, options: CheckOptions): Promise<Ve
     await compareFigures(options, counts, comparison)
     await compareTotals(options, counts, comparison)
     for (const url of options.nodeUrls) await compareRest(url, counts, comparison)
+    await compareQuestions(counted, byMark, options, comparison)
   }
   if (options.counters) {
     const sum = await countersOf(options.nodeUrls, counted.length)

@@ -45,13 +45,16 @@ const parse = (text: string): unknown => {
   }
 }
 
+/** The page that an event is of. */
+export const pageOf = ({ mark }: SentEvent): string => `/page/${mark % 20}`
+
 const bodyOf = (event: SentEvent): object => ({
   event_type: event.type,
   ...(event.id !== null && { id: event.id }),
   site: event.site,
   visitor_id: event.visitor,
   timestamp: event.at,
-  page_url: `https://example.org/page/${event.mark % 20}`,
+  page_url: `https://example.org${pageOf(event)}`,
   event_data: {
     k: event.mark,
     ...(event.theme !== null && { theme: event.theme }),
