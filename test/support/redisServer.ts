@@ -9,8 +9,15 @@ import { findRedis, type RedisBinary } from "../../src/embedded/redisBinary.ts"
 import { eventually } from "./eventually.ts"
 import { freePort } from "./freePort.ts"
 
-/** What a connection may take, milliseconds. */
+/** What a connection may take, milliseconds, as in all that follows. */
 const CONNECT_MS = 2000
+/** What a command may take. */
+const COMMAND_MS = 5000
+/**
+ * What a use of a connection may take. A promise of the client's stays open for ever where a server that is ending closes the
+ * connection in the middle of something, whatever time a connection and a command may take.
+ */
+const ANSWERED_MS = 30_000
 
 /** What a client needs beyond host and port. */
 export interface Credentials {
@@ -133,27 +140,18 @@ export class RedisServer {
     return readFileSync(join(this.folder, "redis.log"), "utf8")
   }
 
-  /** One connection for one use. */
+  /** One connection for one use, which is bounded as a whole: see {@link ANSWERED_MS}. */
   async ask<A>(use: (redis: Redis) => Promise<A>): Promise<A> {
     const redis = this.connect()
-    try {
-      await this.#connected(redis)
-      return await use(redis)
-    } finally {
-      redis.disconnect()
-    }
-  }
-
-  /** The client's own promise stays open for ever where a server that is ending closes a connection in the middle of its beginning. */
-  async #connected(redis: Redis): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no connection to port ${this.port}`)), 2 * CONNECT_MS)
+      timer = setTimeout(() => reject(new Error(`no answer from port ${this.port}`)), ANSWERED_MS)
     })
     try {
-      await Promise.race([redis.connect(), late])
+      return await Promise.race([redis.connect().then(() => use(redis)), late])
     } finally {
       clearTimeout(timer)
+      redis.disconnect()
     }
   }
 
@@ -166,7 +164,7 @@ export class RedisServer {
       enableReadyCheck: false,
       maxRetriesPerRequest: 0,
       connectTimeout: CONNECT_MS,
-      commandTimeout: 5000,
+      commandTimeout: COMMAND_MS,
       retryStrategy: () => null,
       ...this.#options.client,
     })
