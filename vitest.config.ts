@@ -19,7 +19,11 @@ export default defineConfig({
       provider: "v8",
       include: ["src/**/*.ts"],
       // Run in browsers, where the tests of test/browser drive them.
-      exclude: ["src/dashboard/model/{connection,read,settings,store}.ts", "src/dashboard/vite.config.ts"],
+      exclude: [
+        "src/dashboard/model/{connection,read,settings,store}.ts",
+        "src/dashboard/vite.config.ts",
+        "src/tracker/**",
+      ],
       reporter: ["text-summary", "json-summary"],
       // Coverage clears its folder at the start, and the JSON report of the run is beside it.
       clean: false,
