@@ -20,7 +20,7 @@ interface Listed {
 }
 
 const operations = (): ReadonlyArray<Listed> => {
-  const { paths } = openApiDocument({ sites: ["main"], administration: true })
+  const { paths } = openApiDocument({ sites: ["main"] })
   return Object.entries(paths).flatMap(([path, item]) =>
     Object.entries(item).map(([method, operation]) => ({
       path: path.replace(API_PATH, ""),
@@ -95,7 +95,8 @@ const errors = (): string =>
 export const apiTables = (): { readonly [name: string]: string } => ({
   "api-events": endpoints("events"),
   "api-event-fields": eventFields(),
-  "api-figures": endpoints("figures", "access"),
+  "api-figures": endpoints("figures"),
+  "api-access": endpoints("access"),
   "api-parameters": parameters(),
   "api-exports": endpoints("exports"),
   "api-administration": endpoints("administration"),

@@ -73,6 +73,11 @@ export const ROOMS: ReadonlyArray<Room> = [
     main: "backup.ts",
   },
   {
+    path: "access",
+    reason: "Users, keys and share links in Postgres, and who is known of them",
+    main: "accounts.ts",
+  },
+  {
     path: "maintenance",
     reason: "What runs by the clock: retention, compaction, the append-only file",
     main: "maintenance.ts",
@@ -153,6 +158,7 @@ export const ROOMS: ReadonlyArray<Room> = [
   { path: "dashboard/panels", reason: "What the live page shows, one file a panel", main: "parts.tsx" },
   { path: "dashboard/model", reason: "What the pages know, and how they learn it", main: "store.ts" },
   { path: "dashboard/texts", reason: "Every text of the pages, one file a language", main: "index.ts" },
+  { path: "login", reason: "The page to log in and out, and to make the first owner", main: "login.js" },
   { path: "tracker", reason: "The script that sites load, in the browser", main: "main.ts" },
   { path: "sdk", reason: "The client and the middleware for senders", main: "index.ts" },
   { path: "domain", reason: "What events, visitors and periods are; pure, no I/O", main: "event.ts" },

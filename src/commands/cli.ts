@@ -11,6 +11,7 @@ import { type AppConfig, loadConfig, SETTINGS } from "../config/settings.ts"
 import { nodeUrl } from "../domain/paths.ts"
 import { prepareStores } from "../node/openStores.ts"
 import { loggingLayer } from "../runtime/logging.ts"
+import { addKey, addUser, changePassword, listKeys, listUsers, removeUser, revokeKey } from "./access.ts"
 import { backUp, exportErasures, restore, verify } from "./backup.ts"
 import { dropLetter, listLetters, replayLetters } from "./deadLetters.ts"
 import { doctor } from "./doctor.ts"
@@ -232,6 +233,53 @@ const doctorCommand = Command.make(
   ),
 )
 
+const usersCommand = Command.make("users").pipe(
+  Command.withDescription("Who may log in: add, list, password, remove"),
+  Command.withSubcommands([
+    Command.make(
+      "add",
+      {
+        name: valueArgument(FLAGS.user),
+        role: valueFlag(FLAGS.role).pipe(Flag.withDefault("viewer" as const)),
+        sites: valueFlag(FLAGS.sites).pipe(Flag.optional),
+      },
+      ({ sites, ...user }) =>
+        withConfig((config) => addUser(config, { ...user, sites: Option.getOrNull(sites) })),
+    ).pipe(Command.withDescription("Add a user, and print their password")),
+    Command.make("list", {}, () => withConfig(listUsers)).pipe(
+      Command.withDescription("List users and roles"),
+    ),
+    Command.make("password", { name: valueArgument(FLAGS.user) }, ({ name }) =>
+      withConfig((config) => changePassword(config, name)),
+    ).pipe(Command.withDescription("Give a user another password, and end every session of theirs")),
+    Command.make("remove", { name: valueArgument(FLAGS.user) }, ({ name }) =>
+      withConfig((config) => removeUser(config, name)),
+    ).pipe(Command.withDescription("Remove a user, and end their sessions")),
+  ]),
+)
+
+const keysCommand = Command.make("keys").pipe(
+  Command.withDescription("API keys: add, list, revoke"),
+  Command.withSubcommands([
+    Command.make(
+      "add",
+      {
+        name: valueArgument(FLAGS.user),
+        scopes: valueFlag(FLAGS.scopes).pipe(Flag.withDefault(["read"] as const)),
+        sites: valueFlag(FLAGS.sites).pipe(Flag.optional),
+      },
+      ({ sites, ...key }) =>
+        withConfig((config) => addKey(config, { ...key, sites: Option.getOrNull(sites) })),
+    ).pipe(Command.withDescription("Make a key, and print it this once")),
+    Command.make("list", {}, () => withConfig(listKeys)).pipe(
+      Command.withDescription("List keys and their scopes"),
+    ),
+    Command.make("revoke", { id: valueArgument(FLAGS.keyId) }, ({ id }) =>
+      withConfig((config) => revokeKey(config, id)),
+    ).pipe(Command.withDescription("Revoke a key")),
+  ]),
+)
+
 /** Every command. */
 export const root = Command.make("maicivy-analytics").pipe(
   Command.withDescription("Real-time analytics: durable events in, exact live figures out"),
@@ -245,6 +293,8 @@ export const root = Command.make("maicivy-analytics").pipe(
     moveCommand,
     eraseCommand,
     erasuresCommand,
+    usersCommand,
+    keysCommand,
     deadLetters,
     health,
     doctorCommand,

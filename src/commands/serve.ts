@@ -61,6 +61,8 @@ export const serveUntilStopped = (config: AppConfig) =>
           "",
         ].join("\n"),
       )
+      const setup = yield* node.setupToken
+      if (setup !== null) process.stdout.write(`  first owner  ${url}/login#setup=${setup}\n`)
       if (config.access === null && !isLoopback(config.host)) yield* OPEN_TO_ALL
       yield* Effect.addFinalizer(() =>
         Effect.logInfo("stopping").pipe(

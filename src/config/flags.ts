@@ -2,9 +2,11 @@
  * Every flag and argument of the command line that takes a value, once: its name, its rule and its meaning. One that stands for a
  * setting obeys that setting's rule.
  */
+
 import { UUID } from "../domain/limits.ts"
+import { KEY_SCOPES, ROLES } from "../domain/roles.ts"
 import { SETTINGS } from "./settings.ts"
-import { Expected, httpUrl, integer, siteSlug } from "./values.ts"
+import { Expected, httpUrl, integer, oneOf, siteSlug } from "./values.ts"
 
 export interface ValueFlag<A> {
   readonly name: string
@@ -49,6 +51,16 @@ const nonEmpty =
   <A>(parse: (text: string) => A | Expected, what: string) =>
   (text: string): A | Expected =>
     text.trim() === "" ? new Expected(what) : parse(text)
+
+const someOf =
+  <const A extends string>(values: ReadonlyArray<A>) =>
+  (text: string): ReadonlyArray<A> | Expected => {
+    const given = text.split(",").map((each) => each.trim())
+    const found = values.filter((each) => given.includes(each))
+    return found.length > 0 && found.length === new Set(given).size
+      ? found
+      : new Expected(`some of ${values.join(", ")}, with commas between them`)
+  }
 
 /** The table of flags. */
 export const FLAGS = {
@@ -111,6 +123,37 @@ export const FLAGS = {
     metavar: "visitor",
     parse: visitorOrArchives,
     doc: "The visitor's id, a UUID; or `archives`, for everybody in the journal of erasures",
+  },
+  user: {
+    name: "name",
+    metavar: "name",
+    parse: (text: string) =>
+      text.trim() === "" || text.length > 100 ? new Expected("a name of 1 to 100 characters") : text.trim(),
+    doc: "The name",
+  },
+  role: {
+    name: "role",
+    metavar: "role",
+    parse: oneOf(...ROLES),
+    doc: "What the user may do: viewer, editor or owner; viewer by default",
+  },
+  scopes: {
+    name: "scopes",
+    metavar: "scopes",
+    parse: someOf(KEY_SCOPES),
+    doc: "What the key is good for: some of read, write, admin, with commas between them; read by default",
+  },
+  sites: {
+    name: "sites",
+    metavar: "slugs",
+    parse: SETTINGS.sites.parse,
+    doc: "The sites that it reaches, with commas between them; all by default",
+  },
+  keyId: {
+    name: "id",
+    metavar: "id",
+    parse: integer(1, 1_000_000_000),
+    doc: "The key's id, as `list` shows it",
   },
   folder: { name: "folder", metavar: "folder", parse: path, doc: "The backup's folder" },
   newFolder: {

@@ -222,6 +222,23 @@ export const SETTINGS = {
     doc: "Bearer token of `/metrics`. If not set, it is open as the figures are: to everybody, or with `ACCESS=private` to this machine.",
     secret: true,
   },
+  authProxyHeader: {
+    name: "AUTH_PROXY_HEADER",
+    type: "header",
+    default: "",
+    parse: (text) =>
+      text === "" || /^[a-z0-9-]{1,100}$/i.test(text)
+        ? text.toLowerCase() || null
+        : new Expected("the name of a header"),
+    doc: "Header in which `TRUSTED_PROXIES` name whom they have authenticated, such as `x-forwarded-user`. If not set, none is believed.",
+  },
+  authProxyRole: {
+    name: "AUTH_PROXY_ROLE",
+    type: "role or none",
+    default: "viewer",
+    parse: (text) => (text === "none" ? null : oneOf("viewer", "editor", "owner")(text)),
+    doc: "What those may do whom `AUTH_PROXY_HEADER` names and who are no users: `viewer`, `editor`, `owner`, or `none`.",
+  },
   trustedProxies: {
     name: "TRUSTED_PROXIES",
     type: "CIDRs",
@@ -412,6 +429,7 @@ const missing = ({
   trustedProxies,
   clientAddressHeader,
   proxyProtocol,
+  authProxyHeader,
 }: AppConfig): ReadonlyArray<string> => {
   if (trustedProxies.length > 0) return []
   const needed = "it should come with TRUSTED_PROXIES, the proxies that are believed."
@@ -419,6 +437,9 @@ const missing = ({
     ...(clientAddressHeader === SETTINGS.clientAddressHeader.default
       ? []
       : [`CLIENT_ADDRESS_HEADER is ${JSON.stringify(clientAddressHeader)}: ${needed}`]),
+    ...(authProxyHeader === null
+      ? []
+      : [`AUTH_PROXY_HEADER is ${JSON.stringify(authProxyHeader)}: ${needed}`]),
     ...(proxyProtocol ? [`PROXY_PROTOCOL is true: ${needed}`] : []),
   ]
 }

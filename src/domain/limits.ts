@@ -51,7 +51,9 @@ export const IDLE_CONNECTION_S = 28
 export const KEEP_ALIVE_S = IDLE_CONNECTION_S - 3
 /** Bytes of a `POST /query` body. */
 export const MAX_QUERY_BODY_BYTES = 256 * 1024
-/** Wrong tokens of administration from an address. */
+/** Bytes of a body that is about access. */
+export const MAX_ACCOUNT_BODY_BYTES = 16 * 1024
+/** Wrong tokens from an address. */
 export const MAX_GUESSES_PER_MINUTE = 10
 /** A visitor counts as current for this long after its last event, milliseconds. */
 export const CURRENT_VISITOR_MS = 5 * MINUTE_MS

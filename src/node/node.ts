@@ -1,7 +1,11 @@
 /** A whole node: opens its stores and runs its roles until the scope closes. */
 import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import { Accounts } from "../access/accounts.ts"
+import { makeAttempts } from "../access/attempts.ts"
+import { type AccessWatch, announceChange, saysChanged, watchAccess } from "../access/changes.ts"
 import { announceHttpNode, nodeName } from "../actors/membership.ts"
 import { runActors } from "../actors/runActors.ts"
 import { startActorsThread } from "../actors/thread/parent.ts"
@@ -44,6 +48,8 @@ export interface RunningNode {
   /** Where it answers. */
   readonly port: number
   readonly stores: OpenStores
+  /** What makes the first owner, where figures are not for everybody and there is no user yet. */
+  readonly setupToken: Effect.Effect<string | null>
   /** Serves for `DRAIN_SECONDS` more, and says that it will stop. */
   readonly drain: Effect.Effect<void>
 }
@@ -112,6 +118,7 @@ const makeServices = (
   otherThreads: ReadonlyArray<Measured>,
   log: ReturnType<typeof syncLog>,
   now: () => number,
+  access: AccessWatch,
 ) =>
   Effect.gen(function* () {
     const { partitions, sites } = config
@@ -125,6 +132,7 @@ const makeServices = (
       now,
     }
     const figures = makeFigures(shared)
+    const visitorKeys = yield* makeVisitorKeys(shared)
     const backlog = readBacklog(redis, shared.prefix, partitions, metrics, now)
     const appender = makeAppender(config, appends, metrics, log)
     const probe = makeProbe({
@@ -142,13 +150,21 @@ const makeServices = (
     yield* followRetention(metrics, retentionTimes(postgres, config))
     const services: Services = {
       appender,
-      visitorKeys: yield* makeVisitorKeys(shared),
+      visitorKeys,
       figures,
       queries: makeEventQueries({ postgres, calendar, now }),
       questions: {
         ...(yield* queryEngine({ config, stores, idleMs: QUERY_IDLE_MS })),
         earliest: earliestEvents(postgres),
       },
+      accounts: new Accounts(
+        postgres,
+        Effect.andThen(
+          Effect.ignore(access.look),
+          announceChange(redis, metrics, shared.prefix, deployment.id),
+        ),
+      ),
+      attempts: makeAttempts({ ...shared, keys: visitorKeys }),
       privacy: { erase: (visitorId) => eraseVisitor({ ...shared, postgres, sites }, visitorId) },
       readiness: ready,
       metricsText: scrape({ metrics, sites, figures, backlog, otherThreads: metricsOf(otherThreads), now }),
@@ -162,15 +178,20 @@ const followLiveEvents = (
   prefix: string,
   metrics: Metrics,
   { hub }: Server,
+  access: AccessWatch,
 ) =>
-  followChannel({
-    redis: subscriber,
-    channel: liveChannel(prefix),
-    metrics,
-    onMessage: (message) => {
-      const delta = decodeDelta(deployment.id, message)
-      if (delta !== null) hub.receive(delta)
-    },
+  Effect.gen(function* () {
+    const run = yield* FiberSet.makeRuntime()
+    yield* followChannel({
+      redis: subscriber,
+      channel: liveChannel(prefix),
+      metrics,
+      onMessage: (message) => {
+        if (saysChanged(deployment.id, message)) return void run(Effect.ignore(access.look))
+        const delta = decodeDelta(deployment.id, message)
+        if (delta !== null) hub.receive(delta)
+      },
+    })
   })
 
 /** Whether other threads take requests, too. */
@@ -198,7 +219,10 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
 
     const log = syncLog(config.logLevel)
     const otherThreads: Array<Measured> = [actors]
-    const services = yield* makeServices(config, stores, connected, metrics, otherThreads, log, options.now)
+    const access = yield* watchAccess(connected.postgres)
+    const services = yield* makeServices(
+      ...([config, stores, connected, metrics, otherThreads, log, options.now, access] as const),
+    )
     if (!config.roles.includes("actors"))
       yield* announceHttpNode(connected.redis, config.redisKeyPrefix, node, metrics).pipe(
         Scope.provide(together),
@@ -214,7 +238,8 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
       // Its own parts end one after another: what answers requests is there until they have been answered.
       Scope.provide(yield* Scope.fork(together, "sequential")),
     )
-    yield* followLiveEvents(connected, config.redisKeyPrefix, metrics, server)
+    access.onKnown(server.learn)
+    yield* followLiveEvents(connected, config.redisKeyPrefix, metrics, server, access)
     const httpThreads =
       windows === null
         ? []
@@ -224,11 +249,18 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
             metrics,
           ).pipe(Scope.provide(together))
     otherThreads.push(...httpThreads)
+    access.onKnown((known) => {
+      for (const { tell } of httpThreads) tell({ type: "known", known })
+    })
     // Nobody sends requests to a node of actors only.
     const drainMs = config.roles.includes("http") ? config.drainSeconds * 1000 : 0
     const running: RunningNode = {
       port: server.port,
       stores: opened,
+      setupToken:
+        config.access === "private" && config.roles.includes("http")
+          ? Effect.orElseSucceed(services.accounts.setupToken(options.now()), () => null)
+          : Effect.succeed(null),
       drain: Effect.suspend(() => {
         for (const { tell } of httpThreads) tell({ type: "drain", milliseconds: drainMs })
         return server.drain(drainMs)

@@ -15,6 +15,7 @@ import type { HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.j
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
+import type { Known } from "../access/known.ts"
 import type { AppConfig, InvalidSettings } from "../config/settings.ts"
 import { STOP_BUDGET } from "../config/stopBudget.ts"
 import { BODY_SILENCE_MS, BODY_TOTAL_MS } from "../domain/limits.ts"
@@ -91,6 +92,8 @@ export type ServerConfig = Pick<
   | "adminToken"
   | "access"
   | "metricsToken"
+  | "authProxyHeader"
+  | "authProxyRole"
   | "trustedProxies"
   | "clientAddressHeader"
   | "proxyProtocol"
@@ -112,6 +115,8 @@ export interface Server {
   readonly port: number
   /** Takes what a node has just counted, for the dashboards. */
   readonly hub: Pick<Hub, "receive">
+  /** Takes who has access from now on; dashboards whose access is revoked are closed. */
+  readonly learn: (known: Known) => void
   /** Serves for so many milliseconds more, and says that it will stop: the first step at the file's head. */
   readonly drain: (milliseconds: number) => Effect.Effect<void>
   readonly forThreads: ForThreads
@@ -134,13 +139,32 @@ export const startServer = (
     const socket = yield* Effect.acquireRelease(listen(app, config.host, config.port), (listening) =>
       stop(shared, app, dashboards, listening),
     )
+    yield* reviewing(dashboards.connections)
     return {
       port: uws.us_socket_local_port(socket),
       hub,
+      learn: (known) => learn(shared.gate, dashboards.connections, known),
       drain: (milliseconds) => drain(shared.traffic, dashboards.connections, milliseconds),
-      forThreads: { acceptor: new Acceptor(app), router, hub, fanOuts, places },
+      forThreads: { acceptor: new Acceptor(app), router, hub, fanOuts, places, gate: shared.gate },
     }
   })
+
+/** Who has access from now on, and what follows for the dashboards of a thread. */
+export const learn = (gate: Gate, connections: Connections, known: Known): void => {
+  gate.learn(known)
+  connections.review()
+}
+
+/** Access may also end by the clock. */
+export const reviewing = (connections: Connections): Effect.Effect<unknown, never, Scope.Scope> =>
+  Effect.forkScoped(
+    Effect.forever(
+      Effect.andThen(
+        Effect.sleep("30 seconds"),
+        Effect.sync(() => connections.review()),
+      ),
+    ),
+  )
 
 /** What the parts of a server share. */
 export interface Shared {
@@ -171,9 +195,8 @@ const makeGate = (
   options: ServerOptions,
   parts: Pick<Shared, "proxies" | "sites" | "run">,
 ): Gate => {
-  const { access, adminToken, metricsToken, writeKeys } = config
   const localKey = options.localWriteKey ?? null
-  return new Gate({ access, adminToken, metricsToken, writeKeys, localKey, ...parts, now: options.now })
+  return new Gate({ ...config, localKey, ...parts, now: options.now })
 }
 
 export const makeShared = (
@@ -307,7 +330,7 @@ const serveRequests = (
     gate,
     pageQuery: shared.pageQuery,
     pseudonyms: shared.pseudonyms,
-    administration: config.adminToken !== null,
+    proxies: shared.proxies,
     basePath: config.basePath,
     scriptPath: config.scriptPath,
     eventPath: config.eventPath,
@@ -321,7 +344,6 @@ const serveRequests = (
       openApiDocument({
         // What there is would be told to whom it is closed.
         sites: gate.isPublic ? config.sites : null,
-        administration: config.adminToken !== null,
         basePath: config.basePath,
         scriptPath: config.scriptPath,
         eventPath: config.eventPath,

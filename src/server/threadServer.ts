@@ -14,10 +14,12 @@ import { Router } from "./http/router.ts"
 import { uws } from "./http/uws.ts"
 import {
   drain,
+  learn,
   makeConnections,
   makeIngest,
   makeShared,
   pathsOf,
+  reviewing,
   type SendingServices,
   type ServerConfig,
   type ServerOptions,
@@ -66,8 +68,10 @@ export const startThreadServer = (
       Effect.sync(() => ask({ type: "listening", descriptor: descriptorOf(app) })),
       () => stop(shared, app, { stop: () => fanOut.stop(), connections }, null),
     )
+    yield* reviewing(connections)
     return (message) => {
-      if (message.type === "publish") fanOut.publish(message.topic, message.frame, message.options)
+      if (message.type === "known") learn(shared.gate, connections, message.known)
+      else if (message.type === "publish") fanOut.publish(message.topic, message.frame, message.options)
       else if (message.type === "drain") shared.run(drain(traffic, connections, message.milliseconds))
       else if (message.type === "frame" || message.type === "entered") mainThread.answered(message)
       else handOver.answer(message)

@@ -16,6 +16,7 @@
  * | `P:{p}:S:active` | zset | 10 min, renewed | visitors by last-seen time |
  * | `P:deployment` | hash | for ever | whose streams and figures these are: `id`, `database` (in words); `mark` of this Redis |
  * | `P:nodes` | zset | for ever | live nodes by the time their heartbeat ends; `http/…` ones have no actors |
+ * | `P:attempts:H` | hash | 15 min | attempts at a password, of an address or at an account, by a hash of the day |
  * | `P:visitor-key:D` | string | until 10 min after day D | key of the cookieless visitor ids of day D |
  *
  * A rebuild makes figures under `P~rebuild` in place of `P` and renames them; `~` is in no prefix that a setting allows.
@@ -78,6 +79,8 @@ export const rebuiltPrefix = (prefix: string): string => `${prefix}~rebuild`
 export const deploymentKey = (prefix: string): string => `${prefix}:deployment`
 export const nodesKey = (prefix: string): string => `${prefix}:nodes`
 export const visitorKeyKey = (prefix: string, day: string): string => `${prefix}:visitor-key:${day}`
+
+export const attemptsKey = (prefix: string, hash: string): string => `${prefix}:attempts:${hash}`
 
 /** Pub/Sub channel on which nodes tell each other what was just counted. */
 export const liveChannel = (prefix: string): string =>

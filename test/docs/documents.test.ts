@@ -12,7 +12,14 @@ import { ERROR_CODES } from "../../src/domain/frames.ts"
 import { WEBSOCKET_PATH } from "../../src/domain/paths.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { PROBLEMS, SILENT_DROPS } from "../../src/server/http/problemCodes.ts"
-import { deploymentKey, figureKeys, nodesKey, streamKeys, visitorKeyKey } from "../../src/stores/redisKeys.ts"
+import {
+  attemptsKey,
+  deploymentKey,
+  figureKeys,
+  nodesKey,
+  streamKeys,
+  visitorKeyKey,
+} from "../../src/stores/redisKeys.ts"
 import { faultsOf } from "../chaos/faults.ts"
 import { TOPOLOGIES } from "../chaos/redis.ts"
 import { markerOf } from "../chaos/table.ts"
@@ -224,6 +231,7 @@ describe("the table of Redis keys", () => {
       deploymentKey("P"),
       nodesKey("P"),
       visitorKeyKey("P", "D"),
+      attemptsKey("P", "H"),
     ].map((key) => key.replace("{0}", "{p}"))
     expect(sorted(firstCells(table))).toEqual(sorted(built))
   })

@@ -30,7 +30,7 @@ export const settings = async (given: Partial<Settings> = {}): Promise<Settings>
 /** A node within this process, stopped after the test. It goes by the tests' clock unless told otherwise. */
 export const runNode = async (config: AppConfig, clock: () => number = now) => {
   const scope = testScope()
-  const { port } = await scope.run(startNode(config, { actorsIn: "main", now: clock }))
+  const { port, setupToken } = await scope.run(startNode(config, { actorsIn: "main", now: clock }))
   const base = nodeUrl(config.host, port)
   const get = async (path: string) => {
     // As somebody who may see visitors.
@@ -40,6 +40,7 @@ export const runNode = async (config: AppConfig, clock: () => number = now) => {
   return {
     base,
     stop: scope.close,
+    setupToken,
     get,
     data: async (path: string) => JSON.parse((await get(`/api/v1/analytics/${path}`)).text).data,
     post: async (body: unknown) =>

@@ -5,6 +5,7 @@ import type { Gate } from "../../src/server/access/gate.ts"
 import type { Ingest } from "../../src/server/api/ingest.ts"
 import { apiRoutes } from "../../src/server/api/routes.ts"
 import type { Bodies } from "../../src/server/http/body.ts"
+import type { TrustedProxies } from "../../src/server/http/clientAddress.ts"
 import type { Pseudonyms } from "../../src/server/services/pseudonyms.ts"
 import type { Questions } from "../../src/server/services/questions.ts"
 import { World } from "./server.ts"
@@ -16,12 +17,12 @@ export const routes = () =>
     gate: {} as Gate,
     pageQuery: new PageQuery([]),
     pseudonyms: {} as Pseudonyms,
-    administration: true,
     basePath: "",
     scriptPath: "/hello.js",
     eventPath: "/hello",
     serving: true,
     traffic: { draining: false },
+    proxies: {} as TrustedProxies,
     bodies: {} as Bodies,
     questions: {} as Questions,
     now: () => 0,

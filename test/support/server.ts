@@ -1,5 +1,6 @@
 /** A real server on a free port over services that live in memory, for the semantics of HTTP and WebSocket. */
 import { Effect, Logger, References } from "effect"
+import { AccountRefused } from "../../src/access/accounts.ts"
 import type { Realtime } from "../../src/domain/answers.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { decodePayload } from "../../src/domain/payload.ts"
@@ -7,7 +8,7 @@ import { Metrics } from "../../src/metrics/metrics.ts"
 import { ErasureMustWait } from "../../src/privacy/erase.ts"
 import { type EngineAnswer, QueryRefused, type Question } from "../../src/query/engine/index.ts"
 import { type Server, type ServerConfig, type ServerOptions, startServer } from "../../src/server/server.ts"
-import type { AppendFailure, Services } from "../../src/server/services/services.ts"
+import type { AccountsService, AppendFailure, Services } from "../../src/server/services/services.ts"
 import { StoreError } from "../../src/stores/errors.ts"
 import { now } from "./clock.ts"
 import { openScope } from "./effects.ts"
@@ -31,6 +32,8 @@ export const DEFAULTS: ServerConfig = {
   adminToken: null,
   access: null,
   metricsToken: null,
+  authProxyHeader: null,
+  authProxyRole: "viewer",
   trustedProxies: [],
   clientAddressHeader: "x-forwarded-for",
   proxyProtocol: false,
@@ -48,6 +51,38 @@ export const DEFAULTS: ServerConfig = {
 
 const unavailable = (store: "redis" | "postgres") =>
   new StoreError({ store, operation: "read", unavailable: true, code: "CONNECTION", message: "unavailable" })
+
+/** Accounts that hold nothing and take everything. */
+const fakeAccounts = (
+  read: <A>(value: () => A) => Effect.Effect<A, StoreError>,
+  refusal: () => AccountRefused["reason"] | null,
+): AccountsService => {
+  const change = <A>(value: A) =>
+    Effect.flatMap(
+      read(() => refusal()),
+      (reason): Effect.Effect<A, AccountRefused> =>
+        reason === null ? Effect.succeed(value) : Effect.fail(new AccountRefused({ reason })),
+    )
+  const at = "2025-12-08T10:00:00.000Z"
+  const listed = { id: 1, name: "one", created_at: at, sites: null }
+  return {
+    note: () => Effect.void,
+    setupToken: () => change("maf_token"),
+    setUp: () => change(undefined),
+    logIn: () => change("mas_token"),
+    logOut: () => change(undefined),
+    users: () => read(() => [{ ...listed, role: "owner" as const }]),
+    addUser: () => change(1),
+    setPassword: () => change(undefined),
+    removeUser: () => change(undefined),
+    tokens: () =>
+      read(() => [{ ...listed, scopes: ["read"], has_password: false, embed_on: [], expires_at: null }]),
+    addToken: () => change({ id: 1, token: "mak_token" }),
+    revoke: () => change(undefined),
+    openShare: () => change({ id: 1, passwordHash: "scrypt" }),
+    audit: () => read(() => [{ at, who: "one", action: "logged in", what: "" }]),
+  }
+}
 
 /** The world behind the server: what it was given, and what it is told to answer. */
 export class World {
@@ -82,6 +117,10 @@ export class World {
   exported: (() => AsyncIterable<object>) | null = null
   /** How export iterations ended so far. */
   exportsEnded = 0
+  /** Why accounts refuse what they are asked for. */
+  accountRefusal: AccountRefused["reason"] | null = null
+  /** Seconds that who tries a password has to wait. */
+  attemptsWait = 0
   readonly erased: Array<string> = []
   /** Whether an erasure has to wait. */
   erasureMustWait = false
@@ -218,6 +257,14 @@ export class World {
             : Effect.succeed({ rows: this.queryRows, total: this.queryRows.length })
         }),
       earliest: this.#read(() => new Map([["main", 0]])),
+    },
+    accounts: fakeAccounts(
+      (value) => this.#read(value),
+      () => this.accountRefusal,
+    ),
+    attempts: {
+      count: () => this.#read(() => this.attemptsWait),
+      succeeded: () => this.#read(() => undefined),
     },
     privacy: {
       erase: (id) =>

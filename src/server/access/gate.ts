@@ -1,6 +1,10 @@
 /** Lets requests in: finds out whose a request is, and whether that suffices for what it asks. */
 import * as Effect from "effect/Effect"
+import { userName } from "../../access/accounts.ts"
+import { type Known, type KnownToken, NOBODY_KNOWN } from "../../access/known.ts"
+import { digestOf, unlockedShare } from "../../access/tokens.ts"
 import type { AppConfig } from "../../config/settings.ts"
+import { type Role, SCOPES_OF } from "../../domain/roles.ts"
 import {
   type Access,
   type Asking,
@@ -12,10 +16,12 @@ import {
 } from "../http/access.ts"
 import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
 import { Guesses } from "../http/guesses.ts"
+import { isOwnOrigin } from "../http/ownOrigin.ts"
 import { Problem } from "../http/problem.ts"
 import type { Sites } from "../http/query.ts"
 import { bearerToken, Secrets } from "../http/secrets.ts"
-import { needsOf, visibleOf } from "./grant.ts"
+import { sessionIn } from "./cookie.ts"
+import { needsOf, type Scope, visibleOf } from "./grant.ts"
 
 const UNAUTHORIZED = Problem.of("UNAUTHORIZED", "WWW-Authenticate: Bearer\r\n")
 const FORBIDDEN = Problem.of("FORBIDDEN")
@@ -23,8 +29,6 @@ const FORBIDDEN = Problem.of("FORBIDDEN")
 /** Whose guesses they are is nobody's business: an address is in no log. */
 const logGuesses = (guesses: number) =>
   Effect.logWarning("access: wrong tokens").pipe(Effect.annotateLogs({ guesses }))
-
-const everything = (id: string): Grant => ({ id, name: id, needs: needsOf(["admin"]), sites: null })
 
 export interface GateOptions {
   readonly access: AppConfig["access"]
@@ -34,6 +38,10 @@ export interface GateOptions {
   readonly writeKeys: ReadonlyArray<string>
   /** Known on this machine only: tools that run beside the node read with it. */
   readonly localKey: string | null
+  /** Field in which a trusted proxy names whom it has authenticated; `null` for none. */
+  readonly authProxyHeader: string | null
+  /** The role of those whom it names and who are no users; `null` for none. */
+  readonly authProxyRole: Role | null
   readonly proxies: TrustedProxies
   readonly sites: Sites
   readonly run: (effect: Effect.Effect<void>) => unknown
@@ -54,9 +62,14 @@ export class Gate implements Gatekeeper {
   readonly #proxies: TrustedProxies
   readonly #sites: Sites
   readonly #guesses: Guesses
+  readonly #options: GateOptions
+  #known = NOBODY_KNOWN
+  #byDigest: ReadonlyMap<string, KnownToken> = new Map()
+  #byId: ReadonlyMap<number, KnownToken> = new Map()
 
   constructor(options: GateOptions) {
     const { access, adminToken, metricsToken, writeKeys, localKey, proxies, sites, run, now } = options
+    this.#options = options
     this.isPublic = access !== "private"
     this.isChosen = access !== null
     this.#writers = new Secrets(writeKeys)
@@ -98,9 +111,67 @@ export class Gate implements Gatekeeper {
     return grant.needs.has(need) && sites.declared.size > 0 ? { grant, sites } : FORBIDDEN
   }
 
+  /** Who has access from now on. */
+  learn(known: Known): void {
+    this.#known = known
+    this.#byDigest = new Map(known.tokens.map((token) => [token.digest, token]))
+    this.#byId = new Map(known.tokens.map((token) => [token.id, token]))
+  }
+
+  /** All of who has access. */
+  get known(): Known {
+    return this.#known
+  }
+
+  /** Whether what was granted still is. */
+  holds({ id }: Grant): boolean {
+    if (id === null) return true
+    const token = this.#byId.get(id)
+    return token !== undefined && !this.#isOver(token)
+  }
+
+  /** The share link of a token; `null` if it is none. */
+  shareOf(token: string): KnownToken | null {
+    const known = this.#byDigest.get(digestOf(token))
+    return known?.kind === "share" && !this.#isOver(known) ? known : null
+  }
+
+  #isOver({ expiresAt }: KnownToken): boolean {
+    return expiresAt !== null && expiresAt <= this.#options.now()
+  }
+
   #grantOf(asking: Asking): Grant | Problem {
-    const given = bearerToken(asking.headers.authorization)
-    return given === null ? NOBODY : this.#ofToken(given, asking)
+    const given = bearerToken(asking.headers.authorization) ?? asking.share ?? null
+    if (given !== null) return this.#ofToken(given, asking)
+    // What a browser sends by itself counts for pages of ours only.
+    if (!this.#isOwn(asking)) return NOBODY
+    return this.#ofCookie(asking.headers.cookie) ?? this.#ofProxy(asking) ?? NOBODY
+  }
+
+  /** Whether a request comes from a page of this server, or from no page: browsers name the origin of all but plain reads. */
+  #isOwn({ res, headers, method }: Asking): boolean {
+    const { origin } = headers
+    if (origin === "") return method === "GET" || method === "HEAD"
+    return isOwnOrigin(origin, headers, this.#proxies.trusts(socketAddress(res.getRemoteAddress())))
+  }
+
+  #ofCookie(cookie: string): Grant | null {
+    const token = sessionIn(cookie)
+    const known = token === null ? undefined : this.#byDigest.get(digestOf(token))
+    return known?.kind === "session" && !this.#isOver(known) ? grantOf(known) : null
+  }
+
+  #ofProxy({ res, header }: Asking): Grant | null {
+    const { authProxyHeader, authProxyRole } = this.#options
+    if (authProxyHeader === null) return null
+    if (!this.#proxies.trusts(socketAddress(res.getRemoteAddress()))) return null
+    const name = userName(header(authProxyHeader))
+    if (name === "") return null
+    const user = this.#known.users.find((each) => each.name === name)
+    const role = user?.role ?? authProxyRole
+    if (role === null) return null
+    const sites = user?.sites ?? null
+    return { id: null, name, needs: needsOf(SCOPES_OF[role]), sites: sites === null ? null : new Set(sites) }
   }
 
   #ofToken(given: string, { res, headers }: Asking): Grant | Problem {
@@ -108,16 +179,38 @@ export class Gate implements Gatekeeper {
     // Whatever the token is: an answer that tells would be a guess more.
     const wait = this.#guesses.waitOf(address)
     if (wait > 0) return Problem.of("TOO_MANY_GUESSES", `Retry-After: ${wait}\r\n`)
-    if (this.#admin.accepts(given)) return everything("ADMIN_TOKEN")
-    if (this.#metrics.accepts(given))
-      return { id: null, name: "METRICS_TOKEN", needs: needsOf(["metrics"]), sites: null }
-    if (this.#local.accepts(given))
-      return { id: null, name: "this machine", needs: needsOf(["read"]), sites: null }
-    if (this.#writers.accepts(given)) return { ...NOBODY, name: "a write key" }
+    const grant = this.#ofSetting(given) ?? this.#ofKnown(given)
+    if (grant !== null) return grant
     this.#guesses.wrong(address)
     return UNAUTHORIZED
   }
+
+  #ofSetting(given: string): Grant | null {
+    if (this.#admin.accepts(given)) return byName("ADMIN_TOKEN", ["admin"])
+    if (this.#metrics.accepts(given)) return byName("METRICS_TOKEN", ["metrics"])
+    if (this.#local.accepts(given)) return byName("this machine", ["read"])
+    return this.#writers.accepts(given) ? byName("a write key", []) : null
+  }
+
+  #ofKnown(given: string): Grant | null {
+    const known = this.#byDigest.get(digestOf(given))
+    if (known !== undefined) {
+      const isBearer = known.kind === "key" || (known.kind === "share" && known.unlockKey === null)
+      return isBearer && !this.#isOver(known) ? grantOf(known) : null
+    }
+    const keyOf = (id: number) => this.#byId.get(id)?.unlockKey ?? null
+    const share = this.#byId.get(unlockedShare(given, keyOf, this.#options.now()) ?? -1)
+    return share !== undefined && !this.#isOver(share) ? grantOf(share) : null
+  }
 }
+
+const byName = (name: string, scopes: ReadonlyArray<Scope>): Grant => ({
+  ...{ id: null, name, needs: needsOf(scopes), sites: null },
+})
+
+const grantOf = ({ id, kind, name, scopes, sites }: KnownToken): Grant => ({
+  ...{ id, kind, name, needs: needsOf(scopes), sites: sites === null ? null : new Set(sites) },
+})
 
 const LOOPBACK = /^(127\.|0:0:0:0:0:0:0:1$)/
 

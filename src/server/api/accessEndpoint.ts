@@ -3,6 +3,8 @@ import type { AccessReport } from "../../domain/answers.ts"
 import type { Gate } from "../access/gate.ts"
 import { SCOPES } from "../access/grant.ts"
 import type { Exchange } from "../http/exchange.ts"
+import { askingOf } from "../http/router.ts"
+import type { IncomingRequest } from "../http/wire.ts"
 
 export class AccessEndpoint {
   readonly #gate: Gate
@@ -11,8 +13,8 @@ export class AccessEndpoint {
     this.#gate = gate
   }
 
-  get(exchange: Exchange): void {
-    const { grant, sites } = this.#gate.look(exchange)
+  get(exchange: Exchange, req: IncomingRequest): void {
+    const { grant, sites } = this.#gate.look(askingOf(exchange, req))
     const data: AccessReport = {
       access: this.#gate.isPublic ? "public" : "private",
       chosen: this.#gate.isChosen,

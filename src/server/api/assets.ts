@@ -43,7 +43,8 @@ export class Prepared {
     return this.#forms
   }
 
-  answer(exchange: Exchange, req: IncomingRequest) {
+  /** @param embedOn origins whose pages may show it in a frame; none by default */
+  answer(exchange: Exchange, req: IncomingRequest, embedOn: ReadonlyArray<string> = []) {
     const { plain, br, gzip, tag } = this.ready()
     const { cacheControl, page, shared = false } = this.#use
     const coding = br !== null && exchange.headers.brotli ? "br" : exchange.headers.gzip ? "gzip" : null
@@ -55,7 +56,7 @@ export class Prepared {
     if (isKnown(req.getHeader("if-none-match"), etag)) return exchange.empty("304 Not Modified", lines)
     if (coding !== null) lines += `Content-Encoding: ${coding}\r\n`
     const body = coding === "br" && br !== null ? br : coding === null ? plain : gzip
-    exchange.answer("200 OK", this.#type, body, { lines, page })
+    exchange.answer("200 OK", this.#type, body, { lines, page, embedOn })
   }
 }
 
@@ -173,6 +174,13 @@ export const assets = ({
     path: "/assets/dashboard.css",
     name: "dashboard",
     file: asset("../../dashboard/built/assets/dashboard.css", "text/css; charset=utf-8"),
+  },
+  { path: "/login", name: "login", file: asset("../../login/login.html", "text/html; charset=utf-8") },
+  { path: "/assets/login.js", name: "login", file: asset("../../login/login.js", JAVASCRIPT) },
+  {
+    path: "/assets/login.css",
+    name: "login",
+    file: asset("../../login/login.css", "text/css; charset=utf-8"),
   },
   {
     path: "/tracker.js",

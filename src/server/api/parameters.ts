@@ -14,4 +14,6 @@ export const HEATMAP_LIMIT: IntegerRange = {
 /** A day: the longest window that `history` reads. */
 export const HISTORY_MINUTES: IntegerRange = { min: 1, max: 1440, fallback: 60 }
 
+export const AUDIT_LIMIT: IntegerRange = { min: 1, max: 1000, fallback: 100 }
+
 export const EXPORT_FORMATS = ["csv", "json"] as const

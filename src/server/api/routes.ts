@@ -6,15 +6,18 @@ import type { Gate } from "../access/gate.ts"
 import { CHOSEN, needOf } from "../access/needs.ts"
 import type { Method, Row } from "../http/access.ts"
 import type { Bodies } from "../http/body.ts"
-import { JSON_TYPE, type Traffic } from "../http/exchange.ts"
+import type { TrustedProxies } from "../http/clientAddress.ts"
+import { type Exchange, JSON_TYPE, type Traffic } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import { Parameters } from "../http/query.ts"
 import type { Handler, Route, Routes } from "../http/router.ts"
+import type { IncomingRequest } from "../http/wire.ts"
 import type { Pseudonyms } from "../services/pseudonyms.ts"
 import type { Questions } from "../services/questions.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { Services } from "../services/services.ts"
 import { AccessEndpoint } from "./accessEndpoint.ts"
+import { AccountsEndpoint } from "./accounts.ts"
 import { Administration, type AdministrationOptions } from "./administration.ts"
 import { assets, Prepared } from "./assets.ts"
 import { EXPORT_KINDS, Exports } from "./exports.ts"
@@ -48,8 +51,7 @@ export interface RouteOptions {
   readonly gate: Gate
   readonly pageQuery: PageQuery
   readonly pseudonyms: Pseudonyms
-  /** Whether visitors' data may be asked for and erased. */
-  readonly administration: boolean
+  readonly proxies: TrustedProxies
   /** Empty, or where everything answers, too. */
   readonly basePath: string
   readonly scriptPath: string
@@ -135,16 +137,67 @@ const addOperations = (add: Add, operations: Operations): void => {
   add("/metrics", "metrics", false, { GET: (exchange, req) => operations.metrics(exchange, req) })
 }
 
+/** Who has access. */
+const addAccounts = (add: Add, accounts: AccountsEndpoint): void => {
+  const path = (name: string) => `${API_PATH}/${name}`
+  add(path("login"), "login", false, { POST: (exchange, req) => accounts.logIn(exchange, req) })
+  add(path("logout"), "logout", false, { POST: (exchange, req) => accounts.logOut(exchange, req) })
+  add(path("setup"), "setup", false, { POST: (exchange) => accounts.setUp(exchange) })
+  add(path("share"), "share", false, { POST: (exchange) => accounts.openShare(exchange) })
+  add(path("users"), "users", false, {
+    GET: (exchange) => accounts.users(exchange),
+    POST: (exchange) => accounts.addUser(exchange),
+  })
+  add(path("keys"), "keys", false, {
+    GET: (exchange) => accounts.tokens(exchange, "key"),
+    POST: (exchange) => accounts.addKey(exchange),
+  })
+  add(path("shares"), "shares", false, {
+    GET: (exchange) => accounts.tokens(exchange, "share"),
+    POST: (exchange) => accounts.addShare(exchange),
+  })
+  add(path("audit"), "audit", false, { GET: (exchange, req) => accounts.audit(exchange, req) })
+}
+
+/** The same by their ids. */
+const accountRoutes = (accounts: AccountsEndpoint): Routes["prefixes"] => {
+  const removal = (name: string, remove: (exchange: Exchange, id: string) => void) => {
+    const prefix = `${API_PATH}/${name}/`
+    const handlers: Route["handlers"] = {
+      DELETE: (exchange, _req, path) => remove(exchange, path.slice(prefix.length)),
+    }
+    return [prefix, routeOf(`${prefix}{id}`, { name, cors: false, handlers })] as const
+  }
+  return [
+    removal("users", (exchange, id) => accounts.removeUser(exchange, id)),
+    removal("keys", (exchange, id) => accounts.revoke(exchange, "key", id)),
+    removal("shares", (exchange, id) => accounts.revoke(exchange, "share", id)),
+  ]
+}
+
+/** The origins whose pages may show the dashboard in a frame: those of the share link in its address. */
+const embedOn = (gate: Gate, req: IncomingRequest): ReadonlyArray<string> => {
+  const query = req.getQuery() ?? ""
+  const token = query.includes("share=") ? new Parameters(query).text("share") : null
+  return token === null ? [] : (gate.shareOf(token)?.embedOn ?? [])
+}
+
 /** What browsers load. */
-const addPages = (add: Add, paths: Pick<RouteOptions, "basePath" | "scriptPath" | "eventPath">): void => {
+const addPages = (
+  add: Add,
+  gate: Gate,
+  paths: Pick<RouteOptions, "basePath" | "scriptPath" | "eventPath">,
+): void => {
   const { basePath, scriptPath } = paths
   const files = assets(paths)
   // Pages of other origins load the tracker.
   for (const { path, name, file } of files) {
+    const answer: Handler = (exchange, req) =>
+      file.answer(exchange, req, name === "dashboard" ? embedOn(gate, req) : [])
     // At the start, so that an upgrade in place cannot mix versions.
     file.ready()
     const row = path === scriptPath ? CHOSEN.scriptPath : path
-    add(path, name, name === "tracker", { GET: (exchange, req) => file.answer(exchange, req) }, row)
+    add(path, name, name === "tracker", { GET: answer }, row)
   }
   // The page's addresses are relative to it.
   if (basePath !== "" && !files.some(({ path }) => path === basePath))
@@ -158,7 +211,7 @@ export const apiRoutes = ({
   gate,
   pageQuery,
   pseudonyms,
-  administration,
+  proxies,
   basePath,
   scriptPath,
   eventPath,
@@ -190,7 +243,7 @@ export const apiRoutes = ({
     add(`${API_PATH}/${endpoint}`, endpoint, true, {
       GET: (exchange, req) => reads.answer(endpoint, exchange, req),
     })
-  add(`${API_PATH}/access`, "access", true, { GET: (exchange) => access.get(exchange) })
+  add(`${API_PATH}/access`, "access", true, { GET: (exchange, req) => access.get(exchange, req) })
   addQuestions(add, asked)
   for (const kind of EXPORT_KINDS)
     add(`${API_PATH}/export/${kind}`, "export", true, {
@@ -200,13 +253,12 @@ export const apiRoutes = ({
       },
     })
   add(WEBSOCKET_PATH, "websocket", false, { GET: (exchange) => exchange.refuse(UPGRADE_REQUIRED) })
-  addPages(add, { basePath, scriptPath, eventPath })
+  addPages(add, gate, { basePath, scriptPath, eventPath })
 
-  // Where nobody could be let in, these paths do not exist.
-  if (!administration) return { exact, prefixes: [] }
-  const { privacy } = services
-  const visitors = visitorsRoute({ privacy, exports, run })
-  return { exact, prefixes: [[VISITORS_PREFIX, visitors]] }
+  const accounts = new AccountsEndpoint({ ...services, gate, bodies, proxies, basePath, run, now })
+  addAccounts(add, accounts)
+  const visitors = visitorsRoute({ ...services, exports, run })
+  return { exact, prefixes: [[VISITORS_PREFIX, visitors], ...accountRoutes(accounts)] }
 }
 
 /** Questions, and their answers as files. */

@@ -13,7 +13,7 @@ import { WEBSOCKET_PATH } from "../../domain/paths.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import type { Gate } from "../access/gate.ts"
 import { needOf, TOPIC_NEEDS } from "../access/needs.ts"
-import type { Access } from "../http/access.ts"
+import type { Access, Asking } from "../http/access.ts"
 import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
 import type { Cors } from "../http/cors.ts"
 import { type RequestHeaders, readHeaders } from "../http/headers.ts"
@@ -68,7 +68,7 @@ const TOO_MANY_QUERIES = {
   error: `A connection may follow ${MAX_QUERIES} questions.`,
 } as const
 /** Why this side closes a connection. */
-const CLOSED_FOR = ["slow", "abusive", "too_large"] as const
+const CLOSED_FOR = ["slow", "abusive", "too_large", "revoked"] as const
 
 const NO_PLACE: Readonly<Record<PlaceRefusal, Problem>> = {
   TOO_MANY_CONNECTIONS: Problem.of("TOO_MANY_CONNECTIONS"),
@@ -155,9 +155,13 @@ export class Connections {
     const { origin } = headers
     if (origin !== "" && !cors.allows(origin) && !isOwnOrigin(origin, headers, behindProxy))
       return FOREIGN_ORIGIN
-    const access = gate.admit({ res, headers }, needOf(WEBSOCKET_PATH, "GET"))
-    if (access instanceof Problem) return access
     const parameters = new Parameters(req.getQuery() ?? "")
+    const asking: Asking = {
+      ...{ res, headers, method: "UPGRADE", share: parameters.text("share") },
+      header: (name) => req.getHeader(name),
+    }
+    const access = gate.admit(asking, needOf(WEBSOCKET_PATH, "GET"))
+    if (access instanceof Problem) return access
     const site = parameters.site(access.sites)
     return parameters.problem ?? { site, access }
   }
@@ -320,6 +324,14 @@ export class Connections {
         if (frame !== null && client.questions.get(id) === topic) this.#send(ws, client, frame)
       })
     }
+  }
+
+  /** Closes the connections of those whose access has been revoked. */
+  review(): void {
+    const { gate } = this.#options
+    for (const ws of this.#sockets)
+      if (!gate.holds(ws.getUserData().access.grant))
+        this.#end(ws, ws.getUserData(), "revoked", POLICY_VIOLATION, "access revoked")
   }
 
   /** Open connections. */

@@ -24,8 +24,10 @@ export type Method = "GET" | "POST" | "DELETE"
 export type Row = { readonly [method in Method]?: Need }
 
 export interface Grant {
-  /** What grants it, and whose end ends it: `key 7`, `session 12`. `null` for nobody in particular. */
-  readonly id: string | null
+  /** Of the token that grants it, and whose end ends it; `null` for what does not end. */
+  readonly id: number | null
+  /** What that token is. */
+  readonly kind?: "session" | "key" | "share"
   /** Who it is, for people and the log. */
   readonly name: string | null
   readonly needs: ReadonlySet<Need>
@@ -49,6 +51,12 @@ export const NO_ACCESS: Access = { grant: NOBODY, sites: { declared: new Set(), 
 export interface Asking {
   readonly res: Addresses
   readonly headers: RequestHeaders
+  /** Of HTTP, or `UPGRADE` to a WebSocket. */
+  readonly method: string
+  /** The value of a header field by its name in lower case; empty if it is absent. */
+  readonly header: (name: string) => string
+  /** The token of a share link in the address, where a header cannot be sent. */
+  readonly share?: string | null
 }
 
 /** Lets requests in. */

@@ -10,28 +10,34 @@ import { failureProblem, type Problem, SHUTTING_DOWN } from "./problem.ts"
 import { PROBLEMS } from "./problemCodes.ts"
 import type { OutgoingResponse } from "./wire.ts"
 
-const COMMON = `Keep-Alive: timeout=${KEEP_ALIVE_S}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: DENY\r\nContent-Security-Policy: `
+const EVERYWHERE = `Keep-Alive: timeout=${KEEP_ALIVE_S}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n`
+const COMMON = `${EVERYWHERE}X-Frame-Options: DENY\r\nContent-Security-Policy: `
 
 /**
  * Header lines of every answer. They go out as one "value": uWebSockets.js copies it as it is, and a call into it costs
  * more than the bytes do. The last line must not end with a CRLF, because the library adds it.
  */
 const API_SECURITY = `${COMMON}default-src 'none'; frame-ancestors 'none'`
-const PAGE_SECURITY = `${COMMON}default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+const PAGE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors "
+const PAGE_SECURITY = `${COMMON}${PAGE_POLICY}'none'`
+/** Of a page that pages of other origins may show in a frame; the older field knows no origins. */
+const embedded = (origins: ReadonlyArray<string>): string =>
+  `${EVERYWHERE}Content-Security-Policy: ${PAGE_POLICY}${origins.join(" ")}`
 
-let last = { type: "", vary: "", shared: "", own: "", page: false, bytes: Buffer.alloc(0) }
+let last = { type: "", vary: "", shared: "", own: "", security: "", bytes: Buffer.alloc(0) }
 
 /** The bytes of an answer's header lines. Successive answers mostly have the same ones, and bytes are passed faster than text. */
-const headBytes = (type: string, vary: string, shared: string, own: string, page: boolean): Buffer => {
+const headBytes = (type: string, vary: string, shared: string, own: string, security: string): Buffer => {
   if (
     last.type !== type ||
     last.vary !== vary ||
     last.shared !== shared ||
     last.own !== own ||
-    last.page !== page
+    last.security !== security
   ) {
-    const bytes = Buffer.from(`${type}\r\n${vary}${shared}${own}${page ? PAGE_SECURITY : API_SECURITY}`)
-    last = { type, vary, shared, own, page, bytes }
+    const bytes = Buffer.from(`${type}\r\n${vary}${shared}${own}${security}`)
+    last = { type, vary, shared, own, security, bytes }
   }
   return last.bytes
 }
@@ -176,8 +182,8 @@ export class Exchange {
     }
   }
 
-  #writeHead(status: string, type: string, lines: string, page: boolean): void {
-    this.#writeStatus(status, "Content-Type", headBytes(type, this.#vary, this.lines, lines, page))
+  #writeHead(status: string, type: string, lines: string, security: string): void {
+    this.#writeStatus(status, "Content-Type", headBytes(type, this.#vary, this.lines, lines, security))
   }
 
   /**
@@ -195,7 +201,7 @@ export class Exchange {
     this.#finish(status)
     const close = this.#traffic.draining || options.close === true
     this.res.cork(() => {
-      this.#writeHead(status, type, options.lines ?? "", options.page === true)
+      this.#writeHead(status, type, options.lines ?? "", securityOf(options))
       if (this.method === "HEAD") this.res.endWithoutBody(Buffer.byteLength(body), close)
       else this.res.end(body, close)
     })
@@ -258,7 +264,7 @@ export class Exchange {
     this.res.cork(() => {
       // By hand: the library would write it only at the end, and then into the body.
       if (this.#traffic.draining) lines += "Connection: close\r\n"
-      this.#writeHead("200 OK", type, `${lines}Cache-Control: no-store\r\n`, false)
+      this.#writeHead("200 OK", type, `${lines}Cache-Control: no-store\r\n`, API_SECURITY)
       if (this.method === "HEAD") this.res.endWithoutBody()
     })
   }
@@ -303,8 +309,13 @@ export class Exchange {
 interface AnswerOptions {
   readonly lines?: string
   readonly page?: boolean
+  /** Of a page: the origins whose pages may show it in a frame. */
+  readonly embedOn?: ReadonlyArray<string>
   readonly close?: boolean
 }
+
+const securityOf = ({ page, embedOn = [] }: AnswerOptions): string =>
+  page !== true ? API_SECURITY : embedOn.length === 0 ? PAGE_SECURITY : embedded(embedOn)
 
 const NO_OPTIONS = {}
 const NO_STORE = { lines: "Cache-Control: no-store\r\n" }

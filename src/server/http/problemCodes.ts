@@ -31,6 +31,8 @@ type SpecificCode =
   | "TOO_MANY_QUERIES"
   | "QUERY_TIMEOUT"
   | "INVALID_QUERY"
+  | "INVALID_FIELD"
+  | "CONFLICT"
 
 /** Codes with a sentence of their own, which is used unless whoever refuses knows more. */
 export type GeneralCode =
@@ -40,6 +42,8 @@ export type GeneralCode =
   | "INVALID_WRITE_KEY"
   | "UNAUTHORIZED"
   | "FORBIDDEN"
+  | "WRONG_CREDENTIALS"
+  | "TOO_MANY_ATTEMPTS"
   | "ORIGIN_NOT_ALLOWED"
   | "NOT_FOUND"
   | "BODIES_FULL"
@@ -153,6 +157,10 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
     status: "400 Bad Request",
     meaning: "A field of a question has an invalid value; the message says which one, and what it should be.",
   },
+  INVALID_FIELD: {
+    status: "400 Bad Request",
+    meaning: "A field of the body has an invalid value; the message says which one, and what it should be.",
+  },
   INVALID_REQUEST: {
     status: "400 Bad Request",
     meaning: "The request's framing is ambiguous: contradictory `Content-Length` or `Transfer-Encoding`.",
@@ -166,6 +174,11 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
     status: "401 Unauthorized",
     meaning: "It needs access, and the request brings none that is valid.",
     error: "This needs access: log in, or send Authorization: Bearer with a key or ADMIN_TOKEN.",
+  },
+  WRONG_CREDENTIALS: {
+    status: "401 Unauthorized",
+    meaning: "The name, the password or the link is wrong; which of them is not told.",
+    error: "The name, the password or the link is wrong.",
   },
   FORBIDDEN: {
     status: "403 Forbidden",
@@ -185,6 +198,11 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   METHOD_NOT_ALLOWED: {
     status: "405 Method Not Allowed",
     meaning: "The path has other methods; `Allow` lists them.",
+  },
+  CONFLICT: {
+    status: "409 Conflict",
+    meaning:
+      "It contradicts what there is: the name is taken, it is the last owner, or there are as many as may be.",
   },
   BODY_TIMEOUT: {
     status: "408 Request Timeout",
@@ -221,6 +239,11 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
   TOO_MANY_QUERIES: {
     status: "429 Too Many Requests",
     meaning: "As many questions are being answered, or wait, as the node takes; see `Retry-After`.",
+  },
+  TOO_MANY_ATTEMPTS: {
+    status: "429 Too Many Requests",
+    meaning: "Too many passwords have been tried, from the address or of the account; see `Retry-After`.",
+    error: "Too many passwords have been tried: wait for a while.",
   },
   TOO_MANY_GUESSES: {
     status: "429 Too Many Requests",

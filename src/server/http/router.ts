@@ -1,6 +1,6 @@
 /** From method and path to a handler, and the checks that every request passes before. */
 
-import type { Gatekeeper, Method, Need, Row } from "./access.ts"
+import type { Asking, Gatekeeper, Method, Need, Row } from "./access.ts"
 import type { Cors } from "./cors.ts"
 import { Exchange, type Traffic } from "./exchange.ts"
 import { framingProblem, readHeaders } from "./headers.ts"
@@ -25,6 +25,12 @@ export interface Routes {
   readonly exact: ReadonlyMap<string, Route>
   readonly prefixes: ReadonlyArray<readonly [prefix: string, route: Route]>
 }
+
+/** What a request says of itself. */
+export const askingOf = ({ res, headers, method }: Exchange, req: IncomingRequest): Asking => ({
+  ...{ res, headers, method },
+  header: (name) => req.getHeader(name),
+})
 
 const isHandled = (method: string): method is Method => ["GET", "POST", "DELETE"].includes(method)
 
@@ -120,7 +126,7 @@ export class Router {
   #admit(exchange: Exchange, req: IncomingRequest, need: Need, handler: Handler, path: string) {
     // Events come this way: what is open to all costs them nothing.
     if (need !== "open") {
-      const access = this.#gate.admit(exchange, need)
+      const access = this.#gate.admit(askingOf(exchange, req), need)
       if (access instanceof Problem) return exchange.refuse(access)
       exchange.access = access
     }

@@ -9,6 +9,7 @@ import { ENDPOINTS } from "../access/needs.ts"
 import type { Need } from "../http/access.ts"
 import { PROBLEMS } from "../http/problemCodes.ts"
 import { ACCESS_CODES, UPGRADE_CODES } from "../http/refusalCodes.ts"
+import { accountPaths } from "./accounts.ts"
 import { batchPath, eventSchema, ingestionPaths } from "./ingestion.ts"
 import { clientMessage, serverFrame } from "./live.ts"
 import { content, get, json, type Parameter, type PathItem, query, siteOf } from "./operation.ts"
@@ -23,8 +24,6 @@ export type { Operation, Parameter, PathItem } from "./operation.ts"
 export interface OpenApiOptions {
   /** The declared sites, the default one first; `null` where they are not for everybody to know. */
   readonly sites: ReadonlyArray<string> | null
-  /** Whether there are administration paths. */
-  readonly administration: boolean
   /** Empty, or where clients reach the paths. */
   readonly basePath?: string
   /** What else the tracker is called. */
@@ -119,6 +118,9 @@ const pagePaths: { readonly [path: string]: PathItem } = {
   "/live": asset("live", "The live board; `?site=` chooses the site", "text/html"),
   "/assets/dashboard.js": asset("dashboardScript", "The dashboard's script", "text/javascript"),
   "/assets/dashboard.css": asset("dashboardStyle", "The dashboard's style sheet", "text/css"),
+  "/login": asset("login", "The page to log in and out, and to make the first owner", "text/html"),
+  "/assets/login.js": asset("loginScript", "Its script", "text/javascript"),
+  "/assets/login.css": asset("loginStyle", "Its style sheet", "text/css"),
   "/tracker.js": asset("tracker", "The tracker, for a script tag", "text/javascript", [trackerPart]),
 }
 
@@ -144,13 +146,16 @@ const chosenPaths = (
   },
 })
 
+/** A session, or a bearer of a key or of ADMIN_TOKEN. */
+const BY_ACCESS = [{ session: [] }, { key: [] }, { adminToken: [] }]
+
 /** What lets a request in, by what the table of access says that it needs; figures may be open to all. */
 const SECURITY: { readonly [need in Need]: ReadonlyArray<object> | null } = {
   open: null,
-  figures: [{}, { adminToken: [] }],
-  read: [{ adminToken: [] }],
-  write: [{ adminToken: [] }],
-  admin: [{ adminToken: [] }],
+  figures: [{}, ...BY_ACCESS],
+  read: BY_ACCESS,
+  write: BY_ACCESS,
+  admin: BY_ACCESS,
   metrics: [{}, { metricsToken: [] }, { adminToken: [] }],
 }
 
@@ -172,7 +177,6 @@ const secured = (paths: { readonly [path: string]: PathItem }): { readonly [path
 /** The document for a deployment. Pure: the same options give the same document. */
 export const openApiDocument = ({
   sites: named,
-  administration,
   basePath = "",
   scriptPath = SETTINGS.scriptPath.default,
   eventPath = SETTINGS.eventPath.default,
@@ -201,7 +205,8 @@ export const openApiDocument = ({
       ...questionDownloadPaths(API_PATH, sites),
       ...figurePaths(API_PATH, sites),
       ...exportPaths(API_PATH, sites),
-      ...(administration && administrationPaths(API_PATH)),
+      ...administrationPaths(API_PATH),
+      ...accountPaths(API_PATH),
       ...operationPaths,
       ...livePath(sites),
       ...pagePaths,
@@ -217,6 +222,13 @@ export const openApiDocument = ({
       securitySchemes: {
         writeKey: { type: "apiKey", in: "header", name: "X-Write-Key", description: "Lifts the rate limit." },
         writeKeyBearer: { type: "http", scheme: "bearer", description: "The same." },
+        session: {
+          type: "apiKey",
+          in: "cookie",
+          name: "maicivy_login",
+          description: "Of who has logged in; for pages of this server only.",
+        },
+        key: { type: "http", scheme: "bearer", description: "An API key, or the token of a share link." },
         adminToken: { type: "http", scheme: "bearer", description: "ADMIN_TOKEN." },
         metricsToken: { type: "http", scheme: "bearer", description: "METRICS_TOKEN." },
       },

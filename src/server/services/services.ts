@@ -1,5 +1,7 @@
 /** What the server needs from the rest of the system: interfaces only, so that its tests need no stores. */
 import type * as Effect from "effect/Effect"
+import type { Accounts } from "../../access/accounts.ts"
+import type { Attempts } from "../../access/attempts.ts"
 import type { Figures } from "../../aggregates/figures.ts"
 import type { ReadinessReport } from "../../domain/answers.ts"
 import type { Period } from "../../domain/period.ts"
@@ -51,6 +53,9 @@ export interface Queries {
   readonly earliest: Effect.Effect<ReadonlyMap<string, number>, StoreError>
 }
 
+/** Users and tokens. */
+export type AccountsService = Pick<Accounts, keyof Accounts>
+
 /** Everything the server is given. */
 export interface Services {
   readonly appender: Appender
@@ -59,6 +64,8 @@ export interface Services {
   readonly queries: EventQueries
   readonly questions: Queries
   readonly privacy: Privacy
+  readonly accounts: AccountsService
+  readonly attempts: Attempts
   /** Asks the stores at each run. */
   readonly readiness: Effect.Effect<ReadinessReport>
   /** Reads every metric at each run. */

@@ -1,5 +1,6 @@
 /** In the main thread: one HTTP thread, and what it is answered. */
 import type { TemplatedApp } from "uWebSockets.js"
+import type { Gate } from "../access/gate.ts"
 import type { Hub } from "../dashboards/hub.ts"
 import type { NodePlaces } from "../dashboards/places.ts"
 import type { Router } from "../http/router.ts"
@@ -14,6 +15,7 @@ export interface ForThreads {
   readonly hub: Pick<Hub, "initialStats" | "firstFrame" | "follow">
   readonly fanOuts: AllFanOuts
   readonly places: NodePlaces
+  readonly gate: Gate
 }
 
 const call = (app: TemplatedApp, method: string, ...args: ReadonlyArray<unknown>): unknown => {
@@ -65,6 +67,8 @@ export class AttachedThread {
     this.#fanOut = new RemoteFanOut(tell)
     this.#descriptor = descriptor
     main.fanOuts.add(this.#fanOut)
+    // Before its first connection.
+    tell({ type: "known", known: main.gate.known })
     main.acceptor.add(descriptor)
   }
 

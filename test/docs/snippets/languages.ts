@@ -151,7 +151,7 @@ const typescript: Language = {
   run: sdkModule,
 }
 
-const contract = new Contract(openApiDocument({ sites: ["main", "blog"], administration: true }))
+const contract = new Contract(openApiDocument({ sites: ["main", "blog"] }))
 const JSON_ANSWER = new Headers({ "content-type": "application/json" })
 
 /** Under the heading of an operation it is one of its answers, in docs/websocket.md a frame. */

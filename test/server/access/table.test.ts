@@ -14,7 +14,7 @@ const addressOf = (path: string): string =>
     .replace(CHOSEN.scriptPath, "/hello.js")
     .replace(CHOSEN.eventPath, "/hello")
     .replace(CHOSEN.basePath, "/stats")
-    .replace("{id}", VISITOR)
+    .replace("{id}", path.includes("/visitors/") ? VISITOR : "1")
 
 /** Every row of the table that has an address of its own. */
 const rows = Object.entries(ENDPOINTS).flatMap(([path, row]) =>

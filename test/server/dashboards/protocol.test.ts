@@ -81,7 +81,7 @@ const FRAMES: ReadonlyArray<readonly [frame: string, bytes: string]> = [
 ]
 
 describe("every frame", () => {
-  const contract = new Contract(openApiDocument({ sites: ["main"], administration: false }))
+  const contract = new Contract(openApiDocument({ sites: ["main"] }))
 
   test.each(FRAMES)(
     "%s has the bytes it has always had, and the shape that is documented",

@@ -43,9 +43,10 @@ const CANNOT_FAIL = new Set([
     "/assets/dashboard.js",
     "/assets/dashboard.css",
   ],
-  ...["/tracker.js", "/hello.js"],
+  ...["/tracker.js", "/hello.js", "/login", "/assets/login.js", "/assets/login.css"],
   `${API}/sites`,
   `${API}/access`,
+  `${API}/logout`,
 ])
 
 /** A world in which everything that a request can ask throws. */
@@ -81,6 +82,8 @@ const brokenServices = (services: Services): Services => ({
     exportVisitor: throwingRows,
   },
   questions: { ask: () => fault, earliest: fault },
+  accounts: new Proxy(services.accounts, { get: () => () => fault }),
+  attempts: { count: () => fault, succeeded: () => fault },
   privacy: { erase: () => fault },
   readiness: fault,
   metricsText: () => fault,
@@ -97,7 +100,20 @@ const FUNNEL = {
 }
 const QUESTION_PATHS = ["query", "query/values", "query/funnel"].map((path) => `${API}/${path}`)
 
+/** What is sent about access, by path. */
+const ABOUT_ACCESS: { readonly [name: string]: object } = {
+  login: { name: "somebody", password: "a password" },
+  logout: {},
+  setup: { token: "maf_token", name: "somebody", password: "a password" },
+  share: { token: "mav_token", password: "a password" },
+  users: { name: "somebody", password: "a password", role: "viewer" },
+  keys: { name: "a key", scopes: ["read"] },
+  shares: { name: "a link", site: "main" },
+}
+
 const bodyFor = (path: string): unknown => {
+  const aboutAccess = ABOUT_ACCESS[path.split("/").at(-1) ?? ""]
+  if (aboutAccess !== undefined) return aboutAccess
   if (path.endsWith("/query")) return QUESTION
   if (path.endsWith("/values")) return VALUES
   if (path.endsWith("/funnel")) return FUNNEL
@@ -123,16 +139,18 @@ const refuseQuestions = async ({ url, world, server }: Running, recorder: Record
   }
 }
 
+const NEEDS_ADMIN = /\/(users|keys|shares|audit|visitors)\b/
+
 /** An address of each operation, with what a request needs to be let in. */
 const addresses = (recorder: Recorder) =>
   recorder.contract.operations.map(({ method, path }) => ({
     method,
-    path: `${path.replace("{id}", VISITOR)}${method === "GET" && /\/query(\.\w+)?$/.test(path) ? "?metrics=events&date_range=all" : ""}`,
+    path: `${path.replace("{id}", path.startsWith(VISITORS) ? VISITOR : "1")}${method === "GET" && /\/query(\.\w+)?$/.test(path) ? "?metrics=events&date_range=all" : ""}`,
     init:
-      path.includes("{id}") || path.endsWith("/export/visitors")
-        ? ADMIN
-        : method === "POST"
-          ? posted(bodyFor(path))
+      method === "POST"
+        ? posted(bodyFor(path), NEEDS_ADMIN.test(path) ? ADMIN.headers : {})
+        : NEEDS_ADMIN.test(path)
+          ? ADMIN
           : {},
   }))
 
@@ -164,7 +182,8 @@ const ofARealNode = async (): Promise<Recorder> => {
   await eventually(async () => expect(JSON.parse(await ask("GET", `${API}/timeline`)).data).toHaveLength(7))
   const visitors = { headers: { Authorization: `Bearer ${TOKEN}` } }
   const figures = recorder.contract.operations.filter(
-    ({ method, path }) => method === "GET" && path.startsWith(API) && !path.includes("{"),
+    ({ method, path }) =>
+      method === "GET" && path.startsWith(API) && !path.includes("{") && !NEEDS_ADMIN.test(path),
   )
   for (const { path } of figures) {
     await ask("GET", path, visitors)
@@ -209,6 +228,9 @@ const ofARealNode = async (): Promise<Recorder> => {
     "/openapi.json",
     "/",
     "/tracker.js",
+    "/login",
+    "/assets/login.js",
+    "/assets/login.css",
     "/hello.js",
     "/hello",
   ])
@@ -308,8 +330,11 @@ const limited = async (recorder: Recorder): Promise<void> => {
 const busy = async (recorder: Recorder): Promise<void> => {
   await using running = await serve({ adminToken: ADMIN_TOKEN }, { maxWaitingBytes: 0 })
   const { port } = running.server
+  const authorized = [`Authorization: Bearer ${ADMIN_TOKEN}`, "Content-Length: 9"]
   for (const path of [`${API}/event`, `${API}/events`, ...QUESTION_PATHS])
     await recorder.raw(port, "POST", path, rawRequest("POST", path, ["Content-Length: 9"], "{"))
+  for (const name of Object.keys(ABOUT_ACCESS))
+    await recorder.raw(port, "POST", `${API}/${name}`, rawRequest("POST", `${API}/${name}`, authorized, "{"))
   const { started } = silentRows(running.world)
   const downloads = Array.from({ length: 3 }, () => new RawConnection(port))
   for (const download of downloads)
@@ -320,6 +345,42 @@ const busy = async (recorder: Recorder): Promise<void> => {
     await recorder.ask(running.url, "GET", `${API}/query.${format}?metrics=events`)
   await recorder.ask(running.url, "GET", `${VISITORS}${VISITOR}`, ADMIN)
   for (const download of downloads) download[Symbol.dispose]()
+}
+
+/** Everything about access: taken, refused, and contradicted. */
+const manageAccess = async (recorder: Recorder): Promise<void> => {
+  await using running = await serve({ adminToken: ADMIN_TOKEN }, { bodyLimits: { silenceMs: 50 } })
+  const { url, world, server } = running
+  const all = addresses(recorder).filter(({ path }) => /\/(users|keys|shares|audit)\b/.test(path))
+  const send = (name: string, body: unknown, headers = {}) =>
+    recorder.ask(url, "POST", `${API}/${name}`, posted(body, { ...ADMIN.headers, ...headers }))
+  for (const { method, path, init } of all) await recorder.ask(url, method, path, init)
+  await recorder.ask(url, "GET", `${API}/audit?limit=0`, ADMIN)
+  for (const [name, body] of Object.entries(ABOUT_ACCESS)) {
+    await send(name, body)
+    await send(name, body, { Origin: "https://other.example" })
+    for (const wrong of ["{", [], { name: 1, everywhere: 1 }, "x".repeat(20_000)]) await send(name, wrong)
+    await send(name, "{}", { "Content-Type": "text/html" })
+    const lines = [`Authorization: Bearer ${ADMIN_TOKEN}`, "Content-Length: 9"]
+    await recorder.raw(
+      server.port,
+      "POST",
+      `${API}/${name}`,
+      rawRequest("POST", `${API}/${name}`, lines, "{"),
+    )
+  }
+  const removals = all.filter(({ method }) => method === "DELETE")
+  world.accountRefusal = "missing"
+  for (const { method, path, init } of removals) await recorder.ask(url, method, path, init)
+  world.accountRefusal = "last_owner"
+  await recorder.ask(url, "DELETE", `${API}/users/1`, ADMIN)
+  world.accountRefusal = "taken"
+  for (const name of ["users", "keys", "shares"]) await send(name, ABOUT_ACCESS[name])
+  const tried = ["login", "setup", "share"]
+  world.accountRefusal = "wrong"
+  for (const name of tried) await send(name, ABOUT_ACCESS[name])
+  world.attemptsWait = 7
+  for (const name of tried) await send(name, ABOUT_ACCESS[name])
 }
 
 /** Refusals of whoever has no access, too little of it, or guesses. */
@@ -413,6 +474,7 @@ describe("every answer", () => {
     }
     await limited(recorder)
     await busy(recorder)
+    await manageAccess(recorder)
     await withoutAccess(recorder)
     await upgrades(recorder)
     await failures(recorder)

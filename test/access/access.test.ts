@@ -1,0 +1,285 @@
+/** Access for real: two nodes over the same stores, and what each lets in. */
+import { describe, expect, test } from "vitest"
+import { isPassword } from "../../src/access/passwords.ts"
+import { ENDPOINTS } from "../../src/server/access/needs.ts"
+import { run } from "../support/effects.ts"
+import { eventually } from "../support/index.ts"
+import { runNode, settings } from "../support/node.ts"
+
+const API = "/api/v1/analytics"
+const ADMIN = "admin-token-of-the-test"
+const NAME = "Ada@example.org"
+const PASSWORD = "correct horse battery"
+
+interface Said {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: { readonly data?: unknown; readonly code?: string; readonly error?: string }
+}
+
+const ask = async (
+  base: string,
+  method: string,
+  path: string,
+  headers: { readonly [name: string]: string } = {},
+  body?: unknown,
+): Promise<Said> => {
+  const answer = await fetch(`${base}${API}/${path}`, {
+    method,
+    headers: { ...headers, ...(body !== undefined && { "Content-Type": "application/json" }) },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  })
+  const text = await answer.text()
+  return {
+    status: answer.status,
+    headers: answer.headers,
+    body: text.startsWith("{") ? JSON.parse(text) : {},
+  }
+}
+
+const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
+
+const textIn = (data: unknown, name: string): string =>
+  typeof data === "object" && data !== null ? String(Reflect.get(data, name)) : ""
+
+/** Two nodes of one private deployment. */
+const deployment = async (given: Parameters<typeof settings>[0] = {}) => {
+  const config = await settings({ access: "private", adminToken: ADMIN, ...given })
+  const [a, b] = [await runNode(config), await runNode({ ...config, roles: ["http"] })]
+  const both = [a.base, b.base] as const
+  const admin = bearer(ADMIN)
+  const make = async (what: "users" | "keys" | "shares", body: object) => {
+    const made = await ask(a.base, "POST", what, admin, body)
+    expect(made.status, JSON.stringify(made.body)).toBe(200)
+    return { id: textIn(made.body.data, "id"), token: textIn(made.body.data, "token") }
+  }
+  return { a, b, both, admin, make }
+}
+
+const cookieOf = ({ headers }: Said): string => (headers.get("set-cookie") ?? "").split(";")[0] ?? ""
+
+/** A dashboard's connection: what it has heard, and the code with which it was closed. */
+const connect = (base: string, query: string, headers: { readonly [name: string]: string } = {}) => {
+  const socket: WebSocket = Reflect.construct(WebSocket, [
+    `${base.replace("http", "ws")}/ws/analytics${query}`,
+    { headers },
+  ])
+  const state: { frames: Array<string>; closed: number | null } = { frames: [], closed: null }
+  socket.onmessage = ({ data }) => {
+    state.frames.push(String(data))
+  }
+  socket.onclose = ({ code }) => {
+    state.closed = code
+  }
+  return { state, socket }
+}
+
+const isOpen = ({ state }: ReturnType<typeof connect>) =>
+  eventually(() => expect(state.frames.join("")).toContain("initial_stats"))
+
+describe("logging in", () => {
+  test("gives a session that every node knows until it is ended, and no other page can use", async () => {
+    const { a, b, both, make } = await deployment()
+    await make("users", { name: NAME, password: PASSWORD, role: "viewer" })
+    const forged = "maicivy_login=mas_forged"
+    const login = await ask(a.base, "POST", "login", { Cookie: forged }, { name: NAME, password: PASSWORD })
+    expect(login.status).toBe(200)
+    const line = login.headers.get("set-cookie") ?? ""
+    expect(line).toMatch(/^maicivy_login=mas_[\w-]{43}; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Strict$/)
+    const cookie = { Cookie: cookieOf(login) }
+    // A session is never one that the browser brought (fixation).
+    expect(cookie.Cookie).not.toBe(forged)
+    for (const base of both)
+      await eventually(async () => expect((await ask(base, "GET", "stats", cookie)).status).toBe(200))
+    expect((await ask(a.base, "GET", "stats", { Cookie: forged })).status).toBe(401)
+    expect((await ask(a.base, "GET", "access", cookie)).body.data).toMatchObject({
+      name: NAME.toLowerCase(),
+      may: ["figures", "read"],
+    })
+    // What a browser sends by itself counts for pages of ours (CSRF), whatever CORS allows.
+    const foreign = { ...cookie, Origin: "https://other.example" }
+    expect((await ask(a.base, "GET", "stats", foreign)).status).toBe(401)
+    expect((await ask(a.base, "POST", "query", foreign, { metrics: ["events"] })).status).toBe(401)
+    expect((await ask(a.base, "POST", "query", cookie, { metrics: ["events"] })).status).toBe(401)
+    const own = { ...cookie, Origin: a.base }
+    expect((await ask(a.base, "POST", "query", own, { metrics: ["events"] })).status).toBe(200)
+    expect((await ask(a.base, "POST", "logout", foreign, {})).status).toBe(403)
+    expect((await ask(a.base, "POST", "login", { Origin: "https://other.example" }, {})).status).toBe(403)
+
+    // Logging in again ends the session before; logging out everywhere ends those of other browsers, and their dashboards.
+    const second = await ask(a.base, "POST", "login", own, { name: NAME, password: PASSWORD })
+    expect((await ask(a.base, "GET", "stats", cookie)).status).toBe(401)
+    const third = await ask(b.base, "POST", "login", {}, { name: NAME, password: PASSWORD })
+    const dashboard = connect(b.base, "", { Cookie: cookieOf(third), Origin: b.base })
+    await isOpen(dashboard)
+    const refused = connect(b.base, "", { Cookie: cookieOf(third) })
+    const evil = connect(b.base, "", { Cookie: cookieOf(third), Origin: "https://other.example" })
+    for (const { state } of [refused, evil]) await eventually(() => expect(state.closed).toBe(1006))
+    const last = { Cookie: cookieOf(second), Origin: a.base }
+    await eventually(async () =>
+      expect((await ask(a.base, "GET", "stats", { Cookie: last.Cookie })).status).toBe(200),
+    )
+    expect((await ask(a.base, "POST", "logout", last, { everywhere: true })).status).toBe(200)
+    await eventually(() => expect(dashboard.state.closed).toBe(1008))
+    expect((await ask(b.base, "GET", "stats", { Cookie: cookieOf(third) })).status).toBe(401)
+  })
+
+  test("tells a wrong name from a wrong password by nothing, and is limited on all nodes together", async () => {
+    const { a, b, make } = await deployment({ trustedProxies: ["127.0.0.1"] })
+    await make("users", { name: NAME, password: PASSWORD, role: "viewer" })
+    const attempt = async (base: string, name: string, from: string, password = "wrong password") => {
+      const { status, headers, body } = await ask(
+        ...([base, "POST", "login", { "X-Forwarded-For": from }, { name, password }] as const),
+      )
+      return { status, body, cookie: headers.get("set-cookie") }
+    }
+    const known = await attempt(a.base, NAME, "192.0.2.1")
+    expect(known).toMatchObject({ status: 401, body: { code: "WRONG_CREDENTIALS" }, cookie: null })
+    expect(await attempt(a.base, "nobody", "192.0.2.1")).toEqual(known)
+    // A name that there is not takes a hash, too.
+    expect(await run(isPassword("anything", null))).toBe(false)
+    for (let i = 0; i < 9; i++) await attempt(i % 2 === 0 ? a.base : b.base, NAME, `192.0.2.${i + 2}`)
+    for (const { base } of [a, b]) {
+      const limited = await attempt(base, NAME, "192.0.2.99", PASSWORD)
+      expect(limited).toMatchObject({ status: 429, body: { code: "TOO_MANY_ATTEMPTS" } })
+    }
+  })
+
+  test("begins with the first owner, whom the link of the start makes, once", async () => {
+    const { a } = await deployment()
+    const link = await run(a.setupToken)
+    expect(link).toMatch(/^maf_/)
+    const owner = { name: NAME, password: PASSWORD }
+    expect((await ask(a.base, "POST", "setup", {}, { ...owner, token: "maf_wrong" })).status).toBe(401)
+    expect((await ask(a.base, "POST", "setup", {}, { ...owner, token: link })).status).toBe(200)
+    expect((await ask(a.base, "POST", "setup", {}, { ...owner, name: "eve", token: link })).status).toBe(401)
+    expect(await run(a.setupToken)).toBeNull()
+    const login = await ask(a.base, "POST", "login", {}, owner)
+    const session = { Cookie: cookieOf(login), Origin: a.base }
+    expect((await ask(a.base, "GET", "users", session)).body.data).toMatchObject([
+      { name: NAME.toLowerCase(), role: "owner" },
+    ])
+    const { data } = (await ask(a.base, "GET", "users", session)).body
+    const id = Array.isArray(data) ? textIn(data[0], "id") : ""
+    expect((await ask(a.base, "DELETE", `users/${id}`, session)).body).toMatchObject({ code: "CONFLICT" })
+    expect((await ask(a.base, "GET", "audit", session)).body.data).toMatchObject([
+      { action: "logged in" },
+      { action: "first owner made", who: NAME.toLowerCase() },
+      { action: "setup link made" },
+    ])
+  })
+})
+
+describe("a key", () => {
+  test("opens what its scopes and sites say, on every node, until it is revoked", async () => {
+    const { a, both, admin, make } = await deployment()
+    const { id, token } = await make("keys", { name: "blog", scopes: ["read"], sites: ["blog"] })
+    const key = bearer(token)
+    for (const base of both)
+      await eventually(async () => expect((await ask(base, "GET", "stats", key)).status).toBe(200))
+    const [base] = both
+    expect((await ask(base, "GET", "sites", key)).body.data).toEqual({ sites: ["blog"], default: "blog" })
+    // Nothing of another site, whatever is asked.
+    const reads = Object.entries(ENDPOINTS).filter(
+      ([path, row]) => path.startsWith(API) && (row.GET === "figures" || row.GET === "read"),
+    )
+    for (const [path] of reads) {
+      const name = path.slice(API.length + 1)
+      const query = name === "query" ? "?metrics=events&date_range=day" : "?"
+      expect((await ask(base, "GET", `${name}${query}&site=blog`, key)).status, path).toBe(200)
+      expect((await ask(base, "GET", `${name}${query}&site=main`, key)).status, path).toBe(400)
+    }
+    const both2 = await ask(base, "POST", "query", key, { sites: ["blog", "main"], metrics: ["events"] })
+    expect(both2.body).toMatchObject({ code: "INVALID_QUERY" })
+    expect((await ask(base, "GET", "keys", key)).status).toBe(403)
+    expect((await ask(base, "GET", "visitors/3f0d9a52-7a3c-4c58-9b1e-0a4e6d1f2b3c", key)).status).toBe(403)
+
+    const dashboards = both.map((each) => connect(each, "", key))
+    for (const dashboard of dashboards) await isOpen(dashboard)
+    const [dashboard] = dashboards
+    dashboard?.socket.send(JSON.stringify({ type: "subscribe", topics: ["events"], site: "main" }))
+    const question = { sites: ["main"], metrics: ["events"] }
+    dashboard?.socket.send(JSON.stringify({ type: "subscribe", topics: ["query"], queries: { q: question } }))
+    await eventually(() => expect(dashboard?.state.frames.join("")).toContain("UNKNOWN_SITE"))
+    await eventually(() => expect(dashboard?.state.frames.join("")).toContain("INVALID_QUERY"))
+
+    expect((await ask(a.base, "DELETE", `keys/${id}`, admin)).status).toBe(200)
+    for (const { state } of dashboards) await eventually(() => expect(state.closed).toBe(1008))
+    for (const each of both) expect((await ask(each, "GET", "stats", key)).status).toBe(401)
+    expect((await ask(a.base, "DELETE", `keys/${id}`, admin)).status).toBe(404)
+  })
+
+  test("lets nobody in further than who makes it may go", async () => {
+    const { a, admin } = await deployment()
+    for (const [what, body] of [
+      ["keys", { name: "x", scopes: ["admin"], sites: ["blog"] }],
+      ["keys", { name: "x", scopes: ["read"], sites: ["nowhere"] }],
+      ["keys", { name: "x", scopes: ["metrics"] }],
+      ["users", { name: "x", password: PASSWORD, role: "owner", sites: ["blog"] }],
+      ["users", { name: "x", password: "short", role: "viewer" }],
+      ["shares", { name: "x", site: "nowhere" }],
+    ] as const)
+      expect((await ask(a.base, "POST", what, admin, body)).body, JSON.stringify(body)).toMatchObject({
+        code: "INVALID_FIELD",
+      })
+  })
+})
+
+describe("a share link", () => {
+  test("shows the figures of its site and no visitor, and is embedded where its owner allows", async () => {
+    const { a, make } = await deployment()
+    const { token } = await make("shares", { name: "all", site: "blog", embed_on: ["https://blog.example"] })
+    const link = bearer(token)
+    expect((await ask(a.base, "GET", "stats", link)).status).toBe(200)
+    expect((await ask(a.base, "GET", "stats?site=main", link)).status).toBe(400)
+    expect((await ask(a.base, "GET", "export/visitors", link)).status).toBe(403)
+    await isOpen(connect(a.base, `?share=${token}`))
+    const frameable = await fetch(`${a.base}/?share=${token}`)
+    expect(frameable.headers.get("content-security-policy")).toMatch(
+      /frame-ancestors https:\/\/blog\.example$/,
+    )
+    expect(frameable.headers.has("x-frame-options")).toBe(false)
+    for (const path of ["/", "/?share=mav_wrong", `/login?share=${token}`]) {
+      const page = await fetch(`${a.base}${path}`)
+      expect(page.headers.get("content-security-policy"), path).toMatch(/frame-ancestors 'none'$/)
+      expect(page.headers.get("x-frame-options"), path).toBe("DENY")
+    }
+  })
+
+  test("with a password opens by it, and by nothing after its end", async () => {
+    let clock = Date.now()
+    const config = await settings({ access: "private", adminToken: ADMIN })
+    const node = await runNode(config, () => clock)
+    const made = await ask(node.base, "POST", "shares", bearer(ADMIN), {
+      ...{ name: "closed", site: "main", password: PASSWORD },
+      expires_at: new Date(clock + 3_600_000).toISOString(),
+    })
+    const token = textIn(made.body.data, "token")
+    expect((await ask(node.base, "GET", "stats", bearer(token))).status).toBe(401)
+    const open = (password: string) => ask(node.base, "POST", "share", {}, { token, password })
+    expect((await open("wrong password")).status).toBe(401)
+    const opened = textIn((await open(PASSWORD)).body.data, "token")
+    expect((await ask(node.base, "GET", "stats", bearer(opened))).status).toBe(200)
+    const forged = opened.replace(/\.\d+\./, `.${clock + 1_000_000_000}.`)
+    expect((await ask(node.base, "GET", "stats", bearer(forged))).status).toBe(401)
+    clock += 3_600_001
+    expect((await ask(node.base, "GET", "stats", bearer(opened))).status).toBe(401)
+  })
+})
+
+test("a proxy that is trusted names whom it has authenticated, and nobody else does", async () => {
+  const given = { authProxyHeader: "x-forwarded-user", trustedProxies: ["127.0.0.1"] }
+  const trusting = await deployment(given)
+  await trusting.make("users", { name: "boss", password: PASSWORD, role: "owner" })
+  const as = (name: string, more = {}) => ({ "X-Forwarded-User": name, ...more })
+  expect((await ask(trusting.a.base, "GET", "stats", as("guest"))).status).toBe(200)
+  expect((await ask(trusting.a.base, "GET", "users", as("guest"))).status).toBe(403)
+  expect((await ask(trusting.a.base, "GET", "users", as("boss"))).status).toBe(200)
+  // The proxy's own session is one that browsers send by themselves, too.
+  const foreign = as("boss", { Origin: "https://other.example" })
+  expect((await ask(trusting.a.base, "POST", "users", foreign, {})).status).toBe(401)
+  const others = await runNode(
+    await settings({ access: "private", adminToken: ADMIN, ...given, trustedProxies: ["192.0.2.1"] }),
+  )
+  expect((await ask(others.base, "GET", "stats", as("guest"))).status).toBe(401)
+})
