@@ -16,6 +16,7 @@ import {
   openDashboard,
   PICTURES,
   startDashboardNode,
+  translatedFigures,
 } from "./dashboardPage.ts"
 import { someEvent, twoDaysOfVisits, weekOfVisits } from "./dashboardTraffic.ts"
 
@@ -339,6 +340,7 @@ describe("the live page", wantsChromium, () => {
     expect(await page.locator("html").getAttribute("lang")).toBe(locale.slice(0, 2))
     expect(await page.locator("html").getAttribute("data-scheme")).toBe(colorScheme)
     expect(await axeFindings(page)).toEqual([])
+    expect(await translatedFigures(page)).toEqual([])
     expect(complaints).toEqual([])
   })
 
@@ -568,6 +570,7 @@ describe("the front page", wantsChromium, () => {
       await page.keyboard.press("r")
       await page.locator(".ranges").waitFor()
       expect(await axeFindings(page)).toEqual([])
+      expect(await translatedFigures(page)).toEqual([])
       await page.keyboard.press("Escape")
       await page.keyboard.press("?")
       await page.locator("dialog").waitFor()

@@ -119,6 +119,14 @@ export const axeFindings = async (page: Page): Promise<ReadonlyArray<object>> =>
   })
 }
 
+/** Figures that a browser's translation of the page would take apart, so that they stood still. */
+export const translatedFigures = (page: Page): Promise<ReadonlyArray<string>> =>
+  page
+    .locator("[data-figure], [data-stat], [data-past], [data-value], [data-count], [data-theme]")
+    .evaluateAll((all) =>
+      all.filter((each) => each.closest("[translate=no]") === null).map(({ outerHTML }) => outerHTML),
+    )
+
 /** Bytes that a path takes on the wire to a browser. */
 export const bytesOf = (url: string): Promise<number> =>
   new Promise((resolve, reject) => {

@@ -11,6 +11,11 @@ import { PROPERTY, propertyTab, type Tab, type TabbedPanel } from "./tabs.ts"
 /** Rows of a panel. */
 const ROWS = 9
 
+const NO_ROWS = {
+  data: { results: [], meta: { total_rows: 0 }, query: { time_zone: "", dimensions: [] } },
+  ...{ loading: false, failure: null },
+}
+
 /** The values that have most of what a panel is about, by the dimension of its open tab. */
 export const BreakdownPanel = ({ name, tabs, optional }: TabbedPanel) => {
   const { site, view, show } = useFront()
@@ -18,7 +23,7 @@ export const BreakdownPanel = ({ name, tabs, optional }: TabbedPanel) => {
   const id = useId()
   const chosen = tabs.find((each) => each.name === view.tabs.get(name)) ?? tabs[0]
   const keys = usePropertyKeys(chosen.name === "properties")
-  const key = view.tabs.get(PROPERTY) ?? keys[0] ?? null
+  const key = view.tabs.get(PROPERTY) ?? keys?.[0] ?? null
   const open = chosen.name === "properties" && key !== null ? propertyTab(key) : chosen
   const { part, stale, again } = useAnswer(
     open.name === "properties" && key === null
@@ -29,6 +34,8 @@ export const BreakdownPanel = ({ name, tabs, optional }: TabbedPanel) => {
           ...(open.only !== undefined && { only: open.only }),
         }),
   )
+  // Events without any property have no rows of one.
+  const isNone = open.name === "properties" && key === null && keys !== null
   const rows = part.data?.results ?? []
   if (optional && rows.length === 0 && chosen === tabs[0]) return null
   const total = part.data?.meta.total_rows ?? 0
@@ -55,8 +62,8 @@ export const BreakdownPanel = ({ name, tabs, optional }: TabbedPanel) => {
           "aria-labelledby": `${id}-${open.name}`,
         })}
       >
-        {chosen.name === "properties" && keys.length > 0 && <KeyChoice keys={keys} chosen={key ?? ""} />}
-        <PartView part={part} onAgain={again} size="tall">
+        {chosen.name === "properties" && key !== null && <KeyChoice keys={keys ?? []} chosen={key} />}
+        <PartView part={isNone ? NO_ROWS : part} onAgain={again} size="tall">
           {() =>
             rows.length === 0 ? <p class="empty">{t.front.nothing}</p> : <Rows tab={open} rows={rows} />
           }

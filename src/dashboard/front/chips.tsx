@@ -6,6 +6,7 @@ import { useAnswer } from "../panels/answers.ts"
 import { useWording } from "../panels/parts.tsx"
 import { useFilter, useFront } from "./context.ts"
 import { Menu } from "./menu.tsx"
+import { useTyped } from "./typed.ts"
 
 /** The filters, each a chip: a click on it turns it into its opposite. */
 export const Chips = () => {
@@ -151,7 +152,8 @@ interface SuggestionsProps {
 }
 
 /** The dimension's values that contain what has been typed. */
-const Suggestions = ({ id, dimension, text }: SuggestionsProps) => {
+const Suggestions = ({ id, dimension, text: typing }: SuggestionsProps) => {
+  const text = useTyped(typing)
   const { site, view } = useFront()
   const { valueName } = useWording()
   const only: Condition = { operator: "contains", dimension, values: [text] }

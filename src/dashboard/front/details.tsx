@@ -8,11 +8,10 @@ import { useWording } from "../panels/parts.tsx"
 import { RowIcon, useFilterOfRow, useRowName } from "./breakdown.tsx"
 import { useFront } from "./context.ts"
 import { columnsOf, PANELS, PROPERTY, propertyTab, type Tab } from "./tabs.ts"
+import { useTyped } from "./typed.ts"
 
 /** Rows that are read at a time. */
 const PAGE = 100
-/** Milliseconds after the last letter of a search, before it is asked. */
-const TYPED_MS = 250
 
 /** The table of the dimension whose details the address asks for. */
 export const Details = () => {
@@ -76,15 +75,6 @@ const useRows = (question: Question): readonly [Rows, () => void] => {
     if (!state.loading && state.of === key && state.rows.length < state.total) load(state.rows.length)
   }
   return [state, next]
-}
-
-const useTyped = (text: string): string => {
-  const [typed, setTyped] = useState(text)
-  useEffect(() => {
-    const timer = setTimeout(() => setTyped(text), TYPED_MS)
-    return () => clearTimeout(timer)
-  }, [text])
-  return typed
 }
 
 const DetailsDialog = ({ tab }: { readonly tab: Tab }) => {

@@ -79,8 +79,8 @@ export const FrontPage = ({ settings, choose, sites }: FrontPageProps) => {
   const { site } = settings
   const { asking, status, clock } = useLive(site)
   const [view, show] = useView()
-  const zone = view.zone ?? "UTC"
-  const today = new Calendar(zone).dayOf(clock.now(Date.now()))
+  // Until the server has said its zone, the day that ends last on earth.
+  const today = new Calendar(view.zone ?? "Etc/GMT+12").dayOf(clock.now(Date.now()))
   const live = goesOn(view.range, today)
   const front: Front = useMemo(
     () => ({ site, view, show, now: () => clock.now(Date.now()) }),

@@ -16,17 +16,17 @@ const keysOf = (data: unknown): ReadonlyArray<string> =>
       )
     : []
 
-/** The keys of what the latest events say, once they are asked for. */
-export const usePropertyKeys = (wanted: boolean): ReadonlyArray<string> => {
+/** The keys of what the latest events say, once they are asked for; `null` until they are known. */
+export const usePropertyKeys = (wanted: boolean): ReadonlyArray<string> | null => {
   const { site } = useFront()
-  const [keys, set] = useState<ReadonlyArray<string>>([])
+  const [keys, set] = useState<ReadonlyArray<string> | null>(null)
   useEffect(() => {
     if (!wanted) return
     const reading = new AbortController()
     read("timeline", { site, limit: EVENTS }, isAnswer.timeline, reading.signal).then(
       ({ data }) => set([...new Set(data.flatMap(({ event_data }) => keysOf(event_data)))].sort()),
       // Without them the panel says that there is nothing.
-      () => undefined,
+      () => !reading.signal.aborted && set([]),
     )
     return () => reading.abort()
   }, [site, wanted])

@@ -112,9 +112,9 @@ export const intervalOf = ({ range, interval }: View): Interval => {
   return offered.find((each) => each === interval) ?? offered[0]
 }
 
-/** Whether a range goes on: what is counted now may be in it. `today` is in the view's zone. */
+/** Whether the answers of a range may change: what is counted now is in it, or its name is of other days tomorrow. */
 export const goesOn = (range: ViewRange, today: Day): boolean =>
-  typeof range === "string" ? range !== "yesterday" && range !== "last_month" : range[1] >= today
+  typeof range === "string" || range[1] >= today
 
 /** The range of two dates by as many days as it has before it (`-1`) or after it (`1`). */
 export const movedRange = ([from, to]: readonly [string, string], by: -1 | 1): readonly [string, string] => {
