@@ -348,6 +348,16 @@ export const SETTINGS = {
     },
     doc: "Memory of the query engine, a process that runs while questions are asked. What needs more uses files under `DATA_DIR`.",
   },
+  queryCache: {
+    name: "QUERY_CACHE",
+    type: "megabytes",
+    default: "2048",
+    parse: (text) => {
+      const megabytes = integer(64, 16_777_216)(text)
+      return typeof megabytes === "number" ? megabytes * 1024 * 1024 : megabytes
+    },
+    doc: "Disk that the query engine's files take under `DATA_DIR`: 10 to 20 bytes an event. Those that were not asked for the longest go first.",
+  },
   liveEventsPerSecond: {
     name: "LIVE_EVENTS_PER_SECOND",
     type: "integer",

@@ -1,6 +1,13 @@
 /** Chunks of Postgres as lines of JSON, which the query engine reads as a table: dictionaries, and places in them. */
+import { open } from "node:fs/promises"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { decodeFact, FACTS } from "../../domain/dimensions.ts"
 import { pageOf } from "../../domain/pageUrl.ts"
+import type { StoreError } from "../../stores/errors.ts"
+import type { Range } from "../language/index.ts"
+import { quoted } from "./columns.ts"
+import { type DatabaseError, databaseError, type NoRoom } from "./database.ts"
 
 /** A chunk as {@link CHUNK_COLUMNS} select it: arrays as JSON, those that are taken apart here as lists. */
 export interface ChunkRow {
@@ -41,8 +48,11 @@ const factLists = (fact: keyof typeof FACTS, texts: ReadonlyArray<string | null>
 
 const json = JSON.stringify
 
-/** The line of a chunk. */
-export const lineOf = ({ first_at, bots, pages, origins, clients, labels, rest }: ChunkRow): string => {
+/** The line of a chunk, which is known by a number. */
+const lineOf = (
+  { first_at, bots, pages, origins, clients, labels, rest }: ChunkRow,
+  chunk: number,
+): string => {
   const told = pages.map((url) => (url === null ? { page: null, host: null } : pageOf(url)))
   const lists = [
     ...[...factLists("origin", origins), ...factLists("client", clients), ...factLists("label", labels)],
@@ -51,14 +61,14 @@ export const lineOf = ({ first_at, bots, pages, origins, clients, labels, rest }
       { name: "host", values: told.map(({ host }) => host) },
     ],
   ].map(({ name, values }) => `"d_${name}":${json(values)}`)
-  return `{"first_at":${first_at},"bots":${bots},${lists.join()},${rest}}`
+  return `{"chunk":${chunk},"first_at":${first_at},"bots":${bots},${lists.join()},${rest}}`
 }
 
 const FACT_NAMES = Object.entries(FACTS).flatMap(([fact, names]) => names.map((name) => ({ fact, name })))
 
-/** SQL: what `read_json` is to take the lines for. */
-export const LINE_TYPES = `{${[
-  ...["first_at: 'BIGINT'", "bots: 'BOOLEAN'", "ids: 'UUID[]'", "offsets: 'INTEGER[]'", "types: 'VARCHAR[]'"],
+const LINE_TYPES = `{${[
+  ...["chunk: 'INTEGER'", "first_at: 'BIGINT'", "bots: 'BOOLEAN'", "ids: 'UUID[]'", "offsets: 'INTEGER[]'"],
+  "types: 'VARCHAR[]'",
   ...[
     "type: 'SMALLINT[]'",
     "page: 'SMALLINT[]'",
@@ -71,14 +81,50 @@ export const LINE_TYPES = `{${[
   ...FACT_NAMES.map(({ name }) => `d_${name}: 'VARCHAR[]'`),
 ].join(", ")}}`
 
-/** SQL: a chunk's events, each a row; `name` is what the event was called, where it was. */
-export const EVENT_ROWS = [
+const EVENT_ROWS = [
   ...[
     "unnest(ids) AS id",
     "unnest(list_select(visitors, visitor)) AS visitor",
     "first_at + unnest(offsets) AS created_at",
   ],
-  ...["unnest(list_select(types, type)) AS type", "unnest(data) AS data", "bots"],
+  ...["unnest(list_select(types, type)) AS type", "unnest(data) AS data", "bots", "chunk"],
   ...["unnest(list_select(d_page_of, page)) AS page", "unnest(list_select(d_host, page)) AS host"],
   ...FACT_NAMES.map(({ fact, name }) => `unnest(list_select(d_${name}, ${fact})) AS "${name}"`),
 ].join(", ")
+
+/** A file of chunks' lines. */
+export interface LinesFile {
+  readonly path: string
+  /** Of its longest line: what reading it takes of the memory follows from that. */
+  readonly longest: number
+}
+
+/** SQL: the events of a file of lines that are of a day, each a row; `name` is what the event was called, where it was. */
+export const eventsOfLines = ({ path, longest }: LinesFile, { from, until }: Range): string => `
+  SELECT * FROM (
+    SELECT ${EVENT_ROWS} FROM read_json(
+      ${quoted(path)}, format = 'newline_delimited', columns = ${LINE_TYPES}, maximum_object_size = ${longest + 2}
+    )
+  ) WHERE created_at >= ${from} AND created_at < ${until}`
+
+const onDisk = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: databaseError })
+
+/** Writes chunks to a file of lines; each is told its number. */
+export const writeLines = <Row extends ChunkRow>(
+  path: string,
+  chunks: Stream.Stream<ReadonlyArray<Row>, StoreError>,
+  numberOf: (chunk: Row) => number,
+): Effect.Effect<LinesFile, StoreError | DatabaseError | NoRoom> =>
+  Effect.acquireUseRelease(
+    onDisk(() => open(path, "w", 0o600)),
+    (file) => {
+      let longest = 0
+      const write = (rows: ReadonlyArray<Row>) => {
+        const lines = rows.map((row) => Buffer.from(`${lineOf(row, numberOf(row))}\n`))
+        for (const { length } of lines) longest = Math.max(longest, length)
+        return onDisk(() => file.writeFile(Buffer.concat(lines)))
+      }
+      return Effect.map(Stream.runForEach(chunks, write), () => ({ path, longest }))
+    },
+    (file) => Effect.promise(() => file.close().catch(() => {})),
+  )

@@ -31,12 +31,21 @@ export const OF_FIRST_EVENT = DIMENSION_NAMES.filter((name) => DIMENSIONS[name].
 /** Values that a statement is given beside its text; whoever wrote them, they never become part of it. */
 export class Values {
   readonly list: Array<string | number> = []
+  /** Dimensions that the statement reads. */
+  readonly dimensions = new Set<DimensionName>()
 
   /** Adds a value; returns its name in the statement. */
   add(value: string | number): string {
     return `$${this.list.push(value)}`
   }
 }
+
+/** SQL: a text. */
+export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+/** SQL: the names of columns. */
+export const columns = (names: ReadonlyArray<string>, of = ""): string =>
+  names.map((name) => `${of}"${name}"`).join(", ")
 
 /** A JSON pointer (RFC 6901) to a top-level key. */
 const pointerTo = (key: string): string => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`
@@ -51,7 +60,10 @@ const ofData = (key: string, types: string, values: Values): string => {
 
 /** SQL: an event's value of a dimension, a text or NULL. Numbers from 1e21 on have JavaScript's plus in their exponent. */
 export const dimensionValue = (dimension: FilterDimension, values: Values): string => {
-  if (dimension.of === "list") return `"${dimension.name}"`
+  if (dimension.of === "list") {
+    values.dimensions.add(dimension.name)
+    return `"${dimension.name}"`
+  }
   const text = ofData(dimension.key, SCALARS, values)
   const isDouble = `json_type(data, ${values.add(pointerTo(dimension.key))}) = 'DOUBLE'`
   return `CASE WHEN ${isDouble} THEN regexp_replace(${text}, 'e([0-9])', 'e+\\1') ELSE ${text} END`

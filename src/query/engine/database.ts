@@ -1,13 +1,19 @@
 /** DuckDB, embedded: an instance that may read and write one folder only, and its statements. */
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
-import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from "@duckdb/node-api"
+import type { DuckDBConnection, DuckDBValue } from "@duckdb/node-api"
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
 /** A statement that the database refused, or could not finish. */
 export class DatabaseError extends TaggedError("DatabaseError")<{ readonly message: string }> {}
+
+/** There is no database on this platform: its package is not installed, or was not built for it. */
+export class NoDatabase extends TaggedError("NoDatabase")<{ readonly message: string }> {}
+
+/** What is asked for needs more of the disk than there is, or than it may have. */
+export class NoRoom extends TaggedError("NoRoom")<{ readonly message: string }> {}
 
 export type DatabaseRow = { readonly [column: string]: unknown }
 
@@ -16,18 +22,35 @@ export interface Database {
   readonly rows: (
     text: string,
     values?: ReadonlyArray<string | number>,
-  ) => Effect.Effect<ReadonlyArray<DatabaseRow>, DatabaseError>
+  ) => Effect.Effect<ReadonlyArray<DatabaseRow>, DatabaseError | NoRoom>
 }
 
-const databaseError = (cause: unknown): DatabaseError =>
-  new DatabaseError({ message: cause instanceof Error ? cause.message : String(cause) })
+const FULL = "it needs more of the disk than DATA_DIR has, or than QUERY_CACHE leaves it"
+
+/** What a failure of the disk or of a statement means. */
+export const databaseError = (cause: unknown): DatabaseError | NoRoom => {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return /ENOSPC|No space left on device|max_temp_directory_size/i.test(message)
+    ? new NoRoom({ message: FULL })
+    : new DatabaseError({ message })
+}
+
+/** The package has a binary a platform, and none for some. */
+const loadDuckDB = Effect.tryPromise({
+  try: () => import("@duckdb/node-api"),
+  catch: (cause) =>
+    new NoDatabase({
+      message: `DuckDB, which answers questions, does not run here (${process.platform} ${process.arch}): ${(cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0]}`,
+    }),
+})
 
 /** Statements that leave a database nothing but its folder, and lock that. */
-const settings = (folder: string, memoryBytes: number): ReadonlyArray<string> => {
+const settings = (folder: string, memoryBytes: number, spillBytes: number): ReadonlyArray<string> => {
   const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`
   return [
     "SET threads = 2",
     `SET memory_limit = '${Math.floor(memoryBytes / 1024)}KiB'`,
+    `SET max_temp_directory_size = '${Math.floor(spillBytes / 1024)}KiB'`,
     `SET temp_directory = ${quoted(join(folder, "spill"))}`,
     "SET preserve_insertion_order = false",
     "SET autoinstall_known_extensions = false",
@@ -38,19 +61,21 @@ const settings = (folder: string, memoryBytes: number): ReadonlyArray<string> =>
   ]
 }
 
-/** Opens a database in memory that is bounded to so many bytes, beyond which it uses files in the folder. */
+/** Opens a database in memory that is bounded to so many bytes, beyond which it uses files in the folder, which are bounded, too. */
 export const openDatabase = (
   folder: string,
   memoryBytes: number,
-): Effect.Effect<Database, DatabaseError, Scope.Scope> =>
+  spillBytes = 1024 * 1024 * 1024,
+): Effect.Effect<Database, DatabaseError | NoDatabase | NoRoom, Scope.Scope> =>
   Effect.gen(function* () {
+    const { DuckDBInstance } = yield* loadDuckDB
     const instance = yield* Effect.acquireRelease(
       Effect.tryPromise({
         try: async () => {
           mkdirSync(folder, { recursive: true, mode: 0o700 })
           const opened = await DuckDBInstance.create(":memory:")
           const first = await opened.connect()
-          for (const setting of settings(folder, memoryBytes)) await first.run(setting)
+          for (const setting of settings(folder, memoryBytes, spillBytes)) await first.run(setting)
           first.closeSync()
           return opened
         },
@@ -63,7 +88,7 @@ export const openDatabase = (
       (opened) => Effect.sync(() => opened.closeSync()),
     )
     const run = (opened: DuckDBConnection, text: string, values: Array<DuckDBValue>) =>
-      Effect.callback<ReadonlyArray<DatabaseRow>, DatabaseError>((resume) => {
+      Effect.callback<ReadonlyArray<DatabaseRow>, DatabaseError | NoRoom>((resume) => {
         const running = opened.runAndReadAll(text, values).then(
           (reader) => resume(Effect.succeed(reader.getRowObjectsJS())),
           (cause: unknown) => resume(Effect.fail(databaseError(cause))),

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Query } from "../language/index.ts"
-import type { Database, DatabaseError, DatabaseRow } from "./database.ts"
+import type { Database, DatabaseError, DatabaseRow, NoRoom } from "./database.ts"
 import type { EventFiles } from "./eventFiles.ts"
 import type { AnswerRow, EngineAnswer } from "./messages.ts"
 import { isSeries, MARK, patternCheck, statementFor } from "./statement.ts"
@@ -45,7 +45,7 @@ export const answer = (
   query: Query,
   files: EventFiles,
   database: Database,
-): Effect.Effect<EngineAnswer, StoreError | DatabaseError> =>
+): Effect.Effect<EngineAnswer, StoreError | DatabaseError | NoRoom> =>
   Effect.gen(function* () {
     const check = patternCheck(query.filters)
     if (check !== null) yield* database.rows(check.text, check.values)

@@ -5,11 +5,13 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { Calendar } from "../../domain/period.ts"
 import { Metrics } from "../../metrics/metrics.ts"
-import { StoreError } from "../../stores/errors.ts"
+import type { StoreError } from "../../stores/errors.ts"
 import { makePostgres } from "../../stores/postgres.ts"
-import { type DatabaseError, openDatabase } from "./database.ts"
+import type { Query } from "../language/index.ts"
+import { type DatabaseError, type NoRoom, openDatabase } from "./database.ts"
 import { answer } from "./engine.ts"
 import { EventFiles } from "./eventFiles.ts"
+import { answerBeyond } from "./expired.ts"
 import { answerFunnel } from "./funnel.ts"
 import type { EngineFailure, EngineStart, FromEngine, Question, ToEngine } from "./messages.ts"
 
@@ -26,10 +28,13 @@ const say = (message: FromEngine) => process.send?.(message, undefined, undefine
 const isInvalid = ({ message }: DatabaseError): boolean =>
   /regex|regular expression|repetition|missing \)/i.test(message)
 
-const refusalOf = (error: StoreError | DatabaseError): { failure: EngineFailure; reason: string } =>
-  error instanceof StoreError || !isInvalid(error)
-    ? { failure: "failed", reason: error.message }
-    : { failure: "invalid", reason: error.message }
+const refusalOf = (
+  error: StoreError | DatabaseError | NoRoom,
+): { failure: EngineFailure; reason: string } => {
+  const { message: reason } = error
+  if (error._tag === "NoRoom") return { failure: "unavailable", reason }
+  return { failure: error._tag === "DatabaseError" && isInvalid(error) ? "invalid" : "failed", reason }
+}
 
 const serve = ({ config, stores, folder }: EngineStart) =>
   Effect.gen(function* () {
@@ -38,11 +43,18 @@ const serve = ({ config, stores, folder }: EngineStart) =>
       { url: stores.databaseUrl, max: 2, name: "maicivy query engine", statementTimeoutMs: DEADLINE_MS },
       metrics,
     )
-    const database = yield* openDatabase(folder, config.queryMemory - OWN_MEMORY)
+    const database = yield* openDatabase(folder, config.queryMemory - OWN_MEMORY, config.queryCache)
     const calendar = new Calendar(config.timeZone)
-    const files = new EventFiles({ postgres, database, folder, calendar, now: Date.now })
+    const files = new EventFiles({
+      ...{ postgres, database, folder, calendar, now: Date.now },
+      maxBytes: config.queryCache,
+    })
+    const ask = (query: Query) => answer(query, files, database)
     const reply = (id: number, query: Question) =>
-      ("steps" in query ? answerFunnel(query, files, database) : answer(query, files, database)).pipe(
+      ("steps" in query
+        ? answerFunnel(query, files, database)
+        : answerBeyond(query, { postgres, calendar, ask })
+      ).pipe(
         Effect.timeoutOption(DEADLINE_MS),
         Effect.map(
           (found): FromEngine =>
@@ -63,6 +75,15 @@ const serve = ({ config, stores, folder }: EngineStart) =>
     })
     say({ type: "ready" })
     return yield* Effect.never
+  }).pipe(Effect.catchTag("NoDatabase", ({ message }) => refuseAll(message)))
+
+/** Where there is no database, every question is told so. */
+const refuseAll = (reason: string) =>
+  Effect.suspend(() => {
+    process.on("message", (message: ToEngine) => {
+      if (message.type === "ask") say({ type: "refused", id: message.id, failure: "unavailable", reason })
+    })
+    return Effect.never
   })
 
 process.once("message", (message: ToEngine) => {

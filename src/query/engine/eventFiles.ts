@@ -1,28 +1,25 @@
 /**
- * The files that questions read: one a site and day of the deployment's zone. They are a cache of what Postgres has. Each is named by
- * the version of its day; whatever changes a day's chunks (events, late ones too, compaction, erasure, retention) changes that, and an
- * older file is never read again.
+ * The files that questions read: of each site and day of the deployment's zone one, or several while the day goes on. They are a cache
+ * of what Postgres has. Whatever changes a day's chunks (events, late ones too, compaction, erasure, retention) changes its version,
+ * and files of another version are never read again.
  */
 import { createHash } from "node:crypto"
-import { once } from "node:events"
-import { createWriteStream, renameSync, rmSync } from "node:fs"
-import { basename, join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
-import * as Stream from "effect/Stream"
 import { addDays, type Calendar, type Day } from "../../domain/period.ts"
-import { DAY_MS } from "../../domain/time.ts"
+import { DAY_MS, HOUR_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import type { Range } from "../language/index.ts"
-import { CHUNK_COLUMNS, type ChunkRow, lineOf } from "./chunkLines.ts"
-import type { Database, DatabaseError } from "./database.ts"
-import { writeDayFile } from "./dayFile.ts"
+import { type Database, type DatabaseError, NoRoom } from "./database.ts"
+import { EndedDay } from "./endedDay.ts"
+import { GrowingDay } from "./growingDay.ts"
+import { HeldFiles } from "./heldFiles.ts"
 import { FRESH_MS } from "./messages.ts"
+import { type DayFiles, type EventTables, rangeOf, type SiteDay, type Workshop } from "./siteDay.ts"
 
-/** Bits of a visit's number: of the visit within its file, and of the site. */
-const VISIT_BITS = 28n
-const SITE_BITS = 15n
+/** A day whose events may still come in numbers: until so long after its end, or once it was seen to change after that. */
+const ENDED_AFTER_MS = 2 * HOUR_MS
 
 /**
  * The parts of the version of a site's UTC day: which deployment it is of, and places and transactions of its chunks. Nothing changes a
@@ -34,11 +31,6 @@ const VERSIONS = `
   FROM event_chunks JOIN sites ON sites.id = site_id
   GROUP BY slug, site_id, day`
 
-const CHUNKS = `
-  SELECT ${CHUNK_COLUMNS} FROM event_chunks
-  WHERE site_id = $1 AND first_at >= $2::timestamptz AND first_at < $3::timestamptz
-    AND first_at < $5::timestamptz AND last_at >= $4::timestamptz`
-
 interface VersionRow {
   readonly deployment: string
   readonly site: string
@@ -48,19 +40,9 @@ interface VersionRow {
   readonly version: string
 }
 
-/** A site's day that has events. */
-interface SiteDay {
-  readonly site: string
-  readonly siteId: number
-  readonly day: Day
-  readonly version: string
-}
-
 const utc = (day: Day): number => Date.parse(`${day}T00:00:00Z`)
 
-const iso = (instant: number): string => new Date(instant).toISOString()
-
-const fileName = ({ siteId, day, version }: SiteDay): string => `${siteId}-${day}-${version}.parquet`
+const nameOf = ({ siteId, day }: SiteDay): string => `${siteId}-${day}`
 
 export interface EventFilesOptions {
   readonly postgres: Postgres
@@ -69,57 +51,70 @@ export interface EventFilesOptions {
   /** Of the deployment's zone. */
   readonly calendar: Calendar
   readonly now: () => number
+  /** What the files may take of the disk; no bound by default. */
+  readonly maxBytes?: number
 }
+
+const filesOf = ({ ended, growing }: EventTables): ReadonlyArray<string> => [
+  ...ended,
+  ...growing.flatMap(({ parts, visits }) => [visits, ...parts.flatMap((part) => [part.events, part.visits])]),
+]
 
 export class EventFiles {
   readonly #options: EventFilesOptions
+  readonly #shop: Workshop
   readonly #building = Semaphore.makeUnsafe(1)
-  /** Names of the files that there are. */
-  readonly #present = new Set<string>()
-  /** How many statements are reading a file. */
-  readonly #readers = new Map<string, number>()
+  /** By site and day. */
+  readonly #files = new Map<string, DayFiles>()
   #days: { readonly at: number; readonly of: ReadonlyArray<SiteDay> } | null = null
 
   constructor(options: EventFilesOptions) {
+    const { postgres, database, folder, calendar } = options
     this.#options = options
+    this.#shop = { postgres, database, held: new HeldFiles(folder), calendar }
   }
 
-  /** Reads the files with the events of sites in ranges, of which those that are missing are made. They stay until they have been read. */
+  /** Reads the events of sites in ranges from files, of which those that are missing are made. They stay until they have been read. */
   read<A, E>(
     sites: ReadonlyArray<string>,
     ranges: ReadonlyArray<Range>,
-    reading: (files: ReadonlyArray<string>) => Effect.Effect<A, E>,
-  ): Effect.Effect<A, E | StoreError | DatabaseError> {
-    return Effect.acquireUseRelease(this.#take(sites, ranges), reading, (files) =>
-      Effect.sync(() => {
-        for (const file of files) this.#giveBack(file)
-      }),
+    reading: (tables: EventTables) => Effect.Effect<A, E>,
+  ): Effect.Effect<A, E | StoreError | DatabaseError | NoRoom> {
+    const { held } = this.#shop
+    return Effect.acquireUseRelease(this.#take(sites, ranges), reading, (tables) =>
+      Effect.sync(() => held.giveBack(filesOf(tables))),
     )
-  }
-
-  #giveBack(file: string) {
-    const others = (this.#readers.get(file) ?? 0) - 1
-    if (others > 0) return this.#readers.set(file, others)
-    this.#readers.delete(file)
-    if (!this.#present.has(basename(file))) rmSync(file, { force: true })
   }
 
   #take(
     sites: ReadonlyArray<string>,
     ranges: ReadonlyArray<Range>,
-  ): Effect.Effect<ReadonlyArray<string>, StoreError | DatabaseError> {
+  ): Effect.Effect<EventTables, StoreError | DatabaseError | NoRoom> {
     const { calendar } = this.#options
-    const touches = ({ from, until }: Range, day: Day) =>
-      from < calendar.startOf(addDays(day, 1)) && until > calendar.startOf(day)
+    const touches = (range: Range, day: Day) => {
+      const { from, until } = rangeOf(calendar, day)
+      return range.from < until && range.until > from
+    }
     return this.#building.withPermits(1)(
       Effect.gen({ self: this }, function* () {
         const days = yield* this.#siteDays()
         const wanted = days.filter(
           ({ site, day }) => sites.includes(site) && ranges.some((range) => touches(range, day)),
         )
-        const files = yield* Effect.forEach(wanted, (day) => this.#fileOf(day))
-        for (const file of files) this.#readers.set(file, (this.#readers.get(file) ?? 0) + 1)
-        return files
+        const asked = new Set(wanted.map(nameOf))
+        for (const day of days) {
+          const files = this.#files.get(nameOf(day))
+          if (!asked.has(nameOf(day)) && files instanceof GrowingDay) yield* files.prune(day)
+        }
+        const found = yield* Effect.forEach(wanted, (day) =>
+          Effect.tap(this.#filesOf(day), () => this.#makeRoom(asked)),
+        )
+        const tables = {
+          ended: found.flatMap(({ ended }) => ended),
+          growing: found.flatMap(({ growing }) => growing),
+        }
+        this.#shop.held.take(filesOf(tables))
+        return tables
       }),
     )
   }
@@ -149,55 +144,63 @@ export class EventFiles {
         version: createHash("sha256").update(parts.join()).digest("hex").slice(0, 24),
       }))
       this.#days = { at, of }
-      this.#forgetAllBut(new Set(of.map(fileName)))
+      this.#forgetAllBut(of)
       return of
     })
   }
 
-  #fileOf(day: SiteDay): Effect.Effect<string, StoreError | DatabaseError> {
-    const { folder } = this.#options
-    const name = fileName(day)
-    const path = join(folder, name)
-    if (this.#present.has(name)) return Effect.succeed(path)
-    return Effect.map(this.#write(day, path), () => {
-      this.#present.add(name)
-      return path
-    })
+  /** The files of a day, up to date. */
+  #filesOf(day: SiteDay): Effect.Effect<EventTables, StoreError | DatabaseError | NoRoom> {
+    const name = nameOf(day)
+    const known = this.#files.get(name)
+    const files = known ?? this.#begin(day)
+    // The one that was asked for last is the last one.
+    this.#files.delete(name)
+    this.#files.set(name, files)
+    if (files.version === day.version) return Effect.succeed(files.tables)
+    return Effect.map(files.become(day), () => files.tables)
   }
 
-  /** Removes what is no longer so: other versions, and days whose events are all gone. */
-  #forgetAllBut(current: ReadonlySet<string>) {
-    for (const name of this.#present) {
-      if (current.has(name)) continue
-      this.#present.delete(name)
-      const file = join(this.#options.folder, name)
-      if (!this.#readers.has(file)) rmSync(file, { force: true })
+  /** Removes files that were not asked for the longest, until the others have room; those of a question must all be there. */
+  #makeRoom(asked: ReadonlySet<string>): Effect.Effect<void, NoRoom> {
+    const { maxBytes = Number.POSITIVE_INFINITY } = this.#options
+    const { held } = this.#shop
+    for (const [name, files] of this.#files) {
+      if (held.bytes <= maxBytes) break
+      if (asked.has(name)) continue
+      files.drop()
+      this.#files.delete(name)
     }
+    if (held.bytes <= maxBytes) return Effect.void
+    for (const [name, files] of this.#files) {
+      files.drop()
+      this.#files.delete(name)
+    }
+    return Effect.fail(
+      new NoRoom({
+        message: `its events take more of the disk than QUERY_CACHE leaves them (${Math.floor(maxBytes / 1024 / 1024)} MB)`,
+      }),
+    )
   }
 
-  #write({ siteId, day }: SiteDay, path: string): Effect.Effect<void, StoreError | DatabaseError> {
-    const { postgres, database, calendar } = this.#options
-    const [from, until] = [calendar.startOf(day), calendar.startOf(addDays(day, 1))]
-    const [lines, draft] = [`${path}.lines`, `${path}.draft`]
-    const utcDay = (at: number) => iso(Math.floor(at / DAY_MS) * DAY_MS)
-    const values = [siteId, utcDay(from), utcDay(until + DAY_MS - 1), iso(from), iso(until)]
-    const number = (BigInt(Math.round(utc(day) / DAY_MS)) << SITE_BITS) + BigInt(siteId)
-    return Effect.gen(function* () {
-      const out = createWriteStream(lines, { mode: 0o600 })
-      yield* postgres
-        .stream<ChunkRow & { readonly [name: string]: unknown }>("day_chunks", CHUNKS, values, 50)
-        .pipe(
-          Stream.runForEach((rows) =>
-            Effect.promise(async () => {
-              for (const row of rows) if (!out.write(`${lineOf(row)}\n`)) await once(out, "drain")
-            }),
-          ),
-          Effect.ensuring(Effect.promise(() => new Promise<void>((resolve) => out.end(resolve)))),
-        )
-      yield* database.rows(
-        writeDayFile({ ...{ lines, target: draft, from, until }, firstVisit: number << VISIT_BITS }),
-      )
-      renameSync(draft, path)
-    }).pipe(Effect.ensuring(Effect.sync(() => rmSync(lines, { force: true }))))
+  #begin({ day }: SiteDay): DayFiles {
+    const { calendar, now } = this.#options
+    const isEnded = rangeOf(calendar, day).until + ENDED_AFTER_MS <= now()
+    return isEnded ? new EndedDay(this.#shop) : new GrowingDay(this.#shop)
+  }
+
+  /** Removes what is no longer so: files of ended days that have changed, and those of days whose events are all gone. */
+  #forgetAllBut(current: ReadonlyArray<SiteDay>) {
+    const versions = new Map(current.map((day) => [nameOf(day), day.version]))
+    for (const [name, files] of this.#files) {
+      const version = versions.get(name)
+      if (version === undefined) {
+        files.drop()
+        this.#files.delete(name)
+      } else if (files instanceof EndedDay && files.version !== "" && files.version !== version) {
+        files.drop()
+        this.#files.set(name, new GrowingDay(this.#shop))
+      }
+    }
   }
 }

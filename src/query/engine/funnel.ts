@@ -3,9 +3,10 @@ import * as Effect from "effect/Effect"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Funnel } from "../language/index.ts"
 import { Values } from "./columns.ts"
-import type { Database, DatabaseError } from "./database.ts"
+import type { Database, DatabaseError, NoRoom } from "./database.ts"
 import type { EventFiles } from "./eventFiles.ts"
 import type { EngineAnswer } from "./messages.ts"
+import type { EventTables } from "./siteDay.ts"
 import { BOTS, condition, eventsOf, patternCheck, type Statement } from "./statement.ts"
 
 /**
@@ -19,10 +20,7 @@ const candidates = (step: number): string =>
  * The statement that answers a funnel: one row, visitors by step (v0, v1 …). `taken_n` has for each event that begins the funnel the
  * first time at which its visitor has taken step n after it; the earlier a step is taken, the more may follow.
  */
-export const funnelStatement = (
-  { steps, within, query }: Funnel,
-  files: ReadonlyArray<string>,
-): Statement => {
+export const funnelStatement = ({ steps, within, query }: Funnel, tables: EventTables): Statement => {
   const values = new Values()
   const met = steps.map((step, i) => `${condition(step, values)} AS s${i}`)
   const filters = query.filters.map((filter) => `AND ${condition(filter, values)}`)
@@ -40,7 +38,7 @@ export const funnelStatement = (
   )`,
   )
   const text = `
-  WITH events AS NOT MATERIALIZED (${eventsOf(files)}), every AS (
+  WITH events AS NOT MATERIALIZED (${eventsOf(tables, values.dimensions)}), every AS (
     SELECT ${within === "visit" ? "visit" : "visitor"} AS who, visitor, created_at, ${met.join(", ")}
     FROM events
     WHERE created_at >= ${from}::BIGINT AND created_at < ${until}::BIGINT AND ${BOTS[query.bots]} ${filters.join(" ")}
@@ -56,13 +54,13 @@ export const answerFunnel = (
   funnel: Funnel,
   files: EventFiles,
   database: Database,
-): Effect.Effect<EngineAnswer, StoreError | DatabaseError> =>
+): Effect.Effect<EngineAnswer, StoreError | DatabaseError | NoRoom> =>
   Effect.gen(function* () {
     const { query, steps } = funnel
     const check = patternCheck([...query.filters, ...steps])
     if (check !== null) yield* database.rows(check.text, check.values)
-    const [row] = yield* files.read(query.sites, [query.range], (paths) => {
-      const { text, values } = funnelStatement(funnel, paths)
+    const [row] = yield* files.read(query.sites, [query.range], (tables) => {
+      const { text, values } = funnelStatement(funnel, tables)
       return database.rows(text, values)
     })
     const rows = steps.map((_, i) => ({

@@ -19,13 +19,19 @@ export interface EngineAnswer {
   readonly rows: ReadonlyArray<AnswerRow>
   /** Rows that there are, whatever the limit. */
   readonly total: number
+  /** Whether daily totals are in it, of days whose raw events have expired. */
+  readonly imported?: boolean
+  /** Metrics that are estimates. */
+  readonly approximate?: ReadonlyArray<string>
+  /** Sentences about what is not in it. */
+  readonly notices?: ReadonlyArray<string>
 }
 
 /**
- * Why there is no answer: the question took too long, the engine found something wrong with it (a pattern that is none), or something
- * is wrong with the engine or its stores.
+ * Why there is no answer: the question took too long; the engine found something wrong with it (a pattern that is none); there is no
+ * room on the disk, or no database on this platform, which is said; or something else is wrong with the engine or its stores.
  */
-export type EngineFailure = "deadline" | "invalid" | "failed"
+export type EngineFailure = "deadline" | "invalid" | "unavailable" | "failed"
 
 /** For so long what a question was told of the days' versions is told to others, too, milliseconds. */
 export const FRESH_MS = 500

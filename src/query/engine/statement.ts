@@ -1,6 +1,17 @@
 /** Questions as SQL for the query engine. What users choose is in the values, never in the text. */
+import type { DimensionName } from "../../domain/dimensions.ts"
 import type { Bucket, Filter, Metric, Query, Range } from "../language/index.ts"
-import { DIMENSION_NAMES, dimensionValue, EVENT_COLUMNS, numberOf, Values } from "./columns.ts"
+import {
+  columns,
+  DIMENSION_NAMES,
+  dimensionValue,
+  EVENT_COLUMNS,
+  numberOf,
+  quoted,
+  Values,
+} from "./columns.ts"
+import { eventsOfParts } from "./dayParts.ts"
+import type { EventTables } from "./siteDay.ts"
 
 export interface Statement {
   readonly text: string
@@ -10,16 +21,19 @@ export interface Statement {
 /** Begins every text that is shown: the driver takes a U+FEFF at a text's beginning for a byte order mark, and leaves it out. */
 export const MARK = "="
 
-const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`
-
 const NO_EVENTS = `SELECT ${[
   ...Object.entries(EVENT_COLUMNS).map(([name, type]) => `NULL::${type} AS ${name}`),
   ...DIMENSION_NAMES.map((name) => `NULL::VARCHAR AS "${name}"`),
 ].join(", ")} WHERE false`
 
-/** The events of some files; none where there are no files. */
-export const eventsOf = (files: ReadonlyArray<string>): string =>
-  files.length === 0 ? NO_EVENTS : `FROM read_parquet([${files.map(quoted).join(", ")}])`
+/** The events of some files with some dimensions; none where there are no files. */
+export const eventsOf = ({ ended, growing }: EventTables, dimensions: ReadonlySet<DimensionName>): string => {
+  const some = [
+    ...(ended.length === 0 ? [] : [`FROM read_parquet([${ended.map(quoted).join(", ")}])`]),
+    ...growing.map((day) => eventsOfParts(day, dimensions)),
+  ].map((events) => `SELECT ${columns([...Object.keys(EVENT_COLUMNS), ...dimensions])} FROM (${events})`)
+  return some.length === 0 ? NO_EVENTS : some.join(" UNION ALL ")
+}
 
 const comparison = (filter: Filter & { readonly is: "comparison" }, values: Values): string => {
   const column = dimensionValue(filter.dimension, values)
@@ -173,10 +187,11 @@ const rowsOf = (
  * The statement that answers a question from files. Its rows have the dimensions (d0, d1: a text, or the number of an interval), the
  * metrics (m0, m1 …), those of the comparison (c0, c1 …; NULL where it has no such row), and the number of all rows (total).
  */
-export const statementFor = (query: Query, files: ReadonlyArray<string>): Statement => {
+export const statementFor = (query: Query, tables: EventTables): Statement => {
   const values = new Values()
   const { comparison } = query
   const dimensions = query.dimensions.map((_, i) => `d${i}`)
+  const rows = rowsOf(query, query.range, query.buckets, "now", values)
   const compared =
     comparison === null ? "" : `, ${rowsOf(query, comparison, query.comparisonBuckets, "before", values)}`
   const on = dimensions.map((d) => `now.${d} IS NOT DISTINCT FROM before.${d}`)
@@ -198,7 +213,7 @@ export const statementFor = (query: Query, files: ReadonlyArray<string>): Statem
     "count(*) OVER () AS total",
   ]
   const text = `
-  WITH events AS NOT MATERIALIZED (${eventsOf(files)}), ${rowsOf(query, query.range, query.buckets, "now", values)} ${compared}
+  WITH events AS NOT MATERIALIZED (${eventsOf(tables, values.dimensions)}), ${rows} ${compared}
   SELECT ${shown.join(", ")}
   FROM now ${compared === "" ? "" : `${series ? "FULL" : "LEFT"} JOIN before ON ${on.length === 0 ? "true" : on.join(" AND ")}`}
   ORDER BY ${order.join(", ")}

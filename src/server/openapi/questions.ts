@@ -85,7 +85,20 @@ export const queryAnswer = shape({
     required: ["dimensions", "metrics"],
     additionalProperties: false,
   }),
-  meta: shape({ total_rows: count, approximate: array(text) }),
+  meta: {
+    type: "object",
+    properties: {
+      total_rows: count,
+      approximate: described(array(text), "Metrics that are estimates."),
+      imported: described(
+        { type: "boolean" },
+        "Daily totals are in it, of days whose raw events have expired.",
+      ),
+      notices: described(array(text), "Sentences about what is not in it."),
+    },
+    required: ["total_rows", "approximate"],
+    additionalProperties: false,
+  },
   query: {
     type: "object",
     description: "The question with every default made explicit; times as instants, the end excluded.",

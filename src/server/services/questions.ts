@@ -38,19 +38,26 @@ export const refusalOf = ({ failure, message }: QueryRefused): Problem => {
       )
     case "invalid":
       return new Problem("INVALID_QUERY", `The question cannot be answered: ${message}`)
+    case "unavailable":
+      return new Problem("QUERY_ENGINE_UNAVAILABLE", `The question could not be answered: ${message}.`)
     case "failed":
       return Problem.of("QUERY_ENGINE_UNAVAILABLE")
   }
 }
 
 /** What `POST /query` answers under `data`. */
-const toData = (query: Query, { rows, total }: EngineAnswer) => ({
+const toData = (query: Query, { rows, total, imported, approximate, notices }: EngineAnswer) => ({
   results: rows.map(({ dimensions, metrics, comparison }) => ({
     dimensions,
     metrics,
     ...(comparison !== null && { comparison: { metrics: comparison } }),
   })),
-  meta: { total_rows: total, approximate: [] },
+  meta: {
+    total_rows: total,
+    approximate: approximate ?? [],
+    ...(imported === true && { imported }),
+    ...(notices !== undefined && notices.length > 0 && { notices }),
+  },
   query: encodeQuery(query),
 })
 

@@ -1,0 +1,229 @@
+/**
+ * Answers of days whose raw events have expired. Daily totals and the unique visitors of days, weeks and months outlive them; what those
+ * cannot tell is null, and said, rather than guessed.
+ */
+import * as Effect from "effect/Effect"
+import { addDays, type Calendar, type Day, PERIODS, periodBounds, periodKey } from "../../domain/period.ts"
+import type { StoreError } from "../../stores/errors.ts"
+import type { Postgres } from "../../stores/postgres.ts"
+import { type Metric, nameOfMetric, type Query, type Range } from "../language/index.ts"
+import type { EngineAnswer } from "./messages.ts"
+import { isSeries } from "./statement.ts"
+
+const RAW_SINCE = "SELECT (extract(epoch FROM raw_since) * 1000)::float8 AS at FROM deployment"
+
+const TOTALS = `
+  SELECT to_char(day, 'YYYY-MM-DD') AS day, metric, sum(count)::float8 AS count
+  FROM daily_totals JOIN sites ON sites.id = site_id
+  WHERE slug = ANY ($1) AND day >= $2 AND day < $3 AND metric IN ('events', 'page_views', 'letters')
+  GROUP BY day, metric`
+
+const VISITORS = `
+  SELECT period_key AS key, sum(uniques)::float8 AS count, max(uniques)::float8 AS largest
+  FROM period_uniques JOIN sites ON sites.id = site_id
+  WHERE slug = $1 AND period_key = ANY ($2)
+  GROUP BY period_key`
+
+/** Up to so many unique visitors of a partition were counted one by one, beyond that they are an estimate. */
+const EXACT_VISITORS = 16_384
+
+const ADDED = ["events", "page_views", "letters"] as const
+type Added = (typeof ADDED)[number]
+const isAdded = (name: string): name is Added => ADDED.some((each) => each === name)
+
+type Totals = { readonly [name in Added]: number }
+
+/** What asks about raw events. */
+export interface Sources<E> {
+  readonly postgres: Postgres
+  /** Of the deployment's zone. */
+  readonly calendar: Calendar
+  readonly ask: (query: Query) => Effect.Effect<EngineAnswer, E>
+}
+
+/** What is known of a range of which no raw events are left. */
+interface Expired {
+  readonly totals: Totals
+  /** `null` where nothing tells. */
+  readonly visitors: number | null
+  readonly isEstimate: boolean
+}
+
+const NONE: Expired = { totals: { events: 0, page_views: 0, letters: 0 }, visitors: 0, isEstimate: false }
+
+/** The key of the day, week or month that a range is. */
+const periodOf = (range: Range, calendar: Calendar): string | null => {
+  const day = calendar.dayOf(range.from)
+  for (const period of PERIODS) {
+    const { from, until } = periodBounds(period, day)
+    if (calendar.startOf(from) === range.from && calendar.startOf(until) === range.until)
+      return periodKey(period, day)
+  }
+  return null
+}
+
+/** Whether totals of days say something of a question: they know nothing but the day, in the deployment's zone. */
+const isOfDays = (query: Query, calendar: Calendar): boolean => {
+  if (query.filters.length > 0 || query.bots !== "exclude" || query.timeZone !== calendar.timeZone)
+    return false
+  const [dimension] = query.dimensions
+  if (dimension !== undefined && (dimension.of !== "time" || !isSeries(query))) return false
+  return dimension?.interval !== "hour" && dimension?.interval !== "minute"
+}
+
+/** A metric of a range that is expired, wholly or in part; `null` where it cannot be told. */
+const metricOf = (metric: Metric, { totals, visitors }: Expired): number | null => {
+  if (metric.of === "data") return null
+  if (isAdded(metric.name)) return totals[metric.name]
+  if (totals.events === 0) return 0
+  if (visitors === null) return null
+  if (metric.name === "visitors") return visitors
+  return metric.name === "conversion_rate" && visitors > 0 ? totals.letters / visitors : null
+}
+
+/** Reads what is known of ranges that are expired: of each, its days' totals, and its visitors where it is a day, week or month. */
+const expiredOf = (
+  { postgres, calendar }: Sources<unknown>,
+  sites: ReadonlyArray<string>,
+  ranges: ReadonlyArray<Range>,
+): Effect.Effect<ReadonlyArray<Expired>, StoreError> =>
+  Effect.gen(function* () {
+    const from = Math.min(...ranges.map((range) => range.from))
+    const until = Math.max(...ranges.map((range) => range.until))
+    const days = [calendar.dayOf(from), calendar.dayOf(until - 1)] as const
+    const rows = yield* postgres.query<{ day: Day; metric: Added; count: number }>("expired_totals", TOTALS, [
+      ...[sites, days[0], addDays(days[1], 1)],
+    ])
+    const keys = ranges.map((range) => (sites.length === 1 ? periodOf(range, calendar) : null))
+    const visitors = new Map(
+      (yield* postgres.query<{ key: string; count: number; largest: number }>("expired_visitors", VISITORS, [
+        ...[sites[0], keys.filter((key) => key !== null)],
+      ])).map((row) => [row.key, row]),
+    )
+    return ranges.map((range, i) => {
+      const totals = { ...NONE.totals }
+      for (const { day, metric, count } of rows) {
+        const start = calendar.startOf(day)
+        if (start >= range.from && start < range.until) totals[metric] += count
+      }
+      const found = visitors.get(keys[i] ?? "")
+      return {
+        totals,
+        visitors: found?.count ?? null,
+        isEstimate: found !== undefined && found.largest > EXACT_VISITORS,
+      }
+    })
+  })
+
+/** Rows of a range, one an interval, or one. */
+interface Told {
+  readonly rows: ReadonlyArray<ReadonlyArray<number | null>>
+  readonly unknown: ReadonlySet<string>
+  readonly isEstimate: boolean
+  readonly isImported: boolean
+}
+
+/** The answer to a range whose beginning is expired until an instant. */
+const tell = <E>(
+  sources: Sources<E>,
+  query: Query,
+  range: Range,
+  buckets: Query["buckets"],
+  keptFrom: number,
+): Effect.Effect<Told, E | StoreError> =>
+  Effect.gen(function* () {
+    const whole: ReadonlyArray<Range> = query.dimensions.length === 0 ? [range] : buckets
+    const expired = whole.filter(({ from }) => from < keptFrom)
+    const parts = expired.map(({ from, until }) => ({ from, until: Math.min(until, keptFrom) }))
+    const known = parts.length === 0 ? [] : yield* expiredOf(sources, query.sites, parts)
+    const rest = { from: Math.max(range.from, keptFrom), until: range.until }
+    const order: Query["order"] =
+      query.dimensions.length === 0 ? query.order : [{ by: "dimension", index: 0, descending: false }]
+    const asked = { ...query, range: rest, comparison: null, comparisonBuckets: [], buckets, order }
+    const kept =
+      rest.from < rest.until
+        ? yield* sources.ask({ ...asked, limit: Math.max(1, whole.length), offset: 0 })
+        : { rows: [], total: 0 }
+    const unknown = new Set<string>()
+    const rows = whole.map((each, i) => {
+      const raw = query.metrics.map((_, m) => kept.rows[i]?.metrics[m] ?? 0)
+      const of = known[i]
+      if (of === undefined) return kept.rows[i]?.metrics ?? raw
+      // Visitors of a range that is in part kept are neither sums nor known.
+      const told = each.until <= keptFrom ? of : { ...of, visitors: null }
+      return query.metrics.map((metric, m) => {
+        const added = metric.of === "events" && isAdded(metric.name)
+        const value = metricOf(metric, told)
+        if (added) return (value ?? 0) + (raw[m] ?? 0)
+        if (of.totals.events === 0) return kept.rows[i]?.metrics[m] ?? value
+        if (value === null) unknown.add(nameOfMetric(metric))
+        return value
+      })
+    })
+    return {
+      ...{ rows, unknown },
+      isEstimate: known.some(({ isEstimate }) => isEstimate),
+      isImported: known.some(({ totals }) => totals.events > 0),
+    }
+  })
+
+/**
+ * Answers a question. Where it begins before raw events do, one without filters goes on from daily totals: those are added up, visitors
+ * are known of days, weeks and months, and the rest is null.
+ */
+export const answerBeyond = <E>(
+  query: Query,
+  sources: Sources<E>,
+): Effect.Effect<EngineAnswer, E | StoreError> =>
+  Effect.gen(function* () {
+    const { postgres, calendar, ask } = sources
+    const ranges = query.comparison === null ? [query.range] : [query.range, query.comparison]
+    const [row] = yield* postgres.query<{ at: number | null }>("raw_since", RAW_SINCE)
+    const since = row?.at ?? Number.NEGATIVE_INFINITY
+    if (ranges.every(({ from }) => from >= since)) return yield* ask(query)
+    const oldest = Math.min(...ranges.map(({ from }) => from))
+    const before = yield* expiredOf(sources, query.sites, [{ from: oldest, until: since }])
+    if (before.every(({ totals }) => totals.events === 0)) return yield* ask(query)
+    const begin = `Events before ${new Date(since).toISOString()} are no longer kept`
+    const startsADay = (at: number) => calendar.startOf(calendar.dayOf(at)) === at
+    const day = calendar.dayOf(since)
+    const keptFrom = startsADay(since) ? since : calendar.startOf(addDays(day, 1))
+    const areDays = ranges.every(
+      ({ from, until }) => (from >= keptFrom || startsADay(from)) && (until >= keptFrom || startsADay(until)),
+    )
+    if (!isOfDays(query, calendar) || !areDays)
+      return {
+        ...(yield* ask(query)),
+        notices: [
+          `${begin}, and not counted here: their daily totals tell questions without filters, by day or longer intervals of ${calendar.timeZone}.`,
+        ],
+      }
+    const now = yield* tell(sources, query, query.range, query.buckets, keptFrom)
+    const then =
+      query.comparison === null
+        ? null
+        : yield* tell(sources, query, query.comparison, query.comparisonBuckets, keptFrom)
+    return answerOf(query, begin, now, then)
+  })
+
+const answerOf = (query: Query, begin: string, now: Told, then: Told | null): EngineAnswer => {
+  const none = query.metrics.map((metric) => (metric.of === "data" ? null : 0))
+  const all = now.rows.map((metrics, i) => ({
+    dimensions: query.dimensions.length === 0 ? [] : [query.buckets[i]?.name ?? null],
+    metrics,
+    comparison: then === null ? null : (then.rows[i] ?? none),
+  }))
+  const rows = query.order[0]?.descending === true ? all.reverse() : all
+  const told = then === null ? [now] : [now, then]
+  const unknown = [...new Set(told.flatMap((each) => [...each.unknown]))]
+  return {
+    rows: rows.slice(query.offset, query.offset + query.limit),
+    total: rows.length,
+    imported: told.some(({ isImported }) => isImported),
+    approximate: told.some(({ isEstimate }) => isEstimate) ? ["visitors"] : [],
+    notices:
+      unknown.length === 0
+        ? []
+        : [`${begin}: their daily totals do not tell ${unknown.join(", ")} where it is null.`],
+  }
+}

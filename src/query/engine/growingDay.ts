@@ -1,0 +1,232 @@
+/**
+ * A day that goes on: of its chunks, only those are read that are new since it was asked for last; each time they are a part of its
+ * files. A small part is merged with those after it before they are half as large together, so there are few, and an event is written
+ * again a few times only. Where chunks have gone (compaction, an erasure, retention), the parts that had them are made again without.
+ */
+import { rmSync } from "node:fs"
+import * as Effect from "effect/Effect"
+import type { StoreError } from "../../stores/errors.ts"
+import type { Session } from "../../stores/postgres.ts"
+import { CHUNK_COLUMNS, type ChunkRow, type LinesFile, writeLines } from "./chunkLines.ts"
+import type { DatabaseError, NoRoom } from "./database.ts"
+import { type PartFiles, type PartSource, writeEvents, writePartVisits, writeVisits } from "./dayParts.ts"
+import {
+  CHUNKS_OF_DAY,
+  chunkValues,
+  type DayFiles,
+  firstVisitOf,
+  makeFile,
+  rangeOf,
+  type SiteDay,
+  type Workshop,
+} from "./siteDay.ts"
+
+/**
+ * SQL: what a chunk is known by: its file, its place, its transaction. A chunk never changes, and a table that is rewritten (`CLUSTER`)
+ * is another file.
+ */
+const KEY = "hashtextextended(concat_ws(' ', pg_relation_filenode(tableoid), ctid, xmin), 0)"
+
+/**
+ * Events of a part at most: its chunks are read together, and its events sorted in memory. A day that has more is made in steps, and
+ * what a question has made that took too long is there for the next one.
+ */
+const PART_EVENTS = 100_000
+
+/** Chunks that are read at a time. */
+const CHUNKS_AT_A_TIME = 50
+
+const GONE = `
+  SELECT known::text AS key FROM unnest($6::bigint[]) AS known
+  WHERE NOT EXISTS (SELECT FROM (SELECT ${KEY} AS key FROM event_chunks WHERE ${CHUNKS_OF_DAY}) AS there WHERE there.key = known)`
+
+/** The first of those that are new, as many as a part may have. */
+const NEW = `
+  SELECT key::text, events, ${CHUNK_COLUMNS} FROM (
+    SELECT *, sum(events) OVER (ORDER BY first_at, key) - events AS before
+    FROM (SELECT *, ${KEY} AS key FROM event_chunks WHERE ${CHUNKS_OF_DAY}) AS there
+    WHERE NOT EXISTS (SELECT FROM unnest($6::bigint[]) AS known WHERE known = key)
+  ) AS new
+  WHERE before < ${PART_EVENTS}`
+
+type NewRow = ChunkRow & { readonly key: string; readonly events: number; readonly [column: string]: unknown }
+
+/** Chunks by their keys: the number that their events have in the files, and how many events. */
+type Chunks = ReadonlyMap<string, { readonly number: number; readonly events: number }>
+
+interface Part extends PartFiles {
+  readonly chunks: Chunks
+  /** Events of its chunks. */
+  readonly size: number
+  /** The number of its first visit, from the day's: beyond those of the parts before it. */
+  readonly firstVisit: number
+}
+
+/** Times that a part must be larger than those after it together. */
+const RATIO = 2
+
+const filesOf = (parts: ReadonlyArray<Part>) => parts.flatMap(({ events, visits }) => [events, visits])
+
+const sizeOf = (chunks: Chunks): number => {
+  let size = 0
+  for (const { events } of chunks.values()) size += events
+  return size
+}
+
+/** What is new of a day, and what has gone; `lines` are the new chunks. */
+interface News {
+  readonly gone: ReadonlySet<string>
+  readonly added: Chunks
+  readonly lines: LinesFile
+}
+
+export class GrowingDay implements DayFiles {
+  readonly #shop: Workshop
+  #version = ""
+  #parts: ReadonlyArray<Part> = []
+  #visits: string | null = null
+  #nextChunk = 0
+  /** The version of which its files have nothing that has gone by then. */
+  #pruned = ""
+
+  constructor(shop: Workshop) {
+    this.#shop = shop
+  }
+
+  get version() {
+    return this.#version
+  }
+
+  get tables() {
+    return {
+      ended: [],
+      growing: this.#visits === null ? [] : [{ parts: this.#parts, visits: this.#visits }],
+    }
+  }
+
+  become(of: SiteDay): Effect.Effect<void, StoreError | DatabaseError | NoRoom> {
+    const { held } = this.#shop
+    return Effect.gen({ self: this }, function* () {
+      for (let isDone = false; !isDone; ) {
+        const path = held.path(`${of.siteId}-${of.day}`, "lines")
+        isDone = yield* this.#news(of, path).pipe(
+          Effect.tap((news) => this.#take(of, news)),
+          Effect.map(({ added }) => sizeOf(added) < PART_EVENTS),
+          Effect.ensuring(Effect.sync(() => rmSync(path, { force: true }))),
+        )
+      }
+      if (this.#visits === null && this.#parts.length > 0)
+        this.#visits = yield* makeFile(this.#shop, of, "day", (target) => writeVisits(target, this.#parts))
+      this.#version = of.version
+    })
+  }
+
+  /** Takes out what has gone of a day that is not asked for, an erased visitor's events among it; what is new can wait. */
+  prune(of: SiteDay): Effect.Effect<void, StoreError | DatabaseError | NoRoom> {
+    const { postgres } = this.#shop
+    if (this.#version === of.version || this.#pruned === of.version) return Effect.void
+    return Effect.gen({ self: this }, function* () {
+      const found = yield* postgres.query<{ key: string }>("day_chunks", GONE, this.#known(of))
+      yield* this.#removeGone(of, new Set(found.map(({ key }) => key)))
+      this.#pruned = of.version
+    })
+  }
+
+  /** Values of the statements about what is known. */
+  #known(of: SiteDay): ReadonlyArray<unknown> {
+    const known = this.#parts.flatMap(({ chunks }) => [...chunks.keys()])
+    return [...chunkValues(of, rangeOf(this.#shop.calendar, of.day)), known]
+  }
+
+  /** What there is of the day and what was known before, told from one snapshot. */
+  #news(of: SiteDay, path: string): Effect.Effect<News, StoreError | DatabaseError | NoRoom> {
+    const { postgres } = this.#shop
+    const values = this.#known(of)
+    return Effect.scoped(
+      Effect.gen({ self: this }, function* () {
+        const session: Session = yield* postgres.session("day_chunks")
+        yield* session.begin("reading")
+        const gone = yield* session.query<{ key: string }>(GONE, values)
+        const added = new Map<string, { number: number; events: number }>()
+        const chunks = session.stream<NewRow>(NEW, values, CHUNKS_AT_A_TIME)
+        const lines = yield* writeLines(path, chunks, ({ key, events }) => {
+          const number = this.#nextChunk++
+          added.set(key, { number, events })
+          return number
+        })
+        return { gone: new Set(gone.rows.map(({ key }) => key)), added, lines }
+      }),
+    )
+  }
+
+  /** Makes parts again without the chunks that have gone, and one of those that are new. */
+  #take(of: SiteDay, { gone, added, lines }: News): Effect.Effect<void, DatabaseError | NoRoom> {
+    return Effect.gen({ self: this }, function* () {
+      yield* this.#removeGone(of, gone)
+      if (added.size === 0) return
+      let size = sizeOf(added)
+      let first = this.#parts.length
+      for (let before = this.#parts[first - 1]; before !== undefined; before = this.#parts[first - 1]) {
+        if (before.size >= RATIO * size || before.size + size > PART_EVENTS) break
+        size += before.size
+        first--
+      }
+      yield* this.#replace(of, this.#parts.slice(first), lines, added, gone)
+    })
+  }
+
+  /** Makes the parts that have some of these chunks again, without. */
+  #removeGone(of: SiteDay, gone: ReadonlySet<string>): Effect.Effect<void, DatabaseError | NoRoom> {
+    const damaged = this.#parts.filter(({ chunks }) => [...gone].some((key) => chunks.has(key)))
+    return Effect.forEach(damaged, (part) => this.#replace(of, [part], null, new Map(), gone), {
+      discard: true,
+    })
+  }
+
+  /** Replaces neighbouring parts, or none at the end, by one that has their chunks, but for those that have gone, and others. */
+  #replace(
+    of: SiteDay,
+    parts: ReadonlyArray<Part>,
+    lines: LinesFile | null,
+    added: Chunks,
+    gone: ReadonlySet<string>,
+  ): Effect.Effect<void, DatabaseError | NoRoom> {
+    const { held, calendar } = this.#shop
+    const old = parts.flatMap(({ chunks }) => [...chunks])
+    const chunks: Chunks = new Map([...old.filter(([key]) => !gone.has(key)), ...added])
+    const [first] = parts
+    const at = first === undefined ? this.#parts.length : this.#parts.indexOf(first)
+    const before = this.#parts[at - 1]
+    const firstVisit = before === undefined ? 0 : before.firstVisit + before.size
+    const source: PartSource = {
+      ...{ lines, day: rangeOf(calendar, of.day), events: parts.map(({ events }) => events) },
+      without: old.filter(([key]) => gone.has(key)).map(([, { number }]) => number),
+      firstVisit: firstVisitOf(of) + BigInt(firstVisit),
+    }
+    return Effect.gen({ self: this }, function* () {
+      const made: Array<Part> = []
+      if (chunks.size > 0) {
+        const events = yield* makeFile(this.#shop, of, "events", (target) => writeEvents(target, source))
+        const visits = yield* makeFile(this.#shop, of, "visits", (target) =>
+          writePartVisits(target, events),
+        ).pipe(Effect.onError(() => Effect.sync(() => held.drop([events]))))
+        made.push({ events, visits, chunks, size: sizeOf(chunks), firstVisit })
+      }
+      this.#parts = this.#parts.toSpliced(at, parts.length, ...made)
+      this.#forgetVisits()
+      held.drop(filesOf(parts))
+    })
+  }
+
+  #forgetVisits() {
+    if (this.#visits !== null) this.#shop.held.drop([this.#visits])
+    this.#visits = null
+  }
+
+  drop() {
+    this.#forgetVisits()
+    this.#shop.held.drop(filesOf(this.#parts))
+    this.#parts = []
+    this.#version = ""
+  }
+}

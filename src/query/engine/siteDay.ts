@@ -1,0 +1,90 @@
+/** What the files of a site's day are made with. */
+
+import * as Effect from "effect/Effect"
+import type { Calendar, Day } from "../../domain/period.ts"
+import { addDays } from "../../domain/period.ts"
+import { DAY_MS } from "../../domain/time.ts"
+import type { StoreError } from "../../stores/errors.ts"
+import type { Postgres } from "../../stores/postgres.ts"
+import type { Range } from "../language/index.ts"
+import type { Database, DatabaseError, NoRoom } from "./database.ts"
+import type { PartedDay } from "./dayParts.ts"
+import type { HeldFiles } from "./heldFiles.ts"
+
+/** Bits of a visit's number: of the visit within its day, and of the site. */
+const VISIT_BITS = 28n
+const SITE_BITS = 15n
+
+/** A site's day of the deployment's zone that may have events. */
+export interface SiteDay {
+  readonly site: string
+  readonly siteId: number
+  readonly day: Day
+  /** Changes with the day's chunks. */
+  readonly version: string
+}
+
+/** What files are made with, and where. */
+export interface Workshop {
+  readonly postgres: Postgres
+  readonly database: Database
+  readonly held: HeldFiles
+  /** Of the deployment's zone. */
+  readonly calendar: Calendar
+}
+
+/** Makes a file of a day; one that is not finished goes. */
+export const makeFile = (
+  { database, held }: Workshop,
+  { siteId, day }: SiteDay,
+  kind: string,
+  statement: (target: string) => string,
+): Effect.Effect<string, DatabaseError | NoRoom> =>
+  Effect.suspend(() => {
+    const target = held.path(`${siteId}-${day}-${kind}`)
+    return database.rows(statement(target)).pipe(
+      Effect.map(() => {
+        held.made(target)
+        return target
+      }),
+      Effect.onError(() => Effect.sync(() => held.drop([target]))),
+    )
+  })
+
+/** The files of events, as statements read them. */
+export interface EventTables {
+  /** Of days that have ended, one each. */
+  readonly ended: ReadonlyArray<string>
+  readonly growing: ReadonlyArray<PartedDay>
+}
+
+/** The files of a day, of one version. */
+export interface DayFiles {
+  readonly version: string
+  readonly tables: EventTables
+  /** Brings them up to date; fails with them as they were. */
+  readonly become: (day: SiteDay) => Effect.Effect<void, StoreError | DatabaseError | NoRoom>
+  readonly drop: () => void
+}
+
+export const rangeOf = (calendar: Calendar, day: Day): Range => ({
+  from: calendar.startOf(day),
+  until: calendar.startOf(addDays(day, 1)),
+})
+
+const utc = (day: Day): number => Date.parse(`${day}T00:00:00Z`)
+
+/** The least number of a visit of a site's day. */
+export const firstVisitOf = ({ siteId, day }: SiteDay): bigint =>
+  ((BigInt(Math.round(utc(day) / DAY_MS)) << SITE_BITS) + BigInt(siteId)) << VISIT_BITS
+
+const iso = (instant: number): string => new Date(instant).toISOString()
+const utcDay = (at: number) => iso(Math.floor(at / DAY_MS) * DAY_MS)
+
+/** SQL: which chunks may have events of a site's day, with {@link chunkValues} as $1 to $5; only the tables of its UTC days are visited. */
+export const CHUNKS_OF_DAY = `
+  site_id = $1 AND first_at >= $2::timestamptz AND first_at < $3::timestamptz AND first_at < $5::timestamptz AND last_at >= $4::timestamptz`
+
+export const chunkValues = ({ siteId }: SiteDay, { from, until }: Range): ReadonlyArray<unknown> => [
+  ...[siteId, utcDay(from), utcDay(until + DAY_MS - 1), iso(from), iso(until)],
+]

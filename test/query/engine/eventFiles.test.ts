@@ -1,0 +1,155 @@
+import { mkdirSync, readdirSync, statSync } from "node:fs"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { describe, expect, test } from "vitest"
+import { Calendar } from "../../../src/domain/period.ts"
+import { DAY_MS, HOUR_MS } from "../../../src/domain/time.ts"
+import { compact } from "../../../src/events/chunks/compaction.ts"
+import { LOCK_CHUNKS, rewriteChunks } from "../../../src/events/chunks/index.ts"
+import { Metrics } from "../../../src/metrics/metrics.ts"
+import { eraseRows } from "../../../src/privacy/eraseRows.ts"
+import { openDatabase } from "../../../src/query/engine/database.ts"
+import { answer } from "../../../src/query/engine/engine.ts"
+import { EventFiles } from "../../../src/query/engine/eventFiles.ts"
+import { decodeQuery, type Query, QueryProblem } from "../../../src/query/language/index.ts"
+import type { Postgres } from "../../../src/stores/postgres.ts"
+import { run, testScope } from "../../support/effects.ts"
+import { event, freshEvents, rows, store } from "../../support/events.ts"
+import { temporaryFolder } from "../../support/index.ts"
+import { Dice, randomEvents } from "./questions.ts"
+
+const NOW = Date.parse("2026-11-02T15:20:10Z")
+
+/** When every day goes on, and when every day has ended. */
+const [GOES_ON, HAS_ENDED] = [NOW - 30 * DAY_MS, NOW + 30 * DAY_MS]
+
+const calendar = new Calendar("Europe/Paris")
+
+const filesOf = async (postgres: Postgres, at: number, maxBytes = 2 ** 40) => {
+  const folder = join(temporaryFolder(), "query")
+  mkdirSync(folder)
+  const database = await testScope().run(openDatabase(folder, 256 * 1024 * 1024))
+  let now = at
+  const files = new EventFiles({
+    ...{ postgres, database, folder, calendar, maxBytes, now: () => (now += 1000) },
+  })
+  const ask = (query: Query) => run(answer(query, files, database))
+  /** Of the events in all files. */
+  const visitors = async () => {
+    const found = await run(
+      database.rows(`SELECT DISTINCT visitor::VARCHAR AS visitor FROM read_parquet('${folder}/*-events-*')`),
+    )
+    return found.map(({ visitor }) => visitor)
+  }
+  return { folder, ask, visitors }
+}
+
+const questionOf = (body: object): Query => {
+  const query = decodeQuery(
+    { metrics: ["events"], sites: ["main"], limit: 10_000, ...body },
+    {
+      ...{ now: NOW, sites: new Set(["main", "blog"]), site: "main", timeZone: "Europe/Paris" },
+      earliest: () => null,
+    },
+  )
+  if (query instanceof QueryProblem) throw new Error(query.error)
+  return query
+}
+
+const METRICS = [
+  ...["visitors", "visits", "events", "page_views"],
+  ...["bounce_rate", "visit_duration", "sum(data.price)"],
+]
+
+const QUESTIONS = [
+  {},
+  { dimensions: ["entry_page", "source"] },
+  { dimensions: ["exit_page", "time:day"], bots: "include" },
+  { dimensions: ["event"], filters: [["has_done", ["is", "event", ["signup"]]]] },
+].map((body) => questionOf({ ...body, metrics: METRICS, date_range: ["2026-10-20", "2026-11-02"] }))
+
+/** Takes out events before an instant, as retention does within a chunk. */
+const removeBefore = (postgres: Postgres, instant: number) =>
+  run(
+    postgres.transaction("test", (sql) =>
+      Effect.gen(function* () {
+        yield* sql.query(LOCK_CHUNKS)
+        const found = yield* sql.query<{ site_id: number; first_at: Date; place: string }>(
+          "SELECT site_id, first_at, ctid::text AS place FROM event_chunks WHERE first_at < $1",
+          [new Date(instant)],
+        )
+        yield* rewriteChunks(sql, found.rows, ({ createdAt }) => createdAt >= instant)
+      }),
+    ),
+  )
+
+describe("the files of a day that goes on", () => {
+  test("answer as if made at once, whatever has come and gone since", async () => {
+    const dice = new Dice(7)
+    const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
+    const growing = await filesOf(postgres, GOES_ON)
+    const come = (count: number) =>
+      store(
+        postgres,
+        randomEvents(dice, count, NOW, 0.5).map((each) => ({ ...each, site: "main" })),
+        { calendar },
+      )
+    const same = async (what: string) => {
+      const atOnce = await filesOf(postgres, HAS_ENDED)
+      for (const query of QUESTIONS)
+        expect({ what, ...(await growing.ask(query)) }).toEqual({ what, ...(await atOnce.ask(query)) })
+    }
+    await come(200)
+    await same("first events")
+    for (const count of [3, 5, 9, 30]) {
+      await come(count)
+      for (const query of QUESTIONS.slice(0, 1)) await growing.ask(query)
+    }
+    await same("more events")
+    await run(compact(postgres, { now: NOW, busy: false, metrics: new Metrics("test_") }))
+    await come(10)
+    await same("merged chunks")
+    const [found] = await rows<{ visitor_id: string }>(
+      postgres,
+      "SELECT visitor_id FROM analytics_events LIMIT 1",
+    )
+    await run(eraseRows(postgres, found?.visitor_id ?? ""))
+    // Its events leave the files with whatever is asked next.
+    const elsewhere = questionOf({ date_range: ["2026-10-01", "2026-10-02"] })
+    await growing.ask(elsewhere)
+    expect(await growing.visitors()).not.toContain(found?.visitor_id)
+    await removeBefore(postgres, NOW - 8 * HOUR_MS)
+    await same("fewer events")
+    // Chunks are elsewhere in the table, some where others were.
+    await rows(postgres, "VACUUM FULL event_chunks_20261102")
+    await come(3)
+    await same("a table that was written again")
+    expect(readdirSync(growing.folder).filter((name) => name.includes("-events-")).length).toBeLessThan(8)
+  })
+})
+
+test("files take no more of the disk than they may: those that were not asked for the longest go", async () => {
+  const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
+  const days = ["2026-10-28", "2026-10-29"] as const
+  for (const day of days)
+    await store(postgres, [event({ createdAt: Date.parse(`${day}T12:00:00Z`) })], { calendar })
+  const [first, second] = days.map((day) => questionOf({ date_range: [day, day] }))
+  const both = questionOf({ date_range: [...days] })
+  if (first === undefined || second === undefined) throw new Error("two days are two questions")
+
+  const unbounded = await filesOf(postgres, HAS_ENDED)
+  await unbounded.ask(both)
+  const sizes = readdirSync(unbounded.folder).flatMap((name) =>
+    name.endsWith(".parquet") ? [statSync(join(unbounded.folder, name)).size] : [],
+  )
+  expect(sizes).toHaveLength(2)
+
+  const bounded = await filesOf(postgres, HAS_ENDED, Math.max(...sizes) + 1)
+  const one = { rows: [{ dimensions: [], metrics: [1], comparison: null }], total: 1 }
+  for (const query of [first, second, first]) {
+    expect(await bounded.ask(query)).toEqual(one)
+    expect(readdirSync(bounded.folder).filter((name) => name.endsWith(".parquet"))).toHaveLength(1)
+  }
+  await expect(bounded.ask(both)).rejects.toThrow(/QUERY_CACHE/)
+  expect(await bounded.ask(second)).toEqual(one)
+})

@@ -1,0 +1,101 @@
+import { randomUUID } from "node:crypto"
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { expect, test } from "vitest"
+import { PERIODS, periodKey } from "../../../src/domain/period.ts"
+import { DAY_MS, HOUR_MS } from "../../../src/domain/time.ts"
+import { runRetention } from "../../../src/events/retention/retention.ts"
+import { Metrics } from "../../../src/metrics/metrics.ts"
+import { openDatabase } from "../../../src/query/engine/database.ts"
+import { answer } from "../../../src/query/engine/engine.ts"
+import { EventFiles } from "../../../src/query/engine/eventFiles.ts"
+import { answerBeyond } from "../../../src/query/engine/expired.ts"
+import { decodeQuery, QueryProblem } from "../../../src/query/language/index.ts"
+import { run, testScope } from "../../support/effects.ts"
+import { event, freshEvents, store, UTC } from "../../support/events.ts"
+import { temporaryFolder } from "../../support/index.ts"
+
+/** A Monday; with ten days kept, the last that has expired, in part, is the Friday before the last one. */
+const NOW = Date.parse("2025-12-08T12:00:00Z")
+const RETENTION_DAYS = 10
+
+test("answers go on from daily totals where events have expired, and say what those do not tell", async () => {
+  const { postgres } = await freshEvents()
+  const returning = randomUUID()
+  const events = Array.from({ length: 20 }, (_, i) => {
+    const createdAt = NOW - i * DAY_MS
+    return [
+      event({ createdAt: createdAt - 3 * HOUR_MS, visitorId: returning }),
+      event({ createdAt: createdAt + HOUR_MS, visitorId: returning, type: "letter_generate" }),
+      event({ createdAt }),
+      event({ createdAt, facts: { origin: null, client: null, label: null, bot: true } }),
+    ]
+  }).flat()
+  await store(postgres, events)
+
+  const folder = join(temporaryFolder(), "query")
+  mkdirSync(folder)
+  const database = await testScope().run(openDatabase(folder, 256 * 1024 * 1024))
+  let now = NOW
+  const files = new EventFiles({ postgres, database, folder, calendar: UTC, now: () => (now += 1000) })
+  const ask = (body: object) => {
+    const query = decodeQuery(
+      { metrics: ["visitors", "events", "page_views", "letters", "conversion_rate"], ...body },
+      { now: NOW, sites: new Set(["main"]), site: "main", timeZone: "UTC", earliest: () => null },
+    )
+    if (query instanceof QueryProblem) throw new Error(query.error)
+    return run(
+      answerBeyond(query, { postgres, calendar: UTC, ask: (asked) => answer(asked, files, database) }),
+    )
+  }
+  const everyDay = { interval: "day", date_range: ["2025-11-20", "2025-12-07"] }
+  const week = { date_range: ["2025-11-17", "2025-11-23"], compare: "previous_period" }
+  const before = { days: await ask(everyDay), week: await ask(week) }
+  expect(before.days).toMatchObject({ total: 18 })
+  expect(before.days.imported).toBeUndefined()
+
+  const report = await run(
+    runRetention(postgres, {
+      ...{ retentionDays: RETENTION_DAYS, archiveDir: null, dryRun: false, now: NOW, calendar: UTC },
+      ...{ partitions: 2, metrics: new Metrics("test_") },
+      uniquesOf: (_, partition, key) => {
+        const inPeriod = events.filter(
+          ({ createdAt, facts }) =>
+            !facts.bot && PERIODS.some((period) => periodKey(period, UTC.dayOf(createdAt)) === key),
+        )
+        return Effect.succeed(partition === 0 ? new Set(inPeriod.map(({ visitorId }) => visitorId)).size : 0)
+      },
+    }),
+  )
+  expect(report).toMatchObject({ skipped: false, cutoff: "2025-11-28T12:00:00.000Z" })
+
+  // Days, and a week: as before, its comparison with a time that has visitors of no kept week included.
+  expect(await ask(everyDay)).toEqual({ ...before.days, imported: true, approximate: [], notices: [] })
+  expect((await ask(week)).rows[0]?.metrics).toEqual(before.week.rows[0]?.metrics)
+
+  // A sum of days: how many different visitors they had is not known, and not guessed.
+  const sum = await ask({ date_range: ["2025-11-20", "2025-12-07"] })
+  expect(sum.rows).toEqual([{ dimensions: [], metrics: [null, 54, 36, 18, null], comparison: null }])
+  expect(sum.notices).toEqual([
+    expect.stringMatching(/^Events before 2025-11-28T12:00:00.000Z .* do not tell visitors, conversion_rate/),
+  ])
+  const bounces = await ask({ ...everyDay, metrics: ["events", "bounce_rate"] })
+  expect(bounces.rows.map(({ metrics }) => metrics[1])).toEqual([
+    ...Array.from({ length: 9 }, () => null),
+    ...before.days.rows.slice(9).map(() => expect.any(Number)),
+  ])
+
+  // Filters and other zones are for what is kept, which is said.
+  for (const body of [
+    { filters: [["is", "page", ["/"]]] },
+    { time_zone: "Asia/Tokyo" },
+    { dimensions: ["page"] },
+  ]) {
+    const found = await ask({ date_range: ["2025-11-20", "2025-12-07"], ...body })
+    expect(found.imported).toBeUndefined()
+    expect(found.notices).toEqual([expect.stringMatching(/^Events before .* not counted here/)])
+  }
+  // Of a time that is all kept there is nothing to say.
+  expect((await ask({ date_range: ["2025-11-30", "2025-12-07"] })).notices).toBeUndefined()
+})
