@@ -48,6 +48,16 @@ export interface Stats {
   readonly conversion_rate: number
 }
 
+/** The same figures of any time. */
+export type RangedStats = Omit<Stats, "period" | "period_key">
+
+/** The time that figures are of. */
+export interface RangeMeta {
+  /** From an instant until another, which is excluded; ISO 8601. */
+  readonly date_range: readonly [from: string, until: string]
+  readonly time_zone: string
+}
+
 /** A row of `/themes`. */
 export interface ThemeViews {
   readonly theme: string

@@ -51,7 +51,8 @@ const fileNameOf = ({ sites, range, timeZone }: Query): string => {
 /** Parameters that are lists: texts with commas between them; the others are as in JSON where they are JSON, else texts. */
 const LISTS: ReadonlySet<string> = new Set(["sites", "metrics", "dimensions"])
 
-const jsonOr = (text: string): unknown => {
+/** What a parameter says: as in JSON where it is JSON, else the text. */
+export const jsonOr = (text: string): unknown => {
   try {
     return JSON.parse(text)
   } catch {

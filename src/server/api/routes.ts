@@ -25,6 +25,7 @@ import type { Ingest } from "./ingest.ts"
 import { Operations } from "./operations.ts"
 import { EXPORT_FORMATS } from "./parameters.ts"
 import { QueryEndpoint } from "./queries.ts"
+import { RangedStatsEndpoint } from "./rangedStats.ts"
 import { type ReadEndpoint, Reads } from "./reads.ts"
 
 export const EVENT_PATH = `${API_PATH}/event`
@@ -228,6 +229,7 @@ export const apiRoutes = ({
   const reads = new Reads({ figures, queries, pageQuery, pseudonyms, run })
   const exports = new Exports(figures, queries, exportDeadlineMs)
   const asked = new QueryEndpoint({ questions, exports, bodies, run })
+  const ranged = new RangedStatsEndpoint(questions, run)
   const access = new AccessEndpoint(gate)
 
   const { exact, add } = newRoutes()
@@ -241,7 +243,10 @@ export const apiRoutes = ({
   for (const [path, route] of sendingRoutes(ingest, eventPath, now)) exact.set(path, route)
   for (const endpoint of READS)
     add(`${API_PATH}/${endpoint}`, endpoint, true, {
-      GET: (exchange, req) => reads.answer(endpoint, exchange, req),
+      GET: (exchange, req) =>
+        endpoint === "stats" && ranged.isAsked(req)
+          ? ranged.answer(exchange, req)
+          : reads.answer(endpoint, exchange, req),
     })
   add(`${API_PATH}/access`, "access", true, { GET: (exchange, req) => access.get(exchange, req) })
   addQuestions(add, asked)

@@ -24,7 +24,7 @@ import {
   range,
   siteOf,
 } from "./operation.ts"
-import { ADMIN_CODES, EXPORT_CODES, refusals } from "./problems.ts"
+import { ADMIN_CODES, EXPORT_CODES, QUERY_CODES, READ_CODES, refusals } from "./problems.ts"
 import { array, count, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"
 import * as shapes from "./shapes.ts"
 
@@ -35,6 +35,13 @@ export const figurePaths = (base: string, sites: ReadonlyArray<string>): Paths =
   ...aggregatePaths(base, siteOf(sites)),
   ...rawEventPaths(base, siteOf(sites)),
 })
+
+/** With any of these, figures are those of a question. */
+const rangeParameters: ReadonlyArray<Parameter> = [
+  query("date_range", text, "As of `/query`; in place of `period`. Default with the two below: day."),
+  query("time_zone", text, "As of `/query`."),
+  query("filters", text, "As of `/query`, as JSON."),
+]
 
 const aggregatePaths = (base: string, site: Parameter): Paths => ({
   [`${base}/sites`]: figure(
@@ -49,7 +56,16 @@ const aggregatePaths = (base: string, site: Parameter): Paths => ({
     [site],
     shapes.realtime,
   ),
-  [`${base}/stats`]: figure("stats", "Figures of a period", [site, periodOr("day")], shapes.stats),
+  [`${base}/stats`]: get(
+    "stats",
+    "Figures of a period, or of any time",
+    "figures",
+    [site, periodOr("day"), ...rangeParameters],
+    json({
+      anyOf: [shapes.enveloped(shapes.stats), shapes.enveloped(shapes.rangedStats, shapes.rangeMeta)],
+    }),
+    [...READ_CODES, ...QUERY_CODES],
+  ),
   [`${base}/themes`]: figure(
     "themes",
     "Most viewed themes, ties by name",

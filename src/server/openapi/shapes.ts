@@ -6,6 +6,8 @@ import type {
   Letters,
   LettersOfDay,
   MinuteOfHistory,
+  RangedStats,
+  RangeMeta,
   ReadinessReport,
   Realtime,
   SiteEvent,
@@ -42,14 +44,24 @@ export const accessReport = shape<AccessReport>({
   default: { type: ["string", "null"] },
 })
 
-export const stats = shape<Stats>({
-  period,
-  period_key: { type: "string", pattern: "^\\d{4}-(\\d{2}-\\d{2}|W\\d{2}|\\d{2})$" },
+const totals = {
   total_events: count,
   page_views: count,
   letters_generated: count,
   unique_visitors: count,
   conversion_rate: { ...rate, description: "Letters per unique visitor; 0 without visitors." },
+} as const
+
+export const stats = shape<Stats>({
+  period,
+  period_key: { type: "string", pattern: "^\\d{4}-(\\d{2}-\\d{2}|W\\d{2}|\\d{2})$" },
+  ...totals,
+})
+
+export const rangedStats = shape<RangedStats>(totals)
+export const rangeMeta = shape<RangeMeta>({
+  date_range: array(instant, { minItems: 2, maxItems: 2 }),
+  time_zone: text,
 })
 
 export const theme = shape<ThemeViews>({ theme: text, views: count, percentage })

@@ -30,6 +30,34 @@ describe("the statistics endpoints", () => {
     expect(cells).toMatchObject({ meta: { grid: 20 } })
   })
 
+  test("stats of any time are asked of the events, and a period is not", async () => {
+    await using running = await serve()
+    running.world.queryRows = [{ dimensions: [], metrics: [5, 4, 3, 2, 1.5], comparison: null }]
+    const get = async (query: string): Promise<unknown> =>
+      (await fetch(`${running.url}${API}/stats?${query}`)).json()
+    const range = '["2026-01-01","2026-01-31"]'
+    const parameters = { site: "blog", date_range: range, filters: '[["is","page",["/cv"]]]' }
+    expect(await get(String(new URLSearchParams({ ...parameters, time_zone: "Asia/Tokyo" })))).toEqual({
+      success: true,
+      data: {
+        ...{ total_events: 5, page_views: 4, letters_generated: 3, unique_visitors: 2 },
+        conversion_rate: 1.5,
+      },
+      meta: {
+        date_range: ["2025-12-31T15:00:00.000Z", "2026-01-31T15:00:00.000Z"],
+        time_zone: "Asia/Tokyo",
+      },
+    })
+    expect(running.world.asked).toMatchObject([
+      { sites: ["blog"], filters: [{ is: "comparison", values: ["/cv"] }] },
+    ])
+    expect(await get("period=week")).toMatchObject({ data: { period: "week" } })
+    expect(await get("period=week&date_range=7d")).toMatchObject({ code: "INVALID_PARAMETER" })
+    expect(await get("date_range=never")).toMatchObject({ code: "INVALID_QUERY" })
+    expect(await get("date_range=7d&site=nope")).toMatchObject({ code: "UNKNOWN_SITE" })
+    expect(running.world.asked).toHaveLength(1)
+  })
+
   test("heatmap tells a page called null from all pages", async () => {
     await using running = await serve()
     const metas = await Promise.all(

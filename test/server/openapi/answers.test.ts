@@ -126,6 +126,7 @@ const refuseQuestions = async ({ url, world, server }: Running, recorder: Record
     world.queryFailure = failure
     await recorder.ask(url, "GET", `${API}/query?metrics=events`)
     await recorder.ask(url, "POST", `${API}/query`, posted(QUESTION))
+    await recorder.ask(url, "GET", `${API}/stats?date_range=7d`)
     await recorder.ask(url, "POST", `${API}/query/values`, posted(VALUES))
     await recorder.ask(url, "POST", `${API}/query/funnel`, posted(FUNNEL))
     for (const format of ["csv", "json"])
@@ -218,6 +219,8 @@ const ofARealNode = async (): Promise<Recorder> => {
     await ask("POST", path, posted("x".repeat(300_000)))
     await ask("POST", path, posted("{}", { "Content-Type": "text/html" }))
   }
+  await ask("GET", `${API}/stats?date_range=30d&time_zone=Asia/Tokyo&filters=[["is","page",["/cv"]]]`)
+  await ask("GET", `${API}/stats?date_range=never`)
   await ask("GET", `${API}/heatmap?page_url=/cv&hours=168`)
   for (const query of ["limit=0", "limit=x", "offset=-1", "cursor=!"])
     await ask("GET", `${API}/timeline?${query}`)
