@@ -43,6 +43,16 @@ export const botOf = (userAgent: string): BotKind | null => {
   return MONITOR.test(userAgent) ? "monitor" : "crawler"
 }
 
+/** What asks whether a server is there. */
+const PROBE = /^kube-probe\/|health-?check|^GoogleHC\//i
+
+/**
+ * Whether an HTTP library has asked for a page, a probe, or something without a name. Only of what a web server was asked for:
+ * servers send events of visitors by libraries, too.
+ */
+export const isProgram = (userAgent: string): boolean =>
+  userAgent === "" || LIBRARY.test(userAgent) || PROBE.test(userAgent)
+
 /** Whether the headers `Sec-Purpose`, `Purpose` or `X-Moz`, joined, say that nobody has asked for the page yet. */
 export const isPrefetch = (purpose: string): boolean =>
   purpose !== "" && /prefetch|prerender|preview/i.test(purpose)

@@ -2,9 +2,10 @@
  * The examples of docs/integration.md in the set-ups that they are for, put together as a reader would: the blocks in the
  * files that their first comments name, and around them the least that makes a site.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process"
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import { promisify } from "node:util"
 import { expect, onTestFinished, type TestContext, test } from "vitest"
 import { launch, wantsChromium } from "../support/chromium.ts"
 import { ROOT } from "../support/documents.ts"
@@ -277,9 +278,11 @@ test("Deno, Bun and Jest run the SDK as Node does", wantsFrameworks, async (cont
   addSdk(folder)
   writeFileSync(join(folder, "site.mjs"), RUNTIME)
   // Its program comes by a script of the package, of which none was run.
-  const run = (file: string, ...args: ReadonlyArray<string>) =>
-    execFileSync(file, args, { cwd: folder, encoding: "utf8", env: { ...process.env, BASE: follower.base } })
-  run(process.execPath, "node_modules/bun/install.js")
+  const run = async (file: string, ...args: ReadonlyArray<string>) => {
+    const env = { ...process.env, BASE: follower.base }
+    return (await promisify(execFile)(file, args, { cwd: folder, env })).stdout
+  }
+  await run(process.execPath, "node_modules/bun/install.js")
   const [deno = ""] = readdirSync(join(folder, "node_modules/@deno"))
   const runtimes: ReadonlyArray<readonly [string, ...ReadonlyArray<string>]> = [
     ...NODES.map((node) => [node] as const),
@@ -287,7 +290,7 @@ test("Deno, Bun and Jest run the SDK as Node does", wantsFrameworks, async (cont
     [join(folder, "node_modules/bun/bin/bun.exe"), "run"],
   ]
   for (const [program, ...args] of runtimes) {
-    const [, report = ""] = /^report (.*)$/m.exec(run(program, ...args, "site.mjs")) ?? []
+    const [, report = ""] = /^report (.*)$/m.exec(await run(program, ...args, "site.mjs")) ?? []
     expect(JSON.parse(report), program).toEqual({
       ...{ cookies: ["own", "maicivy_session"], same: true, around: true, required: "function", waiting: 0 },
     })
@@ -300,5 +303,5 @@ test("Deno, Bun and Jest run the SDK as Node does", wantsFrameworks, async (cont
   expect(new Set(seen.map(({ page_url }) => page_url))).toEqual(new Set(["https://cv.example/"]))
   const jest = 'test("x", () => expect(typeof require("maicivy-analytics/sdk").Analytics).toBe("function"))'
   writeFileSync(join(folder, "sdk.test.cjs"), jest)
-  run(process.execPath, "node_modules/jest/bin/jest.js", "--testMatch", "**/*.test.cjs")
+  await run(process.execPath, "node_modules/jest/bin/jest.js", "--testMatch", "**/*.test.cjs")
 })

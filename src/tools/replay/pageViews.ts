@@ -1,17 +1,26 @@
 /** Finds the page views in an access log and turns each into an event. Pure: clock and key are passed in. */
 import { createHash } from "node:crypto"
+import { cut } from "../../domain/cut.ts"
 import { MAX_AGE_MS, MAX_AGE_TEXT, MAX_URL_LENGTH } from "../../domain/limits.ts"
 import { MINUTE_MS } from "../../domain/time.ts"
 import { deriveVisitorId } from "../../domain/visitor.ts"
-import { type AccessLine, parseAccessLine } from "./accessLog.ts"
+import { botOf, isProgram } from "../../enrichment/bots.ts"
+import { DEFAULT_SKIPPED } from "../../sdk/index.ts"
+import type { AccessLine } from "./accessLine.ts"
+import { parseAccessLine } from "./accessLog.ts"
+import type { Proxies } from "./addresses.ts"
 
 /** Why a line is not an event, in the words of the summary. */
 export const SKIP_REASONS = {
-  malformed: "not in the combined log format",
+  malformed: "of no access log",
+  noise: "without a request of HTTP",
   method: "not a GET",
-  status: "not answered with 2xx or 3xx",
-  asset: "not a page (by its extension)",
+  status: "not answered with a page (2xx, 304)",
+  file: "not a page, by its name or type",
+  program: "of a program, or without a user agent",
+  bot: "of a bot, by its user agent",
   too_old: `older than ${MAX_AGE_TEXT} after the shift`,
+  ahead: "dated a week or more after the lines around",
 } as const
 
 export type SkipReason = keyof typeof SKIP_REASONS
@@ -29,8 +38,13 @@ export interface PageViewEvent {
   readonly user_agent?: string
 }
 
-/** What a browser loads along with a page, and what machines fetch. */
-const ASSET_EXTENSIONS = new Set("js css png jpg jpeg gif svg ico woff woff2 ttf map xml txt json".split(" "))
+/**
+ * What pages are called: nothing, or by what makes them. Whatever else has an ending is a file, also one of a kind that is yet to be
+ * invented; a number behind a dot is a version and no ending.
+ */
+const PAGE_NAME = /^(?:[^.]*|.*\.(?:s?html?|xhtml|php\d?|phtml|aspx?|jspx?|jsf|xhtm|cfm|cgi|action|do|\d+))$/i
+
+const HTML = /text\/html|application\/xhtml\+xml/i
 
 /**
  * Margin before the age limit: an event's age is checked again when it arrives, after waiting for retries, by a clock
@@ -41,19 +55,25 @@ const AGE_MARGIN_MS = MINUTE_MS
 /** The number of page views that one generation of {@link Occurrences} remembers. */
 const GENERATION = 500_000
 
-/** The extension of a target's path in lower case, without the dot; empty if there is none. */
-const extensionOf = (target: string): string => {
-  const end = target.search(/[?#]/)
-  const path = end < 0 ? target : target.slice(0, end)
-  const name = path.slice(path.lastIndexOf("/") + 1)
-  const dot = name.lastIndexOf(".")
-  return dot < 0 ? "" : name.slice(dot + 1).toLowerCase()
+/** Whether a request that succeeded was for a page: by what it was answered with, where the log tells, else by its name. */
+const isPage = ({ target, contentType, status }: AccessLine): boolean => {
+  const [path = ""] = target.split(/[?#]/, 1)
+  const below = (prefix: string | RegExp) =>
+    typeof prefix === "string" && (path === prefix || path.startsWith(`${prefix}/`))
+  if (DEFAULT_SKIPPED.some(below)) return false
+  // A copy that the browser has is answered without a type.
+  if (contentType !== null && status !== 304) return HTML.test(contentType)
+  return PAGE_NAME.test(path.slice(path.lastIndexOf("/") + 1))
 }
 
-const skipReasonOf = (line: AccessLine): SkipReason | null => {
+const skipReasonOf = (line: AccessLine, sendsBots: boolean): SkipReason | null => {
+  if (line.method === "") return "noise"
   if (line.method !== "GET") return "method"
-  if (line.status < 200 || line.status > 399) return "status"
-  return ASSET_EXTENSIONS.has(extensionOf(line.target)) ? "asset" : null
+  if (line.status !== 304 && (line.status < 200 || line.status > 299)) return "status"
+  if (!isPage(line)) return "file"
+  if (line.agent === null) return null
+  if (isProgram(line.agent)) return "program"
+  return sendsBots || botOf(line.agent) === null ? null : "bot"
 }
 
 /** A version 8 UUID (RFC 9562) from the first 128 bits of a hexadecimal SHA-256. */
@@ -85,27 +105,32 @@ class Occurrences {
   }
 }
 
-const cut = (url: string): string => url.slice(0, MAX_URL_LENGTH).toWellFormed()
+export interface PageViewsOptions {
+  /** Milliseconds added to every line's time. */
+  readonly shift: number
+  /** The latest time that is believed, before the shift. */
+  readonly latest: number
+  /** Secret under which address and agent are hashed; without it, trying all addresses undoes the hash. */
+  readonly visitorKey: Buffer
+  /** Unix milliseconds; read for every page view, because lines age during a slow replay. */
+  readonly clock: () => number
+  readonly proxies: Proxies
+  /** The site's, such as `https://example.org`; without it a page is its path. */
+  readonly origin?: string
+  /** Whether the server tells bots by their user agents, which it believes whoever holds a write key. */
+  readonly sendsBots?: boolean
+}
 
 /** Turns lines into events, in the order of the file. */
 export class PageViews {
-  readonly #shift: number
-  readonly #visitorKey: Buffer
-  readonly #clock: () => number
-  readonly #origin: string
+  readonly #options: PageViewsOptions
   readonly #occurrences = new Occurrences()
+  /** The addresses that connected, as long as there is only one, and whether it spoke for others. */
+  readonly #peers = new Set<string>()
+  #forwarded = 0
 
-  /**
-   * @param shift milliseconds added to every line's time.
-   * @param visitorKey secret under which address and agent are hashed; without it, trying all addresses undoes the hash.
-   * @param clock unix milliseconds; read for every page view, because lines age during a slow replay.
-   * @param origin of the site, such as `https://example.org`; empty if it is not known, and a page is its path.
-   */
-  constructor(shift: number, visitorKey: Buffer, clock: () => number, origin = "") {
-    this.#shift = shift
-    this.#visitorKey = visitorKey
-    this.#clock = clock
-    this.#origin = origin
+  constructor(options: PageViewsOptions) {
+    this.#options = options
   }
 
   /**
@@ -113,32 +138,60 @@ export class PageViews {
    * that a log replayed twice counts once, and two identical lines count as two.
    */
   read(line: string): PageViewEvent | SkipReason {
+    const { shift, latest, visitorKey, clock, proxies, origin = "", sendsBots = false } = this.#options
     const parsed = parseAccessLine(line)
     if (parsed === null) return "malformed"
-    const reason = skipReasonOf(parsed)
+    const reason = skipReasonOf(parsed, sendsBots)
     if (reason !== null) return reason
-    const timestamp = parsed.time + this.#shift
-    if (timestamp < this.#clock() - MAX_AGE_MS + AGE_MARGIN_MS) return "too_old"
+    if (parsed.time > latest) return "ahead"
+    const timestamp = parsed.time + shift
+    if (timestamp < clock() - MAX_AGE_MS + AGE_MARGIN_MS) return "too_old"
+    const address = proxies.clientOf(parsed.addresses)
+    this.#note(parsed.addresses, address)
     return {
       event_type: "page_view",
       id: uuidOf(sha256(`${line}\n${this.#occurrences.next(line)}`)),
-      visitor_id: deriveVisitorId(this.#visitorKey, parsed.address, parsed.agent),
+      visitor_id: deriveVisitorId(visitorKey, address, parsed.agent ?? ""),
       timestamp,
-      page_url: cut(`${this.#origin}${parsed.target}`),
-      ...(parsed.referrer === null ? {} : { referrer: cut(parsed.referrer) }),
-      ...(parsed.agent === "" || parsed.agent === "-" ? {} : { user_agent: parsed.agent.toWellFormed() }),
+      page_url: cut(`${origin}${parsed.target}`, MAX_URL_LENGTH),
+      ...(parsed.referrer === null ? {} : { referrer: cut(parsed.referrer, MAX_URL_LENGTH) }),
+      ...(parsed.agent === null ? {} : { user_agent: parsed.agent.toWellFormed() }),
     }
+  }
+
+  #note(addresses: ReadonlyArray<string>, client: string): void {
+    const peer = addresses.at(-1) ?? ""
+    if (this.#peers.size < 2) this.#peers.add(peer)
+    if (addresses.length > 1 && client === peer) this.#forwarded++
+  }
+
+  /** An address that all page views came through and that spoke for others, but is not known as a proxy. */
+  get suspectedProxy(): string | null {
+    const [only = null] = this.#peers
+    return this.#peers.size === 1 && this.#forwarded > 1 ? only : null
   }
 }
 
-/** The latest time of any well-formed line. Servers log requests as they end, so it need not be the last line's. */
-export const latestTime = async (chunks: AsyncIterable<ReadonlyArray<string>>): Promise<number | null> => {
-  let latest: number | null = null
-  for await (const lines of chunks) {
-    for (const line of lines) {
-      const time = parseAccessLine(line)?.time
-      if (time !== undefined && (latest === null || time > latest)) latest = time
-    }
+/**
+ * The latest time of the lines of a log. Servers log requests as they end, so it need not be the last line's; and one line that is
+ * dated wrongly must not decide for all, so a time a week or more after those before it counts only if the next line is there, too.
+ */
+export class LatestTime {
+  #latest: number | null = null
+  #doubtful: number | null = null
+
+  get value(): number | null {
+    return this.#latest ?? this.#doubtful
   }
-  return latest
+
+  add(line: string): void {
+    const time = parseAccessLine(line)?.time
+    if (time === undefined) return
+    const doubtful = this.#doubtful
+    this.#doubtful = null
+    if (doubtful !== null && time >= doubtful - MAX_AGE_MS)
+      this.#latest = Math.max(this.#latest ?? doubtful, doubtful)
+    if (this.#latest === null || time > this.#latest + MAX_AGE_MS) this.#doubtful = time
+    else this.#latest = Math.max(this.#latest, time)
+  }
 }

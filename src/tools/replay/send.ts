@@ -240,7 +240,7 @@ export const batchSize = (rate: number | null): number => {
 
 /**
  * Sends all events and updates the tally. Ends early, with `tally.stopped` set, if a post is refused for good or for
- * longer than `patience`.
+ * longer than `patience`. An empty group says that no more come for now, so that none waits for a batch to be full.
  */
 export const sendEvents = async (
   events: AsyncIterable<ReadonlyArray<PageViewEvent>>,
@@ -267,6 +267,10 @@ export const sendEvents = async (
   }
 
   for await (const some of events) {
+    if (some.length === 0 && waiting.length > 0 && !sender.stopped) {
+      await send(waiting)
+      waiting = []
+    }
     waiting = waiting.concat(some)
     let from = 0
     for (; waiting.length - from >= size && !sender.stopped; from += size)

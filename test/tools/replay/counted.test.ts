@@ -20,6 +20,9 @@ const NO_PAGE = /\.(?:js|css|png|jpe?g|gif|svg|ico|woff2?|ttf|map|xml|txt|json)$
 const BOT =
   /bot|crawl|spider|yahoo! slurp|feed|fetcher|rss|validator|facebookexternal|baidu|yandex|https?:\/\/|preview|phantomjs|ezooms|indy library|theoldreader|reeder|nutch|favicon|\(via |compatible;\)|dts agent|binlar|chromeframe/i
 
+/** What has no name of a browser's kind visits nothing. */
+const PROGRAM = /^(?:-|curl\/.*)$/
+
 /** Browsers by the first of these that their agents have. */
 const BROWSERS: ReadonlyArray<readonly [pattern: RegExp, name: string]> = [
   [/maxthon/i, "Maxthon"],
@@ -62,7 +65,8 @@ const viewsOf = (text: string): ReadonlyArray<View> =>
     const [method, target = ""] = request.split(" ")
     const [page = ""] = target.split(/[?#]/)
     const theme = /[?&](theme=[^&#]*)/.exec(target)?.[1]
-    if (fields.length < 7 || method !== "GET" || !/^ [23]/.test(numbers) || NO_PAGE.test(page)) return []
+    if (fields.length < 7 || method !== "GET" || !/^ (?:2|304)/.test(numbers) || NO_PAGE.test(page)) return []
+    if (PROGRAM.test(agent)) return []
     const host = /^https?:\/\/([^/:]+)/.exec(referrer)?.[1]?.toLowerCase() ?? null
     const bot = BOT.test(agent)
     return {

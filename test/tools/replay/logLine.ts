@@ -17,7 +17,7 @@ export const logLine = (fields: LogFields): string => {
     request = "GET / HTTP/1.1",
     status = 200,
     referrer = "-",
-    agent = "Mozilla/5.0",
+    agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
   } = fields
   return `${address} - - [${time}] "${request}" ${status} 123 "${referrer}" "${agent}"`
 }

@@ -2,14 +2,19 @@
 import { describe, expect, test } from "vitest"
 import { UUID } from "../../../src/domain/limits.ts"
 import { DAY_MS } from "../../../src/domain/time.ts"
-import { latestTime, type PageViewEvent, PageViews } from "../../../src/tools/replay/pageViews.ts"
+import { Proxies } from "../../../src/tools/replay/addresses.ts"
+import { LatestTime, type PageViewEvent, PageViews } from "../../../src/tools/replay/pageViews.ts"
 import { logLine } from "./logLine.ts"
 
 const NOW = Date.parse("2026-01-10T12:00:00Z")
 const LINE_TIME = Date.parse("2015-05-17T10:05:03Z")
 const KEY = Buffer.alloc(32, 7)
 
-const pageViews = (shift = NOW - LINE_TIME, key = KEY) => new PageViews(shift, key, () => NOW)
+const pageViews = (shift = NOW - LINE_TIME, key = KEY) =>
+  new PageViews({
+    ...{ shift, visitorKey: key, latest: Number.POSITIVE_INFINITY, proxies: new Proxies([]) },
+    clock: () => NOW,
+  })
 
 const event = (line: string, views = pageViews()): PageViewEvent => {
   const outcome = views.read(line)
@@ -20,22 +25,65 @@ const event = (line: string, views = pageViews()): PageViewEvent => {
 const get = (target: string, status = 200) => logLine({ request: `GET ${target} HTTP/1.1`, status })
 
 describe("a line is a page view", () => {
-  test.each(["/", "/a/", "/a.html", "/a?f=x.png", "/v1.2/page", "/json", "/a.php?x=.js"])(
-    "when it is a GET of %s",
-    (target) => expect(event(get(target)).page_url).toBe(target),
+  test.each([
+    ...[
+      "/",
+      "/a/",
+      "/a.html",
+      "/a?f=x.png",
+      "/v1.2/page",
+      "/v1.2",
+      "/json",
+      "/a.php?x=.js",
+      "/A.SHTML",
+      "/x.aspx",
+    ],
+    ...["/user/jane", "/caf%C3%A9", "/a.b/c", "/apis"],
+  ])("when it is a GET of %s", (target) => expect(event(get(target)).page_url).toBe(target))
+
+  test.each([
+    ...["/a.js", "/a.CSS", "/robots.txt", "/a.json?v=1", "/x/y.Woff2", "/favicon.ico", "/cv.pdf", "/p.webp"],
+    ...[
+      "/v.mp4",
+      "/m.webmanifest",
+      "/x.mjs",
+      "/x.wasm",
+      "/x.map",
+      "/feed.rss",
+      "/x.avif",
+      "/x.kind-to-come",
+      "/x.zip",
+    ],
+    ...["/api/x", "/metrics", "/.well-known/x", "/_next/data/x"],
+  ])("unless it is something else by its name: %s", (target) =>
+    expect(pageViews().read(get(target))).toBe("file"),
   )
 
-  test.each(["/a.js", "/a.CSS", "/robots.txt", "/a.json?v=1", "/x/y.Woff2", "/favicon.ico"])(
-    "unless its extension is an asset's: %s",
-    (target) => expect(pageViews().read(get(target))).toBe("asset"),
-  )
-
-  test.each([200, 206, 301, 304])("when it was answered %i", (status) =>
+  test.each([200, 206, 304])("when it was answered %i", (status) =>
     expect(event(get("/", status)).event_type).toBe("page_view"),
   )
 
-  test.each([101, 403, 404, 500])("unless it was answered %i", (status) =>
+  test.each([101, 301, 302, 307, 308, 403, 404, 500])("unless it was answered %i", (status) =>
     expect(pageViews().read(get("/", status))).toBe("status"),
+  )
+
+  test.each(["-", "curl/8.5.0", "python-requests/2.31", "kube-probe/1.29", "Go-http-client/1.1"])(
+    "unless a program has asked: %s",
+    (agent) => expect(pageViews().read(logLine({ agent }))).toBe("program"),
+  )
+
+  test.each([
+    "Mozilla/5.0 (compatible; bingbot/2.0)",
+    "Mozilla/5.0 (compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)",
+  ])("unless a bot has, and the server cannot know it: %s", (agent) => {
+    expect(pageViews().read(logLine({ agent }))).toBe("bot")
+    const options = { shift: NOW - LINE_TIME, visitorKey: KEY, latest: LINE_TIME, proxies: new Proxies([]) }
+    const views = new PageViews({ ...options, clock: () => NOW, sendsBots: true })
+    expect(views.read(logLine({ agent }))).toMatchObject({ user_agent: agent })
+  })
+
+  test.each(["-", String.raw`\x16\x03\x01`, ""])("unless nothing was asked: %j", (request) =>
+    expect(pageViews().read(logLine({ request, status: 400 }))).toBe("noise"),
   )
 
   test("unless the method is another", () => {
@@ -86,10 +134,31 @@ describe("the event of a line", () => {
   })
 })
 
-test("the latest time is that of any line, whatever its place and request", async () => {
-  async function* chunks() {
-    yield [logLine({ request: "GET /a.png HTTP/1.1", time: "17/May/2015:10:09:00 +0000" }), "nonsense"]
-    yield [logLine({})]
-  }
-  expect(await latestTime(chunks())).toBe(Date.parse("2015-05-17T10:09:00Z"))
+const latestOf = (...times: ReadonlyArray<string>): string | null => {
+  const latest = new LatestTime()
+  for (const time of times) latest.add(logLine({ time: `${time}:00 +0000` }))
+  return latest.value === null ? null : new Date(latest.value).toISOString().slice(0, 16)
+}
+
+describe("the latest time", () => {
+  test("is that of any line, whatever its place and request", () => {
+    expect(latestOf("17/May/2015:10:05", "17/May/2015:10:09", "17/May/2015:10:05")).toBe("2015-05-17T10:09")
+    expect(latestOf()).toBeNull()
+    expect(latestOf("17/May/2015:10:05")).toBe("2015-05-17T10:05")
+  })
+
+  test("is not that of one line that is dated wrongly, wherever it stands", () => {
+    const good = ["17/May/2015:10:05", "17/May/2015:10:06", "17/May/2015:10:07"]
+    for (let place = 0; place <= good.length; place++)
+      expect(latestOf(...good.toSpliced(place, 0, "17/May/2016:10:05"))).toBe("2015-05-17T10:07")
+    expect(pageViews().read("nonsense")).toBe("malformed")
+    const views = new PageViews({
+      ...{ shift: 0, visitorKey: KEY, latest: LINE_TIME, proxies: new Proxies([]), clock: () => LINE_TIME },
+    })
+    expect(views.read(logLine({ time: "17/May/2016:10:05:03 +0000" }))).toBe("ahead")
+  })
+
+  test("may come after a long pause", () => {
+    expect(latestOf("17/May/2015:10:05", "17/Jun/2015:10:05", "17/Jun/2015:10:06")).toBe("2015-06-17T10:06")
+  })
 })

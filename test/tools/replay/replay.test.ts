@@ -1,10 +1,11 @@
 /** The replay command as a whole, against a server that only records. */
 import { spawn } from "node:child_process"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { once } from "node:events"
+import { appendFileSync, mkdirSync, renameSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { gzipSync } from "node:zlib"
+import { gzipSync, zstdCompressSync } from "node:zlib"
 import { beforeEach, describe, expect, test } from "vitest"
-import { temporaryFolder } from "../../support/index.ts"
+import { eventually, temporaryFolder } from "../../support/index.ts"
 import { recordingServer } from "../../support/recordingServer.ts"
 import { logLine } from "./logLine.ts"
 
@@ -21,7 +22,7 @@ beforeEach(() => {
   directory = temporaryFolder()
 })
 
-const run = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+const run = (args: ReadonlyArray<string>, env: Record<string, string> = {}, input?: string | Buffer) =>
   new Promise<Run>((resolve) => {
     const child = spawn(process.execPath, [command, ...args], {
       env: { PATH: process.env.PATH, DATA_DIR: join(directory, "data"), ...env },
@@ -34,6 +35,7 @@ const run = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
     child.stderr.on("data", (chunk: Buffer) => {
       err += chunk.toString()
     })
+    child.stdin.end(input)
     child.on("close", (code) => resolve({ code, out, err }))
   })
 
@@ -185,5 +187,136 @@ describe("a replay", () => {
 
   test("ends with 1 for a file that is no access log", async () => {
     expect((await run([writeLog(["a", "b"])])).code).toBe(1)
+  })
+
+  test.each([
+    ["bzip2", "425a683931415926535900", "bzcat"],
+    ["xz", "fd377a585a0000", "xzcat"],
+    ["a zip archive", "504b03041400", "unzip"],
+    ["UTF-16", "fffe31003900", "iconv"],
+  ])("says how a file is read that is %s", async (name, head, program) => {
+    const path = join(directory, "log")
+    writeFileSync(path, Buffer.from(head, "hex"))
+    const { code, err } = await run([path])
+    expect(code).toBe(1)
+    expect(err).toContain(name)
+    expect(err).toContain(program)
+  })
+})
+
+describe("a log", () => {
+  const timed = (minute: number, request = "GET / HTTP/1.1") =>
+    logLine({ request, time: `17/May/2015:10:${String(minute).padStart(2, "0")}:00 +0000` })
+  const paths = (server: Awaited<ReturnType<typeof recordingServer>>) =>
+    server.received.flatMap(({ events }) => events.map(({ page_url }) => page_url))
+
+  test("of several files is read in the order of time, and ends now", async () => {
+    const server = await recordingServer()
+    const files = [
+      writeLog([timed(20, "GET /c HTTP/1.1"), timed(21, "GET /d HTTP/1.1")], "access.log"),
+      writeLog([timed(10, "GET /b HTTP/1.1")], "access.log.1"),
+      writeLog([timed(1, "GET /a HTTP/1.1")], "access.log.2.gz"),
+    ]
+    const { code } = await run([...files, "--url", server.url])
+    expect(code).toBe(0)
+    expect(paths(server)).toEqual(["/a", "/b", "/c", "/d"])
+    const times = server.received.flatMap(({ events }) => events.map(({ timestamp = 0 }) => timestamp))
+    expect(times.map((time) => (time - (times[0] ?? 0)) / 60_000)).toEqual([0, 9, 19, 20])
+  })
+
+  test("comes by standard input, with any line end and a byte order mark", async () => {
+    const server = await recordingServer()
+    const input = `\ufeff${timed(1, "GET /a HTTP/1.1")}\r\n${timed(2, "GET /b HTTP/1.1")}\r${timed(3, "GET /c HTTP/1.1")}`
+    expect((await run(["-", "--url", server.url], {}, input)).code).toBe(0)
+    expect(paths(server)).toEqual(["/a", "/b", "/c"])
+    const { out } = await run(["-", "--dry-run"], {}, gzipSync(input))
+    expect(figure(out, "page views to send")).toBe(3)
+  })
+
+  test("that is cut off in its archive counts as far as it goes, and that is said", async () => {
+    const lines = Array.from({ length: 5000 }, (_, i) =>
+      timed(i % 60, `GET /${Math.imul(i, 0x9e3779b1)} HTTP/1.1`),
+    )
+    for (const [pack, name] of [
+      [gzipSync, "gz"],
+      [zstdCompressSync, "zst"],
+    ] as const) {
+      const whole = pack(lines.join("\n"))
+      const path = join(directory, `log.${name}`)
+      writeFileSync(path, whole.subarray(0, whole.length / 2))
+      const { code, out, err } = await run([path, "--dry-run"])
+      expect(err).toContain(`${path} is cut off`)
+      expect(code).toBe(0)
+      expect(figure(out, "page views to send")).toBeGreaterThan(500)
+      expect(figure(out, "skipped")).toBe(0)
+      writeFileSync(path, whole)
+      expect(figure((await run([path, "--dry-run"])).out, "page views to send")).toBe(5000)
+    }
+  })
+
+  test("is not decided by one line that is dated wrongly", async () => {
+    const lines = Array.from({ length: 30 }, (_, i) => timed(i))
+    const odd = logLine({ time: "17/May/2016:10:05:03 +0000" })
+    const { out } = await run([writeLog(lines.toSpliced(12, 0, odd)), "--dry-run"])
+    expect(figure(out, "page views to send")).toBe(30)
+    expect(figure(out, "dated a week or more after the lines around")).toBe(1)
+  })
+
+  test("behind a proxy has its visitors when the proxy is named, and says so when it is not", async () => {
+    const lines = Array.from(
+      { length: 8 },
+      (_, i) => `${logLine({ address: "198.51.100.7" })} "203.0.113.${i}"`,
+    )
+    const path = writeLog(lines)
+    const unnamed = await run([path, "--dry-run"])
+    expect(figure(unnamed.out, "unique visitors")).toBe(1)
+    expect(unnamed.err).toContain("--trusted-proxy 198.51.100.7")
+    const named = await run([path, "--dry-run", "--trusted-proxy", "198.51.100.0/24"])
+    expect(figure(named.out, "unique visitors")).toBe(8)
+    expect(named.err).toBe("")
+    expect((await run([path, "--trusted-proxy", "cv.example"])).code).toBe(2)
+  })
+})
+
+describe("a log that is followed", () => {
+  const now = (path: string) => {
+    const date = new Date()
+    const text = `${String(date.getUTCDate()).padStart(2, "0")}/${date.toUTCString().slice(8, 11)}/${date.getUTCFullYear()}:${date.toISOString().slice(11, 19)} +0000`
+    return `${logLine({ request: `GET ${path} HTTP/1.1`, time: text })}\n`
+  }
+
+  test("is sent as it is written, through a rename and a truncation, at its own times, until it is stopped", async () => {
+    const server = await recordingServer()
+    const path = join(directory, "access.log")
+    const paths = () => server.received.flatMap(({ events }) => events.map(({ page_url }) => page_url))
+    writeFileSync(path, now("/a"))
+    const child = spawn(process.execPath, [command, path, "--follow", "--url", server.url], {
+      env: { PATH: process.env.PATH, DATA_DIR: join(directory, "data") },
+    })
+    const ended = once(child, "close")
+    await eventually(() => expect(paths()).toEqual(["/a"]))
+    const parted = now("/b")
+    appendFileSync(path, parted.slice(0, 20))
+    appendFileSync(path, parted.slice(20))
+    await eventually(() => expect(paths()).toEqual(["/a", "/b"]))
+    renameSync(path, `${path}.1`)
+    appendFileSync(`${path}.1`, now("/c"))
+    await eventually(() => expect(paths()).toEqual(["/a", "/b", "/c"]))
+    writeFileSync(path, `${now("/d")}${now("/longer")}`)
+    await eventually(() => expect(paths()).toEqual(["/a", "/b", "/c", "/d", "/longer"]))
+    truncateSync(path)
+    appendFileSync(path, now("/e"))
+    await eventually(() => expect(paths()).toEqual(["/a", "/b", "/c", "/d", "/longer", "/e"]))
+    const ages = server.received.flatMap(({ events, at }) =>
+      events.map(({ timestamp = 0 }) => performance.timeOrigin + at - timestamp),
+    )
+    for (const age of ages) expect(age).toBeGreaterThanOrEqual(0)
+    child.kill("SIGTERM")
+    expect(await ended).toEqual([0, null])
+  })
+
+  test("cannot be standard input, nor a dry run", async () => {
+    expect((await run(["-", "--follow"])).code).toBe(2)
+    expect((await run([writeLog(pages(1)), "--follow", "--dry-run"])).code).toBe(2)
   })
 })
