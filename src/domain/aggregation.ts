@@ -2,6 +2,8 @@
  * What a batch of events adds to the figures. A pure fold, so that the same code serves the actors, the rebuild and the
  * tests' independent count.
  */
+
+import { cut } from "./cut.ts"
 import type { StreamEvent } from "./event.ts"
 import { MAX_THEME_LENGTH } from "./limits.ts"
 import type { Calendar, Day } from "./period.ts"
@@ -33,7 +35,7 @@ const text = (value: unknown): string | null => (typeof value === "string" && va
 export const themeOf = (event: Pick<StreamEvent, "type" | "data">): string | null => {
   if (event.type !== "cv_theme_change") return null
   const theme = text(event.data?.theme)
-  return theme === null ? null : theme.slice(0, MAX_THEME_LENGTH).toWellFormed()
+  return theme === null ? null : cut(theme, MAX_THEME_LENGTH)
 }
 
 /** The letter type of an event: the two known ones, `other` for any other letter, `null` when it is no letter. */

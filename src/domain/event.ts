@@ -2,6 +2,7 @@
  * An event: what senders may POST, and what becomes of it. Pure and synchronous; this is the per-event path, so refusals are
  * shared values where they can be and nothing is copied twice.
  */
+import { cut } from "./cut.ts"
 import type { EventFacts } from "./dimensions.ts"
 import { UnheldNumber } from "./exactJson.ts"
 import {
@@ -210,13 +211,6 @@ const decodeData = (type: string, value: unknown): string | null | Rejection => 
   return large ? DATA_TOO_LARGE : json
 }
 
-/** At most so many code units, never half a surrogate pair. */
-const cut = (text: string, length = MAX_URL_LENGTH): string => {
-  if (text.length <= length) return text
-  const part = text.slice(0, length)
-  return part.isWellFormed() ? part : part.slice(0, -1)
-}
-
 const decodeUrl = (value: unknown, problem: Rejection): string | null | Rejection => {
   if (value === undefined || value === null || value === "") return null
   return typeof value === "string" && isStorable(value) ? cut(value, MAX_SENT_URL_LENGTH) : problem
@@ -299,8 +293,8 @@ export const decodeEvent = (body: unknown, context: EventContext): EventInput | 
     visitorId,
     type: canonicalType,
     createdAt,
-    pageUrl: sentPageUrl === null ? null : cut(context.pageQuery.kept(sentPageUrl)),
-    referrer: referrer === null ? null : cut(keptReferrer(referrer)),
+    pageUrl: sentPageUrl === null ? null : cut(context.pageQuery.kept(sentPageUrl), MAX_URL_LENGTH),
+    referrer: referrer === null ? null : cut(keptReferrer(referrer), MAX_URL_LENGTH),
     data,
     name,
     title: optionalText(body.title, MAX_TITLE_LENGTH),

@@ -1,4 +1,5 @@
 /** Where a visitor came from: source, medium and channel of an event, by its page's parameters and its referrer. */
+import { cut } from "../domain/cut.ts"
 import { encodeFact } from "../domain/dimensions.ts"
 import { hostAndPath, parametersOf, partsOf } from "../domain/pageUrl.ts"
 import { channelOf } from "./channels.ts"
@@ -56,8 +57,8 @@ export const originOf = ({ pageUrl, referrer, host }: Trail): string | null => {
   const from = foreign(referrer, page?.host ?? host)
   const given = page === null || page.query === "" ? new Map<string, string>() : parametersOf(page.query)
   const named = (name: string): string | null => {
-    const value = given.get(name)?.trim().slice(0, MAX_VALUE).toWellFormed().replaceAll("\u0000", "")
-    return value === undefined || value === "" ? null : value
+    const value = cut((given.get(name) ?? "").trim().toWellFormed(), MAX_VALUE).replaceAll("\u0000", "")
+    return value === "" ? null : value
   }
   const utm = Object.fromEntries(UTM.map((name) => [name, named(name)]))
   const click = CLICK_IDS.find(([parameter]) => given.has(parameter))

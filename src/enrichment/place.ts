@@ -1,6 +1,8 @@
 /** Where in the world a sender is: by what a trusted proxy says, or by the operator's database. */
+
 import { isIP } from "node:net"
 import { Reader, type Response } from "mmdb-lib"
+import { cut } from "../domain/cut.ts"
 import { Recent } from "./recent.ts"
 
 export interface Place {
@@ -29,7 +31,7 @@ const COUNTRY = /^(?!XX)[A-Z]{2}$/
 
 const nameOf = (value: unknown): string | null => {
   if (typeof value !== "string" || value === "") return null
-  return value.slice(0, MAX_NAME).toWellFormed().replaceAll("\u0000", "")
+  return cut(value.toWellFormed(), MAX_NAME).replaceAll("\u0000", "")
 }
 
 const countryOf = (value: unknown): string | null =>

@@ -35,7 +35,7 @@ export interface DayKeysOptions {
   readonly now: () => number
 }
 
-/** Keeps today's key, and tomorrow's shortly before midnight, until the scope ends. */
+/** Keeps today's key, tomorrow's shortly before midnight and yesterday's shortly after it, until the scope ends. */
 export const makeVisitorKeys = (options: DayKeysOptions): Effect.Effect<VisitorKeys, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { redis, prefix, calendar, metrics, now } = options
@@ -52,7 +52,12 @@ export const makeVisitorKeys = (options: DayKeysOptions): Effect.Effect<VisitorK
 
     const refresh = Effect.gen(function* () {
       const at = now()
-      const wanted = new Set([calendar.dayOf(at), calendar.dayOf(at + AHEAD_MS)])
+      // That of the day before for as long as it is there: an event of 23:59:50 may come at 00:00:10.
+      const wanted = new Set([
+        calendar.dayOf(at),
+        calendar.dayOf(at + AHEAD_MS),
+        calendar.dayOf(at - GRACE_SECONDS * 1000),
+      ])
       for (const day of known.keys()) if (!wanted.has(day)) known.delete(day)
       for (const day of wanted) if (!known.has(day)) yield* fetchKey(day)
     }).pipe(Effect.catch((error) => logFailure(error, "no visitor key for the day")))

@@ -1,5 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
+import { themeOf } from "../../src/domain/aggregation.ts"
 import { decodeEvent, type EventContext, type EventInput, Rejection } from "../../src/domain/event.ts"
 import { parseExactly } from "../../src/domain/exactJson.ts"
 import { MAX_AGE_MS, MAX_AHEAD_MS } from "../../src/domain/limits.ts"
@@ -55,6 +56,12 @@ describe("an event with a name", () => {
       expect(accepted({ event_type: "signup", name })).toMatchObject({ type: "signup", name: null })
     for (const name of ["", "a".repeat(121), 5]) expect(refused({ name }).code).toBe("INVALID_EVENT_TYPE")
   })
+})
+
+test("a theme and an address end before a character that has no room", () => {
+  const theme = `${"x".repeat(99)}😀`
+  expect(themeOf({ type: "cv_theme_change", data: { theme } })).toBe("x".repeat(99))
+  expect(accepted({ event_type: "page_view", page_url: `/${"x".repeat(498)}😀` }).pageUrl).toHaveLength(499)
 })
 
 describe("numbers of event_data", () => {

@@ -24,7 +24,7 @@ const MAX_DOWNLOADS = 3
 const MAX_THEMES = 10_000
 
 /** Spreadsheets run a cell that begins like this as a formula (https://owasp.org/www-community/attacks/CSV_Injection). */
-const FORMULA = /^[=+\-@\t\r]/
+const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/
 
 /** A field of RFC 4180; an apostrophe keeps a spreadsheet from running text as a formula. */
 export const csvField = (value: unknown): string => {

@@ -4,6 +4,8 @@ import { gzip } from "node:zlib"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { DeclaredSites, HeatmapMeta, HistoryMeta, TimelineMeta } from "../../domain/answers.ts"
+import { cut } from "../../domain/cut.ts"
+import { MAX_URL_LENGTH } from "../../domain/limits.ts"
 import type { PageQuery } from "../../domain/pageQuery.ts"
 import { PERIODS } from "../../domain/period.ts"
 import type { StoreError } from "../../stores/errors.ts"
@@ -112,7 +114,11 @@ const endpoints = (
     const load = () =>
       // Events have the kept part of their page's URL.
       Effect.map(
-        queries.heatmap({ site, pageUrl: pageUrl ? pageQuery.kept(pageUrl) : null, hours, grid, limit }),
+        queries.heatmap({
+          site,
+          pageUrl: pageUrl ? cut(pageQuery.kept(pageUrl), MAX_URL_LENGTH) : null,
+          ...{ hours, grid, limit },
+        }),
         ({ points, total }) => ({
           success: true,
           data: points,

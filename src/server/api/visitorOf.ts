@@ -52,7 +52,8 @@ export class Visitors {
     const fromCookie = cookieVisitor(hints.cookie)
     if (fromCookie !== null) return fromCookie
     if (this.#required) return MISSING
-    const key = this.#keys.current(now)
+    // By the event's own day, as the figures are, as long as its key is there.
+    const key = this.#keys.current(event.createdAt) ?? this.#keys.current(now)
     return key === null ? null : this.#derive(key, hints.address(), hints.userAgent)
   }
 

@@ -81,8 +81,10 @@ describe("an export", () => {
     await using running = await serve()
     const text = await (await fetch(`${running.url}${API}/export/themes`)).text()
     expect(text.split("\r\n").slice(1, 3)).toEqual(["'=SUM(A1),3,33.3", '"quoted ""theme"", really",2,33.3'])
-    for (const formula of ["=1", "+1", "-1", "@x", "\tx"]) expect(csvField(formula)).toBe(`'${formula}`)
+    for (const formula of ["=1", "+1", "-1", "@x", "\tx", "＝1", "＋1", "－1", "＠x"])
+      expect(csvField(formula)).toBe(`'${formula}`)
     expect(csvField("\rx")).toBe('"\'\rx"')
+    expect(csvField("\n=1")).toBe('"\'\n=1"')
     expect([csvField(-1), csvField(null), csvField("a\nb"), csvField({ a: 1 })]).toEqual([
       "-1",
       "",
