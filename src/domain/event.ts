@@ -4,7 +4,7 @@
  */
 import { cut } from "./cut.ts"
 import type { EventFacts } from "./dimensions.ts"
-import { UnheldNumber } from "./exactJson.ts"
+import { unheldNumber } from "./exactJson.ts"
 import {
   EVENT_TYPE,
   ISO_TIMESTAMP,
@@ -165,14 +165,18 @@ const isStorable = (text: string): boolean => text.isWellFormed() && !text.inclu
 /** Most digits of a number that a refusal quotes. */
 const MAX_QUOTED = 40
 
-const unheld = ({ source }: UnheldNumber): Rejection =>
-  new Rejection(
+const unstorable = (text: string): Rejection => {
+  const number = unheldNumber(text)
+  if (number === null) return DATA_TEXT
+  const quoted = number.length > MAX_QUOTED ? `${number.slice(0, MAX_QUOTED)}…` : number
+  return new Rejection(
     "INVALID_EVENT_DATA",
-    `event_data has the number ${source.length > MAX_QUOTED ? `${source.slice(0, MAX_QUOTED)}…` : source}, which is not kept exactly: send it as a string.`,
+    `event_data has the number ${quoted}, which is not kept exactly: send it as a string.`,
   )
+}
 
 const checkData = (value: unknown, depth: number): Rejection | null => {
-  if (typeof value === "string") return isStorable(value) ? null : DATA_TEXT
+  if (typeof value === "string") return isStorable(value) ? null : unstorable(value)
   if (Array.isArray(value)) {
     if (depth > MAX_EVENT_DATA_DEPTH) return DATA_TOO_DEEP
     for (const item of value) {
@@ -182,7 +186,6 @@ const checkData = (value: unknown, depth: number): Rejection | null => {
     return null
   }
   if (!isObject(value)) return null
-  if (value instanceof UnheldNumber) return unheld(value)
   if (depth > MAX_EVENT_DATA_DEPTH) return DATA_TOO_DEEP
   for (const key of Object.keys(value)) {
     if (key === "__proto__" || !isStorable(key)) return DATA_TEXT
@@ -202,7 +205,7 @@ const normalizeData = (type: string, data: JsonObject): JsonObject => {
 
 const decodeData = (type: string, value: unknown): string | null | Rejection => {
   if (value === undefined || value === null) return null
-  if (!isObject(value) || value instanceof UnheldNumber) return INVALID_DATA
+  if (!isObject(value)) return INVALID_DATA
   const problem = checkData(value, 1)
   if (problem !== null) return problem
   const json = JSON.stringify(normalizeData(type, value))

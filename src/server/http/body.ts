@@ -134,7 +134,7 @@ export interface Parsed {
   readonly value: unknown
 }
 
-/** Parses JSON, with an `UnheldNumber` for what a double cannot hold. A problem says where the text stops being JSON, if the parser says so, and quotes none of it. */
+/** Parses JSON, with a text for a number that a double cannot hold. A problem says where the text stops being JSON, if the parser says so, and quotes none of it. */
 export const parseJson = (text: string): Parsed | Problem => {
   try {
     return { value: parseExactly(text) }
