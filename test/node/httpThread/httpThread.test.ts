@@ -272,3 +272,35 @@ test("a stop under load answers what it has taken on every thread, and loses not
     expect(await dataOf(second.url, "stats")).toMatchObject({ total_events: acknowledged.size }),
   )
 })
+
+test("a key opens dashboards on every thread, and once it is revoked they are closed", async () => {
+  const { url } = await node({ ...(await stores()), ACCESS: "private", ADMIN_TOKEN: TOKEN })
+  const admin = { authorization: `Bearer ${TOKEN}` }
+  const made = await fetch(api(url, "keys"), {
+    method: "POST",
+    headers: { ...admin, ...JSON_TYPE },
+    body: JSON.stringify({ name: "a board", scopes: ["read"] }),
+  })
+  const [, id = "", token = ""] = /"id":(\d+),"token":"([^"]+)"/.exec(await made.text()) ?? []
+  const connect = (headers: { readonly [name: string]: string }) => {
+    const board = { greeted: false, closed: 0 }
+    const socket: WebSocket = Reflect.construct(WebSocket, [
+      `${url.replace("http", "ws")}/ws/analytics`,
+      { headers },
+    ])
+    socket.onmessage = () => {
+      board.greeted = true
+    }
+    socket.onclose = ({ code }) => {
+      board.closed = code
+    }
+    return board
+  }
+  // Threads get connections in turn.
+  const boards = Array.from({ length: 6 }, () => connect({ authorization: `Bearer ${token}` }))
+  const strangers = Array.from({ length: 6 }, () => connect({}))
+  await eventually(() => expect(boards.every(({ greeted }) => greeted)).toBe(true))
+  await eventually(() => expect(strangers.map(({ closed }) => closed)).toEqual(strangers.map(() => 1006)))
+  expect((await fetch(api(url, `keys/${id}`), { method: "DELETE", headers: admin })).status).toBe(200)
+  await eventually(() => expect(boards.map(({ closed }) => closed)).toEqual(boards.map(() => 1008)))
+})
