@@ -9,6 +9,7 @@ import type { StoreError } from "../../stores/errors.ts"
 import { makePostgres } from "../../stores/postgres.ts"
 import type { Query } from "../language/index.ts"
 import { type DatabaseError, type NoRoom, openDatabase } from "./database.ts"
+import { withinDeadline } from "./deadline.ts"
 import { answer } from "./engine.ts"
 import { EventFiles } from "./eventFiles.ts"
 import { answerBeyond } from "./expired.ts"
@@ -55,7 +56,7 @@ const serve = ({ config, stores, folder }: EngineStart) =>
         ? answerFunnel(query, files, database)
         : answerBeyond(query, { postgres, calendar, ask })
       ).pipe(
-        Effect.timeoutOption(DEADLINE_MS),
+        withinDeadline(DEADLINE_MS),
         Effect.map(
           (found): FromEngine =>
             found._tag === "Some"

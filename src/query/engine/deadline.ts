@@ -1,0 +1,18 @@
+/** Answers within a time. */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Option from "effect/Option"
+
+/**
+ * What an effect gives within some milliseconds, or nothing. Then it is interrupted, and nobody waits until that has come to pass: files
+ * that are being made are finished first, so that whoever asks again has them.
+ */
+export const withinDeadline =
+  (milliseconds: number) =>
+  <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Option.Option<A>, E> =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.forkDetach(effect)
+      const found = yield* Effect.timeoutOption(Fiber.join(fiber), milliseconds)
+      if (found._tag === "None") yield* Effect.forkDetach(Fiber.interrupt(fiber))
+      return found
+    })
