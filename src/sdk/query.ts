@@ -107,6 +107,10 @@ export interface QueryAnswer<
     readonly total_rows: number
     /** Metrics that are not exact. */
     readonly approximate: ReadonlyArray<string>
+    /** Whether daily totals are in it, of days whose raw events have expired. */
+    readonly imported?: boolean
+    /** Sentences about what is not in it. */
+    readonly notices?: ReadonlyArray<string>
   }
   /** The question with every default made explicit, its range as instants. */
   readonly query: { readonly [field: string]: unknown }

@@ -80,7 +80,7 @@ export const PAGES = [
 const SOURCES = ["Google", "GitHub", "ChatGPT", "", "ünïcode 🎈", "google", ...ODD] as const
 const COUNTRIES = ["FR", "DE", "US"] as const
 const PLANS = [
-  ...["free", "pro", true, false, 1, 2.5, -3, null, -0, 1e20, 1e21, 123456789012345680000, 1e-6, 1e-7, 0.1],
+  ...["free", "pro", true, false, 1, 2.5, -3, null, -0, 1e20, 1e21, 123456700000000000000, 1e-6, 1e-7, 0.1],
   ...[5e-324, 1.7976931348623157e308, 9007199254740991, -9007199254740991, "1e3", "Infinity", ...ODD],
 ] as const
 const KEYS = [
@@ -190,7 +190,7 @@ const VALUES = [
     "0.1",
     "1e+21",
     "1e-7",
-    "123456789012345680000",
+    "123456700000000000000",
     "pro",
     "true",
     "1",
