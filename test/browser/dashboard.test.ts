@@ -585,12 +585,41 @@ describe("the front page", wantsChromium, () => {
     },
   )
 
-  test("says that there is no such site, and which there are", async () => {
+  test("says that there is no such site; on those that there are, names are text, whatever they are", async () => {
     const node = await startDashboardNode()
+    const names = [
+      ...Object.getOwnPropertyNames(Object.prototype),
+      "<b>x</b>",
+      "\u202eevil",
+      `e${"\u0301".repeat(900)}`,
+    ]
+    await node.send(
+      names.map((theme) => ({
+        ...{ site: "blog", event_type: "cv_theme_change", event_data: { theme } },
+        ...{
+          page_url: `https://blog.example/${theme.slice(0, 20)}`,
+          visitor_id: "00000000-0000-4000-8000-000000000001",
+        },
+      })),
+    )
     const { page } = await openDashboard(browser, `${node.url}/?site=nope`)
     await page.getByRole("heading", { name: "There is no site called nope." }).waitFor()
     await page.getByRole("link", { name: "blog" }).click()
-    await page.locator("[data-card=visitors] [data-value='0']").waitFor()
+    await page.locator("[data-card=visitors] [data-value='1']").waitFor()
+    await page.locator("[data-details='data.theme']").click()
+    const rows = page.locator("dialog tbody tr")
+    await eventually(async () =>
+      expect(
+        (await rows.evaluateAll((all) => all.map((each) => each.getAttribute("data-row")))).sort(),
+      ).toEqual(names.toSorted()),
+    )
+    expect(await page.evaluate(() => Object.keys(Object.prototype))).toEqual([])
+    expect(await page.evaluate(() => document.querySelector("dialog b")?.textContent)).toBeUndefined()
+    for (const height of await rows.evaluateAll((all) => all.map((each) => each.clientHeight)))
+      expect(height).toBeLessThan(60)
+    await rows.filter({ hasText: "__proto__" }).getByRole("button").click()
+    await page.locator("[data-filter='data.theme']", { hasText: "__proto__" }).waitFor()
+    await page.locator(".of-pages [data-row='/__proto__']").waitFor()
   })
 
   test("is used by the keyboard alone", async () => {
