@@ -110,6 +110,7 @@ export class Analytics {
       page_url: fields.pageUrl,
       referrer: fields.referrer,
       visitor_id: fields.visitorId,
+      user_agent: fields.userAgent,
       site: fields.site ?? this.#options.site,
     }
     const json = JSON.stringify(sent).slice(0, -1)

@@ -17,6 +17,8 @@ export interface EventFields {
   readonly visitorId?: string | undefined
   readonly pageUrl?: string | undefined
   readonly referrer?: string | undefined
+  /** What the visitor's browser calls itself: with a write key, browser, system and bots are told by it. */
+  readonly userAgent?: string | undefined
   /** A declared site. Default: the client's. */
   readonly site?: string | undefined
   /** When it happened. Default: now. */

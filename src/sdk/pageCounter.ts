@@ -43,8 +43,12 @@ export interface Begun {
   readonly setCookie: string | null
   readonly url: URL
   readonly referrer: string
+  readonly userAgent: string
   readonly at: Date
 }
+
+/** Code units of a user agent that the server looks at. */
+const MAX_USER_AGENT = 400
 
 const matches = (path: string, pattern: string | RegExp): boolean => {
   // A pattern with the flag g remembers where it was.
@@ -71,7 +75,8 @@ export class PageCounter {
     if (method !== "GET" || !isNavigation(header)) return null
     if (respectDnt !== false && (header("dnt") === "1" || header("sec-gpc") === "1")) return null
     if (skip.some((pattern) => matches(url.pathname, pattern))) return null
-    return { ...this.#visitor(asked), url, referrer: header("referer"), at: new Date() }
+    const userAgent = header("user-agent").slice(0, MAX_USER_AGENT)
+    return { ...this.#visitor(asked), url, referrer: header("referer"), userAgent, at: new Date() }
   }
 
   #visitor(asked: Asked): Pick<Begun, "visitorId" | "setCookie"> {
@@ -96,9 +101,10 @@ export class PageCounter {
   }
 
   /** Tracks the page view, and a theme in its query, if the answer is a document. */
-  end({ visitorId, url, referrer, at }: Begun, status: number, contentType: unknown): void {
+  end({ visitorId, url, referrer, userAgent, at }: Begun, status: number, contentType: unknown): void {
     if (!isDocument(status, contentType, url.pathname)) return
-    const fields = { visitorId, pageUrl: url.href, referrer: referrer || undefined, at }
+    const named = { referrer: referrer || undefined, userAgent: userAgent || undefined }
+    const fields = { visitorId, pageUrl: url.href, ...named, at }
     this.#analytics.track("page_view", undefined, fields)
     const theme = url.searchParams.get("theme")
     if (theme) this.#analytics.track("cv_theme_change", { theme }, fields)

@@ -42,6 +42,7 @@ describe("the client", () => {
         visitorId: "7d2f6c1e-2a55-4c4b-8a0d-6f6f0f7c1f11",
         pageUrl: "https://cv.example/letters",
         referrer: "https://cv.example/",
+        userAgent: "a browser",
       },
     )
     analytics.track("page_view", undefined, { site: "main", at: new Date(1_765_000_000_000) })
@@ -59,6 +60,7 @@ describe("the client", () => {
             visitor_id: "7d2f6c1e-2a55-4c4b-8a0d-6f6f0f7c1f11",
             page_url: "https://cv.example/letters",
             referrer: "https://cv.example/",
+            user_agent: "a browser",
             site: "blog",
           },
           { event_type: "page_view", site: "main", timestamp: 1_765_000_000_000 },

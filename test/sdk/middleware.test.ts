@@ -405,6 +405,7 @@ describe("a visitor", () => {
     const client = recorder()
     const url = await page(client)
     for (let i = 0; i < 5; i++) await plainly(url, {})
+    await eventually(() => expect(client.tracked[4]?.userAgent).toBe("a program"))
     await plainly(url, { "User-Agent": "another" })
     await plainly(url, { "X-Forwarded-For": "203.0.113.9, 10.0.0.1" })
     await eventually(() => expect(client.tracked).toHaveLength(7))
