@@ -315,6 +315,9 @@ describe("the live page", wantsChromium, () => {
         await clicks(`heatmap?page_url=${encodeURIComponent("https://cv.example/cv")}`),
       ),
     )
+    expect(await page.getByRole("link", { name: "Over the page" }).getAttribute("href")).toBe(
+      "https://cv.example/cv#maicivy-heatmap",
+    )
     expect(Object.fromEntries(new URL(page.url()).searchParams)).toEqual({
       site: "main",
       period: "month",

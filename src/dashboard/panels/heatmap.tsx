@@ -22,7 +22,14 @@ export const HeatmapPanel = ({ clicks, page, pages, scheme, onChoose, onAgain }:
   const { t } = useWording()
   return (
     <Panel name="heatmap" title={t.heatmap} hint={t.clicksOf(HEATMAP_HOURS)}>
-      <PageChoice page={page} pages={pages} onChoose={onChoose} />
+      <div class="page-row">
+        <PageChoice page={page} pages={pages} onChoose={onChoose} />
+        {/^https?:/.test(page) && (
+          <a href={overPage(page)} target="_blank" rel="noopener">
+            {t.overPage}
+          </a>
+        )}
+      </div>
       <PartView part={clicks} onAgain={onAgain} size="tall">
         {(data) =>
           data.length === 0 ? (
@@ -35,6 +42,9 @@ export const HeatmapPanel = ({ clicks, page, pages, scheme, onChoose, onAgain }:
     </Panel>
   )
 }
+
+/** Where the tracker draws the clicks over the page itself. */
+const overPage = (page: string): string => `${page.replace(/#.*$/s, "")}#maicivy-heatmap`
 
 const PageChoice = ({ page, pages, onChoose }: Pick<HeatmapPanelProps, "page" | "pages" | "onChoose">) => {
   const { t } = useWording()

@@ -210,6 +210,7 @@ export const en = {
   date: "Date",
   heatmap: "Clicks",
   page: "Page",
+  overPage: "Over the page",
   allPages: "all pages",
   clicksOf: (hours: number) => `last ${hours} hours`,
   heatmapEmpty: "No click on this page in the last 24 hours.",

@@ -213,6 +213,7 @@ export const fr: Texts = {
   date: "Date",
   heatmap: "Clics",
   page: "Page",
+  overPage: "Sur la page",
   allPages: "toutes les pages",
   clicksOf: (hours) => `${hours} dernières heures`,
   heatmapEmpty: "Aucun clic sur cette page ces dernières 24 heures.",
