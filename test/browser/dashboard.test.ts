@@ -433,7 +433,7 @@ describe("the live page", wantsChromium, () => {
       const viewport = { width: 1920, height: 1080 }
       const { page } = await openDashboard(browser, `${node.url}/live`, { colorScheme, viewport })
       await page.locator("[data-connection=open]").waitFor()
-      await page.locator(".by-device .usual").first().waitFor()
+      await page.locator(".by-device [data-count]").first().waitFor()
       await page.locator(".events li:nth-child(20)").waitFor()
       await page.screenshot({
         path: join(ROOT, `docs/images/${name}-${colorScheme}.png`),
