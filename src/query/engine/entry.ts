@@ -84,6 +84,7 @@ const refuseAll = (reason: string) =>
     process.on("message", (message: ToEngine) => {
       if (message.type === "ask") say({ type: "refused", id: message.id, failure: "unavailable", reason })
     })
+    say({ type: "ready" })
     return Effect.never
   })
 

@@ -51,7 +51,7 @@ export interface EngineStart {
 export type ToEngine = EngineStart | { readonly type: "ask"; readonly id: number; readonly query: Question }
 
 export type FromEngine =
-  /** It has opened its stores and listens. */
+  /** It listens, with its stores or without. */
   | { readonly type: "ready" }
   | { readonly type: "answered"; readonly id: number; readonly answer: EngineAnswer }
   | {

@@ -26,6 +26,8 @@ const MAX_WAITING = 32
 
 /** The engine ends its questions itself after 10 seconds; one that does not is ended with them, milliseconds. */
 const MAX_ANSWER_MS = 15_000
+/** Before them, what its start may take on the slowest of machines: no question's time passes while there is no engine yet. */
+const MAX_START_MS = 60_000
 
 /** A question that got no answer: `busy`, when too many are waiting. */
 export class QueryRefused extends TaggedError("QueryRefused")<{
@@ -49,6 +51,7 @@ export interface EngineProcessOptions extends Omit<EngineStart, "type" | "folder
 class Running {
   readonly child: ChildProcess
   readonly #asked = new Map<number, Answering>()
+  readonly #ready: Deferred.Deferred<void> = Deferred.makeUnsafe()
   #next = 0
 
   constructor(start: EngineStart, onEnded: () => void) {
@@ -81,7 +84,7 @@ class Running {
   }
 
   #said(message: FromEngine) {
-    if (message.type === "ready") return
+    if (message.type === "ready") return Deferred.doneUnsafe(this.#ready, Effect.void)
     const answering = this.#asked.get(message.id)
     if (answering === undefined) return
     this.#asked.delete(message.id)
@@ -100,17 +103,27 @@ class Running {
       this.#asked.set(id, answering)
       this.#tell({ type: "ask", id, query })
       return Deferred.await(answering).pipe(
-        Effect.timeoutOrElse({
-          duration: MAX_ANSWER_MS,
-          orElse: () => {
-            this.child.kill("SIGKILL")
-            return new QueryRefused({ failure: "deadline", message: "the query engine did not answer" })
-          },
-        }),
+        Effect.raceFirst(this.#hangs),
         Effect.ensuring(Effect.sync(() => this.#asked.delete(id))),
       )
     })
   }
+
+  /** Fails, and kills the process, once it has not answered for too long. */
+  readonly #hangs = Effect.suspend(() =>
+    Deferred.await(this.#ready).pipe(
+      Effect.timeoutOption(MAX_START_MS),
+      Effect.andThen(Effect.sleep(MAX_ANSWER_MS)),
+      Effect.andThen(
+        Effect.suspend(() => {
+          this.child.kill("SIGKILL")
+          return Effect.fail(
+            new QueryRefused({ failure: "deadline", message: "the query engine did not answer" }),
+          )
+        }),
+      ),
+    ),
+  )
 
   /** Resolves when the process has ended. */
   end(): Promise<void> {

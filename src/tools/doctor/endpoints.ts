@@ -56,6 +56,11 @@ export const contractOf = (
     }
   })
 
+const QUESTIONS = ["query", "query.csv", "query.json"].map((name) => `${API_PATH}/${name}`)
+
+/** The first question starts the query engine. Milliseconds. */
+const QUESTION_MS = 30_000
+
 /** The request to send for an operation that changes nothing; `null` for other operations. */
 const harmless = (
   method: string,
@@ -64,8 +69,7 @@ const harmless = (
   // GET /event counts one.
   const isRead = method === "GET" && path !== WEBSOCKET_PATH && path !== `${API_PATH}/event`
   // A question has to ask for something.
-  if (isRead && [`${API_PATH}/query`, `${API_PATH}/query.csv`, `${API_PATH}/query.json`].includes(path))
-    return { path: `${path}?metrics=visitors&date_range=day`, init: {} }
+  if (isRead && QUESTIONS.includes(path)) return { path: `${path}?metrics=visitors&date_range=day`, init: {} }
   if (isRead && !path.includes("{")) return { path, init: {} }
   // An empty batch is valid and stores nothing.
   if (method === "POST" && path === `${API_PATH}/events`)
@@ -102,7 +106,8 @@ export const endpoints = (
       const request = harmless(method, path)
       if (request === null) continue
       const address = path.startsWith(API_PATH) ? ofSite(request.path) : request.path
-      const answer = yield* Effect.result(ask(deployment, address, request.init))
+      const timeoutMs = Math.max(deployment.timeoutMs, QUESTIONS.includes(path) ? QUESTION_MS : 0)
+      const answer = yield* Effect.result(ask({ ...deployment, timeoutMs }, address, request.init))
       if (answer._tag === "Success" && isClosed(contract, answer.success)) {
         closed++
         continue
