@@ -16,12 +16,13 @@ const KEY = "0123456789abcdef0123456789abcdef"
 /** Of the site that the log is of; `TEST_ACCESS_LOG` may be of another. */
 const HOST = process.env.TEST_ACCESS_LOG_HOST ?? "cv.example"
 
-const NO_PAGE = /\.(?:js|css|png|jpe?g|gif|svg|ico|woff2?|ttf|map|xml|txt|json)$/i
+/** A name with an ending that is none of a page's; a number behind a dot is a version. */
+const NO_PAGE = /\.(?!x?html?$|php$|\d+$)[^./]+$/i
 const BOT =
   /bot|crawl|spider|yahoo! slurp|feed|fetcher|rss|validator|facebookexternal|baidu|yandex|https?:\/\/|preview|phantomjs|ezooms|indy library|theoldreader|reeder|nutch|favicon|\(via |compatible;\)|dts agent|binlar|chromeframe/i
 
 /** What has no name of a browser's kind visits nothing. */
-const PROGRAM = /^(?:-|curl\/.*)$/
+const PROGRAM = /^(?:-|(?:curl|python|wget|java|ruby|lwp|go)\b.*)$/i
 
 /** Browsers by the first of these that their agents have. */
 const BROWSERS: ReadonlyArray<readonly [pattern: RegExp, name: string]> = [
