@@ -227,7 +227,7 @@ export const SETTINGS = {
     type: "header",
     default: "",
     parse: (text) =>
-      text === "" || /^[a-z0-9-]{1,100}$/i.test(text)
+      text === "" || /^[a-z][a-z0-9-]{0,99}$/i.test(text)
         ? text.toLowerCase() || null
         : new Expected("the name of a header"),
     doc: "Header in which `TRUSTED_PROXIES` name whom they have authenticated, such as `x-forwarded-user`. If not set, none is believed.",

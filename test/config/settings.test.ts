@@ -142,6 +142,7 @@ const WRONG: { readonly [type: string]: ReadonlyArray<string> } = {
   path: [],
   "chosen path": ["-1", "0", "/", "hello", "/a b", "/../x", "/api/x", "/metrics", "/hello/"],
   header: ["-1", "0", "via"],
+  AUTH_PROXY_HEADER: ["-1", "0", "a b", "x-user:", "x".repeat(101)],
   BASE_PATH: ["/a b", "https://x.example/", "/a/../b"],
   REDIS_PASSWORD: [],
   PAGE_QUERY: ["a b", "a=b", "?", "x".repeat(101)],
