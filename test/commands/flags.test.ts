@@ -8,9 +8,13 @@ import { connect, event, store } from "../support/events.ts"
 
 const WRONG = ["-1", "0", "1.5", "1e9", "99999999999999999999", "many", "", " ", "∞"]
 const PATHS = WRONG.filter((text) => text.trim() !== "")
+const SLUGS = ["0", "1.5", "1e9", "99999999999999999999", "many"]
 /** Those that a flag or an argument may have all the same. */
 const RIGHT: { readonly [name: string]: ReadonlyArray<string> } = {
-  site: ["0", "1.5", "1e9", "99999999999999999999", "many"],
+  site: SLUGS,
+  sites: SLUGS,
+  // Of a user or a key.
+  name: PATHS,
   to: PATHS,
   folder: PATHS,
   erasures: PATHS,

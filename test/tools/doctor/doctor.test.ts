@@ -78,7 +78,7 @@ test("with read-only no figure changes, and a site is asked by its name", async 
 
 test("an event that is acknowledged and not processed is found", async () => {
   const { base } = await runNode(await settings({ roles: ["http"] }))
-  const all = await findings(base, { deployment: deploymentAt(base, { timeoutMs: 300 }) })
+  const all = await findings(base, { deployment: deploymentAt(base, { timeoutMs: 5000 }) })
   expect(states(all)).toMatchObject({ event: "ok", "event to dashboard": "failed" })
 })
 
