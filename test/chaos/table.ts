@@ -1,8 +1,9 @@
 /**
  * The tables of faults and results in docs/reliability.md, one for each topology, generated from the outcomes of real runs:
- * `node test/chaos/table.ts <file.jsonl> …` prints them, `--write` puts them between the document's markers.
+ * `node test/chaos/table.ts <file.jsonl> …` prints them, `--write` puts them between the document's markers. Without files it takes those
+ * of `outcomes/`, where a series of runs that takes hours is kept until it is complete.
  */
-import { readFileSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { markdownTable, withMarked } from "../../scripts/marked.ts"
@@ -10,6 +11,7 @@ import type { Outcome } from "./experiment.ts"
 import { faultsOf } from "./faults.ts"
 import { TOPOLOGIES, type Topology } from "./redis.ts"
 
+const OUTCOMES = new URL("./outcomes/", import.meta.url)
 const DOCUMENT = new URL("../../docs/reliability.md", import.meta.url)
 
 const sum = <A>(items: ReadonlyArray<A>, of: (item: A) => number): number =>
@@ -105,7 +107,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     allowPositionals: true,
     options: { write: { type: "boolean", default: false } },
   })
-  const outcomes = positionals.flatMap((file) =>
+  const kept = readdirSync(OUTCOMES).map((name) => fileURLToPath(new URL(name, OUTCOMES)))
+  const outcomes = (positionals.length > 0 ? positionals : kept).flatMap((file) =>
     readFileSync(file, "utf8")
       .split("\n")
       .filter((line) => line !== "")
