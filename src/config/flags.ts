@@ -150,7 +150,7 @@ export const FLAGS = {
     doc: "The sites that it reaches, with commas between them; all by default",
   },
   keyId: {
-    name: "id",
+    name: "key",
     metavar: "id",
     parse: integer(1, 1_000_000_000),
     doc: "The key's id, as `list` shows it",

@@ -202,11 +202,19 @@ const idleMemory = async (node: FuzzOptions["node"]): Promise<number> => {
   }
 }
 
+/** What an answer is waited for, milliseconds: much longer than one takes at present, and as long as that on a quick machine. */
+const patience = async (node: ChaosNode): Promise<number> => {
+  const began = performance.now()
+  await isAlive(node)
+  return Math.min(250 + 10 * (performance.now() - began), 2000)
+}
+
 /** Sends until the count is reached or the node dies. */
 export const fuzz = async ({ node, count, concurrency, random, print }: FuzzOptions): Promise<FuzzReport> => {
   const answers = new Map<string, number>()
   const wrong: Array<string> = []
   const sent = { requests: 0, frames: 0 }
+  let wait = await patience(node)
   const one = async (): Promise<void> => {
     const webSocket = random.chance(0.15)
     const chunks = webSocket
@@ -214,7 +222,7 @@ export const fuzz = async ({ node, count, concurrency, random, print }: FuzzOpti
       : [request(random)]
     sent.requests++
     sent.frames += chunks.length - 1
-    const answer = await exchange(node.port, chunks, webSocket ? 60 : 250)
+    const answer = await exchange(node.port, chunks, webSocket ? wait / 4 : wait)
     const status = `${webSocket ? "ws " : ""}${answer === "" ? "none" : answer.slice(9, 12)}`
     answers.set(status, (answers.get(status) ?? 0) + 1)
     const asked = Buffer.concat(chunks).toString("latin1")
@@ -232,6 +240,7 @@ export const fuzz = async ({ node, count, concurrency, random, print }: FuzzOpti
       }),
     )
     memory.push(Math.round(node.memory() ?? 0))
+    wait = await patience(node)
     print(`${done()} sent, ${memory.at(-1)} MiB`)
   }
   const alive = await isAlive(node)

@@ -98,6 +98,7 @@ const GIVEN: { readonly [name: string]: ReadonlyArray<string> } = {
   visitor: ["7d2f6c1e-2a55-4c4b-8a0d-6f6f0f7c1f11"],
   folder: ["/nowhere"],
   name: ["nobody"],
+  key: ["1"],
   to: ["--to=/nowhere/else"],
 }
 
