@@ -16,7 +16,7 @@ export class AccountRefused extends TaggedError("AccountRefused")<{
 }> {}
 
 /** Days that a session lasts. */
-const SESSION_DAYS = 30
+export const SESSION_DAYS = 30
 /** Hours that the link of the first start is good for. */
 const SETUP_HOURS = 24
 /** Sessions of a user: the oldest ends with the next one. */
@@ -177,6 +177,9 @@ export class Accounts {
       const token = newToken("session")
       return yield* this.#change(userName(name), "logged in", (sql) =>
         Effect.gen(function* () {
+          // While it was looked at, the password may have been changed, or the user removed.
+          const still = yield* countOf(sql, "users WHERE id = $1 AND password = $2", [user.id, user.password])
+          if (still === 0) return yield* refused("wrong")
           yield* insertToken(sql, "session", token, {
             ...{ name: userName(name), scopes: [], sites: null, userId: user.id },
             expiresAt: now + SESSION_DAYS * 86_400_000,

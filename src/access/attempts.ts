@@ -43,17 +43,15 @@ export const makeAttempts = ({ redis, prefix, metrics, keys, now }: AttemptsOpti
     const attempts = await redis.hincrby(key, "attempts", 1)
     await redis.expire(key, WINDOW_S, "NX")
     if (attempts <= most) return 0
-    const until = await redis.expiretime(key)
-    return Math.max(1, until - Math.floor(Date.now() / 1000))
+    return Math.max(1, await redis.ttl(key))
   }
   return {
     count: (address, account) =>
-      redisCall(metrics, "attempts", async () =>
-        Math.max(
-          await one(keyOf(`address ${address}`), MAX_ATTEMPTS_OF_ADDRESS),
-          await one(keyOf(`account ${account}`), MAX_ATTEMPTS_AT_ACCOUNT),
-        ),
-      ),
+      redisCall(metrics, "attempts", async () => {
+        const wait = await one(keyOf(`address ${address}`), MAX_ATTEMPTS_OF_ADDRESS)
+        // An address that has to wait neither locks accounts nor makes keys.
+        return wait > 0 ? wait : one(keyOf(`account ${account}`), MAX_ATTEMPTS_AT_ACCOUNT)
+      }),
     succeeded: (account) =>
       Effect.asVoid(redisCall(metrics, "attempts", () => redis.del(keyOf(`account ${account}`)))),
   }

@@ -201,7 +201,7 @@ export const SETTINGS = {
       const values = secrets("a token")(text)
       return values instanceof Expected ? values : (values[0] ?? null)
     },
-    doc: "Bearer token of the administration endpoints; without it they return 404.",
+    doc: "Bearer token that may do everything. If not set, only owners and keys with the scope `admin` may.",
     secret: true,
   },
   access: {

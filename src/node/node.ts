@@ -259,7 +259,14 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
       stores: opened,
       setupToken:
         config.access === "private" && config.roles.includes("http")
-          ? Effect.orElseSucceed(services.accounts.setupToken(options.now()), () => null)
+          ? services.accounts.setupToken(options.now()).pipe(
+              Effect.tapError(() =>
+                Effect.logWarning(
+                  "access: no link for the first owner could be made: start again, or add a user by the command",
+                ),
+              ),
+              Effect.orElseSucceed(() => null),
+            )
           : Effect.succeed(null),
       drain: Effect.suspend(() => {
         for (const { tell } of httpThreads) tell({ type: "drain", milliseconds: drainMs })

@@ -1,5 +1,7 @@
 /** Access for real: two nodes over the same stores, and what each lets in. */
+import { randomUUID } from "node:crypto"
 import { describe, expect, test } from "vitest"
+import { MAX_ATTEMPTS_AT_ACCOUNT, MAX_ATTEMPTS_OF_ADDRESS } from "../../src/access/attempts.ts"
 import { isPassword } from "../../src/access/passwords.ts"
 import { ENDPOINTS } from "../../src/server/access/needs.ts"
 import { run } from "../support/effects.ts"
@@ -138,11 +140,25 @@ describe("logging in", () => {
     expect(await attempt(a.base, "nobody", "192.0.2.1")).toEqual(known)
     // A name that there is not takes a hash, too.
     expect(await run(isPassword("anything", null))).toBe(false)
-    for (let i = 0; i < 9; i++) await attempt(i % 2 === 0 ? a.base : b.base, NAME, `192.0.2.${i + 2}`)
+    // However the name is written.
+    const spelled = [NAME, ` ${NAME}`, NAME.toUpperCase()]
+    for (let i = 0; i < 9; i++)
+      await attempt(i % 2 === 0 ? a.base : b.base, spelled[i % 3] ?? "", `192.0.2.${i + 2}`)
     for (const { base } of [a, b]) {
       const limited = await attempt(base, NAME, "192.0.2.99", PASSWORD)
       expect(limited).toMatchObject({ status: 429, body: { code: "TOO_MANY_ATTEMPTS" } })
     }
+  })
+
+  test("is not kept from others by an address that has tried too often", async () => {
+    const { a, make } = await deployment({ trustedProxies: ["127.0.0.1"] })
+    await make("users", { name: NAME, password: PASSWORD, role: "viewer" })
+    const logIn = (from: string, name: string) =>
+      ask(a.base, "POST", "login", { "X-Forwarded-For": from }, { name, password: PASSWORD })
+    for (let i = 0; i < MAX_ATTEMPTS_OF_ADDRESS; i++) await logIn("192.0.2.1", `nobody-${i}`)
+    for (let i = 0; i < MAX_ATTEMPTS_AT_ACCOUNT; i++)
+      expect((await logIn("192.0.2.1", NAME)).status).toBe(429)
+    expect((await logIn("192.0.2.2", NAME)).status).toBe(200)
   })
 
   test("begins with the first owner, whom the link of the start makes, once", async () => {
@@ -162,7 +178,13 @@ describe("logging in", () => {
     const { data } = (await ask(a.base, "GET", "users", session)).body
     const id = Array.isArray(data) ? textIn(data[0], "id") : ""
     expect((await ask(a.base, "DELETE", `users/${id}`, session)).body).toMatchObject({ code: "CONFLICT" })
+    // Who, and not whose: what was erased must not live on.
+    const visitor = `visitors/${randomUUID()}`
+    expect((await ask(a.base, "GET", visitor, session)).status).toBe(200)
+    expect((await ask(a.base, "DELETE", visitor, session)).status).toBe(200)
     expect((await ask(a.base, "GET", "audit", session)).body.data).toMatchObject([
+      { action: "erased", who: NAME.toLowerCase(), what: "a visitor" },
+      { action: "exported", who: NAME.toLowerCase(), what: "a visitor" },
       { action: "logged in" },
       { action: "first owner made", who: NAME.toLowerCase() },
       { action: "setup link made" },
@@ -207,6 +229,22 @@ describe("a key", () => {
     for (const { state } of dashboards) await eventually(() => expect(state.closed).toBe(1008))
     for (const each of both) expect((await ask(each, "GET", "stats", key)).status).toBe(401)
     expect((await ask(a.base, "DELETE", `keys/${id}`, admin)).status).toBe(404)
+  })
+
+  test("names visitors of its sites only, where everybody may look", async () => {
+    const { a, make } = await deployment({ access: "public" })
+    const { token } = await make("keys", { name: "blog", scopes: ["read"], sites: ["blog"] })
+    const visitor_id = randomUUID()
+    for (const site of ["main", "blog"])
+      await ask(a.base, "POST", "event", {}, { event_type: "page_view", visitor_id, site })
+    const visitorIn = (site: string) =>
+      eventually(async () => {
+        const { data } = (await ask(a.base, "GET", `timeline?site=${site}`, bearer(token))).body
+        expect(data).toHaveLength(1)
+        return Array.isArray(data) ? textIn(data[0], "visitor_id") : ""
+      })
+    expect(await visitorIn("blog")).toBe(visitor_id)
+    expect(await visitorIn("main")).not.toBe(visitor_id)
   })
 
   test("lets nobody in further than who makes it may go", async () => {

@@ -1,9 +1,10 @@
 /** The cookie of a session. It goes with requests of this server's own pages only, and no script sees it. */
+import { SESSION_DAYS } from "../../access/accounts.ts"
 
 const NAME = "maicivy_login"
 const IN_COOKIES = new RegExp(`(?:^|;)\\s*${NAME}=([\\w-]+)`)
 /** Seconds: as long as a session lasts. */
-const MAX_AGE_S = 30 * 86_400
+const MAX_AGE_S = SESSION_DAYS * 86_400
 
 /** The token in a `Cookie` field; `null` if there is none. */
 export const sessionIn = (cookie: string): string | null =>

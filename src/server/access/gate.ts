@@ -124,7 +124,11 @@ export class Gate implements Gatekeeper {
   }
 
   /** Whether what was granted still is. */
-  holds({ id }: Grant): boolean {
+  holds({ id, kind, name, sites }: Grant): boolean {
+    if (kind === "proxy") {
+      const now = this.#ofName(name ?? "")
+      return now !== null && String([...(now.sites ?? "*")]) === String([...(sites ?? "*")])
+    }
     if (id === null) return true
     const token = this.#byId.get(id)
     return token !== undefined && !this.#isOver(token)
@@ -162,16 +166,23 @@ export class Gate implements Gatekeeper {
   }
 
   #ofProxy({ res, header }: Asking): Grant | null {
-    const { authProxyHeader, authProxyRole } = this.#options
+    const { authProxyHeader } = this.#options
     if (authProxyHeader === null) return null
     if (!this.#proxies.trusts(socketAddress(res.getRemoteAddress()))) return null
-    const name = userName(header(authProxyHeader))
+    return this.#ofName(userName(header(authProxyHeader)))
+  }
+
+  /** What somebody may whom a proxy has authenticated. */
+  #ofName(name: string): Grant | null {
     if (name === "") return null
     const user = this.#known.users.find((each) => each.name === name)
-    const role = user?.role ?? authProxyRole
+    const role = user?.role ?? this.#options.authProxyRole
     if (role === null) return null
     const sites = user?.sites ?? null
-    return { id: null, name, needs: needsOf(SCOPES_OF[role]), sites: sites === null ? null : new Set(sites) }
+    return {
+      ...{ id: null, kind: "proxy", name, needs: needsOf(SCOPES_OF[role]) },
+      sites: sites === null ? null : new Set(sites),
+    }
   }
 
   #ofToken(given: string, { res, headers }: Asking): Grant | Problem {

@@ -4,13 +4,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { AccountRefused } from "../../access/accounts.ts"
+import { AccountRefused, userName } from "../../access/accounts.ts"
 import { unlockedToken, unlockKey } from "../../access/tokens.ts"
 import { MAX_ACCOUNT_BODY_BYTES } from "../../domain/limits.ts"
 import { KEY_SCOPES, ROLES } from "../../domain/roles.ts"
 import { sessionLine } from "../access/cookie.ts"
 import type { Gate } from "../access/gate.ts"
-import { type Bodies, bodyFormat, bodyText, parseJson } from "../http/body.ts"
+import { type Bodies, readJson } from "../http/body.ts"
 import { limitKey, socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
 import type { Exchange } from "../http/exchange.ts"
 import { isOwnOrigin } from "../http/ownOrigin.ts"
@@ -77,24 +77,13 @@ export class AccountsEndpoint {
 
   /** Reads a body's fields, and answers with what `act` makes of them. */
   #withBody(exchange: Exchange, act: (fields: Fields) => Answer | Problem) {
-    const format = bodyFormat(exchange.headers, false)
-    if (format instanceof Problem) return exchange.refuse(format)
-    this.#options.bodies.read(
-      exchange,
-      MAX_ACCOUNT_BODY_BYTES,
-      (bytes) => {
-        const text = bodyText(bytes)
-        if (text instanceof Problem) return exchange.refuse(text)
-        const parsed = parseJson(text)
-        if (parsed instanceof Problem) return exchange.refuse(parsed)
-        const fields = new Fields(parsed.value)
-        const made = act(fields)
-        if (fields.problem !== null) return exchange.refuse(fields.problem)
-        if (made instanceof Problem) return exchange.refuse(made)
-        this.#answer(exchange, made)
-      },
-      (problem, close) => exchange.refuse(problem, { close }),
-    )
+    readJson(this.#options.bodies, exchange, MAX_ACCOUNT_BODY_BYTES, (body) => {
+      const fields = new Fields(body)
+      const made = act(fields)
+      if (fields.problem !== null) return exchange.refuse(fields.problem)
+      if (made instanceof Problem) return exchange.refuse(made)
+      this.#answer(exchange, made)
+    })
   }
 
   /** Whether a request comes from a page of another origin, which has no business with passwords. */
@@ -135,7 +124,7 @@ export class AccountsEndpoint {
     this.#withBody(exchange, (fields) => {
       const credentials = { name: fields.text("name", 1, 100), password: fields.text("password", 1, 200) }
       return Effect.gen({ self: this }, function* () {
-        const account = `user ${credentials.name.toLowerCase()}`
+        const account = `user ${userName(credentials.name)}`
         const token = yield* this.#attempt(address, account, accounts.logIn(credentials, now()))
         // Whoever knew the session before this one knows nothing of the new one.
         if (before.kind === "session" && before.id !== null)
@@ -167,7 +156,8 @@ export class AccountsEndpoint {
     this.#withBody(exchange, (fields) => {
       const token = fields.text("token", 1, 200)
       const credentials = { name: fields.text("name", 1, 100), password: fields.newPassword("password") }
-      return this.#attempt(address, "setup", accounts.setUp(token, credentials))
+      // What is guessed is counted by itself, so that nobody's guesses keep the owner out.
+      return this.#attempt(address, `setup ${token}`, accounts.setUp(token, credentials))
     })
   }
 

@@ -6,9 +6,9 @@ import { Calendar } from "../../domain/period.ts"
 import type { EngineAnswer } from "../../query/engine/index.ts"
 import { FIELDS, nameOfMetric, nameOfQueryDimension, type Query } from "../../query/language/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
-import { type Bodies, bodyFormat, bodyText, parseJson } from "../http/body.ts"
+import { type Bodies, readJson } from "../http/body.ts"
 import type { Exchange } from "../http/exchange.ts"
-import { Problem } from "../http/problem.ts"
+import type { Problem } from "../http/problem.ts"
 import type { Sites } from "../http/query.ts"
 import type { IncomingRequest } from "../http/wire.ts"
 import type { Questions } from "../services/questions.ts"
@@ -95,20 +95,8 @@ export class QueryEndpoint {
 
   /** Answers a question of a kind that is a request's body. */
   post(kind: QuestionKind, exchange: Exchange) {
-    const { headers } = exchange
-    const format = bodyFormat(headers, false)
-    if (format instanceof Problem) return exchange.refuse(format)
-    this.#options.bodies.read(
-      exchange,
-      MAX_QUERY_BODY_BYTES,
-      (body) => {
-        const text = bodyText(body)
-        if (text instanceof Problem) return exchange.refuse(text)
-        const parsed = parseJson(text)
-        if (parsed instanceof Problem) return exchange.refuse(parsed)
-        this.#answer(exchange, kind, parsed.value)
-      },
-      (problem, close) => exchange.refuse(problem, { close }),
+    readJson(this.#options.bodies, exchange, MAX_QUERY_BODY_BYTES, (body) =>
+      this.#answer(exchange, kind, body),
     )
   }
 

@@ -64,7 +64,7 @@ const timelineEndpoint =
     const pageToken = parameters.text("cursor")
     if (pageToken !== null && !queries.isPageToken(pageToken))
       parameters.refuse("cursor", pageToken, "a next_cursor of an earlier answer")
-    const named = grant.needs.has("read")
+    const named = grant.needs.has("read") && (grant.sites === null || grant.sites.has(site))
     const load = () =>
       Effect.map(queries.timeline({ site, limit, offset, pageToken }), ({ rows, nextPageToken }) => ({
         success: true,

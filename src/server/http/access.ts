@@ -24,10 +24,10 @@ export type Method = "GET" | "POST" | "DELETE"
 export type Row = { readonly [method in Method]?: Need }
 
 export interface Grant {
-  /** Of the token that grants it, and whose end ends it; `null` for what does not end. */
+  /** Of the token that grants it, and whose end ends it; `null` where there is none. */
   readonly id: number | null
-  /** What that token is. */
-  readonly kind?: "session" | "key" | "share"
+  /** What that token is, or that a proxy says who it is. */
+  readonly kind?: "session" | "key" | "share" | "proxy"
   /** Who it is, for people and the log. */
   readonly name: string | null
   readonly needs: ReadonlySet<Need>

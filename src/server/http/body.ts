@@ -112,6 +112,27 @@ export class Bodies {
   }
 }
 
+/** What a JSON body of at most `cap` bytes holds, given to `done`; a body that is none is refused. */
+export const readJson = (
+  bodies: Bodies,
+  exchange: Exchange,
+  cap: number,
+  done: (value: unknown) => void,
+): void => {
+  const format = bodyFormat(exchange.headers, false)
+  if (format instanceof Problem) {
+    exchange.refuse(format)
+    return
+  }
+  const take = (body: ArrayBuffer | Buffer) => {
+    const text = bodyText(body)
+    const parsed = text instanceof Problem ? text : parseJson(text)
+    if (parsed instanceof Problem) exchange.refuse(parsed)
+    else done(parsed.value)
+  }
+  bodies.read(exchange, cap, take, (problem, close) => exchange.refuse(problem, { close }))
+}
+
 const NOT_UTF8 = Problem.of("INVALID_UTF8")
 const NOT_JSON = Problem.of("INVALID_JSON")
 const EMPTY = new Problem("INVALID_JSON", "The body is empty: it must be JSON.")
