@@ -48,14 +48,18 @@ export interface Stats {
   readonly conversion_rate: number
 }
 
-/** The same figures of any time. */
-export type RangedStats = Omit<Stats, "period" | "period_key">
+/** The same figures of any time; `null` for what can no longer be told. */
+export type RangedStats = { readonly [figure in keyof Omit<Stats, "period" | "period_key">]: number | null }
 
 /** The time that figures are of. */
 export interface RangeMeta {
   /** From an instant until another, which is excluded; ISO 8601. */
   readonly date_range: readonly [from: string, until: string]
   readonly time_zone: string
+  /** As in the answer to a question: figures that are estimates, whether totals of expired events are in it, and what is not. */
+  readonly approximate: ReadonlyArray<string>
+  readonly imported?: true
+  readonly notices?: ReadonlyArray<string>
 }
 
 /** A row of `/themes`. */

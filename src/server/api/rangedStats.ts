@@ -12,18 +12,32 @@ import { jsonOr } from "./queries.ts"
 /** Parameters with which a question is asked in place of the period's figures. */
 const ASKING = ["date_range", "time_zone", "filters"] as const
 
+/** The metrics of a question that the figures are. */
 const METRICS = ["events", "page_views", "letters", "visitors", "conversion_rate"] as const
+const FIGURES = [
+  "total_events",
+  "page_views",
+  "letters_generated",
+  "unique_visitors",
+  "conversion_rate",
+] as const satisfies ReadonlyArray<keyof RangedStats>
 
-const toStats = ({ data: { results, query } }: Answered) => {
-  const [events = 0, views = 0, letters = 0, visitors = 0, rate = 0] = (results[0]?.metrics ?? []).map(Number)
+const toStats = ({ data: { results, meta, query } }: Answered) => {
+  const [events = 0, views = 0, letters = 0, visitors = 0, rate = 0] = results[0]?.metrics ?? []
   const [from = "", until = ""] = query.date_range
+  const { total_rows: _, approximate, ...told } = meta
   return {
     success: true,
     data: {
       ...{ total_events: events, page_views: views, letters_generated: letters },
       ...{ unique_visitors: visitors, conversion_rate: rate },
     } satisfies RangedStats,
-    meta: { date_range: [from, until], time_zone: query.time_zone } satisfies RangeMeta,
+    meta: {
+      date_range: [from, until],
+      time_zone: query.time_zone,
+      approximate: FIGURES.filter((_figure, i) => approximate.includes(METRICS[i] ?? "")),
+      ...told,
+    } satisfies RangeMeta,
   }
 }
 
@@ -36,7 +50,7 @@ export class RangedStatsEndpoint {
     this.#run = run
   }
 
-  /** Whether a request has any of the parameters that ask a question. */
+  /** Whether a request is for this; if not, it is for the figures of a period. */
   isAsked(req: IncomingRequest): boolean {
     const given = new URLSearchParams(req.getQuery() ?? "")
     return ASKING.some((name) => given.has(name))

@@ -22,7 +22,7 @@ import { EXPORT_FORMATS } from "../api/parameters.ts"
 import { json, type Operation, type Parameter, type PathItem, query, siteSlug } from "./operation.ts"
 import { BODY_CODES, QUERY_CODES, refusals } from "./problems.ts"
 import { array, count, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"
-import { enveloped } from "./shapes.ts"
+import { enveloped, told } from "./shapes.ts"
 
 const listed = (of: { readonly [name: string]: string }): string =>
   Object.entries(of)
@@ -89,12 +89,7 @@ export const queryAnswer = shape({
     type: "object",
     properties: {
       total_rows: count,
-      approximate: described(array(text), "Metrics that are estimates."),
-      imported: described(
-        { type: "boolean" },
-        "Daily totals are in it, of days whose raw events have expired.",
-      ),
-      notices: described(array(text), "Sentences about what is not in it."),
+      ...told,
     },
     required: ["total_rows", "approximate"],
     additionalProperties: false,

@@ -18,7 +18,7 @@ import type {
 } from "../../domain/answers.ts"
 import { EVENT_TYPE, MAX_URL_LENGTH, UUID } from "../../domain/limits.ts"
 import { PERIODS } from "../../domain/period.ts"
-import { array, count, day, instant, matching, type Schema, shape, text } from "./schema.ts"
+import { array, count, day, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"
 
 export const uuid = matching(UUID)
 /** As the server writes them. */
@@ -44,6 +44,16 @@ export const accessReport = shape<AccessReport>({
   default: { type: ["string", "null"] },
 })
 
+/** What an answer says of itself: what is an estimate, what was added up before, and what is not in it. */
+export const told = {
+  approximate: { ...array(text), description: "Figures that are estimates." },
+  imported: {
+    type: "boolean",
+    description: "Daily totals are in it, of days whose raw events have expired.",
+  },
+  notices: { ...array(text), description: "Sentences about what is not in it." },
+} as const
+
 const totals = {
   total_events: count,
   page_views: count,
@@ -58,11 +68,17 @@ export const stats = shape<Stats>({
   ...totals,
 })
 
-export const rangedStats = shape<RangedStats>(totals)
-export const rangeMeta = shape<RangeMeta>({
-  date_range: array(instant, { minItems: 2, maxItems: 2 }),
-  time_zone: text,
+export const rangedStats = shape<RangedStats>({
+  total_events: nullable(totals.total_events),
+  page_views: nullable(totals.page_views),
+  letters_generated: nullable(totals.letters_generated),
+  unique_visitors: nullable(totals.unique_visitors),
+  conversion_rate: nullable(totals.conversion_rate),
 })
+export const rangeMeta = shape<RangeMeta>(
+  { date_range: array(instant, { minItems: 2, maxItems: 2 }), time_zone: text, ...told },
+  { required: ["date_range", "time_zone", "approximate"] },
+)
 
 export const theme = shape<ThemeViews>({ theme: text, views: count, percentage })
 

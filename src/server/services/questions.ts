@@ -55,7 +55,7 @@ const toData = (query: Query, { rows, total, imported, approximate, notices }: E
   meta: {
     total_rows: total,
     approximate: approximate ?? [],
-    ...(imported === true && { imported }),
+    ...(imported === true && { imported: true as const }),
     ...(notices !== undefined && notices.length > 0 && { notices }),
   },
   query: encodeQuery(query),

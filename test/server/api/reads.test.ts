@@ -46,6 +46,7 @@ describe("the statistics endpoints", () => {
       meta: {
         date_range: ["2025-12-31T15:00:00.000Z", "2026-01-31T15:00:00.000Z"],
         time_zone: "Asia/Tokyo",
+        approximate: [],
       },
     })
     expect(running.world.asked).toMatchObject([
@@ -56,6 +57,12 @@ describe("the statistics endpoints", () => {
     expect(await get("date_range=never")).toMatchObject({ code: "INVALID_QUERY" })
     expect(await get("date_range=7d&site=nope")).toMatchObject({ code: "UNKNOWN_SITE" })
     expect(running.world.asked).toHaveLength(1)
+
+    // What can no longer be told is no zero.
+    running.world.queryRows = [{ dimensions: [], metrics: [5, 4, 3, null, null], comparison: null }]
+    expect(await get("date_range=12mo")).toMatchObject({
+      data: { total_events: 5, unique_visitors: null, conversion_rate: null },
+    })
   })
 
   test("heatmap tells a page called null from all pages", async () => {
