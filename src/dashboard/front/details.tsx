@@ -7,6 +7,7 @@ import { shareToken } from "../model/share.ts"
 import { useWording } from "../panels/parts.tsx"
 import { RowIcon, useFilterOfRow, useRowName } from "./breakdown.tsx"
 import { useFront } from "./context.ts"
+import { Dialogue } from "./dialogue.tsx"
 import { columnsOf, PANELS, PROPERTY, propertyTab, type Tab } from "./tabs.ts"
 import { useTyped } from "./typed.ts"
 
@@ -80,7 +81,6 @@ const useRows = (question: Question): readonly [Rows, () => void] => {
 const DetailsDialog = ({ tab }: { readonly tab: Tab }) => {
   const { site, view, show } = useFront()
   const { t, number } = useWording()
-  const dialog = useRef<HTMLDialogElement>(null)
   const [text, setText] = useState("")
   const [sorting, sort] = useState<Sorting>({ metric: tab.metric, descending: true })
   const search = useTyped(text)
@@ -101,49 +101,39 @@ const DetailsDialog = ({ tab }: { readonly tab: Tab }) => {
     ],
   }
   const [rows, next] = useRows(question)
-  useEffect(() => dialog.current?.showModal(), [])
   const close = () => show({ details: null })
+  const tools = (
+    <>
+      <p class="hint" role="status" translate={false}>
+        {t.front.rows(rows.total, number(rows.total))}
+      </p>
+      <label class="search">
+        <span class="unseen">{t.front.search}</span>
+        <input
+          type="search"
+          value={text}
+          placeholder={t.front.search}
+          autocomplete="off"
+          spellcheck={false}
+          onInput={(e) => setText(e.currentTarget.value)}
+        />
+      </label>
+      {shareToken() === null && rows.total > 0 && (
+        <a class="quiet" href={csvAddress(question)} download={`${tab.name}.csv`}>
+          {t.front.download}
+        </a>
+      )}
+    </>
+  )
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes a dialogue by itself
-    <dialog
-      ref={dialog}
-      class="details"
-      aria-labelledby="details-title"
-      onClose={close}
-      onClick={({ target }) => target === dialog.current && close()}
-    >
-      <header>
-        <h2 id="details-title">{t.dimensions[tab.name]}</h2>
-        <p class="hint" role="status" translate={false}>
-          {t.front.rows(rows.total, number(rows.total))}
-        </p>
-        <label class="search">
-          <span class="unseen">{t.front.search}</span>
-          <input
-            type="search"
-            value={text}
-            placeholder={t.front.search}
-            autocomplete="off"
-            spellcheck={false}
-            onInput={(e) => setText(e.currentTarget.value)}
-          />
-        </label>
-        {shareToken() === null && rows.total > 0 && (
-          <a class="quiet" href={csvAddress(question)} download={`${tab.name}.csv`}>
-            {t.front.download}
-          </a>
-        )}
-        <button type="button" class="quiet" onClick={close}>
-          {t.front.close}
-        </button>
-      </header>
+    <Dialogue name="details" title={t.dimensions[tab.name]} tools={tools} onClose={close}>
       {rows.failure !== null && (
         <p class="failure" role="alert">
           {t.failed} {t.failures.get(rows.failure) ?? rows.failure}
         </p>
       )}
       <DetailsTable {...{ tab, columns, rows, sorting, sort, next }} />
-    </dialog>
+    </Dialogue>
   )
 }
 

@@ -1,12 +1,10 @@
-import { useEffect, useRef } from "preact/hooks"
 import { useWording } from "../panels/parts.tsx"
+import { Dialogue } from "./dialogue.tsx"
 import { RANGE_KEYS } from "./keys.ts"
 
 /** The list of keyboard shortcuts, over the page. */
 export const Help = ({ onClose }: { readonly onClose: () => void }) => {
   const { t } = useWording()
-  const dialog = useRef<HTMLDialogElement>(null)
-  useEffect(() => dialog.current?.showModal(), [])
   const { keys } = t.front
   const rows: ReadonlyArray<readonly [string, string]> = [
     ...[...RANGE_KEYS].map(([range, key]) => [key.toUpperCase(), t.front.ranges[range]] as const),
@@ -20,20 +18,7 @@ export const Help = ({ onClose }: { readonly onClose: () => void }) => {
     ["?", keys.help],
   ]
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes a dialogue by itself
-    <dialog
-      ref={dialog}
-      class="help"
-      aria-labelledby="help-title"
-      onClose={onClose}
-      onClick={({ target }) => target === dialog.current && onClose()}
-    >
-      <header>
-        <h2 id="help-title">{t.front.help}</h2>
-        <button type="button" class="quiet" onClick={onClose}>
-          {t.front.close}
-        </button>
-      </header>
+    <Dialogue name="help" title={t.front.help} onClose={onClose}>
       <dl>
         {rows.map(([key, what]) => (
           <div key={key}>
@@ -44,6 +29,6 @@ export const Help = ({ onClose }: { readonly onClose: () => void }) => {
           </div>
         ))}
       </dl>
-    </dialog>
+    </Dialogue>
   )
 }

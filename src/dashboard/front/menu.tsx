@@ -5,7 +5,6 @@ export interface MenuProps {
   readonly name: string
   readonly label: ComponentChildren
   readonly title: string
-  /** Letter that opens it, where that is not all by pointer. */
   readonly children: (close: () => void) => ComponentChildren
 }
 
@@ -23,24 +22,23 @@ export const Menu = ({ name, label, title, children }: MenuProps) => {
     const outside = ({ target }: Event) => {
       if (!(target instanceof Node && box.current?.contains(target))) setOpen(false)
     }
+    const shown = box.current
+    const onEscape = (event: KeyboardEvent) => {
+      if (event.key !== "Escape") return
+      event.stopPropagation()
+      close()
+    }
+    shown?.addEventListener("keydown", onEscape)
     document.addEventListener("pointerdown", outside)
     document.addEventListener("focusin", outside)
     return () => {
+      shown?.removeEventListener("keydown", onEscape)
       document.removeEventListener("pointerdown", outside)
       document.removeEventListener("focusin", outside)
     }
-  }, [open])
+  }, [open, close])
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: Escape closes what is within, from wherever the focus is
-    <div
-      class={`menu ${name}-menu`}
-      ref={box}
-      onKeyDown={(e) => {
-        if (e.key !== "Escape" || !open) return
-        e.stopPropagation()
-        close()
-      }}
-    >
+    <div class={`menu ${name}-menu`} ref={box}>
       <button
         type="button"
         class="pill"

@@ -2,7 +2,7 @@
 
 const EXPOSED =
   "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Retry-After, Content-Disposition"
-const ALLOWED_HEADERS = "Content-Type, X-Visitor-Id, X-Write-Key, Authorization"
+const ALLOWED_HEADERS = "Content-Type, Content-Encoding, X-Visitor-Id, X-Write-Key, Authorization"
 /** Seconds; Chrome caches a preflight for at most two hours. */
 const PREFLIGHT_MAX_AGE_S = 7200
 

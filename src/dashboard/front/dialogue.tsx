@@ -1,0 +1,35 @@
+import type { ComponentChildren } from "preact"
+import { useEffect, useRef } from "preact/hooks"
+import { useWording } from "../panels/parts.tsx"
+
+export interface DialogueProps {
+  readonly name: string
+  readonly title: string
+  /** What stands between the title and the button that closes it. */
+  readonly tools?: ComponentChildren
+  readonly onClose: () => void
+  readonly children: ComponentChildren
+}
+
+/** A box over the page; its button, Escape, or a click beside it closes it. */
+export const Dialogue = ({ name, title, tools, onClose, children }: DialogueProps) => {
+  const { t } = useWording()
+  const box = useRef<HTMLDialogElement>(null)
+  useEffect(() => {
+    const shown = box.current
+    shown?.showModal()
+    shown?.addEventListener("click", ({ target }) => target === shown && shown.close())
+  }, [])
+  return (
+    <dialog ref={box} class={name} aria-labelledby={`${name}-title`} onClose={onClose}>
+      <header>
+        <h2 id={`${name}-title`}>{title}</h2>
+        {tools}
+        <button type="button" class="quiet" onClick={onClose}>
+          {t.front.close}
+        </button>
+      </header>
+      {children}
+    </dialog>
+  )
+}
