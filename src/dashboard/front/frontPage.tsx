@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { Calendar } from "../../domain/period.ts"
 import { Asking } from "../model/asking.ts"
+import { withStatus } from "../model/changes.ts"
 import { type Connection, connect } from "../model/connection.ts"
 import { isQuestionAnswer } from "../model/decode.ts"
 import { goesOn } from "../model/questions.ts"
@@ -59,11 +60,9 @@ const useLive = (site: string | null) => {
       },
       onFrame: (frame) => {
         if (frame.kind === "answer") asking.answered(frame.id, frame.data)
-        if (frame.kind === "failure" && frame.id === null)
-          set((before) => ({ ...before, storeUnavailable: true }))
-        if (frame.kind !== "realtime") return
-        clock.heard(frame.data.timestamp, Date.now())
-        set((before) => ({ ...before, realtime: frame.data, storeUnavailable: false }))
+        if (frame.kind === "failure" && frame.id !== null) asking.failed(frame.id, frame.code)
+        if (frame.kind === "realtime") clock.heard(frame.data.timestamp, Date.now())
+        set((before) => withStatus(before, frame))
       },
     })
     connection.current = opened
@@ -79,7 +78,7 @@ export const FrontPage = ({ settings, choose, sites }: FrontPageProps) => {
   const { site } = settings
   const { asking, status, clock } = useLive(site)
   const [view, show] = useView()
-  // Until the server has said its zone, the day that ends last on earth.
+  // Without a chosen zone, the day that ends last on earth.
   const today = new Calendar(view.zone ?? "Etc/GMT+12").dayOf(clock.now(Date.now()))
   const live = goesOn(view.range, today)
   const front: Front = useMemo(

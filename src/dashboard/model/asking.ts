@@ -3,7 +3,7 @@
  * it has changed; never by the clock. Few questions are asked at a time, first those of the top of the page.
  */
 import type { Question, QuestionAnswer } from "./questions.ts"
-import { ReadFailure } from "./readFailure.ts"
+import { failureCode } from "./readFailure.ts"
 import { type Loaded, NOTHING } from "./state.ts"
 
 /** Questions by the ids under which their answers are pushed. */
@@ -19,8 +19,8 @@ export interface AskingOptions {
 const AT_A_TIME = 4
 /** Milliseconds before a question that was refused because there are too many is asked again. */
 const BUSY_MS = 1000
-/** Milliseconds after which a question that got no answer is asked again. */
-const RETRY_MS = 30_000
+/** Milliseconds after which what got no answer is asked again by itself. */
+export const RETRY_MS = 30_000
 /** Failures that asking again does not mend. */
 const FOR_GOOD: ReadonlySet<string> = new Set(["INVALID_QUERY", "UNAUTHORIZED", "FORBIDDEN"])
 /** Milliseconds in which changes of what is followed are gathered: the server takes ten messages a second. */
@@ -75,6 +75,13 @@ export class Asking {
     // It is newer than what is under way.
     watched.under?.abort()
     this.#tell(watched, { data, loading: false, failure: null })
+  }
+
+  /** The server has pushed why there is no newer answer. */
+  failed(id: string, code: string): void {
+    const watched = this.#watched.get(id)
+    // What is under way tells more.
+    if (watched !== undefined && !watched.waiting) this.#failed(watched, code)
   }
 
   /** The connection is new: nothing is followed on it yet. After a loss, everything is asked again. */
@@ -143,19 +150,21 @@ export class Asking {
       const data = await this.#options.ask(watched.question, under.signal)
       if (!under.signal.aborted) this.#tell(watched, { data, loading: false, failure: null })
     } catch (failure) {
-      const code = failure instanceof ReadFailure ? failure.code : "UNKNOWN"
-      if (code === "TOO_MANY_QUERIES") this.#putLater(watched, BUSY_MS)
-      else if (!under.signal.aborted) {
-        this.#tell(watched, { ...watched.loaded, loading: false, failure: code })
-        // Nobody stands before a second screen to try again.
-        if (!FOR_GOOD.has(code)) this.#putLater(watched, RETRY_MS)
-      }
+      const code = failureCode(failure)
+      if (code === "TOO_MANY_QUERIES" || !under.signal.aborted) this.#failed(watched, code)
     } finally {
       watched.waiting = false
       watched.under = null
       this.#running--
       this.#next()
     }
+  }
+
+  #failed(watched: Watched, code: string): void {
+    const busy = code === "TOO_MANY_QUERIES"
+    if (!busy) this.#tell(watched, { ...watched.loaded, loading: false, failure: code })
+    // Nobody stands before a second screen to try again.
+    if (!FOR_GOOD.has(code)) this.#putLater(watched, busy ? BUSY_MS : RETRY_MS)
   }
 
   /** Asks again in a while, unless it was answered meanwhile. */

@@ -10,7 +10,7 @@ import type { Period } from "../../domain/period.ts"
 import { HOUR_MS } from "../../domain/time.ts"
 import type { Answer, Frame, TimelineAnswer } from "./decode.ts"
 import { fromHistory, type LastHour, upTo, withEvent, withOmitted, withVisitors } from "./lastHour.ts"
-import { type ConnectionState, NOTHING, PARTS, type Part, type State } from "./state.ts"
+import { type ConnectionState, type LiveStatus, NOTHING, PARTS, type Part, type State } from "./state.ts"
 
 /** Events that the feed keeps. */
 export const MAX_FEED = 80
@@ -82,17 +82,30 @@ export const withAnswer = (state: State, answer: Answer): State => {
   }
 }
 
+/** Whether a row and a frame may be of one event. Not by the visitor, who has a pseudonym in frames. */
+const isSame = (a: LiveEvent, b: LiveEvent): boolean =>
+  a.timestamp === b.timestamp && a.type === b.type && a.page_url === b.page_url
+
+/** A row as a frame would have brought it. */
+const eventOf = ({ event_type, event_data, created_at, visitor_id, page_url }: TimelineEvent): LiveEvent => ({
+  ...{ site: "", type: event_type, timestamp: created_at, visitor_id, page_url },
+  data: isJsonObject(event_data) ? event_data : null,
+})
+
 /** The feed goes on with events that were stored before the page was opened. */
 const withStored = (state: State, rows: ReadonlyArray<TimelineEvent>): State => {
   const { feed } = state
   // One reading is enough: from then on, events come in frames.
   if (feed.some(({ number }) => number <= 0)) return state
+  // Each frame is of one row: others may look the same.
+  const brought = [...feed]
   const stored = rows
-    .map(({ event_type: type, event_data, created_at: timestamp, visitor_id, page_url }) => ({
-      ...{ site: "", type, timestamp, visitor_id, page_url },
-      data: isJsonObject(event_data) ? event_data : null,
-    }))
-    .filter(({ timestamp, type }) => !feed.some((each) => each.timestamp === timestamp && each.type === type))
+    .map(eventOf)
+    .filter((event) => {
+      const at = brought.findIndex((each) => isSame(each, event))
+      if (at >= 0) brought.splice(at, 1)
+      return at < 0
+    })
     .map((event, i) => ({ ...event, number: 0 - i }))
   return { ...state, feed: [...feed, ...stored].slice(0, MAX_FEED) }
 }
@@ -117,6 +130,15 @@ const withRows = (
 /** Time has passed, which moves the window of the last hour on. `now` is in unix milliseconds, here and below. */
 export const withTime = (state: State, now: number): State => withHour(state, (hour) => upTo(hour, now))
 
+/** The status after a frame. */
+export const withStatus = <Status extends LiveStatus>(status: Status, frame: Frame): Status => {
+  if (frame.kind === "realtime") return { ...status, realtime: frame.data, storeUnavailable: false }
+  // What a question met is its panel's, and a message of the page's that was refused says nothing of the store.
+  return frame.kind === "failure" && frame.id === null && frame.code === "STORE_UNAVAILABLE"
+    ? { ...status, storeUnavailable: true }
+    : status
+}
+
 /** A frame has come. One of a period that is no longer chosen changes nothing. */
 export const withFrame = (state: State, frame: Frame, now: number): State => {
   switch (frame.kind) {
@@ -129,7 +151,7 @@ export const withFrame = (state: State, frame: Frame, now: number): State => {
           ? Math.max(0, realtime.total_events - state.realtime.total_events)
           : 0
       const newEvents = state.newEvents + missed
-      const heard = { ...state, realtime, storeUnavailable: false, missed: false, newEvents }
+      const heard = { ...withStatus(state, frame), missed: false, newEvents }
       if (omitted === null) return withHour(heard, (hour) => withVisitors(hour, visitors, now))
       return withHour({ ...heard, omitted, newEvents: newEvents + omitted.events }, (hour) =>
         withVisitors(withOmitted(hour, omitted, now), visitors, now),
@@ -146,20 +168,23 @@ export const withFrame = (state: State, frame: Frame, now: number): State => {
     case "answer":
       return state
     case "failure":
-      // What a question met is its panel's.
-      return frame.id === null ? { ...state, storeUnavailable: frame.code === "STORE_UNAVAILABLE" } : state
+      return withStatus(state, frame)
   }
 }
 
 const withLiveEvent = (state: State, event: LiveEvent, now: number): State => {
-  const { feed, clicks, page } = state
+  const { clicks, page, timeline } = state
   const position = positionOf(event)
+  // An event is stored before its frame is sent, and may have been read meanwhile.
+  const stored = state.feed.findIndex((each) => each.number <= 0 && isSame(each, event))
+  const feed = stored < 0 ? state.feed : state.feed.toSpliced(stored, 1)
+  const isRead = timeline.data?.rows.some((row) => isSame(eventOf(row), event)) === true
   const isShown = position !== null && clicks.data !== null && (page === "" || page === event.page_url)
   return withHour(
     {
       ...withPages(state, [event.page_url]),
-      feed: [{ ...event, number: (feed[0]?.number ?? 0) + 1 }, ...feed].slice(0, MAX_FEED),
-      newEvents: state.newEvents + 1,
+      feed: [{ ...event, number: (state.feed[0]?.number ?? 0) + 1 }, ...feed].slice(0, MAX_FEED),
+      newEvents: state.newEvents + (isRead ? 0 : 1),
       omitted: null,
       ...(isShown && { clicks: { ...clicks, data: withClick(clicks.data, position) } }),
     },

@@ -7,3 +7,7 @@ export class ReadFailure extends Error {
     this.code = code
   }
 }
+
+/** The `code` of what a read has failed with. */
+export const failureCode = (failure: unknown): string =>
+  failure instanceof ReadFailure ? failure.code : "UNKNOWN"

@@ -24,7 +24,7 @@ import { type Connection, connect } from "./connection.ts"
 import { type Answer, type Frame, isAnswer, isQuestionAnswer } from "./decode.ts"
 import { MINUTES } from "./lastHour.ts"
 import { post, read } from "./read.ts"
-import { ReadFailure } from "./readFailure.ts"
+import { failureCode } from "./readFailure.ts"
 import { Rereads } from "./rereads.ts"
 import { ServerClock } from "./serverClock.ts"
 import { type ConnectionState, initialState, PARTS, type Part, type State } from "./state.ts"
@@ -146,7 +146,7 @@ export class Store {
       if (!reading.signal.aborted) this.#become(changed(this.#state, answer))
     } catch (failure) {
       if (reading.signal.aborted) return
-      const code = failure instanceof ReadFailure ? failure.code : "UNKNOWN"
+      const code = failureCode(failure)
       this.#become(withFailure(this.#state, part, code))
     }
   }
@@ -200,6 +200,7 @@ export class Store {
 
   #take(frame: Frame): void {
     if (frame.kind === "answer") this.asking.answered(frame.id, frame.data)
+    if (frame.kind === "failure" && frame.id !== null) this.asking.failed(frame.id, frame.code)
     const { now, changed, brought, replaced } = readsAfter(this.#state, frame)
     for (const part of replaced) this.#reading.get(part)?.abort()
     if (frame.kind === "realtime") this.#clock.heard(frame.data.timestamp, Date.now())

@@ -130,6 +130,23 @@ describe("questions of a page", () => {
     asking.close()
   })
 
+  test("say what has kept the server from pushing an answer, and are asked again in a while", async () => {
+    const asking = start()
+    const heard: Array<Loaded<QuestionAnswer>> = []
+    asking.watch(question("a"), true, (loaded) => heard.push(loaded))
+    asking.failed("q1", "QUERY_TIMEOUT")
+    await answerAll()
+    expect(heard.at(-1)).toEqual({ data: ANSWER, loading: false, failure: null })
+    asking.failed("q1", "QUERY_TIMEOUT")
+    asking.failed("q9", "QUERY_TIMEOUT")
+    expect(heard.at(-1)).toEqual({ data: ANSWER, loading: false, failure: "QUERY_TIMEOUT" })
+    await vi.advanceTimersByTimeAsync(30_000)
+    await answerAll()
+    expect(order).toEqual(["a", "a"])
+    expect(heard.at(-1)?.failure).toBeNull()
+    asking.close()
+  })
+
   test("end with their panel", async () => {
     const asking = start()
     const heard: Array<unknown> = []

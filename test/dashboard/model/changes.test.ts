@@ -87,12 +87,10 @@ describe("today's figures", () => {
   })
 
   test("are not touched by other errors than the store's", () => {
-    const state = stateAfter(loaded(), heartbeat(), {
-      type: "error",
-      code: "RATE_LIMITED",
-      error: "Too many.",
-    })
+    const refused = { type: "error", code: "RATE_LIMITED", error: "Too many." }
+    const state = stateAfter(loaded(), heartbeat(), refused, { ...STORE_ERROR, id: "q1" })
     expect(state.storeUnavailable).toBe(false)
+    expect(stateAfter(state, STORE_ERROR, refused).storeUnavailable).toBe(true)
     expect(state.realtime).toEqual(REALTIME)
   })
 })
@@ -153,6 +151,44 @@ describe("the feed", () => {
     expect(filled.feed.map(({ number }) => number)).toEqual([1, 0])
     const again = withAnswer(filled, { part: "timeline", data: [{ ...row, id: "y", page_url: "/y" }], meta })
     expect(again.feed).toHaveLength(2)
+  })
+
+  test("shows once what was stored while its frame was on the way, beside what looks the same", () => {
+    const row = (id: string, page_url: string) => ({
+      ...{ id, visitor_id: "v", event_type: "page_view", event_data: null },
+      ...{ page_url, referrer: null, created_at: ago(1000) },
+    })
+    const meta = { limit: 25, offset: 0, count: 4, next_cursor: null }
+    const rows = ["/b", "/a", "/a", "/old"].map((page, i) => row(`${i}`, page))
+    const a = liveEvent({ page_url: "/a" })
+    const b = liveEvent({ page_url: "/b" })
+    const pages = ({ feed }: State) => feed.map(({ page_url, number }) => [page_url, number > 0])
+
+    // One of two that look the same has come before the rows, the other one comes after them.
+    const read = withAnswer(stateAfter(initialState("week", ""), a), { part: "timeline", data: rows, meta })
+    expect(pages(read)).toEqual([
+      ["/a", true],
+      ["/b", false],
+      ["/a", false],
+      ["/old", false],
+    ])
+    const told = stateAfter(read, b, a)
+    expect(pages(told)).toEqual([
+      ["/a", true],
+      ["/b", true],
+      ["/a", true],
+      ["/old", false],
+    ])
+    // The timeline has them already.
+    expect(told.newEvents).toBe(0)
+    expect(stateAfter(told, liveEvent({ page_url: "/c" }))).toMatchObject({ newEvents: 1 })
+
+    const first = withAnswer(initialState("week", ""), { part: "timeline", data: rows.slice(0, 2), meta })
+    expect(pages(stateAfter(first, b, liveEvent({ page_url: "/c" })))).toEqual([
+      ["/c", true],
+      ["/b", true],
+      ["/a", false],
+    ])
   })
 
   test("makes a timeline be read that is empty, or whose first answer may be older", () => {
