@@ -1,9 +1,10 @@
 /** The page: settings, the store of the chosen site, and the panels. */
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
 import { FrontPage } from "./front/frontPage.tsx"
+import { RETRY_MS } from "./model/asking.ts"
 import { isSitesAnswer } from "./model/decode.ts"
 import { read } from "./model/read.ts"
-import { ReadFailure } from "./model/readFailure.ts"
+import { failureCode } from "./model/readFailure.ts"
 import { applySettings, keepSettings, readSettings, type Settings } from "./model/settings.ts"
 import { shareToken } from "./model/share.ts"
 import type { Part, State } from "./model/state.ts"
@@ -11,7 +12,7 @@ import { Store } from "./model/store.ts"
 import { wordingOf } from "./model/text.ts"
 import { AskingContext } from "./panels/answers.ts"
 import { Board } from "./panels/board.tsx"
-import { Closed, NoSite } from "./panels/closed.tsx"
+import { Closed, NoSite, Unread } from "./panels/closed.tsx"
 import { FeedPanel } from "./panels/feed.tsx"
 import { Header } from "./panels/header.tsx"
 import { HeatmapPanel } from "./panels/heatmap.tsx"
@@ -53,9 +54,8 @@ const Page = ({ sites, ...props }: Omit<SiteProps, "sites"> & { readonly sites: 
   // A share link is of one site, which it need not name.
   if (shareToken() !== null && site === null) {
     const [only] = names
-    return only === undefined ? null : (
-      <Page {...props} settings={{ ...props.settings, site: only }} sites={sites} />
-    )
+    if (only === undefined) return sites.failure === null ? null : <Unread failure={sites.failure} />
+    return <Page {...props} settings={{ ...props.settings, site: only }} sites={sites} />
   }
   if (site !== null && names.length > 0 && !names.includes(site)) return <NoSite site={site} sites={names} />
   return isLive ? (
@@ -76,6 +76,15 @@ const useSettings = (): readonly [Settings, (change: Partial<Settings>) => void]
     latest.current = keepSettings({ ...latest.current, ...page, ...change })
     setSettings(latest.current)
   }, [])
+  // Back and Forward: the page is of what the address names.
+  useEffect(() => {
+    const listen = () => {
+      const { site, period, page } = readSettings()
+      choose({ site, period, page })
+    }
+    window.addEventListener("popstate", listen)
+    return () => window.removeEventListener("popstate", listen)
+  }, [choose])
   return [settings, choose]
 }
 
@@ -158,21 +167,32 @@ const useStore = ({ site, period, page }: Settings): Store | null => {
 interface Sites {
   readonly names: ReadonlyArray<string>
   readonly closed: boolean
+  /** The `code` of the last read's failure. */
+  readonly failure: string | null
 }
 
 const useSites = (): Sites => {
-  const [sites, setSites] = useState<Sites>({ names: [], closed: false })
+  const [sites, setSites] = useState<Sites>({ names: [], closed: false, failure: null })
   useEffect(() => {
     const reading = new AbortController()
-    read("sites", {}, isSitesAnswer, reading.signal).then(
-      ({ data }) => setSites({ names: data.sites, closed: false }),
-      // Without the list the page has no switch between sites; the panels tell what else is wrong.
-      (failure: unknown) => {
-        const code = failure instanceof ReadFailure ? failure.code : ""
-        if (code === "UNAUTHORIZED" || code === "FORBIDDEN") setSites({ names: [], closed: true })
-      },
-    )
-    return () => reading.abort()
+    let retry: ReturnType<typeof setTimeout> | undefined
+    const load = () =>
+      read("sites", {}, isSitesAnswer, reading.signal).then(
+        ({ data }) => setSites({ names: data.sites, closed: false, failure: null }),
+        (cause: unknown) => {
+          if (reading.signal.aborted) return
+          const failure = failureCode(cause)
+          const closed = failure === "UNAUTHORIZED" || failure === "FORBIDDEN"
+          setSites({ names: [], closed, failure })
+          // Without the list the page has no switch between sites; the panels tell what else is wrong.
+          if (!closed) retry = setTimeout(load, RETRY_MS)
+        },
+      )
+    void load()
+    return () => {
+      clearTimeout(retry)
+      reading.abort()
+    }
   }, [])
   return sites
 }

@@ -49,21 +49,27 @@ const figures = async (node: DashboardNode, path: string): Promise<Record<string
   return Object.fromEntries(Object.entries(data))
 }
 
-describe("the live page", wantsChromium, () => {
-  let browser: Browser
-  let node: DashboardNode
+let browser: Browser
 
+/** Has `browser` run while the tests of a page do. */
+const runsBrowser = () => {
   beforeAll(async () => {
     browser = await launch()
   })
   afterAll(() => browser?.close())
+}
 
-  /** A node with two days of visits, all of them counted. */
-  const visited = async (perMinute = 0.2) => {
-    const started = await startDashboardNode()
-    await started.send(twoDaysOfVisits(now(), perMinute))
-    return started
-  }
+/** A node with two days of visits, all of them counted. */
+const visited = async (perMinute = 0.2) => {
+  const started = await startDashboardNode()
+  await started.send(twoDaysOfVisits(now(), perMinute))
+  return started
+}
+
+describe("the live page", wantsChromium, () => {
+  let node: DashboardNode
+
+  runsBrowser()
 
   test("shows what the API says while events stream in", async () => {
     node = await visited()
@@ -444,17 +450,7 @@ describe("the live page", wantsChromium, () => {
 })
 
 describe("the front page", wantsChromium, () => {
-  let browser: Browser
-  beforeAll(async () => {
-    browser = await launch()
-  })
-  afterAll(() => browser?.close())
-
-  const visited = async (perMinute = 0.2) => {
-    const started = await startDashboardNode()
-    await started.send(twoDaysOfVisits(now(), perMinute))
-    return started
-  }
+  runsBrowser()
 
   const CARDS = ["visitors", "visits", "page_views", "views_per_visit", "bounce_rate", "visit_duration"]
 
@@ -515,6 +511,8 @@ describe("the front page", wantsChromium, () => {
 
     // A view that is sent is the same one elsewhere, and Back goes the way that was come.
     const sent = page.url()
+    await page.locator(".site select").selectOption("blog")
+    await page.locator("[data-card=visitors] [data-value='0']").waitFor()
     await page.goBack()
     await equals(node, page, { date_range: "day", filters: [notNew] }, "hour")
     await page.goBack()
@@ -554,6 +552,12 @@ describe("the front page", wantsChromium, () => {
     expect(lines.map((line) => line.split(",")[0])).toEqual(["page", ...pages.slice(120)])
     await page.goBack()
     await eventually(async () => expect(await page.locator("dialog").count()).toBe(0))
+    // Events without a property have no rows of one, nor of what was open before.
+    const events = page.locator("section", { has: page.locator("[data-tab=properties]") })
+    await events.locator("[data-row=page_view]").waitFor()
+    await page.locator("[data-tab=properties]").click()
+    await events.getByText("Nothing in this time.").waitFor()
+    expect(await events.locator("[data-row], [data-details]").count()).toBe(0)
     expect(complaints).toEqual([])
   })
 
@@ -609,7 +613,16 @@ describe("the front page", wantsChromium, () => {
     await page.getByRole("heading", { name: "There is no site called nope." }).waitFor()
     await page.getByRole("link", { name: "blog" }).click()
     await page.locator("[data-card=visitors] [data-value='1']").waitFor()
+    await page.route("**/analytics/query", (route) => {
+      if (route.request().postDataJSON().limit !== 100) return route.fallback()
+      const code = "STORE_UNAVAILABLE"
+      return route.fulfill({ status: 503, json: { success: false, error: "A store does not answer.", code } })
+    })
     await page.locator("[data-details='data.theme']").click()
+    await page.locator("dialog .failure", { hasText: "A store does not answer now." }).waitFor()
+    expect(await page.getByText("Nothing was found.").count()).toBe(0)
+    await page.unroute("**/analytics/query")
+    await page.locator("dialog").getByRole("button", { name: "Try again" }).click()
     const rows = page.locator("dialog tbody tr")
     await eventually(async () =>
       expect(
@@ -623,6 +636,35 @@ describe("the front page", wantsChromium, () => {
     await rows.filter({ hasText: "__proto__" }).getByRole("button").click()
     await page.locator("[data-filter='data.theme']", { hasText: "__proto__" }).waitFor()
     await page.locator(".of-pages [data-row='/__proto__']").waitFor()
+  })
+
+  test("tells the reader of a shared link what is wrong, and keeps to the link", async () => {
+    const node = await startDashboardNode()
+    const { page } = await openDashboard(browser, node.url)
+    const answers = async (path: string, status: number, json: object) => {
+      await page.unroute(`**/analytics/${path}`)
+      await page.route(`**/analytics/${path}`, (route) => route.fulfill({ status, json }))
+    }
+    const refuses = (path: string, status: number, code: string) =>
+      answers(path, status, { success: false, error: "No.", code })
+    const says = (text: string) => page.getByRole("alert").filter({ hasText: text }).waitFor()
+
+    await refuses("sites", 503, "STORE_UNAVAILABLE")
+    await page.goto(`${node.url}/?share=token`)
+    await says("A store does not answer now.")
+    await refuses("sites", 401, "UNAUTHORIZED")
+    await page.reload()
+    await page.getByLabel("Password of the link").fill("guess")
+    await refuses("share", 429, "TOO_MANY_ATTEMPTS")
+    await page.getByRole("button", { name: "Open" }).click()
+    await says("Too many passwords have been tried: wait a while.")
+    await refuses("share", 401, "WRONG_CREDENTIALS")
+    await page.getByRole("button", { name: "Open" }).click()
+    await says("That is not its password.")
+    await answers("sites", 200, { success: true, data: { sites: ["blog"], default: "blog" } })
+    await page.goto(`${node.url}/?share=token&site=nope`)
+    const link = page.getByRole("link", { name: "blog" })
+    expect(await link.getAttribute("href")).toBe("?site=blog&share=token")
   })
 
   test("is used by the keyboard alone", async () => {
@@ -646,6 +688,15 @@ describe("the front page", wantsChromium, () => {
     await page.getByLabel("Value").fill("/cv")
     await page.keyboard.press("Enter")
     await page.locator("[data-filter=page]").waitFor()
+    // Not behind a dialogue, whatever has the focus.
+    const before = page.url()
+    await page.keyboard.press("?")
+    await page.locator("dialog[open]").waitFor()
+    await page.evaluate(() => document.activeElement instanceof HTMLElement && document.activeElement.blur())
+    for (const key of ["c", "d", "x"]) await page.keyboard.press(key)
+    await page.keyboard.press("Escape")
+    await page.locator("dialog").waitFor({ state: "detached" })
+    expect(page.url()).toBe(before)
     await page.keyboard.press("c")
     await eventually(async () => expect(await page.locator("[data-filter]").count()).toBe(0))
   })

@@ -12,17 +12,14 @@ import { useTyped } from "./typed.ts"
 export const Chips = () => {
   const { view, show } = useFront()
   const { t } = useWording()
-  const name = useConditionName()
+  const words = useConditionWords()
+  const name = (condition: Condition) => words(condition).join(" ")
   const { conditions } = view
   if (conditions.length === 0) return null
   return (
     <ul class="chips" aria-label={t.front.filters}>
       {conditions.map((condition, at) => (
-        <li
-          key={`${condition.operator} ${condition.dimension}`}
-          class="chip"
-          data-filter={condition.dimension}
-        >
+        <li key={at} class="chip" data-filter={condition.dimension}>
           <button
             type="button"
             aria-label={t.front.flip(name(condition))}
@@ -53,22 +50,27 @@ export const Chips = () => {
 }
 
 const ConditionText = ({ condition }: { readonly condition: Condition }) => {
-  const { t, valueName, dimensionName } = useWording()
-  const { operator, dimension, values } = condition
+  const [dimension, operator, values] = useConditionWords()(condition)
   return (
     <>
-      <span>{dimensionName(dimension)}</span> <em>{t.front.operators[operator]}</em>{" "}
+      <span>{dimension}</span> <em>{operator}</em>{" "}
       <b translate={false}>
-        <bdi>{values.map((value) => valueName(dimension, value)).join(` ${t.front.or} `)}</bdi>
+        <bdi>{values}</bdi>
       </b>
     </>
   )
 }
 
-const useConditionName = (): ((condition: Condition) => string) => {
+/** A condition in words: its dimension, its operator and its values. */
+const useConditionWords = (): ((
+  condition: Condition,
+) => readonly [dimension: string, operator: string, values: string]) => {
   const { t, valueName, dimensionName } = useWording()
-  return ({ operator, dimension, values }) =>
-    `${dimensionName(dimension)} ${t.front.operators[operator]} ${values.map((value) => valueName(dimension, value)).join(` ${t.front.or} `)}`
+  return ({ operator, dimension, values }) => [
+    dimensionName(dimension),
+    t.front.operators[operator],
+    values.map((value) => valueName(dimension, value)).join(` ${t.front.or} `),
+  ]
 }
 
 /** Dimensions that are offered; `data.<key>` may be typed where the dimension is chosen. */

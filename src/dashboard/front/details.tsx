@@ -2,9 +2,9 @@ import { useEffect, useRef, useState } from "preact/hooks"
 import { isQuestionAnswer } from "../model/decode.ts"
 import { type AnswerRow, type Question, topQuestion } from "../model/questions.ts"
 import { endpointUrl, post } from "../model/read.ts"
-import { ReadFailure } from "../model/readFailure.ts"
+import { failureCode } from "../model/readFailure.ts"
 import { shareToken } from "../model/share.ts"
-import { useWording } from "../panels/parts.tsx"
+import { PartView, useWording } from "../panels/parts.tsx"
 import { RowIcon, useFilterOfRow, useRowName } from "./breakdown.tsx"
 import { useFront } from "./context.ts"
 import { Dialogue } from "./dialogue.tsx"
@@ -45,8 +45,8 @@ const csvAddress = (question: Question): string => {
   return url.href
 }
 
-/** Rows of a question, page by page: what they are, and what reads the next ones. */
-const useRows = (question: Question): readonly [Rows, () => void] => {
+/** Rows of a question, page by page: what they are, what reads the next ones, and what tries again. */
+const useRows = (question: Question): readonly [rows: Rows, next: () => void, again: () => void] => {
   const [state, set] = useState<Rows & { readonly of: string }>({ ...NO_ROWS, of: "" })
   const key = JSON.stringify(question)
   const reading = useRef<AbortController | null>(null)
@@ -54,17 +54,18 @@ const useRows = (question: Question): readonly [Rows, () => void] => {
     reading.current?.abort()
     const under = new AbortController()
     reading.current = under
-    set((before) => ({ ...before, loading: true, failure: null }))
+    set((before) => ({ ...before, loading: true }))
     post("query", { ...question, limit: PAGE, offset }, isQuestionAnswer, under.signal).then(
-      ({ data: { results, meta } }) =>
+      ({ data: { results, meta } }) => {
+        if (under.signal.aborted) return
         set(({ rows }) => ({
           rows: offset === 0 ? results : [...rows, ...results],
           ...{ total: meta.total_rows, loading: false, failure: null, of: key },
-        })),
+        }))
+      },
       (failure: unknown) => {
         if (under.signal.aborted) return
-        const code = failure instanceof ReadFailure ? failure.code : "UNKNOWN"
-        set((before) => ({ ...before, loading: false, failure: code }))
+        set((before) => ({ ...before, loading: false, failure: failureCode(failure) }))
       },
     )
   }
@@ -75,7 +76,8 @@ const useRows = (question: Question): readonly [Rows, () => void] => {
   const next = () => {
     if (!state.loading && state.of === key && state.rows.length < state.total) load(state.rows.length)
   }
-  return [state, next]
+  const again = () => load(state.of === key ? state.rows.length : 0)
+  return [state, next, again]
 }
 
 const DetailsDialog = ({ tab }: { readonly tab: Tab }) => {
@@ -100,7 +102,7 @@ const DetailsDialog = ({ tab }: { readonly tab: Tab }) => {
       [tab.dimensions[0], "asc"],
     ],
   }
-  const [rows, next] = useRows(question)
+  const [rows, next, again] = useRows(question)
   const close = () => show({ details: null })
   const tools = (
     <>
@@ -128,9 +130,9 @@ const DetailsDialog = ({ tab }: { readonly tab: Tab }) => {
   return (
     <Dialogue name="details" title={t.dimensions[tab.name]} tools={tools} onClose={close}>
       {rows.failure !== null && (
-        <p class="failure" role="alert">
-          {t.failed} {t.failures.get(rows.failure) ?? rows.failure}
-        </p>
+        <PartView part={{ ...rows, data: null }} onAgain={again}>
+          {() => null}
+        </PartView>
       )}
       <DetailsTable {...{ tab, columns, rows, sorting, sort, next }} />
     </Dialogue>
@@ -150,10 +152,10 @@ const DetailsTable = ({ tab, columns, rows, sorting, sort, next }: DetailsTableP
   const { t, measure, metricName } = useWording()
   const filter = useFilterOfRow(tab)
   const nameOf = useRowName(tab)
+  if (rows.rows.length === 0 && rows.failure !== null) return null
   if (!rows.loading && rows.rows.length === 0) return <p class="empty tall">{t.front.nothingFound}</p>
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
-    <section class="scroller" tabIndex={0} aria-label={t.dimensions[tab.name]}>
+    <section class="scroller" aria-label={t.dimensions[tab.name]}>
       <table>
         <thead>
           <tr>

@@ -49,8 +49,8 @@ export const useKeys = (front: Front, help: () => void): void => {
     const listen = (event: KeyboardEvent) => {
       const { target } = event
       if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return
-      if (target instanceof Element && target.closest("input:not([type=radio]), select, textarea, dialog"))
-        return
+      if (document.querySelector("dialog[open]") !== null) return
+      if (target instanceof Element && target.closest("input:not([type=radio]), select, textarea")) return
       const key = event.key.length === 1 ? event.key.toLowerCase() : event.key
       if (pressed(key, latest.current.front, latest.current.help)) event.preventDefault()
     }

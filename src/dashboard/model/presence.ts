@@ -41,13 +41,11 @@ export const linesQuestion = (
   filters: [["is", by, values]],
 })
 
-/** The visitors of each value in the same half hour of the weeks before; the same questions for ten minutes. */
-export const usualQuestions = (
-  site: string | null,
-  by: PresentBy,
-  values: ReadonlyArray<string | null>,
-  now: number,
-): ReadonlyArray<Question> => {
+/**
+ * The visitors of each value in the same half hour of the weeks before; the same questions for ten minutes. They are about every value, so
+ * that an answer without rows says that the site had no visitor then, and that whoever comes meanwhile is in them.
+ */
+export const usualQuestions = (site: string | null, by: PresentBy, now: number): ReadonlyArray<Question> => {
   const until = Math.floor(now / USUAL_MS) * USUAL_MS
   return WEEKS.map((weeks) => ({
     ...about(site),
@@ -55,7 +53,6 @@ export const usualQuestions = (
     date_range: [until - PRESENT_MINUTES * MINUTE_MS, until].map((at) =>
       new Date(at - weeks * WEEK_MS).toISOString(),
     ),
-    filters: [["is", by, values]],
   }))
 }
 

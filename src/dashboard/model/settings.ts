@@ -1,6 +1,7 @@
 /** What the reader has chosen. Site, period and page stand in the address, so that it can be shared; the rest is stored locally. */
 import { PERIODS, type Period } from "../../domain/period.ts"
 import { LANGUAGES, type Language } from "./text.ts"
+import { among } from "./view.ts"
 
 export const SCHEMES = ["auto", "light", "dark"] as const
 export type Scheme = (typeof SCHEMES)[number]
@@ -17,9 +18,6 @@ export interface Settings {
   readonly language: Language
   readonly scheme: Scheme
 }
-
-const among = <A extends string>(values: ReadonlyArray<A>, text: string | null): A | undefined =>
-  values.find((each) => each === text)
 
 /** Returns a stored value; `null` when there is none, or when the browser refuses storage. */
 const stored = (name: string): string | null => {

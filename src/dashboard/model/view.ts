@@ -63,7 +63,8 @@ export const DEFAULT_VIEW: View = {
   details: null,
 }
 
-const among = <A extends string>(values: ReadonlyArray<A>, text: string | null): A | undefined =>
+/** The one of the values that a text is. */
+export const among = <A extends string>(values: ReadonlyArray<A>, text: string | null): A | undefined =>
   values.find((each) => each === text)
 
 const DATE = /^\d{4}-\d{2}-\d{2}$/

@@ -15,7 +15,7 @@ export interface Asked {
 export const AskingContext = createContext<Asked | null>(null)
 
 export interface Answered {
-  /** The last answer; while another question is asked, that to the one before. */
+  /** The last answer; while another question is asked, that to the one before. Nothing without a question. */
   readonly part: Loaded<QuestionAnswer>
   /** The question that `part` answers is no longer the one that is asked. */
   readonly stale: boolean
@@ -32,7 +32,7 @@ export const useAnswer = (question: Question | null): Answered => {
   const [{ part, of }, set] = useState({ part: NOTHING as Loaded<QuestionAnswer>, of: key })
   const again = useRef(() => {})
   useEffect(() => {
-    if (question === null) return
+    if (question === null) return set({ part: NOTHING, of: key })
     const watched = asking.watch(question, live, (loaded) =>
       set((before) =>
         // The answer before stays until there is another one.
@@ -44,5 +44,9 @@ export const useAnswer = (question: Question | null): Answered => {
     again.current = watched.again
     return watched.end
   }, [asking, key, live])
-  return { part, stale: of !== key, again: useCallback(() => again.current(), []) }
+  return {
+    part: question === null ? NOTHING : part,
+    stale: question !== null && of !== key,
+    again: useCallback(() => again.current(), []),
+  }
 }

@@ -30,14 +30,10 @@ export const Board = ({ site, now }: BoardProps) => (
   </div>
 )
 
-/** What is usual does not change while somebody looks: it is asked once for the values, and again after ten minutes. */
-const useUsual = (
-  { site, now }: BoardProps,
-  by: PresentBy,
-  values: ReadonlyArray<string | null>,
-): ReadonlyArray<QuestionAnswer | null> => {
+/** What is usual does not change while somebody looks: it is asked once, and again after ten minutes. */
+const useUsual = ({ site, now }: BoardProps, by: PresentBy): ReadonlyArray<QuestionAnswer | null> => {
   const [answers, set] = useState<ReadonlyArray<QuestionAnswer | null>>([])
-  const questions = values.length === 0 ? [] : usualQuestions(site, by, values, now())
+  const questions = usualQuestions(site, by, now())
   const key = JSON.stringify(questions)
   useEffect(() => {
     const reading = new AbortController()
@@ -63,7 +59,7 @@ const PresentPanel = ({ by, site, now }: BoardProps & { readonly by: PresentBy }
   // In an order of their own, so that a row that overtakes another one asks nothing new.
   const sorted = values.toSorted((a, b) => ((a ?? "") < (b ?? "") ? -1 : 1))
   const lines = useAnswer(sorted.length === 0 ? null : linesQuestion(site, by, sorted))
-  const usual = useUsual({ site, now }, by, sorted)
+  const usual = useUsual({ site, now }, by)
   return (
     <Panel name={`present by-${by}`} id={`present-${by}`} title={t.board.by[by]} hint={t.board.window}>
       <PartView part={part} onAgain={again} size="tall">

@@ -3,7 +3,8 @@ import { useState } from "preact/hooks"
 import { isText, shape } from "../model/decode.ts"
 import { shownName } from "../model/names.ts"
 import { post } from "../model/read.ts"
-import { shareToken } from "../model/share.ts"
+import { failureCode } from "../model/readFailure.ts"
+import { shareToken, siteParameters } from "../model/share.ts"
 import { useWording } from "./parts.tsx"
 
 export interface NoSiteProps {
@@ -21,10 +22,21 @@ export const NoSite = ({ site, sites }: NoSiteProps) => {
       <ul>
         {sites.map((each) => (
           <li key={each}>
-            <a href={`?${new URLSearchParams({ site: each })}`}>{each}</a>
+            <a href={`?${siteParameters(each)}`}>{each}</a>
           </li>
         ))}
       </ul>
+    </main>
+  )
+}
+
+/** Which site the link is of cannot be read now; it is read again by itself. */
+export const Unread = ({ failure }: { readonly failure: string }) => {
+  const { t } = useWording()
+  return (
+    <main class="instead">
+      <h1>{t.failed}</h1>
+      <p role="alert">{t.failures.get(failure) ?? failure}</p>
     </main>
   )
 }
@@ -55,7 +67,7 @@ const isUnlocked = shape<{ readonly data: { readonly token: string } }>({
 const PasswordForm = ({ share }: { readonly share: string }) => {
   const { t } = useWording()
   const [password, setPassword] = useState("")
-  const [failed, setFailed] = useState(false)
+  const [failure, setFailure] = useState<string | null>(null)
   const open = () =>
     post("share", { token: share, password }, isUnlocked, new AbortController().signal).then(
       ({ data }) => {
@@ -63,7 +75,7 @@ const PasswordForm = ({ share }: { readonly share: string }) => {
         url.searchParams.set("share", data.token)
         location.replace(url)
       },
-      () => setFailed(true),
+      (cause: unknown) => setFailure(failureCode(cause)),
     )
   return (
     <form
@@ -85,7 +97,13 @@ const PasswordForm = ({ share }: { readonly share: string }) => {
       <button type="submit" class="primary" disabled={password === ""}>
         {t.open}
       </button>
-      {failed && <p role="alert">{t.wrongPassword}</p>}
+      {failure !== null && (
+        <p role="alert">
+          {failure === "WRONG_CREDENTIALS"
+            ? t.wrongPassword
+            : `${t.failed} ${t.failures.get(failure) ?? failure}`}
+        </p>
+      )}
     </form>
   )
 }

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks"
 import { PERIODS, type Period } from "../../domain/period.ts"
 import { SCHEMES, type Settings } from "../model/settings.ts"
-import { shareToken } from "../model/share.ts"
+import { siteParameters } from "../model/share.ts"
 import type { LiveStatus } from "../model/state.ts"
 import { LANGUAGES } from "../model/text.ts"
 import { Choice, useWording } from "./parts.tsx"
@@ -90,11 +90,7 @@ export const Header = ({ place, status, settings, sites, choose }: HeaderProps) 
 
 /** The address of a page, of the same site and by the same access. */
 const addressOf = (place: Place, site: string | null): string => {
-  const share = shareToken()
-  const parameters = new URLSearchParams({
-    ...(site !== null && { site }),
-    ...(share !== null && { share }),
-  })
+  const parameters = siteParameters(site)
   return `${PLACES[place]}${parameters.size === 0 ? "" : `?${parameters}`}`
 }
 

@@ -10,7 +10,6 @@ export const en = {
     tools: "Time and filters",
     live: "Live",
     visitorsNow: (n: string) => `${n} now`,
-    visitorsNowHint: "Visitors seen in the last 5 minutes: open the live board",
     figures: "Figures",
     metrics: {
       visitors: "Visitors",
@@ -55,7 +54,6 @@ export const en = {
     against: (value: string) => `before: ${value}`,
     /** Percentage points. */
     points: "pts",
-    settings: "Settings",
     help: "Keyboard shortcuts",
     close: "Close",
     filter: "Filter",
@@ -76,7 +74,6 @@ export const en = {
     download: "Download CSV",
     nothing: "Nothing in this time.",
     nothingFound: "Nothing was found.",
-    noEvents: "No visit in this time.",
     more: "Further rows",
     rows: (n: number, shown: string) => (n === 1 ? "1 row" : `${shown} rows`),
     panels: {
@@ -121,7 +118,6 @@ export const en = {
     device: "Devices",
     event: "Events",
     properties: "Properties",
-    goals: "Goals",
     "data.theme": "Themes",
     "data.letter_type": "Letters",
   },
@@ -243,6 +239,8 @@ export const en = {
     UNKNOWN_SITE: "There is no such site.",
     QUERY_TIMEOUT: "The question takes too long: choose a shorter time.",
     QUERY_ENGINE_UNAVAILABLE: "The query engine does not answer now.",
+    TOO_MANY_QUERIES: "The server is answering as many questions as it can.",
+    TOO_MANY_ATTEMPTS: "Too many passwords have been tried: wait a while.",
     INVALID_QUERY: "There is no such question.",
     UNAUTHORIZED: "You may not see these figures: log in.",
     FORBIDDEN: "You may not see these figures.",

@@ -11,7 +11,6 @@ export const fr: Texts = {
     tools: "Période et filtres",
     live: "En direct",
     visitorsNow: (n) => `${n} en ce moment`,
-    visitorsNowHint: "Visiteurs vus ces 5 dernières minutes : ouvrir le tableau en direct",
     figures: "Chiffres",
     metrics: {
       visitors: "Visiteurs",
@@ -56,7 +55,6 @@ export const fr: Texts = {
     against: (value) => `avant : ${value}`,
     /** Percentage points. */
     points: "pts",
-    settings: "Réglages",
     help: "Raccourcis clavier",
     close: "Fermer",
     filter: "Filtrer",
@@ -77,7 +75,6 @@ export const fr: Texts = {
     download: "Télécharger en CSV",
     nothing: "Rien pour cette période.",
     nothingFound: "Rien n’a été trouvé.",
-    noEvents: "Aucune visite pour cette période.",
     more: "Lignes suivantes",
     rows: (n, shown) => (n < 2 ? `${shown} ligne` : `${shown} lignes`),
     panels: {
@@ -122,7 +119,6 @@ export const fr: Texts = {
     device: "Appareils",
     event: "Événements",
     properties: "Propriétés",
-    goals: "Objectifs",
     "data.theme": "Thèmes",
     "data.letter_type": "Lettres",
   },
@@ -246,6 +242,8 @@ export const fr: Texts = {
     UNKNOWN_SITE: "Ce site n’existe pas.",
     QUERY_TIMEOUT: "La question prend trop de temps : choisissez une période plus courte.",
     QUERY_ENGINE_UNAVAILABLE: "Le moteur de requêtes ne répond pas.",
+    TOO_MANY_QUERIES: "Le serveur répond déjà à autant de questions qu’il peut.",
+    TOO_MANY_ATTEMPTS: "Trop de mots de passe ont été essayés : patientez un peu.",
     INVALID_QUERY: "Cette question n’existe pas.",
     UNAUTHORIZED: "Ces chiffres vous sont fermés : connectez-vous.",
     FORBIDDEN: "Ces chiffres vous sont fermés.",
