@@ -1,7 +1,7 @@
 /** Opens the sockets to servers that hold data. */
 import { createConnection, isIP, type Socket } from "node:net"
 import { type ConnectionOptions, connect } from "node:tls"
-import { AbstractConnector } from "ioredis"
+import { AbstractConnector, type Redis, SentinelConnector } from "ioredis"
 import type { HostAndPort } from "../config/redisUrl.ts"
 import type { ClusterSeeds } from "./clusterSeeds.ts"
 
@@ -42,11 +42,35 @@ export const connectorTo = (
         tls === null
           ? createConnection({ host, port })
           : connect({ ...tls, host, port, ...(isIP(host) === 0 && { servername: host }) })
-      socket.once("error", (error) => {
-        this.firstError = error
+      // For as long as it lives: TLS may tell of an alert and then of a lost connection, and ioredis hears only the first.
+      socket.on("error", (error) => {
+        this.firstError ??= error
         onError(error, `${host}:${port}`)
       })
       this.stream = socket
+      return socket
+    }
+  }
+
+/**
+ * As {@link connectorTo}, where Sentinels say who the master is. `conversing` makes a client for a conversation with one of them, which
+ * hears of all errors of its socket.
+ */
+export const sentinelConnectorTo = (
+  conversing: (sentinel: HostAndPort) => Redis,
+  onError: (error: Error) => void,
+) =>
+  class extends SentinelConnector {
+    /** Called by ioredis with the options of a client, which all are optional. */
+    constructor(options: unknown) {
+      super(typeof options === "object" && options !== null ? options : {})
+      // The library's way of connecting to a Sentinel; its types do not tell of it.
+      Object.defineProperty(this, "connectToSentinel", { value: conversing })
+    }
+
+    override async connect(...told: Parameters<SentinelConnector["connect"]>) {
+      const socket = await super.connect(...told)
+      socket.on("error", onError)
       return socket
     }
   }

@@ -7,7 +7,7 @@ import { Expected } from "../config/values.ts"
 import { type CertificateFiles, NO_CERTIFICATES, tlsOptions } from "./certificates.ts"
 import { nameOf } from "./clusterNames.ts"
 import { type ClusterSeeds, seedsOf } from "./clusterSeeds.ts"
-import { connectorTo } from "./connector.ts"
+import { connectorTo, sentinelConnectorTo } from "./connector.ts"
 
 /** A connection to one server, or to a cluster. Both take every command the project sends. */
 export type RedisConnection = Redis | Cluster
@@ -152,6 +152,26 @@ export const openRedis = (settings: RedisSettings, purpose: Purpose, name: strin
   return connection
 }
 
+/** A client that connects once, and whose calls fail rather than wait. */
+const conversing = (
+  url: Destination,
+  place: HostAndPort,
+  as: "server" | "sentinel",
+  onError: (error: Error, where?: string) => void,
+): Redis => {
+  const tls = tlsOf(url)
+  const redis = new Redis({
+    ...place,
+    ...(as === "server" ? { db: url.database, ...credentialsIn(url) } : sentinelCredentialsIn(url)),
+    ...{ protocol: 2, lazyConnect: true, enableReadyCheck: false },
+    ...{ connectTimeout: CONNECT_TIMEOUT_MS, commandTimeout: CONVERSE_MS[as] },
+    ...{ retryStrategy: () => null, maxRetriesPerRequest: 0 },
+    ...(tls !== null && { tls }),
+    Connector: connectorTo(tls, null, onError),
+  })
+  return redis.on("error", onError)
+}
+
 /**
  * Has a conversation with one server, or one Sentinel, on a connection of its own. Rejects with Redis' words, or with the reason why
  * there is no connection.
@@ -167,17 +187,7 @@ export const converse = async <A>(
   const note = (error: Error) => {
     reason ??= error
   }
-  const tls = tlsOf(url)
-  const redis = new Redis({
-    ...place,
-    ...(as === "server" ? { db: url.database, ...credentialsIn(url) } : sentinelCredentialsIn(url)),
-    ...{ protocol: 2, lazyConnect: true, enableReadyCheck: false },
-    ...{ connectTimeout: CONNECT_TIMEOUT_MS, commandTimeout: CONVERSE_MS[as] },
-    ...{ retryStrategy: () => null, maxRetriesPerRequest: 0 },
-    ...(tls !== null && { tls }),
-    Connector: connectorTo(tls, null, note),
-  })
-  redis.on("error", note)
+  const redis = conversing(url, place, as, note)
   try {
     await redis.connect()
     // Such as a database that does not exist: without it, the conversation would be about another one.
@@ -198,12 +208,16 @@ const clientFor = (
   url: Destination,
   general: ReturnType<typeof optionsFor>,
   purpose: Purpose,
-  onError: (error: Error, where: string) => void,
+  onError: (error: Error, where?: string) => void,
 ): RedisConnection => {
   const tls = tlsOf(url)
   const options = { ...general, ...credentialsIn(url), ...(tls !== null && { tls }) }
   const [first] = url.hosts
-  if (url.masterName !== null) return new Redis({ ...options, ...sentinelOptions(url, tls) })
+  if (url.masterName !== null) {
+    const toSentinel = (sentinel: HostAndPort) => conversing(url, sentinel, "sentinel", onError)
+    const Connector = sentinelConnectorTo(toSentinel, onError)
+    return new Redis({ ...options, ...sentinelOptions(url, tls), Connector })
+  }
   if (!settings.cluster)
     return new Redis({ ...options, ...first, db: url.database, Connector: connectorTo(tls, null, onError) })
   const seeds = seedsOf(settings.url, url.hosts)
@@ -219,8 +233,5 @@ const sentinelOptions = (url: RedisUrl, tls: ConnectionOptions | null) => ({
   db: url.database,
   // A Sentinel may not have heard yet that the master is a replica now: asks the server itself.
   enableReadyCheck: true,
-  sentinelCommandTimeout: DISCOVERY_MS,
-  ...(url.sentinelUsername !== "" && { sentinelUsername: url.sentinelUsername }),
-  ...(url.sentinelPassword !== "" && { sentinelPassword: url.sentinelPassword }),
-  ...(tls !== null && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
+  ...(tls !== null && { enableTLSForSentinelMode: true }),
 })

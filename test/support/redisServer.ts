@@ -6,6 +6,7 @@ import type { ConnectionOptions } from "node:tls"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
 import { findRedis, type RedisBinary } from "../../src/embedded/redisBinary.ts"
+import { connectorTo } from "../../src/stores/connector.ts"
 import { eventually } from "./eventually.ts"
 import { freePort } from "./freePort.ts"
 
@@ -167,6 +168,7 @@ export class RedisServer {
       commandTimeout: COMMAND_MS,
       retryStrategy: () => null,
       ...this.#options.client,
+      Connector: connectorTo(this.#options.client?.tls ?? null, null, () => undefined),
     })
     redis.on("error", () => undefined)
     return redis

@@ -4,8 +4,9 @@ import { join } from "node:path"
 import { createServer } from "node:tls"
 import { Effect } from "effect"
 import { describe, expect, onTestFinished, test } from "vitest"
-import { type CertificateFiles, NO_CERTIFICATES } from "../../src/stores/certificates.ts"
+import { type CertificateFiles, NO_CERTIFICATES, tlsOptions } from "../../src/stores/certificates.ts"
 import { checkRedis } from "../../src/stores/checkRedis.ts"
+import { connectorTo } from "../../src/stores/connector.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { CertificateAuthority } from "../support/certificates.ts"
@@ -114,6 +115,20 @@ describe("a server", () => {
     const port = typeof address === "object" ? address?.port : 0
     await refusal(`rediss://localhost:${port}`, only(ca))
     expect(names).toEqual(["localhost"])
+  })
+
+  test("may tell of an alert and then of a lost connection, which both are heard", async () => {
+    const ca = authority()
+    const server = await started(ca, "DNS:localhost")
+    const heard: Array<string> = []
+    const Connector = connectorTo(tlsOptions(withOwn(ca)), null, ({ message }) => heard.push(message))
+    const socket = await new Connector({ host: "localhost", port: server.port }).connect()
+    await new Promise((resolve) => socket.once("secureConnect", resolve))
+    // As TLSSocket does for an alert, without ending the connection.
+    socket.emit("error", new Error("alert"))
+    socket.destroy(new Error("lost"))
+    await new Promise((resolve) => socket.once("close", resolve))
+    expect(heard).toEqual(["alert", "lost"])
   })
 
   test.each([
