@@ -24,7 +24,7 @@ import { syncLog } from "../runtime/logging.ts"
 import type { Thread } from "../runtime/thread/parent.ts"
 import { SharedWindows, windowsMemory } from "../server/http/sharedWindows.ts"
 import { type Server, startServer } from "../server/server.ts"
-import type { Services } from "../server/services/services.ts"
+import type { AccountsService, Services } from "../server/services/services.ts"
 import type { StoreAddresses } from "../stores/addresses.ts"
 import { logFault } from "../stores/faults.ts"
 import { makePostgres } from "../stores/postgres.ts"
@@ -198,6 +198,19 @@ const followLiveEvents = (
 const hasHttpThreads = ({ roles, httpThreads }: AppConfig): boolean =>
   httpThreads > 1 && roles.includes("http")
 
+/** A token for the link by which the first owner makes an account; `null` where none is needed, or none could be made. */
+const setupToken = ({ access, roles }: AppConfig, accounts: AccountsService, now: () => number) =>
+  access === "private" && roles.includes("http")
+    ? Effect.suspend(() => accounts.setupToken(now())).pipe(
+        Effect.tapError(() =>
+          Effect.logWarning(
+            "access: no link for the first owner could be made: start again, or add a user by the command",
+          ),
+        ),
+        Effect.orElseSucceed(() => null),
+      )
+    : Effect.succeed(null)
+
 /** Starts a node. It runs until the scope closes, and then finishes the work it has. */
 export const startNode = (config: AppConfig, options: StartOptions) =>
   Effect.gen(function* () {
@@ -257,17 +270,7 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
     const running: RunningNode = {
       port: server.port,
       stores: opened,
-      setupToken:
-        config.access === "private" && config.roles.includes("http")
-          ? services.accounts.setupToken(options.now()).pipe(
-              Effect.tapError(() =>
-                Effect.logWarning(
-                  "access: no link for the first owner could be made: start again, or add a user by the command",
-                ),
-              ),
-              Effect.orElseSucceed(() => null),
-            )
-          : Effect.succeed(null),
+      setupToken: setupToken(config, services.accounts, options.now),
       drain: Effect.suspend(() => {
         for (const { tell } of httpThreads) tell({ type: "drain", milliseconds: drainMs })
         return server.drain(drainMs)
