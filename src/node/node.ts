@@ -155,7 +155,7 @@ const makeServices = (
       queries: makeEventQueries({ postgres, calendar, now }),
       questions: {
         ...(yield* queryEngine({ config, stores, idleMs: QUERY_IDLE_MS })),
-        earliest: earliestEvents(postgres),
+        earliest: earliestEvents(postgres, calendar),
       },
       accounts: new Accounts(
         postgres,

@@ -4,6 +4,12 @@ import * as Fiber from "effect/Fiber"
 import type * as Option from "effect/Option"
 
 /**
+ * Between two steps of what finishes the one in hand: ends here if nobody waits for it any more. Whatever is made for the next question
+ * waits its turn, and must not wait for all that this one wanted.
+ */
+export const whereItMayEnd: Effect.Effect<void> = Effect.interruptible(Effect.yieldNow)
+
+/**
  * What an effect gives within some milliseconds, or nothing. Then it is interrupted, and nobody waits until that has come to pass: files
  * that are being made are finished first, so that whoever asks again has them.
  */

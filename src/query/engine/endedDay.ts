@@ -36,6 +36,10 @@ export class EndedDay implements DayFiles {
     })
   }
 
+  prune(of: SiteDay) {
+    return this.#parts.prune(of)
+  }
+
   drop() {
     this.#parts.drop()
     if (this.#file !== null) this.#shop.held.drop([this.#file])

@@ -12,7 +12,7 @@ import { type DatabaseError, type NoRoom, openDatabase } from "./database.ts"
 import { withinDeadline } from "./deadline.ts"
 import { answer } from "./engine.ts"
 import { EventFiles } from "./eventFiles.ts"
-import { answerBeyond } from "./expired.ts"
+import { answerBeyond, saysWhatIsMissing } from "./expired.ts"
 import { answerFunnel } from "./funnel.ts"
 import type { EngineFailure, EngineStart, FromEngine, Question, ToEngine } from "./messages.ts"
 
@@ -53,7 +53,7 @@ const serve = ({ config, stores, folder }: EngineStart) =>
     const ask = (query: Query) => answer(query, files, database)
     const reply = (id: number, query: Question) =>
       ("steps" in query
-        ? answerFunnel(query, files, database)
+        ? answerFunnel(query, files, database).pipe(saysWhatIsMissing({ postgres, calendar }, query.query))
         : answerBeyond(query, { postgres, calendar, ask })
       ).pipe(
         withinDeadline(DEADLINE_MS),
@@ -69,6 +69,13 @@ const serve = ({ config, stores, folder }: EngineStart) =>
                 },
         ),
         Effect.catch((error) => Effect.succeed<FromEngine>({ type: "refused", id, ...refusalOf(error) })),
+        // A fault of the engine's own costs this question, and none of the others.
+        Effect.catchCause((cause) =>
+          Effect.sync((): FromEngine => {
+            console.error(Cause.pretty(cause))
+            return { type: "refused", id, failure: "failed", reason: "a fault of the query engine" }
+          }),
+        ),
         Effect.map(say),
       )
     process.on("message", (message: ToEngine) => {

@@ -12,6 +12,7 @@ import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import type { Range } from "../language/index.ts"
 import { type Database, type DatabaseError, NoRoom } from "./database.ts"
+import { whereItMayEnd } from "./deadline.ts"
 import { EndedDay } from "./endedDay.ts"
 import { GrowingDay } from "./growingDay.ts"
 import { HeldFiles } from "./heldFiles.ts"
@@ -97,6 +98,7 @@ export class EventFiles {
     }
     return this.#building.withPermits(1)(
       Effect.gen({ self: this }, function* () {
+        yield* whereItMayEnd
         const days = yield* this.#siteDays()
         const wanted = days.filter(
           ({ site, day }) => sites.includes(site) && ranges.some((range) => touches(range, day)),
@@ -104,10 +106,13 @@ export class EventFiles {
         const asked = new Set(wanted.map(nameOf))
         for (const day of days) {
           const files = this.#files.get(nameOf(day))
-          if (!asked.has(nameOf(day)) && files instanceof GrowingDay) yield* files.prune(day)
+          if (!asked.has(nameOf(day)) && files !== undefined) yield* files.prune(day)
         }
         const found = yield* Effect.forEach(wanted, (day) =>
-          Effect.tap(this.#filesOf(day), () => this.#makeRoom(asked)),
+          whereItMayEnd.pipe(
+            Effect.andThen(this.#filesOf(day)),
+            Effect.tap(() => this.#makeRoom(asked)),
+          ),
         )
         const tables = {
           ended: found.flatMap(({ ended }) => ended),

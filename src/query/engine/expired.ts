@@ -3,6 +3,7 @@
  * cannot tell is null, and said, rather than guessed.
  */
 import * as Effect from "effect/Effect"
+import { MAX_EXACT_UNIQUES } from "../../domain/limits.ts"
 import { addDays, type Calendar, type Day, PERIODS, periodBounds, periodKey } from "../../domain/period.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
@@ -24,20 +25,21 @@ const VISITORS = `
   WHERE slug = $1 AND period_key = ANY ($2)
   GROUP BY period_key`
 
-/** Up to so many unique visitors of a partition were counted one by one, beyond that they are an estimate. */
-const EXACT_VISITORS = 16_384
-
 const ADDED = ["events", "page_views", "letters"] as const
 type Added = (typeof ADDED)[number]
 const isAdded = (name: string): name is Added => ADDED.some((each) => each === name)
 
 type Totals = { readonly [name in Added]: number }
 
-/** What asks about raw events. */
-export interface Sources<E> {
+/** Where daily totals are. */
+export interface TotalsSource {
   readonly postgres: Postgres
   /** Of the deployment's zone. */
   readonly calendar: Calendar
+}
+
+export interface Sources<E> extends TotalsSource {
+  /** Asks about raw events. */
   readonly ask: (query: Query) => Effect.Effect<EngineAnswer, E>
 }
 
@@ -83,7 +85,7 @@ const metricOf = (metric: Metric, { totals, visitors }: Expired): number | null 
 
 /** Reads what is known of ranges that are expired: of each, its days' totals, and its visitors where it is a day, week or month. */
 const expiredOf = (
-  { postgres, calendar }: Sources<unknown>,
+  { postgres, calendar }: TotalsSource,
   sites: ReadonlyArray<string>,
   ranges: ReadonlyArray<Range>,
 ): Effect.Effect<ReadonlyArray<Expired>, StoreError> =>
@@ -110,7 +112,7 @@ const expiredOf = (
       return {
         totals,
         visitors: found?.count ?? null,
-        isEstimate: found !== undefined && found.largest > EXACT_VISITORS,
+        isEstimate: found !== undefined && found.largest > MAX_EXACT_UNIQUES,
       }
     })
   })
@@ -162,49 +164,81 @@ const tell = <E>(
     })
     return {
       ...{ rows, unknown },
-      isEstimate: known.some(({ isEstimate }) => isEstimate),
+      isEstimate: known.some(({ isEstimate }, i) => isEstimate && (whole[i]?.until ?? 0) <= keptFrom),
       isImported: known.some(({ totals }) => totals.events > 0),
     }
   })
 
+/** What there was of ranges before raw events are kept: since when they are, and a sentence that begins so; `null` where there is nothing. */
+const expiredBefore = (
+  sources: TotalsSource,
+  sites: ReadonlyArray<string>,
+  ranges: ReadonlyArray<Range>,
+): Effect.Effect<{ readonly since: number; readonly begin: string } | null, StoreError> =>
+  Effect.gen(function* () {
+    const { postgres, calendar } = sources
+    const [row] = yield* postgres.query<{ at: number | null }>("raw_since", RAW_SINCE)
+    const since = row?.at ?? Number.NEGATIVE_INFINITY
+    const oldest = Math.min(...ranges.map(({ from }) => from))
+    if (oldest >= since) return null
+    // Totals know days only: rather too much is said of the first one than too little.
+    const first = calendar.startOf(calendar.dayOf(oldest))
+    const [before] = yield* expiredOf(sources, sites, [{ from: first, until: since }])
+    if (before === undefined || before.totals.events === 0) return null
+    return { since, begin: `Events before ${new Date(since).toISOString()} are no longer kept` }
+  })
+
+/** Says of an answer that has raw events only what is missing, if anything is. */
+export const saysWhatIsMissing =
+  (sources: TotalsSource, { sites, range }: Query) =>
+  <E>(answered: Effect.Effect<EngineAnswer, E>): Effect.Effect<EngineAnswer, E | StoreError> =>
+    Effect.gen(function* () {
+      const before = yield* expiredBefore(sources, sites, [range])
+      const answer = yield* answered
+      return before === null ? answer : { ...answer, notices: [`${before.begin}, and not counted here.`] }
+    })
+
 /**
  * Answers a question. Where it begins before raw events do, one without filters goes on from daily totals: those are added up, visitors
- * are known of days, weeks and months, and the rest is null.
+ * are known of days, weeks and months, and the rest is null. So is what it is compared with where that is not of whole days.
  */
 export const answerBeyond = <E>(
   query: Query,
   sources: Sources<E>,
 ): Effect.Effect<EngineAnswer, E | StoreError> =>
   Effect.gen(function* () {
-    const { postgres, calendar, ask } = sources
+    const { calendar, ask } = sources
     const ranges = query.comparison === null ? [query.range] : [query.range, query.comparison]
-    const [row] = yield* postgres.query<{ at: number | null }>("raw_since", RAW_SINCE)
-    const since = row?.at ?? Number.NEGATIVE_INFINITY
-    if (ranges.every(({ from }) => from >= since)) return yield* ask(query)
-    const oldest = Math.min(...ranges.map(({ from }) => from))
-    const before = yield* expiredOf(sources, query.sites, [{ from: oldest, until: since }])
-    if (before.every(({ totals }) => totals.events === 0)) return yield* ask(query)
-    const begin = `Events before ${new Date(since).toISOString()} are no longer kept`
+    const before = yield* expiredBefore(sources, query.sites, ranges)
+    if (before === null) return yield* ask(query)
+    const { since, begin } = before
     const startsADay = (at: number) => calendar.startOf(calendar.dayOf(at)) === at
-    const day = calendar.dayOf(since)
-    const keptFrom = startsADay(since) ? since : calendar.startOf(addDays(day, 1))
-    const areDays = ranges.every(
-      ({ from, until }) => (from >= keptFrom || startsADay(from)) && (until >= keptFrom || startsADay(until)),
-    )
-    if (!isOfDays(query, calendar) || !areDays)
+    const keptFrom = startsADay(since) ? since : calendar.startOf(addDays(calendar.dayOf(since), 1))
+    const isOfWholeDays = ({ from, until }: Range) =>
+      (from >= keptFrom || startsADay(from)) && (until >= keptFrom || startsADay(until))
+    if (!isOfDays(query, calendar) || !isOfWholeDays(query.range))
       return {
         ...(yield* ask(query)),
         notices: [
-          `${begin}, and not counted here: their daily totals tell questions without filters, by day or longer intervals of ${calendar.timeZone}.`,
+          `${begin}, and not counted here: their daily totals tell questions without filters, of whole days of ${calendar.timeZone}.`,
         ],
       }
     const now = yield* tell(sources, query, query.range, query.buckets, keptFrom)
     const then =
       query.comparison === null
         ? null
-        : yield* tell(sources, query, query.comparison, query.comparisonBuckets, keptFrom)
+        : isOfWholeDays(query.comparison)
+          ? yield* tell(sources, query, query.comparison, query.comparisonBuckets, keptFrom)
+          : untold(query)
     return answerOf(query, begin, now, then)
   })
+
+/** Of a time that is not of whole days, totals tell nothing. */
+const untold = ({ metrics, buckets, dimensions }: Query): Told => ({
+  rows: (dimensions.length === 0 ? [null] : buckets).map(() => metrics.map(() => null)),
+  unknown: new Set(metrics.map((metric) => `${nameOfMetric(metric)} of the time before`)),
+  ...{ isEstimate: false, isImported: false },
+})
 
 const answerOf = (query: Query, begin: string, now: Told, then: Told | null): EngineAnswer => {
   const none = query.metrics.map((metric) => (metric.of === "data" ? null : 0))
@@ -220,7 +254,9 @@ const answerOf = (query: Query, begin: string, now: Told, then: Told | null): En
     rows: rows.slice(query.offset, query.offset + query.limit),
     total: rows.length,
     imported: told.some(({ isImported }) => isImported),
-    approximate: told.some(({ isEstimate }) => isEstimate) ? ["visitors"] : [],
+    approximate: told.some(({ isEstimate }) => isEstimate)
+      ? query.metrics.map(nameOfMetric).filter((name) => name === "visitors" || name === "conversion_rate")
+      : [],
     notices:
       unknown.length === 0
         ? []

@@ -10,6 +10,7 @@ import type { Session } from "../../stores/postgres.ts"
 import { CHUNK_COLUMNS, type ChunkRow, type LinesFile, writeLines } from "./chunkLines.ts"
 import type { DatabaseError, NoRoom } from "./database.ts"
 import { type PartFiles, type PartSource, writeEvents, writePartVisits, writeVisits } from "./dayParts.ts"
+import { whereItMayEnd } from "./deadline.ts"
 import {
   CHUNKS_OF_DAY,
   chunkValues,
@@ -108,6 +109,7 @@ export class GrowingDay implements DayFiles {
     const { held } = this.#shop
     return Effect.gen({ self: this }, function* () {
       for (let isDone = false; !isDone; ) {
+        yield* whereItMayEnd
         const path = held.path(`${of.siteId}-${of.day}`, "lines")
         isDone = yield* this.#news(of, path).pipe(
           Effect.tap((news) => this.#take(of, news)),
@@ -121,10 +123,10 @@ export class GrowingDay implements DayFiles {
     })
   }
 
-  /** Takes out what has gone of a day that is not asked for, an erased visitor's events among it; what is new can wait. */
   prune(of: SiteDay): Effect.Effect<void, StoreError | DatabaseError | NoRoom> {
     const { postgres } = this.#shop
-    if (this.#version === of.version || this.#pruned === of.version) return Effect.void
+    if (this.#parts.length === 0 || this.#version === of.version || this.#pruned === of.version)
+      return Effect.void
     return Effect.gen({ self: this }, function* () {
       const found = yield* postgres.query<{ key: string }>("day_chunks", GONE, this.#known(of))
       yield* this.#removeGone(of, new Set(found.map(({ key }) => key)))

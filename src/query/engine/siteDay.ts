@@ -64,6 +64,8 @@ export interface DayFiles {
   readonly tables: EventTables
   /** Brings them up to date; fails with them as they were. */
   readonly become: (day: SiteDay) => Effect.Effect<void, StoreError | DatabaseError | NoRoom>
+  /** Takes out what has gone of a day that is not asked for, an erased visitor's events among it; what is new can wait. */
+  readonly prune: (day: SiteDay) => Effect.Effect<void, StoreError | DatabaseError | NoRoom>
   readonly drop: () => void
 }
 

@@ -110,7 +110,7 @@ const valuesFields = {
 
 const values = shape({
   values: array(shape({ value: text, visitors: count })),
-  meta: shape({ total_rows: count }),
+  meta: shape({ total_rows: count, notices: told.notices }, { required: ["total_rows"] }),
   query: { type: "object", description: "The question that it is, for `POST /query`." },
 })
 
@@ -136,6 +136,7 @@ const funnel = shape({
       conversion_rate: described(percentage, "Percentage of the first step."),
     }),
   ),
+  meta: shape({ notices: told.notices }, { required: [] }),
   query: { type: "object", description: "The funnel with every default made explicit." },
 })
 

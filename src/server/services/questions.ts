@@ -45,6 +45,9 @@ export const refusalOf = ({ failure, message }: QueryRefused): Problem => {
   }
 }
 
+const noticed = (notices: EngineAnswer["notices"]) =>
+  notices === undefined || notices.length === 0 ? {} : { notices }
+
 /** What `POST /query` answers under `data`. */
 const toData = (query: Query, { rows, total, imported, approximate, notices }: EngineAnswer) => ({
   results: rows.map(({ dimensions, metrics, comparison }) => ({
@@ -56,20 +59,20 @@ const toData = (query: Query, { rows, total, imported, approximate, notices }: E
     total_rows: total,
     approximate: approximate ?? [],
     ...(imported === true && { imported: true as const }),
-    ...(notices !== undefined && notices.length > 0 && { notices }),
+    ...noticed(notices),
   },
   query: encodeQuery(query),
 })
 
 /** What `POST /query/values` answers under `data`. */
-const toValues = (query: Query, { rows, total }: EngineAnswer) => ({
+const toValues = (query: Query, { rows, total, notices }: EngineAnswer) => ({
   values: rows.map(({ dimensions: [value = null], metrics: [visitors = null] }) => ({ value, visitors })),
-  meta: { total_rows: total },
+  meta: { total_rows: total, ...noticed(notices) },
   query: encodeQuery(query),
 })
 
 /** What `POST /query/funnel` answers under `data`. */
-const toFunnel = (funnel: Funnel, { rows }: EngineAnswer) => {
+const toFunnel = (funnel: Funnel, { rows, notices }: EngineAnswer) => {
   const counts = rows.map(({ metrics: [visitors] }) => visitors ?? 0)
   const percentage = (part: number, whole: number) => (whole === 0 ? 0 : (100 * part) / whole)
   return {
@@ -82,6 +85,7 @@ const toFunnel = (funnel: Funnel, { rows }: EngineAnswer) => {
         conversion_rate: percentage(visitors, counts[0] ?? 0),
       }
     }),
+    meta: noticed(notices),
     query: encodeFunnel(funnel),
   }
 }

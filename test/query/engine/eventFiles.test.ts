@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { describe, expect, test } from "vitest"
 import { Calendar } from "../../../src/domain/period.ts"
 import { DAY_MS, HOUR_MS } from "../../../src/domain/time.ts"
@@ -15,7 +16,7 @@ import { decodeQuery, type Query, QueryProblem } from "../../../src/query/langua
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { run, testScope } from "../../support/effects.ts"
 import { event, freshEvents, rows, store } from "../../support/events.ts"
-import { temporaryFolder } from "../../support/index.ts"
+import { eventually, temporaryFolder } from "../../support/index.ts"
 import { Dice, randomEvents } from "./questions.ts"
 
 const NOW = Date.parse("2026-11-02T15:20:10Z")
@@ -33,7 +34,8 @@ const filesOf = async (postgres: Postgres, at: number, maxBytes = 2 ** 40) => {
   const files = new EventFiles({
     ...{ postgres, database, folder, calendar, maxBytes, now: () => (now += 1000) },
   })
-  const ask = (query: Query) => run(answer(query, files, database))
+  const answered = (query: Query) => answer(query, files, database)
+  const ask = (query: Query) => run(answered(query))
   /** Of the events in all files. */
   const visitors = async () => {
     const found = await run(
@@ -41,7 +43,7 @@ const filesOf = async (postgres: Postgres, at: number, maxBytes = 2 ** 40) => {
     )
     return found.map(({ visitor }) => visitor)
   }
-  return { folder, ask, visitors }
+  return { folder, answered, ask, visitors }
 }
 
 const questionOf = (body: object): Query => {
@@ -152,4 +154,21 @@ test("files take no more of the disk than they may: those that were not asked fo
   }
   await expect(bounded.ask(both)).rejects.toThrow(/QUERY_CACHE/)
   expect(await bounded.ask(second)).toEqual(one)
+})
+
+test("a question that nobody waits for any more finishes the file in hand, and the next one has its turn", async () => {
+  const { postgres } = await freshEvents()
+  const DAYS = 60
+  await store(
+    postgres,
+    Array.from({ length: DAYS }, (_, i) => event({ createdAt: NOW - i * DAY_MS })),
+  )
+  const { folder, answered, ask } = await filesOf(postgres, HAS_ENDED)
+  const made = () => readdirSync(folder).filter((name) => name.includes("-ended-")).length
+  const long = await run(Effect.forkDetach(answered(questionOf({ date_range: "91d" }))))
+  await eventually(() => expect(made()).toBeGreaterThan(0))
+  await run(Fiber.interrupt(long))
+  expect(made()).toBeLessThan(DAYS)
+  expect((await ask(questionOf({ date_range: "day" }))).rows[0]?.metrics).toEqual([1])
+  expect(made()).toBeLessThan(DAYS)
 })

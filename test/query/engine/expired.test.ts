@@ -8,10 +8,12 @@ import { DAY_MS, HOUR_MS } from "../../../src/domain/time.ts"
 import { runRetention } from "../../../src/events/retention/retention.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
 import { openDatabase } from "../../../src/query/engine/database.ts"
+import { earliestEvents } from "../../../src/query/engine/earliest.ts"
 import { answer } from "../../../src/query/engine/engine.ts"
 import { EventFiles } from "../../../src/query/engine/eventFiles.ts"
-import { answerBeyond } from "../../../src/query/engine/expired.ts"
-import { decodeQuery, QueryProblem } from "../../../src/query/language/index.ts"
+import { answerBeyond, saysWhatIsMissing } from "../../../src/query/engine/expired.ts"
+import { answerFunnel } from "../../../src/query/engine/funnel.ts"
+import { decodeFunnel, decodeQuery, QueryProblem } from "../../../src/query/language/index.ts"
 import { run, testScope } from "../../support/effects.ts"
 import { event, freshEvents, store, UTC } from "../../support/events.ts"
 import { temporaryFolder } from "../../support/index.ts"
@@ -19,6 +21,8 @@ import { temporaryFolder } from "../../support/index.ts"
 /** A Monday; with ten days kept, the last that has expired, in part, is the Friday before the last one. */
 const NOW = Date.parse("2025-12-08T12:00:00Z")
 const RETENTION_DAYS = 10
+
+const CONTEXT = { now: NOW, sites: new Set(["main"]), site: "main", timeZone: "UTC", earliest: () => null }
 
 test("answers go on from daily totals where events have expired, and say what those do not tell", async () => {
   const { postgres } = await freshEvents()
@@ -42,7 +46,7 @@ test("answers go on from daily totals where events have expired, and say what th
   const ask = (body: object) => {
     const query = decodeQuery(
       { metrics: ["visitors", "events", "page_views", "letters", "conversion_rate"], ...body },
-      { now: NOW, sites: new Set(["main"]), site: "main", timeZone: "UTC", earliest: () => null },
+      CONTEXT,
     )
     if (query instanceof QueryProblem) throw new Error(query.error)
     return run(
@@ -96,6 +100,43 @@ test("answers go on from daily totals where events have expired, and say what th
     expect(found.imported).toBeUndefined()
     expect(found.notices).toEqual([expect.stringMatching(/^Events before .* not counted here/)])
   }
+  // A comparison that ends within an expired day is not known; what it is compared with is.
+  const half = await ask({
+    date_range: ["2025-11-27T00:00:00Z", "2025-12-08T06:00:00Z"],
+    compare: "previous_period",
+  })
+  expect(half.rows).toEqual([
+    {
+      dimensions: [],
+      metrics: [null, expect.any(Number), expect.any(Number), expect.any(Number), null],
+      comparison: [null, null, null, null, null],
+    },
+  ])
+  // The day that has expired in part is missed, too, by a question that begins within it.
+  const within = await ask({
+    date_range: ["2025-11-28T10:00:00Z", "2025-11-29T00:00:00Z"],
+    metrics: ["events"],
+  })
+  expect(within.notices).toEqual([expect.stringMatching(/^Events before .* not counted here/)])
+  // All time begins with what was counted, and a funnel says what it lacks.
+  expect(await run(earliestEvents(postgres, UTC))).toEqual(
+    new Map([["main", Date.parse("2025-11-19T00:00:00Z")]]),
+  )
+  const funnel = decodeFunnel(
+    {
+      steps: [
+        ["is", "page", ["/"]],
+        ["is", "event", ["letter_generate"]],
+      ],
+      date_range: ["2025-11-20", "2025-12-07"],
+    },
+    CONTEXT,
+  )
+  if (funnel instanceof QueryProblem) throw new Error(funnel.error)
+  const steps = answerFunnel(funnel, files, database).pipe(
+    saysWhatIsMissing({ postgres, calendar: UTC }, funnel.query),
+  )
+  expect((await run(steps)).notices).toEqual([expect.stringMatching(/^Events before .* not counted here/)])
   // Of a time that is all kept there is nothing to say.
   expect((await ask({ date_range: ["2025-11-30", "2025-12-07"] })).notices).toBeUndefined()
 })
