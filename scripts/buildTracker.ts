@@ -2,12 +2,16 @@
  * Builds the tracker: `src/tracker/built`, the core and the parts that it loads on demand, each one file without spaces and comments.
  * What depends on the deployment stays as `{{name}}`; the server fills it in.
  */
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 
 const ROOT = join(import.meta.dirname, "..")
 
 /** The parts by their files, and what they are loaded as. */
 const PARTS = { main: "iife", options: "esm", heatmap: "esm" } as const
+
+/** A block keeps names from the page's as a function does, and is shorter. */
+const inBlock = (code: string): string => code.trim().replace(/^\(function\(\)\{(.*)\}\)\(\);$/s, "{$1}")
 
 /** Writes the parts into a folder. */
 export const buildTracker = async (dir: string): Promise<void> => {
@@ -19,7 +23,8 @@ export const buildTracker = async (dir: string): Promise<void> => {
       platform: "browser",
       transform: { target: "es2021" },
     })
-    await build.write({ dir, format, minify: true, comments: false, entryFileNames: `${name}.js` })
+    const { output } = await build.generate({ format, minify: true, comments: false })
+    writeFileSync(join(dir, `${name}.js`), inBlock(output[0].code))
   }
 }
 

@@ -21,21 +21,30 @@ export interface Core {
   readonly warn: (what: unknown) => void
   /** Called before a view ends: the page is hidden or left, or shows another one (`over`). */
   readonly leaving: Array<(over?: boolean) => void>
+  /** Ends a view, or begins the first. */
+  leave: (over?: boolean) => void
   /** Whether this browser is left out. */
   off: unknown
   /** Whether the first view counts here. */
   first: unknown
   /** The address as far as it names a page. */
   address: () => string
-  /** Whether a changed address is no new view. `replaced`: it has no entry of its own in the history. */
-  same: (replaced: boolean, address: string, last: string) => boolean
+  /**
+   * Whether a changed address is no new view, nor, without one, coming back to the page. `replaced`: the address has no entry of
+   * its own in the history.
+   */
+  same: (replaced?: boolean, address?: string, last?: string) => boolean | undefined
   /** A click, or a form that is submitted, of elements that are not marked; `around` finds the innermost that matches. */
   acted?: (around: (selector: string) => Element | undefined, submitted: boolean) => void
   /** Consent to a lasting id, given or withdrawn. */
   consent?: (given: boolean) => void
 }
 
-const withoutQuery = (url: string) => url.replace(/\?[^#]*/, "")
+const withoutQuery = (url?: string) => url?.replace(/\?[^#]*/, "")
+
+/** A page that is rendered ahead is nobody's until it is shown. */
+export const whenShown = (action: () => void): void =>
+  document.prerendering ? document.addEventListener("prerenderingchange", action) : action()
 
 /** Whether this is the browser of someone who does not want to be counted on their own site. */
 const leftOut = () => {
@@ -50,27 +59,28 @@ export const core: Core = {
   // randomUUID needs TLS.
   uuid: () => crypto.randomUUID?.() || URL.createObjectURL(new Blob()).slice(-36),
   warn,
-  leaving: [],
-  off: leftOut(),
   first: 1,
+  leaving: [],
+  leave(over) {
+    for (const action of core.leaving) action(over)
+  },
+  off: leftOut(),
   address: () => location.href.replace(/#.*/, ""),
   same: (replaced, address, last) => replaced && withoutQuery(address) === withoutQuery(last),
   track(type, event_data) {
-    if (!core.off)
-      add({
-        title: document.title,
-        ...core.shown,
-        [/^[a-z\d_.:-]{1,50}$/.test(type) ? "event_type" : "name"]: type,
-        event_data,
-        id: core.uuid(),
-        screen: screen.width,
-        site: data.site,
-      })
+    whenShown(() => {
+      if (!core.off)
+        add({
+          title: document.title,
+          ...shown,
+          [/^[a-z\d_.:-]{1,50}$/.test(type) ? "event_type" : "name"]: type,
+          event_data,
+          id: core.uuid(),
+          screen: screen.width,
+          site: data.site,
+        })
+    })
   },
 }
 
 export const { shown, track } = core
-
-export const leave = (over?: boolean): void => {
-  for (const action of core.leaving) action(over)
-}

@@ -9,9 +9,9 @@ const IDLE_MS = 60_000
  * may be closed on another day.
  */
 export const followEngagement = ({ track, leaving }: Core): void => {
-  let [last, engaged, depth, timer] = [0, 0, 0, 0]
-  let awake = false
-  let told = false
+  let [last, engaged, depth, timer, awake, told]: [number, number, number, number, boolean?, boolean?] = [
+    0, 0, 0, 0,
+  ]
 
   const tick = () => {
     const now = performance.now()
@@ -29,11 +29,10 @@ export const followEngagement = ({ track, leaving }: Core): void => {
     tick()
     if (!told || engaged > 999)
       track("engagement", { seconds: Math.round(engaged / 1000), scroll: Math.min(100, Math.round(depth)) })
-    told = true
+    told = !over
     awake = false
     engaged = 0
     if (over) {
-      told = false
       depth = 0
       live()
     }

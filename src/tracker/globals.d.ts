@@ -18,6 +18,10 @@ interface Performance {
   readonly interactionCount?: number
 }
 
+interface PerformanceObserverInit {
+  readonly durationThreshold?: number
+}
+
 /** Of the kinds that the vitals are told from. */
 interface PerformanceEntry {
   readonly hadRecentInput?: boolean

@@ -1,7 +1,7 @@
 /** The tracker: counts what happens on the page that has its tag. See docs/integration.md. */
 import { followClicks } from "./clicks.ts"
-import { core, leave, track } from "./core.ts"
-import { flying, send } from "./queue.ts"
+import { core, track, whenShown } from "./core.ts"
+import { send } from "./queue.ts"
 import { data, script, source, warn } from "./tag.ts"
 import type { Maicivy } from "./tracker.d.ts"
 import { followViews, view } from "./views.ts"
@@ -14,29 +14,33 @@ const offer = (api: Maicivy, early: Maicivy["queue"]) => {
   for (const [name, ...args] of early || []) (api[name] as (...args: ReadonlyArray<unknown>) => void)(...args)
 }
 
-const start = () => {
+const start = (_?: unknown) => {
   const early = window.maicivy?.queue
   // A second tag counts nothing twice; a stub has what we have, and a queue.
   if (!early && window.maicivy?.view) return
   addEventListener("visibilitychange", () => {
     if (document.hidden) {
       // Nobody may be there to read the answer to what is on its way.
-      leave()
-      send(flying)
+      core.leave()
+      send(1)
     }
   })
-  addEventListener("online", () => send())
+  addEventListener("online", send)
   followViews()
   followClicks()
   offer({ track, view, consent: (given) => core.consent?.(given) }, early)
 }
 
 /** Who looks at others' clicks on the page gets them in place of the tracker; who uses no option loads none. */
-const part = /^#maicivy-heatmap/.test(location.hash)
+const part = /#maicivy-heatmap/.test(location.href)
   ? "heatmap"
   : /^(site|endpoint|credentials|,)*$/.test(`${Object.keys(data)}`) || "options"
 
 if (!script) warn("no tag found")
 else if (part === true) start()
 // Without what the tag asks for, nothing is counted: it may be that somebody is not to be.
-else import(`${new URL(`?part=${part}`, source)}`).then((loaded) => loaded.default(core)).then(start, warn)
+else
+  import(`${new URL(`?part=${part}`, source)}`).then(
+    (loaded) => whenShown(() => start(loaded.default(core))),
+    warn,
+  )

@@ -5,38 +5,43 @@ import { followActs } from "./links.ts"
 import { followConsent } from "./visitor.ts"
 import { followVitals } from "./vitals.ts"
 
-/** What a view is, and which are counted. */
-const chooseViews = (
-  core: Core,
-  { deliveryType = "", transferSize }: Partial<PerformanceNavigationTiming>,
-) => {
-  const { data, shown } = core
-  if (data.page) shown.page_url = new URL(data.page, location.href).href
-  if (data.title) shown.title = data.title
-  // Nobody has asked the server for what was fetched ahead, or lay in the browser's cache.
-  if (data.firstView) core.first = /prefetch/.test(deliveryType) || (deliveryType && !transferSize)
-  if ("hash" in data)
-    // The fragment names the page if it is a path, and its query is none of it.
-    core.address = () => location.href.replace(/#(?!!?\/).*/, "").replace(/(#[^?]*).*/, "$1")
-  if (data.replace) core.same = (replaced) => replaced && data.replace === "none"
-  if ("manual" in data) {
-    core.first = 0
-    core.same = () => true
-  }
-}
-
+/** Does what the tag's attributes ask for. */
 export default (core: Core): void => {
-  const { data } = core
+  const { data, shown } = core
   core.off ||= "respectDnt" in data && (navigator.doNotTrack === "1" || navigator.globalPrivacyControl)
   if (core.off) return
-  const [entry] = performance.getEntriesByType("navigation")
-  const loaded: Partial<PerformanceNavigationTiming> = entry?.toJSON()
-  chooseViews(core, loaded)
+  const loaded: Partial<PerformanceNavigationTiming> = performance.getEntriesByType("navigation")[0] || {}
+  if (data.page) shown.page_url = new URL(data.page, location.href).href
+  if (data.title) shown.title = data.title
+  // The server counts nothing that is fetched or rendered ahead, and was not asked for what lay in the browser's cache.
+  if (data.firstView)
+    core.first =
+      loaded.activationStart ||
+      (loaded.deliveryType && (loaded.deliveryType !== "cache" || !loaded.transferSize))
+  if ("hash" in data)
+    // The fragment names the page if it is a path, and its query is none of it.
+    core.address = () => location.href.replace(/#(?!!?\/).*|(#[^?#]*).*/, "$1")
+  if (data.replace) core.same = (replaced) => replaced && data.replace === "none"
   followActs(core)
   if ("cookie" in data) followConsent(core)
-  if ("engagement" in data) followEngagement(core)
-  if ("vitals" in data) followVitals(core, loaded)
-  // After the view.
-  if (data.notFound || ("notFound" in data && /404|410/.test(`${loaded.responseStatus}`)))
-    setTimeout(core.track, 0, "not_found")
+  const begin = () => {
+    if ("engagement" in data) followEngagement(core)
+    if ("vitals" in data) followVitals(core, loaded)
+  }
+  const { leave } = core
+  if ("manual" in data) {
+    core.same = () => true
+    core.first = 0
+    // Before the first that is asked for, there is none to leave, and the document's referrer stays.
+    core.leave = (over) => {
+      if (!over) return
+      shown.page_url = shown.referrer
+      core.leave = leave
+      begin()
+    }
+  } else begin()
+  // After the view, but in the same turn: a timer may not come any more.
+  // Frameworks write an attribute without a value as "true".
+  if ("notFound" in data && /404|410|always/.test(`${data.notFound}${loaded.responseStatus}`))
+    queueMicrotask(() => core.track("not_found"))
 }

@@ -16,7 +16,7 @@ const url = `${new URL(data.endpoint || "{{endpoint}}", source)}{{events}}`
 
 let waiting: Array<Waiting> = []
 /** On their way: no answer has come yet. */
-export let flying: Array<Waiting> = []
+let flying: Array<Waiting> = []
 let pause = 0
 let failures = 0
 
@@ -68,11 +68,11 @@ const post = async (batch: Array<Waiting>) => {
   } else failures = 0
 }
 
-/** Sends what waits, after `others`. */
-export const send = (others: ReadonlyArray<Waiting> = []): void => {
+/** Sends what waits, after what is on its way if that may have failed: who has no connection hears of no failure. */
+export const send = (again?: unknown): void => {
   clearTimeout(pause)
   pause = 0
-  const sent = [...others, ...waiting]
+  const sent = again ? [...flying, ...waiting] : waiting
   waiting = []
   if (sent[0]) post(sent)
 }

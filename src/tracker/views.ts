@@ -1,5 +1,5 @@
 /** Which page is shown, and when another one is. */
-import { core, leave, type Shown, shown, track } from "./core.ts"
+import { core, type Shown, shown, track } from "./core.ts"
 
 /** The address as it was last seen, which a page of the site's own may stand for. */
 let seen: string
@@ -13,8 +13,8 @@ const themed = (counted?: unknown) => {
 
 /** Counts a view. */
 export const view = (told?: Shown): void => {
-  leave(true)
-  shown.referrer = shown.page_url || shown.referrer
+  core.leave(true)
+  shown.referrer = shown.page_url
   seen = shown.page_url = core.address()
   delete shown.title
   Object.assign(shown, told)
@@ -22,11 +22,10 @@ export const view = (told?: Shown): void => {
 }
 
 /** The address may have changed. `replaced`: without an entry of its own in the history. */
-const move = (replaced: boolean) => {
+const move = (replaced?: boolean) => {
   const address = core.address()
-  // A page that is rendered ahead is nobody's until it is shown.
-  if (document.prerendering || address === seen) return
-  if (core.same(replaced, address, seen)) {
+  if (address === seen) return
+  if (document.prerendering || core.same(replaced, address, seen)) {
     if (shown.page_url === seen) shown.page_url = address
     seen = address
   } else view()
@@ -35,17 +34,13 @@ const move = (replaced: boolean) => {
 
 /** Follows the page's address, from its first view on. */
 export const followViews = (): void => {
-  const first = (counted: unknown) => {
-    seen = core.address()
-    shown.page_url ??= seen
-    if (counted) track("page_view")
-    themed(counted)
-  }
-  if (document.prerendering) document.addEventListener("prerenderingchange", first)
-  else first(core.first)
+  seen = core.address()
+  shown.page_url ??= seen
+  if (core.first) track("page_view")
+  themed(core.first)
   // Out of the browser's memory, where the server is not asked.
   addEventListener("pageshow", ({ persisted }) => {
-    if (persisted) track("page_view")
+    if (persisted && !core.same()) track("page_view")
   })
   if (window.navigation)
     navigation.addEventListener("currententrychange", ({ navigationType }) =>
@@ -59,6 +54,6 @@ export const followViews = (): void => {
         move(name > "q")
       }
     }
-    addEventListener("popstate", () => move(false))
+    addEventListener("popstate", () => move())
   }
 }

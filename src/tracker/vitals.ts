@@ -7,16 +7,18 @@ export const followVitals = (
   { activationStart = 0, responseStart = 0 }: Partial<PerformanceNavigationTiming>,
 ): void => {
   // What was opened in the background was drawn when it was looked at.
-  if (document.hidden && !document.prerendering) return
-  const interactions = new Map<number, number>()
+  if (document.hidden) return
+  const interactions: { [id: number]: number } = {}
   let lcp: number | undefined
   // Of windows of at most 5 s, without a pause of one.
-  let cls = "LayoutShift" in window ? 0 : undefined
-  let [first, last, shift] = [0, 0, 0]
+  let [first, last, shift, cls] = [0, 0, 0, 0]
 
   const observe = (type: string, look: (entry: PerformanceEntry) => void) => {
-    const options = { type, buffered: true, durationThreshold: 16 }
-    new PerformanceObserver((list) => list.getEntries().forEach(look)).observe(options)
+    new PerformanceObserver((list) => list.getEntries().forEach(look)).observe({
+      type,
+      buffered: true,
+      durationThreshold: 16,
+    })
   }
   observe("largest-contentful-paint", ({ startTime }) => {
     lcp = startTime
@@ -29,11 +31,10 @@ export const followVitals = (
     }
     last = startTime
     shift += value
-    cls = Math.max(cls || 0, shift)
+    cls = Math.max(cls, shift)
   })
   observe("event", ({ interactionId, duration }) => {
-    if (interactionId)
-      interactions.set(interactionId, Math.max(interactions.get(interactionId) || 0, duration))
+    if (interactionId) interactions[interactionId] = Math.max(interactions[interactionId] || 0, duration)
   })
 
   /** From when the page was shown. */
@@ -42,14 +43,15 @@ export const followVitals = (
   const tell = () => {
     if (told) return
     told = true
-    // The slowest, but one of fifty may be.
-    const slowest = [...interactions.values()].sort((a, b) => b - a)
     track("web_vitals", {
+      // The slowest, but one of fifty may be.
+      inp: Object.values(interactions)
+        .sort((a, b) => b - a)
+        .at((performance.interactionCount || 0) / 50),
       lcp: since(lcp),
       fcp: since(performance.getEntriesByName("first-contentful-paint")[0]?.startTime),
-      inp: slowest[Math.floor((performance.interactionCount || 0) / 50)],
       ttfb: since(responseStart),
-      cls: cls && Math.round(1000 * cls) / 1000,
+      cls: "LayoutShift" in window ? Math.round(1000 * cls) / 1000 : undefined,
     })
   }
   leaving.push(tell)

@@ -323,15 +323,34 @@ describe("the tracker's views", () => {
   })
 
   test("with data-manual are counted by hand only", async () => {
-    const { events, history, call, settled, track } = page({ attributes: { manual: "" } })
+    const { events, history, call, clock, emit, leave, document, timers, settled, track } = page({
+      attributes: { manual: "true", engagement: "" },
+    })
     await settled()
     history.pushState(null, "", "/letters")
     track("custom")
+    emit("pageshow", { persisted: true })
+    leave()
+    document.hidden = false
+    for (const { action } of timers) action()
+    clock.now = 50_000
     call("view")
+    clock.now = 55_000
+    call("view")
+    emit("pageshow", { persisted: true })
     await settled()
-    expect(events().map(({ event_type, page_url }) => [event_type, page_url])).toEqual([
-      ["custom", "https://cv.example/letters"],
-      ["page_view", "https://cv.example/letters"],
+    expect(
+      events().map(({ event_type, page_url, referrer, event_data }) => [
+        ...[event_type, page_url, referrer, event_data],
+      ]),
+    ).toEqual([
+      ["custom", "https://cv.example/letters", "https://search.example/", undefined],
+      ["page_view", "https://cv.example/letters", "https://search.example/", undefined],
+      [
+        ...["engagement", "https://cv.example/letters", "https://search.example/"],
+        { seconds: 5, scroll: 50 },
+      ],
+      ["page_view", "https://cv.example/letters", "https://cv.example/letters", undefined],
     ])
   })
 
@@ -354,6 +373,8 @@ describe("the tracker's views", () => {
 
   test.each([
     ["asked the server", {}, []],
+    ["comes without a word about it", null, []],
+    ["was rendered ahead", { activationStart: 5, transferSize: 300 }, ["/"]],
     ["is a prefetched one", { deliveryType: "navigational-prefetch", transferSize: 300 }, ["/"]],
     ["lay in the cache", { deliveryType: "cache", transferSize: 0 }, ["/"]],
     ["was confirmed by the server", { deliveryType: "cache", transferSize: 300 }, []],
@@ -369,18 +390,31 @@ describe("the tracker's views", () => {
   )
 
   test("count a page that was rendered ahead of time when it is seen, whatever it did before", async () => {
-    const { events, emit, history, document, settled } = page({
-      prerendering: true,
-      attributes: { firstView: "server" },
-    })
-    await settled()
-    history.replaceState(null, "", "/tidy")
-    await settled()
-    expect(events()).toEqual([])
-    document.prerendering = false
-    emit("prerenderingchange")
-    await settled()
-    expect(urls(events())).toEqual(["https://cv.example/tidy"])
+    const loaded = { activationStart: 5, responseStatus: 404 }
+    const attributes = { firstView: "server", notFound: "" }
+    const plain = page({ prerendering: true })
+    const optional = page({ prerendering: true, loaded, attributes })
+    plain.track("early")
+    for (const { emit, events, history, document, settled } of [plain, optional]) {
+      await settled()
+      history.replaceState(null, "", "/tidy")
+      await settled()
+      expect(events()).toEqual([])
+      document.prerendering = false
+      emit("prerenderingchange")
+      await settled()
+    }
+    const counted = ({ events }: typeof plain) =>
+      events().map(({ event_type, page_url }) => [event_type, page_url])
+    const url = "https://cv.example/tidy"
+    expect(counted(plain)).toEqual([
+      ["page_view", url],
+      ["early", url],
+    ])
+    expect(counted(optional)).toEqual([
+      ["page_view", url],
+      ["not_found", url],
+    ])
   })
 
   test("count a page that comes back out of the browser's memory", async () => {
@@ -465,6 +499,8 @@ describe("the tracker's options", () => {
     for (const href of ["https://other.example/x?token=1", "/letters", "mailto:a@b.example", "/cv.PDF?x=1#y"])
       act("click", [link(href)])
     act("click", [link("/picture", { download: "" })])
+    act("click", [link("data:text/csv,name;salary", { download: "salaries.csv" })])
+    act("submit", [new FakeForm(["form"], { action: "javascript:save('secret')" })])
     act("click", [link("https://other.example/"), marked("own")])
     act("submit", [new FakeForm(["form"], { action: "/search?x=1" })])
     act("submit", [new FakeForm(["form"], { id: "contact" })])
@@ -478,6 +514,8 @@ describe("the tracker's options", () => {
       ["outbound_link", { url: "https://other.example/x" }],
       ["file_download", { url: "https://cv.example/cv.PDF" }],
       ["file_download", { url: "https://cv.example/picture" }],
+      ["file_download", { url: "data:" }],
+      ["form_submit", { form: "" }],
       ["own", {}],
       ["form_submit", { form: "/search" }],
       ["form_submit", { form: "contact" }],
@@ -486,25 +524,35 @@ describe("the tracker's options", () => {
   })
 
   test("take the endings of files", async () => {
-    const { events, act, settled } = page({ attributes: { downloads: "stl, gcode" } })
-    await settled()
-    for (const href of ["/a.stl", "/b.gcode", "/c.pdf"])
-      act("click", [new FakeElement([":any-link"], { href })])
-    await settled()
-    expect(events().filter(({ event_type }) => event_type === "file_download")).toHaveLength(2)
+    // Frameworks write an attribute without a value as "true".
+    for (const [downloads, expected] of [
+      ["stl, gcode", ["a.stl", "b.gcode"]],
+      ["", ["c.pdf"]],
+      ["true", ["c.pdf"]],
+    ] as const) {
+      const { events, act, settled } = page({ attributes: { downloads } })
+      await settled()
+      for (const href of ["/a.stl", "/b.gcode", "/c.pdf", "/d.true"])
+        act("click", [new FakeElement([":any-link"], { href })])
+      await settled()
+      const files = events().filter(({ event_type }) => event_type === "file_download")
+      expect(files.map(({ event_data }) => event_data)).toEqual(
+        expected.map((file) => ({ url: `https://cv.example/${file}` })),
+      )
+    }
   })
 
   test.each([
     [{ notFound: "" }, { responseStatus: 404 }, true],
     [{ notFound: "" }, { responseStatus: 200 }, false],
     [{ notFound: "" }, {}, false],
+    [{ notFound: "true" }, { responseStatus: 404 }, true],
+    [{ notFound: "true" }, { responseStatus: 200 }, false],
     [{ notFound: "always" }, {}, true],
     [{ forms: "" }, { responseStatus: 404 }, false],
   ])("%j and %j: says that there is no such page: %s", async (attributes, loaded, said) => {
-    const { events, timers, settled } = page({ attributes, loaded })
-    await settled()
-    // The browser passes on what comes after the delay.
-    for (const { action } of timers) Reflect.apply(action, null, ["not_found"])
+    const { events, settled } = page({ attributes, loaded })
+    // The page may be left before a timer comes.
     await settled()
     expect(events().map(({ event_type }) => event_type)).toEqual([
       "page_view",
@@ -587,7 +635,9 @@ describe("the tracker's cookie", () => {
   test("is set when asked for only, and names the visitor", async () => {
     const without = page()
     const asked = page({ attributes: { cookie: "" } })
+    const inFramework = page({ attributes: { cookie: "true" } })
     await asked.settled()
+    expect(inFramework.document.written).toHaveLength(1)
     expect(without.document.written).toEqual([])
     expect(without.events()[0]).not.toHaveProperty("visitor_id")
     const cookie = new RegExp(`^${VISITOR_COOKIE}=([^;]+);max-age=2592000;secure;path=/;samesite=lax$`)

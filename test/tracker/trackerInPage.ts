@@ -20,8 +20,8 @@ export interface Given {
   readonly attributes?: { readonly [name: string]: string }
   readonly navigator?: { readonly [name: string]: unknown }
   readonly localStorage?: object
-  /** What the navigation's entry of the performance timeline says. */
-  readonly loaded?: object
+  /** What the navigation's entry of the performance timeline says; `null` where there is none. */
+  readonly loaded?: object | null
   readonly prerendering?: boolean
   /** Whether no second file can be loaded. */
   readonly blocked?: boolean
@@ -139,7 +139,10 @@ export const page = (given: Given = {}) => {
     console: { warn: (...parts: ReadonlyArray<unknown>) => warnings.push(parts.join(" ")) },
     navigator: given.navigator ?? {},
     screen: { width: 1440 },
-    performance: { now: () => clock.now, getEntriesByType: () => [{ toJSON: () => given.loaded ?? {} }] },
+    performance: {
+      now: () => clock.now,
+      getEntriesByType: () => (given.loaded === null ? [] : [given.loaded ?? {}]),
+    },
     clearTimeout: () => {},
     setTimeout: (action: () => void, ms: number) => timers.push({ action, ms }),
     addEventListener: listen,
