@@ -35,7 +35,7 @@ const NAMES = {
     "date",
   ],
   request: ["request", "requestline"],
-  method: ["requestmethod", "method", "httpmethod", "verb", "requestmethod"],
+  method: ["requestmethod", "method", "httpmethod", "verb"],
   target: ["requesturi", "requestpath", "uri", "path", "url", "httprequesturi"],
   query: ["args", "querystring"],
   status: ["downstreamstatus", "originstatus", "status", "statuscode", "responsestatus", "response"],
