@@ -1,5 +1,6 @@
 /** Conditions of a question: what they may be, and how they are read. */
 import { DATA_DIMENSION, DIMENSIONS, type DimensionName } from "../../domain/dimensions.ts"
+import { unheldNumber } from "../../domain/exactJson.ts"
 import { QueryProblem, shown } from "./problem.ts"
 
 /** A dimension with one value an event: one of the list, or a key of event_data. */
@@ -47,6 +48,13 @@ export const nameOfDimension = (dimension: FilterDimension): string =>
 
 const OPERATORS = COMPARISONS.flatMap((comparison) => [comparison, `${comparison}_not`])
 const FORMS = `["${OPERATORS.join('" | "')}", dimension, [values]], ["and" | "or", [filters]], ["not", filter] or ["has_done" | "has_not_done", filter]`
+
+/** No event has U+0000 in a text; what stands for a number that is not held does. */
+const isText = (value: unknown): value is string =>
+  typeof value === "string" &&
+  value.length <= MAX_VALUE_LENGTH &&
+  value.isWellFormed() &&
+  !(unheldNumber(value) ?? value).includes("\u0000")
 
 const isList = (value: unknown): value is ReadonlyArray<unknown> => Array.isArray(value)
 
@@ -114,8 +122,7 @@ class Reader {
     for (const [i, value] of list.entries()) {
       if (value === null && comparison === "is") values.push(null)
       else if (typeof value === "number" || typeof value === "boolean") values.push(String(value))
-      else if (typeof value === "string" && value.length <= MAX_VALUE_LENGTH && value.isWellFormed())
-        values.push(value)
+      else if (isText(value)) values.push(unheldNumber(value) ?? value)
       else
         return new QueryProblem(
           `${where}[${i}] is ${shown(value)}: it should be a text of at most ${MAX_VALUE_LENGTH} characters, a number, a boolean${comparison === "is" ? ", or null for no value" : ""}.`,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest"
+import { parseExactly } from "../../../src/domain/exactJson.ts"
 import {
   decodeQuery,
   encodeQuery,
@@ -46,6 +47,12 @@ describe("a question", () => {
       limit: 1000,
       offset: 0,
     })
+  })
+
+  test("compares with a number as it was sent, also one that is not kept exactly: events have it as a text", () => {
+    const sent = '{"filters":[["is","data.order",[9007199254740993,12]]]}'
+    const [filter] = decode(Object(parseExactly(sent))).filters
+    expect(filter).toMatchObject({ values: ["9007199254740993", "12"] })
   })
 
   test("that is repeated from its answer is the same question", () => {
@@ -101,6 +108,8 @@ describe("a question", () => {
     [{ metrics: ["events"], filters: [["is", "page", []]] }, "filters[0][2] is []"],
     [{ metrics: ["events"], filters: [["contains", "page", [null]]] }, "filters[0][2][0] is null"],
     [{ metrics: ["events"], filters: [["is", "page", ["\ud800"]]] }, "filters[0][2][0]"],
+    [{ metrics: ["events"], filters: [["is", "page", ["/\u0000"]]] }, "filters[0][2][0]"],
+    [parseExactly('{"metrics":["events"],"limit":90071992547409931}'), '"90071992547409931"'],
     [{ metrics: ["events"], filters: [["is", "page", ["/"], true]] }, "filters[0][3] is true"],
     [{ metrics: ["events"], filters: [["not", ["near", "page", ["/"]]]] }, "filters[0][1] is"],
   ])("that is wrong is told what would be right: %j", (body, sentence) => {
