@@ -167,8 +167,9 @@ const beginFetched = (
   return begun
 }
 
-/** An answer with one more cookie; those of a `fetch` or a redirect cannot be changed. */
+/** An answer with one more cookie, unless it sets the visitor's itself; those of a `fetch` or a redirect cannot be changed. */
 const answerWith = (response: Response, setCookie: string): Response => {
+  if (response.headers.getSetCookie().some(setsVisitor)) return response
   const changed = new Response(response.body, response)
   changed.headers.append("Set-Cookie", setCookie)
   return changed

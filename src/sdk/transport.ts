@@ -9,6 +9,8 @@ import { backgroundTimeout } from "./timeout.ts"
 export const API_PATH = "/api/v1/analytics"
 /** Where the clock may be wrong, a younger event is sent without a timestamp: the time of receipt is close, and correct. */
 const YOUNG_MS = 2000
+/** Redirects that are followed one after the other: two addresses may lead to each other. */
+const MAX_REDIRECTS = 5
 
 /** Any value in words, also one that cannot be made a text. */
 export const inWords = (value: unknown): string => {
@@ -41,12 +43,29 @@ export const namesServer = (url: unknown): boolean => {
   }
 }
 
+/** Whether what goes to the one address may go to the other. */
+const isSafe = (from: URL, to: URL): boolean =>
+  to.hostname === from.hostname && (to.protocol === "https:" || to.protocol === from.protocol)
+
+/** Where an answer leads; `null` if it is one. A page's requests have been led there already: browsers keep it from scripts. */
+const leadsTo = (response: Response, asked: string): string | null => {
+  if (response.redirected && response.status !== 201) return response.url
+  const location = /^30[12378]$/.test(String(response.status)) ? response.headers.get("Location") : null
+  try {
+    return location === null ? null : new URL(location, asked).href
+  } catch {
+    return location
+  }
+}
+
 export class Transport {
   /** Why nothing can ever be sent; `null` when it can. */
   readonly invalid: string | null
   readonly #options: AnalyticsOptions
   /** The API's address, which a redirect may change. */
   #api: string
+  /** Redirects since the last answer. */
+  #redirects = 0
   /** Aborts the request in flight. */
   #abort: AbortController | null = null
 
@@ -58,11 +77,13 @@ export class Transport {
   }
 
   /**
-   * A batch as JSON. Where the clock may be wrong, the time of an event that had to wait is `serverNow` minus its age, or the
-   * time of receipt if `serverNow` is unknown.
+   * A batch as JSON. Where the clock may be wrong, the time of an event that had to wait is what the server told minus its age, or
+   * the time of receipt if it has told none.
    */
-  #body(batch: ReadonlyArray<Waiting>, serverNow: number | null): string {
+  #body(batch: ReadonlyArray<Waiting>, told: number | null): string {
+    // In this order, no event is earlier than it was, however long the process stands between the two.
     const now = performance.now()
+    const serverNow = CLOCK_IS_RIGHT ? Date.now() : told
     const events = batch.map(({ json, at, trackedAt }) => {
       const age = now - trackedAt
       const time = at ?? (serverNow === null ? null : serverNow - age)
@@ -82,16 +103,20 @@ export class Transport {
       this.#options.timeoutMs ?? 10_000,
     )
     try {
-      const now = CLOCK_IS_RIGHT ? Date.now() : await this.#serverNow(batch, abort.signal)
-      const response = await this.#fetch(`${this.#api}/events`, {
+      const told = CLOCK_IS_RIGHT ? null : await this.#serverNow(batch, abort.signal)
+      const asked = `${this.#api}/events`
+      const response = await this.#fetch(asked, {
         method: "POST",
         headers: this.#headers(),
-        body: this.#body(batch, now),
+        body: this.#body(batch, told),
         signal: abort.signal,
-        ...(IN_BROWSER && { credentials: "include" }),
+        // Events and the key would go wherever a 307 leads. In a page, CORS is in its way.
+        ...(IN_BROWSER ? { credentials: "include" } : { redirect: "manual" }),
       })
       const text = await response.text()
-      if (response.redirected && response.status !== 201) return this.#follow(response.url)
+      const led = leadsTo(response, asked)
+      if (led !== null) return this.#follow(led)
+      this.#redirects = 0
       return readAnswer(response.status, response.headers, text)
     } catch (cause) {
       return {
@@ -106,17 +131,19 @@ export class Transport {
   }
 
   /**
-   * Where a redirect has led. Most make a GET of a POST, which sends nothing, so the same batch is sent again, there, if it is the
-   * same host: from `http://` to `https://`, say. Events and a write key go to no other host than the one that was named.
+   * Where a redirect leads. Most make a GET of a POST, which sends nothing, so the same batch is sent again, there, if it is the
+   * same host: from `http://` to `https://`, say. Events and a write key go to no other host than the one that was named, and not
+   * back from `https://` to where all can read them.
    */
   #follow(reached: string): Answer {
     const end = `${API_PATH}/events`
     const api = reached.endsWith(end) ? reached.slice(0, -"/events".length) : null
     const moved = api !== null && api !== this.#api
-    if (moved && new URL(api).hostname === new URL(this.#api, reached).hostname) {
+    if (moved && isSafe(new URL(this.#api, reached), new URL(api)) && ++this.#redirects <= MAX_REDIRECTS) {
       this.#api = api
       return { kind: "again", reason: `redirected: the url is ${api.slice(0, -API_PATH.length)}`, afterMs: 0 }
     }
+    this.#redirects = 0
     const message = `The server redirects to ${reached}. The option url should be the address behind it.`
     return { kind: "refused", code: "REDIRECTED", message }
   }

@@ -120,8 +120,13 @@ describe("the client", () => {
     await new Promise((resolve) => setImmediate(resolve))
     expect(received).toHaveLength(1)
     // A last attempt, since there will be no other.
-    expect(await analytics.close(200)).toBe(2001)
-    expect(received).toHaveLength(2)
+    const timers = vi.spyOn(globalThis, "setTimeout")
+    const closed = analytics.close(600_000)
+    const [end] = timers.mock.calls[0] ?? []
+    timers.mockRestore()
+    await eventually(() => expect(received).toHaveLength(2))
+    end?.()
+    expect(await closed).toBe(2001)
   })
 
   test("sends again those of a batch that may be, and tells of the others", async () => {
@@ -259,6 +264,39 @@ describe("the client", () => {
     expect(losses).toMatchObject([
       { code: "REDIRECTED", message: expect.stringContaining(`${redirect}/login`) },
     ])
+  })
+
+  test.each([307, 308])("sends nothing to the other host that a %i leads to", async (status) => {
+    const { received, url } = await recordingServer()
+    const elsewhere = `${url.replace("127.0.0.1", "localhost")}${API_PATH}/events`
+    const { analytics, losses, ids } = await setUp(() => ({ status, headers: { Location: elsewhere } }), {
+      writeKey: "key-0123456789abcdef",
+    })
+    const id = analytics.track("page_view")
+    await analytics.flush()
+    expect(received).toEqual([])
+    expect(ids()).toEqual([id])
+    expect(losses).toMatchObject([{ id, code: "REDIRECTED", message: expect.stringContaining(elsewhere) }])
+  })
+
+  test.each([
+    ["from https:// back to http://", ["http://stats.example/api/v1/analytics/events"], 1],
+    ["in a circle", ["/b/api/v1/analytics/events", "/api/v1/analytics/events"], 6],
+  ] as const)("is led %s no further than it should be", async (_name, locations, times) => {
+    const asked: Array<unknown> = []
+    const { analytics, losses } = await setUp(undefined, {
+      url: "https://stats.example",
+      fetch: async (url, init) => {
+        expect(init?.redirect).toBe("manual")
+        const Location = locations[asked.length % locations.length] ?? ""
+        asked.push(url)
+        return new Response(null, { status: 302, headers: { Location } })
+      },
+    })
+    analytics.track("page_view")
+    await analytics.flush()
+    expect(asked).toHaveLength(times)
+    expect(losses.map(({ code }) => code)).toEqual(["REDIRECTED"])
   })
 
   test("flushes for as long as it is told, and keeps what still waits", async () => {

@@ -451,6 +451,17 @@ describe("a visitor", () => {
   })
 })
 
+test("a fetch handler's own cookie for the visitor is the only one", async () => {
+  const own = `${VISITOR_COOKIE}=7d2f6c1e-2a55-4c4b-8a0d-6f6f0f7c1f11; Path=/`
+  const track = fetchPageViews({ ...recorder(), flush: async () => 0 })
+  const headers = { "Content-Type": "text/html", "Set-Cookie": own }
+  const answer = await track(
+    new Request("https://cv.example/", { headers: NAVIGATION }),
+    () => new Response(HTML, { headers }),
+  )
+  expect(answer.headers.getSetCookie()).toEqual([own])
+})
+
 describe("page views", () => {
   test("do not delay the answer, nor break it when tracking does", async () => {
     const broken = {
