@@ -22,8 +22,11 @@ export interface Taken extends Readonly<Window> {
   readonly granted: number
 }
 
-/** Whether a minute has passed, or the clock has been set back. */
-export const isOver = (since: number, now: number): boolean => now - since >= WINDOW_MS || now < since
+/**
+ * Whether a minute has passed, or the clock has been set back by one. By less it may seem to have been where another thread was
+ * quicker to take than this one after both had read the clock.
+ */
+export const isOver = (since: number, now: number): boolean => Math.abs(now - since) >= WINDOW_MS
 
 /** In this thread's own memory, in the order in which they began, so the first is always the one to forget. */
 export class OwnWindows implements Windows {

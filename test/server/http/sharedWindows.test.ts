@@ -32,6 +32,8 @@ test("an address has one budget on all threads, which is whole again after a min
   expect(there?.take("b", 1, NOW + 1000).granted).toBe(1)
   expect(here?.take("a", 1, NOW + 2000)).toEqual({ granted: 0, remaining: 0, reset: 58 })
   expect(here?.take("a", 1, NOW + WINDOW_MS)).toEqual({ granted: 1, remaining: 2, reset: 60 })
+  // A thread that was slower to take than the one that began the minute does not begin it again.
+  expect(there?.take("a", 3, NOW + WINDOW_MS - 1)).toEqual({ granted: 2, remaining: 0, reset: 61 })
   // A clock that was set back begins a new minute.
   expect(there?.take("a", 3, NOW - 1000).granted).toBe(3)
 })
