@@ -298,10 +298,15 @@ test("a key opens dashboards on every thread, and once it is revoked they are cl
     }
     return board
   }
+  // A thread that has not heard of the key yet refuses it.
+  const withKey = { authorization: `Bearer ${token}` }
+  const boards = Array.from({ length: 6 }, () => connect(withKey))
   // Threads get connections in turn.
-  const boards = Array.from({ length: 6 }, () => connect({ authorization: `Bearer ${token}` }))
   const strangers = Array.from({ length: 6 }, () => connect({}))
-  await eventually(() => expect(boards.every(({ greeted }) => greeted)).toBe(true))
+  await eventually(() => {
+    for (const [at, { closed }] of boards.entries()) if (closed !== 0) boards[at] = connect(withKey)
+    expect(boards.every(({ greeted }) => greeted)).toBe(true)
+  })
   await eventually(() => expect(strangers.map(({ closed }) => closed)).toEqual(strangers.map(() => 1006)))
   expect((await fetch(api(url, `keys/${id}`), { method: "DELETE", headers: admin })).status).toBe(200)
   await eventually(() => expect(boards.map(({ closed }) => closed)).toEqual(boards.map(() => 1008)))
