@@ -2,10 +2,14 @@
 import { randomUUID } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
 import { API_PATH } from "../../src/domain/paths.ts"
+import { READY_MS } from "../server/node.ts"
 
+/** Before an event's first retry; each further one waits twice as long, so that a server that starts has the machine for it. */
 const AGAIN_MS = 20
+const AGAIN_AT_MOST_MS = 500
 const ANSWER_MS = 5_000
-const GIVE_UP_MS = 60_000
+/** A server that was killed may take all the time there is for a start. */
+const GIVE_UP_MS = READY_MS + 30_000
 
 export interface RetryingOptions {
   /** The URL, asked for before each attempt because a restarted server may have another one. */
@@ -46,10 +50,11 @@ export const sendUntilAcknowledged = async (options: RetryingOptions): Promise<n
         page_url: `/page/${turn % 20}`,
       })
       const deadline = performance.now() + GIVE_UP_MS
-      while (!(await post(body))) {
-        if (performance.now() > deadline) throw new Error("an event was not acknowledged within a minute")
+      for (let again = AGAIN_MS; !(await post(body)); again = Math.min(2 * again, AGAIN_AT_MOST_MS)) {
+        if (performance.now() > deadline)
+          throw new Error(`an event was not acknowledged within ${GIVE_UP_MS / 1000} s`)
         retries++
-        await sleep(AGAIN_MS)
+        await sleep(again)
       }
       onAcknowledged(++acknowledged)
     }

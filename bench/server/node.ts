@@ -9,7 +9,8 @@ import { commandLineOf, isAlive } from "../../src/embedded/process.ts"
 import type { Context } from "../scenario.ts"
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url))
-const READY_MS = 120_000
+/** How long a start may take, milliseconds. */
+export const READY_MS = 120_000
 const STOP_MS = 30_000
 
 /** Lets the bench download visitors. */
