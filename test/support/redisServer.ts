@@ -20,6 +20,12 @@ const COMMAND_MS = 5000
  */
 const ANSWERED_MS = 30_000
 
+/**
+ * After which a server is asked to end again, milliseconds. One that has just become a replica refuses to ("Writing initial AOF, can't
+ * exit"), and goes on for ever.
+ */
+const INSIST_MS = 1000
+
 /** What a client needs beyond host and port. */
 export interface Credentials {
   readonly username?: string
@@ -198,6 +204,8 @@ export class RedisServer {
     if (child === null || !this.running) return
     const gone = new Promise((resolve) => child.once("exit", resolve))
     child.kill(signal)
+    const insisting = setInterval(() => child.kill(signal), INSIST_MS)
     await gone
+    clearInterval(insisting)
   }
 }
