@@ -19,12 +19,21 @@ export interface Slice {
   readonly failed: number
 }
 
+/** What came of it, after slices without an answer. */
+export interface AnsweredSlice extends Slice {
+  /** How many slices there were: each may have left a request of each connection unanswered. */
+  readonly slices: number
+}
+
 export interface SliceOptions {
   readonly port: number
   readonly connections: number
   readonly seconds: number
   readonly corpus: WrittenCorpus
 }
+
+/** After which a request counts as failed, seconds. */
+const TIMEOUT_S = 20
 
 const SCRIPT = fileURLToPath(new URL("./corpus.lua", import.meta.url))
 
@@ -51,7 +60,7 @@ export const spawnWrk = (
       "--threads=1",
       `--connections=${options.connections}`,
       `--duration=${options.seconds}s`,
-      "--timeout=20s",
+      `--timeout=${TIMEOUT_S}s`,
       `--script=${SCRIPT}`,
       `http://127.0.0.1:${options.port}`,
       options.corpusFile,
@@ -120,6 +129,7 @@ const byAutocannon = async (options: SliceOptions): Promise<Slice> => {
     url: `http://127.0.0.1:${options.port}`,
     connections: options.connections,
     duration: options.seconds,
+    timeout: TIMEOUT_S,
     requests,
   })
   return {
@@ -132,20 +142,24 @@ const byAutocannon = async (options: SliceOptions): Promise<Slice> => {
   }
 }
 
-/** How many slices in a row may have no answer. */
-const SILENT_SLICES = 20
+/** How many slices in a row may have no answer; the last one of 1 second has become one of 32. */
+const SILENT_SLICES = 6
 
 /**
  * Loads a server for some seconds. Batches always use autocannon: wrk stalls for about 40 ms whenever a body does not
  * fit into the socket's buffer (observed: 20 requests of 180 kB per second, where a plain socket sent 330). A slice in
- * which the machine stood still, so that nothing was answered, says nothing, and is run again; what failed in it counts.
+ * which nothing was answered says nothing. It is run again for twice as long, because a slow server first answers what
+ * the slice before has left with it; what failed counts.
  */
-export const runSlice = async (options: SliceOptions): Promise<Slice> => {
+export const runSlice = async (options: SliceOptions): Promise<AnsweredSlice> => {
   let failed = 0
-  for (let tries = 0; tries < SILENT_SLICES; tries++) {
-    const slice = await (options.corpus.perRequest === 1 && hasWrk() ? byWrk(options) : byAutocannon(options))
+  let { seconds } = options
+  for (let slices = 1; slices <= SILENT_SLICES; slices++) {
+    const once = { ...options, seconds }
+    const slice = await (options.corpus.perRequest === 1 && hasWrk() ? byWrk(once) : byAutocannon(once))
     failed += slice.failed
-    if (slice.requests > 0) return { ...slice, failed }
+    if (slice.requests > 0) return { ...slice, failed, slices }
+    seconds *= 2
   }
   throw new Error(`nothing was answered in ${SILENT_SLICES} slices, and ${failed} requests failed`)
 }
