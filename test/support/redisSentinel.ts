@@ -36,11 +36,6 @@ const FAILOVER_TIMEOUT_MS = 3000
 /** Longer than it takes to replace a master. */
 const PAUSE_MS = 30_000
 
-const offsetOf = (server: RedisServer): Promise<number> =>
-  server.ask(async (redis) =>
-    Number(/^(?:slave|master)_repl_offset:(\d+)/m.exec(await redis.info("replication"))?.[1]),
-  )
-
 export class RedisSentinel {
   readonly name: string
   /** Those with data; the first is the master in the beginning. */
@@ -147,9 +142,9 @@ export class RedisSentinel {
     const before = await this.master()
     await before.ask((redis) => redis.call("CLIENT", "PAUSE", String(PAUSE_MS), "WRITE"))
     await eventually(async () => {
-      const offset = await offsetOf(before)
+      const offset = await before.replicationOffset()
       for (const replica of await this.replicasOf(before))
-        if (replica.running && (await offsetOf(replica)) < offset)
+        if (replica.running && (await replica.replicationOffset()) < offset)
           throw new Error(`${replica.port} has not all that its master has`)
     })
     await this.replaceMaster()

@@ -194,6 +194,13 @@ export class RedisServer {
     )
   }
 
+  /** How many bytes it has written to its replicas, or read as one. */
+  replicationOffset(): Promise<number> {
+    return this.ask(async (redis) =>
+      Number(/^(?:slave|master)_repl_offset:(\d+)/m.exec(await redis.info("replication"))?.[1]),
+    )
+  }
+
   signal(signal: NodeJS.Signals): void {
     if (this.running) process.kill(this.pid, signal)
   }

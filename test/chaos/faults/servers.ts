@@ -39,6 +39,19 @@ const killFor = async (world: World, server: RedisServer, dead: () => Promise<un
   await servers.whole()
 }
 
+/** Bytes of some events on their way to a replica. */
+const SOME_EVENTS = 4096
+
+/** Waits until a master has taken some events since an offset, or for so long that it seems to be of keys that nobody writes. */
+const hasWritten = (world: World, master: RedisServer, offset: number) =>
+  eventually(
+    async () => {
+      if ((await master.replicationOffset()) < offset + SOME_EVENTS)
+        throw new Error(`${master.port} takes no events`)
+    },
+    { timeout: 10_000 },
+  ).catch((error) => world.log(String(error)))
+
 /** Waits until another one is the master in its place. */
 const succeeded = (servers: Replicated, dead: RedisServer) =>
   eventually(
@@ -202,7 +215,9 @@ export const SERVER_FAULTS: ReadonlyArray<Fault> = [
         world.log(
           `${replicas.length} of ${all.length} replicas of ${master.port} are frozen${eventsWait ? ", Postgres, too" : ""}`,
         )
+        const offset = await master.replicationOffset()
         await sleep(world.random.integer(1000, 4000))
+        if (eventsWait) await hasWritten(world, master, offset)
         await killFor(world, master, async () => {
           // With what has arrived but is unread: a replica that was resumed would read it.
           for (const replica of replicas) await replica.kill()
