@@ -5,6 +5,7 @@
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { KeyScope, Role } from "../domain/roles.ts"
+import { DAY_MS, HOUR_MS } from "../domain/time.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres, Sql } from "../stores/postgres.ts"
 import { hashPassword, isPassword } from "./passwords.ts"
@@ -142,7 +143,7 @@ export class Accounts {
       Effect.gen(function* () {
         yield* sql.query("DELETE FROM access_tokens WHERE kind = 'setup' AND expires_at < now()")
         yield* insertToken(sql, "setup", token, {
-          ...{ name: "first owner", scopes: [], sites: null, expiresAt: now + SETUP_HOURS * 3_600_000 },
+          ...{ name: "first owner", scopes: [], sites: null, expiresAt: now + SETUP_HOURS * HOUR_MS },
         })
         return [token, "for the first owner"] as const
       }),
@@ -182,7 +183,7 @@ export class Accounts {
           if (still === 0) return yield* refused("wrong")
           yield* insertToken(sql, "session", token, {
             ...{ name: userName(name), scopes: [], sites: null, userId: user.id },
-            expiresAt: now + SESSION_DAYS * 86_400_000,
+            expiresAt: now + SESSION_DAYS * DAY_MS,
           })
           yield* sql.query(DELETE_OLD_SESSIONS, [user.id])
           return [token, ""] as const

@@ -8,6 +8,7 @@ import { AccountRefused, userName } from "../../access/accounts.ts"
 import { unlockedToken, unlockKey } from "../../access/tokens.ts"
 import { MAX_ACCOUNT_BODY_BYTES } from "../../domain/limits.ts"
 import { KEY_SCOPES, ROLES } from "../../domain/roles.ts"
+import { DAY_MS } from "../../domain/time.ts"
 import { sessionLine } from "../access/cookie.ts"
 import type { Gate } from "../access/gate.ts"
 import { type Bodies, readJson } from "../http/body.ts"
@@ -24,7 +25,7 @@ import { Fields } from "./fields.ts"
 import { AUDIT_LIMIT } from "./parameters.ts"
 
 /** Milliseconds for which the password of a share link opens it. */
-const UNLOCKED_MS = 86_400_000
+const UNLOCKED_MS = DAY_MS
 
 /** Who may let others in could let them into every site. */
 const OWNS_ALL = new Problem(
