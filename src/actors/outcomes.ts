@@ -1,6 +1,7 @@
 /** What the actors have done, as metrics: every counter of theirs is raised here, after the thing has happened. */
 import { letterTypeOf } from "../domain/aggregation.ts"
 import { botKindOf } from "../domain/dimensions.ts"
+import { spelledPage } from "../domain/pageUrl.ts"
 import type { BatchEntry, Written } from "../events/write/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
@@ -65,5 +66,5 @@ const pathOf = (pageUrl: string | null): string => {
   const start = pageUrl.startsWith("/") ? 0 : pageUrl.indexOf("/", pageUrl.indexOf("//") + 2)
   if (start < 0) return "/"
   const end = pageUrl.slice(start).search(/[?#]/)
-  return end < 0 ? pageUrl.slice(start) : pageUrl.slice(start, start + end)
+  return spelledPage(end < 0 ? pageUrl.slice(start) : pageUrl.slice(start, start + end))
 }

@@ -58,11 +58,61 @@ export const keepParameters = (query: string, keeps: (name: string) => boolean):
     .filter((parameter) => parameter !== "" && keeps(nameOf(parameter)))
     .join("&")
 
+/** An escape of a whole character in UTF-8, any other escape, a percent sign that begins none, and what no URL has as it is. */
+const ESCAPES =
+  /%(?:[c-d][\da-f]%[89ab][\da-f]|e[\da-f](?:%[89ab][\da-f]){2}|f[0-7](?:%[89ab][\da-f]){3}|[\da-f]{2})|%|[\s\p{Cc}]/giu
+
+/** A character, decoded, that stays escaped; those that mean something in a URL are not even decoded. */
+const STAYS = /[%\s\p{Cc}]/u
+
+const spelledCharacter = (written: string): string => {
+  if (written.length === 1) return encodeURIComponent(written)
+  try {
+    const character = decodeURI(written)
+    return STAYS.test(character) ? written.toUpperCase() : character
+  } catch {
+    return written.toUpperCase()
+  }
+}
+
+/**
+ * Escapes in one spelling: browsers, servers' logs and senders each have another for what is no ASCII. What is spelled once stays as
+ * it is when it is spelled again.
+ */
+const spelled = (text: string): string => text.replaceAll(ESCAPES, spelledCharacter)
+
+/** The one spelling of a part of a page; at its end may be the beginning of an escape. */
+export const spelledPart = (part: string): string => {
+  const [cut = ""] = /%[\da-f]?$/i.exec(part) ?? []
+  return spelled(part.slice(0, part.length - cut.length)) + cut
+}
+
+/** A path without the segments `.` and `..`, and with one slash where there are several. */
+const resolved = (path: string): string => {
+  if (!/\/[/.]/.test(path)) return path
+  const segments: Array<string> = []
+  for (const segment of path.replaceAll(/\/+/g, "/").slice(1).split("/")) {
+    const isDots = segment === "." || segment === ".."
+    if (segments.at(-1) === "") segments.pop()
+    if (segment === "..") segments.pop()
+    segments.push(isDots ? "" : segment)
+  }
+  return `/${segments.join("/")}`
+}
+
+/** The one spelling of a page: a path, with a query and a fragment or without. */
+export const spelledPage = (page: string): string => {
+  const text = spelled(page)
+  if (!text.startsWith("/")) return text
+  const end = text.search(/[?#]/)
+  return end < 0 ? resolved(text) : resolved(text.slice(0, end)) + text.slice(end)
+}
+
 /** The dimensions `page` and `host` of a stored page_url. */
 export const pageOf = (pageUrl: string): { readonly page: string; readonly host: string | null } => {
   const { host, path, query, route } = partsOf(pageUrl)
   const kept = query === "" ? "" : keepParameters(query, (name) => !CAMPAIGN.test(name))
-  return { page: (kept === "" ? path : `${path}?${kept}`) + route, host }
+  return { page: spelledPage((kept === "" ? path : `${path}?${kept}`) + route), host }
 }
 
 /** A query's parameters by their names in lower case, decoded as forms are; of several with a name, the first. */

@@ -19,7 +19,7 @@ test("a batch raises each counter by what it brought, and a page view counts by 
   const counted = [
     entry({ pageUrl: "https://example.org/cv?theme=dark#top" }),
     entry({ pageUrl: "https://other.example/cv" }),
-    entry({ pageUrl: "/cv" }),
+    entry({ pageUrl: "/x/../%63v" }),
     entry({ pageUrl: "https://example.org" }),
     entry({ pageUrl: null }),
     entry({ type: "letter_generate", data: { letter_type: "motivation" } }),

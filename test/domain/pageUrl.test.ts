@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { keepParameters, pageOf } from "../../src/domain/pageUrl.ts"
+import { keepParameters, pageOf, spelledPage, spelledPart } from "../../src/domain/pageUrl.ts"
 
 describe("the page of a URL", () => {
   test.each([
@@ -27,6 +27,72 @@ describe("the page of a URL", () => {
       "/a?theme=b",
     )
     expect(pageOf("/a?utm_source=x").page).toBe("/a")
+  })
+})
+
+describe("a page has one spelling", () => {
+  test.each([
+    ...[
+      ["/café", "/café", "/caf%C3%A9", "/caf%c3%a9"],
+      ["/日本/🎈", "/日本/🎈", "/%E6%97%A5%e6%9c%ac/%F0%9F%8E%88"],
+      ["/a b", "/a%20b", "/a%20b"],
+      ["/a~b", "/a~b", "/a%7Eb", "/a%7eb", "/%61~b"],
+      ["/a%2Fb", "/a%2Fb", "/a%2fb"],
+      ["/100%", "/100%25", "/100%25"],
+      ["/%E9t%E9", "/%E9t%E9", "/%e9t%e9"],
+      ["/\ta%0a", "/%09a%0A", "/%09a%0A"],
+    ],
+    ...[
+      ["/b", "/b", "/a/../b", "//b", "/./b", "/../b", "/a/%2e%2E/b", "///b"],
+      ["/a/", "/a/", "/a/.", "/a/b/..", "//a//"],
+      ["/", "/", "/..", "/a/..", "///"],
+      ["/.well-known/x", "/.well-known/x", "/.well-known//x"],
+    ],
+    ["/cv?theme=été&q=//a/../b", "/cv?theme=été&q=//a/../b", "/./cv?theme=%c3%a9t%C3%A9&q=//a/../b"],
+    ["/#/café", "/#/café", "/#/caf%C3%A9"],
+  ])("%s", (first, page, ...others) => {
+    for (const each of [first, page, ...others]) {
+      expect(pageOf(`https://example.org${each}`).page).toBe(page)
+      expect(spelledPage(each)).toBe(page)
+    }
+    expect(spelledPage(page)).toBe(page)
+  })
+
+  test("that is so when it is spelled again, whatever it is made of", () => {
+    const parts = [
+      "%",
+      "25",
+      "2f",
+      "%2e",
+      "..",
+      ".",
+      "/",
+      "//",
+      "é",
+      "%C3",
+      "%a9",
+      " ",
+      "?",
+      "#",
+      "a",
+      "\ufeff",
+    ]
+    for (let n = 0; n < parts.length ** 3; n++) {
+      const page = `/${[n, n / parts.length, n / parts.length ** 2].map((at) => parts[Math.floor(at) % parts.length]).join("")}`
+      expect(spelledPage(spelledPage(page))).toBe(spelledPage(page))
+      expect(spelledPart(spelledPart(page))).toBe(spelledPart(page))
+    }
+  })
+
+  test("of which a part is one, too, also where an escape is cut", () => {
+    expect(["caf%c3%a9/..", "%", "100%", "/%C", "%zz", "%%34"].map(spelledPart)).toEqual([
+      "café/..",
+      "%",
+      "100%",
+      "/%C",
+      "%25zz",
+      "%254",
+    ])
   })
 })
 

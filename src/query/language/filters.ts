@@ -1,6 +1,7 @@
 /** Conditions of a question: what they may be, and how they are read. */
 import { DATA_DIMENSION, DIMENSIONS, type DimensionName } from "../../domain/dimensions.ts"
 import { unheldNumber } from "../../domain/exactJson.ts"
+import { spelledPage, spelledPart } from "../../domain/pageUrl.ts"
 import { QueryProblem, shown } from "./problem.ts"
 
 /** A dimension with one value an event: one of the list, or a key of event_data. */
@@ -45,6 +46,14 @@ export const dimensionOf = (name: string): FilterDimension | null => {
 /** The name by which a dimension is asked for. */
 export const nameOfDimension = (dimension: FilterDimension): string =>
   dimension.of === "list" ? dimension.name : `data.${dimension.key}`
+
+const PAGES: ReadonlySet<string> = new Set<DimensionName>(["page", "entry_page", "exit_page"])
+
+/** A text as values of the dimension are spelled: the whole of one, or a part. */
+export const spelledFor = (dimension: FilterDimension, text: string, whole: boolean): string => {
+  if (dimension.of === "data" || !PAGES.has(dimension.name)) return text
+  return whole ? spelledPage(text) : spelledPart(text)
+}
 
 const OPERATORS = COMPARISONS.flatMap((comparison) => [comparison, `${comparison}_not`])
 const FORMS = `["${OPERATORS.join('" | "')}", dimension, [values]], ["and" | "or", [filters]], ["not", filter] or ["has_done" | "has_not_done", filter]`
@@ -109,7 +118,16 @@ class Reader {
     if (values instanceof QueryProblem) return values
     const caseSensitive = caseSensitivity(options, `${where}[3]`)
     if (caseSensitive instanceof QueryProblem) return caseSensitive
-    const filter: Filter = { is: "comparison", comparison, dimension, values, caseSensitive }
+    // A pattern is no text of theirs.
+    const spell = (value: string | null) =>
+      value === null || comparison === "matches" ? value : spelledFor(dimension, value, comparison === "is")
+    const filter: Filter = {
+      is: "comparison",
+      comparison,
+      dimension,
+      values: values.map(spell),
+      caseSensitive,
+    }
     return operator === comparison ? filter : not(filter)
   }
 

@@ -1,6 +1,6 @@
 /** The values that a dimension has, for choosing one of them in a filter: a question like others. */
 import { DIMENSIONS } from "../../domain/dimensions.ts"
-import { dimensionOf, MAX_VALUE_LENGTH, nameOfDimension } from "./filters.ts"
+import { dimensionOf, MAX_VALUE_LENGTH, nameOfDimension, spelledFor } from "./filters.ts"
 import { QueryProblem, shown } from "./problem.ts"
 import { decodeQuery, type Query, type QueryContext } from "./query.ts"
 
@@ -57,7 +57,9 @@ export const decodeValues = (body: unknown, context: QueryContext): Query | Quer
   const conditions = [
     ["is_not", asked, [null]],
     ...(searched === null ? [] : [["contains", asked, [searched], anyCase]]),
-    ...(begins === null ? [] : [["matches", asked, [beginningWith(begins)], anyCase]]),
+    ...(begins === null
+      ? []
+      : [["matches", asked, [beginningWith(spelledFor(dimension, begins, false))], anyCase]]),
     ...(filters === undefined || filters === null ? [] : [["and", filters]]),
   ]
   return decodeQuery(

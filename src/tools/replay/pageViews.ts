@@ -153,7 +153,8 @@ export class PageViews {
       id: uuidOf(sha256(`${line}\n${this.#occurrences.next(line)}`)),
       visitor_id: deriveVisitorId(visitorKey, address, parsed.agent ?? ""),
       timestamp,
-      page_url: cut(`${origin}${parsed.target}`, MAX_URL_LENGTH),
+      // Two slashes at the beginning would make a host of what follows.
+      page_url: cut(`${origin}${parsed.target.replace(/^\/+/, "/")}`, MAX_URL_LENGTH),
       ...(parsed.referrer === null ? {} : { referrer: cut(parsed.referrer, MAX_URL_LENGTH) }),
       ...(parsed.agent === null ? {} : { user_agent: parsed.agent.toWellFormed() }),
     }

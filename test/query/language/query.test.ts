@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest"
 import { parseExactly } from "../../../src/domain/exactJson.ts"
 import {
   decodeQuery,
+  decodeValues,
   encodeQuery,
   type QueryContext,
   QueryProblem,
@@ -53,6 +54,21 @@ describe("a question", () => {
     const sent = '{"filters":[["is","data.order",[9007199254740993,12]]]}'
     const [filter] = decode(Object(parseExactly(sent))).filters
     expect(filter).toMatchObject({ values: ["9007199254740993", "12"] })
+  })
+
+  test("compares with a page in its one spelling, except by a pattern; values are found by their beginnings, too", () => {
+    const valuesOf = (operator: string, dimension: string, value: string) => {
+      const [filter] = decode({ filters: [[operator, dimension, [value]]] }).filters
+      return filter?.is === "comparison" ? filter.values : null
+    }
+    for (const dimension of ["page", "entry_page", "exit_page"]) {
+      expect(valuesOf("is", dimension, "/a/../caf%c3%a9?q=%C3%A9")).toEqual(["/café?q=é"])
+      expect(valuesOf("contains", dimension, "//caf%C3%A9")).toEqual(["//café"])
+      expect(valuesOf("matches", dimension, "/caf%C3%A9")).toEqual(["/caf%C3%A9"])
+    }
+    expect(valuesOf("is", "title", "caf%C3%A9")).toEqual(["caf%C3%A9"])
+    const asked = decodeValues({ dimension: "page", prefix: "/caf%C3%A9" }, CONTEXT)
+    expect(asked).toMatchObject({ filters: [{}, { comparison: "matches", values: ["^/café"] }] })
   })
 
   test("that is repeated from its answer is the same question", () => {

@@ -41,6 +41,9 @@ describe("a line is a page view", () => {
     ...["/user/jane", "/caf%C3%A9", "/a.b/c", "/apis"],
   ])("when it is a GET of %s", (target) => expect(event(get(target)).page_url).toBe(target))
 
+  test("when its path begins with two slashes, and no host is made of it", () =>
+    expect(event(get("//a/b")).page_url).toBe("/a/b"))
+
   test.each([
     ...["/a.js", "/a.CSS", "/robots.txt", "/a.json?v=1", "/x/y.Woff2", "/favicon.ico", "/cv.pdf", "/p.webp"],
     ...[
