@@ -46,7 +46,7 @@ export const ROOMS: ReadonlyArray<Room> = [
   { path: "server/api", reason: "The endpoints, one file a resource", main: "routes.ts" },
   {
     path: "server/threads",
-    reason: "What HTTP threads ask of the main thread, and how it answers",
+    reason: "What HTTP threads share with the main one, ask of it, and are answered",
     main: "messages.ts",
   },
   { path: "server/dashboards", reason: "The WebSocket: who listens, what is sent and when", main: "hub.ts" },

@@ -22,9 +22,11 @@ import { eraseVisitor } from "../privacy/erase.ts"
 import { earliestEvents, queryEngine } from "../query/engine/index.ts"
 import { syncLog } from "../runtime/logging.ts"
 import type { Thread } from "../runtime/thread/parent.ts"
-import { SharedWindows, windowsMemory } from "../server/http/sharedWindows.ts"
 import { type Server, startServer } from "../server/server.ts"
 import type { AccountsService, Services } from "../server/services/services.ts"
+import { SharedPlaces } from "../server/threads/sharedPlaces.ts"
+import { tableMemory } from "../server/threads/sharedTable.ts"
+import { SharedWindows } from "../server/threads/sharedWindows.ts"
 import type { StoreAddresses } from "../stores/addresses.ts"
 import { logFault } from "../stores/faults.ts"
 import { makePostgres } from "../stores/postgres.ts"
@@ -241,11 +243,14 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
         Scope.provide(together),
       )
     const { localWriteKey } = opened
-    const windows = hasHttpThreads(config) ? windowsMemory() : null
+    const memories = hasHttpThreads(config) ? { windows: tableMemory(), places: tableMemory() } : null
     const server = yield* startServer(config, services, metrics, {
       now: options.now,
       localWriteKey,
-      ...(windows !== null && { windows: new SharedWindows(windows, 0) }),
+      ...(memories !== null && {
+        windows: new SharedWindows(memories.windows, 0),
+        places: new SharedPlaces(config, memories.places, 0),
+      }),
       onFault: logFault(log),
     }).pipe(
       // Its own parts end one after another: what answers requests is there until they have been answered.
@@ -254,10 +259,10 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
     access.onKnown(server.learn)
     yield* followLiveEvents(connected, config.redisKeyPrefix, metrics, server, access)
     const httpThreads =
-      windows === null
+      memories === null
         ? []
         : yield* startHttpThreads(
-            { config, stores, localWriteKey, windows },
+            { config, stores, localWriteKey, ...memories },
             server.forThreads,
             metrics,
           ).pipe(Scope.provide(together))

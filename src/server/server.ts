@@ -32,7 +32,7 @@ import { Visitors } from "./api/visitorOf.ts"
 import { type ConnectionOptions, Connections } from "./dashboards/connections.ts"
 import { FanOut } from "./dashboards/fanOut.ts"
 import { Hub } from "./dashboards/hub.ts"
-import { NodePlaces } from "./dashboards/places.ts"
+import type { Places as DashboardPlaces } from "./dashboards/places.ts"
 import { type ArrivalLimits, Arrivals } from "./http/arrivals.ts"
 import { Bodies } from "./http/body.ts"
 import { TrustedProxies } from "./http/clientAddress.ts"
@@ -52,6 +52,8 @@ import type { Runner } from "./services/readCache.ts"
 import type { Services } from "./services/services.ts"
 import { AllFanOuts } from "./threads/allFanOuts.ts"
 import { Acceptor, type ForThreads } from "./threads/attached.ts"
+import { SharedPlaces } from "./threads/sharedPlaces.ts"
+import { tableMemory } from "./threads/sharedTable.ts"
 
 /** The clock, and what tests and the embedded setup change. */
 export interface ServerOptions {
@@ -61,6 +63,8 @@ export interface ServerOptions {
   readonly localWriteKey?: string | null
   /** Where the rate limit remembers addresses; by default in the thread's own memory. */
   readonly windows?: Windows
+  /** Room for dashboards; by default no other thread takes of it. */
+  readonly places?: DashboardPlaces
   /** How long a body may take to arrive. */
   readonly bodyLimits?: Partial<ArrivalLimits>
   /** Bytes that unfinished bodies may take together. */
@@ -283,7 +287,7 @@ const makeDashboards = (shared: Shared, { figures }: Services, questions: Questi
     heartbeatMs: options.heartbeatMs ?? 5000,
     updateMs: options.updateMs ?? 1000,
   })
-  const places = new NodePlaces(config.wsMaxConnections, config.wsMaxConnectionsPerIp)
+  const places = options.places ?? new SharedPlaces(config, tableMemory(), 0)
   const connections = makeConnections(shared, { hub, fanOut, places })
   if (isServing(config)) connections.attach(app, pathsOf(config, WEBSOCKET_PATH))
   const dashboards: Dashboards = {

@@ -10,6 +10,7 @@ import { WEBSOCKET_PATH } from "../domain/paths.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { sendingRoutes } from "./api/routes.ts"
 import { FanOut } from "./dashboards/fanOut.ts"
+import type { Places } from "./dashboards/places.ts"
 import { Router } from "./http/router.ts"
 import { uws } from "./http/uws.ts"
 import {
@@ -30,12 +31,17 @@ import { HandOver } from "./threads/handOver.ts"
 import { MainThread } from "./threads/mainThread.ts"
 import type { Asked, Told } from "./threads/messages.ts"
 
+export interface ThreadServerOptions extends ServerOptions {
+  /** Those of the node. */
+  readonly places: Places
+}
+
 /** Serves connections that the main thread gives it, until the scope closes. Returns what takes that thread's answers. */
 export const startThreadServer = (
   config: ServerConfig,
   services: SendingServices,
   metrics: Metrics,
-  options: ServerOptions,
+  { places, ...options }: ThreadServerOptions,
   ask: (message: Asked) => void,
 ): Effect.Effect<
   (message: Exclude<Told, { readonly type: "unlisted" }>) => void,
@@ -47,7 +53,7 @@ export const startThreadServer = (
     const { traffic, cors } = shared
     const app = uws.App()
     const handOver = new HandOver(traffic, ask)
-    const mainThread = new MainThread(ask)
+    const mainThread = new MainThread(ask, places)
     const fanOut = new FanOut(app, metrics, (topic, group, change) =>
       ask({ type: "listeners", topic, group, change }),
     )
@@ -73,7 +79,7 @@ export const startThreadServer = (
       if (message.type === "known") learn(shared.gate, connections, message.known)
       else if (message.type === "publish") fanOut.publish(message.topic, message.frame, message.options)
       else if (message.type === "drain") shared.run(drain(traffic, connections, message.milliseconds))
-      else if (message.type === "frame" || message.type === "entered") mainThread.answered(message)
+      else if (message.type === "frame") mainThread.answered(message)
       else handOver.answer(message)
     }
   })

@@ -6,15 +6,16 @@ import { Metrics } from "../../metrics/metrics.ts"
 import { makeVisitorKeys } from "../../privacy/dayKeys.ts"
 import { syncLog } from "../../runtime/logging.ts"
 import { type Inside, runInside } from "../../runtime/thread/inside.ts"
-import { SharedWindows } from "../../server/http/sharedWindows.ts"
 import { startThreadServer } from "../../server/threadServer.ts"
 import type { Asked, Told } from "../../server/threads/messages.ts"
+import { SharedPlaces } from "../../server/threads/sharedPlaces.ts"
+import { SharedWindows } from "../../server/threads/sharedWindows.ts"
 import { logFault, stackOf } from "../../stores/faults.ts"
 import { awaitReady, connectRedis } from "../../stores/redis.ts"
 import { makeAppender } from "../../stream/appender.ts"
 import type { ThreadData } from "./parent.ts"
 
-const { config, stores, localWriteKey, windows, thread }: ThreadData = workerData
+const { config, stores, localWriteKey, windows, places, thread }: ThreadData = workerData
 const metrics = new Metrics(config.metricsPrefix, `http-${thread}`)
 const log = syncLog(config.logLevel)
 let onTold: (message: Told) => void = () => {}
@@ -34,6 +35,7 @@ const serve = ({ say, fail }: Inside<Asked>) =>
         now: Date.now,
         localWriteKey,
         windows: new SharedWindows(windows, thread),
+        places: new SharedPlaces(config, places, thread),
         onFault: logFault(log),
       },
       say,

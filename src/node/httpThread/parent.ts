@@ -6,9 +6,10 @@ import type { AppConfig } from "../../config/settings.ts"
 import { STOP_BUDGET } from "../../config/stopBudget.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import { startThread, type Thread } from "../../runtime/thread/parent.ts"
-import { SharedWindows } from "../../server/http/sharedWindows.ts"
 import { AttachedThread, type ForThreads } from "../../server/threads/attached.ts"
 import type { Asked, Told } from "../../server/threads/messages.ts"
+import { SharedPlaces } from "../../server/threads/sharedPlaces.ts"
+import { SharedWindows } from "../../server/threads/sharedWindows.ts"
 import type { StoreAddresses } from "../../stores/addresses.ts"
 
 /** Given to each thread at its start. */
@@ -16,8 +17,10 @@ export interface ThreadData {
   readonly config: AppConfig
   readonly stores: StoreAddresses
   readonly localWriteKey: string | null
-  /** From `windowsMemory`. */
+  /** From `tableMemory`. */
   readonly windows: SharedArrayBuffer
+  /** From `tableMemory`. */
+  readonly places: SharedArrayBuffer
   /** From 1: the main thread is 0. */
   readonly thread: number
 }
@@ -33,6 +36,7 @@ const startHttpThread = (
 ): Effect.Effect<Thread<Told>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const windows = new SharedWindows(data.windows, data.thread)
+    const places = new SharedPlaces(data.config, data.places, data.thread)
     const isListening = yield* Deferred.make<void>()
     let attached: AttachedThread | null = null
     const thread: Thread<Told> = yield* startThread<Told, Asked>({
@@ -49,9 +53,10 @@ const startHttpThread = (
         Deferred.doneUnsafe(isListening, Effect.void)
       },
       onEnded: () => {
+        windows.ended()
+        places.ended()
         attached?.ended()
         attached = null
-        windows.ended()
         metrics.httpThreadRestarts.inc()
       },
     })

@@ -172,22 +172,17 @@ export class Connections {
     const address = limitKey(proxies.clientOf(res, headers))
     const admission = this.#admission(res, req, headers)
     if (admission instanceof Problem) return this.#refuse(res, admission)
-    // The request is gone when another thread has said whether there is a place.
-    const key = req.getHeader("sec-websocket-key")
-    const protocol = firstOf(req.getHeader("sec-websocket-protocol"))
-    const extensions = req.getHeader("sec-websocket-extensions")
-    let hasLeft = false
-    res.onAborted(() => {
-      hasLeft = true
-    })
-    places.enter(address, (refusal) => {
-      if (refusal !== null) return hasLeft ? undefined : this.#refuse(res, NO_PLACE[refusal])
-      if (hasLeft || this.#closing) {
-        places.leave(address)
-        return hasLeft ? undefined : this.#refuse(res, SHUTTING_DOWN)
-      }
-      res.cork(() => res.upgrade(this.#client(admission, address), key, protocol, extensions, context))
-    })
+    const refusal = places.enter(address)
+    if (refusal !== null) return this.#refuse(res, NO_PLACE[refusal])
+    // Never once this handler has returned: within `cork`, uWebSockets.js then reads the new socket as the response that it was, whose
+    // place in memory it may have, and now and then closes it (uNetworking/uWebSockets#1929).
+    res.upgrade(
+      this.#client(admission, address),
+      req.getHeader("sec-websocket-key"),
+      firstOf(req.getHeader("sec-websocket-protocol")),
+      req.getHeader("sec-websocket-extensions"),
+      context,
+    )
   }
 
   #refuse(res: HttpResponse, problem: Problem) {

@@ -2,7 +2,7 @@
 import type { TemplatedApp } from "uWebSockets.js"
 import type { Gate } from "../access/gate.ts"
 import type { Hub } from "../dashboards/hub.ts"
-import type { NodePlaces } from "../dashboards/places.ts"
+import type { Places } from "../dashboards/places.ts"
 import type { Router } from "../http/router.ts"
 import { type AllFanOuts, RemoteFanOut } from "./allFanOuts.ts"
 import { HandedIncoming, HandedOutgoing } from "./handed.ts"
@@ -14,7 +14,7 @@ export interface ForThreads {
   readonly router: Router
   readonly hub: Pick<Hub, "initialStats" | "firstFrame" | "follow">
   readonly fanOuts: AllFanOuts
-  readonly places: NodePlaces
+  readonly places: Places
   readonly gate: Gate
 }
 
@@ -89,10 +89,10 @@ export class AttachedThread {
         return this.#frame(message)
       case "follow":
         return this.#tellFrame(message.id, this.#main.hub.follow(message.question))
-      case "enter":
-        return this.#enter(message)
-      case "leave":
-        return this.#leave(message.address)
+      case "entered":
+        return this.#count(message.address, 1)
+      case "left":
+        return this.#count(message.address, -1)
       case "failing":
         this.#unlist()
         return this.#tell({ type: "unlisted" })
@@ -114,18 +114,10 @@ export class AttachedThread {
     void frame.then((text) => this.#tell({ type: "frame", id, frame: text }))
   }
 
-  #enter({ id, address }: Extract<Asked, { readonly type: "enter" }>): void {
-    this.#main.places.enter(address, (refusal) => {
-      if (refusal === null) this.#dashboards.set(address, (this.#dashboards.get(address) ?? 0) + 1)
-      this.#tell({ type: "entered", id, refusal })
-    })
-  }
-
-  #leave(address: string): void {
-    const left = (this.#dashboards.get(address) ?? 0) - 1
-    if (left > 0) this.#dashboards.set(address, left)
+  #count(address: string, change: 1 | -1): void {
+    const dashboards = (this.#dashboards.get(address) ?? 0) + change
+    if (dashboards > 0) this.#dashboards.set(address, dashboards)
     else this.#dashboards.delete(address)
-    this.#main.places.leave(address)
   }
 
   #unlist(): void {

@@ -1,4 +1,4 @@
-/** In an HTTP thread: what it asks of the main one beside requests, and waits for: frames, and places for dashboards. */
+/** In an HTTP thread: what it asks of the main one beside requests, and waits for: frames. And what it tells it: its dashboards' places. */
 import type { Topic } from "../../domain/frames.ts"
 import type { Hub } from "../dashboards/hub.ts"
 import type { FollowedQuestion } from "../dashboards/liveQuestions.ts"
@@ -11,11 +11,13 @@ type Following = { readonly type: "follow"; readonly question: FollowedQuestion 
 export class MainThread implements Pick<Hub, "initialStats" | "firstFrame" | "follow">, Places {
   readonly #ask: (message: Asked) => void
   readonly #frames = new Map<number, (frame: string | null) => void>()
-  readonly #places = new Map<number, (refusal: PlaceRefusal | null) => void>()
+  readonly #places: Places
   #next = 0
 
-  constructor(ask: (message: Asked) => void) {
+  /** @param places those of the node */
+  constructor(ask: (message: Asked) => void, places: Places) {
     this.#ask = ask
+    this.#places = places
   }
 
   #frame(
@@ -40,24 +42,20 @@ export class MainThread implements Pick<Hub, "initialStats" | "firstFrame" | "fo
     return this.#frame({ type: "follow", question })
   }
 
-  enter(address: string, done: (refusal: PlaceRefusal | null) => void): void {
-    const id = this.#next++
-    this.#places.set(id, done)
-    this.#ask({ type: "enter", id, address })
+  enter(address: string): PlaceRefusal | null {
+    const refusal = this.#places.enter(address)
+    if (refusal === null) this.#ask({ type: "entered", address })
+    return refusal
   }
 
   leave(address: string): void {
-    this.#ask({ type: "leave", address })
+    this.#places.leave(address)
+    this.#ask({ type: "left", address })
   }
 
   /** Takes an answer. */
-  answered(message: Extract<Told, { readonly type: "frame" | "entered" }>): void {
-    if (message.type === "frame") {
-      this.#frames.get(message.id)?.(message.frame)
-      this.#frames.delete(message.id)
-    } else {
-      this.#places.get(message.id)?.(message.refusal)
-      this.#places.delete(message.id)
-    }
+  answered({ id, frame }: Extract<Told, { readonly type: "frame" }>): void {
+    this.#frames.get(id)?.(frame)
+    this.#frames.delete(id)
   }
 }

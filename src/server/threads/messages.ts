@@ -3,7 +3,6 @@ import type { Known } from "../../access/known.ts"
 import type { Topic } from "../../domain/frames.ts"
 import type { PublishOptions } from "../dashboards/fanOut.ts"
 import type { FollowedQuestion } from "../dashboards/liveQuestions.ts"
-import type { PlaceRefusal } from "../dashboards/places.ts"
 
 /** A request that a thread has taken and hands over. */
 export interface HandedRequest {
@@ -39,9 +38,8 @@ export type Asked =
   | { readonly type: "frame"; readonly id: number; readonly site: string; readonly topic: Topic | null }
   /** For what a dashboard is sent that begins to follow a question; answered as for a frame. */
   | { readonly type: "follow"; readonly id: number; readonly question: FollowedQuestion }
-  /** For a place for a dashboard of an address. */
-  | { readonly type: "enter"; readonly id: number; readonly address: string }
-  | { readonly type: "leave"; readonly address: string }
+  /** It has a dashboard more of an address, and one less. */
+  | { readonly type: "entered" | "left"; readonly address: string }
   /** It has met a fault that it cannot go on from, and ends once it gets no more connections. */
   | { readonly type: "failing" }
 
@@ -68,7 +66,6 @@ export type Told =
   /** The connection is broken. */
   | { readonly type: "break"; readonly id: number }
   | { readonly type: "frame"; readonly id: number; readonly frame: string | null }
-  | { readonly type: "entered"; readonly id: number; readonly refusal: PlaceRefusal | null }
   | {
       readonly type: "publish"
       readonly topic: string

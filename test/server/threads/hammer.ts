@@ -1,7 +1,7 @@
 /** In a thread: takes as much of the budgets of some addresses as it is given, and says how much that was. */
 import { parentPort, workerData } from "node:worker_threads"
 import { RateLimit } from "../../../src/server/http/rateLimit.ts"
-import { SharedWindows } from "../../../src/server/http/sharedWindows.ts"
+import { SharedWindows } from "../../../src/server/threads/sharedWindows.ts"
 
 export interface Hammer {
   readonly memory: SharedArrayBuffer

@@ -1,7 +1,8 @@
 import { Worker } from "node:worker_threads"
 import { expect, test } from "vitest"
 import { RateLimit, WINDOW_MS } from "../../../src/server/http/rateLimit.ts"
-import { SharedWindows, windowsMemory } from "../../../src/server/http/sharedWindows.ts"
+import { tableMemory } from "../../../src/server/threads/sharedTable.ts"
+import { SharedWindows } from "../../../src/server/threads/sharedWindows.ts"
 import type { Hammer } from "./hammer.ts"
 
 const NOW = 1_765_000_000_000
@@ -14,7 +15,7 @@ const hammer = (workerData: Hammer): Promise<ReadonlyArray<number>> =>
   })
 
 test("threads that take at the same moment are granted an address' budget once", async () => {
-  const shared = { memory: windowsMemory(), addresses: ["a", "b", "c"], limit: 30_000, tries: 25_000 }
+  const shared = { memory: tableMemory(), addresses: ["a", "b", "c"], limit: 30_000, tries: 25_000 }
   const granted = await Promise.all([1, 2].map((thread) => hammer({ ...shared, thread })))
   for (const at of shared.addresses.keys()) {
     const each = granted.map((of) => of[at] ?? 0)
@@ -25,7 +26,7 @@ test("threads that take at the same moment are granted an address' budget once",
 })
 
 test("an address has one budget on all threads, which is whole again after a minute", () => {
-  const memory = windowsMemory()
+  const memory = tableMemory()
   const [here, there] = [0, 1].map((thread) => new RateLimit(3, new SharedWindows(memory, thread)))
   expect(here?.take("a", 2, NOW)).toEqual({ granted: 2, remaining: 1, reset: 60 })
   expect(there?.take("a", 2, NOW + 1000)).toEqual({ granted: 1, remaining: 0, reset: 59 })
@@ -39,7 +40,7 @@ test("an address has one budget on all threads, which is whole again after a min
 })
 
 test("a hundred thousand addresses are remembered, and many more take no more memory", () => {
-  const limit = new RateLimit(1, new SharedWindows(windowsMemory(), 0))
+  const limit = new RateLimit(1, new SharedWindows(tableMemory(), 0))
   const take = (from: number, to: number, at: (address: number) => number): number => {
     let granted = 0
     for (let address = from; address < to; address++)
@@ -53,7 +54,7 @@ test("a hundred thousand addresses are remembered, and many more take no more me
 })
 
 test("the lock of a thread that has ended while it had it is given back", () => {
-  const memory = windowsMemory()
+  const memory = tableMemory()
   // As the thread has left it.
   new Int32Array(memory, 0, 1)[0] = 2
   new SharedWindows(memory, 1).ended()
