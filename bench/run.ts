@@ -1,10 +1,11 @@
 /** Runs scenarios one after the other, each in its own scratch folder, and cleans up whatever happens. */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { describeMachine, type Machine } from "./machine.ts"
 import type { Findings, Scale, Scenario } from "./scenario.ts"
+import { SERVER_LOG } from "./server/node.ts"
 
 export interface RunOptions {
   readonly scenarios: ReadonlyArray<Scenario>
@@ -50,6 +51,12 @@ const endAll = async (ends: Array<() => unknown>): Promise<void> => {
     }
 }
 
+/** The end of what its nodes have logged, in which the reason may be; empty if there was none. */
+const logEnd = (folder: string): string => {
+  const log = join(folder, SERVER_LOG)
+  return existsSync(log) ? `\nThe server's log ends with:\n${readFileSync(log, "utf8").slice(-4000)}` : ""
+}
+
 /** Runs a scenario until it ends or `interrupted` rejects, then stops whatever it has started. */
 const runOne = async (
   scenario: Scenario,
@@ -86,7 +93,7 @@ const runOne = async (
   } catch (error) {
     if (error instanceof Interrupted) throw error
     const why = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    say(`${since()} s  FAILED: ${why}`)
+    say(`${since()} s  FAILED: ${why}${logEnd(folder)}`)
     return outcome(NOTHING, error instanceof Error ? error.message : String(error))
   } finally {
     await endAll(ends)

@@ -12,6 +12,8 @@ export const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 /** How long a start may take, milliseconds. */
 export const READY_MS = 120_000
 const STOP_MS = 30_000
+/** What nodes log, in the scenario's folder. */
+export const SERVER_LOG = "server.log"
 
 /** Lets the bench download visitors. */
 export const BENCH_TOKEN = "bench-token-0123456789"
@@ -119,7 +121,7 @@ export const endStores = (dataDir: string): void => {
 export const startNode = async (context: Context, options: NodeOptions = {}): Promise<BenchNode> => {
   const dataDir = options.dataDir ?? join(context.folder, "data")
   mkdirSync(dataDir, { recursive: true })
-  const logFile = join(context.folder, "server.log")
+  const logFile = join(context.folder, SERVER_LOG)
   const began = performance.now()
   const child = spawn("npm", ["start"], {
     cwd: ROOT,
