@@ -1,6 +1,6 @@
 /**
  * What each session of Postgres is told before it is used, because a server, a database or a role may have its own idea of it:
- * settings that change what a statement means, how its answer reads, or when it is given up.
+ * settings that change what a statement means, how its answer reads, when it is given up, or whether it is compiled first.
  * (https://www.postgresql.org/docs/current/runtime-config-client.html and …/runtime-config-compatible.html)
  */
 
@@ -38,6 +38,9 @@ const ALWAYS: ReadonlyArray<readonly [name: string, value: string]> = [
   ["row_security", "off"],
   ["lock_timeout", "0"],
   ["idle_session_timeout", "0"],
+  // What a statement takes besides its work: each reads a few tables of chunks, in milliseconds, and compiling it takes seconds where
+  // the planner thinks it costly, as it does with a role that has some of its ways switched off.
+  ["jit", "off"],
 ]
 
 /** Since PostgreSQL 17. */
