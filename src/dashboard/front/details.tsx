@@ -42,6 +42,8 @@ const csvAddress = (question: Question): string => {
   const url = endpointUrl("query.csv")
   for (const [name, value] of Object.entries(question))
     if (name !== "limit") url.searchParams.set(name, JSON.stringify(value))
+  // People open it in a spreadsheet.
+  url.searchParams.set("bom", "true")
   return url.href
 }
 

@@ -6,7 +6,7 @@ import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import type { Parameters } from "../http/query.ts"
 import type { EventQueries, ExportRow, Figures } from "../services/services.ts"
-import { EXPORT_FORMATS } from "./parameters.ts"
+import { EXPORT_FORMATS, EXPORT_MARKS } from "./parameters.ts"
 
 export const EXPORT_KINDS = ["visitors", "themes", "letters"] as const
 export type ExportKind = (typeof EXPORT_KINDS)[number]
@@ -35,11 +35,19 @@ export const csvField = (value: unknown): string => {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
+/** Tells spreadsheets that a file is UTF-8. */
+const BYTE_ORDER_MARK = "\ufeff"
+
+/** Whether a CSV file is asked for that a spreadsheet reads as it is. */
+export const wantsMark = (parameters: Parameters): boolean =>
+  parameters.oneOf("bom", EXPORT_MARKS, EXPORT_MARKS[0]) === "true"
+
 async function* asCsv(
   rows: AsyncIterable<ExportRow>,
   columns: ReadonlyArray<string>,
+  marked: boolean,
 ): AsyncGenerator<string> {
-  yield `${columns.map(csvField).join(",")}\r\n`
+  yield `${marked ? BYTE_ORDER_MARK : ""}${columns.map(csvField).join(",")}\r\n`
   for await (const row of rows)
     yield `${columns.map((column) => csvField(Reflect.get(row, column))).join(",")}\r\n`
 }
@@ -146,6 +154,8 @@ export interface Table {
   readonly columns: ReadonlyArray<string>
   readonly rows: Effect.Effect<ReadonlyArray<ExportRow>, unknown>
   readonly format: ExportFormat
+  /** See {@link wantsMark}. */
+  readonly marked: boolean
   /** Without its ending. */
   readonly name: string
 }
@@ -192,20 +202,21 @@ export class Exports {
   download(kind: ExportKind, exchange: Exchange, parameters: Parameters, site: string) {
     const period = parameters.oneOf("period", PERIODS, null)
     const format: ExportFormat = parameters.oneOf("format", EXPORT_FORMATS, "csv")
+    const marked = wantsMark(parameters)
     if (parameters.problem !== null) return exchange.refuse(parameters.problem)
     void this.#send(exchange, {
       rows: () => this.#rows(kind, site, period),
-      texts: format === "json" ? asJson : (rows) => asCsv(rows, COLUMNS[kind]),
+      texts: format === "json" ? asJson : (rows) => asCsv(rows, COLUMNS[kind], marked),
       type: format === "json" ? JSON_TYPE : CSV_TYPE,
       fileName: `${site}-${kind}-${period ?? (kind === "themes" ? "all" : "day")}.${format}`,
     })
   }
 
   /** Sends a table as a file. */
-  table({ columns, rows, format, name }: Table, exchange: Exchange) {
+  table({ columns, rows, format, marked, name }: Table, exchange: Exchange) {
     void this.#send(exchange, {
       rows: () => rowsOf(rows),
-      texts: format === "json" ? asJson : (each) => asCsv(each, columns),
+      texts: format === "json" ? asJson : (each) => asCsv(each, columns, marked),
       type: format === "json" ? JSON_TYPE : CSV_TYPE,
       fileName: `${name}.${format}`,
     })

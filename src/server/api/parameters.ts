@@ -17,3 +17,5 @@ export const HISTORY_MINUTES: IntegerRange = { min: 1, max: 1440, fallback: 60 }
 export const AUDIT_LIMIT: IntegerRange = { min: 1, max: 1000, fallback: 100 }
 
 export const EXPORT_FORMATS = ["csv", "json"] as const
+/** Whether a CSV file begins with a byte order mark. The first is the default: programs would read it as part of a name. */
+export const EXPORT_MARKS = ["false", "true"] as const

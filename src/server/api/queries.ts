@@ -9,11 +9,11 @@ import type { StoreError } from "../../stores/errors.ts"
 import { type Bodies, readJson } from "../http/body.ts"
 import type { Exchange } from "../http/exchange.ts"
 import type { Problem } from "../http/problem.ts"
-import type { Sites } from "../http/query.ts"
+import { Parameters, type Sites } from "../http/query.ts"
 import type { IncomingRequest } from "../http/wire.ts"
 import type { Questions } from "../services/questions.ts"
 import type { Runner } from "../services/readCache.ts"
-import type { ExportFormat, Exports } from "./exports.ts"
+import { type ExportFormat, type Exports, wantsMark } from "./exports.ts"
 
 /** What a body may ask, each at a path of its own: `/query`, `/query/values`, `/query/funnel`. */
 export type QuestionKind = "query" | "values" | "funnel"
@@ -83,13 +83,17 @@ export class QueryEndpoint {
   /** Sends the whole answer as a file. */
   download(format: ExportFormat, exchange: Exchange, req: IncomingRequest) {
     const { questions, exports, run } = this.#options
-    run(questions.decodeDownload(bodyOf(req.getQuery() ?? ""), exchange.access.sites)).addObserver((exit) => {
+    const asked = req.getQuery() ?? ""
+    const parameters = new Parameters(asked)
+    const marked = format === "csv" && wantsMark(parameters)
+    if (parameters.problem !== null) return exchange.refuse(parameters.problem)
+    run(questions.decodeDownload(bodyOf(asked), exchange.access.sites)).addObserver((exit) => {
       if (Exit.isFailure(exit)) return exchange.failCause(exit.cause)
       const columns = columnsOf(exit.value)
       const rows = Effect.map(questions.ask(exit.value), (answer) =>
         answer.rows.map((row) => tableRow(columns, row)),
       )
-      exports.table({ columns, rows, format, name: fileNameOf(exit.value) }, exchange)
+      exports.table({ columns, rows, format, marked, name: fileNameOf(exit.value) }, exchange)
     })
   }
 

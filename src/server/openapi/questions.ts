@@ -21,6 +21,7 @@ import {
 import { EXPORT_FORMATS } from "../api/parameters.ts"
 import { json, type Operation, type Parameter, type PathItem, query, siteSlug } from "./operation.ts"
 import { BODY_CODES, QUERY_CODES, refusals } from "./problems.ts"
+import { byteOrderMark } from "./reading.ts"
 import { array, count, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"
 import { enveloped, told } from "./shapes.ts"
 
@@ -170,14 +171,14 @@ export const questionDownloadPaths = (
           operationId: `download_query_${format}`,
           summary: `The answer to a question as a ${format.toUpperCase()} file`,
           tags: ["exports"],
-          parameters,
+          parameters: format === "csv" ? [...parameters, byteOrderMark] : parameters,
           responses: {
             200: {
               description: "A column for each dimension and metric.",
               headers: { "Content-Disposition": { required: true, schema: text } },
               content: content[format],
             },
-            ...refusals([...QUERY_CODES, "TOO_MANY_EXPORTS"]),
+            ...refusals([...QUERY_CODES, "INVALID_PARAMETER", "TOO_MANY_EXPORTS"]),
           },
         },
       },

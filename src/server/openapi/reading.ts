@@ -5,6 +5,7 @@ import { MAX_HEATMAP_POINTS, PAGE_TOKEN } from "../../events/read/index.ts"
 import { COLUMNS, EXPORT_KINDS, type ExportKind } from "../api/exports.ts"
 import {
   EXPORT_FORMATS,
+  EXPORT_MARKS,
   HEATMAP_GRID,
   HEATMAP_HOURS,
   HEATMAP_LIMIT,
@@ -162,6 +163,13 @@ export const accessPath = (base: string): Paths => ({
   ),
 })
 
+/** Of every CSV file. */
+export const byteOrderMark = query(
+  "bom",
+  { type: "string", enum: [...EXPORT_MARKS], default: EXPORT_MARKS[0] },
+  "`true` begins a CSV file with a byte order mark, by which spreadsheets know that it is UTF-8.",
+)
+
 /** The downloads. */
 export const exportPaths = (base: string, sites: ReadonlyArray<string>): Paths =>
   Object.fromEntries(
@@ -179,11 +187,12 @@ export const exportPaths = (base: string, sites: ReadonlyArray<string>): Paths =
             { type: "string", enum: [...EXPORT_FORMATS], default: EXPORT_FORMATS[0] },
             "CSV (RFC 4180) or a JSON array.",
           ),
+          byteOrderMark,
         ],
         {
           headers: { "Content-Disposition": { required: true, schema: text } },
           content: {
-            "text/csv": { schema: { type: "string", pattern: `^${COLUMNS[kind].join(",")}\\r\\n` } },
+            "text/csv": { schema: { type: "string", pattern: `^\\ufeff?${COLUMNS[kind].join(",")}\\r\\n` } },
             "application/json": { schema: array(EXPORT_ROWS[kind]) },
           },
         },

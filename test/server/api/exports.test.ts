@@ -70,6 +70,23 @@ describe("an export", () => {
     expect((await fetch(`${running.url}${API}/query.csv?metrics=events`)).status).toBe(408)
   })
 
+  test("in CSV begins with a byte order mark where one is asked for, and not else", async () => {
+    await using running = await serve()
+    for (const [path, column] of [
+      ["export/themes?", "theme"],
+      ["query.csv?metrics=events&", "events"],
+    ]) {
+      const textOf = async (bom: string) => {
+        const answer = await fetch(`${running.url}${API}/${path}${bom}`)
+        return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await answer.arrayBuffer())
+      }
+      expect((await textOf("bom=true")).startsWith(`\ufeff${column}`)).toBe(true)
+      for (const none of ["", "bom=false"]) expect((await textOf(none)).startsWith(`${column}`)).toBe(true)
+      expect(JSON.parse(await textOf("bom=1"))).toMatchObject({ code: "INVALID_PARAMETER" })
+    }
+    expect(await (await visitors(running, "?format=json&bom=true")).json()).toHaveLength(2)
+  })
+
   test("of nothing is a header, or an empty array", async () => {
     await using running = await serve()
     running.world.exportRows = 0

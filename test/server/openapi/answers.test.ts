@@ -211,6 +211,10 @@ const ofARealNode = async (): Promise<Recorder> => {
     await ask("POST", `${API}/query`, posted(question))
   for (const path of ["query", "query.csv", "query.json"])
     await ask("GET", `${API}/${path}?metrics=visitors,events&dimensions=page&date_range=day`)
+  for (const bom of ["true", "yes"]) {
+    await ask("GET", `${API}/query.csv?metrics=events&bom=${bom}`)
+    await ask("GET", `${API}/export/themes?bom=${bom}`)
+  }
   await ask("POST", `${API}/query/values`, posted({ ...VALUES, search: "c" }))
   await ask("POST", `${API}/query/funnel`, posted({ ...FUNNEL, within: "7 days" }))
   for (const path of QUESTION_PATHS) {
