@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process"
+import { writeFileSync } from "node:fs"
 import type { Browser, Page } from "playwright-core"
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest"
 import type {} from "../../src/tracker/tracker.d.ts"
@@ -280,6 +281,26 @@ describe("the tracker in a browser", wantsChromium, () => {
     await visit(() => localStorage.setItem("maicivy_ignore", "1"))
     await visit(() => undefined)
     await eventually(async () => expect(await types()).toEqual(["page_view"]))
+  })
+
+  test("counts on localhost, in a file and in a browser that a program drives, unless that says it is headless", async () => {
+    const { rows, site, between, name, page } = await setUp()
+    const local = site.replace("127.0.0.1", "localhost")
+    const headless = await browser.newContext({ userAgent: USER_AGENT.replace("Chrome/", "HeadlessChrome/") })
+    headless.setDefaultTimeout(0)
+    onTestFinished(() => headless.close())
+    const unseen = await headless.newPage()
+    const answered = unseen.waitForResponse((answer) => answer.url().includes("/events") && answer.ok())
+    await unseen.goto(`${local}/unseen`)
+    await answered
+    await page.goto(local)
+    expect(await page.evaluate("navigator.webdriver")).toBe(true)
+    const file = `${temporaryFolder()}/page.html`
+    writeFileSync(file, `<script src="${between.url}/tracker.js" data-site="${name}"></script>`)
+    await page.goto(`file://${file}`)
+    await eventually(async () =>
+      expect((await rows()).map(({ page_url }) => page_url).sort()).toEqual([`file://${file}`, `${local}/`]),
+    )
   })
 
   test("is poisoned by nothing, and what is too large goes in parts", async () => {
