@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
 import { Calendar } from "../../domain/period.ts"
 import { Metrics } from "../../metrics/metrics.ts"
 import type { StoreError } from "../../stores/errors.ts"
@@ -29,10 +30,20 @@ const say = (message: FromEngine) => process.send?.(message, undefined, undefine
 const isInvalid = ({ message }: DatabaseError): boolean =>
   /regex|regular expression|repetition|missing \)/i.test(message)
 
+/** SQLSTATE of a statement that took too long: what is left of the question's time would be too little for another try. */
+const OUT_OF_TIME = "57014"
+
+/** Another try may succeed: a connection was lost, a table was locked, the store is starting. */
+const isPassing = (error: StoreError | DatabaseError | NoRoom): boolean =>
+  error._tag === "StoreError" && error.unavailable && error.code !== OUT_OF_TIME
+
+const TRIES = { times: 2, schedule: Schedule.spaced("250 millis"), while: isPassing }
+
 const refusalOf = (
   error: StoreError | DatabaseError | NoRoom,
 ): { failure: EngineFailure; reason: string } => {
   const { message: reason } = error
+  if (error._tag === "StoreError" && error.code === OUT_OF_TIME) return { failure: "deadline", reason }
   if (error._tag === "NoRoom") return { failure: "unavailable", reason }
   return { failure: error._tag === "DatabaseError" && isInvalid(error) ? "invalid" : "failed", reason }
 }
@@ -56,6 +67,7 @@ const serve = ({ config, stores, folder }: EngineStart) =>
         ? answerFunnel(query, files, database).pipe(saysWhatIsMissing({ postgres, calendar }, query.query))
         : answerBeyond(query, { postgres, calendar, ask })
       ).pipe(
+        Effect.retry(TRIES),
         withinDeadline(DEADLINE_MS),
         Effect.map(
           (found): FromEngine =>

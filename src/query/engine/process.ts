@@ -25,7 +25,7 @@ const MAX_RUNNING = 4
 const MAX_WAITING = 32
 
 /** The engine ends its questions itself after 10 seconds; one that does not is ended with them, milliseconds. */
-const MAX_ANSWER_MS = 15_000
+const MAX_ANSWER_MS = 20_000
 /** Before them, what its start may take on the slowest of machines: no question's time passes while there is no engine yet. */
 const MAX_START_MS = 60_000
 
@@ -47,22 +47,34 @@ export interface EngineProcessOptions extends Omit<EngineStart, "type" | "folder
   readonly idleMs: number
 }
 
+interface RunningOptions {
+  readonly start: EngineStart
+  /** Called when it is not to be asked any more, though it may not have ended yet. */
+  readonly onLost: () => void
+  /** Called when it has ended. */
+  readonly onEnded: () => void
+}
+
 /** The process, while it runs, and the questions that it has. */
 class Running {
   readonly child: ChildProcess
   readonly #asked = new Map<number, Answering>()
   readonly #ready: Deferred.Deferred<void> = Deferred.makeUnsafe()
+  readonly #onLost: () => void
   #next = 0
 
-  constructor(start: EngineStart, onEnded: () => void) {
+  constructor({ start, onLost, onEnded }: RunningOptions) {
+    this.#onLost = onLost
     this.child = fork(new URL("./entry.ts", import.meta.url), { serialization: "advanced" })
     this.child.on("message", (message: FromEngine) => this.#said(message))
     this.child.once("exit", () => {
+      onLost()
       onEnded()
       this.#refuseAll("the query engine ended")
     })
     // It could not be started, or not be told something: it ends, too.
     this.child.on("error", (error) => {
+      onLost()
       onEnded()
       this.#refuseAll(`the query engine cannot be used: ${error.message}`)
     })
@@ -116,6 +128,8 @@ class Running {
       Effect.andThen(Effect.sleep(MAX_ANSWER_MS)),
       Effect.andThen(
         Effect.suspend(() => {
+          // Who asks from now on has another one: this one's end may be seen late.
+          this.#onLost()
           this.child.kill("SIGKILL")
           return Effect.fail(
             new QueryRefused({ failure: "deadline", message: "the query engine did not answer" }),
@@ -164,9 +178,12 @@ class Engine {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
     const folder = mkdtempSync(join(this.#folder, "engine-"))
     const { config, stores } = this.#options
-    const started = new Running({ type: "start", config, stores, folder }, () => {
-      rmSync(folder, { recursive: true, force: true })
-      if (this.#running === started) this.#running = null
+    const started = new Running({
+      start: { type: "start", config, stores, folder },
+      onLost: () => {
+        if (this.#running === started) this.#running = null
+      },
+      onEnded: () => rmSync(folder, { recursive: true, force: true }),
     })
     this.#running = started
     return started

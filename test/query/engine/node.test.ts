@@ -25,7 +25,7 @@ const startNode = async () => {
       expect(answer.status).not.toBe(408)
       return answer
     })
-  return { ...node, dataDir, ask }
+  return { ...node, dataDir, ask, askOnce }
 }
 
 /** Processes that this one has started and that run the engine. */
@@ -120,6 +120,17 @@ describe("a node asked questions", () => {
     await node.stop()
     expect(engines()).toEqual([])
     expect(await enginesFoldersIn(node.dataDir)).toEqual([])
+  })
+
+  test("gives up an engine that hangs, and has another one for whoever asks then", async () => {
+    const node = await startNode()
+    const question = { metrics: ["events"], date_range: "day" }
+    expect((await node.ask(question)).status).toBe(200)
+    const [engine = 0] = engines()
+    process.kill(engine, "SIGSTOP")
+    expect(await node.askOnce(question, "query")).toMatchObject({ status: 408, code: "QUERY_TIMEOUT" })
+    expect(await node.ask(question)).toMatchObject({ status: 200 })
+    expect(engines()).not.toContain(engine)
   })
 
   test("says what is wrong with a question, a pattern that is none included", async () => {
