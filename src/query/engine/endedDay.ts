@@ -13,9 +13,10 @@ export class EndedDay implements DayFiles {
   #version = ""
   #file: string | null = null
 
-  constructor(shop: Workshop) {
+  /** @param parts what there is of it already, which is its own from now on */
+  constructor(shop: Workshop, parts = new GrowingDay(shop)) {
     this.#shop = shop
-    this.#parts = new GrowingDay(shop)
+    this.#parts = parts
   }
 
   get version() {

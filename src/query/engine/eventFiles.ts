@@ -19,7 +19,7 @@ import { HeldFiles } from "./heldFiles.ts"
 import { FRESH_MS } from "./messages.ts"
 import { type DayFiles, type EventTables, rangeOf, type SiteDay, type Workshop } from "./siteDay.ts"
 
-/** A day whose events may still come in numbers: until so long after its end, or once it was seen to change after that. */
+/** A day whose events may still come in numbers: until so long after its end, or after it was seen to change. */
 const ENDED_AFTER_MS = 2 * HOUR_MS
 
 /**
@@ -70,9 +70,9 @@ export class EventFiles {
   #days: { readonly at: number; readonly of: ReadonlyArray<SiteDay> } | null = null
 
   constructor(options: EventFilesOptions) {
-    const { postgres, database, folder, calendar } = options
+    const { postgres, database, folder, calendar, now } = options
     this.#options = options
-    this.#shop = { postgres, database, held: new HeldFiles(folder), calendar }
+    this.#shop = { postgres, database, held: new HeldFiles(folder), calendar, now }
   }
 
   /** Reads the events of sites in ranges from files, of which those that are missing are made. They stay until they have been read. */
@@ -157,8 +157,7 @@ export class EventFiles {
   /** The files of a day, up to date. */
   #filesOf(day: SiteDay): Effect.Effect<EventTables, StoreError | DatabaseError | NoRoom> {
     const name = nameOf(day)
-    const known = this.#files.get(name)
-    const files = known ?? this.#begin(day)
+    const files = this.#known(day)
     // The one that was asked for last is the last one.
     this.#files.delete(name)
     this.#files.set(name, files)
@@ -188,10 +187,22 @@ export class EventFiles {
     )
   }
 
-  #begin({ day }: SiteDay): DayFiles {
+  /** What there is of a day: one that goes on while somebody asks for it becomes one file when it has ended, too. */
+  #known(day: SiteDay): DayFiles {
+    const { now } = this.#options
+    const known = this.#files.get(nameOf(day))
+    if (known === undefined)
+      return this.#hasEnded(day) ? new EndedDay(this.#shop) : new GrowingDay(this.#shop)
+    const isAtRest =
+      known instanceof GrowingDay &&
+      known.version === day.version &&
+      known.changedAt + ENDED_AFTER_MS <= now()
+    return isAtRest && this.#hasEnded(day) ? new EndedDay(this.#shop, known) : known
+  }
+
+  #hasEnded({ day }: SiteDay): boolean {
     const { calendar, now } = this.#options
-    const isEnded = rangeOf(calendar, day).until + ENDED_AFTER_MS <= now()
-    return isEnded ? new EndedDay(this.#shop) : new GrowingDay(this.#shop)
+    return rangeOf(calendar, day).until + ENDED_AFTER_MS <= now()
   }
 
   /** Removes what is no longer so: files of ended days that have changed, and those of days whose events are all gone. */

@@ -89,6 +89,7 @@ export class GrowingDay implements DayFiles {
   #nextChunk = 0
   /** The version of which its files have nothing that has gone by then. */
   #pruned = ""
+  #changedAt = 0
 
   constructor(shop: Workshop) {
     this.#shop = shop
@@ -96,6 +97,11 @@ export class GrowingDay implements DayFiles {
 
   get version() {
     return this.#version
+  }
+
+  /** When its version was last seen to be another, unix milliseconds. */
+  get changedAt() {
+    return this.#changedAt
   }
 
   get tables() {
@@ -119,6 +125,7 @@ export class GrowingDay implements DayFiles {
       }
       if (this.#visits === null && this.#parts.length > 0)
         this.#visits = yield* makeFile(this.#shop, of, "day", (target) => writeVisits(target, this.#parts))
+      if (this.#version !== of.version) this.#changedAt = this.#shop.now()
       this.#version = of.version
     })
   }

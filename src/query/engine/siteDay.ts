@@ -31,6 +31,8 @@ export interface Workshop {
   readonly held: HeldFiles
   /** Of the deployment's zone. */
   readonly calendar: Calendar
+  /** Unix milliseconds. */
+  readonly now: () => number
 }
 
 /** Makes a file of a day; one that is not finished goes. */

@@ -43,7 +43,10 @@ const filesOf = async (postgres: Postgres, at: number, maxBytes = 2 ** 40) => {
     )
     return found.map(({ visitor }) => visitor)
   }
-  return { folder, answered, ask, visitors }
+  const goTo = (instant: number) => {
+    now = instant
+  }
+  return { folder, answered, ask, visitors, goTo }
 }
 
 const questionOf = (body: object): Query => {
@@ -128,6 +131,31 @@ describe("the files of a day that goes on", () => {
     await same("a table that was written again")
     expect(readdirSync(growing.folder).filter((name) => name.includes("-events-")).length).toBeLessThan(8)
   })
+})
+
+test("files of a day become one when it has ended and nothing has changed for a while", async () => {
+  const { postgres } = await freshEvents()
+  const at = (time: string) => Date.parse(`2026-11-${time}:00Z`)
+  const page = (time: string) => event({ createdAt: at(time) })
+  const { folder, ask, goTo } = await filesOf(postgres, at("01T19:20"))
+  const question = questionOf({ metrics: METRICS, date_range: ["2026-11-01", "2026-11-01"] })
+  const asked = async () => (await ask(question)).rows[0]?.metrics[METRICS.indexOf("events")]
+  const kinds = () => readdirSync(folder).flatMap((name) => /-(events|ended)-/.exec(name)?.[1] ?? [])
+
+  await store(postgres, [page("01T12:00"), page("01T13:00")])
+  expect([await asked(), ...kinds()]).toEqual([2, "events"])
+  // An hour after its end, and two.
+  goTo(at("02T00:00"))
+  expect([await asked(), ...kinds()]).toEqual([2, "events"])
+  goTo(at("02T01:00"))
+  expect([await asked(), ...kinds()]).toEqual([2, "ended"])
+  await store(postgres, [page("01T22:00")])
+  for (const time of ["02T01:10", "02T03:00"]) {
+    goTo(at(time))
+    expect([await asked(), ...kinds()]).toEqual([3, "events"])
+  }
+  goTo(at("02T03:20"))
+  expect([await asked(), ...kinds()]).toEqual([3, "ended"])
 })
 
 test("files take no more of the disk than they may: those that were not asked for the longest go", async () => {
