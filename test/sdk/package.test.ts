@@ -65,6 +65,8 @@ describe("the packed SDK in an empty folder", () => {
       readFileSync(join(folder, "node_modules/maicivy-analytics/package.json"), "utf8"),
     )
     expect(manifest.publishConfig).toEqual({ access: "public", provenance: true })
+    // npm compares it with the repository that the package was built in.
+    expect(manifest.repository).toEqual(JSON.parse(read("package.json")).repository)
     expect(manifest).not.toHaveProperty("private")
     expect(manifest).not.toHaveProperty("dependencies")
   })
