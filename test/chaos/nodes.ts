@@ -69,9 +69,10 @@ export class ChaosNode {
   #launch(): void {
     const { host, command, env, logFile } = this.#options
     const [file = process.execPath, ...args] = [...command, process.execPath, "src/main.ts"]
+    const { PATH, NODE_COMPILE_CACHE } = process.env
     const child = spawn(file, args, {
       cwd: this.root,
-      env: { PATH: process.env.PATH, HOST: host, PORT: String(this.port), ...env },
+      env: { PATH, NODE_COMPILE_CACHE, HOST: host, PORT: String(this.port), ...env },
       stdio: ["ignore", "ignore", "pipe"],
     })
     this.#child = child

@@ -14,11 +14,12 @@ import {
 } from "node:fs"
 import { dirname, join } from "node:path"
 import { Effect, Logger } from "effect"
-import { describe, expect, onTestFinished, test } from "vitest"
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest"
 import { embeddedPostgres, lockDataDir } from "../../src/embedded/index.ts"
 import { isAlive, startTimeOf, statFields } from "../../src/embedded/process.ts"
 import { run } from "../support/effects.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
+import { newFolder, removeFolder } from "../support/temporaryFolder.ts"
 import { wantsProc } from "../support/wants.ts"
 import { inPostgres, inRedis, note, noted, redisIn, startOwner, use } from "./running.ts"
 
@@ -36,8 +37,24 @@ const signal = (pids: ReadonlyArray<number>, name: NodeJS.Signals) => {
     }
 }
 
+/** Copies what is in a folder, with modes and owners. */
+const copy = async (from: string, to: string) => {
+  mkdirSync(dirname(to), { recursive: true })
+  expect(await once(spawn("cp", ["-a", `${from}/.`, to], { stdio: "ignore" }), "exit")).toEqual([0, null])
+}
+
+/** A data folder as a first start leaves it; to make PostgreSQL's data for each test would take longer than the tests. */
+let started = ""
+
+beforeAll(async () => {
+  started = newFolder()
+  await use(embeddedPostgres({ dataDir: started }), async () => undefined)
+  return () => removeFolder(started)
+})
+
 /** A folder whose stores hold a note each, and its processes. */
 const startWithNotes = async (dataDir: string) => {
+  await copy(started, dataDir)
   const owner = await startOwner(dataDir)
   await inRedis(owner.redis, (redis) => redis.set("key", "kept"))
   await inPostgres(owner.postgres, note)
@@ -56,14 +73,11 @@ const leftByPowerFailure = async (): Promise<string> => {
   return dataDir
 }
 
-/** Starts both stores in turn; they have their notes. */
+/** Starts both stores; they have their notes. */
 const expectNotes = async (dataDir: string) => {
-  await use(redisIn(dataDir), async ({ url }) => {
-    expect(await inRedis(url, (redis) => redis.get("key"))).toBe("kept")
-  })
-  await use(embeddedPostgres({ dataDir }), async ({ url }) => {
-    expect(await inPostgres(url, noted)).toEqual(["kept"])
-  })
+  const key = use(redisIn(dataDir), ({ url }) => inRedis(url, (redis) => redis.get("key")))
+  const rows = use(embeddedPostgres({ dataDir }), ({ url }) => inPostgres(url, noted))
+  expect(await Promise.all([key, rows])).toEqual(["kept", ["kept"]])
 }
 
 /** Another program of the user that Postgres runs as. */
@@ -212,6 +226,7 @@ describe("the lock of a data folder", () => {
 
   test("holds in a folder that was renamed", async () => {
     const dataDir = join(temporaryFolder(), "before")
+    await copy(started, dataDir)
     const owner = await startOwner(dataDir)
     renameSync(dataDir, join(dirname(dataDir), "after"))
     await expect(run(Effect.scoped(lockDataDir(join(dirname(dataDir), "after"))))).rejects.toThrow(
@@ -220,12 +235,6 @@ describe("the lock of a data folder", () => {
     renameSync(join(dirname(dataDir), "after"), dataDir)
   })
 })
-
-/** Copies a folder with its modes and owners. */
-const copy = async (from: string, to: string) => {
-  mkdirSync(dirname(to), { recursive: true })
-  expect(await once(spawn("cp", ["-a", from, to], { stdio: "ignore" }), "exit")).toEqual([0, null])
-}
 
 describe("a copy of a data folder in use", wantsProc, () => {
   // The second copy's path is the end of the original's, which its processes' command lines hold.

@@ -18,15 +18,20 @@ test.each([
   ],
 ])("a data folder whose path has %s holds both stores, which keep their data", async (_, name) => {
   const dataDir = join(temporaryFolder(), name)
-  await use(redisIn(dataDir), ({ url }) => inRedis(url, (redis) => redis.set("key", "kept")))
-  await use(redisIn(dataDir), ({ url }) =>
-    inRedis(url, async (redis) => {
-      expect(await redis.get("key")).toBe("kept")
-      expect(await redis.config("GET", "appendonly")).toEqual(["appendonly", "yes"])
-    }),
-  )
-  await use(embeddedPostgres({ dataDir }), ({ url }) => inPostgres(url, note))
-  await use(embeddedPostgres({ dataDir }), async ({ url }) =>
-    expect(await inPostgres(url, noted)).toEqual(["kept"]),
-  )
+  const redis = async () => {
+    await use(redisIn(dataDir), ({ url }) => inRedis(url, (each) => each.set("key", "kept")))
+    await use(redisIn(dataDir), ({ url }) =>
+      inRedis(url, async (each) => {
+        expect(await each.get("key")).toBe("kept")
+        expect(await each.config("GET", "appendonly")).toEqual(["appendonly", "yes"])
+      }),
+    )
+  }
+  const postgres = async () => {
+    await use(embeddedPostgres({ dataDir }), ({ url }) => inPostgres(url, note))
+    await use(embeddedPostgres({ dataDir }), async ({ url }) =>
+      expect(await inPostgres(url, noted)).toEqual(["kept"]),
+    )
+  }
+  await Promise.all([redis(), postgres()])
 })
