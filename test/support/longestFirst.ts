@@ -7,11 +7,10 @@ import { ROOT } from "./documents.ts"
 const LONGEST = [
   "test/chaos/chaos.test.ts",
   "test/bench/smoke.test.ts",
+  "test/chaos/topologies.test.ts",
   "test/embedded/killed.test.ts",
   "test/process/node.test.ts",
-  "test/tools/doctor/doctor.test.ts",
   "test/infra/compose.test.ts",
-  "test/chaos/topologies.test.ts",
   "test/browser/dashboard.test.ts",
   "test/docs/snippets.test.ts",
   "test/browser/tracker.test.ts",
@@ -25,6 +24,8 @@ const LONGEST = [
   "test/actors/exactlyOnce.test.ts",
   "test/topology/postgresFailover.test.ts",
   "test/topology/redisUser.test.ts",
+  "test/topology/postgresRole.test.ts",
+  "test/tools/doctor/doctor.test.ts",
 ]
 
 const placeOf = ({ moduleId }: TestSpecification): number => {
