@@ -73,6 +73,11 @@ export const ROOMS: ReadonlyArray<Room> = [
     main: "backup.ts",
   },
   {
+    path: "export",
+    reason: "Whole days of events as files for other programs",
+    main: "export.ts",
+  },
+  {
     path: "access",
     reason: "Users, keys and share links in Postgres, and who is known of them",
     main: "accounts.ts",

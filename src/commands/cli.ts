@@ -17,6 +17,7 @@ import { dropLetter, listLetters, replayLetters } from "./deadLetters.ts"
 import { doctor } from "./doctor.ts"
 import { erase } from "./erase.ts"
 import { CommandError } from "./error.ts"
+import { exportTo } from "./export.ts"
 import { usage, valueArgument, valueFlag, yesFlag } from "./flags.ts"
 import { checkHealth } from "./health.ts"
 import { move } from "./move.ts"
@@ -182,6 +183,31 @@ const erasuresCommand = Command.make("erasures", { to: valueFlag(FLAGS.newFile) 
   ),
 ).pipe(Command.withDescription("Write the journal of erasures, which names nobody, to a file for `restore`"))
 
+const exportCommand = Command.make(
+  "export",
+  {
+    format: valueArgument(FLAGS.format),
+    to: valueFlag(FLAGS.exportFolder),
+    from: valueFlag(FLAGS.from).pipe(Flag.optional),
+    until: valueFlag(FLAGS.until).pipe(Flag.optional),
+    site: valueFlag(FLAGS.site, "The site whose events to write; by default all").pipe(Flag.optional),
+  },
+  (given) =>
+    withConfig((config) =>
+      Effect.gen(function* () {
+        const command = {
+          ...given,
+          site: Option.getOrNull(given.site),
+          from: Option.getOrNull(given.from),
+          until: Option.getOrNull(given.until),
+        }
+        yield* exportTo(config, yield* withStores(config, "events"), command, Date.now)
+      }),
+    ),
+).pipe(
+  Command.withDescription("Write whole days of events as files for other programs, those that are missing"),
+)
+
 const eraseCommand = Command.make("erase", { visitor: valueArgument(FLAGS.visitor) }, ({ visitor }) =>
   withConfig((config) =>
     Effect.flatMap(withStores(config, "deployment"), (stores) => erase(config, stores, visitor, Date.now)),
@@ -291,6 +317,7 @@ export const root = Command.make("maicivy-analytics").pipe(
     backup,
     restoreCommand,
     moveCommand,
+    exportCommand,
     eraseCommand,
     erasuresCommand,
     usersCommand,

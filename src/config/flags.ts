@@ -41,6 +41,11 @@ const lettersId = (text: string): LetterId | "all" | Expected => {
 
 const path = (text: string): string | Expected => (text.trim() === "" ? new Expected("a path") : text)
 
+const day = (text: string): string | Expected =>
+  /^\d{4}-\d{2}-\d{2}$/.test(text) && new Date(`${text}T00:00:00Z`).toJSON()?.startsWith(text) === true
+    ? text
+    : new Expected("a day such as 2025-12-08")
+
 const visitorOrArchives = (text: string): string | Expected =>
   text === "archives" || UUID.test(text)
     ? text.toLowerCase()
@@ -163,6 +168,30 @@ export const FLAGS = {
     doc: "The folder to make; it must not be there yet",
   },
   newFile: { name: "to", metavar: "file", parse: path, doc: "The file to write" },
+  format: {
+    name: "format",
+    metavar: "format",
+    parse: oneOf("parquet", "ndjson"),
+    doc: "Format of the files: parquet or ndjson",
+  },
+  exportFolder: {
+    name: "to",
+    metavar: "folder",
+    parse: path,
+    doc: "The folder with the days; made where it is missing, and gone on with where it is there",
+  },
+  from: {
+    name: "from",
+    metavar: "day",
+    parse: day,
+    doc: "The first day to write, such as 2025-12-08; by default the first there is",
+  },
+  until: {
+    name: "until",
+    metavar: "day",
+    parse: day,
+    doc: "The last day to write; by default yesterday, as days are written when they have ended",
+  },
   erasures: {
     name: "erasures",
     metavar: "file",

@@ -60,7 +60,7 @@ describe("a command with the stores of no deployment", () => {
     expect(await redis.keys(`${prefix}*`)).toEqual([])
   })
 
-  test.each(withStores.filter(({ name }) => !["rebuild", "erasures"].includes(name)))(
+  test.each(withStores.filter(({ name }) => !["rebuild", "erasures", "export"].includes(name)))(
     "creates nothing under another prefix of Redis: $name",
     async ({ args }) => {
       const { run, redis, settings } = await commandLine()

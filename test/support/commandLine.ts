@@ -97,6 +97,7 @@ const GIVEN: { readonly [name: string]: ReadonlyArray<string> } = {
   id: ["0/1733650000000-0"],
   visitor: ["7d2f6c1e-2a55-4c4b-8a0d-6f6f0f7c1f11"],
   folder: ["/nowhere"],
+  format: ["ndjson"],
   name: ["nobody"],
   key: ["1"],
   to: ["--to=/nowhere/else"],

@@ -147,3 +147,18 @@ export const eventsOfParts = (
 
 /** The statement that writes the events of a day to one file, as they are asked for. */
 export const writeDay = (target: string, day: PartedDay): string => copyTo(target, eventsOfParts(day))
+
+/** The statement that writes lines of JSON to a file as a table that has these columns, by their types. */
+export const linesToParquet = (
+  { path, longest }: LinesFile,
+  types: { readonly [column: string]: string },
+  target: string,
+): string => {
+  const fields = Object.entries(types).map(([name, type]) => `"${name}": ${quoted(type)}`)
+  return copyTo(
+    target,
+    `SELECT * FROM read_json(
+      ${quoted(path)}, format = 'newline_delimited', columns = {${fields.join(", ")}}, maximum_object_size = ${longest + 2}
+    )`,
+  )
+}
