@@ -72,6 +72,7 @@ export const ROOMS: ReadonlyArray<Room> = [
     reason: "A deployment as files: made while it runs, checked, put back",
     main: "backup.ts",
   },
+  { path: "goals", reason: "Goals in Postgres: named filters of a site", main: "goals.ts" },
   {
     path: "export",
     reason: "Whole days of events as files for other programs",

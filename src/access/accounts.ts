@@ -64,7 +64,8 @@ export interface NewToken {
 }
 
 const ISO = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`
-const iso = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', ${ISO}) AS ${column}`
+/** A column's instant as answers have it. */
+export const iso = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', ${ISO}) AS ${column}`
 
 const LOCK = "UPDATE access_changes SET version = version + 1"
 const INSERT_AUDIT = "INSERT INTO audit_log (who, action, what) VALUES ($1, $2, $3)"
@@ -91,6 +92,14 @@ export interface Credentials {
 type Refusable<A> = Effect.Effect<A, AccountRefused | StoreError>
 
 const refused = (reason: AccountRefused["reason"]) => new AccountRefused({ reason })
+
+/** Notes what somebody does, in the transaction in which it is done. */
+export const noteIn = (
+  sql: Sql,
+  who: string,
+  action: string,
+  what: string,
+): Effect.Effect<void, StoreError> => Effect.asVoid(sql.query(INSERT_AUDIT, [who, action, what]))
 
 const countOf = (sql: Sql, what: string, values: ReadonlyArray<unknown> = []) =>
   Effect.map(
@@ -119,7 +128,7 @@ export class Accounts {
         Effect.gen(function* () {
           yield* sql.query(LOCK)
           const [value, what] = yield* body(sql)
-          yield* sql.query(INSERT_AUDIT, [who, action, what])
+          yield* noteIn(sql, who, action, what)
           return value
         }),
       )

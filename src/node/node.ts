@@ -14,6 +14,7 @@ import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
 import { makeEventQueries } from "../events/read/index.ts"
 import { retentionTimes } from "../events/retention/index.ts"
+import { Goals } from "../goals/goals.ts"
 import { decodeDelta } from "../live/delta.ts"
 import { followChannel } from "../live/subscription.ts"
 import { Metrics } from "../metrics/metrics.ts"
@@ -166,6 +167,7 @@ const makeServices = (
           announceChange(redis, metrics, shared.prefix, deployment.id),
         ),
       ),
+      goals: new Goals(postgres),
       attempts: makeAttempts({ ...shared, keys: visitorKeys }),
       privacy: { erase: (visitorId) => eraseVisitor({ ...shared, postgres, sites }, visitorId) },
       readiness: ready,

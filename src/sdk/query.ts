@@ -49,6 +49,7 @@ export type QueryFilter =
       values: ReadonlyArray<string | number | boolean | null>,
       options?: { readonly case_sensitive: boolean },
     ]
+  | readonly [operator: "is" | "is_not", dimension: "goal", names: ReadonlyArray<string>]
   | readonly [operator: "and" | "or", filters: ReadonlyArray<QueryFilter>]
   | readonly [operator: "not" | "has_done" | "has_not_done", filter: QueryFilter]
 

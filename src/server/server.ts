@@ -137,7 +137,8 @@ export const startServer = (
     const shared = yield* makeShared(config, services, metrics, options)
     const app = uws.App()
     const { now } = shared
-    const questions = new Questions({ queries: services.questions, timeZone: config.timeZone, now })
+    const { questions: queries, goals } = services
+    const questions = new Questions({ queries, goals, timeZone: config.timeZone, now })
     const { hub, fanOuts, places, dashboards } = makeDashboards(shared, services, questions, app)
     const router = serveRequests(shared, services, questions, app)
     const socket = yield* Effect.acquireRelease(listen(app, config.host, config.port), (listening) =>

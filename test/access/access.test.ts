@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto"
 import { describe, expect, test } from "vitest"
 import { MAX_ATTEMPTS_AT_ACCOUNT, MAX_ATTEMPTS_OF_ADDRESS } from "../../src/access/attempts.ts"
 import { isPassword } from "../../src/access/passwords.ts"
+import { MAX_GOALS } from "../../src/goals/goals.ts"
 import { ENDPOINTS } from "../../src/server/access/needs.ts"
 import { run } from "../support/effects.ts"
 import { eventually } from "../support/index.ts"
@@ -320,4 +321,83 @@ test("a proxy that is trusted names whom it has authenticated, and nobody else d
     await settings({ access: "private", adminToken: ADMIN, ...given, trustedProxies: ["192.0.2.1"] }),
   )
   expect((await ask(others.base, "GET", "stats", as("guest"))).status).toBe(401)
+})
+
+describe("a goal", () => {
+  test("is made by whoever may change the site, and asked for by all who see it, on every node", async () => {
+    const { a, b, both, admin, make } = await deployment()
+    const scoped = async (scopes: ReadonlyArray<string>, sites: ReadonlyArray<string>) =>
+      bearer((await make("keys", { name: "a key", scopes, sites })).token)
+    const [reader, writer, other] = [
+      await scoped(["read"], ["blog"]),
+      await scoped(["read", "write"], ["blog"]),
+      await scoped(["read", "write"], ["main"]),
+    ]
+    for (const base of both)
+      await eventually(async () => expect((await ask(base, "GET", "stats", other)).status).toBe(200))
+
+    const goal = { site: "blog", name: " Wrote ", filters: [["is", "event", ["letter_generate"]]] }
+    expect((await ask(a.base, "POST", "goals", reader, goal)).status).toBe(403)
+    expect((await ask(a.base, "POST", "goals", other, goal)).body).toMatchObject({ code: "INVALID_FIELD" })
+    const made = await ask(a.base, "POST", "goals", writer, goal)
+    expect(made.status, JSON.stringify(made.body)).toBe(200)
+    const id = textIn(made.body.data, "id")
+    expect((await ask(b.base, "POST", "goals", writer, { ...goal, name: "Wrote" })).status).toBe(409)
+    for (const filters of [[], [["is", "pages", ["/"]]], [["is", "goal", ["Wrote"]]]])
+      expect((await ask(a.base, "POST", "goals", writer, { ...goal, filters })).body).toMatchObject({
+        code: "INVALID_FIELD",
+      })
+    expect((await ask(b.base, "GET", "goals", reader)).body.data).toEqual([
+      {
+        ...{ id: Number(id), site: "blog", name: "Wrote", created_at: expect.stringMatching(/Z$/) },
+        filters: [["is", "event", ["letter_generate"], { case_sensitive: true }]],
+      },
+    ])
+
+    // Two saw /cv, one of them wrote: elsewhere, twice, in the same visit.
+    const [writing, reading] = [randomUUID(), randomUUID()]
+    for (const [visitor_id, event_type, page_url] of [
+      [reading, "page_view", "/cv"],
+      [writing, "page_view", "/cv"],
+      [writing, "letter_generate", "/letters"],
+      [writing, "letter_generate", "/letters"],
+    ])
+      await ask(a.base, "POST", "event", {}, { visitor_id, event_type, page_url, site: "blog" })
+    const count = async (base: string, ...filters: ReadonlyArray<unknown>) => {
+      const question = { metrics: ["visitors", "events"], date_range: "7d", filters }
+      const { data } = (await ask(base, "POST", "query", reader, question)).body
+      return Object(data).results?.[0]?.metrics
+    }
+    const wrote = ["is", "goal", ["Wrote"]]
+    const cv = ["is", "page", ["/cv"]]
+    for (const base of both) {
+      await eventually(async () => expect(await count(base)).toEqual([2, 4]))
+      expect(await count(base, wrote)).toEqual([1, 2])
+      expect(await count(base, cv, wrote)).toEqual([0, 0])
+      expect(await count(base, cv, ["has_done", wrote])).toEqual([1, 1])
+    }
+    const steps = { steps: [cv, wrote], date_range: "7d" }
+    expect((await ask(b.base, "POST", "query/funnel", reader, steps)).body.data).toMatchObject({
+      steps: [{ visitors: 2 }, { visitors: 1 }],
+    })
+
+    expect((await ask(b.base, "DELETE", `goals/${id}`, reader)).status).toBe(403)
+    expect((await ask(b.base, "DELETE", `goals/${id}`, other)).status).toBe(404)
+    expect((await ask(b.base, "DELETE", `goals/${id}`, writer)).status).toBe(200)
+    const gone = await ask(a.base, "POST", "query", reader, { metrics: ["visitors"], filters: [wrote] })
+    expect(gone.body).toMatchObject({ code: "INVALID_QUERY", error: expect.stringContaining('"Wrote"') })
+    expect((await ask(a.base, "GET", "audit?limit=2", admin)).body.data).toMatchObject([
+      { who: "a key", action: "goal removed", what: `${id}, blog, Wrote` },
+      { who: "a key", action: "goal made", what: `${id}, blog, Wrote` },
+    ])
+
+    // As many as there may be, however many come at once.
+    const many = await Promise.all(
+      Array.from({ length: MAX_GOALS + 5 }, (_, i) =>
+        ask(both[i % 2 === 0 ? 0 : 1], "POST", "goals", writer, { ...goal, name: `Goal ${i}` }),
+      ),
+    )
+    expect(many.filter(({ status }) => status === 200)).toHaveLength(MAX_GOALS)
+    expect(many.filter(({ status }) => status === 409)).toHaveLength(5)
+  })
 })

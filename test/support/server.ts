@@ -4,11 +4,17 @@ import { AccountRefused } from "../../src/access/accounts.ts"
 import type { Realtime } from "../../src/domain/answers.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { decodePayload } from "../../src/domain/payload.ts"
+import { GoalRefused } from "../../src/goals/goals.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { ErasureMustWait } from "../../src/privacy/erase.ts"
 import { type EngineAnswer, QueryRefused, type Question } from "../../src/query/engine/index.ts"
 import { type Server, type ServerConfig, type ServerOptions, startServer } from "../../src/server/server.ts"
-import type { AccountsService, AppendFailure, Services } from "../../src/server/services/services.ts"
+import type {
+  AccountsService,
+  AppendFailure,
+  GoalsService,
+  Services,
+} from "../../src/server/services/services.ts"
 import { StoreError } from "../../src/stores/errors.ts"
 import { now } from "./clock.ts"
 import { openScope } from "./effects.ts"
@@ -81,6 +87,28 @@ const fakeAccounts = (
     revoke: () => change(undefined),
     openShare: () => change({ id: 1, passwordHash: "scrypt" }),
     audit: () => read(() => [{ at, who: "one", action: "logged in", what: "" }]),
+  }
+}
+
+/** Goals of which there is one. */
+const fakeGoals = (
+  read: <A>(value: () => A) => Effect.Effect<A, StoreError>,
+  refusal: () => AccountRefused["reason"] | null,
+): GoalsService => {
+  const change = <A>(value: A) =>
+    Effect.flatMap(
+      read(() => refusal()),
+      (reason): Effect.Effect<A, GoalRefused> =>
+        reason === "taken" || reason === "missing" || reason === "too_many"
+          ? Effect.fail(new GoalRefused({ reason }))
+          : Effect.succeed(value),
+    )
+  const goal = { id: 1, site: "main", name: "Letter", filters: [["is", "event", ["letter_generate"]]] }
+  return {
+    of: (sites) =>
+      read(() => (sites.includes("main") ? [{ ...goal, created_at: "2025-12-08T10:00:00.000Z" }] : [])),
+    add: () => change(1),
+    remove: () => change(undefined),
   }
 }
 
@@ -259,6 +287,10 @@ export class World {
       earliest: this.#read(() => new Map([["main", 0]])),
     },
     accounts: fakeAccounts(
+      (value) => this.#read(value),
+      () => this.accountRefusal,
+    ),
+    goals: fakeGoals(
       (value) => this.#read(value),
       () => this.accountRefusal,
     ),

@@ -2,6 +2,7 @@
 import { DATA_DIMENSION, DIMENSIONS, type DimensionName } from "../../domain/dimensions.ts"
 import { unheldNumber } from "../../domain/exactJson.ts"
 import { spelledPage, spelledPart } from "../../domain/pageUrl.ts"
+import { filterOfGoals, GOAL, type GoalFilters, NO_GOALS } from "./goals.ts"
 import { QueryProblem, shown } from "./problem.ts"
 
 /** A dimension with one value an event: one of the list, or a key of event_data. */
@@ -56,7 +57,7 @@ export const spelledFor = (dimension: FilterDimension, text: string, whole: bool
 }
 
 const OPERATORS = COMPARISONS.flatMap((comparison) => [comparison, `${comparison}_not`])
-const FORMS = `["${OPERATORS.join('" | "')}", dimension, [values]], ["and" | "or", [filters]], ["not", filter] or ["has_done" | "has_not_done", filter]`
+const FORMS = `["${OPERATORS.join('" | "')}", dimension, [values]], ["and" | "or", [filters]], ["not", filter], ["has_done" | "has_not_done", filter] or ["is" | "is_not", "goal", [names]]`
 
 /** No event has U+0000 in a text; what stands for a number that is not held does. */
 const isText = (value: unknown): value is string =>
@@ -73,6 +74,12 @@ const not = (filter: Filter): Filter => ({ is: "not", filter })
 class Reader {
   #conditions = 0
   #values = 0
+  /** `null` within a goal, which is of no others. */
+  #goals: GoalFilters | null
+
+  constructor(goals: GoalFilters | null) {
+    this.#goals = goals
+  }
 
   filters(value: unknown, where: string, depth: number): ReadonlyArray<Filter> | QueryProblem {
     if (!isList(value))
@@ -102,9 +109,22 @@ class Reader {
       return operator === "has_done" ? { is: "done", filter } : not({ is: "done", filter })
     }
     const known = typeof operator === "string" && OPERATORS.includes(operator)
+    if (known && rest[0] === GOAL && isList(value)) return this.goal(value, where, depth)
     return known
       ? this.comparison(operator, rest, where)
       : new QueryProblem(`${where} is ${shown(value)}: it should be ${FORMS}.`)
+  }
+
+  /** Goals are read as what they stand for, within the bounds of the question. */
+  goal(condition: ReadonlyArray<unknown>, where: string, depth: number): Filter | QueryProblem {
+    const goals = this.#goals
+    if (goals === null) return new QueryProblem(`${where} is of a goal: a goal should be of dimensions only.`)
+    const filter = filterOfGoals(condition, where, goals)
+    if (filter instanceof QueryProblem) return filter
+    this.#goals = null
+    const read = this.filter(filter, where, depth)
+    this.#goals = goals
+    return read
   }
 
   comparison(operator: string, [name, list, options]: ReadonlyArray<unknown>, where: string) {
@@ -160,12 +180,26 @@ const caseSensitivity = (options: unknown, where: string): boolean | QueryProble
 }
 
 /** Reads a question's `filters`, all of which must hold. */
-export const decodeFilters = (value: unknown): ReadonlyArray<Filter> | QueryProblem =>
-  value === undefined || value === null ? [] : new Reader().filters(value, "filters", 1)
+export const decodeFilters = (
+  value: unknown,
+  goals: GoalFilters = NO_GOALS,
+): ReadonlyArray<Filter> | QueryProblem =>
+  value === undefined || value === null ? [] : new Reader(goals).filters(value, "filters", 1)
 
 /** Reads one filter, such as a step of a funnel; `where` names it in messages. */
-export const decodeFilter = (value: unknown, where: string): Filter | QueryProblem =>
-  new Reader().filter(value, where, 1)
+export const decodeFilter = (
+  value: unknown,
+  where: string,
+  goals: GoalFilters = NO_GOALS,
+): Filter | QueryProblem => new Reader(goals).filter(value, where, 1)
+
+/** Reads the `filters` of a goal: at least one, and none that is of a goal. */
+export const decodeGoal = (value: unknown): ReadonlyArray<Filter> | QueryProblem => {
+  const filters = new Reader(null).filters(value, "filters", 1)
+  return filters instanceof QueryProblem || filters.length > 0
+    ? filters
+    : new QueryProblem('filters is []: it should have at least one filter such as ["is", "page", ["/cv"]].')
+}
 
 /** A filter as it is asked for, with its defaults made explicit. */
 export const encodeFilter = (filter: Filter): ReadonlyArray<unknown> => {

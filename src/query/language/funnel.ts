@@ -1,8 +1,9 @@
 /** A funnel: how many visitors take some steps in order, within a time. */
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../domain/time.ts"
 import { decodeFilter, encodeFilter, type Filter } from "./filters.ts"
+import { type GoalFilters, sharedGoals } from "./goals.ts"
 import { QueryProblem, shown } from "./problem.ts"
-import { decodeQuery, encodeQuery, type Query, type QueryContext } from "./query.ts"
+import { decodeQuery, encodeQuery, type Query, type QueryContext, sitesOf } from "./query.ts"
 
 /**
  * A visitor has taken a step if some event of the question meets it, after an event that took the step before: later, or at the same
@@ -39,7 +40,7 @@ const withinOf = (value: unknown): Funnel["within"] | QueryProblem => {
     : Number(count) * unit[1]
 }
 
-const stepsOf = (value: unknown): ReadonlyArray<Filter> | QueryProblem => {
+const stepsOf = (value: unknown, goals: GoalFilters): ReadonlyArray<Filter> | QueryProblem => {
   const list: ReadonlyArray<unknown> = Array.isArray(value) ? value : []
   if (list.length < MIN_STEPS || list.length > MAX_STEPS)
     return new QueryProblem(
@@ -47,7 +48,7 @@ const stepsOf = (value: unknown): ReadonlyArray<Filter> | QueryProblem => {
     )
   const steps: Array<Filter> = []
   for (const [i, each] of list.entries()) {
-    const step = decodeFilter(each, `steps[${i}]`)
+    const step = decodeFilter(each, `steps[${i}]`, goals)
     if (step instanceof QueryProblem) return step
     steps.push(step)
   }
@@ -63,7 +64,10 @@ export const decodeFunnel = (body: unknown, context: QueryContext): Funnel | Que
     return new QueryProblem(
       `There is no field ${shown(unknown)}: the fields are ${FUNNEL_FIELDS.join(", ")}.`,
     )
-  const steps = stepsOf("steps" in body ? body.steps : undefined)
+  const sites = sitesOf({ ...body }, context)
+  if (sites instanceof QueryProblem) return sites
+  const goals = sharedGoals(context.goals ?? [], sites)
+  const steps = stepsOf("steps" in body ? body.steps : undefined, goals)
   if (steps instanceof QueryProblem) return steps
   const within = withinOf("within" in body ? body.within : undefined)
   if (within instanceof QueryProblem) return within

@@ -1,6 +1,7 @@
 /** The language of questions: what may be asked of the events, read and resolved; pure, no I/O. The door of this folder. */
 export * from "./filters.ts"
 export * from "./funnel.ts"
+export * from "./goals.ts"
 export * from "./intervals.ts"
 export * from "./metrics.ts"
 export * from "./problem.ts"

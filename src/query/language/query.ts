@@ -11,6 +11,7 @@ import {
   type FilterDimension,
   nameOfDimension,
 } from "./filters.ts"
+import { type SiteGoal, sharedGoals } from "./goals.ts"
 import { type Bucket, bucketsOf, INTERVALS, type Interval, MAX_INTERVALS } from "./intervals.ts"
 import { METRICS, type Metric, metricOf, nameOfMetric } from "./metrics.ts"
 import { QueryProblem, shown } from "./problem.ts"
@@ -70,6 +71,8 @@ export interface QueryContext {
   readonly earliest: (site: string) => number | null
   /** Rows that may be asked for, and those that are where none are named. */
   readonly rows?: RowLimit
+  /** Goals that conditions may be on; none where there are none given. */
+  readonly goals?: ReadonlyArray<SiteGoal>
 }
 
 export interface RowLimit {
@@ -116,7 +119,11 @@ const wholeNumber = (name: string, value: unknown, least: number, most: number):
     ? value
     : new QueryProblem(`${name} is ${shown(value)}: it should be a whole number from ${least} to ${most}.`)
 
-const sitesOf = ({ site, sites }: Body, context: QueryContext): ReadonlyArray<string> | QueryProblem => {
+/** The sites of a question. */
+export const sitesOf = (
+  { site, sites }: Body,
+  context: QueryContext,
+): ReadonlyArray<string> | QueryProblem => {
   if (!absent(site) && !absent(sites))
     return new QueryProblem("site and sites are both given: give one of them.")
   const asked: unknown = absent(sites) ? [absent(site) ? context.site : site] : sites
@@ -288,7 +295,7 @@ export const decodeQuery = (body: unknown, context: QueryContext): Query | Query
   if (metrics instanceof QueryProblem) return metrics
   const dimensions = dimensionsOf(body)
   if (dimensions instanceof QueryProblem) return dimensions
-  const filters = decodeFilters(body.filters)
+  const filters = decodeFilters(body.filters, sharedGoals(context.goals ?? [], sites))
   if (filters instanceof QueryProblem) return filters
   const calendar = zoneOf(body.time_zone, context.timeZone)
   if (calendar instanceof QueryProblem) return calendar

@@ -40,6 +40,8 @@ export const ENDPOINTS: { readonly [path: string]: Row } = {
   [`${API_PATH}/query/funnel`]: { POST: "figures" },
   [`${API_PATH}/query.csv`]: READ,
   [`${API_PATH}/query.json`]: READ,
+  [`${API_PATH}/goals`]: { GET: "figures", POST: "write" },
+  [`${API_PATH}/goals/{id}`]: { DELETE: "write" },
   [`${API_PATH}/export/visitors`]: { GET: "read" },
   [`${API_PATH}/export/themes`]: READ,
   [`${API_PATH}/export/letters`]: READ,

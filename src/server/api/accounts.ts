@@ -21,7 +21,7 @@ import { askingOf } from "../http/router.ts"
 import type { IncomingRequest } from "../http/wire.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { Services } from "../services/services.ts"
-import { Fields } from "./fields.ts"
+import { Fields, idOf } from "./fields.ts"
 import { AUDIT_LIMIT } from "./parameters.ts"
 
 /** Milliseconds for which the password of a share link opens it. */
@@ -248,5 +248,3 @@ export class AccountsEndpoint {
 }
 
 const whoIs = ({ access }: Exchange): string => access.grant.name ?? "nobody"
-
-const idOf = (text: string): number | null => (/^\d{1,9}$/.test(text) ? Number(text) : null)

@@ -21,6 +21,11 @@ export class Fields {
     return instead
   }
 
+  /** A field as it was sent, for whoever reads it by rules of its own. */
+  value(name: string): unknown {
+    return this.#fields[name]
+  }
+
   /** A text of so many characters. */
   text(name: string, min: number, max: number): string {
     const value = this.#fields[name]
@@ -100,3 +105,6 @@ export class Fields {
     })
   }
 }
+
+/** The id at a path's end; `null` for what is none. */
+export const idOf = (text: string): number | null => (/^\d{1,9}$/.test(text) ? Number(text) : null)

@@ -21,6 +21,7 @@ import { AccountsEndpoint } from "./accounts.ts"
 import { Administration, type AdministrationOptions } from "./administration.ts"
 import { assets, Prepared } from "./assets.ts"
 import { EXPORT_KINDS, Exports } from "./exports.ts"
+import { GoalsEndpoint } from "./goals.ts"
 import type { Ingest } from "./ingest.ts"
 import { Operations } from "./operations.ts"
 import { EXPORT_FORMATS } from "./parameters.ts"
@@ -160,21 +161,21 @@ const addAccounts = (add: Add, accounts: AccountsEndpoint): void => {
   add(path("audit"), "audit", false, { GET: (exchange, req) => accounts.audit(exchange, req) })
 }
 
-/** The same by their ids. */
-const accountRoutes = (accounts: AccountsEndpoint): Routes["prefixes"] => {
-  const removal = (name: string, remove: (exchange: Exchange, id: string) => void) => {
-    const prefix = `${API_PATH}/${name}/`
-    const handlers: Route["handlers"] = {
-      DELETE: (exchange, _req, path) => remove(exchange, path.slice(prefix.length)),
-    }
-    return [prefix, routeOf(`${prefix}{id}`, { name, cors: false, handlers })] as const
+/** What is removed by its id. */
+const removal = (name: string, remove: (exchange: Exchange, id: string) => void) => {
+  const prefix = `${API_PATH}/${name}/`
+  const handlers: Route["handlers"] = {
+    DELETE: (exchange, _req, path) => remove(exchange, path.slice(prefix.length)),
   }
-  return [
-    removal("users", (exchange, id) => accounts.removeUser(exchange, id)),
-    removal("keys", (exchange, id) => accounts.revoke(exchange, "key", id)),
-    removal("shares", (exchange, id) => accounts.revoke(exchange, "share", id)),
-  ]
+  return [prefix, routeOf(`${prefix}{id}`, { name, cors: false, handlers })] as const
 }
+
+const removals = (accounts: AccountsEndpoint, goals: GoalsEndpoint): Routes["prefixes"] => [
+  removal("users", (exchange, id) => accounts.removeUser(exchange, id)),
+  removal("keys", (exchange, id) => accounts.revoke(exchange, "key", id)),
+  removal("shares", (exchange, id) => accounts.revoke(exchange, "share", id)),
+  removal("goals", (exchange, id) => goals.remove(exchange, id)),
+]
 
 /** The origins whose pages may show the dashboard in a frame: those of the share link in its address. */
 const embedOn = (gate: Gate, req: IncomingRequest): ReadonlyArray<string> => {
@@ -262,8 +263,13 @@ export const apiRoutes = ({
 
   const accounts = new AccountsEndpoint({ ...services, gate, bodies, proxies, basePath, run, now })
   addAccounts(add, accounts)
+  const goals = new GoalsEndpoint({ ...services, bodies, run })
+  add(`${API_PATH}/goals`, "goals", false, {
+    GET: (exchange, req) => goals.list(exchange, req),
+    POST: (exchange) => goals.add(exchange),
+  })
   const visitors = visitorsRoute({ ...services, exports, run })
-  return { exact, prefixes: [[VISITORS_PREFIX, visitors], ...accountRoutes(accounts)] }
+  return { exact, prefixes: [[VISITORS_PREFIX, visitors], ...removals(accounts, goals)] }
 }
 
 /** Questions, and their answers as files. */

@@ -10,6 +10,7 @@ import type { Need } from "../http/access.ts"
 import { PROBLEMS } from "../http/problemCodes.ts"
 import { ACCESS_CODES, UPGRADE_CODES } from "../http/refusalCodes.ts"
 import { accountPaths } from "./accounts.ts"
+import { goalPaths } from "./goals.ts"
 import { batchPath, eventSchema, ingestionPaths } from "./ingestion.ts"
 import { clientMessage, serverFrame } from "./live.ts"
 import { content, get, json, type Parameter, type PathItem, query, siteOf } from "./operation.ts"
@@ -202,6 +203,7 @@ export const openApiDocument = ({
       ...accessPath(API_PATH),
       ...questionPath(API_PATH, sites),
       ...otherQuestionPaths(API_PATH, sites),
+      ...goalPaths(API_PATH, sites),
       ...questionDownloadPaths(API_PATH, sites),
       ...figurePaths(API_PATH, sites),
       ...exportPaths(API_PATH, sites),

@@ -47,7 +47,7 @@ const question = (sites: ReadonlyArray<string>): { readonly [field: string]: Sch
   ),
   filters: described(
     array({}),
-    "Conditions that all must hold: [operator, dimension, [values], {case_sensitive}] with is, is_not, contains, contains_not, matches, matches_not; [and | or, [filters]], [not, filter], [has_done | has_not_done, filter].",
+    "Conditions that all must hold: [operator, dimension, [values], {case_sensitive}] with is, is_not, contains, contains_not, matches, matches_not; [and | or, [filters]], [not, filter], [has_done | has_not_done, filter]; [is | is_not, goal, [names]] stands for the filters of goals.",
   ),
   date_range: described(
     { anyOf: [{ type: "string", enum: Object.keys(PRESETS) }, array(text, { minItems: 2, maxItems: 2 })] },

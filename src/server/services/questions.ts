@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { EngineAnswer, QueryRefused, Question } from "../../query/engine/index.ts"
 import {
+  asksForGoals,
   decodeFunnel,
   decodeQuery,
   decodeValues,
@@ -17,10 +18,11 @@ import {
 import type { StoreError } from "../../stores/errors.ts"
 import { Problem } from "../http/problem.ts"
 import type { Sites } from "../http/query.ts"
-import type { Queries } from "./services.ts"
+import type { Queries, Services } from "./services.ts"
 
 export interface QuestionsOptions {
   readonly queries: Queries
+  readonly goals: Pick<Services["goals"], "of">
   /** Zone of a question that names none. */
   readonly timeZone: string
   /** Unix milliseconds. */
@@ -110,15 +112,17 @@ export class Questions {
     sites: Sites,
     rows?: RowLimit,
   ): Effect.Effect<A, Problem | StoreError> {
-    const { queries, timeZone, now } = this.#options
+    const { queries, goals, timeZone, now } = this.#options
     const isOfAll =
       typeof body === "object" && body !== null && "date_range" in body && body.date_range === "all"
     return Effect.gen(function* () {
       const earliest = isOfAll ? yield* queries.earliest : new Map<string, number>()
+      const named = asksForGoals(body) ? yield* goals.of([...sites.declared]) : []
       const query = read(body, {
         ...{ now: now(), sites: sites.declared, site: sites.default, timeZone },
         earliest: (each) => earliest.get(each) ?? null,
         ...(rows !== undefined && { rows }),
+        goals: named,
       })
       if (query instanceof QueryProblem) return yield* Effect.fail(new Problem("INVALID_QUERY", query.error))
       return query

@@ -6,6 +6,7 @@ import type { Figures } from "../../aggregates/figures.ts"
 import type { ReadinessReport } from "../../domain/answers.ts"
 import type { Period } from "../../domain/period.ts"
 import type { EventQueries as Questions } from "../../events/read/index.ts"
+import type { Goals } from "../../goals/goals.ts"
 import type { Format, MetricsText } from "../../metrics/exposition.ts"
 import type { VisitorKeys } from "../../privacy/dayKeys.ts"
 import type { ErasureMustWait } from "../../privacy/erase.ts"
@@ -56,6 +57,9 @@ export interface Queries {
 /** Users and tokens. */
 export type AccountsService = Pick<Accounts, keyof Accounts>
 
+/** Named filters of sites. */
+export type GoalsService = Pick<Goals, keyof Goals>
+
 /** Everything the server is given. */
 export interface Services {
   readonly appender: Appender
@@ -66,6 +70,7 @@ export interface Services {
   readonly privacy: Privacy
   readonly accounts: AccountsService
   readonly attempts: Attempts
+  readonly goals: GoalsService
   /** Asks the stores at each run. */
   readonly readiness: Effect.Effect<ReadinessReport>
   /** Reads every metric at each run. */

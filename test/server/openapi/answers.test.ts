@@ -83,6 +83,7 @@ const brokenServices = (services: Services): Services => ({
   },
   questions: { ask: () => fault, earliest: fault },
   accounts: new Proxy(services.accounts, { get: () => () => fault }),
+  goals: { of: () => fault, add: () => fault, remove: () => fault },
   attempts: { count: () => fault, succeeded: () => fault },
   privacy: { erase: () => fault },
   readiness: fault,
@@ -100,7 +101,7 @@ const FUNNEL = {
 }
 const QUESTION_PATHS = ["query", "query/values", "query/funnel"].map((path) => `${API}/${path}`)
 
-/** What is sent about access, by path. */
+/** What is sent about access and goals, by path. */
 const ABOUT_ACCESS: { readonly [name: string]: object } = {
   login: { name: "somebody", password: "a password" },
   logout: {},
@@ -109,6 +110,7 @@ const ABOUT_ACCESS: { readonly [name: string]: object } = {
   users: { name: "somebody", password: "a password", role: "viewer" },
   keys: { name: "a key", scopes: ["read"] },
   shares: { name: "a link", site: "main" },
+  goals: { name: "Letter", filters: [["is", "event", ["letter_generate"]]] },
 }
 
 const bodyFor = (path: string): unknown => {
@@ -140,7 +142,7 @@ const refuseQuestions = async ({ url, world, server }: Running, recorder: Record
   }
 }
 
-const NEEDS_ADMIN = /\/(users|keys|shares|audit|visitors)\b/
+const NEEDS_ADMIN = /\/(users|keys|shares|audit|goals|visitors)\b/
 
 /** An address of each operation, with what a request needs to be let in. */
 const addresses = (recorder: Recorder) =>
@@ -217,6 +219,12 @@ const ofARealNode = async (): Promise<Recorder> => {
   }
   await ask("POST", `${API}/query/values`, posted({ ...VALUES, search: "c" }))
   await ask("POST", `${API}/query/funnel`, posted({ ...FUNNEL, within: "7 days" }))
+  const withToken = { Authorization: `Bearer ${TOKEN}` }
+  await ask("POST", `${API}/goals`, posted(ABOUT_ACCESS.goals, withToken))
+  await ask("GET", `${API}/goals`)
+  for (const goal of ["Letter", "Sold"])
+    await ask("POST", `${API}/query`, posted({ metrics: ["visitors"], filters: [["is", "goal", [goal]]] }))
+  await ask("DELETE", `${API}/goals/1`, { headers: withToken })
   for (const path of QUESTION_PATHS) {
     await ask("POST", path, posted({}))
     await ask("POST", path, posted("{"))
@@ -358,11 +366,12 @@ const busy = async (recorder: Recorder): Promise<void> => {
 const manageAccess = async (recorder: Recorder): Promise<void> => {
   await using running = await serve({ adminToken: ADMIN_TOKEN }, { bodyLimits: { silenceMs: 50 } })
   const { url, world, server } = running
-  const all = addresses(recorder).filter(({ path }) => /\/(users|keys|shares|audit)\b/.test(path))
+  const all = addresses(recorder).filter(({ path }) => /\/(users|keys|shares|audit|goals)\b/.test(path))
   const send = (name: string, body: unknown, headers = {}) =>
     recorder.ask(url, "POST", `${API}/${name}`, posted(body, { ...ADMIN.headers, ...headers }))
   for (const { method, path, init } of all) await recorder.ask(url, method, path, init)
   await recorder.ask(url, "GET", `${API}/audit?limit=0`, ADMIN)
+  await recorder.ask(url, "GET", `${API}/goals?site=unknown`)
   for (const [name, body] of Object.entries(ABOUT_ACCESS)) {
     await send(name, body)
     await send(name, body, { Origin: "https://other.example" })
@@ -382,7 +391,7 @@ const manageAccess = async (recorder: Recorder): Promise<void> => {
   world.accountRefusal = "last_owner"
   await recorder.ask(url, "DELETE", `${API}/users/1`, ADMIN)
   world.accountRefusal = "taken"
-  for (const name of ["users", "keys", "shares"]) await send(name, ABOUT_ACCESS[name])
+  for (const name of ["users", "keys", "shares", "goals"]) await send(name, ABOUT_ACCESS[name])
   const tried = ["login", "setup", "share"]
   world.accountRefusal = "wrong"
   for (const name of tried) await send(name, ABOUT_ACCESS[name])

@@ -1,0 +1,79 @@
+/** `GET /goals`, `POST /goals`, `DELETE /goals/{id}`: the named filters of a site. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { MAX_ACCOUNT_BODY_BYTES } from "../../domain/limits.ts"
+import { GoalRefused } from "../../goals/goals.ts"
+import { decodeGoal, encodeFilter, goalName, QueryProblem } from "../../query/language/index.ts"
+import { type Bodies, readJson } from "../http/body.ts"
+import type { Exchange } from "../http/exchange.ts"
+import { Problem } from "../http/problem.ts"
+import { Parameters } from "../http/query.ts"
+import type { IncomingRequest } from "../http/wire.ts"
+import type { Runner } from "../services/readCache.ts"
+import type { GoalsService } from "../services/services.ts"
+import { Fields, idOf } from "./fields.ts"
+
+/** Characters of a goal's name, at most. */
+export const MAX_GOAL_NAME = 100
+
+const REFUSALS: { readonly [reason in GoalRefused["reason"]]: Problem } = {
+  taken: new Problem("CONFLICT", "The site has a goal of this name."),
+  missing: Problem.of("NOT_FOUND"),
+  too_many: new Problem("CONFLICT", "There are as many as there may be: remove some first."),
+}
+
+export interface GoalsOptions {
+  readonly goals: GoalsService
+  readonly bodies: Bodies
+  readonly run: Runner
+}
+
+export class GoalsEndpoint {
+  readonly #options: GoalsOptions
+
+  constructor(options: GoalsOptions) {
+    this.#options = options
+  }
+
+  #answer(exchange: Exchange, effect: Effect.Effect<unknown, unknown>) {
+    const refusable = Effect.mapError(effect, (error) =>
+      error instanceof GoalRefused ? REFUSALS[error.reason] : error,
+    )
+    this.#options.run(refusable).addObserver((exit) => {
+      if (Exit.isFailure(exit)) exchange.failCause(exit.cause)
+      else exchange.json({ success: true, data: exit.value ?? null })
+    })
+  }
+
+  list(exchange: Exchange, req: IncomingRequest) {
+    const parameters = new Parameters(req.getQuery() ?? "")
+    const site = parameters.site(exchange.access.sites)
+    if (parameters.problem !== null) return exchange.refuse(parameters.problem)
+    this.#answer(exchange, this.#options.goals.of([site]))
+  }
+
+  add(exchange: Exchange) {
+    const { goals, bodies } = this.#options
+    const { grant, sites } = exchange.access
+    readJson(bodies, exchange, MAX_ACCOUNT_BODY_BYTES, (body) => {
+      const fields = new Fields(body)
+      const site = fields.optional("site", () => fields.site("site", sites)) ?? sites.default
+      const name = goalName(fields.text("name", 1, MAX_GOAL_NAME))
+      if (fields.problem !== null) return exchange.refuse(fields.problem)
+      const filters = decodeGoal(fields.value("filters"))
+      if (filters instanceof QueryProblem) return exchange.refuse(new Problem("INVALID_FIELD", filters.error))
+      const goal = { site, name, filters: filters.map(encodeFilter) }
+      this.#answer(
+        exchange,
+        Effect.map(goals.add(grant.name ?? "nobody", goal), (id) => ({ id })),
+      )
+    })
+  }
+
+  remove(exchange: Exchange, id: string) {
+    const { grant, sites } = exchange.access
+    const goal = idOf(id)
+    if (goal === null) return exchange.refuse(REFUSALS.missing)
+    this.#answer(exchange, this.#options.goals.remove(grant.name ?? "nobody", [...sites.declared], goal))
+  }
+}
