@@ -9,6 +9,7 @@ import { launch, wantsChromium } from "../support/chromium.ts"
 import { now } from "../support/clock.ts"
 import { filesIn, ROOT, read } from "../support/documents.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
+import { TOKEN } from "../support/node.ts"
 import {
   axeFindings,
   bytesOf,
@@ -560,6 +561,34 @@ describe("the front page", wantsChromium, () => {
     await page.locator("[data-tab=properties]").click()
     await events.getByText("Nothing in this time.").waitFor()
     expect(await events.locator("[data-row], [data-details]").count()).toBe(0)
+
+    // A goal's visitors, of all, move as they come; a click filters everything by it.
+    await page.locator("[data-tab=goals]").click()
+    await events.getByText("This site has no goals yet.").waitFor()
+    const made = await fetch(`${node.url}/api/v1/analytics/goals`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Authorization: `Bearer ${TOKEN}` },
+      body: JSON.stringify({ name: "Seen 77", filters: [["is", "page", ["/p077"]]] }),
+    })
+    expect(made.status).toBe(200)
+    await page.reload()
+    const goal = events.locator("[data-goal='Seen 77']")
+    const shows = (visitors: number, all: number) =>
+      eventually(async () => {
+        expect(await goal.locator("[data-count]").getAttribute("data-count")).toBe(String(visitors))
+        expect(Number(await goal.locator("[data-rate]").getAttribute("data-rate"))).toBeCloseTo(
+          (100 * visitors) / all,
+        )
+      })
+    await shows(3, 132)
+    const visitor_id = "00000000-0000-4000-8000-000000009999"
+    await node.send([{ event_type: "page_view", visitor_id, page_url: "https://cv.example/p077" }])
+    await shows(4, 133)
+    expect(await axeFindings(page)).toEqual([])
+    await goal.locator(".bar").click()
+    await page.locator(".chip[data-filter=goal]").waitFor()
+    await page.locator("[data-card=visitors] [data-value='4']").waitFor()
+    await shows(4, 4)
     expect(complaints).toEqual([])
   })
 

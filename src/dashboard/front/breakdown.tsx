@@ -5,8 +5,9 @@ import type { Operator } from "../model/view.ts"
 import { useAnswer } from "../panels/answers.ts"
 import { Country, Panel, PartView, useWording } from "../panels/parts.tsx"
 import { useFilter, useFront } from "./context.ts"
+import { Goals } from "./goals.tsx"
 import { usePropertyKeys } from "./properties.ts"
-import { PROPERTY, propertyTab, type Tab, type TabbedPanel } from "./tabs.ts"
+import { GOALS, PROPERTY, propertyTab, type Tab, type TabbedPanel } from "./tabs.ts"
 
 /** Rows of a panel. */
 const ROWS = 9
@@ -19,14 +20,14 @@ const NO_ROWS = {
 /** The values that have most of what a panel is about, by the dimension of its open tab. */
 export const BreakdownPanel = ({ name, tabs, optional }: TabbedPanel) => {
   const { site, view, show } = useFront()
-  const { t, number } = useWording()
+  const { t } = useWording()
   const id = useId()
   const chosen = tabs.find((each) => each.name === view.tabs.get(name)) ?? tabs[0]
   const keys = usePropertyKeys(chosen.name === "properties")
   const key = view.tabs.get(PROPERTY) ?? keys?.[0] ?? null
   const open = chosen.name === "properties" && key !== null ? propertyTab(key) : chosen
   const { part, stale, again } = useAnswer(
-    open.name === "properties" && key === null
+    open === GOALS || (open.name === "properties" && key === null)
       ? null
       : topQuestion(site, view, open.dimensions, {
           metrics: open.metric === "visitors" ? ["visitors", "percentage"] : [open.metric],
@@ -63,28 +64,46 @@ export const BreakdownPanel = ({ name, tabs, optional }: TabbedPanel) => {
         })}
       >
         {chosen.name === "properties" && key !== null && <KeyChoice keys={keys ?? []} chosen={key} />}
-        <PartView part={isNone ? NO_ROWS : part} onAgain={again} size="tall">
-          {() =>
-            rows.length === 0 ? <p class="empty">{t.front.nothing}</p> : <Rows tab={open} rows={rows} />
-          }
-        </PartView>
+        {open === GOALS ? (
+          <Goals />
+        ) : (
+          <PartView part={isNone ? NO_ROWS : part} onAgain={again} size="tall">
+            {() =>
+              rows.length === 0 ? <p class="empty">{t.front.nothing}</p> : <Rows tab={open} rows={rows} />
+            }
+          </PartView>
+        )}
       </div>
-      {rows.length > 0 && (
-        <button
-          type="button"
-          class="more"
-          data-details={open.name}
-          onClick={() =>
-            show({
-              details: open.name,
-              ...(key !== null && { tabs: new Map([...view.tabs, [PROPERTY, key]]) }),
-            })
-          }
-        >
-          {t.front.details} <span translate={false}>{number(total)}</span>
-        </button>
-      )}
+      {rows.length > 0 && <More name={open.name} property={key} total={total} />}
     </Panel>
+  )
+}
+
+interface MoreProps {
+  readonly name: Tab["name"]
+  /** The property that is open, where there is one. */
+  readonly property: string | null
+  readonly total: number
+}
+
+/** Opens the table of all rows. */
+const More = ({ name, property, total }: MoreProps) => {
+  const { view, show } = useFront()
+  const { t, number } = useWording()
+  return (
+    <button
+      type="button"
+      class="more"
+      data-details={name}
+      onClick={() =>
+        show({
+          details: name,
+          ...(property !== null && { tabs: new Map([...view.tabs, [PROPERTY, property]]) }),
+        })
+      }
+    >
+      {t.front.details} <span translate={false}>{number(total)}</span>
+    </button>
   )
 }
 

@@ -8,7 +8,7 @@ import { PartView, useWording } from "../panels/parts.tsx"
 import { RowIcon, useFilterOfRow, useRowName } from "./breakdown.tsx"
 import { useFront } from "./context.ts"
 import { Dialogue } from "./dialogue.tsx"
-import { columnsOf, PANELS, PROPERTY, propertyTab, type Tab } from "./tabs.ts"
+import { columnsOf, GOALS, PANELS, PROPERTY, propertyTab, type Tab } from "./tabs.ts"
 import { useTyped } from "./typed.ts"
 
 /** Rows that are read at a time. */
@@ -17,7 +17,7 @@ const PAGE = 100
 /** The table of the dimension whose details the address asks for. */
 export const Details = () => {
   const { view } = useFront()
-  const found = PANELS.flatMap(({ tabs }) => tabs).find(({ name }) => name === view.details)
+  const found = PANELS.flatMap(({ tabs }) => tabs).find((tab) => tab.name === view.details && tab !== GOALS)
   const key = view.tabs.get(PROPERTY)
   const tab = found?.name !== "properties" ? found : key === undefined ? undefined : propertyTab(key)
   return tab === undefined ? null : <DetailsDialog key={tab.dimensions[0]} tab={tab} />

@@ -32,6 +32,9 @@ export const PROPERTY = "property"
 /** The tab of properties, of the key that was chosen for it. */
 export const propertyTab = (key: string): Tab => ofKey("properties", `data.${key}`)
 
+/** The tab of goals, each of which is a question of its own. */
+export const GOALS: Tab = tab("goals", { dimensions: ["goal"] })
+
 const ofProperty = (name: "data.theme" | "data.letter_type"): Tab => ofKey(name, name)
 
 export interface TabbedPanel {
@@ -66,7 +69,7 @@ export const PANELS: ReadonlyArray<TabbedPanel> = [
     ],
   },
   { name: "technology", tabs: [tab("browser"), tab("os"), tab("device")] },
-  { name: "events", tabs: [tab("event", { metric: "events" }), propertyTab("")] },
+  { name: "events", tabs: [tab("event", { metric: "events" }), propertyTab(""), GOALS] },
   {
     name: "themes",
     tabs: [ofProperty("data.theme"), ofProperty("data.letter_type")],

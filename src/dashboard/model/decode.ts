@@ -121,6 +121,16 @@ export interface Answers {
   readonly timeline: TimelineAnswer
 }
 
+/** What is read of a goal. */
+export interface NamedGoal {
+  readonly name: string
+}
+
+/** Whether a body is the answer of `GET /goals`. */
+export const isGoalsAnswer = shape<{ readonly data: ReadonlyArray<NamedGoal> }>({
+  data: listOf(shape<NamedGoal>({ name: isText })),
+})
+
 /** An answer, and the part that it is for. */
 export type Answer = { readonly [P in keyof Answers]: { readonly part: P } & Answers[P] }[keyof Answers]
 

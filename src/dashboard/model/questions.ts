@@ -48,6 +48,16 @@ const comparison = ({ compare, range }: View) =>
   // Before the first event there is nothing.
   compare === "none" || range === "all" ? {} : { compare }
 
+/** How many visitors there are of whom further conditions hold. */
+export const visitorsQuestion = (
+  site: string | null,
+  view: View,
+  conditions: ReadonlyArray<Condition> = [],
+): Question => ({
+  ...aboutOf(site, { ...view, conditions: [...view.conditions, ...conditions] }),
+  metrics: ["visitors"],
+})
+
 /** The figures of the cards. */
 export const totalsQuestion = (site: string | null, view: View): Question => ({
   ...aboutOf(site, view),

@@ -73,6 +73,7 @@ export const en = {
     search: "Search",
     download: "Download CSV",
     nothing: "Nothing in this time.",
+    noGoals: "This site has no goals yet.",
     nothingFound: "Nothing was found.",
     more: "Further rows",
     rows: (n: number, shown: string) => (n === 1 ? "1 row" : `${shown} rows`),
@@ -118,6 +119,7 @@ export const en = {
     device: "Devices",
     event: "Events",
     properties: "Properties",
+    goals: "Goals",
     "data.theme": "Themes",
     "data.letter_type": "Letters",
   },
@@ -147,6 +149,7 @@ export const en = {
     language: "Language",
     screen: "Screen",
     event: "Event",
+    goal: "Goal",
   }),
   none: "not known",
   /** What an event without a value has, by dimension. */

@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest"
-import { decodeFrame, isAnswer, isRefusal, isSitesAnswer } from "../../../src/dashboard/model/decode.ts"
+import {
+  decodeFrame,
+  isAnswer,
+  isGoalsAnswer,
+  isRefusal,
+  isSitesAnswer,
+} from "../../../src/dashboard/model/decode.ts"
 import { PARTS } from "../../../src/dashboard/model/state.ts"
 import { MESSAGE_CODES } from "../../../src/domain/frames.ts"
 import { API, serve } from "../../support/server.ts"
@@ -87,6 +93,8 @@ describe("an answer", () => {
       expect(isAnswer[part](Object.assign({}, body, { data: null })), part).toBe(false)
     }
     expect(isSitesAnswer(await ask("sites"))).toBe(true)
+    expect(isGoalsAnswer(await ask("goals"))).toBe(true)
+    expect(isGoalsAnswer({ data: [{}] })).toBe(false)
     expect(isAnswer.hour({ ...Object(await ask(ENDPOINTS.hour)), meta: {} })).toBe(false)
     expect(isAnswer.timeline({ ...Object(await ask(ENDPOINTS.timeline)), meta: { count: 1 } })).toBe(false)
   })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { columnsOf, PANELS, propertyTab } from "../../../src/dashboard/front/tabs.ts"
+import { columnsOf, GOALS, PANELS, propertyTab } from "../../../src/dashboard/front/tabs.ts"
 import {
   courseQuestion,
   goesOn,
@@ -8,6 +8,7 @@ import {
   type Question,
   topQuestion,
   totalsQuestion,
+  visitorsQuestion,
 } from "../../../src/dashboard/model/questions.ts"
 import { COMPARES, DEFAULT_VIEW, OPERATORS, RANGES, type View } from "../../../src/dashboard/model/view.ts"
 import { decodeQuery, QueryProblem } from "../../../src/query/language/index.ts"
@@ -35,7 +36,7 @@ describe("every question of the front page can be asked", () => {
       expect(problemOf(courseQuestion("main", view, interval))).toBeNull()
   })
 
-  test.each(PANELS.flatMap(({ tabs }) => tabs))("about $name", (each) => {
+  test.each(PANELS.flatMap(({ tabs }) => tabs).filter((tab) => tab !== GOALS))("about $name", (each) => {
     const tab = each.name === "properties" ? propertyTab("plan") : each
     const question = topQuestion(null, DEFAULT_VIEW, tab.dimensions, {
       ...{ metrics: columnsOf(tab), limit: 100 },
@@ -45,6 +46,14 @@ describe("every question of the front page can be asked", () => {
     for (const metric of columnsOf(tab))
       expect(problemOf({ ...question, order_by: [[metric, "asc"]], offset: 100 })).toBeNull()
   })
+})
+
+test("visitors of a goal are a question of the view, and of the goal", () => {
+  const [view = DEFAULT_VIEW] = views
+  const met = { operator: "is", dimension: "goal", values: ["Letter"] } as const
+  const { filters, ...question } = visitorsQuestion("main", view, [met])
+  expect(filters?.at(-1)).toEqual(["is", "goal", ["Letter"]])
+  expect(visitorsQuestion("main", view)).toEqual({ ...question, filters: filters?.slice(0, -1) })
 })
 
 test("a range goes on unless it has ended", () => {

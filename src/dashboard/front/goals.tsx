@@ -1,0 +1,93 @@
+/** The goals of a site: how many visitors each has converted. */
+import { useEffect, useState } from "preact/hooks"
+import { isGoalsAnswer } from "../model/decode.ts"
+import { visitorsQuestion } from "../model/questions.ts"
+import { read } from "../model/read.ts"
+import { failureCode } from "../model/readFailure.ts"
+import { type Loaded, NOTHING } from "../model/state.ts"
+import type { Condition } from "../model/view.ts"
+import { useAnswer } from "../panels/answers.ts"
+import { PartView, useWording } from "../panels/parts.tsx"
+import { useFilter, useFront } from "./context.ts"
+
+type Names = ReadonlyArray<string>
+
+/** The names of the site's goals, and what reads them again. */
+const useGoals = (): readonly [names: Loaded<Names>, again: () => void] => {
+  const { site } = useFront()
+  const [names, set] = useState<Loaded<Names>>(NOTHING)
+  const [tries, setTries] = useState(0)
+  useEffect(() => {
+    const reading = new AbortController()
+    set(NOTHING)
+    read("goals", { site }, isGoalsAnswer, reading.signal).then(
+      ({ data }) => set({ data: data.map(({ name }) => name), loading: false, failure: null }),
+      (failure) =>
+        reading.signal.aborted || set({ data: null, loading: false, failure: failureCode(failure) }),
+    )
+    return () => reading.abort()
+  }, [site, tries])
+  return [names, () => setTries((before) => before + 1)]
+}
+
+/** The tab's list, in the order in which the goals were made. */
+export const Goals = () => {
+  const { site, view } = useFront()
+  const { t } = useWording()
+  const [names, again] = useGoals()
+  const visitors = useAnswer(visitorsQuestion(site, view))
+  const all = visitors.part.data?.results[0]?.metrics[0] ?? null
+  // What keeps the figures of all from coming keeps those of the goals.
+  const { failure } = visitors.part
+  return (
+    <PartView
+      part={failure === null ? names : { ...names, failure }}
+      onAgain={() => (failure === null ? again() : visitors.again())}
+      size="tall"
+    >
+      {(goals) =>
+        goals.length === 0 ? (
+          <p class="empty">{t.front.noGoals}</p>
+        ) : (
+          <ol class="bars goals" aria-label={t.dimensions.goals}>
+            {goals.map((name) => (
+              <Goal key={name} name={name} all={all} />
+            ))}
+          </ol>
+        )
+      }
+    </PartView>
+  )
+}
+
+interface GoalProps {
+  readonly name: string
+  /** All visitors of the view; `null` while they are not known. */
+  readonly all: number | null
+}
+
+const Goal = ({ name, all }: GoalProps) => {
+  const { site, view } = useFront()
+  const { measure } = useWording()
+  const filter = useFilter()
+  const met: Condition = { operator: "is", dimension: "goal", values: [name] }
+  const { part } = useAnswer(visitorsQuestion(site, view, [met]))
+  const converted = part.data?.results[0]?.metrics[0] ?? null
+  const rate = converted === null || all === null ? null : all === 0 ? 0 : (100 * converted) / all
+  return (
+    <li data-goal={name}>
+      <button type="button" class="bar" title={name} onClick={() => filter(met)}>
+        <i aria-hidden="true" style={{ width: `${Math.min(100, rate ?? 0)}%` }} />
+        <span class="name" translate={false}>
+          <bdi>{name}</bdi>
+        </span>
+        <span class="count" translate={false}>
+          <span class="rate" data-rate={rate}>
+            {measure("percentage", rate)}
+          </span>
+          <b data-count={converted}>{measure("visitors", converted)}</b>
+        </span>
+      </button>
+    </li>
+  )
+}
