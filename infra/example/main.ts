@@ -59,7 +59,11 @@ const site = (request: IncomingMessage, response: ServerResponse) => {
     response,
     200,
     "text/html",
-    layout.replace("{{title}}", page.title).replace("{{theme}}", theme).replace("{{content}}", page.content),
+    layout
+      .replace("{{title}}", page.title)
+      .replace("{{theme}}", theme)
+      .replace("{{visitor}}", visitorOf(request) ?? "")
+      .replace("{{content}}", page.content),
   )
 }
 

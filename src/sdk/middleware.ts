@@ -8,6 +8,7 @@
  */
 import type { Analytics } from "./client.ts"
 import { askedByFetch } from "./fetchRequest.ts"
+import type { Asked } from "./page.ts"
 import { type Begun, PageCounter, type PageViewsOptions } from "./pageCounter.ts"
 import { askedByNode, header, type PageRequest } from "./pageRequest.ts"
 import { type HeldResponse, holdHeaders } from "./responseHeaders.ts"
@@ -53,8 +54,8 @@ const isFetched = (request: object): request is Request =>
   "headers" in request && typeof Headers !== "undefined" && request.headers instanceof Headers
 
 /**
- * The visitor of a request, for your own events: from its cookie, or as just told by {@link pageViews}. `undefined`
- * for a request without a cookie that was skipped.
+ * The visitor of a request, for your own events and for the tracker's tag: from its cookie, or as told by
+ * {@link pageViews}. `undefined` for someone without a cookie who got no page before.
  */
 export const visitorOf = (request: Pick<PageRequest, "headers"> | Request): string | undefined =>
   visitors.get(request) ??
@@ -83,6 +84,19 @@ const isFirst = (analytics: object, request: object): boolean => {
   return true
 }
 
+/** Begins a page, if it may be one, and keeps whose request it is under the objects that stand for it. */
+const begin = (
+  pages: PageCounter,
+  asked: Asked,
+  requests: ReadonlyArray<object | undefined>,
+): Begun | null => {
+  const begun = pages.begin(asked)
+  const visitor = begun === null ? pages.withoutCookie(asked) : begun.visitorId
+  if (visitor !== undefined)
+    for (const request of requests) if (request !== undefined) visitors.set(request, visitor)
+  return begun
+}
+
 /** `Set-Cookie` as it is, and the visitor's. */
 const withCookie = (present: unknown, setCookie: string): ReadonlyArray<string> => {
   const own = Array.isArray(present) ? present.map(String) : present === undefined ? [] : [String(present)]
@@ -101,10 +115,8 @@ export const pageViews = (analytics: Pick<Analytics, "track">, options: PageView
 
   const observe = (request: PageRequest, response: PageResponse, node: object | undefined): void => {
     if (!isFirst(analytics, response)) return
-    const begun = pages.begin(askedByNode(request, options))
+    const begun = begin(pages, askedByNode(request, options), [request, node])
     if (begun === null) return
-    visitors.set(request, begun.visitorId)
-    if (node !== undefined) visitors.set(node, begun.visitorId)
     const { setCookie } = begun
     // Handlers replace what is set before them, so the cookie is set again when the headers are written.
     const addCookie = () => {
@@ -162,9 +174,7 @@ const beginFetched = (
   options: PageViewsOptions,
 ): Begun | null => {
   if (!isFirst(analytics, request)) return null
-  const begun = harmlessly(() => pages.begin(askedByFetch(request, address, options)))
-  if (begun !== null) visitors.set(request, begun.visitorId)
-  return begun
+  return harmlessly(() => begin(pages, askedByFetch(request, address, options), [request]))
 }
 
 /** An answer with one more cookie, unless it sets the visitor's itself; those of a `fetch` or a redirect cannot be changed. */

@@ -71,12 +71,29 @@ export class PageCounter {
   /** `null` for what cannot be a page, or must not be counted. */
   begin(asked: Asked): Begun | null {
     const { method, url, header } = asked
-    const { skip = DEFAULT_SKIPPED, respectDnt } = this.#options
-    if (method !== "GET" || !isNavigation(header)) return null
-    if (respectDnt !== false && (header("dnt") === "1" || header("sec-gpc") === "1")) return null
+    const { skip = DEFAULT_SKIPPED } = this.#options
+    if (method !== "GET" || !isNavigation(header) || this.#objects(asked)) return null
     if (skip.some((pattern) => matches(url.pathname, pattern))) return null
     const userAgent = header("user-agent").slice(0, MAX_USER_AGENT)
     return { ...this.#visitor(asked), url, referrer: header("referer"), userAgent, at: new Date() }
+  }
+
+  /**
+   * The visitor of a request that is for no page: who has been given a cookie and does not keep it. A frame of another site keeps
+   * none, so that its document is what makes them known.
+   */
+  withoutCookie(asked: Asked): string | undefined {
+    const framed = asked.method === "GET" && /^i?frame$/.test(asked.header("sec-fetch-dest"))
+    if ((!framed && this.#newcomers.waiting === 0) || this.#options.cookie === false) return undefined
+    if (this.#objects(asked)) return undefined
+    const known = cookieVisitor(asked.header("cookie"))
+    if (known !== undefined) return known
+    const look = this.#look(asked)
+    return framed ? this.#newcomers.idOf(look) : this.#newcomers.given(look)
+  }
+
+  #objects({ header }: Asked): boolean {
+    return this.#options.respectDnt !== false && (header("dnt") === "1" || header("sec-gpc") === "1")
   }
 
   #visitor(asked: Asked): Pick<Begun, "visitorId" | "setCookie"> {

@@ -59,6 +59,11 @@ export class Newcomers {
     return id
   }
 
+  /** The id that someone who looks so has been given. */
+  given(look: string): string | undefined {
+    return this.#given.get(look)
+  }
+
   get waiting(): number {
     return this.#given.size
   }

@@ -13,6 +13,7 @@ export default (core: Core): void => {
   const loaded: Partial<PerformanceNavigationTiming> = performance.getEntriesByType("navigation")[0] || {}
   if (data.page) shown.page_url = new URL(data.page, location.href).href
   if (data.title) shown.title = data.title
+  if (data.visitor) shown.visitor_id = data.visitor
   // The server counts nothing that is fetched or rendered ahead, and was not asked for what lay in the browser's cache.
   if (data.firstView)
     core.first =

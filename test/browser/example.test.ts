@@ -1,13 +1,17 @@
 import { spawn } from "node:child_process"
 import { join } from "node:path"
-import type { Page } from "playwright-core"
-import { describe, expect, onTestFinished, test } from "vitest"
-import { launch, wantsChromium } from "../support/chromium.ts"
+import type { Browser, Frame, Page } from "playwright-core"
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest"
+import { isQuestionAnswer } from "../../src/dashboard/model/decode.ts"
+import { launch, launchWithoutCookies, wantsChromium } from "../support/chromium.ts"
 import { CLOCK_ENV, setClock } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
+import { launchFirefox, wantsFirefox } from "../support/firefox.ts"
 import { eventually } from "../support/index.ts"
+import { shared, whenFinished } from "../support/whenFinished.ts"
 import { openDashboard, PICTURES } from "./dashboardPage.ts"
 import { type Row, startNode, timeline } from "./node.ts"
+import { siteOf } from "./trackerPage.ts"
 
 /** Starts the site of infra/example as a process of its own; returns its address. */
 const startExample = async (analytics: string): Promise<string> => {
@@ -16,9 +20,7 @@ const startExample = async (analytics: string): Promise<string> => {
     env: { ...process.env, PORT: "0", ANALYTICS_URL: analytics, ...CLOCK_ENV },
     stdio: ["ignore", "pipe", "inherit"],
   })
-  onTestFinished(() => {
-    child.kill("SIGKILL")
-  })
+  whenFinished(() => child.kill("SIGKILL"))
   let stdout = ""
   child.stdout.on("data", (chunk: Buffer) => {
     stdout += chunk.toString()
@@ -48,12 +50,15 @@ const short = ({ event_type, page_url, event_data }: Row) =>
       : event_type
 
 /** With its scripts: what is clicked before them is seen by neither the page nor the tracker. */
-const loaded = (page: Page) => page.waitForFunction("window.maicivy?.view")
+const loaded = (page: Page | Frame) => page.waitForFunction("window.maicivy?.view")
+
+type Step = readonly [
+  step: (page: Page | Frame, site: string) => Promise<unknown>,
+  events: ReadonlyArray<string>,
+]
 
 /** What a visitor does, and the events that each step is. */
-const VISIT: ReadonlyArray<
-  readonly [step: (page: Page, site: string) => Promise<unknown>, events: ReadonlyArray<string>]
-> = [
+const VISIT: ReadonlyArray<Step> = [
   [
     async (page, site) => {
       await page.goto(`${site}/?theme=sepia`)
@@ -145,3 +150,140 @@ describe("the example site in a browser", wantsChromium, () => {
     await dashboard.screenshot({ path: join(ROOT, "docs/images/example-dashboard.png") })
   })
 })
+
+/** Back to the page as it was, which a browser may still have in memory: then there is no load to wait for. */
+const BACK: Step = [
+  async (page) => {
+    await page.waitForURL("**/letters?*")
+    await loaded(page)
+    await page.evaluate("setTimeout(() => history.back())")
+  },
+  ["page_view /letters"],
+]
+
+/** What is counted of a visit to the site within a frame: by the tracker, as no frame is a page to the server. */
+const FRAMED = VISIT.flatMap(([, events]) => events)
+  .filter((event) => event !== "page_view /letters" && event !== "cv_theme_change sepia")
+  .toSpliced(0, 1)
+
+const METRICS = ["visitors", "visits", "page_views", "events"]
+
+/** Figures of the day, as the dashboard asks for them. */
+const figures = async (node: string, metrics = METRICS): Promise<ReadonlyArray<number>> => {
+  const answer: unknown = await fetch(`${node}/api/v1/analytics/query`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ metrics, date_range: "day" }),
+  }).then((response) => response.json())
+  if (!isQuestionAnswer(answer)) throw new Error(JSON.stringify(answer))
+  return (answer.data.results[0]?.metrics ?? []).map(Number)
+}
+
+const BROWSERS = [
+  {
+    name: "Chromium",
+    wanted: wantsChromium,
+    start: () => launch(["--disable-back-forward-cache"]),
+    startWithoutCookies: launchWithoutCookies,
+    userAgent: (version: number) =>
+      `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${version}.0.0.0 Safari/537.36`,
+  },
+  {
+    name: "Firefox",
+    wanted: wantsFirefox,
+    start: () => launchFirefox(),
+    startWithoutCookies: () => launchFirefox({ "network.cookie.cookieBehavior": 2 }),
+    userAgent: (version: number) =>
+      `Mozilla/5.0 (X11; Linux x86_64; rv:${version}.0) Gecko/20100101 Firefox/${version}.0`,
+  },
+]
+
+for (const { name, wanted, start, startWithoutCookies, userAgent } of BROWSERS)
+  describe(`visits in ${name}`, wanted, () => {
+    let node: string
+    let site: string
+    let browser: Browser
+
+    beforeAll(() =>
+      shared(async () => {
+        node = (await startNode()).url
+        ;[site, browser] = await Promise.all([startExample(node), start()])
+        whenFinished(() => browser.close())
+      }),
+    )
+
+    /** A page of somebody's: nobody else's browser has this version. */
+    const open = async (from: Browser, version: number) => {
+      const context = await from.newContext({
+        viewport: { width: 900, height: 800 },
+        userAgent: userAgent(version),
+      })
+      onTestFinished(() => context.close())
+      context.setDefaultTimeout(0)
+      await setClock(context)
+      return context.newPage()
+    }
+
+    /** What `visit` adds to the timeline and to the figures: these events, of one visitor. */
+    const adds = async (visit: () => Promise<unknown>, expected: ReadonlyArray<string>) => {
+      const before = (await timeline(node)).length
+      const [visitors = 0, visits = 0, views = 0, events = 0] = await figures(node)
+      await visit()
+      const viewed = expected.filter((event) => event.startsWith("page_view")).length
+      await eventually(async () => {
+        const rows = (await timeline(node)).slice(before)
+        expect(rows.map(short).sort()).toEqual(expected.toSorted())
+        expect(await figures(node)).toEqual([
+          visitors + 1,
+          visits + 1,
+          views + viewed,
+          events + expected.length,
+        ])
+      })
+    }
+
+    const steps = [...VISIT, BACK]
+    const whole = steps.flatMap(([, events]) => events)
+
+    test("are counted exactly with cookies", async () => {
+      const page = await open(browser, 141)
+      await adds(async () => {
+        for (const [step] of steps) await step(page, site)
+      }, whole)
+      expect(await page.context().cookies()).toMatchObject([{ name: "maicivy_session" }])
+    })
+
+    test("are counted exactly where no cookie is kept", async () => {
+      const without = await startWithoutCookies()
+      onTestFinished(() => without.close())
+      const page = await open(without, 142)
+      await adds(async () => {
+        for (const [step] of steps) await step(page, site)
+      }, whole)
+      expect(await page.context().cookies()).toEqual([])
+    })
+
+    test("are counted exactly in a frame of another site, where cookies are kept apart", async () => {
+      const around = await siteOf({ "/": `<iframe width="880" height="780" src="${site}/letters"></iframe>` })
+      const page = await open(browser, 143)
+      await page.goto(around.replace("127.0.0.1", "localhost"))
+      const [frame] = page.mainFrame().childFrames()
+      if (frame === undefined) throw new Error("There is no frame.")
+      await adds(async () => {
+        for (const [step] of VISIT) await step(frame, site)
+      }, FRAMED)
+    })
+
+    test("are on the dashboard", async () => {
+      const { page, complaints } = await openDashboard(browser, `${node}/?range=day`)
+      await eventually(async () => {
+        const cards = page.locator(".card .figure")
+        const shown = await cards.evaluateAll((all) =>
+          all.slice(0, 3).map((each) => Number(each.getAttribute("data-value"))),
+        )
+        expect(shown).toEqual(await figures(node, ["visitors", "visits", "page_views"]))
+      })
+      expect(complaints).toEqual([])
+      await page.context().close()
+    })
+  })

@@ -413,6 +413,33 @@ describe("a visitor", () => {
     expect(new Set(ids(client).slice(0, 5)).size).toBe(1)
   })
 
+  test("who keeps no cookie is known when they ask for no page, if they were given one, or a frame, before", async () => {
+    const track = pageViews(recorder())
+    const told: Array<string | undefined> = []
+    const url = await listen(
+      createServer((incoming, outgoing) => {
+        track(incoming, outgoing)
+        told.push(visitorOf(incoming))
+        outgoing.end()
+      }),
+    )
+    const [letter, frame] = [{ "Sec-Fetch-Dest": "empty" }, { "Sec-Fetch-Dest": "iframe" }]
+    for (const [agent, headers] of [
+      ["stranger", letter],
+      ["reader", NAVIGATION],
+      ["reader", letter],
+      ["stranger", letter],
+      ["framed", frame],
+      ["framed", letter],
+      ["framed", { ...letter, DNT: "1" }],
+    ] as const)
+      await plainly(url, { "User-Agent": agent, ...headers })
+    const [, reader, , , framed] = told
+    expect([typeof reader, typeof framed]).toEqual(["string", "string"])
+    expect(framed).not.toBe(reader)
+    expect(told).toEqual([undefined, reader, reader, undefined, framed, framed, undefined])
+  })
+
   test("who keeps the cookie leaves the next one of the same look to themselves", async () => {
     const client = recorder()
     const url = await page(client)

@@ -1,7 +1,9 @@
 /** A real browser. */
-import { existsSync } from "node:fs"
+import { existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import type { Browser } from "playwright-core"
 import { canInstall, installFromDebian } from "../../src/embedded/debian.ts"
+import { temporaryFolder } from "./temporaryFolder.ts"
 import { installed, wants } from "./wants.ts"
 
 const { CHROMIUM: NAMED } = process.env
@@ -28,25 +30,41 @@ export const wantsChromium = wants(CHROMIUM !== undefined, installed("Chromium",
 export const USER_AGENT =
   "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 
+const ARGUMENTS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-sync",
+  `--user-agent=${USER_AGENT}`,
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--font-render-hinting=none",
+]
+
+/** Options of starting it, without these of the arguments that it is usually driven with. */
+const options = (without: ReadonlyArray<string>) => {
+  if (CHROMIUM === undefined) throw new Error("There is no Chromium on this machine.")
+  return { executablePath: CHROMIUM, timeout: 0, ignoreDefaultArgs: [...without], args: ARGUMENTS }
+}
+
 /** Starts it, without these of the arguments that it is usually driven with; whoever asked closes it. */
 export const launch = async (without: ReadonlyArray<string> = []): Promise<Browser> => {
-  if (CHROMIUM === undefined) throw new Error("There is no Chromium on this machine.")
   const { chromium } = await import("playwright-core")
-  return chromium.launch({
-    executablePath: CHROMIUM,
-    timeout: 0,
-    ignoreDefaultArgs: [...without],
-    args: [
-      ...[
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-sync",
-      ],
-      `--user-agent=${USER_AGENT}`,
-      ...["--disable-background-networking", "--disable-component-update", "--font-render-hinting=none"],
-    ],
-  })
+  return chromium.launch(options(without))
+}
+
+/** Starts one whose user has blocked cookies, and what else sites may keep; whoever asked closes it. */
+export const launchWithoutCookies = async (): Promise<Browser> => {
+  const { chromium } = await import("playwright-core")
+  const profile = temporaryFolder()
+  mkdirSync(join(profile, "Default"))
+  const blocked = { profile: { default_content_setting_values: { cookies: 2 } } }
+  writeFileSync(join(profile, "Default/Preferences"), JSON.stringify(blocked))
+  // Contexts of a browser that is started without a profile have no settings.
+  const context = await chromium.launchPersistentContext(profile, options(["--disable-back-forward-cache"]))
+  const browser = context.browser()
+  if (browser === null) throw new Error("Chromium's profile has no browser.")
+  return browser
 }

@@ -1,10 +1,11 @@
-/** Vitest's global set-up: one Redis and one PostgreSQL for the whole run, a browser, and what is compiled once. */
+/** Vitest's global set-up: one Redis and one PostgreSQL for the whole run, browsers, and what is compiled once. */
 import { Effect } from "effect"
 import type { TestProject } from "vitest/node"
 import { embeddedPostgres, embeddedRedis, findRedis } from "../../src/embedded/index.ts"
 import { installChromium } from "./chromium.ts"
 import { hasDocker, startContainers } from "./containers.ts"
 import { openScope, run } from "./effects.ts"
+import { installFirefox } from "./firefox.ts"
 import { newFolder, removeFolder, removeFoldersOfKilledRuns } from "./temporaryFolder.ts"
 
 declare module "vitest" {
@@ -30,6 +31,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   // Tests with a Redis of their own run at once in several processes; installing it is for one.
   await run(Effect.ignore(findRedis))
   await installChromium()
+  await installFirefox()
   const stores = given() ?? (await contained()) ?? (await embedded())
   project.provide("redisUrl", stores.redisUrl)
   project.provide("databaseUrl", stores.databaseUrl)
