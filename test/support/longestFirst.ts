@@ -13,6 +13,7 @@ const LONGEST = [
   "test/infra/compose.test.ts",
   "test/browser/dashboard.test.ts",
   "test/docs/snippets.test.ts",
+  "test/browser/example.test.ts",
   "test/browser/tracker.test.ts",
   "test/bench/interrupt.test.ts",
   "test/topology/ackReplicas.test.ts",

@@ -67,10 +67,10 @@ class Running {
     this.#onLost = onLost
     this.child = fork(new URL("./entry.ts", import.meta.url), { serialization: "advanced" })
     this.child.on("message", (message: FromEngine) => this.#said(message))
-    this.child.once("exit", () => {
+    this.child.once("exit", (code, signal) => {
       onLost()
       onEnded()
-      this.#refuseAll("the query engine ended")
+      this.#refuseAll(`the query engine ended (${signal ?? `exit code ${code}`})`)
     })
     // It could not be started, or not be told something: it ends, too.
     this.child.on("error", (error) => {
