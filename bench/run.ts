@@ -54,7 +54,7 @@ const endAll = async (ends: Array<() => unknown>): Promise<void> => {
 /** The end of what its nodes have logged, in which the reason may be; empty if there was none. */
 const logEnd = (folder: string): string => {
   const log = join(folder, SERVER_LOG)
-  return existsSync(log) ? `\nThe server's log ends with:\n${readFileSync(log, "utf8").slice(-4000)}` : ""
+  return existsSync(log) ? `The server's log ends with:\n${readFileSync(log, "utf8").slice(-4000)}` : ""
 }
 
 /** Runs a scenario until it ends or `interrupted` rejects, then stops whatever it has started. */
@@ -66,6 +66,7 @@ const runOne = async (
 ): Promise<Outcome> => {
   const ends: Array<() => unknown> = []
   let over = false
+  let failed = false
   const { say } = options
   const folder = join(scratch, scenario.name)
   mkdirSync(folder)
@@ -93,11 +94,13 @@ const runOne = async (
   } catch (error) {
     if (error instanceof Interrupted) throw error
     const why = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    say(`${since()} s  FAILED: ${why}${logEnd(folder)}`)
+    failed = true
+    say(`${since()} s  FAILED: ${why}`)
     return outcome(NOTHING, error instanceof Error ? error.message : String(error))
   } finally {
     await endAll(ends)
     over = true
+    if (failed) say(logEnd(folder))
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }

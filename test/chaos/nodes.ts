@@ -1,6 +1,6 @@
 /** Nodes as processes, each on a port that it keeps when it is restarted. */
 import { type ChildProcess, spawn } from "node:child_process"
-import { appendFileSync, readFileSync } from "node:fs"
+import { appendFileSync, existsSync, readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import { freePort } from "../support/freePort.ts"
 
@@ -15,7 +15,7 @@ export interface NodeOptions {
   readonly logFile: string
 }
 
-const READY_MS = 40_000
+const READY_MS = 240_000
 export class ChaosNode {
   readonly #options: NodeOptions
   readonly port: number
@@ -56,14 +56,17 @@ export class ChaosNode {
       this.#launch()
       while (this.#child !== null) {
         if (await this.#answers()) return
-        if (performance.now() > deadline)
-          throw new Error(`node ${this.name} did not start; see ${this.#options.logFile}`)
+        if (performance.now() > deadline) throw this.#notStarted()
         await sleep(50)
       }
-      if (performance.now() > deadline)
-        throw new Error(`node ${this.name} did not start; see ${this.#options.logFile}`)
+      if (performance.now() > deadline) throw this.#notStarted()
       await sleep(300)
     }
+  }
+
+  #notStarted(): Error {
+    const log = existsSync(this.#options.logFile) ? readFileSync(this.#options.logFile, "utf8") : ""
+    return new Error(`node ${this.name} did not start; its log ends with:\n${log.slice(-2000)}`)
   }
 
   #launch(): void {
