@@ -229,7 +229,8 @@ describe("the live page", wantsChromium, () => {
     })
     await node.send([{ event_type: "page_view", page_url: "/only" }])
     await page.locator(".timeline tbody tr", { hasText: "/only" }).waitFor()
-    expect(stale).toBe(2)
+    // The first answer was too old, and on a slow machine the next may be, too.
+    expect(stale).toBeGreaterThan(1)
     expect(complaints).toEqual([])
   })
 
