@@ -10,8 +10,15 @@ import { ExportError, reasonOf } from "./error.ts"
 /** Begins, before a process id, the name of a folder with what is not finished; programs that read tables skip an underscore. */
 const UNFINISHED = "_unfinished."
 
-const isMissing = (cause: unknown): boolean =>
-  cause instanceof Error && "code" in cause && (cause.code === "ENOENT" || cause.code === "ENOTDIR")
+const codeOf = (cause: unknown): unknown => (cause instanceof Error && "code" in cause ? cause.code : null)
+
+const isMissing = (cause: unknown): boolean => ["ENOENT", "ENOTDIR"].some((code) => codeOf(cause) === code)
+
+/** What stands for a file that is not there; another failure is thrown on. */
+const nullIfMissing = (cause: unknown): null => {
+  if (isMissing(cause)) return null
+  throw cause
+}
 
 /** Waits until a file, or a folder's entries, are on disk. */
 const sync = async (path: string): Promise<void> => {
@@ -42,22 +49,12 @@ export class ExportFolder {
 
   /** The text of a file; `null` where there is none. */
   read(file: string): Effect.Effect<string | null, ExportError> {
-    return this.#onDisk(() =>
-      readFile(join(this.path, file), "utf8").catch((cause: unknown) => {
-        if (isMissing(cause)) return null
-        throw cause
-      }),
-    )
+    return this.#onDisk(() => readFile(join(this.path, file), "utf8").catch(nullIfMissing))
   }
 
   /** Bytes of a file; `null` where there is none. */
-  size(file: string): Effect.Effect<number | null> {
-    return Effect.promise(() =>
-      stat(join(this.path, file)).then(
-        ({ size }) => size,
-        () => null,
-      ),
-    )
+  size(file: string): Effect.Effect<number | null, ExportError> {
+    return this.#onDisk(() => stat(join(this.path, file)).then(({ size }) => size, nullIfMissing))
   }
 
   /** Gives a finished file its place, and waits for the disk; returns its bytes. */
@@ -88,7 +85,9 @@ export class ExportFolder {
   remove(file: string): Effect.Effect<void, ExportError> {
     return this.#onDisk(async () => {
       await rm(join(this.path, file), { force: true })
-      await rmdir(dirname(join(this.path, file))).catch(() => {})
+      await rmdir(dirname(join(this.path, file))).catch((cause: unknown) => {
+        if (!isMissing(cause) && !["ENOTEMPTY", "EEXIST"].some((code) => codeOf(cause) === code)) throw cause
+      })
     })
   }
 }
