@@ -19,8 +19,8 @@ export class NoRoom extends TaggedError("NoRoom")<{ readonly message: string }> 
 export type DatabaseRow = { readonly [column: string]: unknown }
 
 /**
- * Of the memory for each statement that runs, bytes: one that sorts, or reads lines, takes about as much on two threads before it has
- * read anything (DuckDB 1.5: 38 MB for a funnel's sorts, 32 MB a thread for a reader of JSON), and none of it can go to the disk.
+ * Of the memory for each statement that runs, bytes: one that sorts takes about as much on two threads before it has read anything
+ * (DuckDB 1.5: 38 MB for those of a funnel), and none of it can go to the disk.
  */
 const STATEMENT_BYTES = 64 * 1024 * 1024
 
@@ -60,6 +60,8 @@ const settings = (folder: string, memoryBytes: number, spillBytes: number): Read
     `SET max_temp_directory_size = '${Math.floor(spillBytes / 1024)}KiB'`,
     `SET temp_directory = ${quoted(join(folder, "spill"))}`,
     "SET preserve_insertion_order = false",
+    // Files are read from the system's cache, which has memory of its own.
+    "SET enable_external_file_cache = false",
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     `SET allowed_directories = [${quoted(folder)}]`,

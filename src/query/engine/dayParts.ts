@@ -10,7 +10,7 @@
 import type { DimensionName } from "../../domain/dimensions.ts"
 import { AUTOMATIC_TYPES, VISIT_GAP_MS } from "../../domain/visits.ts"
 import type { Range } from "../language/index.ts"
-import { eventsOfLines, type LinesFile } from "./chunkLines.ts"
+import { eventsOfLines, type LinesFile, type LineTypes, tableOfLines } from "./chunkLines.ts"
 import { columns, DIMENSION_NAMES, OF_FIRST_EVENT, quoted } from "./columns.ts"
 
 /** Files of a part: its events, and the visits that they make. */
@@ -128,11 +128,16 @@ export const writeVisits = (target: string, parts: ReadonlyArray<PartFiles>): st
     FROM joined JOIN of_day USING (whole)`,
   )
 
-/** SQL: the events of a day, each with what is told of its visit and some dimensions. */
+/**
+ * SQL: the events of days, each with what is told of its visit and some dimensions. Visits are numbered across days, so one join finds
+ * those of all of them: each one more would take its memory before the first answers.
+ */
 export const eventsOfParts = (
-  { parts, visits }: PartedDay,
+  days: ReadonlyArray<PartedDay>,
   dimensions: ReadonlySet<DimensionName> = new Set(DIMENSION_NAMES),
 ): string => {
+  const parts = days.flatMap((day) => day.parts)
+  const visits = days.map((day) => day.visits)
   const own = [...dimensions].filter((name) => name === "event" || OWN.includes(name))
   const ofVisit = [...dimensions].filter((name) => name === "entry_page" || name === "exit_page")
   const ofFirst = [...dimensions].filter((name) => OF_FIRST_EVENT.includes(name))
@@ -141,24 +146,13 @@ export const eventsOfParts = (
     ${own.map((name) => `, of_part."${name}"`).join("")} ${ofVisit.map((name) => `, of_visit."${name}"`).join("")}
     ${ofFirst.map((name) => `, first_part."${name}"`).join("")}
   FROM ${parquet(parts.map(({ events }) => events))} AS of_part
-    JOIN ${parquet([visits])} AS of_visit ON of_part.visit = part_visit
+    JOIN ${parquet(visits)} AS of_visit ON of_part.visit = part_visit
     ${ofFirst.length === 0 ? "" : `JOIN ${parquet(parts.map((part) => part.visits))} AS first_part ON first_part.visit = of_visit.visit`}`
 }
 
 /** The statement that writes the events of a day to one file, as they are asked for. */
-export const writeDay = (target: string, day: PartedDay): string => copyTo(target, eventsOfParts(day))
+export const writeDay = (target: string, day: PartedDay): string => copyTo(target, eventsOfParts([day]))
 
 /** The statement that writes lines of JSON to a file as a table that has these columns, by their types. */
-export const linesToParquet = (
-  { path, longest }: LinesFile,
-  types: { readonly [column: string]: string },
-  target: string,
-): string => {
-  const fields = Object.entries(types).map(([name, type]) => `"${name}": ${quoted(type)}`)
-  return copyTo(
-    target,
-    `SELECT * FROM read_json(
-      ${quoted(path)}, format = 'newline_delimited', columns = {${fields.join(", ")}}, maximum_object_size = ${longest + 2}
-    )`,
-  )
-}
+export const linesToParquet = (file: LinesFile, types: LineTypes, target: string): string =>
+  copyTo(target, tableOfLines(file, types))

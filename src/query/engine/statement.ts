@@ -30,7 +30,7 @@ const NO_EVENTS = `SELECT ${[
 export const eventsOf = ({ ended, growing }: EventTables, dimensions: ReadonlySet<DimensionName>): string => {
   const some = [
     ...(ended.length === 0 ? [] : [`FROM read_parquet([${ended.map(quoted).join(", ")}])`]),
-    ...growing.map((day) => eventsOfParts(day, dimensions)),
+    ...(growing.length === 0 ? [] : [eventsOfParts(growing, dimensions)]),
   ].map((events) => `SELECT ${columns([...Object.keys(EVENT_COLUMNS), ...dimensions])} FROM (${events})`)
   return some.length === 0 ? NO_EVENTS : some.join(" UNION ALL ")
 }

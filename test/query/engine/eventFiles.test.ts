@@ -26,10 +26,15 @@ const [GOES_ON, HAS_ENDED] = [NOW - 30 * DAY_MS, NOW + 30 * DAY_MS]
 
 const calendar = new Calendar("Europe/Paris")
 
-const filesOf = async (postgres: Postgres, at: number, maxBytes = 2 ** 40) => {
+const MB = 1024 * 1024
+
+/** What of the least QUERY_MEMORY is the database's, bytes. */
+const SMALLEST = 64 * MB
+
+const filesOf = async (postgres: Postgres, at: number, { maxBytes = 2 ** 40, memory = 256 * MB } = {}) => {
   const folder = join(temporaryFolder(), "query")
   mkdirSync(folder)
-  const database = await testScope().run(openDatabase(folder, 256 * 1024 * 1024))
+  const database = await testScope().run(openDatabase(folder, memory))
   let now = at
   const files = new EventFiles({
     ...{ postgres, database, folder, calendar, maxBytes, now: () => (now += 1000) },
@@ -158,6 +163,22 @@ test("files of a day become one when it has ended and nothing has changed for a 
   expect([await asked(), ...kinds()]).toEqual([3, "ended"])
 })
 
+test("days that all go on need no more memory than the smallest engine has", async () => {
+  const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
+  const DAYS = 61
+  const of = Array.from({ length: DAYS }, (_, day) => event({ createdAt: NOW - HOUR_MS - day * DAY_MS }))
+  await store(postgres, of, { calendar })
+  const { ask } = await filesOf(postgres, NOW - DAYS * DAY_MS, { memory: SMALLEST })
+  // Each of them is read for the range, for the one before it, and for the condition of either.
+  const question = questionOf({
+    ...{ metrics: METRICS, dimensions: ["source"], date_range: "30d", compare: "previous_period" },
+    filters: [["has_done", ["is", "event", ["page_view"]]]],
+  })
+  const [row] = (await ask(question)).rows
+  const events = METRICS.indexOf("events")
+  expect([row?.metrics[events], row?.comparison?.[events]]).toEqual([30, 30])
+})
+
 test("files take no more of the disk than they may: those that were not asked for the longest go", async () => {
   const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
   const days = ["2026-10-28", "2026-10-29"] as const
@@ -174,7 +195,7 @@ test("files take no more of the disk than they may: those that were not asked fo
   )
   expect(sizes).toHaveLength(2)
 
-  const bounded = await filesOf(postgres, HAS_ENDED, Math.max(...sizes) + 1)
+  const bounded = await filesOf(postgres, HAS_ENDED, { maxBytes: Math.max(...sizes) + 1 })
   const one = { rows: [{ dimensions: [], metrics: [1], comparison: null }], total: 1 }
   for (const query of [first, second, first]) {
     expect(await bounded.ask(query)).toEqual(one)
