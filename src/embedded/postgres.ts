@@ -253,15 +253,18 @@ const isOpenToAll = (path: string): boolean => {
   return (mode & 0o001) !== 0 && (dirname(path) === path || isOpenToAll(dirname(path)))
 }
 
-const connectionTo = (port: number, password: string, database: string): pg.Client =>
+/** How long this program waits for the server, milliseconds: to connect, for an answer, and while it copies a database to the disk. */
+const [CONNECT_MS, ANSWER_MS, COPY_MS] = [2_000, 10_000, 120_000] as const
+
+const connectionTo = (port: number, password: string, answerMs: number): pg.Client =>
   new pg.Client({
     host: "127.0.0.1",
     port,
     user: USER,
     password,
-    database,
-    connectionTimeoutMillis: 2_000,
-    query_timeout: 10_000,
+    database: "postgres",
+    connectionTimeoutMillis: CONNECT_MS,
+    query_timeout: answerMs,
   })
 
 const withConnection = async <A>(client: pg.Client, use: (client: pg.Client) => Promise<A>): Promise<A> => {
@@ -276,7 +279,7 @@ const withConnection = async <A>(client: pg.Client, use: (client: pg.Client) => 
 }
 
 const probe = (port: number, password: string, directory: string): Promise<void> =>
-  withConnection(connectionTo(port, password, "postgres"), async (client) => {
+  withConnection(connectionTo(port, password, ANSWER_MS), async (client) => {
     const { rows } = await client.query<{ directory: string }>(
       "SELECT current_setting('data_directory') AS directory",
     )
@@ -284,7 +287,7 @@ const probe = (port: number, password: string, directory: string): Promise<void>
   })
 
 const createDatabase = (port: number, password: string): Promise<void> =>
-  withConnection(connectionTo(port, password, "postgres"), async (client) => {
+  withConnection(connectionTo(port, password, COPY_MS), async (client) => {
     const { rowCount } = await client.query("SELECT FROM pg_database WHERE datname = $1", [DATABASE])
     if (rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`)
   })

@@ -105,8 +105,8 @@ export const startStores = async (options: StoresOptions): Promise<ChaosStores> 
 export const onPostgres = async <A>(url: string, use: (client: pg.Client) => Promise<A>): Promise<A> => {
   const client = new pg.Client({
     connectionString: url,
-    connectionTimeoutMillis: 5000,
-    query_timeout: 30_000,
+    connectionTimeoutMillis: 60_000,
+    query_timeout: 120_000,
   })
   client.on("error", () => {})
   await client.connect()
