@@ -11,7 +11,7 @@ export interface Child {
   readonly end: () => void
 }
 
-const WITHIN_MS = 60_000
+const WITHIN_MS = 240_000
 
 const waitFor = <A>(
   child: ChildProcess,

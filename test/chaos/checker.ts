@@ -213,8 +213,11 @@ const readFigures = ({ use }: ChaosRedis, prefix: string) =>
     return { totals, themes, exact, estimates, streams }
   })
 
+/** What takes longer is no answer, milliseconds; a busy machine has until then. */
+const ANSWER_MS = 60_000
+
 const get = async (url: string, path: string): Promise<unknown> => {
-  const response = await fetch(`${url}/api/v1/analytics/${path}`, { signal: AbortSignal.timeout(10_000) })
+  const response = await fetch(`${url}/api/v1/analytics/${path}`, { signal: AbortSignal.timeout(ANSWER_MS) })
   const body: unknown = await response.json()
   return isBody(body) && body.success === true ? body.data : body
 }
@@ -256,7 +259,7 @@ const compareRest = async (url: string, counts: Counts, to: Comparison) => {
 
 /** The sum of a counter over its labels; `null` if the node does not answer. */
 const counterOf = async (url: string, name: string): Promise<number> => {
-  const response = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(10_000) })
+  const response = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(ANSWER_MS) })
   const text = await response.text()
   return text
     .split("\n")

@@ -148,7 +148,7 @@ const postOnce = async (url: string, body: object): Promise<Response> =>
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(90_000),
   })
 
 /** The rows of an answer; `null` from a node of a version that is asked nothing; a sentence if there are none. */

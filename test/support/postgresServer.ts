@@ -183,7 +183,7 @@ export class PostgresServer {
 
   /** Runs SQL on a connection of its own; returns the rows. */
   async ask<Row extends pg.QueryResultRow>(sql: string, database = "analytics"): Promise<ReadonlyArray<Row>> {
-    const client = new pg.Client({ connectionString: this.url(database), connectionTimeoutMillis: 5000 })
+    const client = new pg.Client({ connectionString: this.url(database), connectionTimeoutMillis: 60_000 })
     client.on("error", () => undefined)
     try {
       await client.connect()

@@ -88,7 +88,7 @@ const run = promisify(execFile)
 export const command = async (world: World, args: ReadonlyArray<string>): Promise<string> => {
   const { stdout } = await run(process.execPath, ["src/main.ts", ...args], {
     cwd: world.options.root,
-    timeout: 60_000,
+    timeout: 240_000,
     env: {
       PATH: process.env.PATH,
       ...world.env,

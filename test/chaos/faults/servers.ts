@@ -60,7 +60,7 @@ const succeeded = (servers: Replicated, dead: RedisServer) =>
       if (masters.includes(dead) || masters.length < servers.shards)
         throw new Error(`nobody has succeeded ${dead.port}`)
     },
-    { timeout: 30_000 },
+    { timeout: 120_000 },
   )
 
 const failOverByHand = async (world: World) => {

@@ -94,11 +94,11 @@ export class Reader {
     return child
   }
 
-  /** Runs to the end; kills what takes longer than a minute. */
+  /** Runs to the end; kills what takes longer than five minutes. */
   async #toTheEnd(child: ChildProcess): Promise<Outcome> {
     child.stdin?.end()
     const output = gather(child)
-    const timer = setTimeout(() => killGroup(child, "SIGKILL"), 60_000)
+    const timer = setTimeout(() => killGroup(child, "SIGKILL"), 300_000)
     const exitCode = await exited(child)
     clearTimeout(timer)
     return { exitCode, output: output() }

@@ -36,7 +36,7 @@ export class Recorder {
   }
 
   async ask(url: string, method: string, path: string, init: RequestInit = {}): Promise<string> {
-    const response = await fetch(`${url}${path}`, { ...init, method, signal: AbortSignal.timeout(20_000) })
+    const response = await fetch(`${url}${path}`, { ...init, method, signal: AbortSignal.timeout(90_000) })
     const body = await response.text()
     this.record(method, path, response.status, response.headers, body)
     return body
