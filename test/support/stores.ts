@@ -1,5 +1,6 @@
 /** Vitest's global set-up: one Redis and one PostgreSQL for the whole run, browsers, and what is compiled once. */
 import { Effect } from "effect"
+import { Redis } from "ioredis"
 import type { TestProject } from "vitest/node"
 import { embeddedPostgres, embeddedRedis, findRedis } from "../../src/embedded/index.ts"
 import { installChromium } from "./chromium.ts"
@@ -32,7 +33,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await run(Effect.ignore(findRedis))
   await installChromium()
   await installFirefox()
-  const stores = given() ?? (await contained()) ?? (await embedded())
+  const stores = given() ?? (await own())
   project.provide("redisUrl", stores.redisUrl)
   project.provide("databaseUrl", stores.databaseUrl)
   console.log(`Tests run against ${stores.from}.`)
@@ -48,6 +49,26 @@ const given = (): Stores | undefined => {
   if (redisUrl === undefined || databaseUrl === undefined)
     throw new Error("Set both TEST_REDIS_URL and TEST_DATABASE_URL, or neither.")
   return { redisUrl, databaseUrl, from: "TEST_REDIS_URL and TEST_DATABASE_URL", stop: async () => undefined }
+}
+
+/** Stores of this run alone, which end with it. */
+const own = async (): Promise<Stores> => {
+  const stores = (await contained()) ?? (await embedded())
+  await waitForNoDisk(stores.redisUrl)
+  return stores
+}
+
+/**
+ * Lets the run's Redis leave its file to the system. No test kills it, and all of them share it: one that waits for a busy disk would
+ * answer nobody, for longer than a node waits for an answer.
+ */
+const waitForNoDisk = async (redisUrl: string): Promise<void> => {
+  const redis = new Redis(redisUrl)
+  try {
+    await redis.config("SET", "appendfsync", "no")
+  } finally {
+    redis.disconnect()
+  }
 }
 
 /** A machine without Docker is nothing to speak of; one whose Docker cannot be used may want to know why. */
