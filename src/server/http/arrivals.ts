@@ -56,12 +56,26 @@ export class Arrivals {
     this.#arriving.delete(arrival)
   }
 
+  /** What has come while this thread was busy is read before any of it is given up: a turn of the event loop begins with its timers. */
   #sweep(): void {
-    const { silenceMs, totalMs } = this.#limits
     const now = performance.now()
+    for (const arrival of this.#arriving)
+      if (this.#lateBy(now, arrival) !== null) {
+        setImmediate(() => this.#giveUpLate(now))
+        return
+      }
+  }
+
+  /** Why a body is waited for no longer; `null` while it is. */
+  #lateBy(now: number, { heardAt, began }: Arrival): Problem | null {
+    if (now - heardAt > this.#limits.silenceMs) return this.#silent
+    return now - began > this.#limits.totalMs ? this.#slow : null
+  }
+
+  #giveUpLate(now: number): void {
     for (const arrival of this.#arriving) {
-      if (now - arrival.heardAt > silenceMs) this.#giveUp(arrival, this.#silent)
-      else if (now - arrival.began > totalMs) this.#giveUp(arrival, this.#slow)
+      const problem = this.#lateBy(now, arrival)
+      if (problem !== null) this.#giveUp(arrival, problem)
     }
   }
 
