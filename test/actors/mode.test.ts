@@ -13,6 +13,7 @@ import { makePartitionLog } from "../../src/stream/partitionLog.ts"
 import { now } from "../support/clock.ts"
 import { type Deployment, freshDeployment } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
+import { PATIENCE_MS } from "../support/eventually.ts"
 import { eventually, privateRedis } from "../support/index.ts"
 
 /** The shortest way to each mode from the beginning. */
@@ -99,7 +100,7 @@ test("the log has one line for a wait, another when the store has another troubl
 const watchActor = async (deployment: Deployment) => {
   const entered = vi.spyOn(deployment.metrics.actorModes, "inc")
   const reader = await deployment.scoped(connectRedis(deployment.redisSettings, "read", "test"))
-  await run(awaitReady(reader, 5000))
+  await run(awaitReady(reader, PATIENCE_MS))
   await deployment.redis.set(streamKeys(deployment.prefix, 0).lease, "token")
   const live = new LiveFeed({ prefix: deployment.prefix, eventsPerSecond: 50, now })
   const log = makePartitionLog({ ...deployment, partition: 0, reader })

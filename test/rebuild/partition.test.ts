@@ -15,11 +15,12 @@ import { makePartitionLog } from "../../src/stream/partitionLog.ts"
 import { now } from "../support/clock.ts"
 import { crashBeforeFigures, type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
+import { PATIENCE_MS } from "../support/eventually.ts"
 import { eventually } from "../support/index.ts"
 
 const rebuild = async (deployment: Deployment, clock = now) => {
   const reader = await deployment.scoped(connectRedis(deployment.redisSettings, "read", "test"))
-  await run(awaitReady(reader, 5000))
+  await run(awaitReady(reader, PATIENCE_MS))
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const log = makePartitionLog({ ...deployment, partition, reader })
     await run(rebuildPartition({ ...deployment, partition, partitions: PARTITIONS, log, now: clock }))

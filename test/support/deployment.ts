@@ -23,6 +23,7 @@ import { payloadIn } from "../../src/stream/fields.ts"
 import { type AppendFailure, Producer } from "../../src/stream/producer.ts"
 import { now } from "./clock.ts"
 import { run, testScope } from "./effects.ts"
+import { PATIENCE_MS } from "./eventually.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
 
 export const PARTITIONS = 2
@@ -51,7 +52,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
   }
   const url = options.databaseUrl ?? (await freshDatabase())
   const postgres = await scoped(
-    makePostgres({ url, max: 8, name: "test", statementTimeoutMs: 10_000 }, metrics),
+    makePostgres({ url, max: 8, name: "test", statementTimeoutMs: PATIENCE_MS }, metrics),
   )
   await run(migrate(postgres))
   await run(
@@ -63,7 +64,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
   )
   const redis = await scoped(connectRedis(redisSettings, "command", "test"))
   const appends = await scoped(connectRedis(redisSettings, "append", "test"))
-  await run(Effect.all([awaitReady(redis, 5000), awaitReady(appends, 5000)]))
+  await run(Effect.all([awaitReady(redis, PATIENCE_MS), awaitReady(appends, PATIENCE_MS)]))
   const failures: Array<string> = []
   const producer = new Producer({
     redis: appends,

@@ -2,7 +2,7 @@
 
 const POLL_EVERY_MS = 10
 /** What takes longer never happens, however busy the machine is. */
-const PATIENCE_MS = 120_000
+export const PATIENCE_MS = 120_000
 
 /**
  * Repeats `assertion` until it neither throws nor rejects, and resolves to its result. After `timeout` milliseconds it
