@@ -42,15 +42,16 @@ test("members know of each other, with actors or without, until they leave; who 
   const live = async () => Map.groupBy(await run(liveNodes(redis, prefix, metrics)), ({ node }) => node)
   const membership = makeMembership(redis, prefix, { node: "one", hasActors: true }, metrics)
   await scoped(announceHttpNode(redis, prefix, "two", metrics))
-  await run(membership.heartbeat)
-  await eventually(async () =>
+  // A heartbeat lasts for six seconds.
+  await eventually(async () => {
+    await run(membership.heartbeat)
     expect(await live()).toEqual(
       new Map([
         ["one", [{ node: "one", hasActors: true }]],
         ["two", [{ node: "two", hasActors: false }]],
       ]),
-    ),
-  )
+    )
+  })
   await run(membership.leave)
-  expect([...(await live()).keys()]).toEqual(["two"])
+  await eventually(async () => expect([...(await live()).keys()]).toEqual(["two"]))
 })
