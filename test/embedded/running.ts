@@ -50,6 +50,10 @@ export const note = (client: pg.Client) =>
 export const noted = (client: pg.Client) =>
   client.query<{ text: string }>("SELECT text FROM note").then(({ rows }) => rows.map(({ text }) => text))
 
+/** Waits until processes have ended: one that was made to exit may have to wait for its disk. */
+export const ended = (...pids: ReadonlyArray<number>): Promise<void> =>
+  eventually(() => expect(pids.filter(isAlive)).toEqual([]))
+
 interface OwnerReport {
   readonly redis: string
   readonly postgres: string
@@ -77,7 +81,7 @@ export const startOwner = async (
     await kill()
     for (const pid of [report.pids.redis, report.pids.postgres])
       if (isAlive(pid)) process.kill(pid, pid === report.pids.redis ? "SIGKILL" : "SIGQUIT")
-    await eventually(() => expect([report.pids.redis, report.pids.postgres].filter(isAlive)).toEqual([]))
+    await ended(report.pids.redis, report.pids.postgres)
   })
   return { ...report, pid: child.pid, kill }
 }

@@ -7,7 +7,7 @@ import { isAlive } from "../../src/embedded/process.ts"
 import { openScope, run } from "../support/effects.ts"
 import { eventually, privatePostgres, privateRedis, temporaryFolder } from "../support/index.ts"
 import { wants } from "../support/wants.ts"
-import { inPostgres, inRedis, note, noted, redisIn, startOwner, use } from "./running.ts"
+import { ended, inPostgres, inRedis, note, noted, redisIn, startOwner, use } from "./running.ts"
 
 test("Redis keeps its data and its password over a restart, and nothing of it runs in between", async () => {
   const dataDir = temporaryFolder()
@@ -15,7 +15,7 @@ test("Redis keeps its data and its password over a restart, and nothing of it ru
     await inRedis(url, (redis) => redis.set("key", "kept"))
     return { url, pid: pid() }
   })
-  expect(isAlive(first.pid)).toBe(false)
+  await ended(first.pid)
   await use(redisIn(dataDir), async ({ url, pid }) => {
     expect(pid()).not.toBe(first.pid)
     expect(new URL(url).password).toBe(new URL(first.url).password)
@@ -50,7 +50,7 @@ test("PostgreSQL keeps its data and its password over a restart, and nothing of 
     await inPostgres(url, note)
     return { url, pid: pid() }
   })
-  expect(isAlive(first.pid)).toBe(false)
+  await ended(first.pid)
   await use(embeddedPostgres({ dataDir }), async ({ url }) => {
     expect(new URL(url).password).toBe(new URL(first.url).password)
     expect(await inPostgres(url, noted)).toEqual(["kept"])
@@ -118,7 +118,7 @@ test("the stores of a killed program are adopted, with their data", async () => 
     expect({ url, pid: pid() }).toEqual({ url: owner.postgres, pid: owner.pids.postgres })
     expect(await inPostgres(url, noted)).toEqual(["kept"])
   })
-  expect([owner.pids.redis, owner.pids.postgres].filter(isAlive)).toEqual([])
+  await ended(owner.pids.redis, owner.pids.postgres)
 })
 
 test("a Redis left behind with other settings is replaced, and its data kept", async () => {
