@@ -49,7 +49,8 @@ const copyOf = async (databaseUrl: string): Promise<string> => {
   try {
     const [from, to] = [new URL(databaseUrl).pathname.slice(1), copy.pathname.slice(1)]
     await client.query(`DROP DATABASE ${to}`)
-    await client.query(`CREATE DATABASE ${to} TEMPLATE ${from}`)
+    // What the node has left may still be on its way out.
+    await eventually(() => client.query(`CREATE DATABASE ${to} TEMPLATE ${from}`))
   } finally {
     await client.end()
   }
