@@ -300,7 +300,10 @@ describe("a question that is followed", () => {
     b.send({ type: "unsubscribe", topics: ["query"], queries: ["two"] })
     a.send(follow({ one: { ...question, site: "blog" } }))
     await eventually(() => expect(a.of("query")).toHaveLength(3))
-    expect(world.asked.slice(asked).map((each) => "sites" in each && each.sites)).toEqual([["blog"]])
+    // It may be asked once more already, for an event of its site has just been counted.
+    expect(new Set(world.asked.slice(asked).flatMap((each) => ("sites" in each ? each.sites : [])))).toEqual(
+      new Set(["blog"]),
+    )
   })
 
   test("that gets no answer says why under its id, and is asked again", async () => {
