@@ -19,7 +19,7 @@ import { embeddedPostgres, lockDataDir } from "../../src/embedded/index.ts"
 import { isAlive, startTimeOf, statFields } from "../../src/embedded/process.ts"
 import { run } from "../support/effects.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
-import { newFolder, removeFolder } from "../support/temporaryFolder.ts"
+import { newFolder, removeLeftFolder } from "../support/temporaryFolder.ts"
 import { wantsProc } from "../support/wants.ts"
 import { ended, inPostgres, inRedis, note, noted, redisIn, startOwner, use } from "./running.ts"
 
@@ -49,7 +49,7 @@ let started = ""
 beforeAll(async () => {
   started = newFolder()
   await use(embeddedPostgres({ dataDir: started }), async () => undefined)
-  return () => removeFolder(started)
+  return () => removeLeftFolder(started)
 })
 
 /** A folder whose stores hold a note each, and its processes. */

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto"
 import { Redis } from "ioredis"
 import pg from "pg"
 import { inject } from "vitest"
+import { eventually } from "./eventually.ts"
 import { whenFinished } from "./whenFinished.ts"
 
 /** The run's Redis. Write below `freshKeyPrefix()` only. */
@@ -28,15 +29,21 @@ export const freshKeyPrefix = (): string => {
 export const freshDatabase = async (): Promise<string> => {
   const name = `t_${randomUUID().replaceAll("-", "")}`
   await onServer(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`)
-  whenFinished(() => onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
+  // It waits for five seconds for whoever is there to go, which a backend does when its disk has answered.
+  whenFinished(() => eventually(() => onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)))
   const url = new URL(inject("databaseUrl"))
   url.pathname = `/${name}`
   return url.href
 }
 
-const onServer = async (sql: string): Promise<void> => {
+const connected = async (): Promise<pg.Client> => {
   const client = new pg.Client({ connectionString: inject("databaseUrl"), connectionTimeoutMillis: 10_000 })
   await client.connect()
+  return client
+}
+
+const onServer = async (sql: string): Promise<void> => {
+  const client = await eventually(connected)
   try {
     await client.query(sql)
   } finally {

@@ -7,7 +7,7 @@ import { installChromium } from "./chromium.ts"
 import { hasDocker, startContainers } from "./containers.ts"
 import { openScope, run } from "./effects.ts"
 import { installFirefox } from "./firefox.ts"
-import { newFolder, removeFolder, removeFoldersOfKilledRuns } from "./temporaryFolder.ts"
+import { newFolder, removeFoldersOfKilledRuns, removeLeftFolder } from "./temporaryFolder.ts"
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -39,7 +39,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   console.log(`Tests run against ${stores.from}.`)
   return async () => {
     await stores.stop()
-    removeFolder(compiled)
+    await removeLeftFolder(compiled)
   }
 }
 
@@ -88,7 +88,7 @@ const embedded = async (): Promise<Stores> => {
   const scope = openScope()
   const stop = async () => {
     await scope.close()
-    removeFolder(dataDir)
+    await removeLeftFolder(dataDir)
   }
   const both = Effect.all(
     [embeddedRedis({ dataDir, fsync: "everysec", maxMemoryBytes: 1024 ** 3 }), embeddedPostgres({ dataDir })],

@@ -13,13 +13,14 @@ import { tmpdir } from "node:os"
 import { basename, dirname, join } from "node:path"
 import { onTestFinished } from "vitest"
 import { commandLineOf, isAlive } from "../../src/embedded/process.ts"
+import { eventually } from "./eventually.ts"
 
 const PREFIX = "analytics-test-"
 
 /** An empty folder, removed after the test. */
 export const temporaryFolder = (): string => {
   const folder = newFolder()
-  onTestFinished(() => removeFolder(folder))
+  onTestFinished(() => removeLeftFolder(folder))
   return folder
 }
 
@@ -27,6 +28,9 @@ export const newFolder = (): string => realpathSync(mkdtempSync(join(tmpdir(), `
 
 export const removeFolder = (folder: string): void =>
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+
+/** Removes a folder in which a process may be that is about to end, and writes until then. */
+export const removeLeftFolder = (folder: string): Promise<void> => eventually(() => removeFolder(folder))
 
 /** Ends the stores and removes the folders of test runs that were killed: their stores outlive them by design. */
 export const removeFoldersOfKilledRuns = (): void => {
