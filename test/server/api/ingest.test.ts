@@ -335,7 +335,7 @@ describe("the rate limit", () => {
   })
 
   test("refuses a batch of an address that has sent its events before it reads the body", async () => {
-    await using running = await serve({ rateLimitPerMinute: 1 })
+    await using running = await serve({ rateLimitPerMinute: 1 }, { bodyLimits: { silenceMs: 50 } })
     expect((await post(`${running.url}${API}/event`, EVENT)).status).toBe(201)
     const head = `POST ${API}/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n`
     const refused = await raw(running.server.port, head)
