@@ -11,6 +11,9 @@ export const TOKEN = "0123456789abcdef"
 /** Settings that name their stores. */
 type Settings = AppConfig & { readonly redisUrl: string; readonly databaseUrl: string }
 
+/** Half a year from now, in every zone: no night comes in between in which a node deletes by itself. */
+const RETENTION_CRON = `0 2 1 ${((new Date().getUTCMonth() + 6) % 12) + 1} *`
+
 /** The settings of a node of this test's own. */
 export const settings = async (given: Partial<Settings> = {}): Promise<Settings> => ({
   ...(await run(loadConfig)),
@@ -23,6 +26,7 @@ export const settings = async (given: Partial<Settings> = {}): Promise<Settings>
   partitions: 2,
   rateLimitPerMinute: 0,
   adminToken: TOKEN,
+  retentionCron: RETENTION_CRON,
   logLevel: "error",
   ...given,
 })
