@@ -81,9 +81,12 @@ describe("a retention that would delete what RETENTION_DAYS keeps", () => {
     const line = await commandLine()
     await line.run("migrate")
     const postgres = await connect(line.settings.DATABASE_URL ?? "")
+    // Of one moment, so that those of ten days ago are of one day, and it is known of which.
+    const at = Date.now()
+    const daysAgo = (days: number) => at - days * DAY_MS
     await store(
       postgres,
-      DAYS_AGO.map((days) => event({ createdAt: Date.now() - days * DAY_MS })),
+      DAYS_AGO.map((days) => event({ createdAt: daysAgo(days) })),
     )
     const rows = async () => {
       const [row] = await runEffect(
@@ -91,12 +94,12 @@ describe("a retention that would delete what RETENTION_DAYS keeps", () => {
       )
       return Number(row?.rows)
     }
-    return { ...line, rows }
+    return { ...line, rows, daysAgo }
   }
 
   test("says how much and from when, and wants to be told", async () => {
-    const { run, rows } = await deployment()
-    const earliest = new Date(Date.now() - 20 * DAY_MS).toISOString().slice(0, 10)
+    const { run, rows, daysAgo } = await deployment()
+    const earliest = new Date(daysAgo(20)).toISOString().slice(0, 10)
     await expect(run("retention", "--days", "5")).rejects.toThrow(
       `--days is 5, and RETENTION_DAYS is 90: 3 events that are to be kept would go, of 2 days from ${earliest} on. Nothing was deleted. If they shall go, add --yes.`,
     )
@@ -124,7 +127,8 @@ test("a visitor is erased from archives as well, of events before the erasure on
   settings.RETENTION_ARCHIVE_DIR = folder
   const postgres = await connect(settings.DATABASE_URL ?? "")
   const [erased, other] = [randomUUID(), randomUUID()]
-  const old = (visitorId: string) => event({ visitorId, createdAt: Date.now() - 100 * DAY_MS })
+  const createdAt = Date.now() - 100 * DAY_MS
+  const old = (visitorId: string) => event({ visitorId, createdAt })
   await store(postgres, [old(erased), old(other), old(erased)])
   await run("retention")
   const [name = ""] = readdirSync(folder)
