@@ -112,9 +112,12 @@ describe("the client", () => {
   )
 
   test("does not send while it was asked to wait, whatever is tracked and flushed", async () => {
-    const { analytics, received } = await setUp(() => ({ status: 503, headers: { "Retry-After": "600" } }))
+    const { analytics, received, pauses } = await setUp(() => ({
+      status: 503,
+      headers: { "Retry-After": "600" },
+    }))
     analytics.track("page_view")
-    await eventually(() => expect(received).toHaveLength(1))
+    await eventually(() => expect(pauses).toHaveLength(1))
     for (let i = 0; i < 2000; i++) analytics.track("page_view")
     void analytics.flush()
     await new Promise((resolve) => setImmediate(resolve))
@@ -325,8 +328,9 @@ describe("the client", () => {
       { timeoutMs: 50 },
     )
     analytics.track("page_view")
-    await analytics.flush()
-    expect(received).toHaveLength(2)
+    expect(await analytics.flush()).toBe(0)
+    // A machine that is slow may not answer the second one in time, either.
+    expect(received.length).toBeGreaterThan(1)
     expect(pauses[0]?.reason).toBe("The server did not answer in time.")
   })
 
