@@ -266,7 +266,7 @@ const report = {
   same: first.join() === second.join(),
   around: around.headers.has("set-cookie"),
   required: typeof required,
-  waiting: await analytics.close(),
+  waiting: await analytics.close(600_000),
 }
 console.log("report " + JSON.stringify(report))
 site.close()

@@ -32,8 +32,8 @@ export const systemPath = (): string =>
     .filter((each) => !each.includes("node_modules"))
     .join(":")
 
-/** A first `npm start` installs packages before. */
-const STARTED_WITHIN = { timeout: 300_000 }
+/** What a node's start is waited for. A first `npm start` installs packages before. */
+export const STARTED_WITHIN = { timeout: 300_000 }
 
 /** Starts a command that becomes a node and waits for its banner. */
 export const startProcess = async (

@@ -11,6 +11,7 @@ import { streamKeys } from "../../../src/stores/redisKeys.ts"
 import { ROOT } from "../../support/documents.ts"
 import { eventually, temporaryFolder } from "../../support/index.ts"
 import { runNode, settings, TOKEN } from "../../support/node.ts"
+import { STARTED_WITHIN } from "../../support/process.ts"
 
 /** How a block ended. */
 export interface Outcome {
@@ -94,13 +95,11 @@ export class Reader {
     return child
   }
 
-  /** Runs to the end; kills what takes longer than five minutes. */
+  /** Runs to the end; what has none is ended with the test. */
   async #toTheEnd(child: ChildProcess): Promise<Outcome> {
     child.stdin?.end()
     const output = gather(child)
-    const timer = setTimeout(() => killGroup(child, "SIGKILL"), 300_000)
     const exitCode = await exited(child)
-    clearTimeout(timer)
     return { exitCode, output: output() }
   }
 
@@ -111,7 +110,7 @@ export class Reader {
     await eventually(async () => {
       if (child.exitCode !== null || child.signalCode !== null) return
       if (!(await heard(output()))) throw new Error(`nothing is heard of it:\n${output()}`)
-    })
+    }, STARTED_WITHIN)
     const endedEarly = child.exitCode
     killGroup(child, "SIGTERM")
     await end
