@@ -59,6 +59,7 @@ describe("under a path of a site", wantsChromium, () => {
       await dashboard.locator("[data-connection=open]").waitFor()
 
       const visitor = await browser.newPage({ ignoreHTTPSErrors: true })
+      visitor.setDefaultTimeout(0)
       await visitor.goto(`${origin}/`)
       await visitor.getByRole("button", { name: "Read" }).click()
       const feed = () =>
@@ -69,6 +70,7 @@ describe("under a path of a site", wantsChromium, () => {
       await dashboard.locator(".timeline tbody tr").first().waitFor()
       expect(complaints).toEqual([])
       await visitor.close()
+      await dashboard.context().close()
     })
   })
 })

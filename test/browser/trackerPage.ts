@@ -63,13 +63,14 @@ export interface Document {
   readonly status?: number
 }
 
-/** A site of these pages by their paths, `*` being all others. `/asked?<path>` tells whether a path has been asked for. */
+/** A site of these pages by their paths, `*` being all others. `/asked?<path>` tells whether a path has been asked for, and answered. */
 export const siteOf = async (pages: { readonly [path: string]: Document | string }): Promise<string> => {
   const asked: Array<string> = []
   const server = createServer((incoming, outgoing) => {
     const [path = "/", query = ""] = incoming.url?.split("?") ?? []
     if (path === "/asked") return outgoing.end(asked.includes(query) ? "yes" : "no")
-    asked.push(path)
+    // Its answer is on its way then.
+    outgoing.once("finish", () => asked.push(path))
     const found = pages[path] ?? pages["*"] ?? { html: "", status: 404 }
     const { html, headers = {}, status = 200 } = typeof found === "string" ? { html: found } : found
     outgoing.writeHead(status, { "Content-Type": "text/html; charset=utf-8", ...headers })
