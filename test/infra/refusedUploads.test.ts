@@ -37,7 +37,7 @@ const JSON_TYPE = { "content-type": "application/json" }
 
 /** The status of a file's upload over HTTP/2. */
 const curl = async (url: string, file: string): Promise<number> => {
-  const args = ["-sk", "--http2", "-m", "20", "-o", "/dev/null", "-w", "%{http_code}"]
+  const args = ["-sk", "--http2", "-o", "/dev/null", "-w", "%{http_code}"]
   const { stdout } = await promisify(execFile)("curl", [
     ...args,
     ...["-H", "Content-Type: application/json", "-H", "Expect:", "--data-binary", `@${file}`, url],
