@@ -71,11 +71,12 @@ const LOAD: SendersOptions = {
   atLeastAgo: 0,
 }
 const DEFAULT_MS = 14_000
-const DRAIN_MS = 90_000
+/** Nothing here says how fast a machine is: these end what never comes to pass. */
+const DRAIN_MS = 240_000
 
 /** A fault finds a deployment that has acknowledged this many events, and dashboards that are told of them. */
 const WARM_EVENTS = 1000
-const WARM_MS = 60_000
+const WARM_MS = 240_000
 
 /** Throws until the deployment is under load. */
 const isUnderLoad = ({ acknowledged }: Journal, { frames }: Dashboards): void => {
@@ -85,7 +86,7 @@ const isUnderLoad = ({ acknowledged }: Journal, { frames }: Dashboards): void =>
 
 const isReady = async (url: string): Promise<boolean> => {
   try {
-    const response = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(3000) })
+    const response = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(10_000) })
     await response.arrayBuffer()
     return response.ok
   } catch {
@@ -140,6 +141,7 @@ const worldFor = (options: ExperimentOptions, random: Random): Promise<World> =>
       root: fault.root?.(root, folder) ?? root,
       env: { ACK_REPLICAS: String(options.ackReplicas), ...fault.env?.(folder) },
       between: fault.between ?? "nothing",
+      replacesMaster: fault.replacesMaster ?? false,
       fsync: fault.fsync ?? options.fsync,
       postgresMegabytes: fault.postgresMegabytes ?? null,
       postgresPair: fault.postgresPair ?? false,

@@ -18,16 +18,28 @@ export interface JournalLine {
   readonly event: SentEvent
   sends: number
   acknowledged: boolean
-  /** `performance.now()` of the first acknowledgement. */
+  /** `performance.now()` of the first acknowledgement, and of when the request was sent that it answers. */
   acknowledgedAt: number
+  sentAt: number
 }
 
-/** Marks an event as acknowledged. */
-export const acknowledge = (line: JournalLine): void => {
+/** Marks an event as acknowledged, by an answer to a request that was sent then. */
+export const acknowledge = (line: JournalLine, sentAt: number): void => {
   if (line.acknowledged) return
   line.acknowledged = true
   line.acknowledgedAt = performance.now()
+  line.sentAt = sentAt
 }
+
+/** Events that were acknowledged after the one moment, and sent before the other (`performance.now()`), may be lost. */
+export interface Loss {
+  readonly from: number
+  readonly until: number
+}
+
+/** However late a busy machine is told of it, what was sent after a store's end was not acknowledged before. */
+export const mayBeLostIn = ({ from, until }: Loss, { acknowledgedAt, sentAt }: JournalLine): boolean =>
+  acknowledgedAt >= from && sentAt <= until
 
 export class Journal {
   readonly lines: Array<JournalLine> = []
@@ -44,6 +56,7 @@ export class Journal {
       sends: 0,
       acknowledged: false,
       acknowledgedAt: 0,
+      sentAt: 0,
     }
     this.lines.push(line)
     return line

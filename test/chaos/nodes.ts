@@ -98,7 +98,7 @@ export class ChaosNode {
 
   async #answers(): Promise<boolean> {
     try {
-      const response = await fetch(`${this.url}/health`, { signal: AbortSignal.timeout(1000) })
+      const response = await fetch(`${this.url}/health`, { signal: AbortSignal.timeout(5000) })
       await response.arrayBuffer()
       if (response.ok) this.#markReady()
       return response.ok

@@ -140,7 +140,7 @@ const questionsOf = (events: ReadonlyArray<StoredEvent>, timeZone: string): Read
 }
 
 /** How long an answer is waited for that a busy machine does not give, milliseconds; and between two tries. */
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 240_000
 const BETWEEN_MS = 200
 
 const postOnce = async (url: string, body: object): Promise<Response> =>
@@ -148,7 +148,8 @@ const postOnce = async (url: string, body: object): Promise<Response> =>
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
-    signal: AbortSignal.timeout(90_000),
+    // The engine may have to start for it.
+    signal: AbortSignal.timeout(120_000),
   })
 
 /** The rows of an answer; `null` from a node of a version that is asked nothing; a sentence if there are none. */

@@ -62,10 +62,15 @@ export interface ChaosRedisOptions {
   readonly replicas: number
   readonly folder: string
   readonly fsync: "always" | "everysec"
+  /** Whether a master is soon replaced. Otherwise one that a busy machine lets be silent goes on: its successor may lack something. */
+  readonly replacesMaster?: boolean
   /** Where the first master and the first Sentinel run, and where all others do; on the loopback by default. */
   readonly places: { readonly first: Place; readonly others: Place } | null
 }
 type Place = Pick<RedisServerOptions, "host" | "command">
+
+/** After which a master is replaced that shall not be, milliseconds. */
+const PATIENCE_MS = 10_000
 
 const CLIENT = { maxRetriesPerRequest: null, connectTimeout: 2000 } as const
 
@@ -122,13 +127,16 @@ const allOf = (processes: ReadonlyArray<RedisServer>): ChaosStore => ({
 const ending = <S extends { readonly stop: () => Promise<void> }>(start: () => Promise<S>) =>
   Effect.acquireRelease(Effect.tryPromise(start), (set) => Effect.promise(() => set.stop()))
 
-const cluster = ({ folder, fsync, places }: ChaosRedisOptions) =>
+const cluster = ({ folder, fsync, places, replacesMaster = false }: ChaosRedisOptions) =>
   Effect.map(
     ending(() => {
       mkdirSync(folder, { recursive: true })
       const settings = ["--appendfsync", fsync]
       const place = (server: number) => (server === 0 ? places?.first : places?.others) ?? {}
-      return RedisCluster.start({ folder, settings, place })
+      return RedisCluster.start({
+        ...{ folder, settings, place },
+        ...(!replacesMaster && { nodeTimeoutMs: PATIENCE_MS }),
+      })
     }),
     (set): ClusterRedis => ({
       ...allOf(set.servers),
@@ -152,13 +160,16 @@ const cluster = ({ folder, fsync, places }: ChaosRedisOptions) =>
     }),
   )
 
-const sentinel = ({ folder, replicas, fsync, places }: ChaosRedisOptions) =>
+const sentinel = ({ folder, replicas, fsync, places, replacesMaster = false }: ChaosRedisOptions) =>
   Effect.map(
     ending(() => {
       mkdirSync(folder, { recursive: true })
       const settings = ["--appendfsync", fsync]
       const place = (_kind: string, number: number) => (number === 0 ? places?.first : places?.others) ?? {}
-      return RedisSentinel.start({ folder, replicas, settings, place })
+      return RedisSentinel.start({
+        ...{ folder, replicas, settings, place },
+        ...(!replacesMaster && { downAfterMs: PATIENCE_MS }),
+      })
     }),
     (set): SentinelRedis => ({
       ...allOf([...set.servers, ...set.sentinels]),

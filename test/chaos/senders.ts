@@ -151,7 +151,7 @@ export class Senders {
       this.#journal.answered(String(response.status))
       if (response.status === 201) {
         this.#journal.latencies.push(performance.now() - began)
-        this.#acknowledge(lines, single ? null : parse(text))
+        this.#acknowledge(lines, single ? null : parse(text), began)
       } else if (response.status !== 503) this.#journal.wrong(`${response.status} ${text.slice(0, 200)}`)
       else if (response.headers.get("retry-after") === null) this.#journal.wrong("503 without Retry-After")
     } catch (error) {
@@ -160,7 +160,7 @@ export class Senders {
   }
 
   /** Acknowledges all lines except those that the answer to a batch lists. */
-  #acknowledge(lines: ReadonlyArray<JournalLine>, answer: unknown): void {
+  #acknowledge(lines: ReadonlyArray<JournalLine>, answer: unknown, sentAt: number): void {
     const refused = new Set<unknown>()
     if (answer !== null) {
       const data = isBody(answer) && isBody(answer.data) ? answer.data : null
@@ -176,7 +176,7 @@ export class Senders {
       }
     }
     lines.forEach((line, index) => {
-      if (!refused.has(index)) acknowledge(line)
+      if (!refused.has(index)) acknowledge(line, sentAt)
     })
   }
 }

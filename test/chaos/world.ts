@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Random } from "../../src/tools/traffic/random.ts"
-import type { Journal } from "./journal.ts"
+import type { Journal, Loss } from "./journal.ts"
 import {
   canUseNamespaces,
   type Island,
@@ -36,6 +36,8 @@ export interface WorldOptions {
   readonly topology: Topology
   /** How many replicas a master has. */
   readonly replicas: number
+  /** Whether a master is soon replaced. */
+  readonly replacesMaster?: boolean
   /** What lies between nodes and stores. */
   readonly between: Between
   readonly fsync: "always" | "everysec"
@@ -195,6 +197,6 @@ export interface Strike {
   readonly note: (text: string) => void
   /** Dead letters that no sender sent. */
   otherDeadLetters: number
-  /** Events acknowledged between these moments (`performance.now()`) may be lost, as documented. */
-  readonly mayBeLost: Array<{ readonly from: number; readonly until: number }>
+  /** What may be lost, as documented. */
+  readonly mayBeLost: Array<Loss>
 }

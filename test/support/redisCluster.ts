@@ -12,12 +12,15 @@ import {
 
 const SLOTS = 16_384
 
+/** Servers forget who they are to meet when that takes longer than it may be silent: they are told again after this. */
+const MEET_AGAIN_MS = 3000
+
 export interface ClusterOptions {
   readonly folder: string
   readonly binary?: RedisServerOptions["binary"]
   readonly masters?: number
   readonly replicasEach?: number
-  /** Milliseconds of silence after which a master is failed over. */
+  /** Milliseconds of silence after which a master is failed over. Where there is no replica to do it, it is waited for by default. */
   readonly nodeTimeoutMs?: number
   readonly settings?: ReadonlyArray<string>
   readonly client?: Credentials
@@ -71,7 +74,7 @@ export class RedisCluster {
   static async start({
     masters = 3,
     replicasEach = 1,
-    nodeTimeoutMs = 2000,
+    nodeTimeoutMs = replicasEach === 0 ? 120_000 : 2000,
     ...options
   }: ClusterOptions): Promise<RedisCluster> {
     const binary = options.binary ?? (await redisBinary())
@@ -109,14 +112,6 @@ export class RedisCluster {
 
   async #form(): Promise<void> {
     const masters = this.shards
-    const [first, ...others] = this.servers
-    if (first === undefined) return
-    for (const other of others) {
-      const busPort = await other.ask((redis) => redis.config("GET", "cluster-port"))
-      await first.ask((redis) =>
-        redis.call("CLUSTER", "MEET", other.host, String(other.port), String(Array.from(busPort)[1])),
-      )
-    }
     const share = Math.ceil(SLOTS / masters)
     for (const [i, server] of this.servers.slice(0, masters).entries())
       await server.ask((redis) =>
@@ -127,7 +122,12 @@ export class RedisCluster {
           String(Math.min((i + 1) * share, SLOTS) - 1),
         ),
       )
+    let met = Number.NEGATIVE_INFINITY
     await eventually(async () => {
+      if (performance.now() - met > MEET_AGAIN_MS) {
+        await this.#meet()
+        met = performance.now()
+      }
       for (const server of this.servers) {
         const known = (await this.nodes(server)).filter(({ linked }) => linked).length
         if (known < this.servers.length) throw new Error(`${known} nodes are known to ${server.port}`)
@@ -139,6 +139,20 @@ export class RedisCluster {
       await server.ask((redis) => redis.call("CLUSTER", "REPLICATE", String(id)))
     }
     await this.whole()
+  }
+
+  /** Tells the first server of all others that it does not know. */
+  async #meet(): Promise<void> {
+    const [first, ...others] = this.servers
+    if (first === undefined) return
+    const known = new Set((await this.nodes(first)).map(({ port }) => port))
+    for (const other of others) {
+      if (known.has(other.port)) continue
+      const busPort = await other.ask((redis) => redis.config("GET", "cluster-port"))
+      await first.ask((redis) =>
+        redis.call("CLUSTER", "MEET", other.host, String(other.port), String(Array.from(busPort)[1])),
+      )
+    }
   }
 
   /** The cluster as one of its servers sees it; by default the first one that runs. */
@@ -223,7 +237,7 @@ export class RedisCluster {
       const found = await redis.call("CLUSTER", "GETKEYSINSLOT", String(slot), String(most))
       const keys = Array.isArray(found) ? found.map(String) : []
       if (keys.length > 0)
-        await redis.call("MIGRATE", to.host, String(to.port), "", "0", "5000", "REPLACE", "KEYS", ...keys)
+        await redis.call("MIGRATE", to.host, String(to.port), "", "0", "20000", "REPLACE", "KEYS", ...keys)
       return keys.length
     })
   }

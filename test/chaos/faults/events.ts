@@ -53,7 +53,7 @@ export const EVENT_FAULTS: ReadonlyArray<Fault> = [
         letter: null,
         at: Date.now(),
       })
-      acknowledge(line)
+      acknowledge(line, performance.now())
       line.sends = 1
       poison.add(line.event.mark)
       let kills = 0

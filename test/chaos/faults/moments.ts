@@ -31,6 +31,9 @@ const askedFor = (root: string, moment: Moment): string | null =>
       ? shaOf(root, "aggregates/lua/apply.lua")
       : null
 
+/** The moment never comes that has not come by then. */
+const MOMENT_WITHIN_MS = 60_000
+
 /** Calls `strike` once at the next such moment. The store's reply at that moment never arrives. */
 export const atMoment = (
   root: string,
@@ -43,7 +46,7 @@ export const atMoment = (
     if (wire === null) return resolve(false)
     const question = askedFor(root, moment)
     const asked = new Set<Link>()
-    const timer = setTimeout(() => done(false), 12_000)
+    const timer = setTimeout(() => done(false), MOMENT_WITHIN_MS)
     const done = (struck: boolean) => {
       clearTimeout(timer)
       wire.proxy.watcher = {}

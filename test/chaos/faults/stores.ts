@@ -71,7 +71,7 @@ export const STORE_FAULTS: ReadonlyArray<Fault> = [
         // Redis has rewritten the file in the meantime, so there is no old tail to lose.
         if (appendOnlyFile(redis.logFolder) !== file) return redis.resume()
         truncateSync(file, size)
-        mayBeLost.push({ from, until: performance.now() + 1000 })
+        mayBeLost.push({ from, until: performance.now() })
         await redis.kill()
         losses++
         world.log("Redis was killed and has lost its last seconds")
