@@ -10,10 +10,10 @@ import { connectorTo } from "../../src/stores/connector.ts"
 import { eventually } from "./eventually.ts"
 import { freePort } from "./freePort.ts"
 
-/** What a connection may take, milliseconds, as in all that follows. */
-const CONNECT_MS = 2000
-/** What a command may take. */
-const COMMAND_MS = 5000
+/** What a connection may take, milliseconds, as in all that follows: a machine may be busy. */
+const CONNECT_MS = 10_000
+/** What a command may take. Redis answers none while its file is flushed, which a busy disk may take seconds for. */
+const COMMAND_MS = 20_000
 /**
  * What a use of a connection may take. A promise of the client's stays open for ever where a server that is ending closes the
  * connection in the middle of something, whatever time a connection and a command may take.
