@@ -52,14 +52,20 @@ const configure = async (server: RedisServer, name: string, value: string) => {
   await set(value)
 }
 
+/** Expects warnings. A server of which a busy machine makes one that does not answer in time is looked at again. */
+const expectWarnings = (url: string, expected: ReadonlyArray<object>) =>
+  eventually(async () =>
+    expect((await run(checkRedis(url, { prefix: "maicivy" }))).warnings).toEqual(expected),
+  )
+
 describe("on a cluster", () => {
   test("a setting that endangers data is told, with the server's name unless all of them have it", async () => {
     const { url, master, replica } = others()
-    expect((await run(checkRedis(url, { prefix: "maicivy" }))).warnings).toEqual([])
+    await expectWarnings(url, [])
     await configure(master, "maxmemory-policy", "allkeys-lru")
     await configure(replica, "appendonly", "no")
     for (const server of cluster.servers) await configure(server, "appendfsync", "everysec")
-    expect((await run(checkRedis(url, { prefix: "maicivy" }))).warnings).toEqual([
+    await expectWarnings(url, [
       { text: expect.stringMatching(/^Redis flushes its append-only file once a second/), grave: false },
       { text: expect.stringContaining(`Redis at ${placeOf(master)} may evict keys`), grave: true },
       {
@@ -77,20 +83,25 @@ describe("on a cluster", () => {
       for (const server of [master, replica])
         await server.ask((redis) => redis.call("ACL", "SETUSER", "maicivy", "+pfadd"))
     })
-    const { message } = await run(Effect.flip(checkRedis(url, { prefix: "maicivy" })))
     const sentence = (server: RedisServer) =>
       `${placeOf(server)}: the user maicivy lacks rights, which "ACL SETUSER maicivy +pfadd" grants`
-    expect(message).toContain(sentence(master))
-    expect(message).toContain(sentence(replica))
-    expect(message).not.toContain(sentence(asked))
+    await eventually(async () => {
+      const { message } = await run(Effect.flip(checkRedis(url, { prefix: "maicivy" })))
+      expect(message).toContain(sentence(master))
+      expect(message).toContain(sentence(replica))
+      expect(message).not.toContain(sentence(asked))
+    })
   })
 
   test("a hint for the doctor names the servers that it is about", async () => {
     const { url, master, replica } = others()
     for (const server of cluster.servers)
       if (server !== master && server !== replica) await configure(server, "aof-load-truncated", "no")
-    const { hints, warnings } = await run(checkRedis(url, { prefix: "maicivy" }))
-    expect(warnings).toEqual([])
+    const { hints } = await eventually(async () => {
+      const found = await run(checkRedis(url, { prefix: "maicivy" }))
+      expect(found.warnings).toEqual([])
+      return found
+    })
     expect(hints).toMatchObject([{ text: expect.stringContaining("(aof-load-truncated yes)"), grave: false }])
     for (const server of cluster.servers)
       expect(hints[0]?.text.includes(placeOf(server))).toBe(server === master || server === replica)
@@ -104,9 +115,11 @@ describe("on a cluster", () => {
       master.signal("SIGCONT")
       await replica.start()
     })
-    const { warnings } = await run(checkRedis(url, { prefix: "maicivy" }))
-    const texts = warnings.map(({ text }) => text)
-    expect(texts).toHaveLength(2)
+    const texts = await eventually(async () => {
+      const { warnings } = await run(checkRedis(url, { prefix: "maicivy" }))
+      expect(warnings).toHaveLength(2)
+      return warnings.map(({ text }) => text)
+    })
     for (const [server, reason] of [
       [master, "no answer within"],
       [replica, "connect ECONNREFUSED"],
@@ -122,9 +135,9 @@ test("a replica that Sentinels may make the master is looked at, too", async () 
   onTestFinished(() => sentinel.stop())
   const [, replica] = sentinel.servers
   if (replica === undefined) throw new Error("there is no replica")
-  expect((await run(checkRedis(sentinel.url, { prefix: "maicivy" }))).warnings).toEqual([])
+  await expectWarnings(sentinel.url, [])
   await configure(replica, "appendonly", "no")
-  expect((await run(checkRedis(sentinel.url, { prefix: "maicivy" }))).warnings).toMatchObject([
+  await expectWarnings(sentinel.url, [
     { text: expect.stringContaining(`Redis at ${placeOf(replica)} keeps no append-only file`), grave: true },
   ])
 })
