@@ -27,11 +27,18 @@ const ask = async (
   headers: { readonly [name: string]: string } = {},
   body?: unknown,
 ): Promise<Said> => {
-  const answer = await fetch(`${base}${API}/${path}`, {
-    method,
-    headers: { ...headers, ...(body !== undefined && { "Content-Type": "application/json" }) },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-  })
+  const send = () =>
+    fetch(`${base}${API}/${path}`, {
+      method,
+      headers: { ...headers, ...(body !== undefined && { "Content-Type": "application/json" }) },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+  let answer = await send()
+  // A machine that is too busy for a question's answer in time is asked again.
+  while (answer.status === 408) {
+    await answer.text()
+    answer = await send()
+  }
   const text = await answer.text()
   return {
     status: answer.status,

@@ -22,7 +22,7 @@ import { RedisServer } from "../../support/redisServer.ts"
 import { serve } from "../../support/server.ts"
 
 const deploymentAt = (url: string, given: Partial<Deployment> = {}): Deployment => ({
-  ...{ url, timeoutMs: 10_000, adminToken: null, writeKey: null },
+  ...{ url, timeoutMs: 60_000, adminToken: null, writeKey: null },
   ...given,
 })
 
@@ -238,8 +238,8 @@ describe("the command", () => {
   test("exits with 0 for a deployment that is well, and 1 for one that is not", async () => {
     const { base } = await runNode(await settings())
     const [well, json, none, nonsense] = await Promise.all([
-      doctor("--url", `${base}/`),
-      doctor("--url", base, "--json", "--read-only"),
+      doctor("--url", `${base}/`, "--timeout", "60"),
+      doctor("--url", base, "--json", "--read-only", "--timeout", "60"),
       doctor("--url", "http://127.0.0.1:1"),
       doctor("--url", "nonsense"),
     ])

@@ -52,7 +52,7 @@ test("every figure of every endpoint is exact, and a lost or doubled event would
   const { base } = await runNode(config)
   const url = new URL(base)
   const journal = new Journal()
-  const sending = { url, concurrency: 16, writeKey: null, patience: 10_000, now }
+  const sending = { url, concurrency: 16, writeKey: null, patience: 120_000, now }
   const report = await sendTraffic(trafficOf(6000, 9), sending, journal)
   expect(report.problems).toEqual([])
   expect(journal.count("unknown")).toBe(0)
@@ -63,7 +63,7 @@ test("every figure of every endpoint is exact, and a lost or doubled event would
     timeZone: ZONE,
     token: TOKEN,
     withKey: false,
-    patience: 20_000,
+    patience: 120_000,
     log: () => {},
     now,
   }
