@@ -18,9 +18,9 @@ const isReport = (message: unknown): message is Report =>
   isPercentiles(message.lag)
 
 /** How long the sender may take beyond its duration, milliseconds. */
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 240_000
 /** How long a frame may take to the last client, milliseconds. */
-const FRAME_MS = 20_000
+const FRAME_MS = 120_000
 
 /** Sends at a fixed rate for some seconds; resolves when every request is answered. */
 export const sendAtRate = (

@@ -49,7 +49,7 @@ const signals = (pid: number) => {
 const byWrk = (context: Context, options: SustainedOptions): Load => {
   const until = Math.ceil(Date.now() / 1000) + options.seconds
   // It is ended by a signal; its own duration is only an upper bound.
-  const wrk = spawnWrk({ ...options, seconds: 3 * options.seconds + 60, until })
+  const wrk = spawnWrk({ ...options, seconds: 3 * options.seconds + 240, until })
   const { pid = 0 } = wrk
   context.onEnd(() => wrk.kill("SIGKILL"))
   let output = ""
@@ -91,7 +91,7 @@ const bySender = (context: Context, options: SustainedOptions): Load => {
       const failed = numberOf(message, "failed")
       return requests === null || failed === null ? null : { generator: "sender" as const, requests, failed }
     },
-    3 * options.seconds * 1000 + 60_000,
+    3 * options.seconds * 1000 + 240_000,
   )
   const spent = ended.then(() => {})
   return { ...signals(child.pid), spent, ended }

@@ -128,8 +128,8 @@ const run = async (context: Context): Promise<Findings> => {
   const batchPairs = Math.min(pairs, 3)
   const hundred = await comparePairs(subject, 100, batchPairs, slice)
   const thousand = await comparePairs(subject, 1000, batchPairs, slice)
-  const rows = await stores.rows()
-  const { events } = await stores.figures()
+  const { rows, figures } = await stores.settled()
+  const { events } = figures
   await node.stop()
   const accepting = await compareAccepting(context, bare.port, batchPairs, slice)
   const all = [...single, ...hundred, ...thousand, ...accepting]

@@ -3,6 +3,7 @@
  * connected. Requests are due at fixed times and measured from then on, so that a stall counts for all that come during
  * it.
  */
+import { setTimeout as sleep } from "node:timers/promises"
 import { API_PATH } from "../../src/domain/paths.ts"
 import { machineNow } from "../load/clock.ts"
 import { prepareCorpus } from "../load/corpus.ts"
@@ -22,6 +23,7 @@ import {
   type Figure,
   type Findings,
   figure,
+  type Scale,
   type Scenario,
   type Series,
   seconds,
@@ -48,7 +50,11 @@ const CONNECTIONS = 256
  * Milliseconds at the start of each rate whose frames are not counted. The live feed's budget is saved up in the pause
  * between two rates and spent at once when the next one begins, which does not happen at a continuous rate.
  */
-const SETTLE_MS = 1000
+const SETTLE_MS: Readonly<Record<Scale, number>> = { full: 1000, quick: 1000, smoke: 0 }
+/** The least rate: a machine that stands still has none of which a percentage is an event. */
+const LEAST_PER_SECOND = 20
+/** How long the frames of the last events may take to the dashboards, milliseconds. */
+const FRAMES_WITHIN_MS = 120_000
 /** The lateness of the generator from which on its report mentions it, milliseconds at p99. */
 const LAG_MS = 5
 
@@ -60,6 +66,16 @@ interface Step {
   readonly frames: DashboardReport
 }
 
+/** What dashboards have measured, once they have heard of anything. */
+const measuredBy = async (dashboards: Dashboards): Promise<DashboardReport> => {
+  const deadline = performance.now() + FRAMES_WITHIN_MS
+  for (;;) {
+    const report = await dashboards.collect()
+    if (report.latency.count > 0 || performance.now() > deadline) return report
+    await sleep(50)
+  }
+}
+
 const step = async (
   { context, node, stores }: Subject,
   dashboards: Dashboards,
@@ -69,7 +85,7 @@ const step = async (
 ): Promise<Step> => {
   const duration = seconds(context, { full: 20, quick: 6, smoke: 1 })
   const epoch = machineNow()
-  dashboards.watch(epoch, SETTLE_MS)
+  dashboards.watch(epoch, SETTLE_MS[context.scale])
   await dashboards.collect()
   const sending = sendAtRate(context, {
     port: node.port,
@@ -82,7 +98,7 @@ const step = async (
   const gets = await probe(node.port, ENDPOINTS, GETS_PER_SECOND, sending)
   const posts = await sending
   await stores.drained()
-  const frames = await dashboards.collect()
+  const frames = await measuredBy(dashboards)
   const all = gets.at(-1)?.latency
   context.say(
     `${share} %, ${Math.round(rate)}/s: POST ${inWords(posts.latency)}; GET ${all === undefined ? "–" : inWords(all)}; frame ${inWords(frames.latency)}`,
@@ -149,7 +165,7 @@ const run = async (context: Context): Promise<Findings> => {
   const rowsBefore = await stores.rows()
   const steps: Array<Step> = []
   for (const share of SHARES) {
-    const rate = (sustained.perSecond * share) / 100
+    const rate = Math.max((sustained.perSecond * share) / 100, LEAST_PER_SECOND)
     steps.push(await step(subject, dashboards, corpus.file, share, rate))
   }
   const due = steps.reduce((sum, { posts }) => sum + posts.due, 0)

@@ -115,7 +115,8 @@ const run = async (context: Context): Promise<Findings> => {
     span(dayBegan - 1 / 24, dayBegan - 23 / 24),
     span(RETAINED - 1, 0),
   ])
-  const node = await startNode(context, { dataDir })
+  // Or at night it would be the node that deletes them.
+  const node = await startNode(context, { dataDir, env: { RETENTION_CRON: "0 0 1 7 *" } })
   const stores = openStores(context, node)
   const { file } = prepareCorpus(context)
   const before = await sendAtRate(context, {

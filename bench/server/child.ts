@@ -11,7 +11,8 @@ export interface Child {
   readonly end: () => void
 }
 
-const WITHIN_MS = 240_000
+/** Of one that hangs; one that ends is noticed at once. */
+const WITHIN_MS = 300_000
 
 const waitFor = <A>(
   child: ChildProcess,

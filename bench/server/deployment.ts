@@ -22,7 +22,7 @@ import { type Counts, countsIn } from "./stores.ts"
 export const REDIS_KINDS = ["one Redis", "a cluster"] as const
 export type RedisKind = (typeof REDIS_KINDS)[number]
 
-const BALANCED_MS = 60_000
+const BALANCED_MS = 300_000
 
 export interface SharedStores {
   readonly counts: Counts

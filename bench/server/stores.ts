@@ -31,13 +31,15 @@ export interface Counts {
   readonly figures: () => Promise<RedisFigures>
   /** Rows of analytics_events. */
   readonly rows: () => Promise<number>
-  /** Waits until no event is waiting. Fails if there is no progress for a minute. */
+  /** Waits until no event is waiting. Fails if there is no progress for some minutes. */
   readonly drained: () => Promise<void>
+  /** Waits until nothing waits, and nothing comes late, of a client that has left; the counts then. */
+  readonly settled: () => Promise<{ readonly rows: number; readonly figures: RedisFigures }>
   /** Discards waiting events, for a node that processes nothing. */
   readonly emptied: () => Promise<void>
 }
 
-const STANDSTILL_MS = 60_000
+const STANDSTILL_MS = 240_000
 
 /** Connects to a node's stores; the connections are closed with the scenario. */
 export const openStores = (context: Context, node: Pick<BenchNode, "redisUrl" | "databaseUrl">): Stores => {
@@ -60,7 +62,7 @@ export const countsIn = (context: Context, redis: Redis | Cluster, postgres: pg.
     )
     return lengths.reduce((sum, length) => sum + length, 0)
   }
-  return {
+  const counts = {
     backlog,
     figures: async () => {
       const keys = PARTITIONS.flatMap((p) =>
@@ -88,10 +90,23 @@ export const countsIn = (context: Context, redis: Redis | Cluster, postgres: pg.
           least = waiting
           since = performance.now()
         } else if (performance.now() - since > STANDSTILL_MS) {
-          throw new Error(`${waiting} events wait, and none was processed for a minute`)
+          throw new Error(
+            `${waiting} events wait, and none was processed for ${STANDSTILL_MS / 60_000} minutes`,
+          )
         }
         await sleep(20)
       }
     },
   }
+  const settled = async () => {
+    for (;;) {
+      await counts.drained()
+      const [before, rows] = [await counts.figures(), await counts.rows()]
+      // In this order: what is a row already and no figure yet is still waiting.
+      const waiting = await backlog()
+      const figures = await counts.figures()
+      if (waiting === 0 && figures.events === before.events) return { rows, figures }
+    }
+  }
+  return { ...counts, settled }
 }
