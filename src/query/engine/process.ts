@@ -150,8 +150,8 @@ class Running {
   }
 }
 
-/** What a stop waits for the process, before it is killed. */
-const END = "2 seconds"
+/** What a stop waits for the process, before it is killed and after. */
+const [END, KILLED] = ["2 seconds", "1 second"] as const
 
 /**
  * The process when there is one, started by the first question and ended after the last. Its files hold raw events, so they go with it:
@@ -216,12 +216,15 @@ class Engine {
     clearTimeout(this.#idle)
     const running = this.#running
     if (running === null) return Effect.void
-    return Effect.promise(() => running.end()).pipe(
-      Effect.timeoutOrElse({
-        duration: END,
-        orElse: () => Effect.sync(() => running.child.kill("SIGKILL")),
-      }),
+    const promise = running.end()
+    const ended = Effect.promise(() => promise)
+    // Its files are removed when it is gone.
+    const killed = Effect.sync(() => running.child.kill("SIGKILL")).pipe(
+      Effect.andThen(ended),
+      Effect.timeoutOption(KILLED),
+      Effect.asVoid,
     )
+    return ended.pipe(Effect.timeoutOrElse({ duration: END, orElse: () => killed }))
   })
 }
 
