@@ -5,6 +5,7 @@ import { Agent, request } from "node:https"
 import { join } from "node:path"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { CertificateAuthority } from "../support/certificates.ts"
+import { CLOCK_ENV } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
 import { Edge } from "../support/edge.ts"
 import {
@@ -34,6 +35,7 @@ const startNodes = async () => {
     RATE_LIMIT_PER_MINUTE: "0",
     TRUSTED_PROXIES: "127.0.0.1/32",
     DRAIN_SECONDS: "2",
+    ...CLOCK_ENV,
   }
   const start = async () => {
     const PORT = String(await freePort())
