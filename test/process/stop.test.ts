@@ -59,7 +59,7 @@ test("a stop ends in time and well though Postgres answers nothing any more, wit
   const reads = Promise.allSettled(
     ["timeline", "heatmap", "history"].map((path) => fetch(api(node.url, path))),
   )
-  // What decides whether the stop was cut short is the program's own deadline: it exits with 1 then.
+  // No part of it waits for Postgres for ever: the program's own deadline, by which it exits with 1, is far away here.
   expect(await node.end("SIGTERM")).toBe(0)
   expect(node.stderr()).not.toContain("cut short")
   await reads

@@ -1,6 +1,7 @@
 /** Nodes as processes of their own, started as users start them, and clients that keep a journal of what was acknowledged. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
+import { STOP_DEADLINE_MS } from "../../src/config/stopBudget.ts"
 import { eventually } from "./index.ts"
 import { whenFinished } from "./whenFinished.ts"
 
@@ -35,6 +36,13 @@ export const systemPath = (): string =>
 /** What a node's start is waited for. A first `npm start` installs packages before. */
 export const STARTED_WITHIN = { timeout: 300_000 }
 
+/** Variables of the environment of a node whose stop may take its time. */
+const unhurried = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
+  ...env,
+  NODE_OPTIONS: `${env.NODE_OPTIONS ?? ""} --import=${new URL("./patience.mjs", import.meta.url).href}`,
+  TEST_STOP_DEADLINE_MS: String(STOP_DEADLINE_MS),
+})
+
 /** Starts a command that becomes a node and waits for its banner. */
 export const startProcess = async (
   command: ReadonlyArray<string>,
@@ -51,7 +59,7 @@ export const startProcess = async (
     ...user,
     cwd,
     // Behind no balancer, nobody has to be told of a stop beforehand.
-    env: { ...process.env, PORT: "0", DRAIN_SECONDS: "0", ...env },
+    env: unhurried({ ...process.env, PORT: "0", DRAIN_SECONDS: "0", ...env }),
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   })
@@ -106,7 +114,7 @@ export const dataOf = async (url: string, path: string): Promise<Record<string, 
   return { ...data }
 }
 
-/** POSTs events one by one, each with its id until it is acknowledged, to whichever of the urls answers. */
+/** POSTs events one by one, each with its id until it is acknowledged, to whichever of the urls answers: one of them may have to start. */
 export const send = async (urls: () => ReadonlyArray<string>, count: number, concurrency: number) => {
   const acknowledged = new Set<string>()
   let next = 0
@@ -131,7 +139,7 @@ export const send = async (urls: () => ReadonlyArray<string>, count: number, con
         })
         await response.arrayBuffer()
         if (response.status !== 201) throw new Error(`answered ${response.status}`)
-      })
+      }, STARTED_WITHIN)
       acknowledged.add(id)
     }
   }
