@@ -216,8 +216,8 @@ class Engine {
     clearTimeout(this.#idle)
     const running = this.#running
     if (running === null) return Effect.void
-    const promise = running.end()
-    const ended = Effect.promise(() => promise)
+    const exited = running.end()
+    const ended = Effect.promise(() => exited)
     // Its files are removed when it is gone.
     const killed = Effect.sync(() => running.child.kill("SIGKILL")).pipe(
       Effect.andThen(ended),
