@@ -37,7 +37,7 @@ const AS_JSON = [
 /** SQL: the columns of a {@link ChunkRow}. */
 export const CHUNK_COLUMNS = [
   "(extract(epoch FROM first_at) * 1000)::bigint::text AS first_at, bots, pages, origins, clients, labels",
-  `concat_ws(',', ${AS_JSON.map((column) => `'"${column}":' || coalesce(to_json(${column})::text, 'null')`).join(", ")}) AS rest`,
+  `concat_ws(',', ${AS_JSON.map((column) => `'"${column}":' || to_json(${column})::text`).join(", ")}) AS rest`,
 ].join(", ")
 
 /** The dictionary of each value of a fact; its places are those of the fact's. */
@@ -66,19 +66,20 @@ const lineOf = (
 
 const FACT_NAMES = Object.entries(FACTS).flatMap(([fact, names]) => names.map((name) => ({ fact, name })))
 
-const LINE: LineTypes = {
-  ...{ chunk: "INTEGER", first_at: "BIGINT", bots: "BOOLEAN", ids: ["UUID"], offsets: ["INTEGER"] },
-  ...{
-    types: ["VARCHAR"],
-    type: ["SMALLINT"],
-    page: ["SMALLINT"],
-    visitors: ["UUID"],
-    visitor: ["SMALLINT"],
-  },
-  ...{ data: ["VARCHAR"], origin: ["SMALLINT"], client: ["SMALLINT"], label: ["SMALLINT"] },
-  ...{ d_page_of: ["VARCHAR"], d_host: ["VARCHAR"] },
-  ...Object.fromEntries(FACT_NAMES.map(({ name }) => [`d_${name}`, ["VARCHAR"]])),
-}
+const LINE_TYPES = `{${[
+  ...["chunk: 'INTEGER'", "first_at: 'BIGINT'", "bots: 'BOOLEAN'", "ids: 'UUID[]'", "offsets: 'INTEGER[]'"],
+  "types: 'VARCHAR[]'",
+  ...[
+    "type: 'SMALLINT[]'",
+    "page: 'SMALLINT[]'",
+    "visitors: 'UUID[]'",
+    "visitor: 'SMALLINT[]'",
+    "data: 'VARCHAR[]'",
+  ],
+  ...["origin: 'SMALLINT[]'", "client: 'SMALLINT[]'", "label: 'SMALLINT[]'"],
+  ...["d_page_of: 'VARCHAR[]'", "d_host: 'VARCHAR[]'"],
+  ...FACT_NAMES.map(({ name }) => `d_${name}: 'VARCHAR[]'`),
+].join(", ")}}`
 
 const EVENT_ROWS = [
   ...[
@@ -91,40 +92,20 @@ const EVENT_ROWS = [
   ...FACT_NAMES.map(({ fact, name }) => `unnest(list_select(d_${name}, ${fact})) AS "${name}"`),
 ].join(", ")
 
-/** A file of lines, each a JSON object. */
+/** A file of chunks' lines. */
 export interface LinesFile {
   readonly path: string
-  /** Bytes of its longest line: what reading it takes of the memory follows from that. */
+  /** Of its longest line: what reading it takes of the memory follows from that. */
   readonly longest: number
 }
 
-/** Fields of a line, and their types; those of a list are of one type. */
-export type LineTypes = { readonly [field: string]: string | readonly [string] }
-
-/** Read at a time, bytes, where lines are not longer. */
-const READ_BYTES = 1024 * 1024
-
-/**
- * SQL: a file of lines as a table. The reader of JSON would take 32 MB of the memory for each thread (DuckDB 1.5, whatever
- * `maximum_object_size` is), so lines are read as texts: a character that JSON has to escape cannot part them.
- */
-export const tableOfLines = ({ path, longest }: LinesFile, types: LineTypes): string => {
-  const whole = longest + 2
-  const options = [
-    ...["columns = {line: 'VARCHAR'}", "auto_detect = false", "header = false", "encoding = 'utf-8'"],
-    ...["delim = chr(1)", "quote = ''", "escape = ''", "new_line = '\\n'"],
-    `max_line_size = ${whole}`,
-    `buffer_size = ${Math.max(READ_BYTES, 2 * whole)}`,
-  ]
-  return `
-    SELECT unnest(from_json_strict(line, ${quoted(JSON.stringify(types))}))
-    FROM read_csv(${quoted(path)}, ${options.join(", ")})`
-}
-
-/** SQL: the events of a file of chunks' lines that are of a day, each a row; `name` is what the event was called, where it was. */
-export const eventsOfLines = (file: LinesFile, { from, until }: Range): string => `
-  SELECT * FROM (SELECT ${EVENT_ROWS} FROM (${tableOfLines(file, LINE)}))
-  WHERE created_at >= ${from} AND created_at < ${until}`
+/** SQL: the events of a file of lines that are of a day, each a row; `name` is what the event was called, where it was. */
+export const eventsOfLines = ({ path, longest }: LinesFile, { from, until }: Range): string => `
+  SELECT * FROM (
+    SELECT ${EVENT_ROWS} FROM read_json(
+      ${quoted(path)}, format = 'newline_delimited', columns = ${LINE_TYPES}, maximum_object_size = ${longest + 2}
+    )
+  ) WHERE created_at >= ${from} AND created_at < ${until}`
 
 const onDisk = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: databaseError })
 

@@ -20,15 +20,20 @@ export type DatabaseRow = { readonly [column: string]: unknown }
 
 /**
  * Of the memory for each statement that runs, bytes: one that sorts takes about as much on two threads before it has read anything
- * (DuckDB 1.5: 38 MB for those of a funnel), and none of it can go to the disk.
+ * (DuckDB 1.5: 38 MB for those of a funnel), and none of it can go to the disk. One that reads lines of JSON takes it for each thread
+ * (40 MB, 64 where lines are of half a megabyte, whatever `maximum_object_size` is).
  */
 const STATEMENT_BYTES = 64 * 1024 * 1024
+
+/** Statements have two threads, where there is memory for two that read lines. */
+const threadsOf = (memoryBytes: number): number => (memoryBytes < 2 * STATEMENT_BYTES ? 1 : 2)
 
 export interface Database {
   /** Runs one statement, when there is memory for it; one that is interrupted is ended, and has its memory until then. */
   readonly rows: (
     text: string,
     values?: ReadonlyArray<string | number>,
+    options?: { readonly readsLines: boolean },
   ) => Effect.Effect<ReadonlyArray<DatabaseRow>, DatabaseError | NoRoom>
 }
 
@@ -55,7 +60,7 @@ const loadDuckDB = Effect.tryPromise({
 const settings = (folder: string, memoryBytes: number, spillBytes: number): ReadonlyArray<string> => {
   const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`
   return [
-    "SET threads = 2",
+    `SET threads = ${threadsOf(memoryBytes)}`,
     `SET memory_limit = '${Math.floor(memoryBytes / 1024)}KiB'`,
     `SET max_temp_directory_size = '${Math.floor(spillBytes / 1024)}KiB'`,
     `SET temp_directory = ${quoted(join(folder, "spill"))}`,
@@ -109,8 +114,8 @@ export const openDatabase = (
         })
       })
     return {
-      rows: (text, values = []) =>
-        memory.withPermits(1)(
+      rows: (text, values = [], { readsLines } = { readsLines: false }) =>
+        memory.withPermits(readsLines ? threadsOf(memoryBytes) : 1)(
           Effect.scoped(Effect.flatMap(connection, (opened) => run(opened, text, [...values]))),
         ),
     }

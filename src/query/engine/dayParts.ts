@@ -10,7 +10,7 @@
 import type { DimensionName } from "../../domain/dimensions.ts"
 import { AUTOMATIC_TYPES, VISIT_GAP_MS } from "../../domain/visits.ts"
 import type { Range } from "../language/index.ts"
-import { eventsOfLines, type LinesFile, type LineTypes, tableOfLines } from "./chunkLines.ts"
+import { eventsOfLines, type LinesFile } from "./chunkLines.ts"
 import { columns, DIMENSION_NAMES, OF_FIRST_EVENT, quoted } from "./columns.ts"
 
 /** Files of a part: its events, and the visits that they make. */
@@ -154,5 +154,16 @@ export const eventsOfParts = (
 export const writeDay = (target: string, day: PartedDay): string => copyTo(target, eventsOfParts([day]))
 
 /** The statement that writes lines of JSON to a file as a table that has these columns, by their types. */
-export const linesToParquet = (file: LinesFile, types: LineTypes, target: string): string =>
-  copyTo(target, tableOfLines(file, types))
+export const linesToParquet = (
+  { path, longest }: LinesFile,
+  types: { readonly [column: string]: string },
+  target: string,
+): string => {
+  const fields = Object.entries(types).map(([name, type]) => `"${name}": ${quoted(type)}`)
+  return copyTo(
+    target,
+    `SELECT * FROM read_json(
+      ${quoted(path)}, format = 'newline_delimited', columns = {${fields.join(", ")}}, maximum_object_size = ${longest + 2}
+    )`,
+  )
+}

@@ -215,7 +215,13 @@ export class GrowingDay implements DayFiles {
     return Effect.gen({ self: this }, function* () {
       const made: Array<Part> = []
       if (chunks.size > 0) {
-        const events = yield* makeFile(this.#shop, of, "events", (target) => writeEvents(target, source))
+        const events = yield* makeFile(
+          this.#shop,
+          of,
+          "events",
+          (target) => writeEvents(target, source),
+          lines !== null,
+        )
         const visits = yield* makeFile(this.#shop, of, "visits", (target) =>
           writePartVisits(target, events),
         ).pipe(Effect.onError(() => Effect.sync(() => held.drop([events]))))

@@ -35,16 +35,17 @@ export interface Workshop {
   readonly now: () => number
 }
 
-/** Makes a file of a day; one that is not finished goes. */
+/** Makes a file of a day by a statement, which may read lines; one that is not finished goes. */
 export const makeFile = (
   { database, held }: Workshop,
   { siteId, day }: SiteDay,
   kind: string,
   statement: (target: string) => string,
+  readsLines = false,
 ): Effect.Effect<string, DatabaseError | NoRoom> =>
   Effect.suspend(() => {
     const target = held.path(`${siteId}-${day}-${kind}`)
-    return database.rows(statement(target)).pipe(
+    return database.rows(statement(target), [], { readsLines }).pipe(
       Effect.map(() => {
         held.made(target)
         return target

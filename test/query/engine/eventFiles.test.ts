@@ -179,6 +179,17 @@ test("days that all go on need no more memory than the smallest engine has", asy
   expect([row?.metrics[events], row?.comparison?.[events]]).toEqual([30, 30])
 })
 
+test("chunks that are as large as they get are read in what memory the smallest engine has", async () => {
+  const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
+  const EVENTS = 4000
+  const data = { text: "x".repeat(1000) }
+  const of = Array.from({ length: EVENTS }, (_, i) => event({ createdAt: NOW - HOUR_MS - i, data }))
+  await store(postgres, of, { calendar })
+  const { ask } = await filesOf(postgres, HAS_ENDED, { memory: SMALLEST })
+  const { rows } = await ask(questionOf({ metrics: ["events"], dimensions: ["source"], date_range: "day" }))
+  expect(rows[0]?.metrics).toEqual([EVENTS])
+})
+
 test("files take no more of the disk than they may: those that were not asked for the longest go", async () => {
   const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
   const days = ["2026-10-28", "2026-10-29"] as const
