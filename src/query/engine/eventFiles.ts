@@ -127,8 +127,10 @@ export class EventFiles {
   /** Days of the deployment's zone that may have events, with their versions: of the two or three UTC days that they touch. */
   #siteDays(): Effect.Effect<ReadonlyArray<SiteDay>, StoreError> {
     const { postgres, now, calendar } = this.#options
-    if (this.#days !== null && now() - this.#days.at < FRESH_MS) return Effect.succeed(this.#days.of)
     const at = now()
+    // Of a clock that was set back nobody knows how long ago it was.
+    if (this.#days !== null && at >= this.#days.at && at - this.#days.at < FRESH_MS)
+      return Effect.succeed(this.#days.of)
     return Effect.map(postgres.query<VersionRow>("day_versions", VERSIONS), (rows) => {
       const hashes = new Map<string, { of: Omit<SiteDay, "version">; parts: Array<string> }>()
       for (const row of [...rows].sort((a, b) => (a.day < b.day ? -1 : 1))) {
