@@ -4,36 +4,62 @@ import { expect, onTestFinished, test } from "vitest"
 import { eventually } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
 
-/** Makes whoever reads raw events or the version of the schema wait. Returns what ends that. */
+/** Makes whoever reads raw events or the version of the schema wait. Tells who waits, and ends that. */
 const lockTables = async (databaseUrl: string) => {
   const holder = new pg.Client({ connectionString: databaseUrl })
   await holder.connect()
   onTestFinished(() => holder.end())
   await holder.query("BEGIN; LOCK TABLE analytics_events, schema_migrations IN ACCESS EXCLUSIVE MODE")
-  const waiting = async () => {
-    const { rows } = await holder.query<{ waiting: number }>(
-      "SELECT count(*)::int AS waiting FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+  // Within one transaction, who is at work stays as it was first seen.
+  const watcher = new pg.Client({ connectionString: databaseUrl })
+  await watcher.connect()
+  onTestFinished(() => watcher.end())
+  /** Statements that wait and have begun since a time. */
+  const waiting = async (since: Date) => {
+    const { rows } = await watcher.query<{ query: string }>(
+      "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query_start >= $1",
+      [since],
     )
-    return rows[0]?.waiting ?? 0
+    return rows.map(({ query }) => query)
   }
-  return { waiting, release: () => holder.query("COMMIT") }
+  const clock = async () => {
+    const { rows } = await watcher.query<{ at: Date }>(
+      "SELECT date_trunc('milliseconds', clock_timestamp()) AS at",
+    )
+    return rows[0]?.at ?? new Date()
+  }
+  return { waiting, clock, release: () => holder.query("COMMIT") }
 }
+
+/** What the statements of these reads begin with. */
+const READS = { timeline: "WITH newest AS", heatmap: "WITH of_site AS", history: "WITH seen AS" }
 
 test("reads under way at a stop are answered, and so is /ready", async () => {
   const config = await settings()
   const node = await runNode(config)
   expect(await node.post({ event_type: "page_view" })).toBe(201)
   await eventually(async () => expect(await node.data("timeline")).toHaveLength(1))
-  const { waiting, release } = await lockTables(config.databaseUrl)
-  const reads = Promise.all(
-    ["timeline?limit=7", "heatmap", "history"].map((path) => node.get(`/api/v1/analytics/${path}`)),
+  const { waiting, clock, release } = await lockTables(config.databaseUrl)
+  /** Asks, and resolves once the statements wait. */
+  const begun = async (paths: ReadonlyArray<string>, statements: ReadonlyArray<string>) => {
+    const since = await clock()
+    const answers = paths.map((path) => node.get(path))
+    await eventually(async () => {
+      const found = await waiting(since)
+      for (const statement of statements) expect(found.join()).toContain(statement)
+    })
+    return { answers: Promise.all(answers) }
+  }
+  const reads = await begun(
+    ["timeline?limit=7", "heatmap", "history"].map((path) => `/api/v1/analytics/${path}`),
+    Object.values(READS),
   )
-  const ready = node.get("/ready")
-  await eventually(async () => expect(await waiting()).toBeGreaterThanOrEqual(4))
+  // Last: it waits for two seconds only.
+  const ready = await begun(["/ready"], ["transaction_read_only"])
   const stopped = node.stop()
   await eventually(() => expect(fetch(`${node.base}/health`)).rejects.toThrow())
   await release()
-  expect((await reads).map(({ status }) => status)).toEqual([200, 200, 200])
-  expect(await ready).toEqual({ status: 503, text: expect.stringContaining("about to stop") })
+  expect((await reads.answers).map(({ status }) => status)).toEqual([200, 200, 200])
+  expect(await ready.answers).toEqual([{ status: 503, text: expect.stringContaining("about to stop") }])
   await stopped
 })
