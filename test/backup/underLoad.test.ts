@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto"
 import { existsSync, readdirSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { promisify } from "node:util"
+import pg from "pg"
 import { expect, test } from "vitest"
 import { notedStoreUrls } from "../../src/node/dataFolder.ts"
 import { CLOCK_ENV } from "../support/clock.ts"
@@ -24,13 +25,16 @@ const sending = (url: () => string) => {
     while (!stopped) {
       const id = randomUUID()
       const body = JSON.stringify({ event_type: "page_view", id, visitor_id: randomUUID() })
-      while (!stopped) {
-        const answer = await fetch(api(url(), "event"), { method: "POST", body }).catch(() => null)
-        await answer?.arrayBuffer().catch(() => null)
-        if (answer?.status !== 201) continue
-        acknowledged.add(id)
-        break
-      }
+      await eventually(
+        async () => {
+          if (stopped) return
+          const answer = await fetch(api(url(), "event"), { method: "POST", body })
+          await answer.arrayBuffer()
+          expect(answer.status).toBe(201)
+          acknowledged.add(id)
+        },
+        { timeout: Number.POSITIVE_INFINITY },
+      )
     }
   }
   const all = Promise.all(Array.from({ length: SENDERS }, sender))
@@ -49,6 +53,14 @@ const command = (env: Record<string, string>, ...args: ReadonlyArray<string>) =>
     cwd: ROOT,
     env: { ...process.env, ...env },
   })
+
+/** Keeps backups of a data folder from their end: they wait for a table. Returns what ends that. */
+const holdUp = async (dataDir: string) => {
+  const client = new pg.Client(notedStoreUrls(dataDir)?.databaseUrl)
+  await client.connect()
+  await client.query("BEGIN; LOCK TABLE goals IN ACCESS EXCLUSIVE MODE")
+  return () => client.end()
+}
 
 /** The folder of an unfinished backup, once it is there. */
 const begun = (folder: string) =>
@@ -76,9 +88,11 @@ test("made of embedded stores under load, with the node killed half-way, a backu
   try {
     await eventually(() => expect(load.acknowledged.size).toBeGreaterThan(1000))
     const before = new Set(load.acknowledged)
+    const goOn = await holdUp(dataDir)
     const making = command(env, "backup", "--to", folder)
     await begun(folder)
     await first.end("SIGKILL")
+    await goOn()
     const second = await startProcess(NODE, { cwd: ROOT, env })
     url = second.url
     const { stdout } = await making
@@ -115,7 +129,9 @@ test("made of embedded stores under load, with the node killed half-way, a backu
       page_views: found.length,
       unique_visitors: new Set(found.map(({ visitor_id }) => visitor_id)).size,
     })
-    expect((await dataOf(url, "stats")).total_events).toBeGreaterThan(found.length)
+    await eventually(async () =>
+      expect((await dataOf(url, "stats")).total_events).toBeGreaterThan(found.length),
+    )
     await second.end("SIGTERM")
   } finally {
     await load.stop()
@@ -123,13 +139,16 @@ test("made of embedded stores under load, with the node killed half-way, a backu
 })
 
 test("a backup that is killed leaves nothing that looks like one, and the next removes what it left", async () => {
-  const env = { DATA_DIR: temporaryFolder(), LOG_LEVEL: "error", ...CLOCK_ENV }
+  const dataDir = temporaryFolder()
+  const env = { DATA_DIR: dataDir, LOG_LEVEL: "error", ...CLOCK_ENV }
   const node = await startProcess(NODE, { cwd: ROOT, env })
   const folder = join(temporaryFolder(), "backup")
+  const goOn = await holdUp(dataDir)
   const making = command(env, "backup", "--to", folder)
   const left = await begun(folder)
   making.child.kill("SIGKILL")
   await making.catch(() => undefined)
+  await goOn()
   expect(existsSync(folder)).toBe(false)
   expect(readdirSync(dirname(folder))).toEqual([left])
   await command(env, "backup", "--to", folder)
