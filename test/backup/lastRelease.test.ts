@@ -1,6 +1,5 @@
 import { expect, test } from "vitest"
 import { previousVersion, whyNoPreviousVersion } from "../chaos/versions.ts"
-import { CLOCK_ENV } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
@@ -27,7 +26,6 @@ test("a data folder of the version before is backed up as it is, and restored as
     env: {
       ...{ DATA_DIR: dataDir, PARTITIONS: String(config.partitions), SITES: config.sites.join() },
       ...{ RATE_LIMIT_PER_MINUTE: "0", LOG_LEVEL: "error" },
-      ...CLOCK_ENV,
     },
   })
   const events = someEvents(150)

@@ -1,12 +1,11 @@
 /** A node as a process of its own, and what it has counted. */
-import { CLOCK_ENV } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { startProcess } from "../support/process.ts"
 
 const TOKEN = "0123456789abcdef"
 
-/** A node as users start it, over stores of the test's own, with the tests' clock. */
+/** A node as users start it, over stores of the test's own. */
 export const startNode = async (settings: { readonly [name: string]: string } = {}) =>
   startProcess(["node", "src/main.ts"], {
     cwd: ROOT,
@@ -17,7 +16,6 @@ export const startNode = async (settings: { readonly [name: string]: string } = 
       RATE_LIMIT_PER_MINUTE: "0",
       ADMIN_TOKEN: TOKEN,
       ...settings,
-      ...CLOCK_ENV,
     },
   })
 

@@ -1,6 +1,5 @@
 /** What a real Prometheus makes of a node's counters: from the first event on, and over a restart. */
 import { describe, expect, test } from "vitest"
-import { CLOCK_ENV } from "../support/clock.ts"
 import { ROOT, read } from "../support/documents.ts"
 import { eventually, freePort, freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { api, startProcess } from "../support/process.ts"
@@ -46,7 +45,7 @@ describe("Prometheus", wantsProgram("prometheus", "prometheus", "--version"), ()
     const env = {
       ...{ REDIS_URL: redisUrl(), DATABASE_URL: await freshDatabase() },
       ...{ REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""), PORT: String(await freePort()) },
-      ...{ RATE_LIMIT_PER_MINUTE: "0", ...CLOCK_ENV },
+      ...{ RATE_LIMIT_PER_MINUTE: "0" },
     }
     const start = () => startProcess(["node", "src/main.ts"], { cwd: ROOT, env })
     const node = await start()

@@ -2,7 +2,6 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { DASHBOARD_PATH, dashboardText } from "../../infra/grafana/dashboard.ts"
-import { CLOCK_ENV } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { api, dataOf, startProcess } from "../support/process.ts"
@@ -48,7 +47,6 @@ describe("Prometheus", wantsProgram("prometheus", "prometheus", "--version"), ()
         DATABASE_URL: await freshDatabase(),
         REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
         RATE_LIMIT_PER_MINUTE: "0",
-        ...CLOCK_ENV,
       },
     })
     const prometheus = await startPrometheus(new URL(node.url).host)

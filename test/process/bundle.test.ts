@@ -14,7 +14,6 @@ import {
 import { dirname, join } from "node:path"
 import { expect, test } from "vitest"
 import { bundle } from "../../scripts/bundle.ts"
-import { CLOCK_ENV } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
 import { api, dataOf, startProcess, systemPath } from "../support/process.ts"
@@ -55,7 +54,6 @@ test("a bundled node does all that one from sources does, and keeps less than 80
       REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
       DATABASE_URL: await freshDatabase(),
       RATE_LIMIT_PER_MINUTE: "0",
-      ...CLOCK_ENV,
     },
   })
   // Where the system has no such file, the bound is taken on trust.

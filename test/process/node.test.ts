@@ -3,7 +3,6 @@ import { cpSync, mkdirSync } from "node:fs"
 import { dirname, join } from "node:path"
 import pg from "pg"
 import { expect, test } from "vitest"
-import { CLOCK_ENV } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
 import { api, dataOf, send, startProcess, systemPath } from "../support/process.ts"
@@ -41,7 +40,7 @@ test("a copy of the repository starts with npm start, stops cleanly, and finds i
     mkdirSync(dirname(join(clone, file)), { recursive: true })
     cpSync(join(ROOT, file), join(clone, file))
   }
-  const env = { PATH: systemPath(), DATA_DIR: join(clone, "data"), SITES: "main,blog", ...CLOCK_ENV }
+  const env = { PATH: systemPath(), DATA_DIR: join(clone, "data"), SITES: "main,blog" }
   const first = await startProcess(["npm", "start"], { cwd: clone, env })
   const posted = await fetch(api(first.url, "event"), {
     method: "POST",
@@ -70,7 +69,6 @@ test("a node that is killed in mid-stream and started again has every acknowledg
     DATABASE_URL: databaseUrl,
     REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
     RATE_LIMIT_PER_MINUTE: "0",
-    ...CLOCK_ENV,
   }
   let node = await startProcess(NODE, { cwd: ROOT, env })
   const sending = send(() => [node.url], 6000, 16)
@@ -91,7 +89,6 @@ test("a second node takes over a killed node's partitions, with nothing lost or 
     DATABASE_URL: databaseUrl,
     REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
     RATE_LIMIT_PER_MINUTE: "0",
-    ...CLOCK_ENV,
   }
   const nodes = await Promise.all([
     startProcess(NODE, { cwd: ROOT, env }),

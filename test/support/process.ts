@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { STOP_DEADLINE_MS } from "../../src/config/stopBudget.ts"
+import { CLOCK_ENV } from "./clock.ts"
 import { eventually } from "./index.ts"
 import { whenFinished } from "./whenFinished.ts"
 
@@ -43,7 +44,7 @@ const unhurried = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
   TEST_STOP_DEADLINE_MS: String(STOP_DEADLINE_MS),
 })
 
-/** Starts a command that becomes a node and waits for its banner. */
+/** Starts a command that becomes a node and waits for its banner. The node goes by the tests' clock. */
 export const startProcess = async (
   command: ReadonlyArray<string>,
   options: {
@@ -59,7 +60,7 @@ export const startProcess = async (
     ...user,
     cwd,
     // Behind no balancer, nobody has to be told of a stop beforehand.
-    env: unhurried({ ...process.env, PORT: "0", DRAIN_SECONDS: "0", ...env }),
+    env: unhurried({ ...process.env, ...CLOCK_ENV, PORT: "0", DRAIN_SECONDS: "0", ...env }),
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   })
