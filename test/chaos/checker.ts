@@ -241,9 +241,11 @@ const compareRest = async (url: string, counts: Counts, to: Comparison) => {
       const body = isBody(answer) ? answer : {}
       const history = Array.isArray(body.history) ? (body.history as ReadonlyArray<unknown>) : []
       const dates = history.map((each) => (isBody(each) ? String(each.date) : ""))
+      // The period's own days: at midnight, they may be others than those of the answer before.
+      const days = dates.map((date) => ({ date, count: of(date).letters }))
       to.of(
         `GET letters ${site} ${period}`,
-        [letters, dates.map((date) => ({ date, count: of(date).letters }))],
+        [days.reduce((sum, { count }) => sum + count, 0), days],
         [body.total, history],
       )
     }
