@@ -7,7 +7,7 @@ import express from "express"
 import fastify from "fastify"
 import { Hono } from "hono"
 import Koa from "koa"
-import { describe, expect, onTestFinished, test } from "vitest"
+import { describe, expect, onTestFinished, test, vi } from "vitest"
 import { UUID } from "../../src/domain/limits.ts"
 import { VISITOR_COOKIE } from "../../src/domain/visitor.ts"
 import {
@@ -198,6 +198,10 @@ describe.each(Object.entries(SITES))("page views on %s", (_name, site) => {
   })
 
   test("know a visitor for the day without a cookie, when told to set none", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] })
+    onTestFinished(() => {
+      vi.useRealTimers()
+    })
     const client = recorder()
     const url = await site(client, { cookie: false })
     const answers = [
