@@ -74,6 +74,12 @@ export const ROOMS: ReadonlyArray<Room> = [
   },
   { path: "goals", reason: "Goals in Postgres: named filters of a site", main: "goals.ts" },
   {
+    path: "sites",
+    reason: "Sites: those of `SITES`, and those that are added while nodes run",
+    main: "index.ts",
+    door: true,
+  },
+  {
     path: "export",
     reason: "Whole days of events as files for other programs",
     main: "export.ts",
@@ -91,7 +97,11 @@ export const ROOMS: ReadonlyArray<Room> = [
   { path: "rebuild", reason: "Figures made again from Postgres", main: "partition.ts" },
   { path: "privacy", reason: "Day keys of cookieless visitors, erasure and its journal", main: "erase.ts" },
   { path: "aggregates", reason: "The figures in Redis: adding a batch, reading them", main: "figures.ts" },
-  { path: "live", reason: "What nodes tell each other of a batch, within a budget", main: "feed.ts" },
+  {
+    path: "live",
+    reason: "What nodes tell each other: of a batch, within a budget, and of what has changed",
+    main: "feed.ts",
+  },
   { path: "events/retention", reason: "Deletes raw events that have expired", main: "index.ts", door: true },
   {
     path: "events/read",

@@ -3,11 +3,13 @@ import { randomBytes } from "node:crypto"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { AccountRefused, Accounts } from "../access/accounts.ts"
-import { announceChange } from "../access/changes.ts"
 import type { AppConfig } from "../config/settings.ts"
 import type { KeyScope, Role } from "../domain/roles.ts"
 import { deploymentIdentity } from "../events/schema/index.ts"
+import { announceChange } from "../live/changes.ts"
+import type { Postgres } from "../stores/postgres.ts"
 import { CommandError } from "./error.ts"
+import { sitesOf } from "./sites.ts"
 import { type CommandStores, withStores } from "./stores.ts"
 
 /** Who the audit log says it was. */
@@ -24,13 +26,16 @@ const SENTENCES: { readonly [reason in AccountRefused["reason"]]: string } = {
 /** Does something with the accounts of a deployment, and tells its nodes. */
 const withAccounts = <A, E>(
   config: AppConfig,
-  body: (accounts: Accounts) => Effect.Effect<A, E | AccountRefused>,
+  body: (accounts: Accounts, postgres: Postgres) => Effect.Effect<A, E | AccountRefused>,
 ) =>
   Effect.gen(function* () {
     const { postgres, redis, metrics }: CommandStores = yield* withStores(config, "deployment")
     const { id } = yield* deploymentIdentity(postgres)
-    const accounts = new Accounts(postgres, announceChange(redis, metrics, config.redisKeyPrefix, id))
-    return yield* Effect.mapError(body(accounts), (error) =>
+    const accounts = new Accounts(
+      postgres,
+      announceChange(redis, metrics, config.redisKeyPrefix, id, "access"),
+    )
+    return yield* Effect.mapError(body(accounts, postgres), (error) =>
       error instanceof AccountRefused ? new CommandError({ message: SENTENCES[error.reason] }) : error,
     )
   })
@@ -40,23 +45,24 @@ const newPassword = (): string => randomBytes(18).toString("base64url")
 const sitesText = (sites: ReadonlyArray<string> | null): string => sites?.join(",") ?? "all sites"
 
 /** Sites that are named have to be there. */
-const declared = ({ sites }: AppConfig, named: ReadonlyArray<string> | null) => {
-  const unknown = named?.find((site) => !sites.includes(site))
-  return unknown === undefined
-    ? Effect.void
-    : Effect.fail(new CommandError({ message: `There is no site ${unknown}.` }))
-}
+const declared = (postgres: Postgres, config: AppConfig, named: ReadonlyArray<string> | null) =>
+  Effect.gen(function* () {
+    const sites = yield* sitesOf(config, postgres)
+    const unknown = named?.find((site) => !sites.declared.has(site))
+    if (unknown !== undefined) return yield* new CommandError({ message: `There is no site ${unknown}.` })
+  })
 
 export const addUser = (
   config: AppConfig,
   user: { readonly name: string; readonly role: Role; readonly sites: ReadonlyArray<string> | null },
 ) =>
   Effect.gen(function* () {
-    yield* declared(config, user.sites)
     if (user.role === "owner" && user.sites !== null)
       return yield* new CommandError({ message: "An owner has all sites: leave --sites out." })
     const password = newPassword()
-    yield* withAccounts(config, (accounts) => accounts.addUser(WHO, { ...user, password }))
+    yield* withAccounts(config, (accounts, postgres) =>
+      Effect.andThen(declared(postgres, config, user.sites), accounts.addUser(WHO, { ...user, password })),
+    )
     yield* Console.log(`${user.name}, ${user.role} of ${sitesText(user.sites)}, logs in with ${password}`)
   })
 
@@ -89,13 +95,15 @@ export const addKey = (
   },
 ) =>
   Effect.gen(function* () {
-    yield* declared(config, key.sites)
     if (key.scopes.includes("admin") && key.sites !== null)
       return yield* new CommandError({
         message: "A key with the scope admin has all sites: leave --sites out.",
       })
-    const { id, token } = yield* withAccounts(config, (accounts) =>
-      accounts.addToken(WHO, { kind: "key", ...key, expiresAt: null }),
+    const { id, token } = yield* withAccounts(config, (accounts, postgres) =>
+      Effect.andThen(
+        declared(postgres, config, key.sites),
+        accounts.addToken(WHO, { kind: "key", ...key, expiresAt: null }),
+      ),
     )
     yield* Console.log(`Key ${id}, ${key.name}, is told this once: ${token}`)
   })

@@ -24,6 +24,7 @@ import { move } from "./move.ts"
 import { rebuild } from "./rebuild.ts"
 import { describeRetention, retain } from "./retention.ts"
 import { serveUntilStopped } from "./serve.ts"
+import { addSite, archiveSite, listSites, renameSite } from "./sites.ts"
 import { withStores } from "./stores.ts"
 
 /** Runs a command's body with the settings, the logger and a scope. */
@@ -306,6 +307,40 @@ const keysCommand = Command.make("keys").pipe(
   ]),
 )
 
+const sitesCommand = Command.make("sites").pipe(
+  Command.withDescription("Sites: add, list, rename, archive"),
+  Command.withSubcommands([
+    Command.make(
+      "add",
+      {
+        slug: valueArgument(FLAGS.slug),
+        name: valueFlag(FLAGS.siteName, "The site's name, for people; its slug by default").pipe(
+          Flag.optional,
+        ),
+        hosts: valueFlag(FLAGS.hosts).pipe(Flag.withDefault([])),
+      },
+      ({ name, ...site }) =>
+        withConfig((config) => addSite(config, { ...site, name: Option.getOrNull(name) })),
+    ).pipe(Command.withDescription("Add a site: every node takes its events at once")),
+    Command.make("list", {}, () => withConfig(listSites)).pipe(
+      Command.withDescription("List sites with their names and hosts"),
+    ),
+    Command.make(
+      "rename",
+      { slug: valueArgument(FLAGS.slug), name: valueArgument(FLAGS.siteName) },
+      ({ slug, name }) => withConfig((config) => renameSite(config, slug, name)),
+    ).pipe(Command.withDescription("Give a site another name; its slug stays")),
+    Command.make(
+      "archive",
+      {
+        slug: valueArgument(FLAGS.slug),
+        undo: yesFlag("undo", "Let it take events again"),
+      },
+      ({ slug, undo }) => withConfig((config) => archiveSite(config, slug, !undo)),
+    ).pipe(Command.withDescription("Take no more events of a site; its figures stay")),
+  ]),
+)
+
 /** Every command. */
 export const root = Command.make("maicivy-analytics").pipe(
   Command.withDescription("Real-time analytics: durable events in, exact live figures out"),
@@ -322,6 +357,7 @@ export const root = Command.make("maicivy-analytics").pipe(
     erasuresCommand,
     usersCommand,
     keysCommand,
+    sitesCommand,
     deadLetters,
     health,
     doctorCommand,

@@ -8,6 +8,7 @@ import { eraseVisitor } from "../privacy/erase.ts"
 import { erasedAfter } from "../privacy/journal.ts"
 import { LOCKS } from "../stores/locks.ts"
 import { CommandError } from "./error.ts"
+import { sitesOf } from "./sites.ts"
 import type { CommandStores } from "./stores.ts"
 
 const TRY_LOCK = `SELECT pg_try_advisory_xact_lock(${LOCKS.retention}) AS locked`
@@ -31,8 +32,9 @@ const eraseFromArchives = ({ postgres }: CommandStores, folder: string) =>
 /** Erases a visitor, or, for `archives`, only takes those who have been erased out of the archives. */
 export const erase = (config: AppConfig, stores: CommandStores, visitor: string, now: () => number) =>
   Effect.gen(function* () {
-    const { retentionArchiveDir, redisKeyPrefix: prefix, partitions, sites, timeZone } = config
+    const { retentionArchiveDir, redisKeyPrefix: prefix, partitions, timeZone } = config
     if (visitor !== "archives") {
+      const sites = [...(yield* sitesOf(config, stores.postgres)).declared]
       const { deleted } = yield* eraseVisitor(
         { ...stores, prefix, partitions, sites, calendar: new Calendar(timeZone), now },
         visitor,

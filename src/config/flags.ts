@@ -6,7 +6,7 @@
 import { UUID } from "../domain/limits.ts"
 import { KEY_SCOPES, ROLES } from "../domain/roles.ts"
 import { SETTINGS } from "./settings.ts"
-import { Expected, httpUrl, integer, oneOf, siteSlug } from "./values.ts"
+import { Expected, httpUrl, integer, oneOf, pageHosts, siteSlug } from "./values.ts"
 
 export interface ValueFlag<A> {
   readonly name: string
@@ -66,6 +66,9 @@ const someOf =
       ? found
       : new Expected(`some of ${values.join(", ")}, with commas between them`)
   }
+
+const nameText = (text: string): string | Expected =>
+  text.trim() === "" || text.length > 100 ? new Expected("a name of 1 to 100 characters") : text.trim()
 
 /** The table of flags. */
 export const FLAGS = {
@@ -132,8 +135,7 @@ export const FLAGS = {
   user: {
     name: "name",
     metavar: "name",
-    parse: (text: string) =>
-      text.trim() === "" || text.length > 100 ? new Expected("a name of 1 to 100 characters") : text.trim(),
+    parse: nameText,
     doc: "The name",
   },
   role: {
@@ -153,6 +155,24 @@ export const FLAGS = {
     metavar: "slugs",
     parse: SETTINGS.sites.parse,
     doc: "The sites that it reaches, with commas between them; all by default",
+  },
+  slug: {
+    name: "site",
+    metavar: "slug",
+    parse: siteSlug,
+    doc: "The site's slug, by which senders and questions name it",
+  },
+  siteName: {
+    name: "name",
+    metavar: "name",
+    parse: nameText,
+    doc: "The site's name, for people",
+  },
+  hosts: {
+    name: "hosts",
+    metavar: "hosts",
+    parse: nonEmpty(pageHosts, "a list of hosts such as example.com"),
+    doc: "Where the site's pages are, with commas between them, such as example.com",
   },
   keyId: {
     name: "key",

@@ -162,7 +162,7 @@ export const SETTINGS = {
     type: "slugs",
     default: "main",
     parse: sites,
-    doc: "The declared sites; the first is the default. Events of any other site are refused.",
+    doc: "The sites that are there from the start; the first is the default. Others [are added](docs/api.md#sites) while nodes run; events of any other site are refused.",
   },
   timeZone: {
     name: "TIME_ZONE",

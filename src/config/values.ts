@@ -150,6 +150,29 @@ export const host = (text: string) =>
     ? text
     : new Expected("an address such as 127.0.0.1 or ::, or a host's name")
 
+/** Hosts of a site, at most. */
+export const MAX_HOSTS = 20
+
+/** A page's host as browsers name it, with its port if that is not the usual one; `null` for what is none. */
+const pageHost = (text: string): string | null => {
+  const address = `http://${text}`
+  if (!URL.canParse(address)) return null
+  const { href, host: found, hostname } = new URL(address)
+  const isNamed = typeof host(hostname.replace(/^\[|\]$/g, "")) === "string" && found.length <= 253
+  // Only what is in other letters has another spelling: to browsers, 0 is 0.0.0.0.
+  const isItself = !/^[!-~]+$/.test(text) || found === text.toLowerCase()
+  return isNamed && isItself && href === `http://${found}/` ? found : null
+}
+
+/** Hosts of a site's pages; none for an empty text. */
+export const pageHosts = (text: string): ReadonlyArray<string> | Expected => {
+  const found = list(text).map(pageHost)
+  const hosts = found.filter((each) => each !== null)
+  return hosts.length === found.length && hosts.length <= MAX_HOSTS
+    ? [...new Set(hosts)]
+    : new Expected(`a list of at most ${MAX_HOSTS} hosts such as example.com or blog.example.com:8080`)
+}
+
 export const cron = (text: string) => {
   const parsed = Cron.parse(text)
   return parsed._tag === "Success" ? text : new Expected("a cron expression such as 0 2 * * *")

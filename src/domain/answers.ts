@@ -5,10 +5,23 @@
 import type { KnownDimensions } from "./dimensions.ts"
 import type { Day, Period } from "./period.ts"
 
+/** A site. */
+export interface Site {
+  readonly slug: string
+  /** For people; the slug where it was given none. */
+  readonly name: string
+  /** Where its pages are, for people: events are taken wherever they come from. */
+  readonly hosts: ReadonlyArray<string>
+  /** It takes no events any more, and goes on answering questions. */
+  readonly archived: boolean
+}
+
 /** `/sites`. */
 export interface DeclaredSites {
   readonly sites: ReadonlyArray<string>
   readonly default: string
+  /** What is known of each of them, in the same order. */
+  readonly details: ReadonlyArray<Site>
 }
 
 /** `/access`: what who asks may do. */

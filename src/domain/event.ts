@@ -44,6 +44,7 @@ export type RejectionCode =
   | "MISSING_VISITOR"
   | "INVALID_SITE"
   | "UNKNOWN_SITE"
+  | "SITE_ARCHIVED"
 
 /** A refusal: the code, and one sentence that names the field, what was wrong and what would be right. */
 export class Rejection {
@@ -85,8 +86,10 @@ export interface EventInput {
 export interface EventContext {
   /** Receipt, unix milliseconds. */
   readonly now: number
-  /** The declared sites. */
+  /** The declared sites, those that take events. */
   readonly sites: ReadonlySet<string>
+  /** Those that take none any more. */
+  readonly archived?: ReadonlySet<string> | undefined
   /** The site of an event that names none (the query's, or the default one). */
   readonly site: string
   /** The Referer header, for an event with neither `referrer` nor `page_url`: beside a page's URL it is the page itself. */
@@ -258,11 +261,13 @@ const decodeUuid = (value: unknown, problem: Rejection): string | null | Rejecti
 /** The declared site of that name, or why there is none. */
 export const decodeSite = (
   value: unknown,
-  context: Pick<EventContext, "site" | "sites">,
+  context: Pick<EventContext, "site" | "sites" | "archived">,
 ): string | Rejection => {
   if (value === undefined || value === null) return context.site
   if (typeof value !== "string") return INVALID_SITE
   if (context.sites.has(value)) return value
+  if (context.archived?.has(value) === true)
+    return new Rejection("SITE_ARCHIVED", `site "${value}" is archived: it takes no events any more.`)
   const named = value.length <= 64 && isStorable(value) ? JSON.stringify(value) : "of that name"
   return new Rejection("UNKNOWN_SITE", `site ${named} is not declared in SITES.`)
 }

@@ -5,7 +5,7 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { Accounts } from "../access/accounts.ts"
 import { makeAttempts } from "../access/attempts.ts"
-import { type AccessWatch, announceChange, saysChanged, watchAccess } from "../access/changes.ts"
+import { type Known, loadKnown, NOBODY_KNOWN } from "../access/known.ts"
 import { announceHttpNode, nodeName } from "../actors/membership.ts"
 import { runActors } from "../actors/runActors.ts"
 import { startActorsThread } from "../actors/thread/parent.ts"
@@ -15,6 +15,7 @@ import { Calendar } from "../domain/period.ts"
 import { makeEventQueries } from "../events/read/index.ts"
 import { retentionTimes } from "../events/retention/index.ts"
 import { Goals } from "../goals/goals.ts"
+import { announceChange, changedBy, type Kind, type Watch, watch } from "../live/changes.ts"
 import { decodeDelta } from "../live/delta.ts"
 import { followChannel } from "../live/subscription.ts"
 import { Metrics } from "../metrics/metrics.ts"
@@ -25,9 +26,11 @@ import { syncLog } from "../runtime/logging.ts"
 import type { Thread } from "../runtime/thread/parent.ts"
 import { type Server, startServer } from "../server/server.ts"
 import type { AccountsService, Services } from "../server/services/services.ts"
+import type { Told } from "../server/threads/messages.ts"
 import { SharedPlaces } from "../server/threads/sharedPlaces.ts"
 import { tableMemory } from "../server/threads/sharedTable.ts"
 import { SharedWindows } from "../server/threads/sharedWindows.ts"
+import { allSites, loadSites, NO_SITES_STORED, Sites, type StoredSites } from "../sites/index.ts"
 import type { StoreAddresses } from "../stores/addresses.ts"
 import { logFault } from "../stores/faults.ts"
 import { makePostgres } from "../stores/postgres.ts"
@@ -112,6 +115,18 @@ const connectStores = (config: AppConfig, stores: StoreAddresses, metrics: Metri
 
 type Connected = Effect.Success<ReturnType<typeof connectStores>>
 
+/** What a node has in memory of Postgres, and keeps up to date. */
+interface Watches {
+  readonly access: Watch<Known>
+  readonly sites: Watch<StoredSites>
+}
+
+const watchChanges = ({ postgres }: Connected) =>
+  Effect.all({
+    access: watch((since) => loadKnown(postgres, since), NOBODY_KNOWN),
+    sites: watch((since) => loadSites(postgres, since), NO_SITES_STORED),
+  })
+
 /** What the server needs of the rest of the node. */
 const makeServices = (
   config: AppConfig,
@@ -121,10 +136,11 @@ const makeServices = (
   otherThreads: ReadonlyArray<Measured>,
   log: ReturnType<typeof syncLog>,
   now: () => number,
-  access: AccessWatch,
+  watches: Watches,
 ) =>
   Effect.gen(function* () {
-    const { partitions, sites } = config
+    const { partitions } = config
+    const slugs = () => [...allSites(config.sites, watches.sites.known().rows).declared]
     const calendar = new Calendar(config.timeZone)
     const shared = {
       redis,
@@ -151,6 +167,12 @@ const makeServices = (
     const ready = readiness(config, ask)
     yield* Effect.forkScoped(Effect.repeat(ready, Schedule.spaced(PROBE_EVERY)))
     yield* followRetention(metrics, retentionTimes(postgres, config))
+    // This node knows at once, and the others a moment later.
+    const changed = (kind: Kind) =>
+      Effect.andThen(
+        Effect.ignore(watches[kind].look),
+        announceChange(redis, metrics, shared.prefix, deployment.id, kind),
+      )
     const services: Services = {
       appender,
       visitorKeys,
@@ -160,18 +182,13 @@ const makeServices = (
         ...(yield* queryEngine({ config, stores, idleMs: QUERY_IDLE_MS })),
         earliest: earliestEvents(postgres, calendar),
       },
-      accounts: new Accounts(
-        postgres,
-        Effect.andThen(
-          Effect.ignore(access.look),
-          announceChange(redis, metrics, shared.prefix, deployment.id),
-        ),
-      ),
+      accounts: new Accounts(postgres, changed("access")),
       goals: new Goals(postgres),
+      sites: new Sites(postgres, config.sites, changed("sites")),
       attempts: makeAttempts({ ...shared, keys: visitorKeys }),
-      privacy: { erase: (visitorId) => eraseVisitor({ ...shared, postgres, sites }, visitorId) },
+      privacy: { erase: (visitorId) => eraseVisitor({ ...shared, postgres, sites: slugs() }, visitorId) },
       readiness: ready,
-      metricsText: scrape({ metrics, sites, figures, backlog, otherThreads: metricsOf(otherThreads), now }),
+      metricsText: scrape({ metrics, slugs, figures, backlog, otherThreads: metricsOf(otherThreads), now }),
     }
     return services
   })
@@ -182,7 +199,7 @@ const followLiveEvents = (
   prefix: string,
   metrics: Metrics,
   { hub }: Server,
-  access: AccessWatch,
+  watches: Watches,
 ) =>
   Effect.gen(function* () {
     const run = yield* FiberSet.makeRuntime()
@@ -191,12 +208,23 @@ const followLiveEvents = (
       channel: liveChannel(prefix),
       metrics,
       onMessage: (message) => {
-        if (saysChanged(deployment.id, message)) return void run(Effect.ignore(access.look))
+        const changed = changedBy(deployment.id, message)
+        if (changed !== null) return void run(Effect.ignore(watches[changed].look))
         const delta = decodeDelta(deployment.id, message)
         if (delta !== null) hub.receive(delta)
       },
     })
   })
+
+/** Tells threads what the node knows, now and after every change. */
+const tellChanges = ({ access, sites }: Watches, threads: ReadonlyArray<Pick<Thread<Told>, "tell">>) => {
+  access.onKnown((known) => {
+    for (const { tell } of threads) tell({ type: "known", known })
+  })
+  sites.onKnown(({ rows }) => {
+    for (const { tell } of threads) tell({ type: "sites", rows })
+  })
+}
 
 /** Whether other threads take requests, too. */
 const hasHttpThreads = ({ roles, httpThreads }: AppConfig): boolean =>
@@ -236,9 +264,9 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
 
     const log = syncLog(config.logLevel)
     const otherThreads: Array<Measured> = [actors]
-    const access = yield* watchAccess(connected.postgres)
+    const watches = yield* watchChanges(connected)
     const services = yield* makeServices(
-      ...([config, stores, connected, metrics, otherThreads, log, options.now, access] as const),
+      ...([config, stores, connected, metrics, otherThreads, log, options.now, watches] as const),
     )
     if (!config.roles.includes("actors"))
       yield* announceHttpNode(connected.redis, config.redisKeyPrefix, node, metrics).pipe(
@@ -248,6 +276,7 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
     const memories = hasHttpThreads(config) ? { windows: tableMemory(), places: tableMemory() } : null
     const server = yield* startServer(config, services, metrics, {
       now: options.now,
+      siteRows: watches.sites.known().rows,
       localWriteKey,
       ...(memories !== null && {
         windows: new SharedWindows(memories.windows, 0),
@@ -258,8 +287,9 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
       // Its own parts end one after another: what answers requests is there until they have been answered.
       Scope.provide(yield* Scope.fork(together, "sequential")),
     )
-    access.onKnown(server.learn)
-    yield* followLiveEvents(connected, config.redisKeyPrefix, metrics, server, access)
+    watches.access.onKnown(server.learn)
+    watches.sites.onKnown(({ rows }) => server.learnSites(rows))
+    yield* followLiveEvents(connected, config.redisKeyPrefix, metrics, server, watches)
     const httpThreads =
       memories === null
         ? []
@@ -269,9 +299,7 @@ export const startNode = (config: AppConfig, options: StartOptions) =>
             metrics,
           ).pipe(Scope.provide(together))
     otherThreads.push(...httpThreads)
-    access.onKnown((known) => {
-      for (const { tell } of httpThreads) tell({ type: "known", known })
-    })
+    tellChanges(watches, httpThreads)
     // Nobody sends requests to a node of actors only.
     const drainMs = config.roles.includes("http") ? config.drainSeconds * 1000 : 0
     const running: RunningNode = {

@@ -26,7 +26,8 @@ const TOP_THEMES = 20
 
 export interface ScrapeOptions {
   readonly metrics: Metrics
-  readonly sites: ReadonlyArray<string>
+  /** Of all sites. */
+  readonly slugs: () => ReadonlyArray<string>
   readonly figures: Figures
   readonly backlog: Effect.Effect<ReadonlyArray<PartitionBacklog>, StoreError>
   /** The registries of the process's other threads. */
@@ -51,11 +52,12 @@ export const collectProcessMetrics = (metrics: Metrics): void => {
 
 const refreshGauges = ({
   metrics,
-  sites,
+  slugs,
   figures,
   backlog,
 }: ScrapeOptions): Effect.Effect<void, StoreError> =>
   Effect.gen(function* () {
+    const sites = slugs()
     const [realtime, themes, partitions] = yield* Effect.all(
       [
         Effect.forEach(sites, figures.realtime, { concurrency: "unbounded" }),

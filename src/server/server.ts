@@ -25,6 +25,7 @@ import { Enricher } from "../enrichment/enricher.ts"
 import { openPlaces } from "../enrichment/geoDatabase.ts"
 import type { Places } from "../enrichment/place.ts"
 import type { Metrics } from "../metrics/metrics.ts"
+import { SiteDirectory, type SiteRow } from "../sites/index.ts"
 import { Gate } from "./access/gate.ts"
 import { Ingest } from "./api/ingest.ts"
 import { apiRoutes, EVENT_PATH } from "./api/routes.ts"
@@ -40,7 +41,6 @@ import { Cors } from "./http/cors.ts"
 import { Exchange, Traffic } from "./http/exchange.ts"
 import { RequestHeaders } from "./http/headers.ts"
 import { type ListenError, listen } from "./http/listen.ts"
-import type { Sites } from "./http/query.ts"
 import { RateLimit, type Windows } from "./http/rateLimit.ts"
 import { Router } from "./http/router.ts"
 import { Secrets } from "./http/secrets.ts"
@@ -59,6 +59,8 @@ import { tableMemory } from "./threads/sharedTable.ts"
 export interface ServerOptions {
   /** Unix milliseconds. */
   readonly now: () => number
+  /** What Postgres knows of sites at the start; nothing by default. */
+  readonly siteRows?: ReadonlyArray<SiteRow>
   /** An additional write key, known on this machine only. */
   readonly localWriteKey?: string | null
   /** Where the rate limit remembers addresses; by default in the thread's own memory. */
@@ -121,6 +123,8 @@ export interface Server {
   readonly hub: Pick<Hub, "receive">
   /** Takes who has access from now on; dashboards whose access is revoked are closed. */
   readonly learn: (known: Known) => void
+  /** Takes what is known of sites from now on. */
+  readonly learnSites: (rows: ReadonlyArray<SiteRow>) => void
   /** Serves for so many milliseconds more, and says that it will stop: the first step at the file's head. */
   readonly drain: (milliseconds: number) => Effect.Effect<void>
   readonly forThreads: ForThreads
@@ -149,14 +153,33 @@ export const startServer = (
       port: uws.us_socket_local_port(socket),
       hub,
       learn: (known) => learn(shared.gate, dashboards.connections, known),
+      learnSites: (rows) => learnSites(shared.sites, dashboards.connections, rows),
       drain: (milliseconds) => drain(shared.traffic, dashboards.connections, milliseconds),
-      forThreads: { acceptor: new Acceptor(app), router, hub, fanOuts, places, gate: shared.gate },
+      forThreads: {
+        acceptor: new Acceptor(app),
+        router,
+        hub,
+        fanOuts,
+        places,
+        gate: shared.gate,
+        sites: shared.sites,
+      },
     }
   })
 
 /** Who has access from now on, and what follows for the dashboards of a thread. */
 export const learn = (gate: Gate, connections: Connections, known: Known): void => {
   gate.learn(known)
+  connections.review()
+}
+
+/** What is known of sites from now on: dashboards that may see them all may see new ones, too. */
+export const learnSites = (
+  sites: SiteDirectory,
+  connections: Connections,
+  rows: ReadonlyArray<SiteRow>,
+): void => {
+  sites.learn(rows)
   connections.review()
 }
 
@@ -182,7 +205,7 @@ export interface Shared {
   readonly traffic: Traffic
   readonly cors: Cors
   readonly proxies: TrustedProxies
-  readonly sites: Sites
+  readonly sites: SiteDirectory
   readonly gate: Gate
   readonly pseudonyms: Pseudonyms
   readonly bodies: Bodies
@@ -213,7 +236,7 @@ export const makeShared = (
   Effect.gen(function* () {
     const run = yield* FiberSet.makeRuntime<never, unknown, unknown>()
     const proxies = new TrustedProxies(config)
-    const sites = { declared: new Set(config.sites), default: config.sites[0] }
+    const sites = new SiteDirectory(config.sites, options.siteRows)
     return {
       config,
       services,
@@ -272,11 +295,11 @@ export const makeConnections = (
 
 /** The WebSocket side. */
 const makeDashboards = (shared: Shared, { figures }: Services, questions: Questions, app: TemplatedApp) => {
-  const { config, metrics, options, run, now, pseudonyms } = shared
+  const { config, metrics, options, run, now, pseudonyms, sites } = shared
   const fanOut = new FanOut(app, metrics)
   const fanOuts = new AllFanOuts(fanOut)
   const hub = new Hub({
-    sites: config.sites,
+    sites,
     figures,
     questions,
     metrics,
@@ -333,6 +356,7 @@ const serveRequests = (
     ingest: makeIngest(shared),
     services,
     gate,
+    sites: shared.sites,
     pageQuery: shared.pageQuery,
     pseudonyms: shared.pseudonyms,
     proxies: shared.proxies,
@@ -345,10 +369,10 @@ const serveRequests = (
     traffic,
     run,
     now,
-    openApiDocument: () =>
+    openApiDocument: ({ declared }) =>
       openApiDocument({
         // What there is would be told to whom it is closed.
-        sites: gate.isPublic ? config.sites : null,
+        sites: gate.isPublic ? [...declared] : null,
         basePath: config.basePath,
         scriptPath: config.scriptPath,
         eventPath: config.eventPath,

@@ -16,6 +16,7 @@ import { uws } from "./http/uws.ts"
 import {
   drain,
   learn,
+  learnSites,
   makeConnections,
   makeIngest,
   makeShared,
@@ -77,6 +78,7 @@ export const startThreadServer = (
     yield* reviewing(connections)
     return (message) => {
       if (message.type === "known") learn(shared.gate, connections, message.known)
+      else if (message.type === "sites") learnSites(shared.sites, connections, message.rows)
       else if (message.type === "publish") fanOut.publish(message.topic, message.frame, message.options)
       else if (message.type === "drain") shared.run(drain(traffic, connections, message.milliseconds))
       else if (message.type === "frame") mainThread.answered(message)

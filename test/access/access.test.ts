@@ -208,7 +208,10 @@ describe("a key", () => {
     for (const base of both)
       await eventually(async () => expect((await ask(base, "GET", "stats", key)).status).toBe(200))
     const [base] = both
-    expect((await ask(base, "GET", "sites", key)).body.data).toEqual({ sites: ["blog"], default: "blog" })
+    expect((await ask(base, "GET", "sites", key)).body.data).toEqual({
+      ...{ sites: ["blog"], default: "blog" },
+      details: [{ slug: "blog", name: "blog", hosts: [], archived: false }],
+    })
     // Nothing of another site, whatever is asked.
     const reads = Object.entries(ENDPOINTS).filter(
       ([path, row]) => path.startsWith(API) && (row.GET === "figures" || row.GET === "read"),

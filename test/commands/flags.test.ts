@@ -13,7 +13,8 @@ const SLUGS = ["0", "1.5", "1e9", "99999999999999999999", "many"]
 const RIGHT: { readonly [name: string]: ReadonlyArray<string> } = {
   site: SLUGS,
   sites: SLUGS,
-  // Of a user or a key.
+  hosts: ["1e9", "many", "∞"],
+  // Of a user, a key or a site.
   name: PATHS,
   to: PATHS,
   folder: PATHS,
@@ -39,7 +40,7 @@ const wrongCalls = (command: Runnable) => {
     ),
     ...(help.args ?? []).flatMap(({ name }) =>
       WRONG.filter((value) => !(RIGHT[name] ?? []).includes(value)).map((value) => ({
-        args: [...path, ...required(command, name), value],
+        args: [...path, ...required(command, name, value)],
         refusal: `${name} is ${JSON.stringify(value)}: it should be `,
       })),
     ),

@@ -144,7 +144,7 @@ describe("docs/api.md", () => {
   })
 
   const documented = new Set(
-    [...text.matchAll(/`(GET|POST|DELETE) (\/[^\s`?]*)`/g)].map((match) => `${match[1]} ${match[2]}`),
+    [...text.matchAll(/`(GET|POST|PATCH|DELETE) (\/[^\s`?]*)`/g)].map((match) => `${match[1]} ${match[2]}`),
   )
   const paths = served().map((route) => route.replace(BASE, ""))
 

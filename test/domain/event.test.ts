@@ -11,6 +11,7 @@ const VISITOR = "0b8a4c1e-8d0a-4a4f-9a53-2f8f3a3b1c22"
 const context: EventContext = {
   now: NOW,
   sites: new Set(["main", "blog"]),
+  archived: new Set(["old"]),
   site: "main",
   referer: null,
   pageQuery: new PageQuery("*"),
@@ -253,6 +254,7 @@ describe("an event that is refused", () => {
     ["a time too far ahead", { ...page, timestamp: NOW + MAX_AHEAD_MS + 1 }, "TIMESTAMP_OUT_OF_RANGE"],
     ["a site that is no string", { ...page, site: 1 }, "INVALID_SITE"],
     ["an undeclared site", { ...page, site: "shop" }, "UNKNOWN_SITE"],
+    ["an archived site", { ...page, site: "old" }, "SITE_ARCHIVED"],
   ])("because of %s says so", (_, body, code) => {
     const rejection = refused(body)
     expect(rejection.code).toBe(code)

@@ -99,14 +99,16 @@ const GIVEN: { readonly [name: string]: ReadonlyArray<string> } = {
   folder: ["/nowhere"],
   format: ["ndjson"],
   name: ["nobody"],
+  site: ["nowhere"],
   key: ["1"],
   to: ["--to=/nowhere/else"],
 }
 
-/** What a command must be given, besides one flag or argument that is given another way. */
-export const required = ({ help }: Runnable, except?: string): ReadonlyArray<string> =>
+/** What a command must be given, besides one flag that is given another way, or with another value for one argument. */
+export const required = ({ help }: Runnable, except?: string, value?: string): ReadonlyArray<string> =>
   [...help.flags, ...(help.args ?? [])].flatMap((each) => {
-    if (!each.required || each.name === except) return []
+    if (each.name === except) return value === undefined ? [] : [value]
+    if (!each.required) return []
     const given = GIVEN[each.name]
     if (given === undefined)
       throw new Error(`a value for ${each.name} is missing in test/support/commandLine.ts`)

@@ -8,6 +8,7 @@ import type { Bodies } from "../../src/server/http/body.ts"
 import type { TrustedProxies } from "../../src/server/http/clientAddress.ts"
 import type { Pseudonyms } from "../../src/server/services/pseudonyms.ts"
 import type { Questions } from "../../src/server/services/questions.ts"
+import { SiteDirectory } from "../../src/sites/index.ts"
 import { World } from "./server.ts"
 
 export const routes = () =>
@@ -15,6 +16,7 @@ export const routes = () =>
     ingest: {} as Ingest,
     services: new World().services,
     gate: {} as Gate,
+    sites: new SiteDirectory(["main"]),
     pageQuery: new PageQuery([]),
     pseudonyms: {} as Pseudonyms,
     basePath: "",

@@ -14,7 +14,9 @@ import type {
   AppendFailure,
   GoalsService,
   Services,
+  SitesService,
 } from "../../src/server/services/services.ts"
+import { SiteRefused } from "../../src/sites/index.ts"
 import { StoreError } from "../../src/stores/errors.ts"
 import { now } from "./clock.ts"
 import { openScope } from "./effects.ts"
@@ -110,6 +112,22 @@ const fakeGoals = (
     add: () => change(1),
     remove: () => change(undefined),
   }
+}
+
+/** Sites that may be changed in every way. */
+const fakeSites = (
+  read: <A>(value: () => A) => Effect.Effect<A, StoreError>,
+  refusal: () => AccountRefused["reason"] | null,
+): SitesService => {
+  const change = () =>
+    Effect.flatMap(
+      read(() => refusal()),
+      (reason): Effect.Effect<void, SiteRefused> =>
+        reason === "taken" || reason === "missing" || reason === "too_many"
+          ? Effect.fail(new SiteRefused({ reason }))
+          : Effect.void,
+    )
+  return { add: change, change }
 }
 
 /** The world behind the server: what it was given, and what it is told to answer. */
@@ -291,6 +309,10 @@ export class World {
       () => this.accountRefusal,
     ),
     goals: fakeGoals(
+      (value) => this.#read(value),
+      () => this.accountRefusal,
+    ),
+    sites: fakeSites(
       (value) => this.#read(value),
       () => this.accountRefusal,
     ),

@@ -159,8 +159,8 @@ export const isAnswer: { readonly [P in keyof Answers]: Is<Answers[P]> } = {
 }
 
 /** Whether a body is the answer of `/sites`. */
-export const isSitesAnswer = shape<{ readonly data: DeclaredSites }>({
-  data: shape<DeclaredSites>({ sites: listOf(isText), default: isText }),
+export const isSitesAnswer = shape<{ readonly data: Pick<DeclaredSites, "sites" | "default"> }>({
+  data: shape<Pick<DeclaredSites, "sites" | "default">>({ sites: listOf(isText), default: isText }),
 })
 
 const isCounts = listOf(orNull(isNumber))

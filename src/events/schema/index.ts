@@ -16,4 +16,4 @@ export {
 } from "./deployment.ts"
 export { migrate, migrateUpTo, TABLES } from "./migrate.ts"
 export { requireKnownSchema, SchemaTooNew, SELECT_NEWEST, tooNew } from "./schemaVersion.ts"
-export { ensureSites, KnownSites } from "./sites.ts"
+export { ensureSites, INSERT_MISSING_SITES, KnownSites } from "./sites.ts"

@@ -3,8 +3,9 @@ import * as Effect from "effect/Effect"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 
+/** Gives sites their numbers that have none yet: `$1`, their slugs. */
 // Not `ON CONFLICT`: that would use up a number of the smallint identity for every site already there, at every start.
-const INSERT_MISSING = `
+export const INSERT_MISSING_SITES = `
   INSERT INTO sites (slug)
   SELECT slug FROM unnest($1::text[]) AS wanted (slug)
   WHERE NOT EXISTS (SELECT FROM sites WHERE sites.slug = wanted.slug)
@@ -18,7 +19,7 @@ export const ensureSites = Effect.fnUntraced(function* (
   postgres: Postgres,
   slugs: ReadonlyArray<string>,
 ): Effect.fn.Return<ReadonlyMap<string, number>, StoreError> {
-  yield* postgres.query("ensure_sites", INSERT_MISSING, [slugs])
+  yield* postgres.query("ensure_sites", INSERT_MISSING_SITES, [slugs])
   const rows = yield* postgres.query<{ slug: string; id: number }>("ensure_sites", SELECT_IDS, [slugs])
   return new Map(rows.map((row) => [row.slug, row.id]))
 })

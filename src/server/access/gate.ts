@@ -5,6 +5,7 @@ import { type Known, type KnownToken, NOBODY_KNOWN } from "../../access/known.ts
 import { digestOf, unlockedShare } from "../../access/tokens.ts"
 import type { AppConfig } from "../../config/settings.ts"
 import { type Role, SCOPES_OF } from "../../domain/roles.ts"
+import type { SiteDirectory } from "../../sites/index.ts"
 import {
   type Access,
   type Asking,
@@ -43,7 +44,7 @@ export interface GateOptions {
   /** The role of those whom it names and who are no users; `null` for none. */
   readonly authProxyRole: Role | null
   readonly proxies: TrustedProxies
-  readonly sites: Sites
+  readonly sites: Pick<SiteDirectory, "current">
   readonly run: (effect: Effect.Effect<void>) => unknown
   /** Unix milliseconds. */
   readonly now: () => number
@@ -60,7 +61,6 @@ export class Gate implements Gatekeeper {
   readonly #metrics: Secrets
   readonly #local: Secrets
   readonly #proxies: TrustedProxies
-  readonly #sites: Sites
   readonly #guesses: Guesses
   readonly #options: GateOptions
   #known = NOBODY_KNOWN
@@ -68,7 +68,7 @@ export class Gate implements Gatekeeper {
   #byId: ReadonlyMap<number, KnownToken> = new Map()
 
   constructor(options: GateOptions) {
-    const { access, adminToken, metricsToken, writeKeys, localKey, proxies, sites, run, now } = options
+    const { access, adminToken, metricsToken, writeKeys, localKey, proxies, run, now } = options
     this.#options = options
     this.isPublic = access !== "private"
     this.isChosen = access !== null
@@ -77,7 +77,6 @@ export class Gate implements Gatekeeper {
     this.#metrics = secretOf(metricsToken)
     this.#local = secretOf(localKey)
     this.#proxies = proxies
-    this.#sites = sites
     this.#guesses = new Guesses({ onGuesses: (guesses) => run(logGuesses(guesses)), now })
   }
 
@@ -96,7 +95,16 @@ export class Gate implements Gatekeeper {
   look(asking: Asking): Access {
     const grant = this.#grantOf(asking)
     const known = grant instanceof Problem ? NOBODY : grant
-    return { grant: known, sites: this.isPublic ? this.#sites : visibleOf(this.#sites, known.sites) }
+    return this.seenWith(known)
+  }
+
+  /** What may be seen, as of now, with what was granted. */
+  seenWith(grant: Grant): Access {
+    return { grant, sites: this.isPublic ? this.#sites : visibleOf(this.#sites, grant.sites) }
+  }
+
+  get #sites(): Sites {
+    return this.#options.sites.current
   }
 
   /** What a request may see, or why it may not have what it asks for. */

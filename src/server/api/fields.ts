@@ -1,6 +1,6 @@
 /** The fields of a JSON body: the first bad one is kept as the {@link Fields.problem}, and readers then return something harmless. */
 import { MAX_PASSWORD, MIN_PASSWORD } from "../../access/passwords.ts"
-import { origins } from "../../config/values.ts"
+import { origins, pageHosts, siteSlug } from "../../config/values.ts"
 import { Problem } from "../http/problem.ts"
 import type { Sites } from "../http/query.ts"
 
@@ -80,6 +80,23 @@ export class Fields {
         ? given
         : this.#refuse(name, "a list of declared sites", [])
     })
+  }
+
+  /** The slug of a site that need not be there yet. */
+  newSlug(name: string): string {
+    const value = this.#fields[name]
+    const slug = siteSlug(typeof value === "string" ? value : "")
+    return typeof slug === "string" ? slug : this.#refuse(name, slug.what, "")
+  }
+
+  /** Hosts of pages. */
+  hosts(name: string): ReadonlyArray<string> {
+    const given = this.#fields[name]
+    const hosts = pageHosts(Array.isArray(given) ? given.join(",") : "")
+    if ("what" in hosts) return this.#refuse(name, hosts.what, [])
+    return Array.isArray(given) && given.every((each) => typeof each === "string")
+      ? hosts
+      : this.#refuse(name, "a list of hosts", [])
   }
 
   /** Origins, or `*` for all; none where the field is not there. */

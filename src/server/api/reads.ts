@@ -8,6 +8,7 @@ import { cut } from "../../domain/cut.ts"
 import { MAX_URL_LENGTH } from "../../domain/limits.ts"
 import type { PageQuery } from "../../domain/pageQuery.ts"
 import { PERIODS } from "../../domain/period.ts"
+import type { SiteDirectory } from "../../sites/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Access } from "../http/access.ts"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
@@ -74,17 +75,24 @@ const timelineEndpoint =
     return { key: `${named} ${limit} ${offset} ${pageToken}`, load }
   }
 
+/** The sites that there are for whoever asks. */
+const sitesEndpoint =
+  (all: ReadsOptions["sites"]): Endpoint =>
+  (_parameters, _site, { sites }) => {
+    const details = [...all.current.details.values()].filter(({ slug }) => sites.declared.has(slug))
+    const declared: DeclaredSites = { sites: [...sites.declared], default: sites.default, details }
+    return { key: JSON.stringify(declared), load: () => data(Effect.succeed(declared)) }
+  }
+
 /** The endpoints, by their names in the public contract. */
 const endpoints = (
   figures: Figures,
   queries: EventQueries,
+  all: ReadsOptions["sites"],
   pageQuery: PageQuery,
   pseudonyms: Pseudonyms,
 ) => ({
-  sites: ((_parameters, _site, { sites }) => {
-    const declared: DeclaredSites = { sites: [...sites.declared], default: sites.default }
-    return { key: JSON.stringify(declared), load: () => data(Effect.succeed(declared)) }
-  }) satisfies Endpoint,
+  sites: sitesEndpoint(all),
 
   realtime: ((_, site) => ({ key: "", load: () => data(figures.realtime(site)) })) satisfies Endpoint,
 
@@ -150,6 +158,7 @@ export type ReadEndpoint = keyof ReturnType<typeof endpoints>
 export interface ReadsOptions {
   readonly figures: Figures
   readonly queries: EventQueries
+  readonly sites: Pick<SiteDirectory, "current">
   readonly pageQuery: PageQuery
   readonly pseudonyms: Pseudonyms
   readonly run: Runner
@@ -161,8 +170,8 @@ export class Reads {
   /** Compressed copies, for as long as their answers are cached. */
   readonly #gzipped = new WeakMap<Buffer, Promise<Buffer>>()
 
-  constructor({ figures, queries, pageQuery, pseudonyms, run }: ReadsOptions) {
-    this.#endpoints = endpoints(figures, queries, pageQuery, pseudonyms)
+  constructor({ figures, queries, sites, pageQuery, pseudonyms, run }: ReadsOptions) {
+    this.#endpoints = endpoints(figures, queries, sites, pageQuery, pseudonyms)
     this.#answers = new ReadCache<Buffer>({
       run,
       keepMs,

@@ -2,9 +2,10 @@
 
 import type { PageQuery } from "../../domain/pageQuery.ts"
 import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
+import type { AllSites, SiteDirectory } from "../../sites/index.ts"
 import type { Gate } from "../access/gate.ts"
 import { CHOSEN, needOf } from "../access/needs.ts"
-import type { Method, Row } from "../http/access.ts"
+import { METHODS, type Method, type Row } from "../http/access.ts"
 import type { Bodies } from "../http/body.ts"
 import type { TrustedProxies } from "../http/clientAddress.ts"
 import { type Exchange, JSON_TYPE, type Traffic } from "../http/exchange.ts"
@@ -28,13 +29,13 @@ import { EXPORT_FORMATS } from "./parameters.ts"
 import { QueryEndpoint } from "./queries.ts"
 import { RangedStatsEndpoint } from "./rangedStats.ts"
 import { type ReadEndpoint, Reads } from "./reads.ts"
+import { SitesEndpoint } from "./sites.ts"
 
 export const EVENT_PATH = `${API_PATH}/event`
 const EVENTS_PATH = `${API_PATH}/events`
 const VISITORS_PREFIX = `${API_PATH}/visitors/`
 
-const READS: ReadonlyArray<ReadEndpoint> = [
-  "sites",
+const READS: ReadonlyArray<Exclude<ReadEndpoint, "sites">> = [
   "realtime",
   "stats",
   "themes",
@@ -51,6 +52,7 @@ export interface RouteOptions {
   readonly ingest: Ingest
   readonly services: Services
   readonly gate: Gate
+  readonly sites: Pick<SiteDirectory, "current">
   readonly pageQuery: PageQuery
   readonly pseudonyms: Pseudonyms
   readonly proxies: TrustedProxies
@@ -66,8 +68,8 @@ export interface RouteOptions {
   readonly run: Runner
   /** Unix milliseconds. */
   readonly now: () => number
-  /** What `/openapi.json` returns. */
-  readonly openApiDocument: () => object
+  /** What `/openapi.json` returns, where there are these sites. */
+  readonly openApiDocument: (sites: AllSites) => object
   /** Milliseconds that a download may take. */
   readonly exportDeadlineMs?: number | undefined
 }
@@ -82,8 +84,6 @@ const routeOf = (path: string, { name, cors, handlers }: Omit<Route, "needs">): 
   )
   return { name, cors, needs, handlers }
 }
-
-const METHODS: ReadonlyArray<Method> = ["GET", "POST", "DELETE"]
 
 /** Where events are sent to: what every HTTP thread answers on its own. */
 export const sendingRoutes = (
@@ -211,6 +211,7 @@ export const apiRoutes = ({
   ingest,
   services,
   gate,
+  sites,
   pageQuery,
   pseudonyms,
   proxies,
@@ -227,7 +228,7 @@ export const apiRoutes = ({
   exportDeadlineMs,
 }: RouteOptions): Routes => {
   const { figures, queries } = services
-  const reads = new Reads({ figures, queries, pageQuery, pseudonyms, run })
+  const reads = new Reads({ figures, queries, sites, pageQuery, pseudonyms, run })
   const exports = new Exports(figures, queries, exportDeadlineMs)
   const asked = new QueryEndpoint({ questions, exports, bodies, run })
   const ranged = new RangedStatsEndpoint(questions, run)
@@ -237,9 +238,8 @@ export const apiRoutes = ({
   addOperations(add, new Operations(services, run, traffic))
   if (!serving) return { exact, prefixes: [] }
 
-  const document = () => Buffer.from(JSON.stringify(openApiDocument()))
-  const openApi = new Prepared(document, JSON_TYPE, { cacheControl: "no-cache", page: false })
-  add("/openapi.json", "openapi", true, { GET: (exchange, req) => openApi.answer(exchange, req) })
+  const openApi = preparedOf(sites, openApiDocument)
+  add("/openapi.json", "openapi", true, { GET: (exchange, req) => openApi().answer(exchange, req) })
 
   for (const [path, route] of sendingRoutes(ingest, eventPath, now)) exact.set(path, route)
   for (const endpoint of READS)
@@ -269,7 +269,34 @@ export const apiRoutes = ({
     POST: (exchange) => goals.add(exchange),
   })
   const visitors = visitorsRoute({ ...services, exports, run })
-  return { exact, prefixes: [[VISITORS_PREFIX, visitors], ...removals(accounts, goals)] }
+  const oneSite = addSites(add, reads, new SitesEndpoint({ sites: services.sites, bodies, run }))
+  return { exact, prefixes: [[VISITORS_PREFIX, visitors], ...removals(accounts, goals), ...oneSite] }
+}
+
+/** The document, made again when there are other sites. */
+const preparedOf = (sites: RouteOptions["sites"], make: RouteOptions["openApiDocument"]) => {
+  const prepare = (of: AllSites) => {
+    const document = () => Buffer.from(JSON.stringify(make(of)))
+    return { of, prepared: new Prepared(document, JSON_TYPE, { cacheControl: "no-cache", page: false }) }
+  }
+  let newest = prepare(sites.current)
+  return (): Prepared => {
+    if (newest.of !== sites.current) newest = prepare(sites.current)
+    return newest.prepared
+  }
+}
+
+/** The sites: read by everybody who may see figures of them, added and changed by who may do everything. */
+const addSites = (add: Add, reads: Reads, sites: SitesEndpoint): Routes["prefixes"] => {
+  const prefix = `${API_PATH}/sites/`
+  add(`${API_PATH}/sites`, "sites", true, {
+    GET: (exchange, req) => reads.answer("sites", exchange, req),
+    POST: (exchange) => sites.add(exchange),
+  })
+  const handlers: Route["handlers"] = {
+    PATCH: (exchange, _req, path) => sites.change(exchange, path.slice(prefix.length)),
+  }
+  return [[prefix, routeOf(`${prefix}{id}`, { name: "sites", cors: false, handlers })]]
 }
 
 /** Questions, and their answers as files. */

@@ -3,12 +3,13 @@
 import type { EventContext } from "../../domain/event.ts"
 import type { PageQuery } from "../../domain/pageQuery.ts"
 import type { TellingSender } from "../../enrichment/enricher.ts"
+import type { SiteDirectory } from "../../sites/index.ts"
 import { type BodyFormat, bodyFormat } from "../http/body.ts"
 import { socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
 import type { Exchange } from "../http/exchange.ts"
 import type { RequestHeaders } from "../http/headers.ts"
 import { Problem } from "../http/problem.ts"
-import { Parameters, type Sites } from "../http/query.ts"
+import { Parameters } from "../http/query.ts"
 import { bearerToken, type Secrets } from "../http/secrets.ts"
 import type { IncomingRequest } from "../http/wire.ts"
 import type { VisitorHints } from "./visitorOf.ts"
@@ -29,7 +30,7 @@ export interface Sender extends VisitorHints, TellingSender {
 export interface SenderOptions {
   readonly proxies: TrustedProxies
   readonly writeKeys: Secrets
-  readonly sites: Sites
+  readonly sites: Pick<SiteDirectory, "current">
   readonly respectDnt: boolean
   readonly pageQuery: PageQuery
   /** Unix milliseconds. */
@@ -48,10 +49,11 @@ export const senderOf = (
   const unlimited = writeKeys.any ? holdsKey(headers, writeKeys) : false
   if (unlimited === null) return WRONG_KEY
   const query = req.getQuery()
-  let site = sites.default
+  const { taking, archived, default: byDefault } = sites.current
+  let site = byDefault
   if (query) {
     const parameters = new Parameters(query)
-    site = parameters.site(sites)
+    site = parameters.site({ declared: taking, default: byDefault, archived })
     if (parameters.problem !== null) return parameters.problem
   }
   const { referer } = headers
@@ -59,7 +61,8 @@ export const senderOf = (
   return {
     context: {
       now: now(),
-      sites: sites.declared,
+      sites: taking,
+      archived,
       site,
       referer: referer === "" || referer.includes("\u0000") ? null : referer,
       pageQuery,

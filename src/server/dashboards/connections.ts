@@ -79,7 +79,7 @@ const FOREIGN_ORIGIN = Problem.of("ORIGIN_NOT_ALLOWED")
 /** One connection. */
 interface Client extends Listener {
   readonly site: string
-  readonly access: Access
+  access: Access
   /** What connections are limited by, from `limitKey`. */
   readonly address: string
   /** Topics of the questions that it follows, by its ids. */
@@ -321,12 +321,14 @@ export class Connections {
     }
   }
 
-  /** Closes the connections of those whose access has been revoked. */
+  /** Closes the connections of those whose access has been revoked; the others may see what there is now. */
   review(): void {
     const { gate } = this.#options
-    for (const ws of this.#sockets)
-      if (!gate.holds(ws.getUserData().access.grant))
-        this.#end(ws, ws.getUserData(), "revoked", POLICY_VIOLATION, "access revoked")
+    for (const ws of this.#sockets) {
+      const client = ws.getUserData()
+      if (gate.holds(client.access.grant)) client.access = gate.seenWith(client.access.grant)
+      else this.#end(ws, client, "revoked", POLICY_VIOLATION, "access revoked")
+    }
   }
 
   /** Open connections. */

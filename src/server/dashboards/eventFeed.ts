@@ -15,7 +15,6 @@ import { eventFrame, RESERVED_TYPES } from "./protocol.ts"
 const MAX_TYPES = 50
 
 export interface EventFeedOptions {
-  readonly sites: ReadonlyArray<string>
   readonly metrics: Metrics
   readonly fanOut: Pick<FanOut, "publish" | "listeners">
   readonly pseudonyms: Pick<Pseudonyms, "of">
@@ -48,14 +47,13 @@ export class EventFeed {
   /** By group. */
   readonly #budgets: ReadonlyArray<TokenBucket>
   /** By site. */
-  readonly #intervals: Map<string, Interval>
+  readonly #intervals = new Map<string, Interval>()
 
   constructor(options: EventFeedOptions) {
     this.#options = options
     this.#budgets = Array.from({ length: GROUPS }, (_, group) =>
       groupBudget(options.eventsPerSecond, group, options.now),
     )
-    this.#intervals = new Map(options.sites.map((site) => [site, newInterval()]))
   }
 
   /** Shows events that were just counted, within each group's budget, and sums the others. */
@@ -69,8 +67,8 @@ export class EventFeed {
 
   /** Counts events for the next stats message; `false` if nobody watches the site's events. */
   #count(site: string, type: string, count: number): boolean {
-    const counted = this.#intervals.get(site)?.counted
-    if (counted === undefined || this.#options.fanOut.listeners(topicOf(site, "events")) === 0) return false
+    if (this.#options.fanOut.listeners(topicOf(site, "events")) === 0) return false
+    const { counted } = this.#intervals.get(site) ?? this.#begin(site)
     add(counted, counted.has(type) || counted.size < MAX_TYPES ? type : "other", count)
     return true
   }
@@ -121,6 +119,12 @@ export class EventFeed {
 
   /** Starts a site's counts from 0 again, after its stats message. */
   restart(site: string): void {
-    this.#intervals.set(site, newInterval())
+    this.#begin(site)
+  }
+
+  #begin(site: string): Interval {
+    const interval = newInterval()
+    this.#intervals.set(site, interval)
+    return interval
   }
 }

@@ -4,7 +4,7 @@ import * as Exit from "effect/Exit"
 import type { StoreError } from "../../stores/errors.ts"
 import { ReadCache, type Runner } from "../services/readCache.ts"
 import type { Figures } from "../services/services.ts"
-import { FIGURE_TOPICS, type FigureTopic } from "./protocol.ts"
+import type { FigureTopic } from "./protocol.ts"
 
 /** Themes in a frame, the most viewed. */
 const TOP_THEMES = 5
@@ -17,14 +17,13 @@ export class FigureReads {
   /** Only joins reads in progress. */
   readonly #reads: ReadCache<string>
 
-  /** @param sites number of sites */
-  constructor(figures: Figures, sites: number, run: Runner) {
+  constructor(figures: Figures, run: Runner) {
     this.#figures = figures
     this.#reads = new ReadCache({
       run,
       keepMs: () => 0,
-      // Every kind of every site.
-      maxEntries: (1 + FIGURE_TOPICS.length) * sites,
+      // At most every kind of every site, while it is read.
+      maxEntries: Number.POSITIVE_INFINITY,
       weigh: () => 0,
       maxWeight: 0,
     })

@@ -16,6 +16,7 @@ import type { Topic } from "../../domain/frames.ts"
 import { PERIODS } from "../../domain/period.ts"
 import { GROUPS } from "../../live/budget.ts"
 import type { LiveDelta } from "../../live/delta.ts"
+import type { SiteDirectory } from "../../sites/index.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { Figures } from "../services/services.ts"
 import { EventFeed, type EventFeedOptions } from "./eventFeed.ts"
@@ -34,6 +35,7 @@ import {
 import { Throttle } from "./throttle.ts"
 
 export interface HubOptions extends EventFeedOptions {
+  readonly sites: Pick<SiteDirectory, "current">
   readonly figures: Figures
   readonly questions: LiveQuestionsOptions["questions"]
   readonly run: Runner
@@ -55,21 +57,29 @@ export class Hub {
   readonly #reads: FigureReads
   readonly #questions: LiveQuestions
   /** By site. */
-  readonly #senders: Map<string, Senders>
+  readonly #senders = new Map<string, Senders>()
   readonly #heartbeat: NodeJS.Timeout
 
   constructor(options: HubOptions) {
-    const { sites, figures, run, heartbeatMs } = options
+    const { figures, run, heartbeatMs } = options
     this.#options = options
     this.#events = new EventFeed(options)
-    this.#reads = new FigureReads(figures, sites.length, run)
+    this.#reads = new FigureReads(figures, run)
     this.#questions = new LiveQuestions(options)
-    this.#senders = new Map(sites.map((site) => [site, this.#sendersOf(site)]))
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs)
     this.#heartbeat.unref()
   }
 
-  #sendersOf(site: string): Senders {
+  /** What sends a site's figures; `undefined` where there is no such site. */
+  #sendersOf(site: string): Senders | undefined {
+    const known = this.#senders.get(site)
+    if (known !== undefined || !this.#options.sites.current.declared.has(site)) return known
+    const made = this.#newSenders(site)
+    this.#senders.set(site, made)
+    return made
+  }
+
+  #newSenders(site: string): Senders {
     const { updateMs } = this.#options
     const sending = (topic: FigureTopic) => new Throttle(updateMs, () => this.#sendFigures(site, topic))
     return {
@@ -94,7 +104,7 @@ export class Hub {
       if (count === 0) continue
       this.#questions.changed(site)
       this.#reads.changed(site, "realtime")
-      this.#senders.get(site)?.stats.trigger()
+      this.#sendersOf(site)?.stats.trigger()
       for (const period of PERIODS) this.#figuresChanged(site, period)
     }
   }
@@ -106,7 +116,7 @@ export class Hub {
 
   #figuresChanged(site: string, topic: FigureTopic): void {
     this.#reads.changed(site, topic)
-    this.#senders.get(site)?.figures[topic].trigger()
+    this.#sendersOf(site)?.figures[topic].trigger()
   }
 
   async #sendStats(site: string): Promise<void> {
@@ -114,7 +124,7 @@ export class Hub {
     const topic = topicOf(site, "stats")
     if (fanOut.listeners(topic) === 0) return this.#events.restart(site)
     const data = await this.#reads.json(site, "realtime")
-    if (data === null) return this.#senders.get(site)?.stats.trigger()
+    if (data === null) return this.#sendersOf(site)?.stats.trigger()
     for (let group = 0; group < GROUPS; group++) {
       if (fanOut.listeners(topic, group) === 0) continue
       fanOut.publish(topic, statsUpdateFrame(site, data, this.#events.omitted(site, group)), { group })
@@ -126,7 +136,7 @@ export class Hub {
     const { fanOut } = this.#options
     if (fanOut.listeners(topicOf(site, topic)) === 0) return
     const data = await this.#reads.json(site, topic)
-    if (data === null) return this.#senders.get(site)?.figures[topic].trigger()
+    if (data === null) return this.#sendersOf(site)?.figures[topic].trigger()
     fanOut.publish(topicOf(site, topic), figuresFrame(site, topic, data))
   }
 
@@ -150,7 +160,7 @@ export class Hub {
 
   #beat(): void {
     const { sites, fanOut } = this.#options
-    for (const site of sites) {
+    for (const site of sites.current.declared) {
       const topic = topicOf(site, "all")
       if (fanOut.listeners(topic) === 0) continue
       void this.#reads.json(site, "realtime").then((data) => {

@@ -18,7 +18,9 @@ import type { Addresses } from "./wire.ts"
 export const NEEDS = ["open", "figures", "read", "write", "admin", "metrics"] as const
 export type Need = (typeof NEEDS)[number]
 
-export type Method = "GET" | "POST" | "DELETE"
+/** The methods that requests are handled by; `HEAD` is a `GET`. */
+export const METHODS = ["GET", "POST", "PATCH", "DELETE"] as const
+export type Method = (typeof METHODS)[number]
 
 /** What each method of a path needs. */
 export type Row = { readonly [method in Method]?: Need }

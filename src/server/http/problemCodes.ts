@@ -149,6 +149,10 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
     status: "400 Bad Request",
     meaning: "The site is not declared.",
   },
+  SITE_ARCHIVED: {
+    status: "400 Bad Request",
+    meaning: "The site is archived: it takes no events any more.",
+  },
   INVALID_PARAMETER: {
     status: "400 Bad Request",
     meaning: "A query parameter has an invalid value; the message says which one, and what it should be.",

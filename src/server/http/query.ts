@@ -1,5 +1,5 @@
 /** Query strings: decoding, and parameters whose bad values are refused rather than replaced. */
-import { decodeSite, Rejection } from "../../domain/event.ts"
+import { decodeSite, type EventContext, Rejection } from "../../domain/event.ts"
 import { Problem } from "./problem.ts"
 
 /** At most 15 digits are read, so that a number is exact. A range that ends here has no practical upper bound. */
@@ -76,9 +76,9 @@ export class Parameters {
     return found
   }
 
-  /** The site that the parameter `site` names, or the default one. */
-  site({ declared, default: fallback }: Sites): string {
-    const site = decodeSite(this.text("site"), { site: fallback, sites: declared })
+  /** The site that the parameter `site` names, or the default one. Those that are `archived` are refused as such. */
+  site({ declared, default: fallback, archived }: Sites & Pick<EventContext, "archived">): string {
+    const site = decodeSite(this.text("site"), { site: fallback, sites: declared, archived })
     if (!(site instanceof Rejection)) return site
     this.problem ??= new Problem(site.code, site.error)
     return fallback

@@ -8,6 +8,7 @@ export const REQUEST_CODES: ReadonlyArray<ProblemCode> = [
   "INVALID_BODY",
   "INVALID_PARAMETER",
   "UNKNOWN_SITE",
+  "SITE_ARCHIVED",
   "INVALID_WRITE_KEY",
   "BODY_TIMEOUT",
   "BODY_TOO_LARGE",
@@ -33,6 +34,7 @@ export const EVENT_CODES: ReadonlyArray<ProblemCode> = [
   "MISSING_VISITOR",
   "INVALID_SITE",
   "UNKNOWN_SITE",
+  "SITE_ARCHIVED",
 ]
 
 /** Everything for which an event may be dropped: the values of the metric's label. */

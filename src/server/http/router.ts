@@ -1,6 +1,6 @@
 /** From method and path to a handler, and the checks that every request passes before. */
 
-import type { Asking, Gatekeeper, Method, Need, Row } from "./access.ts"
+import { type Asking, type Gatekeeper, METHODS, type Method, type Need, type Row } from "./access.ts"
 import type { Cors } from "./cors.ts"
 import { Exchange, type Traffic } from "./exchange.ts"
 import { framingProblem, readHeaders } from "./headers.ts"
@@ -32,12 +32,12 @@ export const askingOf = ({ res, headers, method }: Exchange, req: IncomingReques
   header: (name) => req.getHeader(name),
 })
 
-const isHandled = (method: string): method is Method => ["GET", "POST", "DELETE"].includes(method)
+const isHandled = (method: string): method is Method => METHODS.some((each) => each === method)
 
 const isPreflight = (req: IncomingRequest): boolean => req.getHeader("access-control-request-method") !== ""
 
 /** What a page may try at a path where nothing is, to find out. */
-const ANY_METHOD = "GET, HEAD, POST, DELETE, OPTIONS"
+const ANY_METHOD = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 
 const NOT_FOUND = Problem.of("NOT_FOUND")
 

@@ -28,6 +28,7 @@ import {
 import { ADMIN_CODES, EXPORT_CODES, QUERY_CODES, READ_CODES, refusals } from "./problems.ts"
 import { array, count, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"
 import * as shapes from "./shapes.ts"
+import { addSite, changeSite, siteDetails } from "./sites.ts"
 
 type Paths = { readonly [path: string]: PathItem }
 
@@ -45,12 +46,20 @@ const rangeParameters: ReadonlyArray<Parameter> = [
 ]
 
 const aggregatePaths = (base: string, site: Parameter): Paths => ({
-  [`${base}/sites`]: figure(
-    "sites",
-    "The declared sites, default first",
-    [site],
-    shape<DeclaredSites>({ sites: array(text, { minItems: 1 }), default: text }),
-  ),
+  [`${base}/sites`]: {
+    ...figure(
+      "sites",
+      "The declared sites, default first",
+      [site],
+      shape<DeclaredSites>({
+        sites: array(text, { minItems: 1 }),
+        default: text,
+        details: array(siteDetails, { minItems: 1 }),
+      }),
+    ),
+    ...addSite,
+  },
+  [`${base}/sites/{id}`]: changeSite,
   [`${base}/realtime`]: figure(
     "realtime",
     "Today's figures and the current visitors",

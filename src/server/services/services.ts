@@ -11,6 +11,7 @@ import type { Format, MetricsText } from "../../metrics/exposition.ts"
 import type { VisitorKeys } from "../../privacy/dayKeys.ts"
 import type { ErasureMustWait } from "../../privacy/erase.ts"
 import type { EngineAnswer, QueryRefused, Question } from "../../query/engine/index.ts"
+import type { Sites } from "../../sites/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { AppendDone } from "../../stream/producer.ts"
 
@@ -60,6 +61,9 @@ export type AccountsService = Pick<Accounts, keyof Accounts>
 /** Named filters of sites. */
 export type GoalsService = Pick<Goals, keyof Goals>
 
+/** What changes sites. */
+export type SitesService = Pick<Sites, keyof Sites>
+
 /** Everything the server is given. */
 export interface Services {
   readonly appender: Appender
@@ -71,6 +75,7 @@ export interface Services {
   readonly accounts: AccountsService
   readonly attempts: Attempts
   readonly goals: GoalsService
+  readonly sites: SitesService
   /** Asks the stores at each run. */
   readonly readiness: Effect.Effect<ReadinessReport>
   /** Reads every metric at each run. */

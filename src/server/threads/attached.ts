@@ -1,5 +1,6 @@
 /** In the main thread: one HTTP thread, and what it is answered. */
 import type { TemplatedApp } from "uWebSockets.js"
+import type { SiteDirectory } from "../../sites/index.ts"
 import type { Gate } from "../access/gate.ts"
 import type { Hub } from "../dashboards/hub.ts"
 import type { Places } from "../dashboards/places.ts"
@@ -16,6 +17,7 @@ export interface ForThreads {
   readonly fanOuts: AllFanOuts
   readonly places: Places
   readonly gate: Gate
+  readonly sites: SiteDirectory
 }
 
 const call = (app: TemplatedApp, method: string, ...args: ReadonlyArray<unknown>): unknown => {
@@ -69,6 +71,7 @@ export class AttachedThread {
     main.fanOuts.add(this.#fanOut)
     // Before its first connection.
     tell({ type: "known", known: main.gate.known })
+    tell({ type: "sites", rows: main.sites.rows })
     main.acceptor.add(descriptor)
   }
 

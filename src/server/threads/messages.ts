@@ -1,6 +1,7 @@
 /** What the HTTP threads of a node say to its main thread and are told. `id` numbers what a thread has asked, from 0. */
 import type { Known } from "../../access/known.ts"
 import type { Topic } from "../../domain/frames.ts"
+import type { SiteRow } from "../../sites/index.ts"
 import type { PublishOptions } from "../dashboards/fanOut.ts"
 import type { FollowedQuestion } from "../dashboards/liveQuestions.ts"
 
@@ -74,6 +75,8 @@ export type Told =
     }
   /** Who has access from now on. */
   | { readonly type: "known"; readonly known: Known }
+  /** What is known of sites from now on. */
+  | { readonly type: "sites"; readonly rows: ReadonlyArray<SiteRow> }
   /** The node will stop, in so many milliseconds. */
   | { readonly type: "drain"; readonly milliseconds: number }
   /** It gets no more connections. */

@@ -287,9 +287,25 @@ test("a stop under load answers what it has taken on every thread, and loses not
   )
 })
 
-test("a key opens dashboards on every thread, and once it is revoked they are closed", async () => {
-  const { url } = await node({ ...(await stores()), ACCESS: "private", ADMIN_TOKEN: TOKEN })
+test("every thread knows of keys and sites as they change: it opens dashboards and closes them, takes events and refuses them", async () => {
+  const env = { ACCESS: "private", ADMIN_TOKEN: TOKEN, RATE_LIMIT_PER_MINUTE: "0" }
+  const { url } = await node({ ...(await stores()), ...env })
   const admin = { authorization: `Bearer ${TOKEN}` }
+  const change = async (method: string, path: string, body: string) =>
+    expect((await ask(api(url, path), { method, body, headers: { ...admin, ...JSON_TYPE } })).status).toBe(
+      200,
+    )
+  const areAnswered = (...status: ReadonlyArray<number>) =>
+    eventually(async () => {
+      const answers = await askEach(api(url, "event?site=shop"), { method: "POST", body: EVENT })
+      expect(answers.map((each) => each.status)).toEqual(status)
+    })
+  await areAnswered(400, 400, 400)
+  await change("POST", "sites", '{"slug":"shop"}')
+  await areAnswered(201, 201, 201)
+  await change("PATCH", "sites/shop", '{"archived":true}')
+  await areAnswered(400, 400, 400)
+
   const made = await fetch(api(url, "keys"), {
     method: "POST",
     headers: { ...admin, ...JSON_TYPE },

@@ -84,11 +84,14 @@ const brokenServices = (services: Services): Services => ({
   questions: { ask: () => fault, earliest: fault },
   accounts: new Proxy(services.accounts, { get: () => () => fault }),
   goals: { of: () => fault, add: () => fault, remove: () => fault },
+  sites: { add: () => fault, change: () => fault },
   attempts: { count: () => fault, succeeded: () => fault },
   privacy: { erase: () => fault },
   readiness: fault,
   metricsText: () => fault,
 })
+
+const ARCHIVED = { slug: "old", name: null, hosts: [], archived: true, added: true }
 
 const QUESTION = { metrics: ["events"], date_range: "all" }
 const VALUES = { dimension: "page", date_range: "all" }
@@ -101,7 +104,7 @@ const FUNNEL = {
 }
 const QUESTION_PATHS = ["query", "query/values", "query/funnel"].map((path) => `${API}/${path}`)
 
-/** What is sent about access and goals, by path. */
+/** What is sent about access, goals and sites, by path. */
 const ABOUT_ACCESS: { readonly [name: string]: object } = {
   login: { name: "somebody", password: "a password" },
   logout: {},
@@ -111,7 +114,14 @@ const ABOUT_ACCESS: { readonly [name: string]: object } = {
   keys: { name: "a key", scopes: ["read"] },
   shares: { name: "a link", site: "main" },
   goals: { name: "Letter", filters: [["is", "event", ["letter_generate"]]] },
+  sites: { slug: "shop" },
 }
+
+/** Every request with a body about these. */
+const ABOUT: ReadonlyArray<readonly [method: string, name: string, body: object]> = [
+  ...Object.entries(ABOUT_ACCESS).map(([name, body]) => ["POST", name, body] as const),
+  ["PATCH", "sites/1", { name: "Shop" }],
+]
 
 const bodyFor = (path: string): unknown => {
   const aboutAccess = ABOUT_ACCESS[path.split("/").at(-1) ?? ""]
@@ -146,7 +156,7 @@ const refuseQuestions = async ({ url, world, server }: Running, recorder: Record
 const NO_TIME =
   /"code":"(QUERY_TIMEOUT|TOO_MANY_QUERIES|QUERY_ENGINE_UNAVAILABLE|NOT_READY|STORE_UNAVAILABLE)"/
 
-const NEEDS_ADMIN = /\/(users|keys|shares|audit|goals|visitors)\b/
+const NEEDS_ADMIN = /\/(users|keys|shares|audit|goals|visitors|sites)\b/
 
 /** An address of each operation, with what a request needs to be let in. */
 const addresses = (recorder: Recorder) =>
@@ -154,7 +164,7 @@ const addresses = (recorder: Recorder) =>
     method,
     path: `${path.replace("{id}", path.startsWith(VISITORS) ? VISITOR : "1")}${method === "GET" && /\/query(\.\w+)?$/.test(path) ? "?metrics=events&date_range=all" : ""}`,
     init:
-      method === "POST"
+      method === "POST" || method === "PATCH"
         ? posted(bodyFor(path), NEEDS_ADMIN.test(path) ? ADMIN.headers : {})
         : NEEDS_ADMIN.test(path)
           ? ADMIN
@@ -193,7 +203,10 @@ const ofARealNode = async (): Promise<Recorder> => {
   const visitors = { headers: { Authorization: `Bearer ${TOKEN}` } }
   const figures = recorder.contract.operations.filter(
     ({ method, path }) =>
-      method === "GET" && path.startsWith(API) && !path.includes("{") && !NEEDS_ADMIN.test(path),
+      method === "GET" &&
+      path.startsWith(API) &&
+      !path.includes("{") &&
+      (path === `${API}/sites` || !NEEDS_ADMIN.test(path)),
   )
   for (const { path } of figures) {
     await ask("GET", path, visitors)
@@ -226,6 +239,9 @@ const ofARealNode = async (): Promise<Recorder> => {
   const withToken = { Authorization: `Bearer ${TOKEN}` }
   await ask("POST", `${API}/goals`, posted(ABOUT_ACCESS.goals, withToken))
   await ask("GET", `${API}/goals`)
+  await ask("POST", `${API}/sites`, posted(ABOUT_ACCESS.sites, withToken))
+  await ask("PATCH", `${API}/sites/shop`, posted({ name: "Shop", hosts: ["shop.example"] }, withToken))
+  await ask("GET", `${API}/sites`)
   for (const goal of ["Letter", "Sold"])
     await askInTime(
       "POST",
@@ -295,6 +311,7 @@ const refuseEvents = async (running: Running, recorder: Recorder): Promise<void>
     { event_type: "page_view" },
     { ...EVENT, site: 1 },
     { ...EVENT, site: "unknown" },
+    { ...EVENT, site: ARCHIVED.slug },
   ]
   for (const event of events) await ask("event", posted(event))
   const inQuery = (query: string, headers = {}) =>
@@ -304,7 +321,7 @@ const refuseEvents = async (running: Running, recorder: Recorder): Promise<void>
   await inQuery("", { "X-Write-Key": "wrong-0123456789" })
   for (const query of [
     ...["?event_type=No!", "?event_data=1", `?event_data={"text":"${"x".repeat(9000)}"}`, "?page_url=%ff"],
-    ...["?id=1", "?timestamp=now", "?timestamp=0", "?visitor_id=me", "?site=unknown"],
+    ...["?id=1", "?timestamp=now", "?timestamp=0", "?visitor_id=me", "?site=unknown", "?site=old"],
   ])
     await inQuery(query)
   for (const failure of ["BACKLOG_FULL", "STREAM_UNAVAILABLE"] as const) {
@@ -356,8 +373,8 @@ const busy = async (recorder: Recorder): Promise<void> => {
   const authorized = [`Authorization: Bearer ${ADMIN_TOKEN}`, "Content-Length: 9"]
   for (const path of [`${API}/event`, `${API}/events`, ...QUESTION_PATHS])
     await recorder.raw(port, "POST", path, rawRequest("POST", path, ["Content-Length: 9"], "{"))
-  for (const name of Object.keys(ABOUT_ACCESS))
-    await recorder.raw(port, "POST", `${API}/${name}`, rawRequest("POST", `${API}/${name}`, authorized, "{"))
+  for (const [method, name] of ABOUT)
+    await recorder.raw(port, method, `${API}/${name}`, rawRequest(method, `${API}/${name}`, authorized, "{"))
   const { started } = silentRows(running.world)
   const downloads = Array.from({ length: 3 }, () => new RawConnection(port))
   for (const download of downloads)
@@ -374,32 +391,34 @@ const busy = async (recorder: Recorder): Promise<void> => {
 const manageAccess = async (recorder: Recorder): Promise<void> => {
   await using running = await serve({ adminToken: ADMIN_TOKEN }, { bodyLimits: { silenceMs: 50 } })
   const { url, world, server } = running
-  const all = addresses(recorder).filter(({ path }) => /\/(users|keys|shares|audit|goals)\b/.test(path))
-  const send = (name: string, body: unknown, headers = {}) =>
-    recorder.ask(url, "POST", `${API}/${name}`, posted(body, { ...ADMIN.headers, ...headers }))
+  const all = addresses(recorder).filter(({ path }) => /\/(users|keys|shares|audit|goals|sites)\b/.test(path))
+  const send = (name: string, body: unknown, headers = {}, method = "POST") =>
+    recorder.ask(url, method, `${API}/${name}`, posted(body, { ...ADMIN.headers, ...headers }))
   for (const { method, path, init } of all) await recorder.ask(url, method, path, init)
   await recorder.ask(url, "GET", `${API}/audit?limit=0`, ADMIN)
   await recorder.ask(url, "GET", `${API}/goals?site=unknown`)
-  for (const [name, body] of Object.entries(ABOUT_ACCESS)) {
-    await send(name, body)
-    await send(name, body, { Origin: "https://other.example" })
-    for (const wrong of ["{", [], { name: 1, everywhere: 1 }, "x".repeat(20_000)]) await send(name, wrong)
-    await send(name, "{}", { "Content-Type": "text/html" })
+  for (const [method, name, body] of ABOUT) {
+    await send(name, body, {}, method)
+    await send(name, body, { Origin: "https://other.example" }, method)
+    for (const wrong of ["{", [], { name: 1, everywhere: 1 }, "x".repeat(20_000)])
+      await send(name, wrong, {}, method)
+    await send(name, "{}", { "Content-Type": "text/html" }, method)
     const lines = [`Authorization: Bearer ${ADMIN_TOKEN}`, "Content-Length: 9"]
     await recorder.raw(
       server.port,
-      "POST",
+      method,
       `${API}/${name}`,
-      rawRequest("POST", `${API}/${name}`, lines, "{"),
+      rawRequest(method, `${API}/${name}`, lines, "{"),
     )
   }
-  const removals = all.filter(({ method }) => method === "DELETE")
+  const ofOne = all.filter(({ method }) => method === "DELETE" || method === "PATCH")
   world.accountRefusal = "missing"
-  for (const { method, path, init } of removals) await recorder.ask(url, method, path, init)
+  for (const { method, path, init } of ofOne) await recorder.ask(url, method, path, init)
   world.accountRefusal = "last_owner"
   await recorder.ask(url, "DELETE", `${API}/users/1`, ADMIN)
   world.accountRefusal = "taken"
-  for (const name of ["users", "keys", "shares", "goals"]) await send(name, ABOUT_ACCESS[name])
+  for (const name of ["users", "keys", "shares", "goals", "sites"]) await send(name, ABOUT_ACCESS[name])
+  await send("sites/1", { archived: true }, {}, "PATCH")
   const tried = ["login", "setup", "share"]
   world.accountRefusal = "wrong"
   for (const name of tried) await send(name, ABOUT_ACCESS[name])
@@ -497,7 +516,7 @@ describe("every answer", () => {
     {
       await using running = await serve(
         { requireVisitor: true, writeKeys: [WRITE_KEY] },
-        { bodyLimits: { silenceMs: 50 } },
+        { bodyLimits: { silenceMs: 50 }, siteRows: [ARCHIVED] },
       )
       await refuseEvents(running, recorder)
       await refuseQuestions(running, recorder)

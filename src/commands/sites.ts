@@ -1,0 +1,70 @@
+/** `sites`: which there are, for whoever runs the deployment. */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import type { AppConfig } from "../config/settings.ts"
+import { deploymentIdentity } from "../events/schema/index.ts"
+import { announceChange } from "../live/changes.ts"
+import {
+  allSites,
+  loadSites,
+  type NewSite,
+  NO_SITES_STORED,
+  type SiteChange,
+  SiteRefused,
+  Sites,
+} from "../sites/index.ts"
+import type { Postgres } from "../stores/postgres.ts"
+import { CommandError } from "./error.ts"
+import { withStores } from "./stores.ts"
+
+/** Who the audit log says it was. */
+const WHO = "command"
+
+const SENTENCES: { readonly [reason in SiteRefused["reason"]]: string } = {
+  taken: "There is a site of this slug.",
+  missing: "There is no site of this slug.",
+  default:
+    "The default site cannot be archived: events that name no site are its. Let SITES begin with another.",
+  too_many: "There are as many as there may be.",
+}
+
+/** All sites of a deployment. */
+export const sitesOf = ({ sites }: AppConfig, postgres: Postgres) =>
+  Effect.map(loadSites(postgres, NO_SITES_STORED.version), (known) => allSites(sites, known?.rows ?? []))
+
+/** Does something with the sites of a deployment, and tells its nodes. */
+const withSites = (config: AppConfig, body: (sites: Sites) => ReturnType<Sites["add"]>) =>
+  Effect.gen(function* () {
+    const { postgres, redis, metrics } = yield* withStores(config, "deployment")
+    const { id } = yield* deploymentIdentity(postgres)
+    const changed = announceChange(redis, metrics, config.redisKeyPrefix, id, "sites")
+    yield* Effect.mapError(body(new Sites(postgres, config.sites, changed)), (error) =>
+      error instanceof SiteRefused ? new CommandError({ message: SENTENCES[error.reason] }) : error,
+    )
+  })
+
+const change = (config: AppConfig, slug: string, what: Partial<SiteChange>) =>
+  withSites(config, (sites) => sites.change(WHO, slug, { name: null, hosts: null, archived: null, ...what }))
+
+export const addSite = (config: AppConfig, site: NewSite) =>
+  Effect.andThen(
+    withSites(config, (sites) => sites.add(WHO, site)),
+    Console.log(`${site.slug} is a site from now on.`),
+  )
+
+export const listSites = (config: AppConfig) =>
+  Effect.gen(function* () {
+    const { postgres } = yield* withStores(config, "deployment")
+    const { details } = yield* sitesOf(config, postgres)
+    for (const { slug, name, hosts, archived } of details.values())
+      yield* Console.log([slug, name, hosts.join(","), archived ? "archived" : "takes events"].join("\t"))
+  })
+
+export const renameSite = (config: AppConfig, slug: string, name: string) =>
+  Effect.andThen(change(config, slug, { name }), Console.log(`${slug} is called ${name} from now on.`))
+
+export const archiveSite = (config: AppConfig, slug: string, archived: boolean) =>
+  Effect.andThen(
+    change(config, slug, { archived }),
+    Console.log(`${slug} ${archived ? "takes no events any more" : "takes events again"}.`),
+  )

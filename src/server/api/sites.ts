@@ -1,0 +1,74 @@
+/** `POST /sites` and `PATCH /sites/{slug}`: sites are added and changed. `GET /sites` is among the reads. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { MAX_ACCOUNT_BODY_BYTES } from "../../domain/limits.ts"
+import { SiteRefused } from "../../sites/index.ts"
+import { type Bodies, readJson } from "../http/body.ts"
+import type { Exchange } from "../http/exchange.ts"
+import { Problem } from "../http/problem.ts"
+import type { Runner } from "../services/readCache.ts"
+import type { SitesService } from "../services/services.ts"
+import { Fields } from "./fields.ts"
+
+/** Characters of a site's name, at most. */
+export const MAX_SITE_NAME = 100
+
+const REFUSALS: { readonly [reason in SiteRefused["reason"]]: Problem } = {
+  taken: new Problem("CONFLICT", "There is a site of this slug."),
+  missing: Problem.of("NOT_FOUND"),
+  default: new Problem("CONFLICT", "The default site cannot be archived: events that name no site are its."),
+  too_many: new Problem("CONFLICT", "There are as many as there may be."),
+}
+
+export interface SitesOptions {
+  readonly sites: SitesService
+  readonly bodies: Bodies
+  readonly run: Runner
+}
+
+const nameIn = (fields: Fields): string | null =>
+  fields.optional("name", () => fields.text("name", 1, MAX_SITE_NAME).trim())
+
+const hostsIn = (fields: Fields): ReadonlyArray<string> | null =>
+  fields.optional("hosts", () => fields.hosts("hosts"))
+
+export class SitesEndpoint {
+  readonly #options: SitesOptions
+
+  constructor(options: SitesOptions) {
+    this.#options = options
+  }
+
+  /** Reads the fields of a body and does what they say. */
+  #obey(exchange: Exchange, read: (fields: Fields) => (who: string) => Effect.Effect<void, unknown>): void {
+    const { bodies, run } = this.#options
+    const who = exchange.access.grant.name ?? "nobody"
+    readJson(bodies, exchange, MAX_ACCOUNT_BODY_BYTES, (body) => {
+      const fields = new Fields(body)
+      const change = read(fields)
+      if (fields.problem !== null) return exchange.refuse(fields.problem)
+      const refusable = Effect.mapError(change(who), (error) =>
+        error instanceof SiteRefused ? REFUSALS[error.reason] : error,
+      )
+      run(refusable).addObserver((exit) => {
+        if (Exit.isFailure(exit)) exchange.failCause(exit.cause)
+        else exchange.json({ success: true, data: null })
+      })
+    })
+  }
+
+  add(exchange: Exchange): void {
+    this.#obey(exchange, (fields) => {
+      const site = { slug: fields.newSlug("slug"), name: nameIn(fields), hosts: hostsIn(fields) ?? [] }
+      return (who) => this.#options.sites.add(who, site)
+    })
+  }
+
+  change(exchange: Exchange, slug: string): void {
+    this.#obey(exchange, (fields) => {
+      const archived = fields.optional("archived", () => fields.flag("archived"))
+      const change = { name: nameIn(fields), hosts: hostsIn(fields), archived }
+      return (who) => this.#options.sites.change(who, slug, change)
+    })
+  }
+}

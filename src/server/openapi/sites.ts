@@ -1,0 +1,76 @@
+/** How sites are added and changed. */
+import { MAX_HOSTS, SITE_SLUG } from "../../config/values.ts"
+import type { Site } from "../../domain/answers.ts"
+import { MAX_SITE_NAME } from "../api/sites.ts"
+import type { ProblemCode } from "../http/problemCodes.ts"
+import { ACCESS_CODES } from "../http/refusalCodes.ts"
+import { json, type Operation, type PathItem } from "./operation.ts"
+import { BODY_CODES, refusals } from "./problems.ts"
+import { array, matching, type Schema, shape, text } from "./schema.ts"
+import { enveloped } from "./shapes.ts"
+
+const slug: Schema = matching(SITE_SLUG)
+const name: Schema = {
+  ...{ type: "string", minLength: 1, maxLength: MAX_SITE_NAME },
+  description: "For people; the slug if it is absent.",
+}
+const hosts: Schema = {
+  ...array(text, { maxItems: MAX_HOSTS }),
+  description: "Where its pages are, for people: events are taken wherever they come from.",
+}
+const archived: Schema = {
+  type: "boolean",
+  description: "It takes no events any more, and goes on answering questions.",
+}
+
+/** A site, as `GET /sites` tells of it. */
+export const siteDetails = shape<Site>({ slug, name, hosts, archived })
+
+const CODES: ReadonlyArray<ProblemCode> = [
+  ...ACCESS_CODES,
+  ...BODY_CODES,
+  "INVALID_FIELD",
+  "CONFLICT",
+  "STORE_UNAVAILABLE",
+]
+
+const change = (
+  operationId: string,
+  summary: string,
+  properties: { readonly [field: string]: Schema },
+  required: ReadonlyArray<string>,
+  codes: ReadonlyArray<ProblemCode>,
+  more: Partial<Operation> = {},
+): Operation => ({
+  ...{ operationId, summary, tags: ["figures"], ...more },
+  requestBody: {
+    required: true,
+    ...json({ type: "object", properties, ...(required.length > 0 && { required }) }),
+  },
+  responses: { 200: { description: summary, ...json(enveloped({ type: "null" })) }, ...refusals(codes) },
+})
+
+/** `POST /sites`. */
+export const addSite: PathItem = {
+  post: change(
+    "addSite",
+    "Add a site; every node takes its events at once",
+    { slug, name, hosts },
+    ["slug"],
+    CODES,
+  ),
+}
+
+/** `PATCH /sites/{id}`. */
+export const changeSite: PathItem = {
+  patch: change(
+    "changeSite",
+    "Change a site: its name, its hosts, whether it takes events",
+    { name, hosts, archived },
+    [],
+    [...CODES, "NOT_FOUND"],
+    {
+      parameters: [{ name: "id", in: "path", required: true, schema: text, description: "The site's slug." }],
+    },
+  ),
+}

@@ -1,0 +1,80 @@
+/** The sites that there are, by the settings and by what Postgres knows of them. Plain data and no I/O: threads hand each other rows. */
+import type { Site } from "../domain/answers.ts"
+
+/** What Postgres knows of a site beyond its slug. */
+export interface SiteRow {
+  readonly slug: string
+  readonly name: string | null
+  readonly hosts: ReadonlyArray<string>
+  readonly archived: boolean
+  /** Whether it was added; one that was not is a site where `SITES` says so. */
+  readonly added: boolean
+}
+
+/** Slugs as `SITES` has them, the default one first. */
+export type FromSettings = readonly [string, ...ReadonlyArray<string>]
+
+/** All sites of a deployment. */
+export interface AllSites {
+  /** Those that may be asked about, the default one first. */
+  readonly declared: ReadonlySet<string>
+  readonly default: string
+  /** Those of them that take events. */
+  readonly taking: ReadonlySet<string>
+  /** Those of them that take none any more. */
+  readonly archived: ReadonlySet<string>
+  readonly details: ReadonlyMap<string, Site>
+}
+
+/** All sites: those of `SITES` in their order, then those that were added. */
+export const allSites = (settings: FromSettings, rows: ReadonlyArray<SiteRow>): AllSites => {
+  const [byDefault] = settings
+  const known = new Map(rows.map((row) => [row.slug, row]))
+  const added = rows.filter((row) => row.added).map(({ slug }) => slug)
+  const details = new Map(
+    [...settings, ...added].map((slug): readonly [string, Site] => {
+      const row = known.get(slug)
+      // Events that name no site are the default one's, whatever it has been before: it takes them.
+      const archived = slug !== byDefault && (row?.archived ?? false)
+      return [slug, { slug, name: row?.name ?? slug, hosts: row?.hosts ?? [], archived }]
+    }),
+  )
+  const slugsOf = (archived: boolean) =>
+    new Set([...details.values()].filter((site) => site.archived === archived).map(({ slug }) => slug))
+  return {
+    declared: new Set(details.keys()),
+    default: byDefault,
+    taking: slugsOf(false),
+    archived: slugsOf(true),
+    details,
+  }
+}
+
+/** The sites that there are, as a thread knows them. */
+export class SiteDirectory {
+  readonly #settings: FromSettings
+  #rows: ReadonlyArray<SiteRow>
+  #current: AllSites
+
+  constructor(settings: FromSettings, rows: ReadonlyArray<SiteRow> = []) {
+    this.#settings = settings
+    this.#rows = rows
+    this.#current = allSites(settings, rows)
+  }
+
+  /** Another object after every change. */
+  get current(): AllSites {
+    return this.#current
+  }
+
+  /** What was learnt last. */
+  get rows(): ReadonlyArray<SiteRow> {
+    return this.#rows
+  }
+
+  /** What Postgres knows from now on. */
+  learn(rows: ReadonlyArray<SiteRow>): void {
+    this.#rows = rows
+    this.#current = allSites(this.#settings, rows)
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Sites in Postgres: added, changed. Every change is one transaction with its line in the audit log, and raises the version that
+ * nodes go by; whoever makes one tells the nodes afterwards (`changed`).
+ */
+import { TaggedError } from "effect/Data"
+import * as Effect from "effect/Effect"
+import { noteIn } from "../access/accounts.ts"
+import { INSERT_MISSING_SITES } from "../events/schema/index.ts"
+import type { StoreError } from "../stores/errors.ts"
+import type { Postgres, Sql } from "../stores/postgres.ts"
+import type { FromSettings, SiteRow } from "./allSites.ts"
+
+/** Sites that are added, at most: every node has all of them in memory, and every scrape reads figures of each. */
+export const MAX_SITES = 200
+
+/** Why a site cannot be added or changed. */
+export class SiteRefused extends TaggedError("SiteRefused")<{
+  readonly reason: "taken" | "missing" | "default" | "too_many"
+}> {}
+
+type Refusable<A> = Effect.Effect<A, SiteRefused | StoreError>
+
+/** A site that is to be added. */
+export interface NewSite {
+  readonly slug: string
+  /** `null`: it is called as its slug is. */
+  readonly name: string | null
+  readonly hosts: ReadonlyArray<string>
+}
+
+/** What is to be changed of a site; what is `null` stays. */
+export interface SiteChange {
+  readonly name: string | null
+  readonly hosts: ReadonlyArray<string> | null
+  readonly archived: boolean | null
+}
+
+/** All that is known of sites, and how often it had changed by then. */
+export interface StoredSites {
+  readonly version: number
+  readonly rows: ReadonlyArray<SiteRow>
+}
+
+export const NO_SITES_STORED: StoredSites = { version: -1, rows: [] }
+
+const SELECT_VERSION = "SELECT version::float8 AS version FROM site_changes"
+const SELECT = `
+  SELECT slug, name, hosts, archived_at IS NOT NULL AS archived, added_at IS NOT NULL AS added
+  FROM declared_sites ORDER BY added_at, slug`
+/** One change at a time. Who reads waits for nobody. */
+const LOCK = "UPDATE site_changes SET version = version + 1"
+const COUNT = "SELECT count(*)::integer AS count FROM declared_sites WHERE added_at IS NOT NULL"
+// One that SITES had once may have left a row.
+const ADD = `
+  INSERT INTO declared_sites (slug, name, hosts, added_at) VALUES ($1, $2, $3, now())
+  ON CONFLICT (slug) DO UPDATE SET name = excluded.name, hosts = excluded.hosts, added_at = now(), archived_at = NULL
+  WHERE declared_sites.added_at IS NULL
+  RETURNING slug`
+const CHANGE = `
+  INSERT INTO declared_sites (slug, name, hosts, archived_at)
+  VALUES ($1, $2, coalesce($3::text[], '{}'), CASE WHEN $4 THEN now() END)
+  ON CONFLICT (slug) DO UPDATE SET
+    name = coalesce($2, declared_sites.name),
+    hosts = coalesce($3::text[], declared_sites.hosts),
+    archived_at = CASE $4 WHEN true THEN coalesce(declared_sites.archived_at, now()) WHEN false THEN NULL
+      ELSE declared_sites.archived_at END`
+
+/** Reads what is known of sites; `null` if that is still what the version says. */
+export const loadSites = (postgres: Postgres, since: number): Effect.Effect<StoredSites | null, StoreError> =>
+  Effect.gen(function* () {
+    // Before the rest: what is changed meanwhile is read again.
+    const [row] = yield* postgres.query<{ version: number }>("sites", SELECT_VERSION)
+    const version = row?.version ?? 0
+    if (version === since) return null
+    return { version, rows: yield* postgres.query<SiteRow & Record<string, unknown>>("sites", SELECT) }
+  })
+
+/** What a change does, for the audit log. */
+const changeText = (slug: string, { name, hosts, archived }: SiteChange): string =>
+  [
+    slug,
+    ...(name === null ? [] : [`called ${name}`]),
+    ...(hosts === null ? [] : [`at ${hosts.length === 0 ? "no host" : hosts.join(" ")}`]),
+    ...(archived === null ? [] : [archived ? "archived" : "not archived"]),
+  ].join(", ")
+
+export class Sites {
+  readonly #postgres: Postgres
+  readonly #settings: FromSettings
+  readonly #changed: Effect.Effect<void>
+
+  /**
+   * @param settings those of `SITES`
+   * @param changed tells the nodes, after a change
+   */
+  constructor(postgres: Postgres, settings: FromSettings, changed: Effect.Effect<void>) {
+    this.#postgres = postgres
+    this.#settings = settings
+    this.#changed = changed
+  }
+
+  #change(body: (sql: Sql) => Refusable<void>): Refusable<void> {
+    return this.#postgres
+      .transaction("sites", (sql) => Effect.andThen(sql.query(LOCK), body(sql)))
+      .pipe(Effect.tap(this.#changed))
+  }
+
+  /** Adds a site. Events and figures that there are of its slug, because it was a site before, are its. */
+  add(who: string, { slug, name, hosts }: NewSite): Refusable<void> {
+    return this.#change((sql) =>
+      Effect.gen({ self: this }, function* () {
+        if (this.#settings.includes(slug)) return yield* new SiteRefused({ reason: "taken" })
+        const { rows: counts } = yield* sql.query<{ count: number }>(COUNT)
+        if ((counts[0]?.count ?? 0) >= MAX_SITES) return yield* new SiteRefused({ reason: "too_many" })
+        const { rows } = yield* sql.query(ADD, [slug, name, hosts])
+        if (rows.length === 0) return yield* new SiteRefused({ reason: "taken" })
+        // As sites of SITES have theirs from the start.
+        yield* sql.query(INSERT_MISSING_SITES, [[slug]])
+        yield* noteIn(sql, who, "site added", changeText(slug, { name, hosts, archived: null }))
+      }),
+    )
+  }
+
+  /** Changes a site, whether it was added or is one of `SITES`. The default one cannot be archived: it takes events that name none. */
+  change(who: string, slug: string, change: SiteChange): Refusable<void> {
+    const { name, hosts, archived } = change
+    return this.#change((sql) =>
+      Effect.gen({ self: this }, function* () {
+        if (!this.#settings.includes(slug)) {
+          const added = "SELECT FROM declared_sites WHERE slug = $1 AND added_at IS NOT NULL"
+          const { rows } = yield* sql.query(added, [slug])
+          if (rows.length === 0) return yield* new SiteRefused({ reason: "missing" })
+        }
+        if (archived === true && slug === this.#settings[0])
+          return yield* new SiteRefused({ reason: "default" })
+        yield* sql.query(CHANGE, [slug, name, hosts, archived])
+        yield* noteIn(sql, who, "site changed", changeText(slug, change))
+      }),
+    )
+  }
+}

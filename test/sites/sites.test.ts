@@ -1,0 +1,260 @@
+/** Sites for real: two nodes over the same stores, and whose events each takes. */
+import { randomUUID } from "node:crypto"
+import { Redis } from "ioredis"
+import pg from "pg"
+import { expect, onTestFinished, test } from "vitest"
+import { fingerprint } from "../../src/domain/visitor.ts"
+import { MAX_SITES } from "../../src/sites/index.ts"
+import { attempt } from "../support/commandLine.ts"
+import { eventually } from "../support/index.ts"
+import { runNode, settings, TOKEN } from "../support/node.ts"
+
+const API = "/api/v1/analytics"
+
+interface Said {
+  readonly status: number
+  readonly body: { readonly data?: unknown; readonly code?: string; readonly error?: string }
+}
+
+const ask = async (base: string, method: string, path: string, body?: unknown): Promise<Said> => {
+  const answer = await fetch(`${base}${API}/${path}`, {
+    method,
+    headers: { Authorization: `Bearer ${TOKEN}`, "Content-Type": "application/json" },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  })
+  return { status: answer.status, body: JSON.parse(await answer.text()) }
+}
+
+/** Two nodes of one deployment, of which the second has processed nothing. */
+const deployment = async () => {
+  const config = await settings()
+  const [a, b] = [await runNode(config), await runNode({ ...config, roles: ["http"] })]
+  const both = [a.base, b.base] as const
+  return { a, b, both, config }
+}
+
+interface Sent {
+  readonly id?: string
+  readonly visitor_id?: string
+}
+
+/** Sends an event. One that is sent again with its id counts once. */
+const send = (base: string, site: string, { id = randomUUID(), visitor_id = randomUUID() }: Sent = {}) =>
+  ask(base, "POST", "event", { event_type: "page_view", page_url: "/", site, id, visitor_id })
+
+/** Waits until each of the nodes answers an event of a site like that; it takes one of each. */
+const answered = async (
+  bases: ReadonlyArray<string>,
+  site: string,
+  said: { readonly status: number; readonly body: object },
+  sent: Sent = {},
+) => {
+  for (const base of bases) {
+    const event = { id: randomUUID(), ...sent }
+    await eventually(async () => expect(await send(base, site, event)).toMatchObject(said))
+  }
+}
+
+const TAKEN = { status: 201, body: { success: true } }
+const UNKNOWN = {
+  status: 400,
+  body: { code: "UNKNOWN_SITE", error: 'site "shop" is not declared in SITES.' },
+}
+const ARCHIVED = { status: 400, body: { code: "SITE_ARCHIVED" } }
+
+/** A dashboard's connection, and what it has heard. */
+const connect = (base: string) => {
+  const socket = new WebSocket(`${base.replace("http", "ws")}/ws/analytics`)
+  onTestFinished(() => socket.close())
+  const frames: Array<string> = []
+  socket.onmessage = ({ data }) => {
+    frames.push(String(data))
+  }
+  return { socket, frames }
+}
+
+/** Whether any of a site's keys holds a visitor. */
+const isRemembered = async (redis: Redis, prefix: string, site: string, visitor: string) => {
+  const keys = (await redis.keys(`${prefix}:*`)).filter((key) => key.includes(`:${site}`))
+  const held = await Promise.all(
+    keys.map(async (key) => {
+      const type = await redis.type(key)
+      if (type === "set") return (await redis.sismember(key, fingerprint(visitor))) === 1
+      return type === "zset" && (await redis.zscore(key, fingerprint(visitor))) !== null
+    }),
+  )
+  return held.includes(true)
+}
+
+test("a site that is added takes events on every node, also on those that run, and none before", async () => {
+  const { a, b, both, config } = await deployment()
+  const dashboard = connect(b.base)
+  await eventually(() => expect(dashboard.frames.join("")).toContain("initial_stats"))
+  for (const base of both) expect(await send(base, "shop")).toMatchObject(UNKNOWN)
+
+  const site = { slug: "shop", name: " The shop ", hosts: ["Shop.example", "shop.example:8080"] }
+  expect(await ask(a.base, "POST", "sites", site)).toMatchObject({ status: 200, body: { data: null } })
+  const visitor_id = randomUUID()
+  await answered(both, "shop", TAKEN, { visitor_id })
+  // One that starts knows it from the first request on.
+  const later = await runNode({ ...config, roles: ["http"] })
+  const id = randomUUID()
+  expect((await send(later.base, "shop", { id })).body.code).not.toBe("UNKNOWN_SITE")
+  await answered([later.base], "shop", TAKEN, { id })
+
+  const details = [
+    { slug: "main", name: "main", hosts: [], archived: false },
+    { slug: "blog", name: "blog", hosts: [], archived: false },
+    { slug: "shop", name: "The shop", hosts: ["shop.example", "shop.example:8080"], archived: false },
+  ]
+  for (const base of both) {
+    const sites = ["main", "blog", "shop"]
+    expect((await ask(base, "GET", "sites")).body.data).toEqual({ sites, default: "main", details })
+    expect((await ask(base, "GET", "access")).body.data).toMatchObject({ sites, default: "main" })
+    expect(await (await fetch(`${base}/openapi.json`)).text()).toContain(JSON.stringify(sites))
+    await eventually(async () =>
+      expect((await ask(base, "GET", "stats?site=shop")).body.data).toMatchObject({ total_events: 3 }),
+    )
+  }
+
+  // Whoever was there before may listen to it, too.
+  dashboard.socket.send(JSON.stringify({ type: "subscribe", topics: ["events", "stats"], site: "shop" }))
+  await eventually(() => expect(dashboard.frames.join("")).toContain('"type":"subscribed","site":"shop"'))
+  await answered([b.base], "shop", TAKEN)
+  await eventually(() => expect(dashboard.frames.join("")).toContain('"type":"page_view","site":"shop"'))
+  await eventually(() => expect(dashboard.frames.join("")).toContain('"type":"stats_update","site":"shop"'))
+
+  // A visitor is erased of it, too.
+  const redis = new Redis(config.redisUrl)
+  onTestFinished(() => redis.disconnect())
+  const remembered = () => isRemembered(redis, config.redisKeyPrefix, "shop", visitor_id)
+  expect(await remembered()).toBe(true)
+  await eventually(async () =>
+    expect((await ask(a.base, "DELETE", `visitors/${visitor_id}`)).status).toBe(200),
+  )
+  expect(await remembered()).toBe(false)
+})
+
+test("an archived site refuses events and goes on answering questions, until it takes them again", async () => {
+  const { a, b, both } = await deployment()
+  expect((await ask(a.base, "POST", "sites", { slug: "shop" })).status).toBe(200)
+  const change = async (base: string, slug: string, what: object) =>
+    expect((await ask(base, "PATCH", `sites/${slug}`, what)).status).toBe(200)
+  // One of SITES, too.
+  for (const slug of ["shop", "blog"]) {
+    await answered(both, slug, TAKEN)
+    await change(b.base, slug, { archived: true })
+    await answered(both, slug, ARCHIVED)
+    // What is not named stays.
+    await change(a.base, slug, { name: "Closed" })
+    await answered(both, slug, ARCHIVED)
+    const batch = [{ event_type: "page_view" }, { event_type: "page_view", site: slug }]
+    for (const base of both) {
+      expect(await ask(base, "POST", `event?site=${slug}`, { event_type: "page_view" })).toMatchObject(
+        ARCHIVED,
+      )
+      await eventually(async () =>
+        expect((await ask(base, "POST", "events", batch)).body.data).toMatchObject({
+          ...{ accepted: 1, rejected: [{ index: 1, code: "SITE_ARCHIVED" }] },
+        }),
+      )
+      const question = { site: slug, metrics: ["events"], date_range: "7d" }
+      // One that a node took before it heard of the end is counted, too.
+      await eventually(async () => {
+        const { data } = (await ask(base, "POST", "query", question)).body
+        expect(Object(data).results?.[0]?.metrics[0]).toBeGreaterThanOrEqual(2)
+      })
+    }
+    await change(a.base, slug, { archived: false })
+    await answered(both, slug, TAKEN)
+  }
+  for (const base of both)
+    expect((await ask(base, "GET", "sites")).body.data).toMatchObject({
+      details: [{ name: "main" }, { name: "Closed", archived: false }, { name: "Closed", archived: false }],
+    })
+})
+
+test("what cannot be done to sites is refused, and what was done is told", async () => {
+  const { a, b, config } = await deployment()
+  const refusals: ReadonlyArray<readonly [method: string, path: string, body: unknown, code: string]> = [
+    ["POST", "sites", {}, "INVALID_FIELD"],
+    ["POST", "sites", { slug: "The shop" }, "INVALID_FIELD"],
+    ["POST", "sites", { slug: "shop", name: "" }, "INVALID_FIELD"],
+    ["POST", "sites", { slug: "shop", name: "x".repeat(101) }, "INVALID_FIELD"],
+    ["POST", "sites", { slug: "shop", hosts: "shop.example" }, "INVALID_FIELD"],
+    ["POST", "sites", { slug: "shop", hosts: ["https://shop.example/"] }, "INVALID_FIELD"],
+    ["POST", "sites", { slug: "blog" }, "CONFLICT"],
+    ["PATCH", "sites/shop", { name: "Shop" }, "NOT_FOUND"],
+    ["PATCH", "sites/main", { archived: true }, "CONFLICT"],
+    ["PATCH", "sites/blog", { archived: "yes" }, "INVALID_FIELD"],
+  ]
+  for (const [method, path, body, code] of refusals)
+    expect((await ask(a.base, method, path, body)).body, JSON.stringify(body)).toMatchObject({ code })
+  const audit = async (limit: number) => (await ask(b.base, "GET", `audit?limit=${limit}`)).body.data
+  expect(await audit(10)).toEqual([])
+
+  await ask(a.base, "POST", "sites", { slug: "shop", name: "Shop" })
+  expect((await ask(b.base, "POST", "sites", { slug: "shop" })).body).toMatchObject({ code: "CONFLICT" })
+  await ask(b.base, "PATCH", "sites/shop", { hosts: ["shop.example"], archived: true })
+  expect(await audit(2)).toMatchObject([
+    { who: "ADMIN_TOKEN", action: "site changed", what: "shop, at shop.example, archived" },
+    { who: "ADMIN_TOKEN", action: "site added", what: "shop, called Shop, at no host" },
+  ])
+
+  // As many as there may be, however many come at once.
+  const client = new pg.Client({ connectionString: config.databaseUrl })
+  await client.connect()
+  await client.query(
+    "INSERT INTO declared_sites (slug, added_at) SELECT 's' || i, now() FROM generate_series(1, $1) i",
+    [MAX_SITES - 3],
+  )
+  await client.end()
+  const many = await Promise.all(
+    Array.from({ length: 6 }, (_, i) =>
+      ask(i % 2 === 0 ? a.base : b.base, "POST", "sites", { slug: `more-${i}` }),
+    ),
+  )
+  expect(many.map(({ status }) => status).sort()).toEqual([200, 200, 409, 409, 409, 409])
+})
+
+test("sites are added, renamed and archived by command, while nodes run", async () => {
+  const { both, config } = await deployment()
+  const environment = {
+    ...{
+      REDIS_URL: config.redisUrl,
+      DATABASE_URL: config.databaseUrl,
+      REDIS_KEY_PREFIX: config.redisKeyPrefix,
+    },
+    ...{ PARTITIONS: "2", SITES: "main,blog", LOG_LEVEL: "error" },
+  }
+  const run = async (...args: ReadonlyArray<string>) => {
+    const { printed, failure } = await attempt(environment, "sites", ...args)
+    return failure === null ? printed : String(Object(failure).message)
+  }
+  await answered(both, "shop", UNKNOWN)
+  expect(await run("add", "shop", "--hosts", "shop.example")).toBe("shop is a site from now on.")
+  await answered(both, "shop", TAKEN)
+  expect(await run("add", "shop")).toBe("There is a site of this slug.")
+  expect(await run("rename", "shop", "The shop")).toBe("shop is called The shop from now on.")
+  expect(await run("archive", "blog")).toBe("blog takes no events any more.")
+  await answered(both, "blog", ARCHIVED)
+  expect(await run("list")).toBe(
+    "main\tmain\t\ttakes events\nblog\tblog\t\tarchived\nshop\tThe shop\tshop.example\ttakes events",
+  )
+  expect(await run("archive", "blog", "--undo")).toBe("blog takes events again.")
+  await answered(both, "blog", TAKEN)
+  expect(await run("archive", "main")).toContain("The default site cannot be archived")
+  expect(await run("rename", "nowhere", "Nowhere")).toBe("There is no site of this slug.")
+
+  // A key may be of one that was added.
+  const made = await attempt(environment, "keys", "add", "shop", "--sites", "shop")
+  const key = /mak_\S+/.exec(made.printed)?.[0] ?? ""
+  for (const base of both)
+    await eventually(async () => {
+      const answer = await fetch(`${base}${API}/audit`, { headers: { Authorization: `Bearer ${key}` } })
+      // It is known, and does not suffice.
+      expect(answer.status).toBe(403)
+    })
+  const unknown = await attempt(environment, "keys", "add", "other", "--sites", "nowhere")
+  expect(String(Object(unknown.failure).message)).toBe("There is no site nowhere.")
+})
