@@ -4,11 +4,13 @@ import { expect } from "vitest"
 import { rebuild } from "../../src/commands/rebuild.ts"
 import { retain } from "../../src/commands/retention.ts"
 import { type CommandStores, withStores } from "../../src/commands/stores.ts"
+import { Calendar } from "../../src/domain/period.ts"
 import { DAY_MS, HOUR_MS } from "../../src/domain/time.ts"
 import { compact } from "../../src/events/chunks/compaction.ts"
 import type { AnswerRow } from "../../src/query/engine/messages.ts"
-import { decodeQuery, QueryProblem } from "../../src/query/language/index.ts"
+import { decodeQuery, type Query, QueryProblem, type Range } from "../../src/query/language/index.ts"
 import { run, testScope } from "../support/effects.ts"
+import { rows } from "../support/events.ts"
 import { eventually } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
 import { differences, storedEvents } from "./engine/compare.ts"
@@ -41,6 +43,10 @@ const difference = (wanted: ReadonlyArray<string>, found: ReadonlyArray<string>)
 }
 
 const QUERY = "/api/v1/analytics/query"
+
+const COUNTED = `
+  SELECT slug AS site, to_char(day, 'YYYY-MM-DD') AS day FROM daily_totals JOIN sites ON sites.id = site_id
+  WHERE metric = 'events' AND count > 0`
 
 type Config = Awaited<ReturnType<typeof settings>>
 type Node = Awaited<ReturnType<typeof runNode>>
@@ -79,12 +85,16 @@ export class World {
   readonly #config: Config
   readonly #stores: CommandStores
   #node: Node | null = null
+  readonly #calendar: Calendar
   #now: number
   #taken: Array<Taken> = []
   /** Sites and ids of events that were taken, be they erased since. */
   readonly #ids = new Set<string>()
   readonly #sent: Array<Request> = []
   #events: ReadonlyArray<ReferenceEvent> = []
+  /** Days that daily totals have events of, and since when events are kept. */
+  #counted: ReadonlyArray<{ readonly site: string; readonly startsAt: number }> = []
+  #rawSince = Number.NEGATIVE_INFINITY
   /** What has happened, for whoever reads of a difference. */
   readonly happened: Array<string> = []
 
@@ -92,6 +102,7 @@ export class World {
     this.#dice = dice
     this.#config = config
     this.#stores = stores
+    this.#calendar = new Calendar(config.timeZone)
     this.#now = now
   }
 
@@ -193,19 +204,38 @@ export class World {
     const answer = await this.#answerTo(body)
     // Daily totals tell more than is stored.
     if (answer.imported) return []
-    return differences(query, answer, referenceAnswer(query, this.#events, this.#config.timeZone))
+    const reference = referenceAnswer(query, this.#events, this.#config.timeZone)
+    return differences(query, answer, reference, this.#unknownTo(query))
+  }
+
+  /** What a question without daily totals cannot know: intervals that had events and have expired. */
+  #unknownTo({ sites, range, comparison }: Query): (interval: Range) => boolean {
+    const oldest = Math.min(range.from, comparison?.from ?? range.from)
+    const from = this.#calendar.startOf(this.#calendar.dayOf(oldest))
+    const first = Math.min(
+      ...this.#counted
+        .filter(({ site, startsAt }) => sites.includes(site) && startsAt >= from && startsAt < this.#rawSince)
+        .map(({ startsAt }) => startsAt),
+    )
+    return ({ until }) => until > first && until <= this.#rawSince
+  }
+
+  /** The first event of a site, or where it is kept no longer the beginning of its day. */
+  #earliestOf(site: string): number | null {
+    const stored = this.#events.filter((event) => event.site === site).map(({ createdAt }) => createdAt)
+    const first = Math.min(...stored)
+    const day = Math.min(
+      ...this.#counted.filter((each) => each.site === site).map(({ startsAt }) => startsAt),
+    )
+    const isKept = stored.length > 0 && this.#calendar.startOf(this.#calendar.dayOf(first)) <= day
+    return isKept ? first : Number.isFinite(day) ? day : null
   }
 
   #decoded(body: Question) {
     const { timeZone } = this.#config
     const query = decodeQuery(body, {
       ...{ now: this.#now, sites: new Set(SITES), site: "main", timeZone },
-      earliest: (of) =>
-        this.#events.reduce<number | null>(
-          (least, { site, createdAt }) =>
-            site === of && (least === null || createdAt < least) ? createdAt : least,
-          null,
-        ),
+      earliest: (site) => this.#earliestOf(site),
     })
     if (query instanceof QueryProblem) throw new Error(`${query.error} ${JSON.stringify(body)}`)
     return query
@@ -247,7 +277,19 @@ export class World {
       )
       if (found.sort().join() !== wanted.join()) throw new Error(difference(wanted, found))
     })
+    await this.#readTotals()
     await eventually(async () => expect(await this.#differencesOf(EVENTS)).toEqual([]))
+  }
+
+  async #readTotals(): Promise<void> {
+    const { postgres } = this.#stores
+    const days = await rows<{ site: string; day: string }>(postgres, COUNTED)
+    this.#counted = days.map(({ site, day }) => ({ site, startsAt: this.#calendar.startOf(day) }))
+    const [deployment] = await rows<{ since: Date | null }>(
+      postgres,
+      "SELECT raw_since AS since FROM deployment",
+    )
+    this.#rawSince = deployment?.since?.getTime() ?? Number.NEGATIVE_INFINITY
   }
 
   /** Sends requests; of an event whose id was taken before, nothing becomes. */

@@ -46,12 +46,14 @@ export interface Sources<E> extends TotalsSource {
 /** What is known of a range of which no raw events are left. */
 interface Expired {
   readonly totals: Totals
+  /** When its first day with events begins, unix milliseconds; `null` if it has none. */
+  readonly first: number | null
   /** `null` where nothing tells. */
   readonly visitors: number | null
   readonly isEstimate: boolean
 }
 
-const NONE: Expired = { totals: { events: 0, page_views: 0, letters: 0 }, visitors: 0, isEstimate: false }
+const NO_TOTALS: Totals = { events: 0, page_views: 0, letters: 0 }
 
 /** The key of the day, week or month that a range is. */
 const periodOf = (range: Range, calendar: Calendar): string | null => {
@@ -103,14 +105,17 @@ const expiredOf = (
       ])).map((row) => [row.key, row]),
     )
     return ranges.map((range, i) => {
-      const totals = { ...NONE.totals }
+      const totals = { ...NO_TOTALS }
+      let first: number | null = null
       for (const { day, metric, count } of rows) {
         const start = calendar.startOf(day)
-        if (start >= range.from && start < range.until) totals[metric] += count
+        if (start < range.from || start >= range.until) continue
+        totals[metric] += count
+        if (metric === "events" && count > 0) first = Math.min(first ?? start, start)
       }
       const found = visitors.get(keys[i] ?? "")
       return {
-        totals,
+        ...{ totals, first },
         visitors: found?.count ?? null,
         isEstimate: found !== undefined && found.largest > MAX_EXACT_UNIQUES,
       }
@@ -169,12 +174,21 @@ const tell = <E>(
     }
   })
 
-/** What there was of ranges before raw events are kept: since when they are, and a sentence that begins so; `null` where there is nothing. */
+/** The time of which there were events that are no longer kept. */
+interface ExpiredTime {
+  /** When the first day of it begins, and since when events are kept, unix milliseconds. */
+  readonly first: number
+  readonly since: number
+  /** The beginning of a sentence that says so. */
+  readonly begin: string
+}
+
+/** What there was of ranges before raw events are kept; `null` where there is nothing. */
 const expiredBefore = (
   sources: TotalsSource,
   sites: ReadonlyArray<string>,
   ranges: ReadonlyArray<Range>,
-): Effect.Effect<{ readonly since: number; readonly begin: string } | null, StoreError> =>
+): Effect.Effect<ExpiredTime | null, StoreError> =>
   Effect.gen(function* () {
     const { postgres, calendar } = sources
     const [row] = yield* postgres.query<{ at: number | null }>("raw_since", RAW_SINCE)
@@ -182,10 +196,11 @@ const expiredBefore = (
     const oldest = Math.min(...ranges.map(({ from }) => from))
     if (oldest >= since) return null
     // Totals know days only: rather too much is said of the first one than too little.
-    const first = calendar.startOf(calendar.dayOf(oldest))
-    const [before] = yield* expiredOf(sources, sites, [{ from: first, until: since }])
-    if (before === undefined || before.totals.events === 0) return null
-    return { since, begin: `Events before ${new Date(since).toISOString()} are no longer kept` }
+    const from = calendar.startOf(calendar.dayOf(oldest))
+    const [before] = yield* expiredOf(sources, sites, [{ from, until: since }])
+    const first = before?.first ?? null
+    if (first === null) return null
+    return { first, since, begin: `Events before ${new Date(since).toISOString()} are no longer kept` }
   })
 
 /** Says of an answer that has raw events only what is missing, if anything is. */
@@ -218,7 +233,7 @@ export const answerBeyond = <E>(
       (from >= keptFrom || startsADay(from)) && (until >= keptFrom || startsADay(until))
     if (!isOfDays(query, calendar) || !isOfWholeDays(query.range))
       return {
-        ...(yield* ask(query)),
+        ...withoutExpired(query, yield* ask(query), before),
         notices: [
           `${begin}, and not counted here: their daily totals tell questions without filters, of whole days of ${calendar.timeZone}.`,
         ],
@@ -232,6 +247,24 @@ export const answerBeyond = <E>(
           : untold(query)
     return answerOf(query, begin, now, then)
   })
+
+/** An answer in which intervals that had events and have expired are unknown, not empty. */
+const withoutExpired = (query: Query, answer: EngineAnswer, { first, since }: ExpiredTime): EngineAnswer => {
+  if (!isSeries(query)) return answer
+  const unknown = query.metrics.map(() => null)
+  const isExpired = (bucket: Range | undefined) =>
+    bucket !== undefined && bucket.until > first && bucket.until <= since
+  const isDescending = query.order[0]?.descending === true
+  const rows = answer.rows.map(({ dimensions, metrics, comparison }, i) => {
+    const at = isDescending ? answer.total - 1 - query.offset - i : query.offset + i
+    return {
+      dimensions,
+      metrics: isExpired(query.buckets[at]) ? unknown : metrics,
+      comparison: comparison !== null && isExpired(query.comparisonBuckets[at]) ? unknown : comparison,
+    }
+  })
+  return { ...answer, rows }
+}
 
 /** Of a time that is not of whole days, totals tell nothing. */
 const untold = ({ metrics, buckets, dimensions }: Query): Told => ({

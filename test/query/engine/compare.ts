@@ -2,7 +2,7 @@
 import type { DimensionName } from "../../../src/domain/dimensions.ts"
 import type { AnswerRow, EngineAnswer } from "../../../src/query/engine/messages.ts"
 import { isSeries } from "../../../src/query/engine/statement.ts"
-import type { Query } from "../../../src/query/language/index.ts"
+import type { Query, Range } from "../../../src/query/language/index.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { rows } from "../../support/events.ts"
 import type { ReferenceEvent, referenceAnswer } from "./reference.ts"
@@ -78,21 +78,33 @@ const inOrder = (query: Query, all: ReadonlyArray<Row>): ReadonlyArray<Row> => {
 }
 
 /** Every row that the answer is a part of, in its order: a series has those of intervals without events, too. */
-const expectedRows = (query: Query, { rows: counted }: ReturnType<typeof referenceAnswer>) => {
+const expectedRows = (
+  query: Query,
+  { rows: counted }: ReturnType<typeof referenceAnswer>,
+  isUnknown: IsUnknown,
+) => {
   const nothing = query.metrics.map((metric) => (metric.of === "data" ? null : 0))
+  const unknown = query.metrics.map(() => null)
   const all = isSeries(query)
-    ? query.buckets.map((_, i) => ({ key: [i], metrics: counted.get(JSON.stringify([i])) ?? nothing }))
+    ? query.buckets.map((bucket, i) => ({
+        key: [i],
+        metrics: isUnknown(bucket) ? unknown : (counted.get(JSON.stringify([i])) ?? nothing),
+      }))
     : [...counted].map(([key, metrics]) => ({ key: JSON.parse(key) as Key, metrics }))
-  return { nothing, all: inOrder(query, all) }
+  return { nothing, unknown, all: inOrder(query, all) }
 }
+
+/** Whether nothing is known of an interval of a series. */
+type IsUnknown = (interval: Range) => boolean
 
 /** What is different in an answer from the plain count; empty if nothing is. */
 export const differences = (
   query: Query,
   answer: EngineAnswer,
   reference: ReturnType<typeof referenceAnswer>,
+  isUnknown: IsUnknown = () => false,
 ): ReadonlyArray<string> => {
-  const { nothing, all } = expectedRows(query, reference)
+  const { nothing, unknown, all } = expectedRows(query, reference, isUnknown)
   const expected = all.slice(query.offset, query.offset + query.limit)
   const keyOf = ({ dimensions }: AnswerRow): Key =>
     dimensions.map((value, i) =>
@@ -110,7 +122,9 @@ export const differences = (
     }
     if (!same(row.metrics, wanted?.metrics ?? nothing))
       complaints.push(`${key}: ${row.metrics}, counted ${wanted?.metrics}`)
-    const before = reference.before?.get(key) ?? nothing
+    const interval = isSeries(query) ? query.comparisonBuckets[Number(keyOf(row)[0])] : undefined
+    const before =
+      interval !== undefined && isUnknown(interval) ? unknown : (reference.before?.get(key) ?? nothing)
     if (row.comparison !== null && !same(row.comparison, before))
       complaints.push(`${key} before: ${row.comparison}, counted ${before}`)
   }

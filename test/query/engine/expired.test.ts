@@ -100,6 +100,23 @@ test("answers go on from daily totals where events have expired, and say what th
     expect(found.imported).toBeUndefined()
     expect(found.notices).toEqual([expect.stringMatching(/^Events before .* not counted here/)])
   }
+  // Intervals of which nothing is told are unknown; before the first event, and since all are kept, nothing is missing.
+  const byDay = { metrics: ["events"], filters: [["is", "page", ["/nowhere"]]], interval: "day" }
+  const series = await ask({ ...byDay, date_range: ["2025-11-17", "2025-11-30"] })
+  expect(series.rows.map(({ metrics }) => metrics[0])).toEqual([0, 0, ...Array(9).fill(null), 0, 0, 0])
+  const latest = {
+    ...byDay,
+    order_by: [["time:day", "desc"]],
+    limit: 3,
+    offset: 1,
+    compare: "previous_period",
+  }
+  const page = await ask({ ...latest, date_range: ["2025-11-26", "2025-12-01"] })
+  expect(page.rows.map(({ metrics, comparison }) => [metrics[0], comparison?.[0]])).toEqual([
+    [0, null],
+    [0, null],
+    [0, null],
+  ])
   // A comparison that ends within an expired day is not known; what it is compared with is.
   const half = await ask({
     date_range: ["2025-11-27T00:00:00Z", "2025-12-08T06:00:00Z"],
