@@ -85,12 +85,12 @@ test("thousands of malformed requests and frames neither end a node nor make it 
   try {
     const node = world.seats[0]?.node
     if (node === undefined) throw new Error("there is no node")
-    const report = await fuzz({ node, count: 20_000, concurrency: 32, random, print: () => {} })
+    const report = await fuzz({ node, count: 8_000, concurrency: 32, random, print: () => {} })
     expect(complaintsAbout(report)).toEqual([])
     // The node has received them: most were refused, and the valid ones accepted.
-    expect(report.answers["400"]).toBeGreaterThan(500)
-    expect(report.answers["201"]).toBeGreaterThan(100)
-    expect(report.answers["ws 101"]).toBeGreaterThan(100)
+    expect(report.answers["400"]).toBeGreaterThan(200)
+    expect(report.answers["201"]).toBeGreaterThan(40)
+    expect(report.answers["ws 101"]).toBeGreaterThan(40)
   } finally {
     await world.stop()
   }
