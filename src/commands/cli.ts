@@ -320,7 +320,7 @@ const sitesCommand = Command.make("sites").pipe(
         hosts: valueFlag(FLAGS.hosts).pipe(Flag.withDefault([])),
       },
       ({ name, ...site }) =>
-        withConfig((config) => addSite(config, { ...site, name: Option.getOrNull(name) })),
+        withConfig((config) => addSite(config, { ...site, name: Option.getOrNull(name), onlyHosts: false })),
     ).pipe(Command.withDescription("Add a site: every node takes its events at once")),
     Command.make("list", {}, () => withConfig(listSites)).pipe(
       Command.withDescription("List sites with their names and hosts"),

@@ -44,7 +44,9 @@ const withSites = (config: AppConfig, body: (sites: Sites) => ReturnType<Sites["
   })
 
 const change = (config: AppConfig, slug: string, what: Partial<SiteChange>) =>
-  withSites(config, (sites) => sites.change(WHO, slug, { name: null, hosts: null, archived: null, ...what }))
+  withSites(config, (sites) =>
+    sites.change(WHO, slug, { name: null, hosts: null, onlyHosts: null, archived: null, ...what }),
+  )
 
 export const addSite = (config: AppConfig, site: NewSite) =>
   Effect.andThen(

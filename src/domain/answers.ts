@@ -10,8 +10,10 @@ export interface Site {
   readonly slug: string
   /** For people; the slug where it was given none. */
   readonly name: string
-  /** Where its pages are, for people: events are taken wherever they come from. */
+  /** Where its pages are. */
   readonly hosts: ReadonlyArray<string>
+  /** Events of other hosts are refused, unless they come with a write key. */
+  readonly only_hosts: boolean
   /** It takes no events any more, and goes on answering questions. */
   readonly archived: boolean
 }
@@ -22,6 +24,8 @@ export interface DeclaredSites {
   readonly default: string
   /** What is known of each of them, in the same order. */
   readonly details: ReadonlyArray<Site>
+  /** The path of the script that pages load, below the address of the node. */
+  readonly script: string
 }
 
 /** `/access`: what who asks may do. */

@@ -45,6 +45,7 @@ export type RejectionCode =
   | "INVALID_SITE"
   | "UNKNOWN_SITE"
   | "SITE_ARCHIVED"
+  | "HOST_NOT_ALLOWED"
 
 /** A refusal: the code, and one sentence that names the field, what was wrong and what would be right. */
 export class Rejection {

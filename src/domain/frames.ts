@@ -7,7 +7,7 @@ import type { JsonObject } from "./event.ts"
 import { PERIODS } from "./period.ts"
 
 /** What a client may subscribe to. */
-export const TOPICS = ["stats", "events", "themes", "letters", ...PERIODS] as const
+export const TOPICS = ["stats", "events", "themes", "letters", ...PERIODS, "refusals"] as const
 export type Topic = (typeof TOPICS)[number]
 
 /** The topic of questions: it is subscribed to by itself, with the questions. */
@@ -97,6 +97,22 @@ export type ThemesFrame = FiguresFrame<"themes", ReadonlyArray<ThemeViews>>
 export type LettersFrame = FiguresFrame<"letters", Letters>
 export type PeriodFrame = FiguresFrame<"period", PeriodFigures>
 
+/** Events of a site that were not taken, or not counted, for one reason, and from one host. */
+export interface Refusal {
+  /** As the events have named it: there need not be such a site. */
+  readonly site: string
+  /** A code of a refused event; `BOT`, `DO_NOT_TRACK`; or `ORIGIN_NOT_ALLOWED`, of events whose page may not read the answer. */
+  readonly code: string
+  /** Of the page that has sent them; `null` where it is not known. */
+  readonly host: string | null
+  readonly events: number
+  /** Of the latest one, ISO 8601. */
+  readonly timestamp: string
+}
+
+/** What was refused lately: on subscribing, and then what is refused. */
+export type RefusalsFrame = FiguresFrame<"refusals", ReadonlyArray<Refusal>>
+
 export interface PongFrame {
   readonly type: "pong"
   /** Unix seconds. */
@@ -135,6 +151,7 @@ export type NamedFrame =
   | ThemesFrame
   | LettersFrame
   | PeriodFrame
+  | RefusalsFrame
   | PongFrame
   | SubscribedFrame
   | QueryFrame

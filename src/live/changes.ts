@@ -29,8 +29,16 @@ export const announceChange = (
   prefix: string,
   deployment: string,
   kind: Kind,
+): Effect.Effect<void> => announce(redis, metrics, prefix, messageOf(deployment, kind))
+
+/** Sends all nodes a message. */
+export const announce = (
+  redis: RedisConnection,
+  metrics: Metrics,
+  prefix: string,
+  message: string,
 ): Effect.Effect<void> =>
-  redisCall(metrics, "publish", () => redis.publish(liveChannel(prefix), messageOf(deployment, kind))).pipe(
+  redisCall(metrics, "publish", () => redis.publish(liveChannel(prefix), message)).pipe(
     Effect.timeoutOption("1 second"),
     Effect.ignore,
   )

@@ -15,8 +15,9 @@ import { Calendar } from "../domain/period.ts"
 import { makeEventQueries } from "../events/read/index.ts"
 import { retentionTimes } from "../events/retention/index.ts"
 import { Goals } from "../goals/goals.ts"
-import { announceChange, changedBy, type Kind, type Watch, watch } from "../live/changes.ts"
+import { announce, announceChange, changedBy, type Kind, type Watch, watch } from "../live/changes.ts"
 import { decodeDelta } from "../live/delta.ts"
+import { decodeRefusals, encodeRefusals } from "../live/refusals.ts"
 import { followChannel } from "../live/subscription.ts"
 import { Metrics } from "../metrics/metrics.ts"
 import { makeVisitorKeys } from "../privacy/dayKeys.ts"
@@ -187,6 +188,8 @@ const makeServices = (
       sites: new Sites(postgres, config.sites, changed("sites")),
       attempts: makeAttempts({ ...shared, keys: visitorKeys }),
       privacy: { erase: (visitorId) => eraseVisitor({ ...shared, postgres, sites: slugs() }, visitorId) },
+      tellRefusals: (refusals) =>
+        announce(redis, metrics, shared.prefix, encodeRefusals(deployment.id, refusals)),
       readiness: ready,
       metricsText: scrape({ metrics, slugs, figures, backlog, otherThreads: metricsOf(otherThreads), now }),
     }
@@ -210,6 +213,8 @@ const followLiveEvents = (
       onMessage: (message) => {
         const changed = changedBy(deployment.id, message)
         if (changed !== null) return void run(Effect.ignore(watches[changed].look))
+        const refused = decodeRefusals(deployment.id, message)
+        if (refused !== null) return hub.refused(refused)
         const delta = decodeDelta(deployment.id, message)
         if (delta !== null) hub.receive(delta)
       },

@@ -18,6 +18,7 @@ import type * as Scope from "effect/Scope"
 import type { Known } from "../access/known.ts"
 import type { AppConfig, InvalidSettings } from "../config/settings.ts"
 import { STOP_BUDGET } from "../config/stopBudget.ts"
+import type { Refusal } from "../domain/frames.ts"
 import { BODY_SILENCE_MS, BODY_TOTAL_MS } from "../domain/limits.ts"
 import { PageQuery } from "../domain/pageQuery.ts"
 import { WEBSOCKET_PATH } from "../domain/paths.ts"
@@ -28,6 +29,7 @@ import type { Metrics } from "../metrics/metrics.ts"
 import { SiteDirectory, type SiteRow } from "../sites/index.ts"
 import { Gate } from "./access/gate.ts"
 import { Ingest } from "./api/ingest.ts"
+import { Refusals } from "./api/refusals.ts"
 import { apiRoutes, EVENT_PATH } from "./api/routes.ts"
 import { Visitors } from "./api/visitorOf.ts"
 import { type ConnectionOptions, Connections } from "./dashboards/connections.ts"
@@ -120,7 +122,7 @@ export interface Server {
   /** The port it listens on; the system's choice if 0 was given. */
   readonly port: number
   /** Takes what a node has just counted, for the dashboards. */
-  readonly hub: Pick<Hub, "receive">
+  readonly hub: Pick<Hub, "receive" | "refused">
   /** Takes who has access from now on; dashboards whose access is revoked are closed. */
   readonly learn: (known: Known) => void
   /** Takes what is known of sites from now on. */
@@ -163,6 +165,7 @@ export const startServer = (
         places,
         gate: shared.gate,
         sites: shared.sites,
+        refused: telling(shared, services),
       },
     }
   })
@@ -324,12 +327,20 @@ const makeDashboards = (shared: Shared, { figures }: Services, questions: Questi
   return { hub, fanOuts, places, dashboards }
 }
 
-export const makeIngest = (shared: Shared): Ingest => {
-  const { config, services, metrics, options, now, proxies, sites, bodies, pageQuery, geo } = shared
+/** Tells all nodes of refused events. */
+const telling =
+  ({ run }: Shared, { tellRefusals }: Services) =>
+  (refusals: ReadonlyArray<Refusal>): void =>
+    void run(tellRefusals(refusals))
+
+/** @param tell told of the events that are refused */
+export const makeIngest = (shared: Shared, tell: (refusals: ReadonlyArray<Refusal>) => void): Ingest => {
+  const { config, services, metrics, options, now, cors, proxies, sites, bodies, pageQuery, geo } = shared
   return new Ingest({
     appender: services.appender,
     visitors: new Visitors(services.visitorKeys, config.requireVisitor),
     bodies,
+    cors,
     proxies,
     rateLimit:
       config.rateLimitPerMinute === 0 ? null : new RateLimit(config.rateLimitPerMinute, options.windows),
@@ -340,6 +351,7 @@ export const makeIngest = (shared: Shared): Ingest => {
     pageQuery,
     enricher: new Enricher({ places: geo, locates: config.geoDatabase !== null, bots: config.bots }),
     metrics,
+    refusals: new Refusals(tell, now),
     now,
   })
 }
@@ -353,7 +365,7 @@ const serveRequests = (
 ): Router => {
   const { config, options, run, now, traffic, cors, gate } = shared
   const routes = apiRoutes({
-    ingest: makeIngest(shared),
+    ingest: makeIngest(shared, telling(shared, services)),
     services,
     gate,
     sites: shared.sites,

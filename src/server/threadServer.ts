@@ -60,8 +60,9 @@ export const startThreadServer = (
     )
     const connections = makeConnections(shared, { hub: mainThread, fanOut, places: mainThread })
     connections.attach(app, pathsOf(config, WEBSOCKET_PATH))
+    const ingest = makeIngest(shared, (refusals) => ask({ type: "refused", refusals }))
     const router = new Router({ exact: new Map(), prefixes: [] }, traffic, cors, config.basePath, shared.gate)
-    for (const [path, route] of sendingRoutes(makeIngest(shared), config.eventPath, shared.now))
+    for (const [path, route] of sendingRoutes(ingest, config.eventPath, shared.now))
       for (const each of pathsOf(config, path))
         app.any(each, (res, req) => {
           traffic.taken()

@@ -7,6 +7,7 @@ export interface SiteRow {
   readonly name: string | null
   readonly hosts: ReadonlyArray<string>
   readonly archived: boolean
+  readonly onlyHosts: boolean
   /** Whether it was added; one that was not is a site where `SITES` says so. */
   readonly added: boolean
 }
@@ -23,6 +24,8 @@ export interface AllSites {
   readonly taking: ReadonlySet<string>
   /** Those of them that take none any more. */
   readonly archived: ReadonlySet<string>
+  /** The hosts of those that take events of no other. */
+  readonly onlyHosts: ReadonlyMap<string, ReadonlySet<string>>
   readonly details: ReadonlyMap<string, Site>
 }
 
@@ -36,7 +39,8 @@ export const allSites = (settings: FromSettings, rows: ReadonlyArray<SiteRow>): 
       const row = known.get(slug)
       // Events that name no site are the default one's, whatever it has been before: it takes them.
       const archived = slug !== byDefault && (row?.archived ?? false)
-      return [slug, { slug, name: row?.name ?? slug, hosts: row?.hosts ?? [], archived }]
+      const { name = slug, hosts = [], onlyHosts = false } = row ?? {}
+      return [slug, { slug, name: name ?? slug, hosts, only_hosts: onlyHosts, archived }]
     }),
   )
   const slugsOf = (archived: boolean) =>
@@ -46,6 +50,11 @@ export const allSites = (settings: FromSettings, rows: ReadonlyArray<SiteRow>): 
     default: byDefault,
     taking: slugsOf(false),
     archived: slugsOf(true),
+    onlyHosts: new Map(
+      [...details.values()].flatMap(({ slug, hosts, only_hosts }) =>
+        only_hosts && hosts.length > 0 ? [[slug, new Set(hosts)] as const] : [],
+      ),
+    ),
     details,
   }
 }

@@ -26,12 +26,14 @@ export interface NewSite {
   /** `null`: it is called as its slug is. */
   readonly name: string | null
   readonly hosts: ReadonlyArray<string>
+  readonly onlyHosts: boolean
 }
 
 /** What is to be changed of a site; what is `null` stays. */
 export interface SiteChange {
   readonly name: string | null
   readonly hosts: ReadonlyArray<string> | null
+  readonly onlyHosts: boolean | null
   readonly archived: boolean | null
 }
 
@@ -45,23 +47,26 @@ export const NO_SITES_STORED: StoredSites = { version: -1, rows: [] }
 
 const SELECT_VERSION = "SELECT version::float8 AS version FROM site_changes"
 const SELECT = `
-  SELECT slug, name, hosts, archived_at IS NOT NULL AS archived, added_at IS NOT NULL AS added
+  SELECT slug, name, hosts, archived_at IS NOT NULL AS archived, added_at IS NOT NULL AS added,
+    only_hosts AS "onlyHosts"
   FROM declared_sites ORDER BY added_at, slug`
 /** One change at a time. Who reads waits for nobody. */
 const LOCK = "UPDATE site_changes SET version = version + 1"
 const COUNT = "SELECT count(*)::integer AS count FROM declared_sites WHERE added_at IS NOT NULL"
 // One that SITES had once may have left a row.
 const ADD = `
-  INSERT INTO declared_sites (slug, name, hosts, added_at) VALUES ($1, $2, $3, now())
-  ON CONFLICT (slug) DO UPDATE SET name = excluded.name, hosts = excluded.hosts, added_at = now(), archived_at = NULL
+  INSERT INTO declared_sites (slug, name, hosts, only_hosts, added_at) VALUES ($1, $2, $3, $4, now())
+  ON CONFLICT (slug) DO UPDATE SET name = excluded.name, hosts = excluded.hosts,
+    only_hosts = excluded.only_hosts, added_at = now(), archived_at = NULL
   WHERE declared_sites.added_at IS NULL
   RETURNING slug`
 const CHANGE = `
-  INSERT INTO declared_sites (slug, name, hosts, archived_at)
-  VALUES ($1, $2, coalesce($3::text[], '{}'), CASE WHEN $4 THEN now() END)
+  INSERT INTO declared_sites (slug, name, hosts, archived_at, only_hosts)
+  VALUES ($1, $2, coalesce($3::text[], '{}'), CASE WHEN $4 THEN now() END, coalesce($5::boolean, false))
   ON CONFLICT (slug) DO UPDATE SET
     name = coalesce($2, declared_sites.name),
     hosts = coalesce($3::text[], declared_sites.hosts),
+    only_hosts = coalesce($5::boolean, declared_sites.only_hosts),
     archived_at = CASE $4 WHEN true THEN coalesce(declared_sites.archived_at, now()) WHEN false THEN NULL
       ELSE declared_sites.archived_at END`
 
@@ -76,11 +81,12 @@ export const loadSites = (postgres: Postgres, since: number): Effect.Effect<Stor
   })
 
 /** What a change does, for the audit log. */
-const changeText = (slug: string, { name, hosts, archived }: SiteChange): string =>
+const changeText = (slug: string, { name, hosts, onlyHosts, archived }: SiteChange): string =>
   [
     slug,
     ...(name === null ? [] : [`called ${name}`]),
     ...(hosts === null ? [] : [`at ${hosts.length === 0 ? "no host" : hosts.join(" ")}`]),
+    ...(onlyHosts === null ? [] : [onlyHosts ? "events of its hosts only" : "events of every host"]),
     ...(archived === null ? [] : [archived ? "archived" : "not archived"]),
   ].join(", ")
 
@@ -106,24 +112,29 @@ export class Sites {
   }
 
   /** Adds a site. Events and figures that there are of its slug, because it was a site before, are its. */
-  add(who: string, { slug, name, hosts }: NewSite): Refusable<void> {
+  add(who: string, { slug, name, hosts, onlyHosts }: NewSite): Refusable<void> {
     return this.#change((sql) =>
       Effect.gen({ self: this }, function* () {
         if (this.#settings.includes(slug)) return yield* new SiteRefused({ reason: "taken" })
         const { rows: counts } = yield* sql.query<{ count: number }>(COUNT)
         if ((counts[0]?.count ?? 0) >= MAX_SITES) return yield* new SiteRefused({ reason: "too_many" })
-        const { rows } = yield* sql.query(ADD, [slug, name, hosts])
+        const { rows } = yield* sql.query(ADD, [slug, name, hosts, onlyHosts])
         if (rows.length === 0) return yield* new SiteRefused({ reason: "taken" })
         // As sites of SITES have theirs from the start.
         yield* sql.query(INSERT_MISSING_SITES, [[slug]])
-        yield* noteIn(sql, who, "site added", changeText(slug, { name, hosts, archived: null }))
+        yield* noteIn(
+          sql,
+          who,
+          "site added",
+          changeText(slug, { name, hosts, onlyHosts: onlyHosts || null, archived: null }),
+        )
       }),
     )
   }
 
   /** Changes a site, whether it was added or is one of `SITES`. The default one cannot be archived: it takes events that name none. */
   change(who: string, slug: string, change: SiteChange): Refusable<void> {
-    const { name, hosts, archived } = change
+    const { name, hosts, onlyHosts, archived } = change
     return this.#change((sql) =>
       Effect.gen({ self: this }, function* () {
         if (!this.#settings.includes(slug)) {
@@ -133,7 +144,7 @@ export class Sites {
         }
         if (archived === true && slug === this.#settings[0])
           return yield* new SiteRefused({ reason: "default" })
-        yield* sql.query(CHANGE, [slug, name, hosts, archived])
+        yield* sql.query(CHANGE, [slug, name, hosts, archived, onlyHosts])
         yield* noteIn(sql, who, "site changed", changeText(slug, change))
       }),
     )

@@ -209,8 +209,8 @@ describe("a key", () => {
       await eventually(async () => expect((await ask(base, "GET", "stats", key)).status).toBe(200))
     const [base] = both
     expect((await ask(base, "GET", "sites", key)).body.data).toEqual({
-      ...{ sites: ["blog"], default: "blog" },
-      details: [{ slug: "blog", name: "blog", hosts: [], archived: false }],
+      ...{ sites: ["blog"], default: "blog", script: "/hello.js" },
+      details: [{ slug: "blog", name: "blog", hosts: [], only_hosts: false, archived: false }],
     })
     // Nothing of another site, whatever is asked.
     const reads = Object.entries(ENDPOINTS).filter(

@@ -5,7 +5,7 @@ import { allSites, type FromSettings, SiteDirectory, type SiteRow } from "../../
 
 const SETTINGS: FromSettings = ["main", "blog"]
 const row = (slug: string, more: Partial<SiteRow> = {}): SiteRow => ({
-  ...{ slug, name: null, hosts: [], archived: false, added: true },
+  ...{ slug, name: null, hosts: [], onlyHosts: false, archived: false, added: true },
   ...more,
 })
 
@@ -16,7 +16,13 @@ describe("all sites", () => {
     expect(taking).toEqual(declared)
     expect(archived.size).toBe(0)
     expect(byDefault).toBe("main")
-    expect(details.get("blog")).toEqual({ slug: "blog", name: "blog", hosts: [], archived: false })
+    expect(details.get("blog")).toEqual({
+      slug: "blog",
+      name: "blog",
+      hosts: [],
+      only_hosts: false,
+      archived: false,
+    })
   })
 
   test("are those that were added, too, after those of SITES", () => {
@@ -24,7 +30,7 @@ describe("all sites", () => {
     const { declared, details } = allSites(SETTINGS, rows)
     expect([...declared]).toEqual(["main", "blog", "shop", "docs"])
     expect(details.get("shop")).toEqual({
-      ...{ slug: "shop", name: "The shop", hosts: ["shop.example"], archived: false },
+      ...{ slug: "shop", name: "The shop", hosts: ["shop.example"], only_hosts: false, archived: false },
     })
   })
 

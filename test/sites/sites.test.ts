@@ -60,11 +60,20 @@ const UNKNOWN = {
   status: 400,
   body: { code: "UNKNOWN_SITE", error: 'site "shop" is not declared in SITES.' },
 }
+const FOREIGN = { status: 400, body: { code: "HOST_NOT_ALLOWED" } }
 const ARCHIVED = { status: 400, body: { code: "SITE_ARCHIVED" } }
 
+/** Sends an event as a page of that origin does. */
+const fromPage = (base: string, origin: string, event: object) =>
+  fetch(`${base}${API}/event`, {
+    method: "POST",
+    headers: { Origin: origin, "Content-Type": "text/plain" },
+    body: JSON.stringify({ event_type: "page_view", ...event }),
+  })
+
 /** A dashboard's connection, and what it has heard. */
-const connect = (base: string) => {
-  const socket = new WebSocket(`${base.replace("http", "ws")}/ws/analytics`)
+const connect = (base: string, query = "") => {
+  const socket = new WebSocket(`${base.replace("http", "ws")}/ws/analytics${query}`)
   onTestFinished(() => socket.close())
   const frames: Array<string> = []
   socket.onmessage = ({ data }) => {
@@ -103,13 +112,21 @@ test("a site that is added takes events on every node, also on those that run, a
   await answered([later.base], "shop", TAKEN, { id })
 
   const details = [
-    { slug: "main", name: "main", hosts: [], archived: false },
-    { slug: "blog", name: "blog", hosts: [], archived: false },
-    { slug: "shop", name: "The shop", hosts: ["shop.example", "shop.example:8080"], archived: false },
+    { slug: "main", name: "main", hosts: [], only_hosts: false, archived: false },
+    { slug: "blog", name: "blog", hosts: [], only_hosts: false, archived: false },
+    {
+      slug: "shop",
+      name: "The shop",
+      hosts: ["shop.example", "shop.example:8080"],
+      only_hosts: false,
+      archived: false,
+    },
   ]
   for (const base of both) {
     const sites = ["main", "blog", "shop"]
-    expect((await ask(base, "GET", "sites")).body.data).toEqual({ sites, default: "main", details })
+    expect((await ask(base, "GET", "sites")).body.data).toEqual({
+      ...{ sites, default: "main", details, script: "/hello.js" },
+    })
     expect((await ask(base, "GET", "access")).body.data).toMatchObject({ sites, default: "main" })
     expect(await (await fetch(`${base}/openapi.json`)).text()).toContain(JSON.stringify(sites))
     await eventually(async () =>
@@ -174,6 +191,42 @@ test("an archived site refuses events and goes on answering questions, until it 
     })
 })
 
+test("who sets a site up is told on every node of what is refused on any, and nobody else is", async () => {
+  const { a, b } = await deployment()
+  const site = { slug: "shop", hosts: ["shop.example"], only_hosts: true }
+  expect((await ask(a.base, "POST", "sites", site)).status).toBe(200)
+  await answered([b.base], "shop", FOREIGN)
+  const listen = async (query: string) => {
+    const dashboard = connect(a.base, query)
+    await eventually(() => expect(dashboard.frames.join("")).toContain("initial_stats"))
+    dashboard.socket.send(JSON.stringify({ type: "subscribe", topics: ["refusals"], site: "shop" }))
+    return dashboard
+  }
+  const nobody = await listen("")
+  await eventually(() => expect(nobody.frames.join("")).toContain('"code":"UNKNOWN_TOPIC"'))
+  const owner = await listen(`?share=${TOKEN}`)
+  const told = (code: string, named: string, host: string | null) =>
+    eventually(() => {
+      const said = `"site":"${named}","code":"${code}","host":${JSON.stringify(host)}`
+      expect(owner.frames.filter((frame) => frame.includes('"refusals"')).join("")).toContain(said)
+    })
+  // What was refused before, too.
+  await told("HOST_NOT_ALLOWED", "shop", null)
+  await fromPage(b.base, "https://www.shop.example", { site: "shop", page_url: "https://www.shop.example/" })
+  await told("HOST_NOT_ALLOWED", "shop", "www.shop.example")
+  await fromPage(b.base, "https://shop.example", { site: "shopp" })
+  await told("UNKNOWN_SITE", "shopp", "shop.example")
+  expect(nobody.frames.join("")).not.toContain('"refusals"')
+
+  const taken = await fromPage(b.base, "https://shop.example", { site: "shop" })
+  expect(taken.status).toBe(201)
+  const change = { hosts: ["shop.example", "www.shop.example"] }
+  expect((await ask(a.base, "PATCH", "sites/shop", change)).status).toBe(200)
+  await eventually(async () =>
+    expect((await fromPage(b.base, "https://www.shop.example", { site: "shop" })).status).toBe(201),
+  )
+})
+
 test("what cannot be done to sites is refused, and what was done is told", async () => {
   const { a, b, config } = await deployment()
   const refusals: ReadonlyArray<readonly [method: string, path: string, body: unknown, code: string]> = [
@@ -187,6 +240,7 @@ test("what cannot be done to sites is refused, and what was done is told", async
     ["PATCH", "sites/shop", { name: "Shop" }, "NOT_FOUND"],
     ["PATCH", "sites/main", { archived: true }, "CONFLICT"],
     ["PATCH", "sites/blog", { archived: "yes" }, "INVALID_FIELD"],
+    ["PATCH", "sites/blog", { only_hosts: 1 }, "INVALID_FIELD"],
   ]
   for (const [method, path, body, code] of refusals)
     expect((await ask(a.base, method, path, body)).body, JSON.stringify(body)).toMatchObject({ code })

@@ -3,6 +3,7 @@ import { Effect, Logger, References } from "effect"
 import { AccountRefused } from "../../src/access/accounts.ts"
 import type { Realtime } from "../../src/domain/answers.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
+import type { Refusal } from "../../src/domain/frames.ts"
 import { decodePayload } from "../../src/domain/payload.ts"
 import { GoalRefused } from "../../src/goals/goals.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
@@ -168,6 +169,8 @@ export class World {
   /** Seconds that who tries a password has to wait. */
   attemptsWait = 0
   readonly erased: Array<string> = []
+  /** Refused events that nodes would be told of. */
+  readonly refused: Array<Refusal> = []
   /** Whether an erasure has to wait. */
   erasureMustWait = false
 
@@ -316,6 +319,10 @@ export class World {
       (value) => this.#read(value),
       () => this.accountRefusal,
     ),
+    tellRefusals: (refusals) =>
+      Effect.sync(() => {
+        this.refused.push(...refusals)
+      }),
     attempts: {
       count: () => this.#read(() => this.attemptsWait),
       succeeded: () => this.#read(() => undefined),

@@ -81,6 +81,8 @@ export const TOPIC_NEEDS: { readonly [topic in Topic | typeof QUERY_TOPIC]: Need
   day: "figures",
   week: "figures",
   month: "figures",
+  // Hosts that name other sites are among it.
+  refusals: "admin",
   query: "figures",
 }
 

@@ -10,7 +10,8 @@
  * 5. `#take`, for each event: fields and limits (`domain/event.ts`), the sender's wish not to be tracked, what the request tells
  *    (`enrichment/enricher.ts`), the visitor (`visitorOf.ts`), the stream
  *
- * Each step may refuse; every event that is dropped is counted by its {@link DropReason} in `#drop`.
+ * Each step may refuse; every event that is dropped is counted by its {@link DropReason} in `#drop`, which also tells those who set
+ * the site up (`refusals.ts`).
  *
  * What happens when something is missing:
  *
@@ -30,7 +31,7 @@
  * | a media type                   | read as JSON; another one is 415 `UNSUPPORTED_MEDIA_TYPE`                 | open   |
  * | an `id`                        | taken; the same event sent again counts again                             | open   |
  */
-import { decodeEvent, Rejection } from "../../domain/event.ts"
+import { decodeEvent, type EventInput, Rejection } from "../../domain/event.ts"
 import { MAX_BATCH_BODY_BYTES, MAX_EVENT_BODY_BYTES } from "../../domain/limits.ts"
 import { encodePayload } from "../../domain/payload.ts"
 import { partitionOf } from "../../domain/visitor.ts"
@@ -39,6 +40,7 @@ import type { Metrics } from "../../metrics/metrics.ts"
 import { type Bodies, bodyText, parseJson } from "../http/body.ts"
 import { limitKey } from "../http/clientAddress.ts"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
+import type { RequestHeaders } from "../http/headers.ts"
 import { appendProblem, Problem } from "../http/problem.ts"
 import type { DropReason, ProblemCode, SilentDrop } from "../http/problemCodes.ts"
 import { Parameters } from "../http/query.ts"
@@ -48,6 +50,7 @@ import type { IncomingRequest } from "../http/wire.ts"
 import type { Appender, AppendFailure } from "../services/services.ts"
 import { type BatchItem, batchItems } from "./batchBody.ts"
 import { answerPixel, eventInQuery } from "./pixel.ts"
+import { hostOf, type Refusals } from "./refusals.ts"
 import { type Sender, type SenderOptions, senderOf } from "./sender.ts"
 import type { Visitors } from "./visitorOf.ts"
 
@@ -75,7 +78,23 @@ export interface IngestOptions extends SenderOptions {
   readonly rateLimit: RateLimit | null
   readonly partitions: number
   readonly metrics: Metrics
+  readonly refusals: Refusals
 }
+
+const ELSEWHERE = new Rejection(
+  "HOST_NOT_ALLOWED",
+  "The site takes events of its own hosts only: of a page there, or with a write key.",
+)
+
+/** The host of an event's page; `null` where neither the event nor its request says. */
+const pageHost = ({ sentPageUrl }: EventInput, { headers }: Sender): string | null =>
+  sentPageUrl !== null && URL.canParse(sentPageUrl) ? new URL(sentPageUrl).host : hostOf(headers)
+
+/** What an event, or else its request, calls its site. */
+const siteNamed = (value: unknown, { context }: Sender): string =>
+  typeof value === "object" && value !== null && "site" in value && typeof value.site === "string"
+    ? value.site
+    : context.site
 
 export class Ingest {
   readonly #options: IngestOptions
@@ -88,20 +107,25 @@ export class Ingest {
   /** `POST /event`. */
   event(exchange: Exchange, req: IncomingRequest) {
     const sender = senderOf(exchange, req, "event", this.#options)
-    if (sender instanceof Problem) return this.#refuse(exchange, sender)
+    if (sender instanceof Problem) return this.#refuse(exchange, sender, this.#siteOf(req))
     if (this.#admit(exchange, sender, 1) === 0) return
-    this.#body(exchange, MAX_EVENT_BODY_BYTES, (text) => this.#single(exchange, sender, text))
+    this.#body(exchange, sender, MAX_EVENT_BODY_BYTES, (text) => this.#single(exchange, sender, text))
+  }
+
+  /** What a request calls its events' site. */
+  #siteOf(req: IncomingRequest): string {
+    return new Parameters(req.getQuery() ?? "").text("site") ?? this.#options.sites.current.default
   }
 
   /** `GET /event`. */
   pixel(exchange: Exchange, req: IncomingRequest) {
     const sender = senderOf(exchange, req, "query", this.#options)
-    if (sender instanceof Problem) return this.#refuse(exchange, sender)
+    if (sender instanceof Problem) return this.#refuse(exchange, sender, this.#siteOf(req))
     // Who asks what a GET would answer sends nothing.
     if (exchange.method === "HEAD") return answerPixel(exchange)
     const parameters = new Parameters(req.getQuery() ?? "")
     const value = eventInQuery(parameters, sender.context.referer)
-    if (parameters.problem !== null) return this.#refuse(exchange, parameters.problem)
+    if (parameters.problem !== null) return this.#refuse(exchange, parameters.problem, sender.context.site)
     if (this.#admit(exchange, sender, 1) > 0)
       this.#takeOne(exchange, sender, value, () => answerPixel(exchange))
   }
@@ -109,9 +133,9 @@ export class Ingest {
   /** `POST /events`. */
   events(exchange: Exchange, req: IncomingRequest) {
     const sender = senderOf(exchange, req, "batch", this.#options)
-    if (sender instanceof Problem) return this.#refuse(exchange, sender)
+    if (sender instanceof Problem) return this.#refuse(exchange, sender, this.#siteOf(req))
     if (this.#hasSpentItsBudget(exchange, sender)) return
-    this.#body(exchange, MAX_BATCH_BODY_BYTES, (text) => this.#batch(exchange, sender, text))
+    this.#body(exchange, sender, MAX_BATCH_BODY_BYTES, (text) => this.#batch(exchange, sender, text))
   }
 
   /** Events of `wanted` that the sender may still send; refuses the request and returns 0 when it may send none. */
@@ -119,7 +143,7 @@ export class Ingest {
     const { rateLimit } = this.#options
     if (rateLimit === null || sender.unlimited || wanted === 0) return wanted
     const grant = rateLimit.take(limitKey(sender.address()), wanted, sender.context.now)
-    if (grant.granted === 0) this.#refuseLimited(exchange, rateLimit, grant, wanted)
+    if (grant.granted === 0) this.#refuseLimited(exchange, sender, rateLimit, grant, wanted)
     else exchange.lines += rateLimit.headers(grant)
     return grant.granted
   }
@@ -130,12 +154,18 @@ export class Ingest {
     if (rateLimit === null || sender.unlimited) return false
     const grant = rateLimit.take(limitKey(sender.address()), 0, sender.context.now)
     if (grant.remaining > 0) return false
-    this.#refuseLimited(exchange, rateLimit, grant, 1)
+    this.#refuseLimited(exchange, sender, rateLimit, grant, 1)
     return true
   }
 
-  #refuseLimited(exchange: Exchange, rateLimit: RateLimit, grant: Grant, events: number) {
-    this.#drop("RATE_LIMITED", events)
+  #refuseLimited(
+    exchange: Exchange,
+    { context }: Sender,
+    rateLimit: RateLimit,
+    grant: Grant,
+    events: number,
+  ) {
+    this.#drop("RATE_LIMITED", context.site, exchange.headers, events)
     exchange.lines += rateLimit.headers(grant)
     exchange.refuse(
       new Problem("RATE_LIMITED", this.#limitMessage(rateLimit), `Retry-After: ${grant.reset}\r\n`),
@@ -147,22 +177,22 @@ export class Ingest {
   }
 
   /** Reads the text of a body of at most `cap` bytes; `done` is not called for one that is refused. */
-  #body(exchange: Exchange, cap: number, done: (text: string) => void) {
+  #body(exchange: Exchange, { context }: Sender, cap: number, done: (text: string) => void) {
     this.#options.bodies.read(
       exchange,
       cap,
       (body) => {
         const text = bodyText(body)
-        if (text instanceof Problem) this.#refuse(exchange, text)
+        if (text instanceof Problem) this.#refuse(exchange, text, context.site)
         else done(text)
       },
-      (problem, close) => this.#refuse(exchange, problem, close),
+      (problem, close) => this.#refuse(exchange, problem, context.site, close),
     )
   }
 
   #single(exchange: Exchange, sender: Sender, text: string) {
     const parsed = parseJson(text)
-    if (parsed instanceof Problem) return this.#refuse(exchange, parsed)
+    if (parsed instanceof Problem) return this.#refuse(exchange, parsed, sender.context.site)
     this.#takeOne(exchange, sender, parsed.value, () =>
       exchange.answer("201 Created", JSON_TYPE, TRACKED, NO_STORE),
     )
@@ -170,20 +200,21 @@ export class Ingest {
 
   /** Takes the one event of a request; `done` answers when it is durable, or dropped in silence. */
   #takeOne(exchange: Exchange, sender: Sender, value: unknown, done: () => void) {
+    const refuse = (problem: Problem) => this.#refuse(exchange, problem, siteNamed(value, sender))
     const outcome = this.#take(value, sender, (failure) => {
       if (failure === null) done()
-      else this.#refuse(exchange, appendProblem(failure))
+      else refuse(appendProblem(failure))
     })
     if (outcome === null) return
-    if (outcome instanceof Rejection) return this.#refuse(exchange, new Problem(outcome.code, outcome.error))
-    if (!isSilent(outcome)) return this.#refuse(exchange, appendProblem(outcome))
-    this.#drop(outcome, 1)
+    if (outcome instanceof Rejection) return refuse(new Problem(outcome.code, outcome.error))
+    if (!isSilent(outcome)) return refuse(appendProblem(outcome))
+    this.#drop(outcome, siteNamed(value, sender), exchange.headers, 1)
     done()
   }
 
   #batch(exchange: Exchange, sender: Sender, text: string) {
     const items = batchItems(text, sender.format)
-    if (items instanceof Problem) return this.#refuse(exchange, items)
+    if (items instanceof Problem) return this.#refuse(exchange, items, sender.context.site)
     const admitted = this.#admit(exchange, sender, items.length)
     if (admitted === 0 && items.length > 0) return
     this.#takeAll(exchange, sender, items, admitted)
@@ -206,15 +237,21 @@ export class Ingest {
       const data = { accepted: items.length - refused.length, rejected: refused }
       exchange.answer("201 Created", JSON_TYPE, JSON.stringify({ success: true, data }), NO_STORE)
     }
-    const refuse = (index: number, why: { readonly code: ProblemCode; readonly error: string }) => {
+    const drop = (reason: DropReason, value?: unknown) =>
+      this.#drop(reason, siteNamed(value, sender), exchange.headers, 1)
+    const refuse = (
+      index: number,
+      why: { readonly code: ProblemCode; readonly error: string },
+      value?: unknown,
+    ) => {
       refused.push({ index, code: why.code, error: why.error })
-      this.#drop(why.code, 1)
+      drop(why.code, value)
       close()
     }
-    const undone = (index: number, failure: AppendFailure) => {
+    const undone = (index: number, failure: AppendFailure, value: unknown) => {
       undurable++
       lastFailure = failure
-      refuse(index, appendProblem(failure))
+      refuse(index, appendProblem(failure), value)
     }
     for (const [index, item] of items.entries()) {
       if (index >= admitted && rateLimit !== null) {
@@ -226,14 +263,15 @@ export class Ingest {
         refuse(index, parsed)
         continue
       }
-      const outcome = this.#take(parsed.value, sender, (failure) =>
-        failure === null ? close() : undone(index, failure),
+      const { value } = parsed
+      const outcome = this.#take(value, sender, (failure) =>
+        failure === null ? close() : undone(index, failure, value),
       )
       if (outcome === null) continue
-      if (outcome instanceof Rejection) refuse(index, outcome)
-      else if (!isSilent(outcome)) undone(index, outcome)
+      if (outcome instanceof Rejection) refuse(index, outcome, value)
+      else if (!isSilent(outcome)) undone(index, outcome, value)
       else {
-        this.#drop(outcome, 1)
+        drop(outcome, value)
         close()
       }
     }
@@ -249,26 +287,32 @@ export class Ingest {
     sender: Sender,
     done: (failure: AppendFailure | null) => void,
   ): Rejection | AppendFailure | SilentDrop | null {
-    const { visitors, enricher, appender, partitions } = this.#options
+    const { visitors, enricher, appender, partitions, refusals, sites } = this.#options
     const event = decodeEvent(value, sender.context)
     if (event instanceof Rejection) return event
+    const hosts = sender.unlimited ? undefined : sites.current.onlyHosts.get(event.site)
+    if (hosts !== undefined && !hosts.has(pageHost(event, sender) ?? "")) return ELSEWHERE
     if (sender.untracked) return DO_NOT_TRACK
     const facts = enricher.factsOf(event, sender)
     if (facts === null) return BOT
     const visitor = visitors.of(event, sender, sender.context.now)
     if (visitor === null) return NO_DERIVED_VISITOR
     if (visitor instanceof Rejection) return visitor
+    // It is stored, and in no figure; or counted, and its page does not learn that.
+    if (facts.bot) refusals.note(event.site, BOT, sender.headers, 1)
+    else if (sender.foreign) refusals.note(event.site, "ORIGIN_NOT_ALLOWED", sender.headers, 1)
     appender.append(partitionOf(visitor, partitions), encodePayload(event, visitor, facts), done)
     return null
   }
 
   /** Refuses a whole request. */
-  #refuse(exchange: Exchange, problem: Problem, close = false) {
-    this.#drop(problem.code, 1)
+  #refuse(exchange: Exchange, problem: Problem, site: string, close = false) {
+    this.#drop(problem.code, site, exchange.headers, 1)
     exchange.refuse(problem, { close })
   }
 
-  #drop(reason: DropReason, events: number) {
+  #drop(reason: DropReason, site: string, headers: RequestHeaders, events: number) {
     this.#options.metrics.eventsRejected.inc({ reason }, events)
+    this.#options.refusals.note(site, reason, headers, events)
   }
 }

@@ -77,10 +77,10 @@ const timelineEndpoint =
 
 /** The sites that there are for whoever asks. */
 const sitesEndpoint =
-  (all: ReadsOptions["sites"]): Endpoint =>
+  ({ sites: all, scriptPath: script }: Pick<ReadsOptions, "sites" | "scriptPath">): Endpoint =>
   (_parameters, _site, { sites }) => {
     const details = [...all.current.details.values()].filter(({ slug }) => sites.declared.has(slug))
-    const declared: DeclaredSites = { sites: [...sites.declared], default: sites.default, details }
+    const declared: DeclaredSites = { sites: [...sites.declared], default: sites.default, details, script }
     return { key: JSON.stringify(declared), load: () => data(Effect.succeed(declared)) }
   }
 
@@ -88,7 +88,7 @@ const sitesEndpoint =
 const endpoints = (
   figures: Figures,
   queries: EventQueries,
-  all: ReadsOptions["sites"],
+  all: Pick<ReadsOptions, "sites" | "scriptPath">,
   pageQuery: PageQuery,
   pseudonyms: Pseudonyms,
 ) => ({
@@ -159,6 +159,7 @@ export interface ReadsOptions {
   readonly figures: Figures
   readonly queries: EventQueries
   readonly sites: Pick<SiteDirectory, "current">
+  readonly scriptPath: string
   readonly pageQuery: PageQuery
   readonly pseudonyms: Pseudonyms
   readonly run: Runner
@@ -170,8 +171,8 @@ export class Reads {
   /** Compressed copies, for as long as their answers are cached. */
   readonly #gzipped = new WeakMap<Buffer, Promise<Buffer>>()
 
-  constructor({ figures, queries, sites, pageQuery, pseudonyms, run }: ReadsOptions) {
-    this.#endpoints = endpoints(figures, queries, sites, pageQuery, pseudonyms)
+  constructor({ figures, queries, pageQuery, pseudonyms, run, ...ofSites }: ReadsOptions) {
+    this.#endpoints = endpoints(figures, queries, ofSites, pageQuery, pseudonyms)
     this.#answers = new ReadCache<Buffer>({
       run,
       keepMs,

@@ -228,7 +228,7 @@ export const apiRoutes = ({
   exportDeadlineMs,
 }: RouteOptions): Routes => {
   const { figures, queries } = services
-  const reads = new Reads({ figures, queries, sites, pageQuery, pseudonyms, run })
+  const reads = new Reads({ figures, queries, sites, scriptPath, pageQuery, pseudonyms, run })
   const exports = new Exports(figures, queries, exportDeadlineMs)
   const asked = new QueryEndpoint({ questions, exports, bodies, run })
   const ranged = new RangedStatsEndpoint(questions, run)

@@ -6,8 +6,10 @@ import type { TellingSender } from "../../enrichment/enricher.ts"
 import type { SiteDirectory } from "../../sites/index.ts"
 import { type BodyFormat, bodyFormat } from "../http/body.ts"
 import { socketAddress, type TrustedProxies } from "../http/clientAddress.ts"
+import type { Cors } from "../http/cors.ts"
 import type { Exchange } from "../http/exchange.ts"
 import type { RequestHeaders } from "../http/headers.ts"
+import { isOwnOrigin } from "../http/ownOrigin.ts"
 import { Problem } from "../http/problem.ts"
 import { Parameters } from "../http/query.ts"
 import { bearerToken, type Secrets } from "../http/secrets.ts"
@@ -24,10 +26,13 @@ export interface Sender extends VisitorHints, TellingSender {
   readonly untracked: boolean
   /** A write key lifts the rate limit. */
   readonly unlimited: boolean
+  /** It is a page that may not read the answer: `CORS_ORIGINS` lacks its origin. */
+  readonly foreign: boolean
   readonly headers: RequestHeaders
 }
 
 export interface SenderOptions {
+  readonly cors: Cors
   readonly proxies: TrustedProxies
   readonly writeKeys: Secrets
   readonly sites: Pick<SiteDirectory, "current">
@@ -42,7 +47,7 @@ export const senderOf = (
   { res, headers }: Exchange,
   req: IncomingRequest,
   sent: "event" | "batch" | "query",
-  { sites, writeKeys, proxies, respectDnt, pageQuery, now }: SenderOptions,
+  { cors, sites, writeKeys, proxies, respectDnt, pageQuery, now }: SenderOptions,
 ): Sender | Problem => {
   const format = sent === "query" ? "json" : bodyFormat(headers, sent === "batch")
   if (format instanceof Problem) return format
@@ -56,7 +61,8 @@ export const senderOf = (
     site = parameters.site({ declared: taking, default: byDefault, archived })
     if (parameters.problem !== null) return parameters.problem
   }
-  const { referer } = headers
+  const { referer, origin } = headers
+  const proxied = () => proxies.trusts(socketAddress(res.getRemoteAddress()))
   let address: string | null = null
   return {
     context: {
@@ -70,11 +76,12 @@ export const senderOf = (
     format,
     untracked: respectDnt && (headers.dnt === "1" || headers.gpc === "1"),
     unlimited,
+    foreign: origin !== "" && !cors.allows(origin) && !isOwnOrigin(origin, headers, proxied()),
     header: headers.visitorId,
     cookie: headers.cookie,
     userAgent: headers.userAgent,
     headers,
-    proxied: () => proxies.trusts(socketAddress(res.getRemoteAddress())),
+    proxied,
     address: () => {
       address ??= proxies.clientOf(res, headers)
       return address

@@ -29,6 +29,9 @@ export interface SitesOptions {
 const nameIn = (fields: Fields): string | null =>
   fields.optional("name", () => fields.text("name", 1, MAX_SITE_NAME).trim())
 
+const flagIn = (fields: Fields, name: string): boolean | null =>
+  fields.optional(name, () => fields.flag(name))
+
 const hostsIn = (fields: Fields): ReadonlyArray<string> | null =>
   fields.optional("hosts", () => fields.hosts("hosts"))
 
@@ -59,15 +62,20 @@ export class SitesEndpoint {
 
   add(exchange: Exchange): void {
     this.#obey(exchange, (fields) => {
-      const site = { slug: fields.newSlug("slug"), name: nameIn(fields), hosts: hostsIn(fields) ?? [] }
+      const site = {
+        ...{ slug: fields.newSlug("slug"), name: nameIn(fields), hosts: hostsIn(fields) ?? [] },
+        onlyHosts: flagIn(fields, "only_hosts") ?? false,
+      }
       return (who) => this.#options.sites.add(who, site)
     })
   }
 
   change(exchange: Exchange, slug: string): void {
     this.#obey(exchange, (fields) => {
-      const archived = fields.optional("archived", () => fields.flag("archived"))
-      const change = { name: nameIn(fields), hosts: hostsIn(fields), archived }
+      const change = {
+        ...{ name: nameIn(fields), hosts: hostsIn(fields) },
+        ...{ onlyHosts: flagIn(fields, "only_hosts"), archived: flagIn(fields, "archived") },
+      }
       return (who) => this.#options.sites.change(who, slug, change)
     })
   }

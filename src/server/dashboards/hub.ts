@@ -12,7 +12,7 @@
  *
  * Nothing is read from the stores for a site that nobody watches.
  */
-import type { Topic } from "../../domain/frames.ts"
+import type { Refusal, Topic } from "../../domain/frames.ts"
 import { PERIODS } from "../../domain/period.ts"
 import { GROUPS } from "../../live/budget.ts"
 import type { LiveDelta } from "../../live/delta.ts"
@@ -29,9 +29,11 @@ import {
   heartbeatFrame,
   initialStatsFrame,
   isFigureTopic,
+  refusalsFrame,
   STORE_ERROR_FRAME,
   statsUpdateFrame,
 } from "./protocol.ts"
+import { RecentRefusals } from "./recentRefusals.ts"
 import { Throttle } from "./throttle.ts"
 
 export interface HubOptions extends EventFeedOptions {
@@ -58,6 +60,7 @@ export class Hub {
   readonly #questions: LiveQuestions
   /** By site. */
   readonly #senders = new Map<string, Senders>()
+  readonly #refusals: RecentRefusals
   readonly #heartbeat: NodeJS.Timeout
 
   constructor(options: HubOptions) {
@@ -66,6 +69,7 @@ export class Hub {
     this.#events = new EventFeed(options)
     this.#reads = new FigureReads(figures, run)
     this.#questions = new LiveQuestions(options)
+    this.#refusals = new RecentRefusals(options.now)
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs)
     this.#heartbeat.unref()
   }
@@ -109,6 +113,25 @@ export class Hub {
     }
   }
 
+  /** Takes what a node, this one or another, has just refused. */
+  refused(refusals: ReadonlyArray<Refusal>): void {
+    const { sites, fanOut } = this.#options
+    for (const refusal of refusals) this.#refusals.add(refusal)
+    for (const site of sites.current.declared) {
+      const topic = topicOf(site, "refusals")
+      if (fanOut.listeners(topic) === 0) continue
+      const concerns = this.#concerns(site)
+      const told = refusals.filter((each) => concerns(each.site))
+      if (told.length > 0) fanOut.publish(topic, refusalsFrame(site, told))
+    }
+  }
+
+  /** Whoever sets a site up hears of what names it, and of what names none that there is: the name may be a typing error. */
+  #concerns(site: string): (named: string) => boolean {
+    const { declared } = this.#options.sites.current
+    return (named) => named === site || !declared.has(named)
+  }
+
   #typeCounted(site: string, type: string): void {
     if (type === "cv_theme_change") this.#figuresChanged(site, "themes")
     else if (type === "letter_generate") this.#figuresChanged(site, "letters")
@@ -148,6 +171,7 @@ export class Hub {
 
   /** The frame that a client is sent on subscribing to a topic, or `null` for topics that begin with the next event. */
   async firstFrame(site: string, topic: Topic): Promise<string | null> {
+    if (topic === "refusals") return refusalsFrame(site, this.#refusals.of(this.#concerns(site)))
     if (!isFigureTopic(topic)) return null
     const data = await this.#reads.json(site, topic)
     return data === null ? STORE_ERROR_FRAME : figuresFrame(site, topic, data)

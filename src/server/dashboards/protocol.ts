@@ -14,6 +14,7 @@ import {
   QUERY_CODES,
   QUERY_TOPIC,
   QUESTIONS,
+  type Refusal,
   type ServerFrame,
   TOPICS,
   type Topic,
@@ -43,6 +44,7 @@ const RESERVED: { readonly [type in NamedFrame["type"]]: true } = {
   pong: true,
   subscribed: true,
   query: true,
+  refusals: true,
   error: true,
 }
 
@@ -79,6 +81,10 @@ export const eventFrame = (event: LiveEvent): string => {
   const { type, site, visitor_id, timestamp, page_url, data, dimensions = {} } = event
   return encode({ type, site, visitor_id, timestamp, page_url, data, dimensions })
 }
+
+/** What was refused lately, the latest first. */
+export const refusalsFrame = (site: string, data: ReadonlyArray<Refusal>): string =>
+  encode({ type: "refusals", site, data })
 
 /** @param now unix milliseconds */
 export const pongFrame = (now: number): string => encode({ type: "pong", time: Math.floor(now / 1000) })

@@ -153,6 +153,10 @@ export const PROBLEMS: { readonly [code in SpecificCode]: Specific } & {
     status: "400 Bad Request",
     meaning: "The site is archived: it takes no events any more.",
   },
+  HOST_NOT_ALLOWED: {
+    status: "400 Bad Request",
+    meaning: "The site takes events of its hosts only, and this one is of another, or does not say.",
+  },
   INVALID_PARAMETER: {
     status: "400 Bad Request",
     meaning: "A query parameter has an invalid value; the message says which one, and what it should be.",

@@ -35,6 +35,7 @@ export const EVENT_CODES: ReadonlyArray<ProblemCode> = [
   "INVALID_SITE",
   "UNKNOWN_SITE",
   "SITE_ARCHIVED",
+  "HOST_NOT_ALLOWED",
 ]
 
 /** Everything for which an event may be dropped: the values of the metric's label. */

@@ -14,13 +14,14 @@ import {
   QUERY_TOPIC,
   QUESTIONS,
   type QueryFrame,
+  type Refusal,
   type SubscribedFrame,
   TOPICS,
 } from "../../domain/frames.ts"
 import { EVENT_TYPE, MAX_URL_LENGTH } from "../../domain/limits.ts"
 import { RESERVED_TYPES } from "../dashboards/protocol.ts"
 import { queryAnswer } from "./questions.ts"
-import { array, count, instant, matching, type Schema, shape, text } from "./schema.ts"
+import { array, count, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"
 import * as shapes from "./shapes.ts"
 
 type FrameType = NamedFrame["type"]
@@ -61,6 +62,18 @@ const NAMED: { readonly [type in FrameType]: Schema } = {
     site: text,
     topics,
   }),
+  refusals: figures(
+    "refusals",
+    array(
+      shape<Refusal>({
+        site: { ...text, description: "As the events have named it: there need not be such a site." },
+        code: text,
+        host: { ...nullable(text), description: "Of the page that has sent them." },
+        events: count,
+        timestamp: instant,
+      }),
+    ),
+  ),
   query: shape<QueryFrame>({ type: typed("query"), id: queryId, answer: queryAnswer }),
   error: {
     type: "object",

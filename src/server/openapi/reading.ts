@@ -55,6 +55,10 @@ const aggregatePaths = (base: string, site: Parameter): Paths => ({
         sites: array(text, { minItems: 1 }),
         default: text,
         details: array(siteDetails, { minItems: 1 }),
+        script: {
+          ...text,
+          description: "The path of the script that pages load, below the address of the node.",
+        },
       }),
     ),
     ...addSite,

@@ -16,7 +16,11 @@ const name: Schema = {
 }
 const hosts: Schema = {
   ...array(text, { maxItems: MAX_HOSTS }),
-  description: "Where its pages are, for people: events are taken wherever they come from.",
+  description: "Where its pages are.",
+}
+const only_hosts: Schema = {
+  type: "boolean",
+  description: "Events of other hosts are refused, unless they come with a write key.",
 }
 const archived: Schema = {
   type: "boolean",
@@ -24,7 +28,7 @@ const archived: Schema = {
 }
 
 /** A site, as `GET /sites` tells of it. */
-export const siteDetails = shape<Site>({ slug, name, hosts, archived })
+export const siteDetails = shape<Site>({ slug, name, hosts, only_hosts, archived })
 
 const CODES: ReadonlyArray<ProblemCode> = [
   ...ACCESS_CODES,
@@ -55,7 +59,7 @@ export const addSite: PathItem = {
   post: change(
     "addSite",
     "Add a site; every node takes its events at once",
-    { slug, name, hosts },
+    { slug, name, hosts, only_hosts },
     ["slug"],
     CODES,
   ),
@@ -66,7 +70,7 @@ export const changeSite: PathItem = {
   patch: change(
     "changeSite",
     "Change a site: its name, its hosts, whether it takes events",
-    { name, hosts, archived },
+    { name, hosts, only_hosts, archived },
     [],
     [...CODES, "NOT_FOUND"],
     {

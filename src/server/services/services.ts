@@ -4,6 +4,7 @@ import type { Accounts } from "../../access/accounts.ts"
 import type { Attempts } from "../../access/attempts.ts"
 import type { Figures } from "../../aggregates/figures.ts"
 import type { ReadinessReport } from "../../domain/answers.ts"
+import type { Refusal } from "../../domain/frames.ts"
 import type { Period } from "../../domain/period.ts"
 import type { EventQueries as Questions } from "../../events/read/index.ts"
 import type { Goals } from "../../goals/goals.ts"
@@ -76,6 +77,8 @@ export interface Services {
   readonly attempts: Attempts
   readonly goals: GoalsService
   readonly sites: SitesService
+  /** Tells all nodes of events that were refused; what is lost is not told again. */
+  readonly tellRefusals: (refusals: ReadonlyArray<Refusal>) => Effect.Effect<void>
   /** Asks the stores at each run. */
   readonly readiness: Effect.Effect<ReadinessReport>
   /** Reads every metric at each run. */

@@ -1,5 +1,6 @@
 /** In the main thread: one HTTP thread, and what it is answered. */
 import type { TemplatedApp } from "uWebSockets.js"
+import type { Refusal } from "../../domain/frames.ts"
 import type { SiteDirectory } from "../../sites/index.ts"
 import type { Gate } from "../access/gate.ts"
 import type { Hub } from "../dashboards/hub.ts"
@@ -18,6 +19,8 @@ export interface ForThreads {
   readonly places: Places
   readonly gate: Gate
   readonly sites: SiteDirectory
+  /** Tells all nodes what this one has refused. */
+  readonly refused: (refusals: ReadonlyArray<Refusal>) => void
 }
 
 const call = (app: TemplatedApp, method: string, ...args: ReadonlyArray<unknown>): unknown => {
@@ -92,6 +95,8 @@ export class AttachedThread {
         return this.#frame(message)
       case "follow":
         return this.#tellFrame(message.id, this.#main.hub.follow(message.question))
+      case "refused":
+        return this.#main.refused(message.refusals)
       case "entered":
         return this.#count(message.address, 1)
       case "left":

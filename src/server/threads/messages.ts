@@ -1,6 +1,6 @@
 /** What the HTTP threads of a node say to its main thread and are told. `id` numbers what a thread has asked, from 0. */
 import type { Known } from "../../access/known.ts"
-import type { Topic } from "../../domain/frames.ts"
+import type { Refusal, Topic } from "../../domain/frames.ts"
 import type { SiteRow } from "../../sites/index.ts"
 import type { PublishOptions } from "../dashboards/fanOut.ts"
 import type { FollowedQuestion } from "../dashboards/liveQuestions.ts"
@@ -39,6 +39,8 @@ export type Asked =
   | { readonly type: "frame"; readonly id: number; readonly site: string; readonly topic: Topic | null }
   /** For what a dashboard is sent that begins to follow a question; answered as for a frame. */
   | { readonly type: "follow"; readonly id: number; readonly question: FollowedQuestion }
+  /** Events that it has refused. */
+  | { readonly type: "refused"; readonly refusals: ReadonlyArray<Refusal> }
   /** It has a dashboard more of an address, and one less. */
   | { readonly type: "entered" | "left"; readonly address: string }
   /** It has met a fault that it cannot go on from, and ends once it gets no more connections. */

@@ -97,6 +97,83 @@ describe("POST /event", () => {
   })
 })
 
+describe("what is refused", () => {
+  const site = { name: null, hosts: ["shop.example"], onlyHosts: false, archived: false, added: true }
+  const SITES = [
+    { ...site, slug: "shop", onlyHosts: true },
+    { ...site, slug: "old", archived: true },
+    // It has none to go by.
+    { ...site, slug: "open", hosts: [], onlyHosts: true },
+  ]
+  const browser = {
+    "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "content-type": "text/plain",
+  }
+
+  test("is told by site, reason and host, and so is what is not counted", async () => {
+    const config = { respectDnt: true, corsOrigins: ["https://shop.example"], writeKeys: [WRITE_KEY] }
+    await using running = await serve(config, { siteRows: SITES })
+    const url = `${running.url}${API}/event`
+    const send = async (event: object, headers: object, status: number) =>
+      expect((await post(url, { ...EVENT, ...event }, { ...browser, ...headers })).status).toBe(status)
+    const shop = { site: "shop", page_url: "https://shop.example/" }
+    const www = { origin: "https://www.shop.example" }
+    // Taken, and nothing is told of it.
+    await send(shop, { origin: "https://shop.example" }, 201)
+    await send({ site: "shop" }, { origin: "https://shop.example" }, 201)
+    await send({ site: "shop" }, { "x-write-key": WRITE_KEY }, 201)
+    await send({ site: "open" }, {}, 201)
+    const own = { origin: running.url, host: new URL(running.url).host }
+    await send({ site: "main" }, own, 201)
+
+    await send({ ...shop, page_url: "https://www.shop.example/" }, www, 400)
+    await send({ site: "shop" }, {}, 400)
+    await send({ site: "old" }, { referer: "https://old.example/page" }, 400)
+    await send({ site: "nowhere" }, www, 400)
+    await send({ site: "blog" }, www, 201)
+    await send({ site: "blog" }, { dnt: "1" }, 201)
+    await send({ site: "blog" }, { "user-agent": "Googlebot/2.1" }, 201)
+    await post(`${running.url}${API}/events?site=nowhere`, [EVENT], { ...browser, ...www })
+    const batch = [{ ...EVENT, site: "old" }, { site: "old" }]
+    await post(`${running.url}${API}/events`, batch, { ...browser, origin: "null" })
+    await fetch(`${url}?visitor_id=${VISITOR}&site=old`, { headers: { referer: "https://old.example/" } })
+
+    const told = () => running.world.refused.map(({ site, code, host, events }) => [site, code, host, events])
+    await eventually(() => {
+      // One and the same reason may have been told in two parts.
+      const sums = new Map<string, number>()
+      for (const [named, code, host, events] of told()) {
+        const key = `${named} ${code} ${host}`
+        sums.set(key, (sums.get(key) ?? 0) + Number(events))
+      }
+      expect(Object.fromEntries(sums)).toEqual({
+        "shop HOST_NOT_ALLOWED www.shop.example": 1,
+        "shop HOST_NOT_ALLOWED null": 1,
+        "old SITE_ARCHIVED old.example": 2,
+        "nowhere UNKNOWN_SITE www.shop.example": 2,
+        "blog ORIGIN_NOT_ALLOWED www.shop.example": 1,
+        "blog DO_NOT_TRACK null": 1,
+        "blog BOT null": 1,
+        "old SITE_ARCHIVED null": 1,
+        "old INVALID_EVENT_TYPE null": 1,
+      })
+    })
+  })
+
+  test("is told in bounds, whatever senders call their site", async () => {
+    await using running = await serve()
+    const events = Array.from({ length: 90 }, (_, i) => ({ ...EVENT, site: `${"x".repeat(100)}${i}` }))
+    await post(`${running.url}${API}/events`, events)
+    const others = Array.from({ length: 90 }, (_, i) => ({ ...EVENT, site: `${i}` }))
+    await post(`${running.url}${API}/events`, others)
+    await eventually(() => expect(running.world.refused.length).toBeGreaterThan(0))
+    const { refused } = running.world
+    // Two times at most: both batches may have come within one.
+    expect(refused.length).toBeLessThanOrEqual(64)
+    expect(refused[0]).toMatchObject({ site: "x".repeat(64), events: 90 })
+  })
+})
+
 describe("a body that is packed", () => {
   const PACKERS: ReadonlyArray<readonly [string, (body: Buffer) => Buffer]> = [
     ["gzip", gzipSync],

@@ -12,6 +12,7 @@ import {
   queryErrorFrame,
   queryFrame,
   RESERVED_TYPES,
+  refusalsFrame,
   STORE_ERROR_FRAME,
   statsUpdateFrame,
   subscribedFrame,
@@ -57,6 +58,15 @@ const FRAMES: ReadonlyArray<readonly [frame: string, bytes: string]> = [
   [
     errorFrame(new MessageError("INVALID_JSON", "A message must be JSON.")),
     '{"type":"error","code":"INVALID_JSON","error":"A message must be JSON."}',
+  ],
+  [
+    refusalsFrame("main", [
+      {
+        ...{ site: "mian", code: "UNKNOWN_SITE", host: null, events: 2 },
+        timestamp: "2025-12-08T10:00:00.000Z",
+      },
+    ]),
+    '{"type":"refusals","site":"main","data":[{"site":"mian","code":"UNKNOWN_SITE","host":null,"events":2,"timestamp":"2025-12-08T10:00:00.000Z"}]}',
   ],
   [queryFrame("pages", answered), `{"type":"query","id":"pages","answer":${answered}}`],
   [

@@ -91,7 +91,9 @@ const brokenServices = (services: Services): Services => ({
   metricsText: () => fault,
 })
 
-const ARCHIVED = { slug: "old", name: null, hosts: [], archived: true, added: true }
+/** A site that takes events of its hosts only. */
+const OWN = { slug: "own", name: null, hosts: ["own.example"], onlyHosts: true, archived: false, added: true }
+const ARCHIVED = { slug: "old", name: null, hosts: [], onlyHosts: false, archived: true, added: true }
 
 const QUESTION = { metrics: ["events"], date_range: "all" }
 const VALUES = { dimension: "page", date_range: "all" }
@@ -312,6 +314,7 @@ const refuseEvents = async (running: Running, recorder: Recorder): Promise<void>
     { ...EVENT, site: 1 },
     { ...EVENT, site: "unknown" },
     { ...EVENT, site: ARCHIVED.slug },
+    { ...EVENT, site: OWN.slug },
   ]
   for (const event of events) await ask("event", posted(event))
   const inQuery = (query: string, headers = {}) =>
@@ -322,6 +325,7 @@ const refuseEvents = async (running: Running, recorder: Recorder): Promise<void>
   for (const query of [
     ...["?event_type=No!", "?event_data=1", `?event_data={"text":"${"x".repeat(9000)}"}`, "?page_url=%ff"],
     ...["?id=1", "?timestamp=now", "?timestamp=0", "?visitor_id=me", "?site=unknown", "?site=old"],
+    `?visitor_id=${VISITOR}&site=own`,
   ])
     await inQuery(query)
   for (const failure of ["BACKLOG_FULL", "STREAM_UNAVAILABLE"] as const) {
@@ -516,7 +520,7 @@ describe("every answer", () => {
     {
       await using running = await serve(
         { requireVisitor: true, writeKeys: [WRITE_KEY] },
-        { bodyLimits: { silenceMs: 50 }, siteRows: [ARCHIVED] },
+        { bodyLimits: { silenceMs: 50 }, siteRows: [ARCHIVED, OWN] },
       )
       await refuseEvents(running, recorder)
       await refuseQuestions(running, recorder)
@@ -563,7 +567,7 @@ describe("every frame of the WebSocket", () => {
     const { contract } = await Recorder.of(base)
     const types = new Set<string>()
     const violations: Array<string> = []
-    const socket = new WebSocket(`${base.replace("http", "ws")}/ws/analytics`)
+    const socket = new WebSocket(`${base.replace("http", "ws")}/ws/analytics?share=${TOKEN}`)
     socket.onmessage = ({ data }) => {
       const frame: { readonly type: string; readonly omitted?: unknown } = JSON.parse(String(data))
       types.add(frame.type)
@@ -571,7 +575,7 @@ describe("every frame of the WebSocket", () => {
       violations.push(...contract.frameViolations(frame).map((each) => `${each}: ${data}`))
     }
     await eventually(() => expect(types).toContain("initial_stats"))
-    socket.send(JSON.stringify({ type: "subscribe", topics: ["themes", "letters", "week"] }))
+    socket.send(JSON.stringify({ type: "subscribe", topics: ["themes", "letters", "week", "refusals"] }))
     const question = { metrics: ["visitors"], dimensions: ["page"], compare: "previous_period" }
     socket.send(JSON.stringify({ type: "subscribe", topics: ["query"], queries: { pages: question } }))
     socket.send(JSON.stringify({ type: "ping" }))
@@ -586,6 +590,7 @@ describe("every frame of the WebSocket", () => {
       "letters",
       "period",
       "query",
+      "refusals",
       "stats_update",
       "page_view",
       "omitted",
