@@ -12,9 +12,6 @@ const SALT_BYTES = 16
 /** Hashes that are computed at the same time. */
 const AT_ONCE = 2
 
-export const MIN_PASSWORD = 10
-export const MAX_PASSWORD = 200
-
 const places = Semaphore.makeUnsafe(AT_ONCE)
 
 const derive = (password: string, salt: Buffer, cost: ScryptOptions): Effect.Effect<Buffer> =>

@@ -2,14 +2,16 @@
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
 import { FrontPage } from "./front/frontPage.tsx"
 import { RETRY_MS } from "./model/asking.ts"
-import { isSitesAnswer } from "./model/decode.ts"
+import { type Access, isSitesAnswer } from "./model/decode.ts"
+import { openPlace } from "./model/place.ts"
 import { read } from "./model/read.ts"
 import { failureCode } from "./model/readFailure.ts"
 import { applySettings, keepSettings, readSettings, type Settings } from "./model/settings.ts"
 import { shareToken } from "./model/share.ts"
-import type { Part, State } from "./model/state.ts"
+import type { Loaded, Part, State } from "./model/state.ts"
 import { Store } from "./model/store.ts"
 import { wordingOf } from "./model/text.ts"
+import { AccessContext, hasSettings, READER, useAccess } from "./panels/access.ts"
 import { AskingContext } from "./panels/answers.ts"
 import { Board } from "./panels/board.tsx"
 import { Closed, NoSite, Unread } from "./panels/closed.tsx"
@@ -24,9 +26,10 @@ import { PeriodPanel } from "./panels/period.tsx"
 import { ThemesPanel } from "./panels/themes.tsx"
 import { TimelinePanel } from "./panels/timeline.tsx"
 import { Today } from "./panels/today.tsx"
+import { SettingsPage } from "./settings/settingsPage.tsx"
 
-/** Which of the two pages this is. */
-const isLive = location.pathname.endsWith("/live")
+/** Which of the pages this is. */
+const PLACE = openPlace()
 
 export const App = () => {
   const [settings, choose] = useSettings()
@@ -34,31 +37,46 @@ export const App = () => {
   const dark = useDark()
   const scheme = settings.scheme === "auto" ? (dark ? "dark" : "light") : settings.scheme
   const sites = useSites()
+  const access = useAccess()
+  const { title } = PLACE === "live" ? wording.t : wording.t[PLACE]
   // Before the panels draw, for they read colours from the document.
-  useMemo(
-    () => applySettings(settings.language, scheme, isLive ? wording.t.title : wording.t.front.title),
-    [scheme, settings, wording],
-  )
+  useMemo(() => applySettings(settings.language, scheme, title), [scheme, settings, wording])
   return (
     <WordingContext.Provider value={wording}>
-      <Page {...{ settings, choose, sites, scheme }} />
+      <AccessContext.Provider value={access.data ?? READER}>
+        <Page {...{ settings, choose, sites, scheme, access }} />
+      </AccessContext.Provider>
     </WordingContext.Provider>
   )
 }
 
+interface PageProps extends Omit<SiteProps, "sites"> {
+  readonly sites: Sites
+  readonly access: Loaded<Access>
+}
+
 /** What the address asks for, or why that cannot be shown. */
-const Page = ({ sites, ...props }: Omit<SiteProps, "sites"> & { readonly sites: Sites }) => {
+const Page = ({ sites, access, ...props }: PageProps) => {
   const { site } = props.settings
   const { names } = sites
-  if (sites.closed) return <Closed />
+  const { t } = useWording()
+  if (PLACE === "settings" && access.data !== null && !hasSettings(access.data))
+    return <Closed title={t.settings.closed} hint={t.settings.closedHint} />
+  if (sites.closed) return <Closed title={t.closed} hint={t.closedHint} />
   // A share link is of one site, which it need not name.
   if (shareToken() !== null && site === null) {
     const [only] = names
     if (only === undefined) return sites.failure === null ? null : <Unread failure={sites.failure} />
-    return <Page {...props} settings={{ ...props.settings, site: only }} sites={sites} />
+    return <Page {...props} {...{ sites, access }} settings={{ ...props.settings, site: only }} />
   }
   if (site !== null && names.length > 0 && !names.includes(site)) return <NoSite site={site} sites={names} />
-  return isLive ? (
+  if (PLACE === "settings") {
+    const failure = access.failure ?? sites.failure
+    if (access.data !== null && names.length > 0)
+      return <SettingsPage {...props} sites={names} access={access.data} />
+    return failure === null ? null : <Unread failure={failure} />
+  }
+  return PLACE === "live" ? (
     <Site key={site ?? ""} {...props} sites={names} />
   ) : (
     <FrontPage key={site ?? ""} {...props} sites={names} />

@@ -11,6 +11,7 @@ import "./styles/events.css"
 import "./styles/states.css"
 import "./styles/front.css"
 import "./styles/board.css"
+import "./styles/settings.css"
 import { App } from "./app.tsx"
 
 const place = document.getElementById("app")

@@ -36,6 +36,8 @@ export interface AccessReport {
   readonly chosen: boolean
   /** Who asks, as far as that is known. */
   readonly name: string | null
+  /** How they have logged in: here, or at a proxy that says who they are; `null` for whoever has not. */
+  readonly login: "session" | "proxy" | null
   readonly may: ReadonlyArray<"figures" | "read" | "write" | "admin" | "metrics">
   /** The sites that it may see, and the one that is meant where none is named. */
   readonly sites: ReadonlyArray<string>

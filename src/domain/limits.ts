@@ -1,6 +1,9 @@
 /** The limits of the public contract, each defined once: decoding, error messages and help texts all take them from here. */
 import { DAY_MS, MINUTE_MS } from "./time.ts"
 
+/** Characters of a password that is chosen. */
+export const MIN_PASSWORD = 10
+export const MAX_PASSWORD = 200
 /** Event types: 1–50 of `[a-z0-9_.:-]`. */
 export const EVENT_TYPE = /^[a-z0-9_.:-]{1,50}$/
 /** Bytes of `event_data`, serialised as compact JSON in UTF-8. */

@@ -3,6 +3,19 @@
 /** The path that every endpoint of the API begins with. */
 export const API_PATH = "/api/v1/analytics"
 
+/** The tabs of the settings page, in their order. */
+export const SETTINGS_TABS = ["goals", "shares", "keys", "users", "audit", "account"] as const
+export type SettingsTab = (typeof SETTINGS_TABS)[number]
+
+/** The path of the settings page; `/settings/keys` is a tab of it. */
+export const SETTINGS_PATH = "/settings"
+
+/** Where the settings page answers: itself, and each of its tabs. */
+export const SETTINGS_PATHS: ReadonlyArray<string> = [
+  SETTINGS_PATH,
+  ...SETTINGS_TABS.map((tab) => `${SETTINGS_PATH}/${tab}`),
+]
+
 /** The path of the WebSocket. */
 export const WEBSOCKET_PATH = "/ws/analytics"
 

@@ -27,6 +27,9 @@ const TEXTS = {
   },
 }
 
+/** What the address says behind its `#`. */
+const parameters = () => new URLSearchParams(location.hash.slice(1))
+
 const language = navigator.language.startsWith("fr") ? "fr" : "en"
 const texts = TEXTS[language]
 document.documentElement.lang = language
@@ -88,7 +91,7 @@ const showLoggedIn = (name) => {
 
 const logIn = async (given) => {
   await call("login", { name: given.get("name"), password: given.get("password") })
-  location.assign("./")
+  location.assign(parameters().get("to") === "settings" ? "./settings" : "./")
 }
 
 const showForm = (title, hint, newPassword, submit) =>
@@ -110,7 +113,7 @@ const showForm = (title, hint, newPassword, submit) =>
   )
 
 const start = async () => {
-  const setup = new URLSearchParams(location.hash.slice(1)).get("setup")
+  const setup = parameters().get("setup")
   if (setup !== null)
     return showForm(texts.setup, texts.setupHint, true, async (given) => {
       await call("setup", { token: setup, name: given.get("name"), password: given.get("password") })

@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import type { Browser, Page } from "playwright-core"
+import type { Browser, BrowserContextOptions, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest"
+import type { SettingsTab } from "../../src/domain/paths.ts"
 import { DAY_MS, MINUTE_MS } from "../../src/domain/time.ts"
 import { Random } from "../../src/tools/traffic/random.ts"
 import { launch, wantsChromium } from "../support/chromium.ts"
@@ -468,6 +469,83 @@ describe("the live page", wantsChromium, () => {
         animations: "disabled",
       })
     }
+  })
+})
+
+describe("the settings page", wantsChromium, () => {
+  runsBrowser()
+
+  const OWNER = { name: "ada", password: "correct horse battery" }
+
+  /** A private node whose first owner has been made, and is logged in. */
+  const owned = async (options: BrowserContextOptions = {}) => {
+    const node = await startDashboardNode({ access: "private" })
+    const { page, complaints } = await openDashboard(browser, await node.setupUrl(), options)
+    await page.locator("[name=name]").fill(OWNER.name)
+    await page.locator("[name=password]").fill(OWNER.password)
+    expect(await axeFindings(page)).toEqual([])
+    await page.getByRole("button").click()
+    await page.locator("[data-page=settings]").click()
+    return { node, page, complaints }
+  }
+
+  /** Opens a tab of the settings. */
+  const opens = async (page: Page, tab: SettingsTab) => {
+    await page.locator(`[data-tab=${tab}]`).click()
+    await page.locator(`[data-tab=${tab}][aria-current=page]`).waitFor()
+    await page.waitForURL(`**/settings/${tab}*`)
+  }
+
+  /** Removes the one that is listed by a name. */
+  const removes = async (page: Page, name: string) => {
+    const row = page.locator(`[data-listed="${name}"]`)
+    await row.locator("[data-remove]").click()
+    await row.locator("[data-confirm]").click()
+    await row.waitFor({ state: "detached" })
+  }
+
+  test("lets an owner share figures and make keys, and take both back", async () => {
+    const { node, page, complaints } = await owned()
+    await opens(page, "shares")
+    await page.getByText("There is no share link yet.").waitFor()
+    await page.locator("[data-form=share]").getByLabel("Name").fill("For Bob")
+    await page.locator("[data-form=share]").getByLabel("Site", { exact: true }).selectOption("blog")
+    await page.getByLabel("Websites that may show it").fill("blog.example/stats")
+    await page.getByRole("button", { name: "Make a share link" }).click()
+    const link = await page.locator("[data-copied=link]").inputValue()
+    expect(await page.locator("[data-copied=embed]").inputValue()).toContain(`src="${link}"`)
+    await page
+      .locator("[data-listed='For Bob']", { hasText: "blog · in frames of https://blog.example" })
+      .waitFor()
+    expect(await axeFindings(page)).toEqual([])
+    const { page: shared } = await openDashboard(browser, link)
+    await shared.locator("[data-card=visitors] [data-value='0']").waitFor()
+    // Whoever has the link is nobody who could change anything.
+    expect(await shared.locator("[data-page=settings]").count()).toBe(0)
+    await shared.goto(link.replace("/?", "/settings/keys?"))
+    await shared.getByRole("heading", { name: "Settings are for those who are logged in." }).waitFor()
+    await removes(page, "For Bob")
+    await shared.goto(link)
+    await shared.getByRole("heading", { name: "These figures are not for everybody." }).waitFor()
+
+    await opens(page, "keys")
+    await page.locator("[data-form=key]").getByLabel("Name").fill("Report")
+    await page.getByRole("checkbox", { name: "blog" }).check()
+    await page.getByRole("button", { name: "Make an API key" }).click()
+    const headers = { Authorization: `Bearer ${await page.locator("[data-copied=key]").inputValue()}` }
+    const status = async (site: string) =>
+      (await fetch(`${node.url}/api/v1/analytics/stats?site=${site}`, { headers })).status
+    expect([await status("blog"), await status("main")]).toEqual([200, 400])
+    expect(await axeFindings(page)).toEqual([])
+    await page.goBack()
+    await page.locator("[data-form=share]").waitFor()
+    await page.goForward()
+    // It was told once.
+    await page.locator("[data-listed=Report]", { hasText: "reads · blog" }).waitFor()
+    expect(await page.locator("[data-copied=key]").count()).toBe(0)
+    await removes(page, "Report")
+    expect(await status("blog")).toBe(401)
+    expect(complaints).toEqual([])
   })
 })
 

@@ -7,6 +7,7 @@ import { isQuestionAnswer } from "../../src/dashboard/model/decode.ts"
 import type { QuestionAnswer } from "../../src/dashboard/model/questions.ts"
 import { setClock } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
+import { run } from "../support/effects.ts"
 import { eventually, freePort } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
 
@@ -19,6 +20,8 @@ export interface Answer {
 
 export interface DashboardNode {
   readonly url: string
+  /** The address by which the first owner is made. */
+  readonly setupUrl: () => Promise<string>
   /** Stops the node and starts another one on the same port, over the same stores. */
   readonly restart: () => Promise<void>
   /** The whole answer of a GET below the API. */
@@ -40,8 +43,10 @@ const answerOf = async (response: Response): Promise<Answer> => {
 }
 
 /** A node with the sites main and blog over stores of the test's own, stopped after it. */
-export const startDashboardNode = async (): Promise<DashboardNode> => {
-  const config = await settings({ port: await freePort(), trustedProxies: ["127.0.0.1/32"] })
+export const startDashboardNode = async (
+  given: Parameters<typeof settings>[0] = {},
+): Promise<DashboardNode> => {
+  const config = await settings({ port: await freePort(), trustedProxies: ["127.0.0.1/32"], ...given })
   let node = await runNode(config)
   const url = node.base
   const get = async (path: string) => answerOf(await fetch(`${url}/api/v1/analytics/${path}`))
@@ -53,6 +58,7 @@ export const startDashboardNode = async (): Promise<DashboardNode> => {
     })
   return {
     url,
+    setupUrl: async () => `${url}/login#setup=${await run(node.setupToken)}`,
     restart: async () => {
       await node.stop()
       node = await runNode(config)

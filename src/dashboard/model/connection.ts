@@ -14,6 +14,7 @@ import { WEBSOCKET_PATH } from "../../domain/paths.ts"
 import type { Followed } from "./asking.ts"
 import { pauseMs } from "./backoff.ts"
 import { decodeFrame, type Frame } from "./decode.ts"
+import { urlBelow } from "./place.ts"
 import { shareToken } from "./share.ts"
 import type { ConnectionState } from "./state.ts"
 
@@ -84,7 +85,7 @@ export const connect = ({ site, topics, onState, onFrame }: ConnectionOptions): 
   const open = () => {
     drop()
     onState({ is: "connecting" })
-    const url = new URL(`.${WEBSOCKET_PATH}`, location.href)
+    const url = urlBelow(WEBSOCKET_PATH.slice(1))
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:"
     if (site !== null) url.searchParams.set("site", site)
     const share = shareToken()

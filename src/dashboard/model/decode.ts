@@ -1,5 +1,6 @@
 /** Decodes what the server sends, as far as this page reads it: answers of the API, and frames of the WebSocket. */
 import type {
+  AccessReport,
   DayCourse,
   DeclaredSites,
   HeatmapPoint,
@@ -27,19 +28,19 @@ import type { AnswerRow, QuestionAnswer } from "./questions.ts"
 export type Is<A> = (value: unknown) => value is A
 
 export const isText: Is<string> = (value) => typeof value === "string"
-const isNumber: Is<number> = (value) => typeof value === "number"
+export const isNumber: Is<number> = (value) => typeof value === "number"
 const isAnything: Is<unknown> = (value): value is unknown => value !== undefined
 const isPeriod: Is<Period> = (value): value is Period => PERIODS.some((period) => period === value)
 
 const isObject: Is<JsonObject> = (value): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-const orNull =
+export const orNull =
   <A>(is: Is<A>): Is<A | null> =>
   (value) =>
     value === null || is(value)
 
-const listOf =
+export const listOf =
   <A>(is: Is<A>): Is<ReadonlyArray<A>> =>
   (value) =>
     Array.isArray(value) && value.every(is)
@@ -157,6 +158,18 @@ export const isAnswer: { readonly [P in keyof Answers]: Is<Answers[P]> } = {
     }),
   }),
 }
+
+/** What the page reads of what its reader may do. */
+export type Access = Pick<AccessReport, "name" | "login" | "may">
+
+/** Whether a body is the answer of `/access`. */
+export const isAccessAnswer = shape<{ readonly data: Access }>({
+  data: shape<Access>({
+    name: orNull(isText),
+    login: orNull((value): value is "session" | "proxy" => value === "session" || value === "proxy"),
+    may: listOf((value): value is Access["may"][number] => isText(value)),
+  }),
+})
 
 /** Whether a body is the answer of `/sites`. */
 export const isSitesAnswer = shape<{ readonly data: Pick<DeclaredSites, "sites" | "default"> }>({

@@ -1,6 +1,7 @@
 /** Reads answers of the API. */
 import { API_PATH } from "../../domain/paths.ts"
 import { type Is, isRefusal } from "./decode.ts"
+import { urlBelow } from "./place.ts"
 import { ReadFailure } from "./readFailure.ts"
 import { shareHeaders } from "./share.ts"
 
@@ -8,7 +9,7 @@ import { shareHeaders } from "./share.ts"
 const READ_TIMEOUT_MS = 20_000
 
 /** The address of an endpoint of the API. */
-export const endpointUrl = (endpoint: string): URL => new URL(`.${API_PATH}/${endpoint}`, location.href)
+export const endpointUrl = (endpoint: string): URL => urlBelow(`${API_PATH.slice(1)}/${endpoint}`)
 
 /** Fetches a body, which `isBody` checks. Rejects with a {@link ReadFailure}, or as `signal` says when that aborts it. */
 const fetched = async <A>(url: URL, init: RequestInit, isBody: Is<A>, signal: AbortSignal): Promise<A> => {
@@ -53,3 +54,7 @@ export const post = async <A>(
     isBody,
     signal,
   )
+
+/** DELETEs what an endpoint of the API names. */
+export const remove = async <A>(endpoint: string, isBody: Is<A>, signal: AbortSignal): Promise<A> =>
+  fetched(endpointUrl(endpoint), { method: "DELETE" }, isBody, signal)

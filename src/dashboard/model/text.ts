@@ -1,4 +1,5 @@
 /** Texts and formats of the page in one language. */
+import { MINUTE_MS } from "../../domain/time.ts"
 import { LANGUAGES, type Language, TEXTS, type Texts } from "../texts/index.ts"
 import { shownName } from "./names.ts"
 import type { Interval } from "./view.ts"
@@ -37,6 +38,8 @@ export interface Wording {
   readonly tick: (interval: Interval, name: string) => string
   /** A date, with its year where that is not this one. */
   readonly date: (date: string) => string
+  /** The same, of an instant. */
+  readonly dateOf: (instant: string) => string
   readonly metricName: (metric: string) => string
   readonly dimensionName: (dimension: string) => string
   /** A value of a dimension, as people name it. */
@@ -85,6 +88,10 @@ const measures = (locale: string) => {
   return { measure, short }
 }
 
+/** The date of an instant where the reader is. */
+const localDate = (at: Date): string =>
+  new Date(at.getTime() - at.getTimezoneOffset() * MINUTE_MS).toISOString().slice(0, 10)
+
 /** Beginnings of intervals. */
 const moments = (locale: string) => {
   const utc = (options: Intl.DateTimeFormatOptions) => {
@@ -100,6 +107,7 @@ const moments = (locale: string) => {
   const date = (text: string) => (text.startsWith(String(new Date().getFullYear())) ? short : long)(text)
   return {
     date,
+    dateOf: (instant: string) => date(localDate(new Date(instant))),
     intervalName: (interval: Interval, name: string): string =>
       interval === "month" ? month(name) : interval === "hour" ? `${day(name)}, ${time(name)}` : day(name),
     tick: (interval: Interval, name: string): string => {

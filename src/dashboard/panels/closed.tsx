@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks"
 import { isText, shape } from "../model/decode.ts"
 import { shownName } from "../model/names.ts"
+import { loginUrl } from "../model/place.ts"
 import { post } from "../model/read.ts"
 import { failureCode } from "../model/readFailure.ts"
 import { shareToken, siteParameters } from "../model/share.ts"
@@ -41,17 +42,22 @@ export const Unread = ({ failure }: { readonly failure: string }) => {
   )
 }
 
-/** The figures are not for this reader: there may be a password, or a login. */
-export const Closed = () => {
+export interface ClosedProps {
+  readonly title: string
+  readonly hint: string
+}
+
+/** What the address asks for is not for this reader: there may be a password, or a login. */
+export const Closed = ({ title, hint }: ClosedProps) => {
   const { t } = useWording()
   const share = shareToken()
   return (
     <main class="instead">
-      <h1>{t.closed}</h1>
-      <p>{t.closedHint}</p>
+      <h1>{title}</h1>
+      <p>{hint}</p>
       {share !== null && <PasswordForm share={share} />}
       <p>
-        <a class={share === null ? "primary" : ""} href="./login">
+        <a class={share === null ? "primary" : ""} href={loginUrl()}>
           {t.login}
         </a>
       </p>

@@ -1,18 +1,16 @@
-import { useEffect, useState } from "preact/hooks"
+import { useContext, useEffect, useState } from "preact/hooks"
 import { PERIODS, type Period } from "../../domain/period.ts"
+import { type Place, pageUrl } from "../model/place.ts"
 import { SCHEMES, type Settings } from "../model/settings.ts"
-import { siteParameters } from "../model/share.ts"
 import type { LiveStatus } from "../model/state.ts"
 import { LANGUAGES } from "../model/text.ts"
+import { AccessContext, hasSettings } from "./access.ts"
 import { Choice, useWording } from "./parts.tsx"
-
-/** The pages, and their addresses below the node's. */
-const PLACES = { front: "./", live: "./live" } as const
-export type Place = keyof typeof PLACES
 
 export interface HeaderProps {
   readonly place: Place
-  readonly status: LiveStatus
+  /** How the page is connected; nothing where it is not. */
+  readonly status?: LiveStatus
   readonly settings: Settings
   readonly sites: ReadonlyArray<string>
   readonly choose: (change: Partial<Settings>) => void
@@ -28,20 +26,9 @@ export const Header = ({ place, status, settings, sites, choose }: HeaderProps) 
           <rect x="6.3" y="5" width="3.4" height="10" rx="1" />
           <rect x="11.6" y="1" width="3.4" height="14" rx="1" />
         </svg>
-        <span class="unseen">{place === "live" ? t.title : t.front.title}</span>
+        <span class="unseen">{place === "live" ? t.title : t[place].title}</span>
       </h1>
-      <nav aria-label={t.front.navigation}>
-        {(["front", "live"] as const).map((each) => (
-          <a
-            key={each}
-            href={addressOf(each, settings.site)}
-            data-page={each}
-            {...(each === place && { "aria-current": "page" })}
-          >
-            {each === "live" ? t.front.live : t.front.title}
-          </a>
-        ))}
-      </nav>
+      <Places place={place} site={settings.site} />
       {sites.length > 1 && (
         <label class="site">
           <span class="unseen">{t.site}</span>
@@ -54,7 +41,7 @@ export const Header = ({ place, status, settings, sites, choose }: HeaderProps) 
           </select>
         </label>
       )}
-      <ConnectionView status={status} counts={place === "front"} />
+      {status !== undefined && <ConnectionView status={status} counts={place === "front"} />}
       <div class="controls">
         {place === "live" && document.fullscreenEnabled && (
           <button
@@ -88,10 +75,35 @@ export const Header = ({ place, status, settings, sites, choose }: HeaderProps) 
   )
 }
 
-/** The address of a page, of the same site and by the same access. */
-const addressOf = (place: Place, site: string | null): string => {
-  const parameters = siteParameters(site)
-  return `${PLACES[place]}${parameters.size === 0 ? "" : `?${parameters}`}`
+interface PlacesProps {
+  readonly place: Place
+  readonly site: string | null
+}
+
+/** The pages that there are for the reader. */
+const Places = ({ place, site }: PlacesProps) => {
+  const { t } = useWording()
+  const access = useContext(AccessContext)
+  const names = { front: t.front.title, live: t.front.live, settings: t.settings.title }
+  const places: ReadonlyArray<Place> = [
+    "front",
+    "live",
+    ...(hasSettings(access) ? ["settings" as const] : []),
+  ]
+  return (
+    <nav aria-label={t.front.navigation}>
+      {places.map((each) => (
+        <a
+          key={each}
+          href={pageUrl(each, site)}
+          data-page={each}
+          {...(each === place && { "aria-current": "page" })}
+        >
+          {names[each]}
+        </a>
+      ))}
+    </nav>
+  )
 }
 
 interface ConnectionProps {

@@ -3,7 +3,7 @@
  * checks requests by this table, and a route without a row ends the start.
  */
 import type { QUERY_TOPIC, Topic } from "../../domain/frames.ts"
-import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
+import { API_PATH, SETTINGS_PATHS, WEBSOCKET_PATH } from "../../domain/paths.ts"
 import type { Method, Need, Row } from "../http/access.ts"
 
 /** Paths that a deployment chooses, as the table has them. */
@@ -62,6 +62,7 @@ export const ENDPOINTS: { readonly [path: string]: Row } = {
   [WEBSOCKET_PATH]: READ,
   "/": PAGE,
   "/live": PAGE,
+  ...Object.fromEntries(SETTINGS_PATHS.map((path) => [path, PAGE])),
   [CHOSEN.basePath]: PAGE,
   "/assets/dashboard.js": PAGE,
   "/assets/dashboard.css": PAGE,

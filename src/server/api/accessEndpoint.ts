@@ -19,6 +19,7 @@ export class AccessEndpoint {
       access: this.#gate.isPublic ? "public" : "private",
       chosen: this.#gate.isChosen,
       name: grant.name,
+      login: grant.kind === "session" || grant.kind === "proxy" ? grant.kind : null,
       may: SCOPES.filter((scope) => this.#gate.isOpen(scope) || grant.needs.has(scope)),
       sites: [...sites.declared],
       default: sites.default === "" ? null : sites.default,

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { brotliCompressSync, constants, gzipSync } from "node:zlib"
 import type { AppConfig } from "../../config/settings.ts"
-import { API_PATH } from "../../domain/paths.ts"
+import { API_PATH, SETTINGS_PATHS } from "../../domain/paths.ts"
 import type { Exchange } from "../http/exchange.ts"
 import type { IncomingRequest } from "../http/wire.ts"
 
@@ -88,6 +88,7 @@ const isKnown = (asked: string, etag: string): boolean =>
   asked !== "" && (asked === "*" || asked.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag))
 
 const JAVASCRIPT = "text/javascript; charset=utf-8"
+const HTML = "text/html; charset=utf-8"
 
 const bytesOf = (file: string): Buffer => readFileSync(new URL(file, import.meta.url))
 
@@ -152,7 +153,24 @@ interface Asset {
 }
 
 /** The pages of the dashboard: one document, which shows what its address says. */
-const PAGES = ["/", "/live"] as const
+const PAGES: ReadonlyArray<readonly [path: string, name: string]> = [
+  ["/", "dashboard"],
+  ["/live", "dashboard"],
+  ...SETTINGS_PATHS.map((path) => [path, "settings"] as const),
+]
+
+/** The document of a page, whose own files are below the node wherever the page is. */
+const page = (path: string): Prepared => {
+  const html = () => bytesOf("../../dashboard/built/index.html")
+  const below = path.split("/").length - 2
+  const load = () =>
+    Buffer.from(
+      html()
+        .toString()
+        .replaceAll('"./', `"${"../".repeat(below)}`),
+    )
+  return new Prepared(below === 0 ? html : load, HTML, { cacheControl: "no-cache", page: true })
+}
 
 /** The files that browsers load. */
 export const assets = ({
@@ -160,11 +178,7 @@ export const assets = ({
   scriptPath,
   eventPath,
 }: Pick<AppConfig, "basePath" | "scriptPath" | "eventPath">): ReadonlyArray<Asset> => [
-  ...PAGES.map((path) => ({
-    path,
-    name: "dashboard",
-    file: asset("../../dashboard/built/index.html", "text/html; charset=utf-8"),
-  })),
+  ...PAGES.map(([path, name]) => ({ path, name, file: page(path) })),
   {
     path: "/assets/dashboard.js",
     name: "dashboard",
@@ -175,7 +189,7 @@ export const assets = ({
     name: "dashboard",
     file: asset("../../dashboard/built/assets/dashboard.css", "text/css; charset=utf-8"),
   },
-  { path: "/login", name: "login", file: asset("../../login/login.html", "text/html; charset=utf-8") },
+  { path: "/login", name: "login", file: asset("../../login/login.html", HTML) },
   { path: "/assets/login.js", name: "login", file: asset("../../login/login.js", JAVASCRIPT) },
   {
     path: "/assets/login.css",

@@ -1,6 +1,6 @@
 /** The fields of a JSON body: the first bad one is kept as the {@link Fields.problem}, and readers then return something harmless. */
-import { MAX_PASSWORD, MIN_PASSWORD } from "../../access/passwords.ts"
 import { origins, pageHosts, siteSlug } from "../../config/values.ts"
+import { MAX_PASSWORD, MIN_PASSWORD } from "../../domain/limits.ts"
 import { Problem } from "../http/problem.ts"
 import type { Sites } from "../http/query.ts"
 

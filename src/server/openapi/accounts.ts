@@ -1,6 +1,6 @@
 /** The paths of users, keys, share links, and of logging in. */
 import type { AuditRow, TokenInfo, UserRow } from "../../access/accounts.ts"
-import { MAX_PASSWORD, MIN_PASSWORD } from "../../access/passwords.ts"
+import { MAX_PASSWORD, MIN_PASSWORD } from "../../domain/limits.ts"
 import { KEY_SCOPES, ROLES } from "../../domain/roles.ts"
 import { AUDIT_LIMIT } from "../api/parameters.ts"
 import type { ProblemCode } from "../http/problemCodes.ts"

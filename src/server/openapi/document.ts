@@ -4,7 +4,7 @@
  */
 import packageJson from "../../../package.json" with { type: "json" }
 import { SETTINGS } from "../../config/settings.ts"
-import { API_PATH, WEBSOCKET_PATH } from "../../domain/paths.ts"
+import { API_PATH, SETTINGS_PATH, SETTINGS_PATHS, WEBSOCKET_PATH } from "../../domain/paths.ts"
 import { ENDPOINTS } from "../access/needs.ts"
 import type { Need } from "../http/access.ts"
 import { PROBLEMS } from "../http/problemCodes.ts"
@@ -114,9 +114,17 @@ const trackerPart = query(
   "A part that the tracker loads of itself: what its tag's options ask for, or the overlay with the heatmap.",
 )
 
+/** The settings page and its tabs. */
+const SETTINGS_PAGES = SETTINGS_PATHS.map((path) => {
+  const tab = path.slice(SETTINGS_PATH.length + 1)
+  const name = `settings${tab.slice(0, 1).toUpperCase()}${tab.slice(1)}`
+  return [path, asset(name, tab === "" ? "The settings page" : `Its tab \`${tab}\``, "text/html")] as const
+})
+
 const pagePaths: { readonly [path: string]: PathItem } = {
   "/": asset("dashboard", "The dashboard; `?site=` chooses the site", "text/html"),
   "/live": asset("live", "The live board; `?site=` chooses the site", "text/html"),
+  ...Object.fromEntries(SETTINGS_PAGES),
   "/assets/dashboard.js": asset("dashboardScript", "The dashboard's script", "text/javascript"),
   "/assets/dashboard.css": asset("dashboardStyle", "The dashboard's style sheet", "text/css"),
   "/login": asset("login", "The page to log in and out, and to make the first owner", "text/html"),

@@ -39,6 +39,11 @@ export const accessReport = shape<AccessReport>({
   access: { type: "string", enum: ["public", "private"] },
   chosen: { type: "boolean", description: "Whether `ACCESS` is set." },
   name: { type: ["string", "null"], description: "Who asks, as far as that is known." },
+  login: {
+    type: ["string", "null"],
+    enum: ["session", "proxy", null],
+    description: "How they have logged in.",
+  },
   may: array({ type: "string", enum: ["figures", "read", "write", "admin", "metrics"] }),
   sites: array(text),
   default: { type: ["string", "null"] },

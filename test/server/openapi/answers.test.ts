@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { describe, expect, test } from "vitest"
 import { MAX_GUESSES_PER_MINUTE } from "../../../src/domain/limits.ts"
+import { SETTINGS_PATHS } from "../../../src/domain/paths.ts"
 import { DAY_MS } from "../../../src/domain/time.ts"
 import { PROBLEMS } from "../../../src/server/http/problemCodes.ts"
 import type { Services } from "../../../src/server/services/services.ts"
@@ -40,6 +41,7 @@ const CANNOT_FAIL = new Set([
     "/ws/analytics",
     "/",
     "/live",
+    ...SETTINGS_PATHS,
     "/assets/dashboard.js",
     "/assets/dashboard.css",
   ],
@@ -277,7 +279,7 @@ const ofARealNode = async (): Promise<Recorder> => {
   ])
     await ask("GET", path)
   await ask("POST", "/hello", posted([EVENT]))
-  await ask("GET", "/live")
+  for (const path of ["/live", ...SETTINGS_PATHS]) await ask("GET", path)
   await ask("GET", "/assets/dashboard.js")
   await ask("GET", "/assets/dashboard.css")
   await ask("GET", "/ws/analytics")

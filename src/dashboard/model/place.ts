@@ -1,0 +1,38 @@
+/** Which page this is, and where the node answers: pages lie at several depths below it. */
+import { SETTINGS_TABS, type SettingsTab } from "../../domain/paths.ts"
+import { siteParameters } from "./share.ts"
+import { among } from "./view.ts"
+
+/** The pages, and their addresses below the node's. */
+const PLACES = { front: "", live: "live", settings: "settings" } as const
+export type Place = keyof typeof PLACES
+
+/** The page of an address, its tab where it has one, and how many folders below the node it lies. */
+const partsOf = (pathname: string) => {
+  const [folder = "", name = ""] = pathname.split("/").slice(-2)
+  const tab = folder === PLACES.settings ? (among(SETTINGS_TABS, name) ?? null) : null
+  if (tab !== null) return { place: "settings", tab, depth: 1 } as const
+  const place: Place = name === PLACES.live ? "live" : name === PLACES.settings ? "settings" : "front"
+  return { place, tab, depth: 0 } as const
+}
+
+/** The page that is open. */
+export const openPlace = (): Place => partsOf(location.pathname).place
+
+/** The tab of the settings page that the address names; `null` where it names none. */
+export const openTab = (): SettingsTab | null => partsOf(location.pathname).tab
+
+/** An address below the node's. */
+export const urlBelow = (path: string): URL =>
+  new URL(`./${"../".repeat(partsOf(location.pathname).depth)}${path}`, location.href)
+
+/** The address of a page, of the same site and by the same access. */
+export const pageUrl = (place: Place, site: string | null, tab?: SettingsTab): string => {
+  const url = urlBelow(tab === undefined ? PLACES[place] : `${PLACES[place]}/${tab}`)
+  url.search = String(siteParameters(site))
+  return url.href
+}
+
+/** Where to log in, and then come back to the settings if that is where one was. */
+export const loginUrl = (): string =>
+  `${urlBelow("login").href}${openPlace() === "settings" ? "#to=settings" : ""}`

@@ -1,0 +1,45 @@
+/** What the reader may do. */
+import { createContext } from "preact"
+import { useEffect, useState } from "preact/hooks"
+import { RETRY_MS } from "../model/asking.ts"
+import { type Access, isAccessAnswer } from "../model/decode.ts"
+import { read } from "../model/read.ts"
+import { failureCode } from "../model/readFailure.ts"
+import { shareToken } from "../model/share.ts"
+import { type Loaded, NOTHING } from "../model/state.ts"
+
+/** Somebody who may look at most. */
+export const READER: Access = { name: null, login: null, may: [] }
+
+/** What the reader may do; that of nobody while it is not known. */
+export const AccessContext = createContext<Access>(READER)
+
+/** Whether there are settings for a reader. */
+export const hasSettings = ({ login, may }: Access): boolean =>
+  login !== null || may.includes("write") || may.includes("admin")
+
+/** Reads what the reader may do. */
+export const useAccess = (): Loaded<Access> => {
+  const [access, set] = useState<Loaded<Access>>(NOTHING)
+  useEffect(() => {
+    // A share link shows figures.
+    if (shareToken() !== null) return set({ data: READER, loading: false, failure: null })
+    const reading = new AbortController()
+    let retry: ReturnType<typeof setTimeout> | undefined
+    const load = () =>
+      read("access", {}, isAccessAnswer, reading.signal).then(
+        ({ data }) => set({ data, loading: false, failure: null }),
+        (cause: unknown) => {
+          if (reading.signal.aborted) return
+          set({ data: null, loading: false, failure: failureCode(cause) })
+          retry = setTimeout(load, RETRY_MS)
+        },
+      )
+    void load()
+    return () => {
+      clearTimeout(retry)
+      reading.abort()
+    }
+  }, [])
+  return access
+}

@@ -1,0 +1,21 @@
+/** What the tabs of the settings share: whose they are, and which site they are about. */
+import { createContext } from "preact"
+import { useContext } from "preact/hooks"
+import type { Access } from "../model/decode.ts"
+
+export interface Frame {
+  /** What the reader may do. */
+  readonly access: Access
+  /** The chosen site; `null` for the default one. */
+  readonly site: string | null
+  /** All that the reader may see, the default one first. */
+  readonly sites: ReadonlyArray<string>
+}
+
+export const FrameContext = createContext<Frame | null>(null)
+
+export const useFrame = (): Frame => {
+  const frame = useContext(FrameContext)
+  if (frame === null) throw new Error("not on the settings page")
+  return frame
+}

@@ -1,0 +1,94 @@
+/** The settings page: what an owner changes of the deployment, a tab for each kind of thing. */
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks"
+import type { SettingsTab } from "../../domain/paths.ts"
+import type { Access } from "../model/decode.ts"
+import { openTab, pageUrl } from "../model/place.ts"
+import type { Settings } from "../model/settings.ts"
+import { Header } from "../panels/header.tsx"
+import { useWording } from "../panels/parts.tsx"
+import { type Frame, FrameContext } from "./context.ts"
+import { type Tab, tabsFor } from "./tabs.ts"
+
+export interface SettingsPageProps {
+  readonly settings: Settings
+  readonly choose: (change: Partial<Settings>) => void
+  readonly sites: ReadonlyArray<string>
+  readonly access: Access
+}
+
+/** The tab of the address, and what opens another one. */
+const useTab = (site: string | null): readonly [SettingsTab | null, (tab: SettingsTab) => void] => {
+  const [tab, set] = useState(openTab)
+  useEffect(() => {
+    const listen = () => set(openTab())
+    window.addEventListener("popstate", listen)
+    return () => window.removeEventListener("popstate", listen)
+  }, [])
+  const open = useCallback(
+    (next: SettingsTab) => {
+      history.pushState(null, "", pageUrl("settings", site, next))
+      set(next)
+    },
+    [site],
+  )
+  return [tab, open]
+}
+
+export const SettingsPage = ({ settings, choose, sites, access }: SettingsPageProps) => {
+  const { t } = useWording()
+  const { site } = settings
+  const tabs = useMemo(() => tabsFor(access), [access])
+  const [asked, open] = useTab(site)
+  const shown = tabs.find(({ name }) => name === asked) ?? tabs[0]
+  const frame: Frame = useMemo(() => ({ access, site, sites }), [access, site, sites])
+  const title = shown === undefined ? t.settings.title : t.settings.tabs[shown.name]
+  useEffect(() => {
+    document.title = `${title} · ${t.settings.title}`
+  }, [title, t])
+  return (
+    <FrameContext.Provider value={frame}>
+      <a class="skip" href="#tab">
+        {t.settings.skip}
+      </a>
+      <Header place="settings" {...{ settings, sites, choose }} />
+      <div class="settings">
+        <TabLinks {...{ tabs, shown, site, open }} />
+        <main id="tab" tabIndex={-1}>
+          {/* What was typed for one site is not meant for another. */}
+          {shown !== undefined && <shown.View key={`${shown.name} ${site ?? ""}`} />}
+        </main>
+      </div>
+    </FrameContext.Provider>
+  )
+}
+
+interface TabLinksProps {
+  readonly tabs: ReadonlyArray<Tab>
+  readonly shown: Tab | undefined
+  readonly site: string | null
+  readonly open: (tab: SettingsTab) => void
+}
+
+/** Links, because each tab has an address: they may be opened elsewhere, too. */
+const TabLinks = ({ tabs, shown, site, open }: TabLinksProps) => {
+  const { t } = useWording()
+  return (
+    <nav class="settings-tabs" aria-label={t.settings.title}>
+      {tabs.map(({ name }) => (
+        <a
+          key={name}
+          href={pageUrl("settings", site, name)}
+          data-tab={name}
+          {...(name === shown?.name && { "aria-current": "page" })}
+          onClick={(event) => {
+            if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+            event.preventDefault()
+            open(name)
+          }}
+        >
+          {t.settings.tabs[name]}
+        </a>
+      ))}
+    </nav>
+  )
+}

@@ -1,0 +1,23 @@
+/** The tabs of the settings, and for whom each of them is. */
+import type { FunctionComponent } from "preact"
+import type { SettingsTab } from "../../domain/paths.ts"
+import type { Access } from "../model/decode.ts"
+import { KeysTab } from "./keys.tsx"
+import { SharesTab } from "./shares.tsx"
+
+export interface Tab {
+  readonly name: SettingsTab
+  /** Whether a reader may use it; the server refuses others anyway. */
+  readonly isFor: (access: Access) => boolean
+  readonly View: FunctionComponent
+}
+
+const admin = ({ may }: Access): boolean => may.includes("admin")
+
+const TABS: ReadonlyArray<Tab> = [
+  { name: "shares", isFor: admin, View: SharesTab },
+  { name: "keys", isFor: admin, View: KeysTab },
+]
+
+/** The tabs for a reader, in their order. */
+export const tabsFor = (access: Access): ReadonlyArray<Tab> => TABS.filter(({ isFor }) => isFor(access))
