@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
 import { FrontPage } from "./front/frontPage.tsx"
 import { RETRY_MS } from "./model/asking.ts"
-import { type Access, isSitesAnswer } from "./model/decode.ts"
+import { type Access, isSitesAnswer, siteNames } from "./model/decode.ts"
 import { openPlace } from "./model/place.ts"
 import { read } from "./model/read.ts"
 import { failureCode } from "./model/readFailure.ts"
@@ -23,6 +23,7 @@ import { LettersPanel } from "./panels/letters.tsx"
 import { Now } from "./panels/now.tsx"
 import { useWording, WordingContext } from "./panels/parts.tsx"
 import { PeriodPanel } from "./panels/period.tsx"
+import { SiteNamesContext } from "./panels/siteNames.ts"
 import { ThemesPanel } from "./panels/themes.tsx"
 import { TimelinePanel } from "./panels/timeline.tsx"
 import { Today } from "./panels/today.tsx"
@@ -44,7 +45,9 @@ export const App = () => {
   return (
     <WordingContext.Provider value={wording}>
       <AccessContext.Provider value={access.data ?? READER}>
-        <Page {...{ settings, choose, sites, scheme, access }} />
+        <SiteNamesContext.Provider value={sites.titles}>
+          <Page {...{ settings, choose, sites, scheme, access }} />
+        </SiteNamesContext.Provider>
       </AccessContext.Provider>
     </WordingContext.Provider>
   )
@@ -73,7 +76,7 @@ const Page = ({ sites, access, ...props }: PageProps) => {
   if (PLACE === "settings") {
     const failure = access.failure ?? sites.failure
     if (access.data !== null && names.length > 0)
-      return <SettingsPage {...props} sites={names} access={access.data} />
+      return <SettingsPage {...props} sites={names} sitesChanged={sites.again} access={access.data} />
     return failure === null ? null : <Unread failure={failure} />
   }
   return PLACE === "live" ? (
@@ -185,23 +188,31 @@ const useStore = ({ site, period, page }: Settings): Store | null => {
 interface Sites {
   readonly names: ReadonlyArray<string>
   readonly closed: boolean
+  /** What they are called, by their slugs. */
+  readonly titles: ReadonlyMap<string, string>
   /** The `code` of the last read's failure. */
   readonly failure: string | null
+  /** Has them read again. */
+  readonly again: () => void
 }
 
+const NO_SITES: Omit<Sites, "again"> = { names: [], titles: new Map(), closed: false, failure: null }
+
 const useSites = (): Sites => {
-  const [sites, setSites] = useState<Sites>({ names: [], closed: false, failure: null })
+  const [sites, setSites] = useState(NO_SITES)
+  const [tries, setTries] = useState(0)
   useEffect(() => {
     const reading = new AbortController()
     let retry: ReturnType<typeof setTimeout> | undefined
     const load = () =>
       read("sites", {}, isSitesAnswer, reading.signal).then(
-        ({ data }) => setSites({ names: data.sites, closed: false, failure: null }),
+        (answer) => setSites({ ...NO_SITES, names: answer.data.sites, titles: siteNames(answer) }),
         (cause: unknown) => {
           if (reading.signal.aborted) return
           const failure = failureCode(cause)
           const closed = failure === "UNAUTHORIZED" || failure === "FORBIDDEN"
-          setSites({ names: [], closed, failure })
+          // What was known before stays, but for whom it is closed.
+          setSites((before) => ({ ...(closed ? NO_SITES : before), closed, failure }))
           // Without the list the page has no switch between sites; the panels tell what else is wrong.
           if (!closed) retry = setTimeout(load, RETRY_MS)
         },
@@ -211,8 +222,8 @@ const useSites = (): Sites => {
       clearTimeout(retry)
       reading.abort()
     }
-  }, [])
-  return sites
+  }, [tries])
+  return { ...sites, again: useCallback(() => setTries((before) => before + 1), []) }
 }
 
 const useDark = (): boolean => {

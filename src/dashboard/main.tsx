@@ -12,6 +12,7 @@ import "./styles/states.css"
 import "./styles/front.css"
 import "./styles/board.css"
 import "./styles/settings.css"
+import "./styles/sites.css"
 import { App } from "./app.tsx"
 
 const place = document.getElementById("app")

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { join } from "node:path"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest"
@@ -545,6 +546,81 @@ describe("the settings page", wantsChromium, () => {
     expect(await page.locator("[data-copied=key]").count()).toBe(0)
     await removes(page, "Report")
     expect(await status("blog")).toBe(401)
+    expect(complaints).toEqual([])
+  })
+
+  /** A website whose pages have a tag that may be changed, at two hosts. */
+  const website = async () => {
+    const site = { tag: "" }
+    const server = createServer((_, answer) => {
+      answer.setHeader("Content-Type", "text/html")
+      answer.end(`<!doctype html><title>The shop</title><h1>The shop</h1>${site.tag}`)
+    })
+    await new Promise<void>((listens) => server.listen(0, "127.0.0.1", listens))
+    onTestFinished(() => void server.close())
+    const address = server.address()
+    const { port } = typeof address === "object" && address !== null ? address : { port: 0 }
+    return { site, hosts: [`localhost:${port}`, `127.0.0.1:${port}`] as const }
+  }
+
+  test("lets an owner add a site, says what is refused, and shows the first event the moment it comes", async () => {
+    const { node, page, complaints } = await owned()
+    const { site, hosts } = await website()
+    const [own, other] = hosts
+    await opens(page, "sites")
+    const form = page.locator("[data-form=site]")
+    await form.getByLabel("Name", { exact: true }).fill("The Shop")
+    await form.getByLabel("Hosts of its pages").fill(`http://${own}/`)
+    await form.getByLabel("Refuse events of other hosts").check()
+    await form.getByRole("button", { name: "Add a site" }).click()
+    await page.locator("[data-setup=the-shop] [data-arriving=waiting]").waitFor()
+    expect(await axeFindings(page)).toEqual([])
+    // It is there for the other pages, too, and called by its name.
+    await page.locator(".top option[value=the-shop]", { hasText: "The Shop" }).waitFor({ state: "attached" })
+
+    const tag = await page.locator("[data-copied=tag]").inputValue()
+    expect(tag).toBe(`<script async src="${node.url}/hello.js" data-site="the-shop"></script>`)
+    const visitor = await (await browser.newContext()).newPage()
+    visitor.setDefaultTimeout(0)
+    site.tag = tag.replace("the-shop", "shop")
+    await visitor.goto(`http://${own}/`)
+    await page.locator("[data-refused=UNKNOWN_SITE]", { hasText: "“shop”" }).waitFor()
+    site.tag = tag
+    await visitor.goto(`http://${other}/`)
+    const refused = page.locator("[data-refused=HOST_NOT_ALLOWED]", { hasText: other })
+    expect(await page.locator("[data-arriving]").getAttribute("data-arriving")).toBe("waiting")
+    await refused.getByRole("button", { name: `Add ${other}` }).click()
+    await refused.waitFor({ state: "detached" })
+    await visitor.goto(`http://${other}/first`)
+    await page.locator("[data-arriving=arrived] [data-event=page_view]", { hasText: "/first" }).waitFor()
+    await page.getByText("The first event has arrived:").waitFor()
+    expect(await page.locator("[data-refused]").count()).toBe(0)
+    expect(complaints).toEqual([])
+  })
+
+  test("lets an owner rename a site and archive it, by the keyboard alone", async () => {
+    const { page, complaints } = await owned({ viewport: { width: 320, height: 700 }, colorScheme: "dark" })
+    await opens(page, "sites")
+    const row = page.locator("[data-listed=blog]")
+    await row.locator("[data-does=edit]").press("Enter")
+    await page.keyboard.press("ControlOrMeta+A")
+    await page.keyboard.type("Notes & <b>more</b>")
+    await page.keyboard.press("Enter")
+    await row.locator("b", { hasText: "Notes & <b>more</b>" }).waitFor()
+    await row.locator("[data-does=edit]:focus").waitFor()
+    await row.locator("[data-does=archive]").press("Enter")
+    const archive = page.locator("[data-form=archive-site] button")
+    await page.keyboard.type("main")
+    expect(await archive.isDisabled()).toBe(true)
+    await page.keyboard.press("ControlOrMeta+A")
+    await page.keyboard.type("blog")
+    expect(await axeFindings(page)).toEqual([])
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320)
+    await page.keyboard.press("Enter")
+    await row.locator("[data-does=reopen]").press("Enter")
+    await row.locator("[data-does=archive]").waitFor()
+    // The default one takes what names no site.
+    expect(await page.locator("[data-listed=main] [data-does=archive]").count()).toBe(0)
     expect(complaints).toEqual([])
   })
 })

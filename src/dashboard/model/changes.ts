@@ -165,6 +165,7 @@ export const withFrame = (state: State, frame: Frame, now: number): State => {
       return frame.data.stats.period === state.period
         ? { ...state, stats: known(frame.data.stats), letters: known(frame.data.letters) }
         : state
+    case "refusals":
     case "answer":
       return state
     case "failure":
@@ -282,6 +283,7 @@ export const readsAfter = (before: State, frame: Frame): Reads => {
       return frame.data.stats.period === before.period
         ? { ...NO_READS, replaced: ["stats", "letters"] }
         : NO_READS
+    case "refusals":
     case "answer":
     case "failure":
       return NO_READS

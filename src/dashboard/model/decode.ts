@@ -8,6 +8,7 @@ import type {
   Letters,
   MinuteOfHistory,
   Realtime,
+  Site,
   Stats,
   ThemeViews,
   TimelineEvent,
@@ -20,6 +21,7 @@ import {
   type LiveEvent,
   type Omitted,
   type PeriodFigures,
+  type Refusal,
 } from "../../domain/frames.ts"
 import { PERIODS, type Period } from "../../domain/period.ts"
 import type { AnswerRow, QuestionAnswer } from "./questions.ts"
@@ -29,6 +31,7 @@ export type Is<A> = (value: unknown) => value is A
 
 export const isText: Is<string> = (value) => typeof value === "string"
 export const isNumber: Is<number> = (value) => typeof value === "number"
+export const isBoolean: Is<boolean> = (value) => typeof value === "boolean"
 const isAnything: Is<unknown> = (value): value is unknown => value !== undefined
 const isPeriod: Is<Period> = (value): value is Period => PERIODS.some((period) => period === value)
 
@@ -171,6 +174,14 @@ export const isAccessAnswer = shape<{ readonly data: Access }>({
   }),
 })
 
+const isNamed = listOf(shape<Pick<Site, "slug" | "name">>({ slug: isText, name: isText }))
+
+/** What sites are called, by an answer of `/sites`; a node of an earlier version does not say. */
+export const siteNames = ({ data }: { readonly data: object }): ReadonlyMap<string, string> =>
+  new Map(
+    "details" in data && isNamed(data.details) ? data.details.map(({ slug, name }) => [slug, name]) : [],
+  )
+
 /** Whether a body is the answer of `/sites`. */
 export const isSitesAnswer = shape<{ readonly data: Pick<DeclaredSites, "sites" | "default"> }>({
   data: shape<Pick<DeclaredSites, "sites" | "default">>({ sites: listOf(isText), default: isText }),
@@ -205,11 +216,22 @@ export type Frame =
   | { readonly kind: "themes"; readonly data: ReadonlyArray<ThemeViews> }
   | { readonly kind: "period"; readonly data: PeriodFigures }
   | { readonly kind: "event"; readonly data: LiveEvent }
+  | { readonly kind: "refusals"; readonly data: ReadonlyArray<Refusal> }
   | { readonly kind: "answer"; readonly id: string; readonly data: QuestionAnswer }
   /** `id`: of the question that it is about; `null` where it is about none. */
   | { readonly kind: "failure"; readonly code: string; readonly id: string | null }
 
 const isPeriodFigures = shape<PeriodFigures>({ stats: isStats, letters: isLetters })
+
+const isRefusals = listOf(
+  shape<Refusal>({
+    site: isText,
+    code: isText,
+    host: orNull(isText),
+    events: isNumber,
+    timestamp: isText,
+  }),
+)
 
 const isOmitted = shape<Omitted>({
   events: isNumber,
@@ -258,6 +280,8 @@ export const decodeFrame = (text: string): Frame | null => {
       return isThemes(data) ? { kind: "themes", data } : null
     case "period":
       return isPeriodFigures(data) ? { kind: "period", data } : null
+    case "refusals":
+      return isRefusals(data) ? { kind: "refusals", data } : null
     case "error":
       return isText(code) ? { kind: "failure", code, id: isText(id) ? id : null } : null
     case "query":

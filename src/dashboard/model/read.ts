@@ -41,8 +41,9 @@ export const read = async <A>(
   return fetched(url, {}, isBody, signal)
 }
 
-/** POSTs a body to an endpoint of the API, and returns the answer's. */
-export const post = async <A>(
+/** Sends a body to an endpoint of the API, and returns the answer's. */
+const sent = async <A>(
+  method: string,
   endpoint: string,
   body: unknown,
   isBody: Is<A>,
@@ -50,10 +51,26 @@ export const post = async <A>(
 ): Promise<A> =>
   fetched(
     endpointUrl(endpoint),
-    { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) },
+    { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) },
     isBody,
     signal,
   )
+
+/** POSTs a body to an endpoint of the API, and returns the answer's. */
+export const post = async <A>(
+  endpoint: string,
+  body: unknown,
+  isBody: Is<A>,
+  signal: AbortSignal,
+): Promise<A> => sent("POST", endpoint, body, isBody, signal)
+
+/** PATCHes what an endpoint of the API names. */
+export const patch = async <A>(
+  endpoint: string,
+  body: unknown,
+  isBody: Is<A>,
+  signal: AbortSignal,
+): Promise<A> => sent("PATCH", endpoint, body, isBody, signal)
 
 /** DELETEs what an endpoint of the API names. */
 export const remove = async <A>(endpoint: string, isBody: Is<A>, signal: AbortSignal): Promise<A> =>

@@ -6,6 +6,7 @@ import type { LiveStatus } from "../model/state.ts"
 import { LANGUAGES } from "../model/text.ts"
 import { AccessContext, hasSettings } from "./access.ts"
 import { Choice, useWording } from "./parts.tsx"
+import { useSiteName } from "./siteNames.ts"
 
 export interface HeaderProps {
   readonly place: Place
@@ -18,6 +19,7 @@ export interface HeaderProps {
 
 export const Header = ({ place, status, settings, sites, choose }: HeaderProps) => {
   const { t } = useWording()
+  const siteName = useSiteName()
   return (
     <header class="top">
       <h1>
@@ -35,7 +37,7 @@ export const Header = ({ place, status, settings, sites, choose }: HeaderProps) 
           <select value={settings.site ?? sites[0]} onChange={(e) => choose({ site: e.currentTarget.value })}>
             {sites.map((site) => (
               <option key={site} value={site}>
-                {site}
+                {siteName(site)}
               </option>
             ))}
           </select>

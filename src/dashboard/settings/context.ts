@@ -10,6 +10,8 @@ export interface Frame {
   readonly site: string | null
   /** All that the reader may see, the default one first. */
   readonly sites: ReadonlyArray<string>
+  /** Has the pages read again which there are. */
+  readonly sitesChanged: () => void
 }
 
 export const FrameContext = createContext<Frame | null>(null)

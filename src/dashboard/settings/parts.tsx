@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact"
 import { useEffect, useId, useRef, useState } from "preact/hooks"
 import type { ReadFailure } from "../model/readFailure.ts"
 import { useWording } from "../panels/parts.tsx"
+import { useSiteName } from "../panels/siteNames.ts"
 import type { Action } from "./listed.ts"
 import { EXPIRIES, type Expiry } from "./tokens.ts"
 
@@ -135,7 +136,14 @@ export interface SiteFieldProps {
 
 export const SiteField = ({ value, sites, onChoose }: SiteFieldProps) => {
   const { t } = useWording()
-  return <SelectField label={t.site} options={sites.map((each) => [each, each])} {...{ value, onChoose }} />
+  const siteName = useSiteName()
+  return (
+    <SelectField
+      label={t.site}
+      options={sites.map((each) => [each, siteName(each)])}
+      {...{ value, onChoose }}
+    />
+  )
 }
 
 export interface ChecksProps {
@@ -189,6 +197,8 @@ export const SitesField = ({ sites, values, onChoose }: SitesFieldProps) => {
 export interface FormProps {
   readonly name: string
   readonly submit: string
+  /** Whether it can be sent; so by default. */
+  readonly ready?: boolean
   readonly action: Action
   readonly words?: Words
   /** Does what the form is for. */
@@ -196,7 +206,7 @@ export interface FormProps {
   readonly children: ComponentChildren
 }
 
-export const Form = ({ name, submit, action, words, onSubmit, children }: FormProps) => (
+export const Form = ({ name, submit, ready = true, action, words, onSubmit, children }: FormProps) => (
   <form
     class="settings-form"
     data-form={name}
@@ -207,7 +217,7 @@ export const Form = ({ name, submit, action, words, onSubmit, children }: FormPr
   >
     <div class="fields">{children}</div>
     <Failed failure={action.failure} {...(words !== undefined && { words })} />
-    <button type="submit" class="primary" disabled={action.busy}>
+    <button type="submit" class="primary" disabled={action.busy || !ready}>
       {submit}
     </button>
   </form>

@@ -13,6 +13,7 @@ export interface SettingsPageProps {
   readonly settings: Settings
   readonly choose: (change: Partial<Settings>) => void
   readonly sites: ReadonlyArray<string>
+  readonly sitesChanged: () => void
   readonly access: Access
 }
 
@@ -34,13 +35,16 @@ const useTab = (site: string | null): readonly [SettingsTab | null, (tab: Settin
   return [tab, open]
 }
 
-export const SettingsPage = ({ settings, choose, sites, access }: SettingsPageProps) => {
+export const SettingsPage = ({ settings, choose, sites, sitesChanged, access }: SettingsPageProps) => {
   const { t } = useWording()
   const { site } = settings
   const tabs = useMemo(() => tabsFor(access), [access])
   const [asked, open] = useTab(site)
   const shown = tabs.find(({ name }) => name === asked) ?? tabs[0]
-  const frame: Frame = useMemo(() => ({ access, site, sites }), [access, site, sites])
+  const frame: Frame = useMemo(
+    () => ({ access, site, sites, sitesChanged }),
+    [access, site, sites, sitesChanged],
+  )
   const title = shown === undefined ? t.settings.title : t.settings.tabs[shown.name]
   useEffect(() => {
     document.title = `${title} · ${t.settings.title}`

@@ -4,6 +4,7 @@ import type { SettingsTab } from "../../domain/paths.ts"
 import type { Access } from "../model/decode.ts"
 import { KeysTab } from "./keys.tsx"
 import { SharesTab } from "./shares.tsx"
+import { SitesTab } from "./sites.tsx"
 
 export interface Tab {
   readonly name: SettingsTab
@@ -15,6 +16,7 @@ export interface Tab {
 const admin = ({ may }: Access): boolean => may.includes("admin")
 
 const TABS: ReadonlyArray<Tab> = [
+  { name: "sites", isFor: admin, View: SitesTab },
   { name: "shares", isFor: admin, View: SharesTab },
   { name: "keys", isFor: admin, View: KeysTab },
 ]

@@ -1,5 +1,6 @@
 /** The page in English; every other language has the same texts. */
 import { byName } from "./byName.ts"
+import type { Refused } from "./refused.ts"
 
 export const en = {
   locale: "en-GB",
@@ -102,6 +103,7 @@ export const en = {
     closed: "Settings are for those who are logged in.",
     closedHint: "Log in as somebody who may change something.",
     tabs: {
+      sites: "Sites",
       goals: "Goals",
       shares: "Share links",
       keys: "API keys",
@@ -128,6 +130,67 @@ export const en = {
       30: "After 30 days",
       90: "After 90 days",
       365: "After a year",
+    },
+    ofSites: {
+      hint: "Where your pages are measured. Every event and every figure belongs to one site.",
+      isDefault: "the default: takes events that name no site",
+      isArchived: "archived: takes no events",
+      onlyTheirs: "events of these hosts only",
+      add: "Add a site",
+      nameHint: "For people; it can be changed.",
+      slug: "Short name",
+      slugHint: "By which the tag and the API name it: a-z, 0-9, dots and dashes. It stays.",
+      hosts: "Hosts of its pages",
+      hostsHint: "Optional, with spaces between them, as browsers show them.",
+      only: "Refuse events of other hosts",
+      onlyHint: "Others' pages, copies and tests then count nothing. What comes with a write key is taken.",
+      invalid:
+        "A short name is of a-z, 0-9, dots and dashes, and a host looks like example.org or example.org:8080.",
+      taken: "There is a site of this short name, or there are as many as there may be.",
+      setUp: "Set up",
+      setUpOf: (name: string) => `Set up ${name}`,
+      setUpHint: "Put the tag on every page of the site, and open one of them.",
+      tag: "Tag for the pages",
+      overHttp: "The address of this page has no TLS: pages on https cannot load the tag from it.",
+      waiting: "Waiting for the first event …",
+      arrived: "The first event has arrived:",
+      arriving: "Events arrive. The latest one:",
+      refusals: "What was refused",
+      unknownHost: "an unknown host",
+      refused: (code: string) => `An event was refused: ${code}.`,
+      times: (n: string) => `${n} times`,
+      addHost: (host: string) => `Add ${host}`,
+      why: byName({
+        HOST_NOT_ALLOWED: ({ host }: Refused) =>
+          `An event of ${host} was refused: it is no host of the site.`,
+        UNKNOWN_SITE: ({ host, named, slug }: Refused) =>
+          `An event of ${host} names the site “${named}”, which there is not. If it is meant for this one: data-site="${slug}".`,
+        SITE_ARCHIVED: ({ host }: Refused) => `An event of ${host} was refused: the site is archived.`,
+        BOT: ({ host }: Refused) =>
+          `An event of ${host} came from a bot and is in no figure. Browsers that programs steer count as such.`,
+        DO_NOT_TRACK: ({ host }: Refused) =>
+          `A browser on ${host} asks not to be tracked, and RESPECT_DNT is set: it is not counted.`,
+        ORIGIN_NOT_ALLOWED: ({ host }: Refused) =>
+          `Events of ${host} are counted, but its pages may not read the answer: CORS_ORIGINS has not their origin.`,
+        RATE_LIMITED: ({ host }: Refused) =>
+          `Somebody on ${host} has sent more events than an address may in a minute.`,
+        INVALID_WRITE_KEY: () => "An event came with a wrong write key.",
+        STREAM_UNAVAILABLE: () => "Redis does not answer now: pages send their events again.",
+        BACKLOG_FULL: () => "Too many events wait to be processed: pages send theirs again.",
+      }),
+      nothing: "Nothing comes?",
+      reasons: [
+        "A content blocker keeps the tag away: choose another name with SCRIPT_PATH, or try without.",
+        "The page's Content-Security-Policy must allow the address above in script-src and connect-src.",
+        "This browser may have been left out: localStorage.maicivy_ignore.",
+        "The console of the page's browser says what the tag has met.",
+      ],
+      edit: "Edit",
+      save: "Save",
+      archive: "Archive",
+      archiveHint: "It takes no events any more, and its figures stay. It can be let take them again.",
+      confirm: (slug: string) => `Type ${slug} to archive it`,
+      reopen: "Take events again",
     },
     shares: {
       hint: "Whoever has a link sees the figures of its site, without a login and without any visitor's id.",

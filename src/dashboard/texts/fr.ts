@@ -1,6 +1,7 @@
 /** The page in French. */
 import { byName } from "./byName.ts"
 import type { Texts } from "./en.ts"
+import type { Refused } from "./refused.ts"
 
 export const fr: Texts = {
   locale: "fr-FR",
@@ -103,6 +104,7 @@ export const fr: Texts = {
     closed: "Les réglages demandent une connexion.",
     closedHint: "Connectez-vous avec un compte qui peut modifier quelque chose.",
     tabs: {
+      sites: "Sites",
       goals: "Objectifs",
       shares: "Liens de partage",
       keys: "Clés d’API",
@@ -129,6 +131,69 @@ export const fr: Texts = {
       30: "Dans 30 jours",
       90: "Dans 90 jours",
       365: "Dans un an",
+    },
+    ofSites: {
+      hint: "Là où vos pages sont mesurées. Chaque événement et chaque chiffre appartient à un site.",
+      isDefault: "par défaut : reçoit les événements qui ne nomment aucun site",
+      isArchived: "archivé : ne reçoit plus d’événements",
+      onlyTheirs: "événements de ces hôtes seulement",
+      add: "Ajouter un site",
+      nameHint: "Pour les lecteurs ; il peut changer.",
+      slug: "Nom court",
+      slugHint: "Par lequel la balise et l’API le nomment : a-z, 0-9, points et tirets. Il reste.",
+      hosts: "Hôtes de ses pages",
+      hostsHint: "Facultatif, séparés par des espaces, tels que les navigateurs les affichent.",
+      only: "Refuser les événements d’autres hôtes",
+      onlyHint:
+        "Les pages d’autrui, les copies et les essais ne comptent alors pas. Ce qui porte une clé d’écriture est reçu.",
+      invalid:
+        "Un nom court se compose de a-z, 0-9, points et tirets, et un hôte ressemble à example.org ou example.org:8080.",
+      taken: "Un site a déjà ce nom court, ou il y en a autant qu’il peut y en avoir.",
+      setUp: "Installer",
+      setUpOf: (name) => `Installer ${name}`,
+      setUpHint: "Placez la balise sur chaque page du site, et ouvrez l’une d’elles.",
+      tag: "Balise pour les pages",
+      overHttp:
+        "L’adresse de cette page est sans TLS : des pages en https ne peuvent pas y charger la balise.",
+      waiting: "En attente du premier événement …",
+      arrived: "Le premier événement est arrivé :",
+      arriving: "Des événements arrivent. Le dernier :",
+      refusals: "Ce qui a été refusé",
+      unknownHost: "un hôte inconnu",
+      refused: (code) => `Un événement a été refusé : ${code}.`,
+      times: (n) => `${n} fois`,
+      addHost: (host) => `Ajouter ${host}`,
+      why: byName({
+        HOST_NOT_ALLOWED: ({ host }: Refused) =>
+          `Un événement de ${host} a été refusé : ce n’est pas un hôte du site.`,
+        UNKNOWN_SITE: ({ host, named, slug }: Refused) =>
+          `Un événement de ${host} nomme le site « ${named} », qui n’existe pas. S’il est pour celui-ci : data-site="${slug}".`,
+        SITE_ARCHIVED: ({ host }: Refused) => `Un événement de ${host} a été refusé : le site est archivé.`,
+        BOT: ({ host }: Refused) =>
+          `Un événement de ${host} vient d’un robot et ne compte dans aucun chiffre, comme ceux des navigateurs que des programmes pilotent.`,
+        DO_NOT_TRACK: ({ host }: Refused) =>
+          `Un navigateur sur ${host} demande à ne pas être suivi, et RESPECT_DNT est actif : il n’est pas compté.`,
+        ORIGIN_NOT_ALLOWED: ({ host }: Refused) =>
+          `Les événements de ${host} sont comptés, mais ses pages ne peuvent pas lire la réponse : leur origine manque dans CORS_ORIGINS.`,
+        RATE_LIMITED: ({ host }: Refused) =>
+          `Quelqu’un sur ${host} a envoyé plus d’événements qu’une adresse ne le peut en une minute.`,
+        INVALID_WRITE_KEY: () => "Un événement portait une fausse clé d’écriture.",
+        STREAM_UNAVAILABLE: () => "Redis ne répond pas : les pages renverront leurs événements.",
+        BACKLOG_FULL: () => "Trop d’événements attendent d’être traités : les pages renverront les leurs.",
+      }),
+      nothing: "Rien n’arrive ?",
+      reasons: [
+        "Un bloqueur de contenu retient la balise : choisissez un autre nom avec SCRIPT_PATH, ou essayez sans lui.",
+        "La Content-Security-Policy de la page doit permettre l’adresse ci-dessus dans script-src et connect-src.",
+        "Ce navigateur a peut-être été exclu : localStorage.maicivy_ignore.",
+        "La console du navigateur de la page dit ce que la balise a rencontré.",
+      ],
+      edit: "Modifier",
+      save: "Enregistrer",
+      archive: "Archiver",
+      archiveHint: "Il ne reçoit plus d’événements, et ses chiffres restent. On peut le rouvrir.",
+      confirm: (slug) => `Tapez ${slug} pour l’archiver`,
+      reopen: "Recevoir de nouveau",
     },
     shares: {
       hint: "Qui a le lien voit les chiffres de son site, sans connexion et sans identifiant de visiteur.",

@@ -1,0 +1,57 @@
+/** The sites as they are listed and changed. */
+import { useCallback, useEffect, useState } from "preact/hooks"
+import type { DeclaredSites, Site } from "../../domain/answers.ts"
+import { isBoolean, isText, listOf, shape } from "../model/decode.ts"
+import { patch, post, read } from "../model/read.ts"
+import { failureCode } from "../model/readFailure.ts"
+import { type Loaded, NOTHING } from "../model/state.ts"
+import { isDone } from "./tokens.ts"
+
+export type { Site }
+
+const isSite = shape<Site>({
+  slug: isText,
+  name: isText,
+  hosts: listOf(isText),
+  only_hosts: isBoolean,
+  archived: isBoolean,
+})
+
+/** Whether a body is the answer of `/sites`, with what is known of each. */
+const isSitesAnswer = shape<{ readonly data: DeclaredSites }>({
+  data: shape<DeclaredSites>({
+    sites: listOf(isText),
+    default: isText,
+    details: listOf(isSite),
+    script: isText,
+  }),
+})
+
+/** All sites, and what reads them again. */
+export const useSiteList = (): readonly [Loaded<DeclaredSites>, () => void] => {
+  const [part, set] = useState<Loaded<DeclaredSites>>(NOTHING)
+  const [tries, setTries] = useState(0)
+  useEffect(() => {
+    const reading = new AbortController()
+    set((before) => ({ ...before, loading: true }))
+    read("sites", {}, isSitesAnswer, reading.signal).then(
+      ({ data }) => set({ data, loading: false, failure: null }),
+      (cause: unknown) => {
+        if (reading.signal.aborted) return
+        set((before) => ({ ...before, loading: false, failure: failureCode(cause) }))
+      },
+    )
+    return () => reading.abort()
+  }, [tries])
+  return [part, useCallback(() => setTries((before) => before + 1), [])]
+}
+
+export const addSite = (site: Omit<Site, "archived">, signal: AbortSignal): Promise<unknown> =>
+  post("sites", site, isDone, signal)
+
+/** Changes what is given of a site. */
+export const changeSite = (
+  slug: string,
+  change: Partial<Omit<Site, "slug">>,
+  signal: AbortSignal,
+): Promise<unknown> => patch(`sites/${encodeURIComponent(slug)}`, change, isDone, signal)

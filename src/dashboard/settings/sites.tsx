@@ -1,0 +1,323 @@
+/** The tab of sites: which there are, and one more. */
+import { useEffect, useRef, useState } from "preact/hooks"
+import type { DeclaredSites } from "../../domain/answers.ts"
+import { hostsOf, slugFor } from "../model/sites.ts"
+import { Panel, PartView, useWording } from "../panels/parts.tsx"
+import { useFrame } from "./context.ts"
+import { type Action, useAction } from "./listed.ts"
+import { Failed, Form, TextField } from "./parts.tsx"
+import { SetUp } from "./setUp.tsx"
+import { addSite, changeSite, type Site, useSiteList } from "./siteList.ts"
+
+/** Milliseconds after which the sites are read once more: another node may be asked, and hear of a change a moment later. */
+const LATER_MS = 2000
+
+export const SitesTab = () => {
+  const { t } = useWording()
+  const { sitesChanged } = useFrame()
+  const [part, again] = useSiteList()
+  // The one that is being set up.
+  const [shown, show] = useState<string | null>(null)
+  const site = part.data?.details.find(({ slug, archived }) => slug === shown && !archived)
+  const later = useRef(0)
+  useEffect(() => () => clearTimeout(later.current), [])
+  const reread = () => {
+    again()
+    sitesChanged()
+  }
+  const changed = () => {
+    reread()
+    clearTimeout(later.current)
+    later.current = window.setTimeout(reread, LATER_MS)
+  }
+  return (
+    <>
+      {part.data !== null && site !== undefined && (
+        <SetUp
+          key={site.slug}
+          {...{ site, script: part.data.script }}
+          onChange={changed}
+          onClose={() => show(null)}
+        />
+      )}
+      <Panel name="sites" title={t.settings.tabs.sites} hint={t.settings.ofSites.hint}>
+        <PartView part={part} onAgain={again}>
+          {(sites) => <SiteList {...{ sites, shown, show }} onChange={changed} />}
+        </PartView>
+      </Panel>
+      <Panel name="new-site" title={t.settings.ofSites.add}>
+        <NewSite
+          onMade={(slug) => {
+            show(slug)
+            changed()
+          }}
+        />
+      </Panel>
+    </>
+  )
+}
+
+interface SiteListProps {
+  readonly sites: DeclaredSites
+  readonly shown: string | null
+  readonly show: (slug: string | null) => void
+  readonly onChange: () => void
+}
+
+const SiteList = ({ sites, shown, show, onChange }: SiteListProps) => (
+  <ul class="listed">
+    {sites.details.map((site) => (
+      <SiteRow
+        key={site.slug}
+        site={site}
+        isDefault={site.slug === sites.default}
+        isShown={site.slug === shown}
+        onShow={() => show(site.slug === shown ? null : site.slug)}
+        onChange={onChange}
+      />
+    ))}
+  </ul>
+)
+
+/** What a row is open for. */
+type Doing = "edit" | "archive"
+type SiteChange = Parameters<typeof changeSite>[1]
+
+interface SiteRowProps {
+  readonly site: Site
+  readonly isDefault: boolean
+  /** Whether it is being set up. */
+  readonly isShown: boolean
+  readonly onShow: () => void
+  readonly onChange: () => void
+}
+
+const SiteRow = ({ site, isDefault, isShown, onShow, onChange }: SiteRowProps) => {
+  const { t } = useWording()
+  const action = useAction()
+  const [doing, start] = useState<Doing | null>(null)
+  const row = useRef<HTMLLIElement>(null)
+  const texts = t.settings.ofSites
+  const { slug, name, archived } = site
+  /** Ends what was begun; the keyboard is again where it began. */
+  const end = () => {
+    if (doing !== null) row.current?.querySelector<HTMLElement>(`[data-does=${doing}]`)?.focus()
+    start(null)
+  }
+  const toggle = (what: Doing) => (doing === what ? end() : start(what))
+  const change = (what: SiteChange) => async (signal: AbortSignal) => {
+    await changeSite(slug, what, signal)
+    end()
+    onChange()
+  }
+  return (
+    <li data-listed={slug} class={archived ? "archived" : ""} ref={row}>
+      <SiteFacts {...{ site, isDefault }} />
+      <div class="does">
+        {!archived && (
+          <Does label={texts.setUp} of={name} name="set-up" expanded={isShown} onClick={onShow} />
+        )}
+        <Does
+          {...{ label: texts.edit, of: name, name: "edit" }}
+          expanded={doing === "edit"}
+          onClick={() => toggle("edit")}
+        />
+        {archived && (
+          <Does
+            {...{ label: texts.reopen, of: name, name: "reopen" }}
+            onClick={() => action.run(change({ archived: false }))}
+          />
+        )}
+        {!archived && !isDefault && (
+          <Does
+            {...{ label: texts.archive, of: name, name: "archive" }}
+            expanded={doing === "archive"}
+            onClick={() => toggle("archive")}
+          />
+        )}
+      </div>
+      {doing === "edit" && <EditSite {...{ site, action, change }} />}
+      {doing === "archive" && <ArchiveSite {...{ site, action, change }} />}
+      {doing === null && <Failed failure={action.failure} />}
+    </li>
+  )
+}
+
+/** What a site is called, and what one should know of it. */
+const SiteFacts = ({ site, isDefault }: Pick<SiteRowProps, "site" | "isDefault">) => {
+  const { t } = useWording()
+  const texts = t.settings.ofSites
+  const { slug, name, hosts, only_hosts, archived } = site
+  const facts = [
+    ...(name === slug ? [] : [slug]),
+    ...(hosts.length > 0 ? [hosts.join(", ")] : []),
+    ...(only_hosts && hosts.length > 0 ? [texts.onlyTheirs] : []),
+    ...(isDefault ? [texts.isDefault] : []),
+    ...(archived ? [texts.isArchived] : []),
+  ]
+  return (
+    <div class="what">
+      <b translate={false}>
+        <bdi>{name}</bdi>
+      </b>
+      {facts.length > 0 && <span class="hint">{facts.join(" · ")}</span>}
+    </div>
+  )
+}
+
+interface DoesProps {
+  readonly label: string
+  readonly of: string
+  readonly name: string
+  readonly expanded?: boolean
+  readonly onClick: () => void
+}
+
+const Does = ({ label, of, name, expanded, onClick }: DoesProps) => (
+  <button
+    type="button"
+    class="quiet"
+    data-does={name}
+    aria-label={`${label}: ${of}`}
+    {...(expanded !== undefined && { "aria-expanded": expanded })}
+    onClick={onClick}
+  >
+    {label}
+  </button>
+)
+
+interface SiteFieldsProps {
+  readonly hosts: string
+  readonly only: boolean
+  readonly set: (change: { readonly hosts?: string; readonly only?: boolean }) => void
+}
+
+/** Where a site's pages are, and whether its events come from there only. */
+const HostFields = ({ hosts, only, set }: SiteFieldsProps) => {
+  const { t } = useWording()
+  const texts = t.settings.ofSites
+  return (
+    <>
+      <TextField
+        label={texts.hosts}
+        hint={texts.hostsHint}
+        value={hosts}
+        onInput={(value) => set({ hosts: value })}
+        placeholder="example.org, www.example.org"
+      />
+      <label class="check">
+        <input type="checkbox" checked={only} onChange={(e) => set({ only: e.currentTarget.checked })} />
+        <span>
+          {texts.only}
+          <small class="hint">{texts.onlyHint}</small>
+        </span>
+      </label>
+    </>
+  )
+}
+
+interface ChangeProps {
+  readonly site: Site
+  readonly action: Action
+  readonly change: (what: SiteChange) => (signal: AbortSignal) => Promise<void>
+}
+
+/** The first field of what has just been opened has the focus. */
+const useFocused = () => {
+  const place = useRef<HTMLDivElement>(null)
+  useEffect(() => place.current?.querySelector("input")?.focus(), [])
+  return place
+}
+
+const EditSite = ({ site, action, change }: ChangeProps) => {
+  const { t } = useWording()
+  const texts = t.settings.ofSites
+  const [fields, set] = useState({ name: site.name, hosts: site.hosts.join(", "), only: site.only_hosts })
+  const what = { name: fields.name, hosts: hostsOf(fields.hosts), only_hosts: fields.only }
+  return (
+    <div class="doing" ref={useFocused()}>
+      <Form
+        name="edit-site"
+        submit={texts.save}
+        action={action}
+        onSubmit={change(what)}
+        words={{ INVALID_FIELD: texts.invalid }}
+      >
+        <TextField
+          label={t.settings.name}
+          value={fields.name}
+          onInput={(name) => set({ ...fields, name })}
+          required
+          maxLength={100}
+        />
+        <HostFields {...fields} set={(given) => set({ ...fields, ...given })} />
+      </Form>
+    </div>
+  )
+}
+
+/** What ends a site is typed, so that nobody does it to the wrong one. */
+const ArchiveSite = ({ site: { slug }, action, change }: ChangeProps) => {
+  const { t } = useWording()
+  const texts = t.settings.ofSites
+  const [typed, set] = useState("")
+  return (
+    <div class="doing" ref={useFocused()}>
+      <p class="hint">{texts.archiveHint}</p>
+      <Form
+        name="archive-site"
+        submit={texts.archive}
+        ready={typed === slug}
+        action={action}
+        onSubmit={change({ archived: true })}
+      >
+        <TextField label={texts.confirm(slug)} value={typed} onInput={set} />
+      </Form>
+    </div>
+  )
+}
+
+const NEW = { name: "", slug: "", hosts: "", only: false }
+
+const NewSite = ({ onMade }: { readonly onMade: (slug: string) => void }) => {
+  const { t } = useWording()
+  const texts = t.settings.ofSites
+  const action = useAction()
+  const [fields, set] = useState(NEW)
+  // Until it is typed, it follows the name.
+  const slug = fields.slug === "" ? slugFor(fields.name) : fields.slug
+  const submit = async (signal: AbortSignal) => {
+    const site = { slug, name: fields.name, hosts: hostsOf(fields.hosts), only_hosts: fields.only }
+    await addSite(site, signal)
+    set(NEW)
+    onMade(slug)
+  }
+  return (
+    <Form
+      name="site"
+      submit={texts.add}
+      action={action}
+      onSubmit={submit}
+      words={{ INVALID_FIELD: texts.invalid, CONFLICT: texts.taken }}
+    >
+      <TextField
+        label={t.settings.name}
+        hint={texts.nameHint}
+        value={fields.name}
+        onInput={(name) => set({ ...fields, name })}
+        required
+        maxLength={100}
+      />
+      <TextField
+        label={texts.slug}
+        hint={texts.slugHint}
+        value={fields.slug}
+        onInput={(typed) => set({ ...fields, slug: typed })}
+        placeholder={slugFor(fields.name)}
+        required={slug === ""}
+        maxLength={64}
+      />
+      <HostFields {...fields} set={(given) => set({ ...fields, ...given })} />
+    </Form>
+  )
+}
