@@ -7,7 +7,7 @@
  * 4. once the response has been sent, if it was a page: a `page_view`, and a `cv_theme_change` for `?theme=`
  */
 import type { Analytics } from "./client.ts"
-import { askedByFetch } from "./fetchRequest.ts"
+import { addressBeside, askedByFetch } from "./fetchRequest.ts"
 import type { Asked } from "./page.ts"
 import { type Begun, PageCounter, type PageViewsOptions } from "./pageCounter.ts"
 import { askedByNode, header, type PageRequest } from "./pageRequest.ts"
@@ -31,6 +31,8 @@ export interface KoaContext {
 export interface HonoContext {
   readonly req: { readonly raw: Request }
   readonly res: Response
+  /** What the platform tells beside the request. */
+  readonly env?: unknown
   header(name: string, value: string, options: { readonly append: true }): unknown
 }
 
@@ -55,7 +57,7 @@ const isFetched = (request: object): request is Request =>
 
 /**
  * The visitor of a request, for your own events and for the tracker's tag: from its cookie, or as told by
- * {@link pageViews}. `undefined` for someone without a cookie who got no page before.
+ * {@link pageViews}. `undefined` for someone without a cookie who got no page before, unless none is set (`cookie: false`).
  */
 export const visitorOf = (request: Pick<PageRequest, "headers"> | Request): string | undefined =>
   visitors.get(request) ??
@@ -135,7 +137,8 @@ export const pageViews = (analytics: Pick<Analytics, "track">, options: PageView
   const koa = ({ request, req, res }: KoaContext) => harmlessly(() => observe(request, res, req))
 
   const hono = async (context: HonoContext, next: () => Promise<unknown>) => {
-    const begun = beginFetched(pages, analytics, context.req.raw, "", options)
+    const { raw } = context.req
+    const begun = beginFetched(pages, analytics, raw, () => addressBeside(context.env, raw), options)
     await next()
     if (begun === null) return
     harmlessly(() => {
@@ -170,11 +173,11 @@ const beginFetched = (
   pages: PageCounter,
   analytics: object,
   request: Request,
-  address: string,
+  address: () => string,
   options: PageViewsOptions,
 ): Begun | null => {
   if (!isFirst(analytics, request)) return null
-  return harmlessly(() => begin(pages, askedByFetch(request, address, options), [request]))
+  return harmlessly(() => begin(pages, askedByFetch(request, address(), options), [request]))
 }
 
 /** An answer with one more cookie, unless it sets the visitor's itself; those of a `fetch` or a redirect cannot be changed. */
@@ -202,7 +205,7 @@ export const fetchPageViews = (
     respond: () => Response | Promise<Response>,
     { address = "", waitUntil }: FetchSurroundings = {},
   ): Promise<Response> => {
-    const begun = beginFetched(pages, analytics, request, address, options)
+    const begun = beginFetched(pages, analytics, request, () => address, options)
     const response = await respond()
     if (begun === null) return response
     const type = isPassedOn(response) ? "text/html" : response.headers.get("content-type")

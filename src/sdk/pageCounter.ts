@@ -6,6 +6,7 @@ import type { Analytics } from "./client.ts"
 import { DayVisitors } from "./dayVisitors.ts"
 import { type Asked, isDocument, isNavigation } from "./page.ts"
 import type { OriginOptions } from "./pageRequest.ts"
+import { randomUuid } from "./uuid.ts"
 import { type CookieOptions, cookieVisitor, Newcomers, setCookieOf } from "./visitorCookie.ts"
 
 /**
@@ -47,6 +48,9 @@ export interface Begun {
   readonly at: Date
 }
 
+/** Headers in which proxies and platforms name the client. */
+const PROXIES_SAY = ["x-forwarded-for", "forwarded", "cf-connecting-ip", "x-real-ip"]
+
 /** Code units of a user agent that the server looks at. */
 const MAX_USER_AGENT = 400
 
@@ -79,16 +83,17 @@ export class PageCounter {
   }
 
   /**
-   * The visitor of a request that is for no page: who has been given a cookie and does not keep it. A frame of another site keeps
-   * none, so that its document is what makes them known.
+   * The visitor of a request that is for no page: where no cookie is set, whoever looks so; else who has been given one and does
+   * not keep it. A frame of another site keeps none, so that its document is what makes them known.
    */
   withoutCookie(asked: Asked): string | undefined {
+    const told = this.#options.cookie === false
     const framed = asked.method === "GET" && /^i?frame$/.test(asked.header("sec-fetch-dest"))
-    if ((!framed && this.#newcomers.waiting === 0) || this.#options.cookie === false) return undefined
-    if (this.#objects(asked)) return undefined
+    if ((!told && !framed && this.#newcomers.waiting === 0) || this.#objects(asked)) return undefined
     const known = cookieVisitor(asked.header("cookie"))
     if (known !== undefined) return known
     const look = this.#look(asked)
+    if (told) return look
     return framed ? this.#newcomers.idOf(look) : this.#newcomers.given(look)
   }
 
@@ -110,10 +115,13 @@ export class PageCounter {
 
   /**
    * Tells those without a cookie apart, for a day. What proxies say of the client comes in, trusted or not: a lie only makes
-   * another look, as another user agent would.
+   * another look, as another user agent would. Of whom nothing tells the address, many have the same browser: no two of them are
+   * taken for one where a cookie will tell.
    */
   #look({ header, address }: Asked): string {
-    const [forwarded = ""] = (header("x-forwarded-for") || header("forwarded")).split(/[,;]/)
+    const named = PROXIES_SAY.map(header).find((value) => value !== "") ?? ""
+    const [forwarded = ""] = named.split(/[,;]/)
+    if (!address && !forwarded && this.#options.cookie !== false) return randomUuid()
     return this.#dayVisitors.idOf(`${address} ${forwarded.trim()}`, header("user-agent"), Date.now())
   }
 

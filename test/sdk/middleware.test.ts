@@ -2,7 +2,7 @@ import { once } from "node:events"
 import { createServer, request, type ServerResponse } from "node:http"
 import { connect } from "node:http2"
 import { createRequire } from "node:module"
-import { serve } from "@hono/node-server"
+import { type Http2Bindings, type HttpBindings, serve } from "@hono/node-server"
 import express from "express"
 import fastify from "fastify"
 import { Hono } from "hono"
@@ -42,8 +42,10 @@ const express4: typeof express = createRequire(import.meta.url)("express4")
 
 const HTML = "<!doctype html><title>CV</title>"
 
-/** Serves a fetch handler. */
-const served = async (handler: (request: Request) => Response | Promise<Response>): Promise<string> => {
+/** Serves a fetch handler; `env` is what its platform tells beside the request. */
+const served = async (
+  handler: (request: Request, env: HttpBindings | Http2Bindings) => Response | Promise<Response>,
+): Promise<string> => {
   const server = serve({ fetch: handler, hostname: "127.0.0.1", port: 0 })
   if (!server.listening) await once(server, "listening")
   onTestFinished(() => void server.close())
@@ -133,7 +135,9 @@ const SITES: { readonly [name: string]: Site } = {
       const headers = { "Content-Type": "text/html", ...(visitor !== undefined && { "X-Visitor": visitor }) }
       return new Response(HTML, { headers })
     }
-    return served((request) => track(request, () => handle(request)))
+    return served((request, { incoming }) =>
+      track(request, () => handle(request), { address: incoming.socket.remoteAddress }),
+    )
   },
   "node:http": async (client, options, trusting = false) => {
     const track = pageViews(client, { ...options, trustProxy: trusting })
@@ -210,12 +214,14 @@ describe.each(Object.entries(SITES))("page views on %s", (_name, site) => {
       await get(`${url}/cv`, { "User-Agent": "another" }),
     ]
     expect(answers.map(session)).toEqual([undefined, undefined, undefined])
-    await eventually(() => expect(client.tracked).toHaveLength(3))
-    const [first, again, other] = client.tracked.map(({ visitorId }) => visitorId)
+    for (const localAddress of ["127.0.0.1", "127.0.0.2"])
+      await plainly(url, NAVIGATION, "/cv", { localAddress })
+    await eventually(() => expect(client.tracked).toHaveLength(5))
+    const [first, again, other, program, elsewhere] = client.tracked.map(({ visitorId }) => visitorId)
     expect(first).toMatch(UUID)
     expect(answers[0]?.headers.get("X-Visitor")).toBe(first)
     expect(again).toBe(first)
-    expect(other).not.toBe(first)
+    expect(new Set([first, other, program, elsewhere]).size).toBe(4)
     // Whoever has agreed to the site's own cookie is known by it.
     const visitor = "7d2f6c1e-2a55-4c4b-8a0d-6f6f0f7c1f11"
     expect((await get(`${url}/cv`, { Cookie: `maicivy_session=${visitor}` })).headers.get("X-Visitor")).toBe(
@@ -307,8 +313,13 @@ const GONE_TO: ReadonlyArray<readonly [string, Record<string, string>]> = [
 ]
 
 /** A request as it is written, without what fetch adds. */
-const plainly = async (url: string, headers: Record<string, string>, path = "/cv") => {
-  const sent = request(url, { path, headers: { "User-Agent": "a program", ...headers } }).end()
+const plainly = async (
+  url: string,
+  headers: Record<string, string>,
+  path = "/cv",
+  options: { readonly localAddress?: string } = {},
+) => {
+  const sent = request(url, { ...options, path, headers: { "User-Agent": "a program", ...headers } }).end()
   const [answer] = await once(sent, "response")
   answer.resume()
   await once(answer, "end")
@@ -442,6 +453,48 @@ describe("a visitor", () => {
     expect([typeof reader, typeof framed]).toEqual(["string", "string"])
     expect(framed).not.toBe(reader)
     expect(told).toEqual([undefined, reader, reader, undefined, framed, framed, undefined])
+  })
+
+  test("who gets no cookie is known whatever they ask for", async () => {
+    const track = pageViews(recorder(), { cookie: false })
+    const told: Array<string | undefined> = []
+    const url = await listen(
+      createServer((incoming, outgoing) => {
+        track(incoming, outgoing)
+        told.push(visitorOf(incoming))
+        outgoing.end()
+      }),
+    )
+    const letter = { "Sec-Fetch-Dest": "empty" }
+    const agreed = "7d2f6c1e-2a55-4c4b-8a0d-6f6f0f7c1f11"
+    for (const headers of [
+      letter,
+      NAVIGATION,
+      { ...letter, "User-Agent": "another" },
+      { ...letter, Cookie: `maicivy_session=${agreed}` },
+      { ...letter, DNT: "1" },
+    ])
+      await plainly(url, headers)
+    const [reader, , other] = told
+    expect(reader).toMatch(UUID)
+    expect(other).toMatch(UUID)
+    expect(other).not.toBe(reader)
+    expect(told).toEqual([reader, reader, other, agreed, undefined])
+  })
+
+  test("whose address nobody tells is not taken for another one who has the same browser", async () => {
+    const track = fetchPageViews({ ...recorder(), flush: async () => 0 })
+    const visit = async (headers: Record<string, string> = {}) =>
+      session(
+        await track(
+          new Request("http://cv.example/", { headers: { ...NAVIGATION, ...headers } }),
+          () => new Response(HTML, { headers: { "Content-Type": "text/html" } }),
+        ),
+      )
+    const told = { "CF-Connecting-IP": "203.0.113.9" }
+    const given = [await visit(), await visit(), await visit(told), await visit(told)]
+    expect(new Set(given).size).toBe(3)
+    expect(given[3]).toBe(given[2])
   })
 
   test("who keeps the cookie leaves the next one of the same look to themselves", async () => {
