@@ -105,8 +105,8 @@ export const parseTextLine = (line: string): AccessLine | null => {
     ...requestOf(unescapeField(request)),
     status: Number(status),
     referrer: unescapeField(given(referrer)) || null,
-    // Who knows that there was none writes "-"; HAProxy leaves it empty.
-    agent: agent ? unescapeField(given(agent)) : null,
+    // HAProxy's common format has both fields, and leaves them empty; others write at least a "-" where there was no referrer.
+    agent: agent === undefined || `${referrer}${agent}` === "" ? null : unescapeField(given(agent)),
     contentType: null,
   }
 }

@@ -70,7 +70,7 @@ describe("a line is a page view", () => {
     expect(pageViews().read(get("/", status))).toBe("status"),
   )
 
-  test.each(["-", "curl/8.5.0", "python-requests/2.31", "kube-probe/1.29", "Go-http-client/1.1"])(
+  test.each(["-", "", "curl/8.5.0", "python-requests/2.31", "kube-probe/1.29", "Go-http-client/1.1"])(
     "unless a program has asked: %s",
     (agent) => expect(pageViews().read(logLine({ agent }))).toBe("program"),
   )
