@@ -115,6 +115,13 @@ export const pageOf = (pageUrl: string): { readonly page: string; readonly host:
   return { page: spelledPage((kept === "" ? path : `${path}?${kept}`) + route), host }
 }
 
+/** Whether two stored page_urls are of one page of one host, however they spell it, and wherever their visitors came from. */
+export const isSamePage = (one: string, other: string): boolean => {
+  if (one === other) return true
+  const [a, b] = [pageOf(one), pageOf(other)]
+  return a.page === b.page && a.host === b.host
+}
+
 /** A query's parameters by their names in lower case, decoded as forms are; of several with a name, the first. */
 export const parametersOf = (query: string): ReadonlyMap<string, string> => {
   const values = new Map<string, string>()

@@ -6,8 +6,9 @@ import { CLICK_TYPES } from "../../domain/aggregation.ts"
 import type { HeatmapPoint, Realtime, TimelineEvent } from "../../domain/answers.ts"
 import type { JsonObject } from "../../domain/event.ts"
 import type { LiveEvent } from "../../domain/frames.ts"
+import { isSamePage } from "../../domain/pageUrl.ts"
 import type { Period } from "../../domain/period.ts"
-import { HOUR_MS } from "../../domain/time.ts"
+import { HOUR_MS, MINUTE_MS } from "../../domain/time.ts"
 import type { Answer, Frame, TimelineAnswer } from "./decode.ts"
 import { fromHistory, type LastHour, upTo, withEvent, withOmitted, withVisitors } from "./lastHour.ts"
 import { type ConnectionState, type LiveStatus, NOTHING, PARTS, type Part, type State } from "./state.ts"
@@ -127,6 +128,18 @@ const withRows = (
   return { ...withPages(state, urls), timeline }
 }
 
+/** Milliseconds after which clicks are read again, because the oldest ones have left their window. */
+const CLICKS_MS = 5 * MINUTE_MS
+/** Milliseconds after which what could not be read is tried again by itself: nobody stands before a second screen to do so. */
+const RETRY_MS = MINUTE_MS
+
+/** What is read again for no other reason than the time since its last read began, in milliseconds. */
+export const overdue = (state: State, since: (part: Part) => number): ReadonlyArray<Part> =>
+  PARTS.filter((part) => {
+    const { failure, loading } = state[part]
+    return !loading && since(part) > (failure !== null ? RETRY_MS : part === "clicks" ? CLICKS_MS : Infinity)
+  })
+
 /** Time has passed, which moves the window of the last hour on. `now` is in unix milliseconds, here and below. */
 export const withTime = (state: State, now: number): State => withHour(state, (hour) => upTo(hour, now))
 
@@ -173,6 +186,9 @@ export const withFrame = (state: State, frame: Frame, now: number): State => {
   }
 }
 
+const isOnPage = ({ page_url }: LiveEvent, page: string): boolean =>
+  page === "" || (page_url !== null && isSamePage(page_url, page))
+
 const withLiveEvent = (state: State, event: LiveEvent, now: number): State => {
   const { clicks, page, timeline } = state
   const position = positionOf(event)
@@ -180,7 +196,7 @@ const withLiveEvent = (state: State, event: LiveEvent, now: number): State => {
   const stored = state.feed.findIndex((each) => each.number <= 0 && isSame(each, event))
   const feed = stored < 0 ? state.feed : state.feed.toSpliced(stored, 1)
   const isRead = timeline.data?.rows.some((row) => isSame(eventOf(row), event)) === true
-  const isShown = position !== null && clicks.data !== null && (page === "" || page === event.page_url)
+  const isShown = position !== null && clicks.data !== null && isOnPage(event, page)
   return withHour(
     {
       ...withPages(state, [event.page_url]),

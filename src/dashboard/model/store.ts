@@ -5,10 +5,10 @@
  */
 import type { Topic } from "../../domain/frames.ts"
 import type { Period } from "../../domain/period.ts"
-import { MINUTE_MS } from "../../domain/time.ts"
 import { Asking } from "./asking.ts"
 import {
   isTimelineEmpty,
+  overdue,
   readsAfter,
   withAnswer,
   withConnection,
@@ -37,10 +37,6 @@ export const HEATMAP_HOURS = 24
 const DRAW_MS = 80
 /** Milliseconds between two moves of the window of the last hour. */
 const TICK_MS = 5000
-/** Milliseconds after which clicks are read again, because the oldest ones have left their window. */
-const CLICKS_MS = 5 * MINUTE_MS
-/** Milliseconds after which what could not be read is tried again by itself. */
-const RETRY_MS = MINUTE_MS
 
 const topicsOf = (period: Period): ReadonlyArray<Topic> => ["stats", "events", "themes", period]
 
@@ -178,13 +174,8 @@ export class Store {
   #tick(): void {
     this.#become(withTime(this.#state, this.#clock.now(Date.now())))
     const now = performance.now()
-    const since = (part: Part) => now - (this.#began.get(part) ?? now)
-    // Nobody stands before a second screen to try again.
-    for (const part of PARTS) {
-      const { failure, loading } = this.#state[part]
-      if (!loading && since(part) > (failure !== null ? RETRY_MS : part === "clicks" ? CLICKS_MS : Infinity))
-        void this.load(part)
-    }
+    for (const part of overdue(this.#state, (each) => now - (this.#began.get(each) ?? now)))
+      void this.load(part)
   }
 
   #connectionIs(connection: ConnectionState): void {

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import type { HeatmapPoint } from "../../domain/answers.ts"
+import { farthest } from "../model/scale.ts"
 import type { Loaded } from "../model/state.ts"
 import { HEATMAP_HOURS } from "../model/store.ts"
 import { Panel, PartView, useWording } from "./parts.tsx"
@@ -143,7 +144,7 @@ const REACH = 0.06
 
 /**
  * Paints how dense clicks are: a kernel density estimate, scaled so that the densest place has the strongest colour.
- * The tracker sends positions in percent of the page; larger ones, of senders that count pixels, are scaled to fit.
+ * The tracker sends positions in percent of the page; where most are larger, of a sender that counts pixels, they are scaled to fit.
  */
 const draw = (canvas: HTMLCanvasElement, clicks: ReadonlyArray<HeatmapPoint>): void => {
   const ratio = Math.min(2, devicePixelRatio)
@@ -175,8 +176,8 @@ const draw = (canvas: HTMLCanvasElement, clicks: ReadonlyArray<HeatmapPoint>): v
 /** Returns the density at each cell, row by row: clicks weighted by a quartic kernel, (1 − d²)² at distance d of its radius. */
 const densityOf = (clicks: ReadonlyArray<HeatmapPoint>, columns: number, rows: number): Float32Array => {
   const density = new Float32Array(columns * rows)
-  const widest = Math.max(100, ...clicks.map(({ x }) => x))
-  const highest = Math.max(100, ...clicks.map(({ y }) => y))
+  const widest = farthest(clicks.map(({ x, count }) => ({ at: x, count })))
+  const highest = farthest(clicks.map(({ y, count }) => ({ at: y, count })))
   const reach = REACH * columns
   for (const { x, y, count } of clicks) {
     const [cx, cy] = [(x / widest) * (columns - 1), (y / highest) * (rows - 1)]

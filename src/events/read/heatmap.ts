@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { CLICK_TYPES } from "../../domain/aggregation.ts"
 import type { HeatmapPoint } from "../../domain/answers.ts"
+import { isSamePage, pageOf } from "../../domain/pageUrl.ts"
 import { HOUR_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
@@ -13,7 +14,7 @@ export const MAX_HEATMAP_POINTS = 10_000
 export interface HeatmapQuery {
   /** A site's slug. */
   readonly site: string
-  /** `null` for all pages. */
+  /** A stored page_url of the page, in any spelling; `null` for all pages. */
   readonly pageUrl: string | null
   /** Length of the window that ends at `now`. */
   readonly hours: number
@@ -31,6 +32,24 @@ export interface Heatmap {
   readonly total: number
 }
 
+/** Pages with clicks that may be the wanted one, by what they have in common whatever is escaped. */
+const SELECT_PAGES = `
+  SELECT DISTINCT page
+  FROM (
+    SELECT unnest(pages) AS page
+    FROM event_chunks
+    WHERE site_id = (SELECT id FROM sites WHERE slug = $1) AND NOT bots AND last_at >= $2
+      AND first_at >= date_trunc('day', $2::timestamptz AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+      AND click_page IS DISTINCT FROM '{}'
+  ) AS held
+  WHERE page LIKE $3 OR position('%' IN page) > 0`
+
+/** What every spelling of a page has, but for those that escape letters. */
+const patternOf = (pageUrl: string): string =>
+  `%${pageOf(pageUrl)
+    .page.replaceAll(/%[\dA-F]{2}|[^A-Za-z\d]/g, "%")
+    .replaceAll(/%+/g, "%")}%`
+
 /**
  * Chunks that begin in the window tell their clicks. Of one that lies across its beginning each event's time has to be looked
  * at, and one of an earlier version tells nothing: these are taken apart (OFFSET 0: once, and without the chunk's arrays).
@@ -45,16 +64,18 @@ const SELECT_POINTS = `
     SELECT x, y
     FROM (
       SELECT wanted, unnest(click_x) AS x, unnest(click_y) AS y,
-        unnest(CASE WHEN wanted IS NOT NULL THEN click_page END) AS page
+        unnest(CASE WHEN $3::text[] IS NOT NULL THEN click_page END) AS page
       FROM (
-        SELECT click_page, click_x, click_y, CASE WHEN $3::text IS NOT NULL THEN array_position(pages, $3) END AS wanted
+        SELECT click_page, click_x, click_y, CASE WHEN $3::text[] IS NOT NULL THEN ARRAY(
+            SELECT place::integer FROM unnest(pages) WITH ORDINALITY AS held (page, place) WHERE page = ANY ($3)
+          ) END AS wanted
         FROM event_chunks
         WHERE site_id = (SELECT id FROM of_site) AND NOT bots AND first_at >= $2 AND click_page <> '{}'
-          AND ($3::text IS NULL OR $3 = ANY (pages))
+          AND ($3::text[] IS NULL OR pages && $3)
         OFFSET 0
       ) AS chunk
     ) AS click
-    WHERE $3::text IS NULL OR page = wanted
+    WHERE $3::text[] IS NULL OR page = ANY (wanted)
     UNION ALL
     SELECT x::float8, y::float8
     FROM (
@@ -65,7 +86,7 @@ const SELECT_POINTS = `
         WHERE site_id = (SELECT id FROM of_site) AND NOT bots AND ${within("$2", "'infinity'")}
           AND (first_at < $2 OR click_page IS NULL)
           AND types && '{${[...CLICK_TYPES].join()}}' AND event_type = ANY ('{${[...CLICK_TYPES].join()}}')
-          AND ($3::text IS NULL OR page_url = $3)
+          AND ($3::text[] IS NULL OR page_url = ANY ($3))
         OFFSET 0
       ) AS found
       OFFSET 0
@@ -85,17 +106,19 @@ export const heatmap = (
   postgres: Postgres,
   { site, pageUrl, hours, grid, limit, now }: HeatmapQuery,
 ): Effect.Effect<Heatmap, StoreError> =>
-  Effect.map(
-    postgres.query<HeatmapPoint & { readonly total: number }>("heatmap", SELECT_POINTS, [
-      site,
-      // Instants after the window's beginning, to the millisecond.
-      new Date(now - hours * HOUR_MS + 1),
-      pageUrl,
-      limit,
-      grid,
-    ]),
-    (rows) => ({
-      points: rows.map(({ x, y, count }) => ({ x, y, count })),
-      total: rows[0]?.total ?? 0,
-    }),
-  )
+  Effect.gen(function* () {
+    // Instants after the window's beginning, to the millisecond.
+    const since = new Date(now - hours * HOUR_MS + 1)
+    const pages =
+      pageUrl === null
+        ? null
+        : (yield* postgres.query<{ readonly page: string }>("heatmap_pages", SELECT_PAGES, [
+            site,
+            since,
+            patternOf(pageUrl),
+          ])).flatMap(({ page }) => (isSamePage(page, pageUrl) ? [page] : []))
+    const rows = yield* postgres.query<HeatmapPoint & { readonly total: number }>("heatmap", SELECT_POINTS, [
+      ...[site, since, pages, limit, grid],
+    ])
+    return { points: rows.map(({ x, y, count }) => ({ x, y, count })), total: rows[0]?.total ?? 0 }
+  })

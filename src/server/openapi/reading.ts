@@ -121,7 +121,7 @@ const rawEventPaths = (base: string, site: Parameter): Paths => ({
     "Positions of clicks, most clicked first",
     [
       site,
-      query("page_url", text, "One page, spelled exactly as it was sent. Default: all pages."),
+      query("page_url", text, "One page of one host, in any spelling. Default: all pages."),
       query("page", text, "The same as `page_url`, which takes precedence."),
       range("hours", HEATMAP_HOURS, "Length of the window, which ends now."),
       range(

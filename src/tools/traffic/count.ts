@@ -40,6 +40,14 @@ const ALIASES: Readonly<Record<string, string>> = {
 const urlOrNull = (value: unknown): string | null =>
   typeof value === "string" ? value.replace(/&token=[^&#]*/, "").slice(0, 500) : null
 
+/** The path, with the theme where the query has one. */
+export const pageOfUrl = (url: string): string => {
+  const [withoutFragment = ""] = url.replace(/^https?:\/\/[^/]*/, "").split("#")
+  const [path = "", query = ""] = withoutFragment.split("?")
+  const kept = query.split("&").filter((each) => each.startsWith("theme="))
+  return kept.length === 0 ? path : `${path}?${kept.join("&")}`
+}
+
 const dataOf = (type: string, body: Body): Body | null => {
   if (!isBody(body.event_data)) return null
   if (type !== "letter_generate" || body.event_data.letter_type !== undefined) return body.event_data
@@ -260,7 +268,7 @@ export class SiteCount {
     const points = new Map<string, { x: number; y: number; count: number }>()
     for (const event of this.events) {
       if (!isClick(event) || event.at <= now - hours * 3_600_000) continue
-      if (url !== null && event.url !== urlOrNull(url)) continue
+      if (url !== null && (event.url === null || pageOfUrl(event.url) !== pageOfUrl(url))) continue
       const { x, y } = event.data ?? {}
       if (typeof x !== "number" || typeof y !== "number") continue
       const point = points.get(`${x},${y}`) ?? { x, y, count: 0 }

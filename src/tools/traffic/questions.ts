@@ -1,5 +1,5 @@
 /** Compares answers to questions with a count of the journal's events, visits included, by the wording of the contract. */
-import type { Counted, SiteCount } from "./count.ts"
+import { type Counted, pageOfUrl, type SiteCount } from "./count.ts"
 import { attempt, type Figure } from "./figure.ts"
 import type { Reader } from "./read.ts"
 import { type Body, isBody } from "./traffic.ts"
@@ -41,14 +41,7 @@ export const visitsOf = (
   return visits
 }
 
-/** The path, with the theme where the query has one. */
-const pageOf = ({ url }: Counted): string | null => {
-  if (url === null) return null
-  const [withoutFragment = ""] = url.replace(/^https?:\/\/[^/]*/, "").split("#")
-  const [path = "", query = ""] = withoutFragment.split("?")
-  const kept = query.split("&").filter((each) => each.startsWith("theme="))
-  return kept.length === 0 ? path : `${path}?${kept.join("&")}`
-}
+const pageOf = ({ url }: Counted): string | null => (url === null ? null : pageOfUrl(url))
 
 /** Sources of the referrers that traffic has; every other host is its own. */
 const SOURCES: { readonly [host: string]: string } = {

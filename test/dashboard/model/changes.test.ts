@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest"
 import {
   MAX_FEED,
   MAX_PAGES,
+  overdue,
   readsAfter,
   withAnswer,
   withConnection,
@@ -233,7 +234,11 @@ describe("clicks", () => {
 
   test("count on the chosen page only", () => {
     const chosen = withAnswer(withPage(loaded(), "/cv"), { part: "clicks", data: [] })
-    const state = stateAfter(chosen, click(1, 2, { page_url: "/cv" }), click(3, 4, { page_url: "/letters" }))
+    const state = stateAfter(
+      chosen,
+      click(1, 2, { page_url: "/cv?ref=mail" }),
+      click(3, 4, { page_url: "/letters" }),
+    )
     expect(of(state)).toEqual([{ x: 1, y: 2, count: 1 }])
   })
 
@@ -311,6 +316,16 @@ describe("a part", () => {
     expect(grown.pages).toEqual(["/older", "/cv", "/first"])
     expect(withAnswer(grown, { part: "timeline", data: [row], meta }).newEvents).toBe(0)
   })
+})
+
+test("only clicks are read again by time, as they leave their window, and what has failed", () => {
+  const after = (state: State, minutes: number) => overdue(state, () => minutes * MINUTE_MS + 1)
+  expect(after(loaded(), 4.9)).toEqual([])
+  expect(after(loaded(), 5)).toEqual(["clicks"])
+  const failed = withFailure(loaded(), "themes", "OFFLINE")
+  expect(after(failed, 0.9)).toEqual([])
+  expect(after(failed, 1)).toEqual(["themes"])
+  expect(after(withReading(failed, "themes"), 1)).toEqual([])
 })
 
 test("events that were counted while the connection was lost are new", () => {

@@ -73,6 +73,29 @@ describe("the heatmap", () => {
     expect(await run(heatmap(postgres, asked({ site: "blog" })))).toEqual({ points: [], total: 0 })
   })
 
+  test("of a page has the clicks of all its spellings, and of no other page or host", async () => {
+    const { postgres } = await freshEvents()
+    const spellings = [
+      ...["https://cv.example/caf%C3%A9_au/lait", "https://CV.example:443/caf%c3%a9_au/lait?utm_source=mail"],
+      ...["http://cv.example/café_au/./lait#place", "https://cv.example//caf%C3%A9_au/l%61it"],
+    ]
+    const others = [
+      ...["https://other.example/café_au/lait", "/café_au/lait", "https://cv.example/café_au/lait/"],
+      ...["https://cv.example/cafe_au/lait", "https://cv.example/café_au/lait?theme=dark"],
+    ]
+    await store(
+      postgres,
+      [...spellings, ...others].map((pageUrl, i) => click(i, 1, { pageUrl })),
+    )
+    const expected = spellings.map((_, i) => ({ x: i, y: 1, count: 1 }))
+    for (const pageUrl of spellings) expect(await points(postgres, { pageUrl }), pageUrl).toEqual(expected)
+    for (const [i, pageUrl] of others.entries())
+      expect(await points(postgres, { pageUrl }), pageUrl).toEqual([
+        { x: spellings.length + i, y: 1, count: 1 },
+      ])
+    expect(await points(postgres)).toHaveLength(9)
+  })
+
   test("leaves out clicks whose position is not two numbers", async () => {
     const { postgres } = await freshEvents()
     await store(postgres, [
