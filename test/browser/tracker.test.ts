@@ -1,10 +1,13 @@
 import { spawn } from "node:child_process"
 import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import type { Browser, Page } from "playwright-core"
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest"
+import { MINUTE_MS } from "../../src/domain/time.ts"
 import type {} from "../../src/tracker/tracker.d.ts"
 import { CHROMIUM, launch, USER_AGENT, wantsChromium } from "../support/chromium.ts"
 import { now } from "../support/clock.ts"
+import { ROOT } from "../support/documents.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
 import { shared, whenFinished } from "../support/whenFinished.ts"
 import { startNode, timeline } from "./node.ts"
@@ -552,6 +555,51 @@ describe("the tracker in a browser", wantsChromium, () => {
       expect(found).toHaveLength(8)
     })
     expect(errors).toEqual([])
+  })
+
+  test("gets the SDK's events, of a page and of its worker, at the right time, whatever their clocks say", async () => {
+    const { rows, name, page, url } = await setUpPages({ "/": "A page" })
+    const folder = temporaryFolder()
+    /** A program that sends one event by a clock that is wrong, and then tells `done` what was lost. */
+    const program = async (type: string, wrongBy: number, done: string) => {
+      const input = join(folder, `${type}.js`)
+      writeFileSync(
+        input,
+        `import { Analytics } from ${JSON.stringify(join(ROOT, "src/sdk/index.ts"))}
+        const right = Date.now
+        Date.now = () => right() + ${wrongBy}
+        const lost = []
+        const analytics = new Analytics({ url: "${node}", site: "${name}", onError: ({ code }) => lost.push(code) })
+        analytics.track("${type}")
+        analytics.flush().then(() => ${done}(lost))`,
+      )
+      const { rolldown } = await import("rolldown")
+      await using build = await rolldown({ input, platform: "browser" })
+      return (await build.generate({ format: "iife" })).output[0].code
+    }
+    const [inPage, inWorker] = [
+      await program("in_page", 10 * MINUTE_MS, "window.done"),
+      await program("in_worker", -300 * MINUTE_MS, "postMessage"),
+    ]
+    await page.goto(url)
+    const before = now()
+    const lost = await page.evaluate(
+      async ([page, worker]) => {
+        const ofWorker = new Promise((done) => {
+          new Worker(URL.createObjectURL(new Blob([worker ?? ""]))).onmessage = ({ data }) => done(data)
+        })
+        const ofPage = new Promise((done) => Reflect.set(window, "done", done))
+        document.head.append(Object.assign(document.createElement("script"), { textContent: page }))
+        return [await ofPage, await ofWorker]
+      },
+      [inPage, inWorker],
+    )
+    expect(lost).toEqual([[], []])
+    await eventually(async () => expect(await rows()).toHaveLength(2))
+    for (const { created_at } of await rows()) {
+      expect(Date.parse(created_at)).toBeGreaterThan(before - MINUTE_MS)
+      expect(Date.parse(created_at)).toBeLessThan(now() + MINUTE_MS)
+    }
   })
 
   test("shows the heatmap over the page to whoever opens it so, and does not count them", async () => {
