@@ -13,7 +13,7 @@ import { run, testScope } from "../support/effects.ts"
 import { rows } from "../support/events.ts"
 import { eventually } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
-import { differences, storedEvents } from "./engine/compare.ts"
+import { differences, storedEvents, type Unknown } from "./engine/compare.ts"
 import { type Dice, randomQuestion } from "./engine/questions.ts"
 import { type ReferenceEvent, referenceAnswer } from "./engine/reference.ts"
 import { type Request, randomRequests } from "./requests.ts"
@@ -208,16 +208,55 @@ export class World {
     return differences(query, answer, reference, this.#unknownTo(query))
   }
 
-  /** What a question without daily totals cannot know: intervals that had events and have expired. */
-  #unknownTo({ sites, range, comparison }: Query): (interval: Range) => boolean {
-    const oldest = Math.min(range.from, comparison?.from ?? range.from)
-    const from = this.#calendar.startOf(this.#calendar.dayOf(oldest))
-    const first = Math.min(
+  /** What an answer cannot know: intervals that had events and have expired, and a time before that is not of whole days and had some. */
+  #unknownTo(query: Query): Unknown {
+    const { range, comparison } = query
+    const firsts = [range, ...(comparison === null ? [] : [comparison])].map((each) =>
+      this.#firstOf(query, each),
+    )
+    const first = Math.min(...firsts)
+    return {
+      interval: ({ until }) => until > first && until <= this.#rawSince,
+      comparison:
+        comparison !== null &&
+        Number.isFinite(firsts[1]) &&
+        this.#isOfTotals(query) &&
+        !this.#isOfWholeDays(comparison),
+    }
+  }
+
+  /** When the first expired day of a range begins of which there were events; infinity if there is none. */
+  #firstOf({ sites }: Query, { from, until }: Range): number {
+    const begin = this.#startOfDay(from)
+    const end = Math.min(until, this.#rawSince)
+    return Math.min(
       ...this.#counted
-        .filter(({ site, startsAt }) => sites.includes(site) && startsAt >= from && startsAt < this.#rawSince)
+        .filter(({ site, startsAt }) => sites.includes(site) && startsAt >= begin && startsAt < end)
         .map(({ startsAt }) => startsAt),
     )
-    return ({ until }) => until > first && until <= this.#rawSince
+  }
+
+  /** Whether a question is one that daily totals tell of. */
+  #isOfTotals({ filters, bots, timeZone, dimensions, order, range }: Query): boolean {
+    const [dimension] = dimensions
+    const isOfDays =
+      dimension === undefined ||
+      (dimensions.length === 1 &&
+        dimension.of === "time" &&
+        order[0]?.by === "dimension" &&
+        !["minute", "hour"].includes(dimension.interval))
+    const isUnfiltered = filters.length === 0 && bots === "exclude" && timeZone === this.#config.timeZone
+    return isOfDays && isUnfiltered && this.#isOfWholeDays(range)
+  }
+
+  /** As far as it has expired. */
+  #isOfWholeDays({ from, until }: Range): boolean {
+    const isKept = (at: number) => at >= this.#rawSince && this.#startOfDay(at) >= this.#rawSince
+    return [from, until].every((at) => isKept(at) || this.#startOfDay(at) === at)
+  }
+
+  #startOfDay(at: number): number {
+    return this.#calendar.startOf(this.#calendar.dayOf(at))
   }
 
   /** The first event of a site, or where it is kept no longer the beginning of its day. */
@@ -227,7 +266,7 @@ export class World {
     const day = Math.min(
       ...this.#counted.filter((each) => each.site === site).map(({ startsAt }) => startsAt),
     )
-    const isKept = stored.length > 0 && this.#calendar.startOf(this.#calendar.dayOf(first)) <= day
+    const isKept = stored.length > 0 && this.#startOfDay(first) <= day
     return isKept ? first : Number.isFinite(day) ? day : null
   }
 

@@ -193,13 +193,17 @@ const expiredBefore = (
     const { postgres, calendar } = sources
     const [row] = yield* postgres.query<{ at: number | null }>("raw_since", RAW_SINCE)
     const since = row?.at ?? Number.NEGATIVE_INFINITY
-    const oldest = Math.min(...ranges.map(({ from }) => from))
-    if (oldest >= since) return null
-    // Totals know days only: rather too much is said of the first one than too little.
-    const from = calendar.startOf(calendar.dayOf(oldest))
-    const [before] = yield* expiredOf(sources, sites, [{ from, until: since }])
-    const first = before?.first ?? null
-    if (first === null) return null
+    const parts = ranges
+      .filter(({ from }) => from < since)
+      // Totals know days only: rather too much is said of the first one than too little.
+      .map(({ from, until }) => ({
+        from: calendar.startOf(calendar.dayOf(from)),
+        until: Math.min(until, since),
+      }))
+    if (parts.length === 0) return null
+    const days = (yield* expiredOf(sources, sites, parts)).flatMap(({ first }) => first ?? [])
+    if (days.length === 0) return null
+    const first = Math.min(...days)
     return { first, since, begin: `Events before ${new Date(since).toISOString()} are no longer kept` }
   })
 
@@ -242,7 +246,7 @@ export const answerBeyond = <E>(
     const then =
       query.comparison === null
         ? null
-        : isOfWholeDays(query.comparison)
+        : isOfWholeDays(query.comparison) || query.comparison.until <= before.first
           ? yield* tell(sources, query, query.comparison, query.comparisonBuckets, keptFrom)
           : untold(query)
     return answerOf(query, begin, now, then)

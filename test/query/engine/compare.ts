@@ -81,30 +81,35 @@ const inOrder = (query: Query, all: ReadonlyArray<Row>): ReadonlyArray<Row> => {
 const expectedRows = (
   query: Query,
   { rows: counted }: ReturnType<typeof referenceAnswer>,
-  isUnknown: IsUnknown,
+  isUnknown: Unknown["interval"],
 ) => {
   const nothing = query.metrics.map((metric) => (metric.of === "data" ? null : 0))
-  const unknown = query.metrics.map(() => null)
+  const untold = query.metrics.map(() => null)
   const all = isSeries(query)
     ? query.buckets.map((bucket, i) => ({
         key: [i],
-        metrics: isUnknown(bucket) ? unknown : (counted.get(JSON.stringify([i])) ?? nothing),
+        metrics: isUnknown(bucket) ? untold : (counted.get(JSON.stringify([i])) ?? nothing),
       }))
     : [...counted].map(([key, metrics]) => ({ key: JSON.parse(key) as Key, metrics }))
-  return { nothing, unknown, all: inOrder(query, all) }
+  return { nothing, untold, all: inOrder(query, all) }
 }
 
-/** Whether nothing is known of an interval of a series. */
-type IsUnknown = (interval: Range) => boolean
+/** Of what nothing is known: an interval of a series, or all of what a question is compared with. */
+export interface Unknown {
+  readonly interval: (interval: Range) => boolean
+  readonly comparison: boolean
+}
+
+const ALL_KNOWN: Unknown = { interval: () => false, comparison: false }
 
 /** What is different in an answer from the plain count; empty if nothing is. */
 export const differences = (
   query: Query,
   answer: EngineAnswer,
   reference: ReturnType<typeof referenceAnswer>,
-  isUnknown: IsUnknown = () => false,
+  unknown: Unknown = ALL_KNOWN,
 ): ReadonlyArray<string> => {
-  const { nothing, unknown, all } = expectedRows(query, reference, isUnknown)
+  const { nothing, untold, all } = expectedRows(query, reference, unknown.interval)
   const expected = all.slice(query.offset, query.offset + query.limit)
   const keyOf = ({ dimensions }: AnswerRow): Key =>
     dimensions.map((value, i) =>
@@ -123,8 +128,8 @@ export const differences = (
     if (!same(row.metrics, wanted?.metrics ?? nothing))
       complaints.push(`${key}: ${row.metrics}, counted ${wanted?.metrics}`)
     const interval = isSeries(query) ? query.comparisonBuckets[Number(keyOf(row)[0])] : undefined
-    const before =
-      interval !== undefined && isUnknown(interval) ? unknown : (reference.before?.get(key) ?? nothing)
+    const isUntold = unknown.comparison || (interval !== undefined && unknown.interval(interval))
+    const before = isUntold ? untold : (reference.before?.get(key) ?? nothing)
     if (row.comparison !== null && !same(row.comparison, before))
       complaints.push(`${key} before: ${row.comparison}, counted ${before}`)
   }
