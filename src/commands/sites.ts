@@ -8,6 +8,7 @@ import {
   allSites,
   loadSites,
   type NewSite,
+  NO_CHANGE,
   NO_SITES_STORED,
   type SiteChange,
   SiteRefused,
@@ -44,9 +45,7 @@ const withSites = (config: AppConfig, body: (sites: Sites) => ReturnType<Sites["
   })
 
 const change = (config: AppConfig, slug: string, what: Partial<SiteChange>) =>
-  withSites(config, (sites) =>
-    sites.change(WHO, slug, { name: null, hosts: null, onlyHosts: null, archived: null, ...what }),
-  )
+  withSites(config, (sites) => sites.change(WHO, slug, { ...NO_CHANGE, ...what }))
 
 export const addSite = (config: AppConfig, site: NewSite) =>
   Effect.andThen(

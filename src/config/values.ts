@@ -173,6 +173,23 @@ export const pageHosts = (text: string): ReadonlyArray<string> | Expected => {
     : new Expected(`a list of at most ${MAX_HOSTS} hosts such as example.com or blog.example.com:8080`)
 }
 
+/** Patterns of a site's paths, or its addresses, at most. */
+export const MAX_EXCLUSIONS = 50
+
+/** Patterns of paths, in which `*` stands for any characters. */
+export const pathPatterns = (values: ReadonlyArray<string>): ReadonlyArray<string> | Expected =>
+  values.length <= MAX_EXCLUSIONS && values.every((each) => /^[/*][^\s?#\p{Cc}]{0,199}$/u.test(each))
+    ? [...new Set(values)]
+    : new Expected(
+        `a list of at most ${MAX_EXCLUSIONS} paths such as /admin/*, in which * stands for anything`,
+      )
+
+/** Addresses that are left out. */
+export const excludedAddresses = (values: ReadonlyArray<string>): ReadonlyArray<string> | Expected =>
+  values.length <= MAX_EXCLUSIONS && values.every(isCidr)
+    ? [...new Set(values)]
+    : new Expected(`a list of at most ${MAX_EXCLUSIONS} addresses or CIDRs such as 192.0.2.0/24`)
+
 export const cron = (text: string) => {
   const parsed = Cron.parse(text)
   return parsed._tag === "Success" ? text : new Expected("a cron expression such as 0 2 * * *")

@@ -16,6 +16,10 @@ export interface Site {
   readonly only_hosts: boolean
   /** It takes no events any more, and goes on answering questions. */
   readonly archived: boolean
+  /** Patterns of paths, in which `*` stands for any characters, whose events are left out; told to whom may do everything. */
+  readonly excluded_paths?: ReadonlyArray<string>
+  /** Addresses and CIDRs of visitors whose events are left out; told to whom may do everything. */
+  readonly excluded_addresses?: ReadonlyArray<string>
 }
 
 /** `/sites`. */

@@ -1,5 +1,6 @@
 /** The sites that there are, by the settings and by what Postgres knows of them. Plain data and no I/O: threads hand each other rows. */
 import type { Site } from "../domain/answers.ts"
+import { Exclusions } from "./exclusions.ts"
 
 /** What Postgres knows of a site beyond its slug. */
 export interface SiteRow {
@@ -8,6 +9,8 @@ export interface SiteRow {
   readonly hosts: ReadonlyArray<string>
   readonly archived: boolean
   readonly onlyHosts: boolean
+  readonly excludedPaths: ReadonlyArray<string>
+  readonly excludedAddresses: ReadonlyArray<string>
   /** Whether it was added; one that was not is a site where `SITES` says so. */
   readonly added: boolean
 }
@@ -26,7 +29,9 @@ export interface AllSites {
   readonly archived: ReadonlySet<string>
   /** The hosts of those that take events of no other. */
   readonly onlyHosts: ReadonlyMap<string, ReadonlySet<string>>
-  readonly details: ReadonlyMap<string, Site>
+  /** What those leave out that leave something out. */
+  readonly excluded: ReadonlyMap<string, Exclusions>
+  readonly details: ReadonlyMap<string, Required<Site>>
 }
 
 /** All sites: those of `SITES` in their order, then those that were added. */
@@ -35,12 +40,24 @@ export const allSites = (settings: FromSettings, rows: ReadonlyArray<SiteRow>): 
   const known = new Map(rows.map((row) => [row.slug, row]))
   const added = rows.filter((row) => row.added).map(({ slug }) => slug)
   const details = new Map(
-    [...settings, ...added].map((slug): readonly [string, Site] => {
+    [...settings, ...added].map((slug): readonly [string, Required<Site>] => {
       const row = known.get(slug)
       // Events that name no site are the default one's, whatever it has been before: it takes them.
       const archived = slug !== byDefault && (row?.archived ?? false)
-      const { name = slug, hosts = [], onlyHosts = false } = row ?? {}
-      return [slug, { slug, name: name ?? slug, hosts, only_hosts: onlyHosts, archived }]
+      const {
+        name = slug,
+        hosts = [],
+        onlyHosts = false,
+        excludedPaths = [],
+        excludedAddresses = [],
+      } = row ?? {}
+      return [
+        slug,
+        {
+          ...{ slug, name: name ?? slug, hosts, only_hosts: onlyHosts, archived },
+          ...{ excluded_paths: excludedPaths, excluded_addresses: excludedAddresses },
+        },
+      ]
     }),
   )
   const slugsOf = (archived: boolean) =>
@@ -53,6 +70,11 @@ export const allSites = (settings: FromSettings, rows: ReadonlyArray<SiteRow>): 
     onlyHosts: new Map(
       [...details.values()].flatMap(({ slug, hosts, only_hosts }) =>
         only_hosts && hosts.length > 0 ? [[slug, new Set(hosts)] as const] : [],
+      ),
+    ),
+    excluded: new Map(
+      [...details.values()].flatMap(({ slug, excluded_paths: paths, excluded_addresses: addresses }) =>
+        paths.length + addresses.length > 0 ? [[slug, new Exclusions(paths, addresses)] as const] : [],
       ),
     ),
     details,

@@ -34,7 +34,15 @@ export interface SiteChange {
   readonly name: string | null
   readonly hosts: ReadonlyArray<string> | null
   readonly onlyHosts: boolean | null
+  readonly excludedPaths: ReadonlyArray<string> | null
+  readonly excludedAddresses: ReadonlyArray<string> | null
   readonly archived: boolean | null
+}
+
+/** Everything stays. */
+export const NO_CHANGE: SiteChange = {
+  ...{ name: null, hosts: null, onlyHosts: null, archived: null },
+  ...{ excludedPaths: null, excludedAddresses: null },
 }
 
 /** All that is known of sites, and how often it had changed by then. */
@@ -48,7 +56,7 @@ export const NO_SITES_STORED: StoredSites = { version: -1, rows: [] }
 const SELECT_VERSION = "SELECT version::float8 AS version FROM site_changes"
 const SELECT = `
   SELECT slug, name, hosts, archived_at IS NOT NULL AS archived, added_at IS NOT NULL AS added,
-    only_hosts AS "onlyHosts"
+    only_hosts AS "onlyHosts", excluded_paths AS "excludedPaths", excluded_addresses AS "excludedAddresses"
   FROM declared_sites ORDER BY added_at, slug`
 /** One change at a time. Who reads waits for nobody. */
 const LOCK = "UPDATE site_changes SET version = version + 1"
@@ -57,16 +65,19 @@ const COUNT = "SELECT count(*)::integer AS count FROM declared_sites WHERE added
 const ADD = `
   INSERT INTO declared_sites (slug, name, hosts, only_hosts, added_at) VALUES ($1, $2, $3, $4, now())
   ON CONFLICT (slug) DO UPDATE SET name = excluded.name, hosts = excluded.hosts,
-    only_hosts = excluded.only_hosts, added_at = now(), archived_at = NULL
+    only_hosts = excluded.only_hosts, excluded_paths = '{}', excluded_addresses = '{}', added_at = now(), archived_at = NULL
   WHERE declared_sites.added_at IS NULL
   RETURNING slug`
 const CHANGE = `
-  INSERT INTO declared_sites (slug, name, hosts, archived_at, only_hosts)
-  VALUES ($1, $2, coalesce($3::text[], '{}'), CASE WHEN $4 THEN now() END, coalesce($5::boolean, false))
+  INSERT INTO declared_sites (slug, name, hosts, archived_at, only_hosts, excluded_paths, excluded_addresses)
+  VALUES ($1, $2, coalesce($3::text[], '{}'), CASE WHEN $4 THEN now() END, coalesce($5::boolean, false),
+    coalesce($6::text[], '{}'), coalesce($7::text[], '{}'))
   ON CONFLICT (slug) DO UPDATE SET
     name = coalesce($2, declared_sites.name),
     hosts = coalesce($3::text[], declared_sites.hosts),
     only_hosts = coalesce($5::boolean, declared_sites.only_hosts),
+    excluded_paths = coalesce($6::text[], declared_sites.excluded_paths),
+    excluded_addresses = coalesce($7::text[], declared_sites.excluded_addresses),
     archived_at = CASE $4 WHEN true THEN coalesce(declared_sites.archived_at, now()) WHEN false THEN NULL
       ELSE declared_sites.archived_at END`
 
@@ -80,13 +91,21 @@ export const loadSites = (postgres: Postgres, since: number): Effect.Effect<Stor
     return { version, rows: yield* postgres.query<SiteRow & Record<string, unknown>>("sites", SELECT) }
   })
 
+const number = (addresses: number): string => `${addresses} ${addresses === 1 ? "address" : "addresses"}`
+
 /** What a change does, for the audit log. */
-const changeText = (slug: string, { name, hosts, onlyHosts, archived }: SiteChange): string =>
+// Not the addresses: the log is kept for ever.
+const changeText = (
+  slug: string,
+  { name, hosts, onlyHosts, excludedPaths, excludedAddresses, archived }: SiteChange,
+): string =>
   [
     slug,
     ...(name === null ? [] : [`called ${name}`]),
     ...(hosts === null ? [] : [`at ${hosts.length === 0 ? "no host" : hosts.join(" ")}`]),
     ...(onlyHosts === null ? [] : [onlyHosts ? "events of its hosts only" : "events of every host"]),
+    ...(excludedPaths === null ? [] : [`leaves out ${excludedPaths.join(" ") || "no path"}`]),
+    ...(excludedAddresses === null ? [] : [`leaves out ${number(excludedAddresses.length)}`]),
     ...(archived === null ? [] : [archived ? "archived" : "not archived"]),
   ].join(", ")
 
@@ -126,7 +145,7 @@ export class Sites {
           sql,
           who,
           "site added",
-          changeText(slug, { name, hosts, onlyHosts: onlyHosts || null, archived: null }),
+          changeText(slug, { ...NO_CHANGE, name, hosts, onlyHosts: onlyHosts || null }),
         )
       }),
     )
@@ -134,7 +153,7 @@ export class Sites {
 
   /** Changes a site, whether it was added or is one of `SITES`. The default one cannot be archived: it takes events that name none. */
   change(who: string, slug: string, change: SiteChange): Refusable<void> {
-    const { name, hosts, onlyHosts, archived } = change
+    const { name, hosts, onlyHosts, archived, excludedPaths, excludedAddresses } = change
     return this.#change((sql) =>
       Effect.gen({ self: this }, function* () {
         if (!this.#settings.includes(slug)) {
@@ -144,7 +163,7 @@ export class Sites {
         }
         if (archived === true && slug === this.#settings[0])
           return yield* new SiteRefused({ reason: "default" })
-        yield* sql.query(CHANGE, [slug, name, hosts, archived, onlyHosts])
+        yield* sql.query(CHANGE, [slug, name, hosts, archived, onlyHosts, excludedPaths, excludedAddresses])
         yield* noteIn(sql, who, "site changed", changeText(slug, change))
       }),
     )

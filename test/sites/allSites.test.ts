@@ -1,11 +1,20 @@
 /** Which sites there are, by the settings and by what is stored. */
 import { describe, expect, test } from "vitest"
 import { pageHosts } from "../../src/config/values.ts"
-import { allSites, type FromSettings, SiteDirectory, type SiteRow } from "../../src/sites/index.ts"
+import {
+  allSites,
+  Exclusions,
+  type FromSettings,
+  isLike,
+  SiteDirectory,
+  type SiteRow,
+} from "../../src/sites/index.ts"
 
 const SETTINGS: FromSettings = ["main", "blog"]
+const NOTHING_LEFT_OUT = { excluded_paths: [], excluded_addresses: [] }
 const row = (slug: string, more: Partial<SiteRow> = {}): SiteRow => ({
   ...{ slug, name: null, hosts: [], onlyHosts: false, archived: false, added: true },
+  ...{ excludedPaths: [], excludedAddresses: [] },
   ...more,
 })
 
@@ -22,6 +31,7 @@ describe("all sites", () => {
       hosts: [],
       only_hosts: false,
       archived: false,
+      ...NOTHING_LEFT_OUT,
     })
   })
 
@@ -30,7 +40,14 @@ describe("all sites", () => {
     const { declared, details } = allSites(SETTINGS, rows)
     expect([...declared]).toEqual(["main", "blog", "shop", "docs"])
     expect(details.get("shop")).toEqual({
-      ...{ slug: "shop", name: "The shop", hosts: ["shop.example"], only_hosts: false, archived: false },
+      ...{
+        slug: "shop",
+        name: "The shop",
+        hosts: ["shop.example"],
+        only_hosts: false,
+        archived: false,
+        ...NOTHING_LEFT_OUT,
+      },
     })
   })
 
@@ -61,6 +78,46 @@ describe("all sites", () => {
     expect([...directory.current.taking]).toEqual(["main", "blog", "shop"])
     directory.learn([])
     expect([...directory.current.taking]).toEqual(["main", "blog"])
+  })
+})
+
+describe("what is left out", () => {
+  test.each([
+    ["/admin", "/admin", true],
+    ["/admin", "/admin/", false],
+    ["/admin", "/x/admin", false],
+    ["/admin/*", "/admin/users", true],
+    ["/admin/*", "/admin/", true],
+    ["/admin/*", "/admin", false],
+    ["*", "/", true],
+    ["*.pdf", "/cv.pdf", true],
+    ["*.pdf", "/cv.pdf/", false],
+    ["/a*b*c", "/axbxc", true],
+    ["/a*b*c", "/axcxb", false],
+    ["/a*a", "/a", false],
+    ["/a**a", "/aa", true],
+    ["/*/edit", "/notes/1/edit", true],
+  ])("%j has %j: %j", (pattern, path, has) => {
+    expect(isLike(pattern, path)).toBe(has)
+    expect(new Exclusions(["/never", pattern], []).hasPath(path)).toBe(has)
+  })
+
+  test("takes no longer for a pattern that is made to take long", () => {
+    const hostile = `${"*a".repeat(100)}*b`
+    expect(isLike(hostile, `/${"a".repeat(100_000)}`)).toBe(false)
+  })
+
+  test.each([
+    ["192.0.2.7", true],
+    ["192.0.2.8", false],
+    ["198.51.100.200", true],
+    ["2001:db8:0:0:0:0:0:1", true],
+    ["2001:db9::1", false],
+    ["unknown", false],
+  ])("has the address %j: %j", (address, has) => {
+    const all = new Exclusions([], ["192.0.2.7", "198.51.100.0/24", "2001:db8::/32"])
+    expect(all.hasAddress(address)).toBe(has)
+    expect(new Exclusions(["*"], []).hasAddress(address)).toBe(false)
   })
 })
 

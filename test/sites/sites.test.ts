@@ -55,6 +55,8 @@ const answered = async (
   }
 }
 
+/** As it is told to whom may do everything. */
+const NOTHING_LEFT_OUT = { excluded_paths: [], excluded_addresses: [] }
 const TAKEN = { status: 201, body: { success: true } }
 const UNKNOWN = {
   status: 400,
@@ -112,14 +114,15 @@ test("a site that is added takes events on every node, also on those that run, a
   await answered([later.base], "shop", TAKEN, { id })
 
   const details = [
-    { slug: "main", name: "main", hosts: [], only_hosts: false, archived: false },
-    { slug: "blog", name: "blog", hosts: [], only_hosts: false, archived: false },
+    { slug: "main", name: "main", hosts: [], only_hosts: false, archived: false, ...NOTHING_LEFT_OUT },
+    { slug: "blog", name: "blog", hosts: [], only_hosts: false, archived: false, ...NOTHING_LEFT_OUT },
     {
       slug: "shop",
       name: "The shop",
       hosts: ["shop.example", "shop.example:8080"],
       only_hosts: false,
       archived: false,
+      ...NOTHING_LEFT_OUT,
     },
   ]
   for (const base of both) {
@@ -241,6 +244,10 @@ test("what cannot be done to sites is refused, and what was done is told", async
     ["PATCH", "sites/main", { archived: true }, "CONFLICT"],
     ["PATCH", "sites/blog", { archived: "yes" }, "INVALID_FIELD"],
     ["PATCH", "sites/blog", { only_hosts: 1 }, "INVALID_FIELD"],
+    ["PATCH", "sites/blog", { excluded_paths: "/admin" }, "INVALID_FIELD"],
+    ["PATCH", "sites/blog", { excluded_paths: ["admin"] }, "INVALID_FIELD"],
+    ["PATCH", "sites/blog", { excluded_paths: ["/\u0000"] }, "INVALID_FIELD"],
+    ["PATCH", "sites/blog", { excluded_addresses: ["everybody"] }, "INVALID_FIELD"],
   ]
   for (const [method, path, body, code] of refusals)
     expect((await ask(a.base, method, path, body)).body, JSON.stringify(body)).toMatchObject({ code })
@@ -254,6 +261,17 @@ test("what cannot be done to sites is refused, and what was done is told", async
     { who: "ADMIN_TOKEN", action: "site changed", what: "shop, at shop.example, archived" },
     { who: "ADMIN_TOKEN", action: "site added", what: "shop, called Shop, at no host" },
   ])
+
+  // What it leaves out is told to whom may change it.
+  const left = { excluded_paths: ["/admin/*"], excluded_addresses: ["192.0.2.0/24"] }
+  expect((await ask(b.base, "PATCH", "sites/blog", left)).status).toBe(200)
+  expect(await audit(1)).toMatchObject([{ what: "blog, leaves out /admin/*, leaves out 1 address" }])
+  await eventually(async () =>
+    expect((await ask(a.base, "GET", "sites")).body.data).toMatchObject({
+      details: [{ slug: "main", excluded_paths: [] }, { slug: "blog", ...left }, { slug: "shop" }],
+    }),
+  )
+  expect(await (await fetch(`${a.base}${API}/sites`)).text()).not.toContain("excluded")
 
   // As many as there may be, however many come at once.
   const client = new pg.Client({ connectionString: config.databaseUrl })

@@ -1,11 +1,12 @@
 /** Sites as people type them. */
 
+/** What somebody types with spaces or commas between it. */
+export const wordsOf = (text: string): ReadonlyArray<string> =>
+  text.split(/[\s,]+/).filter((each) => each !== "")
+
 /** Hosts as somebody types them, or copies them from an address. */
 export const hostsOf = (text: string): ReadonlyArray<string> =>
-  text
-    .split(/[\s,]+/)
-    .filter((each) => each !== "")
-    .map((each) => (/^https?:\/\//i.test(each) && URL.canParse(each) ? new URL(each).host : each))
+  wordsOf(text).map((each) => (/^https?:\/\//i.test(each) && URL.canParse(each) ? new URL(each).host : each))
 
 /** What a site of that name may be called by its senders. */
 export const slugFor = (name: string): string =>

@@ -1,13 +1,14 @@
 /** The sites as they are listed and changed. */
 import { useCallback, useEffect, useState } from "preact/hooks"
-import type { DeclaredSites, Site } from "../../domain/answers.ts"
+import type { DeclaredSites, Site as Told } from "../../domain/answers.ts"
 import { isBoolean, isText, listOf, shape } from "../model/decode.ts"
 import { patch, post, read } from "../model/read.ts"
 import { failureCode } from "../model/readFailure.ts"
 import { type Loaded, NOTHING } from "../model/state.ts"
 import { isDone } from "./tokens.ts"
 
-export type { Site }
+/** A site as it is told to whom may change it. */
+export type Site = Required<Told>
 
 const isSite = shape<Site>({
   slug: isText,
@@ -15,11 +16,17 @@ const isSite = shape<Site>({
   hosts: listOf(isText),
   only_hosts: isBoolean,
   archived: isBoolean,
+  excluded_paths: listOf(isText),
+  excluded_addresses: listOf(isText),
 })
 
+export interface SiteList extends DeclaredSites {
+  readonly details: ReadonlyArray<Site>
+}
+
 /** Whether a body is the answer of `/sites`, with what is known of each. */
-const isSitesAnswer = shape<{ readonly data: DeclaredSites }>({
-  data: shape<DeclaredSites>({
+const isSitesAnswer = shape<{ readonly data: SiteList }>({
+  data: shape<SiteList>({
     sites: listOf(isText),
     default: isText,
     details: listOf(isSite),
@@ -28,8 +35,8 @@ const isSitesAnswer = shape<{ readonly data: DeclaredSites }>({
 })
 
 /** All sites, and what reads them again. */
-export const useSiteList = (): readonly [Loaded<DeclaredSites>, () => void] => {
-  const [part, set] = useState<Loaded<DeclaredSites>>(NOTHING)
+export const useSiteList = (): readonly [Loaded<SiteList>, () => void] => {
+  const [part, set] = useState<Loaded<SiteList>>(NOTHING)
   const [tries, setTries] = useState(0)
   useEffect(() => {
     const reading = new AbortController()
@@ -46,7 +53,7 @@ export const useSiteList = (): readonly [Loaded<DeclaredSites>, () => void] => {
   return [part, useCallback(() => setTries((before) => before + 1), [])]
 }
 
-export const addSite = (site: Omit<Site, "archived">, signal: AbortSignal): Promise<unknown> =>
+export const addSite = (site: Omit<Told, "archived">, signal: AbortSignal): Promise<unknown> =>
   post("sites", site, isDone, signal)
 
 /** Changes what is given of a site. */

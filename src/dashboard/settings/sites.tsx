@@ -1,13 +1,12 @@
 /** The tab of sites: which there are, and one more. */
 import { useEffect, useRef, useState } from "preact/hooks"
-import type { DeclaredSites } from "../../domain/answers.ts"
-import { hostsOf, slugFor } from "../model/sites.ts"
+import { hostsOf, slugFor, wordsOf } from "../model/sites.ts"
 import { Panel, PartView, useWording } from "../panels/parts.tsx"
 import { useFrame } from "./context.ts"
 import { type Action, useAction } from "./listed.ts"
 import { Failed, Form, TextField } from "./parts.tsx"
 import { SetUp } from "./setUp.tsx"
-import { addSite, changeSite, type Site, useSiteList } from "./siteList.ts"
+import { addSite, changeSite, type Site, type SiteList as Sites, useSiteList } from "./siteList.ts"
 
 /** Milliseconds after which the sites are read once more: another node may be asked, and hear of a change a moment later. */
 const LATER_MS = 2000
@@ -58,7 +57,7 @@ export const SitesTab = () => {
 }
 
 interface SiteListProps {
-  readonly sites: DeclaredSites
+  readonly sites: Sites
   readonly shown: string | null
   readonly show: (slug: string | null) => void
   readonly onChange: () => void
@@ -232,8 +231,14 @@ const useFocused = () => {
 const EditSite = ({ site, action, change }: ChangeProps) => {
   const { t } = useWording()
   const texts = t.settings.ofSites
-  const [fields, set] = useState({ name: site.name, hosts: site.hosts.join(", "), only: site.only_hosts })
-  const what = { name: fields.name, hosts: hostsOf(fields.hosts), only_hosts: fields.only }
+  const [fields, set] = useState({
+    ...{ name: site.name, hosts: site.hosts.join(", "), only: site.only_hosts },
+    ...{ paths: site.excluded_paths.join(" "), addresses: site.excluded_addresses.join(" ") },
+  })
+  const what = {
+    ...{ name: fields.name, hosts: hostsOf(fields.hosts), only_hosts: fields.only },
+    ...{ excluded_paths: wordsOf(fields.paths), excluded_addresses: wordsOf(fields.addresses) },
+  }
   return (
     <div class="doing" ref={useFocused()}>
       <Form
@@ -241,7 +246,7 @@ const EditSite = ({ site, action, change }: ChangeProps) => {
         submit={texts.save}
         action={action}
         onSubmit={change(what)}
-        words={{ INVALID_FIELD: texts.invalid }}
+        words={{ INVALID_FIELD: texts.invalidEdit }}
       >
         <TextField
           label={t.settings.name}
@@ -251,6 +256,20 @@ const EditSite = ({ site, action, change }: ChangeProps) => {
           maxLength={100}
         />
         <HostFields {...fields} set={(given) => set({ ...fields, ...given })} />
+        <TextField
+          label={texts.paths}
+          hint={texts.pathsHint}
+          value={fields.paths}
+          onInput={(paths) => set({ ...fields, paths })}
+          placeholder="/admin/* *.pdf"
+        />
+        <TextField
+          label={texts.addresses}
+          hint={texts.addressesHint}
+          value={fields.addresses}
+          onInput={(addresses) => set({ ...fields, addresses })}
+          placeholder="192.0.2.7 2001:db8::/48"
+        />
       </Form>
     </div>
   )

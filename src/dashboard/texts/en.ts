@@ -147,6 +147,12 @@ export const en = {
       invalid:
         "A short name is of a-z, 0-9, dots and dashes, and a host looks like example.org or example.org:8080.",
       taken: "There is a site of this short name, or there are as many as there may be.",
+      paths: "Leave out paths",
+      pathsHint: "With spaces between them; * stands for anything. Their events are not counted.",
+      addresses: "Leave out addresses",
+      addressesHint: "Of visitors, such as your own people's. Nothing of them is counted.",
+      invalidEdit:
+        "A host looks like example.org, a path like /admin/*, an address like 192.0.2.7 or 192.0.2.0/24.",
       setUp: "Set up",
       setUpOf: (name: string) => `Set up ${name}`,
       setUpHint: "Put the tag on every page of the site, and open one of them.",
@@ -170,6 +176,8 @@ export const en = {
           `An event of ${host} came from a bot and is in no figure. Browsers that programs steer count as such.`,
         DO_NOT_TRACK: ({ host }: Refused) =>
           `A browser on ${host} asks not to be tracked, and RESPECT_DNT is set: it is not counted.`,
+        EXCLUDED: ({ host }: Refused) =>
+          `An event of ${host} is left out: its page, or its visitor's address, is.`,
         ORIGIN_NOT_ALLOWED: ({ host }: Refused) =>
           `Events of ${host} are counted, but its pages may not read the answer: CORS_ORIGINS has not their origin.`,
         RATE_LIMITED: ({ host }: Refused) =>

@@ -149,6 +149,12 @@ export const fr: Texts = {
       invalid:
         "Un nom court se compose de a-z, 0-9, points et tirets, et un hôte ressemble à example.org ou example.org:8080.",
       taken: "Un site a déjà ce nom court, ou il y en a autant qu’il peut y en avoir.",
+      paths: "Chemins à laisser de côté",
+      pathsHint: "Séparés par des espaces ; * remplace n’importe quoi. Leurs événements ne sont pas comptés.",
+      addresses: "Adresses à laisser de côté",
+      addressesHint: "De visiteurs, comme celles de vos collègues. Rien n’en est compté.",
+      invalidEdit:
+        "Un hôte ressemble à example.org, un chemin à /admin/*, une adresse à 192.0.2.7 ou 192.0.2.0/24.",
       setUp: "Installer",
       setUpOf: (name) => `Installer ${name}`,
       setUpHint: "Placez la balise sur chaque page du site, et ouvrez l’une d’elles.",
@@ -173,6 +179,8 @@ export const fr: Texts = {
           `Un événement de ${host} vient d’un robot et ne compte dans aucun chiffre, comme ceux des navigateurs que des programmes pilotent.`,
         DO_NOT_TRACK: ({ host }: Refused) =>
           `Un navigateur sur ${host} demande à ne pas être suivi, et RESPECT_DNT est actif : il n’est pas compté.`,
+        EXCLUDED: ({ host }: Refused) =>
+          `Un événement de ${host} est laissé de côté : sa page, ou l’adresse de son visiteur, l’est.`,
         ORIGIN_NOT_ALLOWED: ({ host }: Refused) =>
           `Les événements de ${host} sont comptés, mais ses pages ne peuvent pas lire la réponse : leur origine manque dans CORS_ORIGINS.`,
         RATE_LIMITED: ({ host }: Refused) =>

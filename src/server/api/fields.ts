@@ -1,5 +1,5 @@
 /** The fields of a JSON body: the first bad one is kept as the {@link Fields.problem}, and readers then return something harmless. */
-import { origins, pageHosts, siteSlug } from "../../config/values.ts"
+import { type Expected, origins, pageHosts, siteSlug } from "../../config/values.ts"
 import { MAX_PASSWORD, MIN_PASSWORD } from "../../domain/limits.ts"
 import { Problem } from "../http/problem.ts"
 import type { Sites } from "../http/query.ts"
@@ -97,6 +97,18 @@ export class Fields {
     return Array.isArray(given) && given.every((each) => typeof each === "string")
       ? hosts
       : this.#refuse(name, "a list of hosts", [])
+  }
+
+  /** A list of texts as `parse` has them. */
+  listOf(
+    name: string,
+    parse: (values: ReadonlyArray<string>) => ReadonlyArray<string> | Expected,
+  ): ReadonlyArray<string> {
+    const given = this.#fields[name]
+    const isList = Array.isArray(given) && given.every((each): each is string => typeof each === "string")
+    const parsed = parse(isList ? given : [])
+    if ("what" in parsed) return this.#refuse(name, parsed.what, [])
+    return isList ? parsed : this.#refuse(name, "a list of texts", [])
   }
 
   /** Origins, or `*` for all; none where the field is not there. */

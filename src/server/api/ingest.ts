@@ -33,10 +33,12 @@
  */
 import { decodeEvent, type EventInput, Rejection } from "../../domain/event.ts"
 import { MAX_BATCH_BODY_BYTES, MAX_EVENT_BODY_BYTES } from "../../domain/limits.ts"
+import { partsOf } from "../../domain/pageUrl.ts"
 import { encodePayload } from "../../domain/payload.ts"
 import { partitionOf } from "../../domain/visitor.ts"
 import type { Enricher } from "../../enrichment/enricher.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
+import type { Exclusions } from "../../sites/index.ts"
 import { type Bodies, bodyText, parseJson } from "../http/body.ts"
 import { limitKey } from "../http/clientAddress.ts"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
@@ -60,8 +62,9 @@ const NO_STORE = { lines: "Cache-Control: no-store\r\n" }
 const NO_DERIVED_VISITOR: AppendFailure = "STREAM_UNAVAILABLE"
 const DO_NOT_TRACK: SilentDrop = "DO_NOT_TRACK"
 const BOT: SilentDrop = "BOT"
+const EXCLUDED: SilentDrop = "EXCLUDED"
 const isSilent = (outcome: AppendFailure | SilentDrop): outcome is SilentDrop =>
-  outcome === DO_NOT_TRACK || outcome === BOT
+  outcome === DO_NOT_TRACK || outcome === BOT || outcome === EXCLUDED
 
 /** How a refused event of a batch is listed. */
 interface Refused {
@@ -89,6 +92,11 @@ const ELSEWHERE = new Rejection(
 /** The host of an event's page; `null` where neither the event nor its request says. */
 const pageHost = ({ sentPageUrl }: EventInput, { headers }: Sender): string | null =>
   sentPageUrl !== null && URL.canParse(sentPageUrl) ? new URL(sentPageUrl).host : hostOf(headers)
+
+/** Whether a site leaves an event out: by its page, or by its visitor's address, which a server with a write key does not tell. */
+const isExcluded = (excluded: Exclusions, { sentPageUrl }: EventInput, sender: Sender): boolean =>
+  (sentPageUrl !== null && excluded.hasPath(partsOf(sentPageUrl).path)) ||
+  (!sender.unlimited && excluded.hasAddress(sender.address()))
 
 /** What an event, or else its request, calls its site. */
 const siteNamed = (value: unknown, { context }: Sender): string =>
@@ -292,6 +300,8 @@ export class Ingest {
     if (event instanceof Rejection) return event
     const hosts = sender.unlimited ? undefined : sites.current.onlyHosts.get(event.site)
     if (hosts !== undefined && !hosts.has(pageHost(event, sender) ?? "")) return ELSEWHERE
+    const excluded = sites.current.excluded.get(event.site)
+    if (excluded !== undefined && isExcluded(excluded, event, sender)) return EXCLUDED
     if (sender.untracked) return DO_NOT_TRACK
     const facts = enricher.factsOf(event, sender)
     if (facts === null) return BOT

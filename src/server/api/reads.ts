@@ -78,8 +78,14 @@ const timelineEndpoint =
 /** The sites that there are for whoever asks. */
 const sitesEndpoint =
   ({ sites: all, scriptPath: script }: Pick<ReadsOptions, "sites" | "scriptPath">): Endpoint =>
-  (_parameters, _site, { sites }) => {
-    const details = [...all.current.details.values()].filter(({ slug }) => sites.declared.has(slug))
+  (_parameters, _site, { sites, grant }) => {
+    // Whose addresses are left out is nobody's business.
+    const isTold = grant.needs.has("admin")
+    const details = [...all.current.details.values()]
+      .filter(({ slug }) => sites.declared.has(slug))
+      .map(({ excluded_paths, excluded_addresses, ...site }) =>
+        isTold ? { ...site, excluded_paths, excluded_addresses } : site,
+      )
     const declared: DeclaredSites = { sites: [...sites.declared], default: sites.default, details, script }
     return { key: JSON.stringify(declared), load: () => data(Effect.succeed(declared)) }
   }

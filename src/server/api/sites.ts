@@ -1,6 +1,7 @@
 /** `POST /sites` and `PATCH /sites/{slug}`: sites are added and changed. `GET /sites` is among the reads. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { excludedAddresses, pathPatterns } from "../../config/values.ts"
 import { MAX_ACCOUNT_BODY_BYTES } from "../../domain/limits.ts"
 import { SiteRefused } from "../../sites/index.ts"
 import { type Bodies, readJson } from "../http/body.ts"
@@ -75,6 +76,10 @@ export class SitesEndpoint {
       const change = {
         ...{ name: nameIn(fields), hosts: hostsIn(fields) },
         ...{ onlyHosts: flagIn(fields, "only_hosts"), archived: flagIn(fields, "archived") },
+        excludedPaths: fields.optional("excluded_paths", () => fields.listOf("excluded_paths", pathPatterns)),
+        excludedAddresses: fields.optional("excluded_addresses", () =>
+          fields.listOf("excluded_addresses", excludedAddresses),
+        ),
       }
       return (who) => this.#options.sites.change(who, slug, change)
     })

@@ -1,6 +1,7 @@
 /** The address of a request's client: the socket's, or the one that a trusted proxy reports. */
 
-import { BlockList, isIP, isIPv4 } from "node:net"
+import { isIP, isIPv4 } from "node:net"
+import { AddressList } from "../../domain/addressList.ts"
 import { parseForwarded } from "./forwarded.ts"
 import type { AddressHeader, RequestHeaders } from "./headers.ts"
 import type { Addresses } from "./wire.ts"
@@ -67,26 +68,19 @@ export interface TrustSettings {
 
 /** The proxies that are believed, and what they say. */
 export class TrustedProxies {
-  readonly #list = new BlockList()
-  readonly #any: boolean
+  readonly #list: AddressList
   readonly #header: AddressHeader
   readonly #proxyProtocol: boolean
 
   constructor({ trustedProxies, clientAddressHeader, proxyProtocol }: TrustSettings) {
-    this.#any = trustedProxies.length > 0
+    this.#list = new AddressList(trustedProxies)
     this.#header = clientAddressHeader
     this.#proxyProtocol = proxyProtocol
-    for (const range of trustedProxies) {
-      const [address = "", bits] = range.split("/")
-      const family = isIPv4(address) ? "ipv4" : "ipv6"
-      if (bits === undefined) this.#list.addAddress(address, family)
-      else this.#list.addSubnet(address, Number(bits), family)
-    }
   }
 
   /** Whether the peer of a connection, which {@link socketAddress} returns, is one of them. */
   trusts(address: string): boolean {
-    return this.#any && this.#list.check(address, isIPv4(address) ? "ipv4" : "ipv6")
+    return this.#list.has(address)
   }
 
   /** The address of a request's client. */

@@ -63,7 +63,7 @@ export type GeneralCode =
 export type ProblemCode = SpecificCode | GeneralCode
 
 /** Reasons for which an event is dropped without its sender being told: answered as if it had been tracked. */
-export const SILENT_DROPS = ["DO_NOT_TRACK", "BOT"] as const
+export const SILENT_DROPS = ["DO_NOT_TRACK", "BOT", "EXCLUDED"] as const
 export type SilentDrop = (typeof SILENT_DROPS)[number]
 
 /** Why an event was dropped: the `reason` of the metric of refused events. */

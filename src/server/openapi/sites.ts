@@ -1,12 +1,11 @@
 /** How sites are added and changed. */
-import { MAX_HOSTS, SITE_SLUG } from "../../config/values.ts"
-import type { Site } from "../../domain/answers.ts"
+import { MAX_EXCLUSIONS, MAX_HOSTS, SITE_SLUG } from "../../config/values.ts"
 import { MAX_SITE_NAME } from "../api/sites.ts"
 import type { ProblemCode } from "../http/problemCodes.ts"
 import { ACCESS_CODES } from "../http/refusalCodes.ts"
 import { json, type Operation, type PathItem } from "./operation.ts"
 import { BODY_CODES, refusals } from "./problems.ts"
-import { array, matching, type Schema, shape, text } from "./schema.ts"
+import { array, matching, type Schema, text } from "./schema.ts"
 import { enveloped } from "./shapes.ts"
 
 const slug: Schema = matching(SITE_SLUG)
@@ -27,8 +26,22 @@ const archived: Schema = {
   description: "It takes no events any more, and goes on answering questions.",
 }
 
-/** A site, as `GET /sites` tells of it. */
-export const siteDetails = shape<Site>({ slug, name, hosts, only_hosts, archived })
+const excluded_paths: Schema = {
+  ...array(text, { maxItems: MAX_EXCLUSIONS }),
+  description: "Patterns of paths, in which `*` stands for anything, whose events are left out.",
+}
+const excluded_addresses: Schema = {
+  ...array(text, { maxItems: MAX_EXCLUSIONS }),
+  description: "Addresses and CIDRs of visitors whose events are left out.",
+}
+
+/** A site, as `GET /sites` tells of it: what is left out is told to whom may do everything. */
+export const siteDetails: Schema = {
+  type: "object",
+  properties: { slug, name, hosts, only_hosts, archived, excluded_paths, excluded_addresses },
+  required: ["slug", "name", "hosts", "only_hosts", "archived"],
+  additionalProperties: false,
+}
 
 const CODES: ReadonlyArray<ProblemCode> = [
   ...ACCESS_CODES,
@@ -70,7 +83,7 @@ export const changeSite: PathItem = {
   patch: change(
     "changeSite",
     "Change a site: its name, its hosts, whether it takes events",
-    { name, hosts, only_hosts, archived },
+    { name, hosts, only_hosts, archived, excluded_paths, excluded_addresses },
     [],
     [...CODES, "NOT_FOUND"],
     {

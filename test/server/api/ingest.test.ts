@@ -98,12 +98,17 @@ describe("POST /event", () => {
 })
 
 describe("what is refused", () => {
-  const site = { name: null, hosts: ["shop.example"], onlyHosts: false, archived: false, added: true }
+  const site = {
+    ...{ name: null, hosts: ["shop.example"], onlyHosts: false, archived: false, added: true },
+    ...{ excludedPaths: [], excludedAddresses: [] },
+  }
   const SITES = [
     { ...site, slug: "shop", onlyHosts: true },
     { ...site, slug: "old", archived: true },
     // It has none to go by.
     { ...site, slug: "open", hosts: [], onlyHosts: true },
+    { ...site, slug: "pages", excludedPaths: ["/admin*", "*.pdf"] },
+    { ...site, slug: "people", excludedAddresses: ["127.0.0.0/8"] },
   ]
   const browser = {
     "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
@@ -158,6 +163,35 @@ describe("what is refused", () => {
         "old INVALID_EVENT_TYPE null": 1,
       })
     })
+  })
+
+  test("is not what a site leaves out, by page or by address: its sender is told nothing, its owner is", async () => {
+    await using running = await serve({ writeKeys: [WRITE_KEY] }, { siteRows: SITES })
+    const url = `${running.url}${API}/event`
+    const send = async (event: object, headers = {}) =>
+      expect((await post(url, { ...EVENT, ...event }, { ...browser, ...headers })).status).toBe(201)
+    const withKey = { "x-write-key": WRITE_KEY }
+    await send({ site: "pages", page_url: "https://shop.example/admin/users?a=/x" })
+    await send({ site: "pages", page_url: "/admin" }, withKey)
+    await send({ site: "pages", page_url: "/cv.pdf#page" })
+    await send({ site: "pages", page_url: "/kept?next=/admin" })
+    await send({ site: "pages", page_url: null })
+    await send({ site: "people" })
+    // Of a server of the site's own: the address is its.
+    await send({ site: "people" }, withKey)
+    await send({ site: "main", page_url: "/admin" })
+    expect(running.world.accepted.map((event) => [event.site, event.pageUrl])).toEqual([
+      ["pages", "/kept"],
+      ["pages", null],
+      ["people", "/cv"],
+      ["main", "/admin"],
+    ])
+    expect(await metricValue(running.metrics, "events_rejected_total", { reason: "EXCLUDED" })).toBe(4)
+    await eventually(() =>
+      expect(new Set(running.world.refused.map(({ site: named, code }) => `${named} ${code}`))).toEqual(
+        new Set(["pages EXCLUDED", "people EXCLUDED"]),
+      ),
+    )
   })
 
   test("is told in bounds, whatever senders call their site", async () => {

@@ -94,8 +94,11 @@ const brokenServices = (services: Services): Services => ({
 })
 
 /** A site that takes events of its hosts only. */
-const OWN = { slug: "own", name: null, hosts: ["own.example"], onlyHosts: true, archived: false, added: true }
-const ARCHIVED = { slug: "old", name: null, hosts: [], onlyHosts: false, archived: true, added: true }
+const OWN = {
+  ...{ slug: "own", name: null, hosts: ["own.example"], onlyHosts: true, archived: false, added: true },
+  ...{ excludedPaths: [], excludedAddresses: [] },
+}
+const ARCHIVED = { ...OWN, slug: "old", hosts: [], onlyHosts: false, archived: true }
 
 const QUESTION = { metrics: ["events"], date_range: "all" }
 const VALUES = { dimension: "page", date_range: "all" }
