@@ -1,6 +1,6 @@
 /** Reads figures from Redis. Each is the sum over the partitions, because a visitor is in only one of them. */
 import type * as Effect from "effect/Effect"
-import { conversionRate } from "../domain/aggregation.ts"
+import { conversionRate, mostViewed } from "../domain/aggregation.ts"
 import type { Letters, LettersOfDay, Realtime, Stats, ThemeViews } from "../domain/answers.ts"
 import { CURRENT_VISITOR_MS } from "../domain/limits.ts"
 import { type Calendar, type Day, type Period, periodDays, periodKey } from "../domain/period.ts"
@@ -59,9 +59,6 @@ const sumTotals = (replies: ReadonlyArray<ReadonlyArray<string | null>>): Totals
     unique_visitors: sum(5),
   }
 }
-
-/** By UTF-16 code units: the same order on every machine. */
-const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** Makes {@link Figures} from Redis. Long: a list of queries over shared keys. */
 export const makeFigures = (options: FiguresOptions): Figures => {
@@ -137,23 +134,14 @@ export const makeFigures = (options: FiguresOptions): Figures => {
           ),
         )
         const views = new Map<string, number>()
-        let total = 0
         for (const reply of replies) {
           for (let i = 0; i + 1 < reply.length; i += 2) {
             const theme = reply[i] ?? ""
             const count = Number(reply[i + 1])
             views.set(theme, (views.get(theme) ?? 0) + count)
-            total += count
           }
         }
-        return [...views]
-          .sort(([a, aViews], [b, bViews]) => bViews - aViews || byName(a, b))
-          .slice(0, limit)
-          .map(([theme, count]) => ({
-            theme,
-            views: count,
-            percentage: Math.round((count / total) * 10_000) / 100,
-          }))
+        return mostViewed(views, limit)
       }),
 
     letters: (site, period) =>

@@ -3,6 +3,7 @@
  * tests' independent count.
  */
 
+import type { ThemeViews } from "./answers.ts"
 import { cut } from "./cut.ts"
 import type { StreamEvent } from "./event.ts"
 import { MAX_THEME_LENGTH } from "./limits.ts"
@@ -109,3 +110,19 @@ export const aggregate = (events: Iterable<StreamEvent>, calendar: Calendar): Ba
 /** Letters per unique visitor; 0 when there are no visitors. */
 export const conversionRate = (letters: number, visitors: number): number =>
   visitors === 0 ? 0 : letters / visitors
+
+/** By UTF-16 code units: the same order on every machine. */
+const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** Themes by the views of each: most viewed first, ties by name; percentages are of the views of all of them. */
+export const mostViewed = (views: ReadonlyMap<string, number>, limit: number): ReadonlyArray<ThemeViews> => {
+  const total = [...views.values()].reduce((sum, count) => sum + count, 0)
+  return [...views]
+    .sort(([a, aViews], [b, bViews]) => bViews - aViews || byName(a, b))
+    .slice(0, limit)
+    .map(([theme, count]) => ({
+      theme,
+      views: count,
+      percentage: Math.round((count / total) * 10_000) / 100,
+    }))
+}

@@ -74,6 +74,12 @@ export interface Stats {
 /** The same figures of any time; `null` for what can no longer be told. */
 export type RangedStats = { readonly [figure in keyof Omit<Stats, "period" | "period_key">]: number | null }
 
+/** `/letters` of any time; `null` for what can no longer be told. */
+export interface RangedLetters extends Omit<Letters, "period" | "unique_visitors" | "conversion_rate"> {
+  readonly unique_visitors: number | null
+  readonly conversion_rate: number | null
+}
+
 /** The time that figures are of. */
 export interface RangeMeta {
   /** From an instant until another, which is excluded; ISO 8601. */
@@ -160,6 +166,9 @@ export interface HeatmapMeta {
   /** Places that there are, whatever the limit. */
   readonly total: number
 }
+
+/** Of a heatmap of any time. */
+export type RangedHeatmapMeta = Omit<HeatmapMeta, "hours"> & RangeMeta
 
 /** A row of `/history`. */
 export interface MinuteOfHistory {

@@ -60,6 +60,8 @@ export const MAX_ACCOUNT_BODY_BYTES = 16 * 1024
 export const MAX_GUESSES_PER_MINUTE = 10
 /** A visitor counts as current for this long after its last event, milliseconds. */
 export const CURRENT_VISITOR_MS = 5 * MINUTE_MS
+/** {@link CURRENT_VISITOR_MS} in minutes: in so many, that of the event included, a visitor is present. */
+export const PRESENT_MINUTES = CURRENT_VISITOR_MS / MINUTE_MS
 /** A UUID of any version, in any case. */
 export const UUID = /^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$/
 /** RFC 3339 with an offset or `Z`; `Date.parse` alone would also take "1" and local times. */

@@ -1,14 +1,11 @@
 /** A site's course in time, from raw events: the last minutes, and how the day before went. */
 import * as Effect from "effect/Effect"
 import type { DayCourse, MinuteOfHistory } from "../../domain/answers.ts"
-import { CURRENT_VISITOR_MS } from "../../domain/limits.ts"
+import { PRESENT_MINUTES } from "../../domain/limits.ts"
 import { addDays, type Calendar } from "../../domain/period.ts"
 import { MINUTE_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
-
-/** Minutes for which a visitor counts as present after an event. */
-const PRESENT_MINUTES = CURRENT_VISITOR_MS / MINUTE_MS
 
 export interface History {
   /** Oldest first, every minute, the one that has begun included. */

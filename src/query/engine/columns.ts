@@ -1,6 +1,7 @@
 /** The table of events that questions are put to: its columns, and the SQL by which a dimension is read from them. */
+import { CLICK_TYPES } from "../../domain/aggregation.ts"
 import { DIMENSIONS, type DimensionName } from "../../domain/dimensions.ts"
-import type { FilterDimension } from "../language/index.ts"
+import type { FigureDimension, FilterDimension } from "../language/index.ts"
 
 /**
  * Columns of a day's file beside one for each dimension. A dimension that a visit has one value of is, of each of its events, that of
@@ -71,3 +72,22 @@ export const dimensionValue = (dimension: FilterDimension, values: Values): stri
 
 /** SQL: the number under a key of event_data; NULL where there is none. */
 export const numberOf = (key: string, values: Values): string => `(${ofData(key, NUMBERS, values)})::DOUBLE`
+
+/** SQL: what an event counts for in one of the API's figures, as `domain/aggregation.ts` defines it; NULL where it is in none. */
+export const figureValue = (dimension: FigureDimension, values: Values): string => {
+  switch (dimension.name) {
+    case "theme":
+      return `CASE WHEN type = 'cv_theme_change' THEN nullif(${ofData("theme", "('VARCHAR')", values)}, '') END`
+    case "letter_type": {
+      const letterType = ofData("letter_type", "('VARCHAR')", values)
+      return `CASE WHEN type = 'letter_generate' AND ${letterType} IN ('motivation', 'anti_motivation') THEN ${letterType} END`
+    }
+    default: {
+      const { name, grid } = dimension
+      const at = numberOf(name, values)
+      const edge = grid === null ? null : `${values.add(grid)}::DOUBLE`
+      const place = edge === null ? at : `floor(${at} / ${edge}) * ${edge}`
+      return `CASE WHEN type IN (${[...CLICK_TYPES].map(quoted).join(", ")}) THEN ${place} END`
+    }
+  }
+}

@@ -25,6 +25,18 @@ const VISITORS = `
   WHERE slug = $1 AND period_key = ANY ($2)
   GROUP BY period_key`
 
+const NAMED = `
+  SELECT metric, name, sum(count)::float8 AS count
+  FROM daily_totals JOIN sites ON sites.id = site_id
+  WHERE slug = ANY ($1) AND day >= $2 AND day < $3 AND metric = ANY ($4)
+  GROUP BY metric, name`
+
+/** Dimensions whose values daily totals know: their metrics, and the value that each stands for; `null` where it has a name. */
+const NAMED_BY: { readonly [name: string]: { readonly [metric: string]: string | null } } = {
+  theme: { theme: null },
+  letter_type: { letters_motivation: "motivation", letters_anti_motivation: "anti_motivation" },
+}
+
 const ADDED = ["events", "page_views", "letters"] as const
 type Added = (typeof ADDED)[number]
 const isAdded = (name: string): name is Added => ADDED.some((each) => each === name)
@@ -71,6 +83,7 @@ const isOfDays = (query: Query, calendar: Calendar): boolean => {
   if (query.filters.length > 0 || query.bots !== "exclude" || query.timeZone !== calendar.timeZone)
     return false
   const [dimension] = query.dimensions
+  if (dimension?.of === "figure") return NAMED_BY[dimension.name] !== undefined
   if (dimension !== undefined && (dimension.of !== "time" || !isSeries(query))) return false
   return dimension?.interval !== "hour" && dimension?.interval !== "minute"
 }
@@ -174,6 +187,36 @@ const tell = <E>(
     }
   })
 
+/** The answer to a question by what daily totals know by name: their counts until an instant, and those of the events from then on. */
+const namedBeyond = <E>(
+  { postgres, calendar, ask }: Sources<E>,
+  query: Query,
+  named: { readonly [metric: string]: string | null },
+  keptFrom: number,
+): Effect.Effect<EngineAnswer, E | StoreError> =>
+  Effect.gen(function* () {
+    const { from, until } = query.range
+    const found = yield* postgres.query<{ metric: string; name: string; count: number }>(
+      "expired_named",
+      NAMED,
+      [...[query.sites, calendar.dayOf(from), calendar.dayOf(Math.min(until, keptFrom))], Object.keys(named)],
+    )
+    const kept =
+      keptFrom < until ? yield* ask({ ...query, range: { from: keptFrom, until }, offset: 0 }) : { rows: [] }
+    const counts = new Map<string | null, number>()
+    const add = (value: string | null, count: number) => counts.set(value, (counts.get(value) ?? 0) + count)
+    for (const { metric, name, count } of found) add(named[metric] ?? name, count)
+    for (const { dimensions, metrics } of kept.rows) add(dimensions[0] ?? null, metrics[0] ?? 0)
+    const rows = [...counts]
+      .sort(([, a], [, b]) => b - a)
+      .map(([value, count]) => ({ dimensions: [value], metrics: [count], comparison: null }))
+    return {
+      rows: rows.slice(query.offset, query.offset + query.limit),
+      total: rows.length,
+      imported: found.length > 0,
+    }
+  })
+
 /** The time of which there were events that are no longer kept. */
 interface ExpiredTime {
   /** When the first day of it begins, and since when events are kept, unix milliseconds. */
@@ -242,6 +285,9 @@ export const answerBeyond = <E>(
           `${begin}, and not counted here: their daily totals tell questions without filters, of whole days of ${calendar.timeZone}.`,
         ],
       }
+    const [dimension] = query.dimensions
+    const named = dimension?.of === "figure" ? NAMED_BY[dimension.name] : undefined
+    if (named !== undefined) return yield* namedBeyond(sources, query, named, keptFrom)
     const now = yield* tell(sources, query, query.range, query.buckets, keptFrom)
     const then =
       query.comparison === null

@@ -6,6 +6,7 @@ import {
   DIMENSION_NAMES,
   dimensionValue,
   EVENT_COLUMNS,
+  figureValue,
   numberOf,
   quoted,
   Values,
@@ -88,11 +89,14 @@ export const BOTS = { exclude: "NOT bots", only: "bots", include: "true" } as co
 export const isSeries = ({ dimensions, order }: Query): boolean =>
   dimensions.length === 1 && dimensions.every(({ of }) => of === "time") && order[0]?.by === "dimension"
 
-/** The n-th dimension of each event: a text, or the number of its interval. */
+/** The n-th dimension of each event: a text, a place's number, or the number of its interval. */
 const dimensionColumns = (query: Query, values: Values): ReadonlyArray<string> =>
-  query.dimensions.map((dimension, i) =>
-    dimension.of === "time" ? `bucket AS d${i}` : `${dimensionValue(dimension, values)} AS d${i}`,
-  )
+  query.dimensions.map((dimension, i) => {
+    if (dimension.of === "time") return `bucket AS d${i}`
+    const value =
+      dimension.of === "figure" ? figureValue(dimension, values) : dimensionValue(dimension, values)
+    return `${value} AS d${i}`
+  })
 
 /** What of each metric is added up: within a visit, over visits, and what is shown. */
 interface MetricParts {
@@ -150,6 +154,19 @@ const join = (buckets: ReadonlyArray<Bucket>, values: Values): string =>
           unnest(range(${buckets.length})) AS bucket
       ) ON created_at >= since`
 
+/** SQL: of the dimensions d0, d1, that those of figures have a value. */
+const inFigures = (query: Query): string => {
+  const conditions = query.dimensions.flatMap(({ of }, i) => (of === "figure" ? [`d${i} IS NOT NULL`] : []))
+  return conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`
+}
+
+/** SQL: visits of intervals, and, without their events, of the intervals after these in which their visitors are present still. */
+const stillPresent = (visits: string, intervals: number): string =>
+  intervals === 1
+    ? visits
+    : `(SELECT * REPLACE (d0 + later AS d0, CASE WHEN later = 0 THEN events ELSE 0 END AS events)
+        FROM ${visits}, range(${intervals}) AS intervals(later))`
+
 /** The rows of one range, named r0, r1 …: the dimensions d0, d1 and the metrics m0, m1 … */
 const rowsOf = (
   query: Query,
@@ -171,13 +188,13 @@ const rowsOf = (
     SELECT visit${list(dimensions)}, any_value(visitor) AS visitor, any_value(visit_ms) AS visit_ms, any_value(bounce) AS bounce,
       count(*) AS events, count(*) FILTER (type = 'page_view') AS page_views,
       count(*) FILTER (type = 'letter_generate') AS letters${list(parts.flatMap(({ ofVisit }) => ofVisit))}
-    FROM ${name}_met ${groupBy(["visit", ...dimensions])}
+    FROM ${name}_met ${inFigures(query)} ${groupBy(["visit", ...dimensions])}
   ), ${name}_rows AS (
     SELECT count(DISTINCT visitor) AS visitors, count(*) AS visits, coalesce(sum(events), 0) AS events,
       coalesce(sum(page_views), 0) AS page_views, coalesce(sum(letters), 0) AS letters,
       coalesce(sum(visit_ms), 0) AS visit_ms, count(*) FILTER (bounce) AS bounces,
       (SELECT count(DISTINCT visitor) FROM ${name}_visits) AS all_visitors${list(dimensions)}${list(parts.flatMap(({ ofRow }) => ofRow))}
-    FROM ${name}_visits ${groupBy(dimensions)}
+    FROM ${stillPresent(`${name}_visits`, query.presence ?? 1)} ${groupBy(dimensions)}
   ), ${name} AS (
     SELECT ${[...dimensions, ...parts.map(({ shown }, i) => `(${shown})::DOUBLE AS m${i}`)].join(", ")} FROM ${name}_rows
   )`
@@ -205,7 +222,7 @@ export const statementFor = (query: Query, tables: EventTables): Statement => {
   const series = isSeries(query)
   const shown = [
     ...query.dimensions.map(({ of }, i) => {
-      if (of !== "time") return `'${MARK}' || now.d${i} AS d${i}`
+      if (of !== "time") return `'${MARK}' || now.d${i}::VARCHAR AS d${i}`
       return compared !== "" && series ? `coalesce(now.d${i}, before.d${i}) AS d${i}` : `now.d${i}`
     }),
     ...query.metrics.map((_, i) => `now.m${i}`),

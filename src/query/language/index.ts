@@ -1,4 +1,5 @@
 /** The language of questions: what may be asked of the events, read and resolved; pure, no I/O. The door of this folder. */
+export * from "./figures.ts"
 export * from "./filters.ts"
 export * from "./funnel.ts"
 export * from "./goals.ts"

@@ -25,7 +25,18 @@ import {
 } from "./range.ts"
 
 /** What a row of the answer stands for: a value of a dimension, or an interval of time. */
-export type QueryDimension = FilterDimension | { readonly of: "time"; readonly interval: Interval }
+export type QueryDimension =
+  | FilterDimension
+  | FigureDimension
+  | { readonly of: "time"; readonly interval: Interval }
+
+/**
+ * What the API's own figures are told apart by: nobody asks for it by a name. An event without a value is not in the answer; a click's
+ * `x` and `y` are those of the cell it is in, where there is a grid.
+ */
+export type FigureDimension =
+  | { readonly of: "figure"; readonly name: "theme" | "letter_type" }
+  | { readonly of: "figure"; readonly name: "x" | "y"; readonly grid: number | null }
 
 /** Which events of bots are counted. */
 export const BOTS = ["exclude", "include", "only"] as const
@@ -56,6 +67,8 @@ export interface Query {
   /** The intervals of the range, for a question by time; else empty. */
   readonly buckets: ReadonlyArray<Bucket>
   readonly comparisonBuckets: ReadonlyArray<Bucket>
+  /** In a question by time: intervals in which a visitor is counted from an event on, that of the event included; 1 if it is not said. */
+  readonly presence?: number
 }
 
 /** What a question is read with. */
@@ -166,7 +179,11 @@ const queryDimensionOf = (name: string): QueryDimension | null => {
 
 /** The name by which a dimension of a question is asked for. */
 export const nameOfQueryDimension = (dimension: QueryDimension): string =>
-  dimension.of === "time" ? `time:${dimension.interval}` : nameOfDimension(dimension)
+  dimension.of === "time"
+    ? `time:${dimension.interval}`
+    : dimension.of === "figure"
+      ? dimension.name
+      : nameOfDimension(dimension)
 
 /** `interval` is short for a first dimension `time:<interval>`. */
 const dimensionsOf = ({ dimensions, interval }: Body): ReadonlyArray<QueryDimension> | QueryProblem => {

@@ -87,7 +87,7 @@ export class QueryEndpoint {
     const parameters = new Parameters(asked)
     const marked = format === "csv" && wantsMark(parameters)
     if (parameters.problem !== null) return exchange.refuse(parameters.problem)
-    run(questions.decodeDownload(bodyOf(asked), exchange.access.sites)).addObserver((exit) => {
+    run(questions.decodeWhole(bodyOf(asked), exchange.access.sites)).addObserver((exit) => {
       if (Exit.isFailure(exit)) return exchange.failCause(exit.cause)
       const columns = columnsOf(exit.value)
       const rows = Effect.map(questions.ask(exit.value), (answer) =>

@@ -50,6 +50,10 @@ type Endpoint = (parameters: Parameters, site: string, access: Access) => Read
 const data = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<unknown, StoreError> =>
   Effect.map(effect, (value) => ({ success: true, data: value }))
 
+/** A page's URL as its events have it. */
+export const storedUrl = (pageQuery: PageQuery, url: string): string =>
+  cut(pageQuery.kept(url), MAX_URL_LENGTH)
+
 /** The body compressed, or the body itself if that fails. */
 const compress = (body: Buffer): Promise<Buffer> =>
   new Promise((resolve) => {
@@ -126,11 +130,10 @@ const endpoints = (
     const grid = parameters.integer("grid", HEATMAP_GRID) || null
     const limit = parameters.integer("limit", HEATMAP_LIMIT)
     const load = () =>
-      // Events have the kept part of their page's URL.
       Effect.map(
         queries.heatmap({
           site,
-          pageUrl: pageUrl ? cut(pageQuery.kept(pageUrl), MAX_URL_LENGTH) : null,
+          pageUrl: pageUrl ? storedUrl(pageQuery, pageUrl) : null,
           ...{ hours, grid, limit },
         }),
         ({ points, total }) => ({

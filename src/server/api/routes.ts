@@ -27,7 +27,7 @@ import type { Ingest } from "./ingest.ts"
 import { Operations } from "./operations.ts"
 import { EXPORT_FORMATS } from "./parameters.ts"
 import { QueryEndpoint } from "./queries.ts"
-import { RangedStatsEndpoint } from "./rangedStats.ts"
+import { RangedReads } from "./ranged.ts"
 import { type ReadEndpoint, Reads } from "./reads.ts"
 import { SitesEndpoint } from "./sites.ts"
 
@@ -231,7 +231,7 @@ export const apiRoutes = ({
   const reads = new Reads({ figures, queries, sites, scriptPath, pageQuery, pseudonyms, run })
   const exports = new Exports(figures, queries, exportDeadlineMs)
   const asked = new QueryEndpoint({ questions, exports, bodies, run })
-  const ranged = new RangedStatsEndpoint(questions, run)
+  const ranged = new RangedReads({ questions, pageQuery, run, now })
   const access = new AccessEndpoint(gate)
 
   const { exact, add } = newRoutes()
@@ -245,8 +245,8 @@ export const apiRoutes = ({
   for (const endpoint of READS)
     add(`${API_PATH}/${endpoint}`, endpoint, true, {
       GET: (exchange, req) =>
-        endpoint === "stats" && ranged.isAsked(req)
-          ? ranged.answer(exchange, req)
+        ranged.isAsked(endpoint, req)
+          ? ranged.answer(endpoint, exchange, req)
           : reads.answer(endpoint, exchange, req),
     })
   add(`${API_PATH}/access`, "access", true, { GET: (exchange, req) => access.get(exchange, req) })

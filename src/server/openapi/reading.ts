@@ -2,6 +2,7 @@
 import type { DeclaredSites, HeatmapMeta, HistoryMeta, TimelineMeta } from "../../domain/answers.ts"
 import { UUID } from "../../domain/limits.ts"
 import { MAX_HEATMAP_POINTS, PAGE_TOKEN } from "../../events/read/index.ts"
+import { MAX_INTERVALS } from "../../query/language/index.ts"
 import { COLUMNS, EXPORT_KINDS, type ExportKind } from "../api/exports.ts"
 import {
   EXPORT_FORMATS,
@@ -38,12 +39,36 @@ export const figurePaths = (base: string, sites: ReadonlyArray<string>): Paths =
   ...rawEventPaths(base, siteOf(sites)),
 })
 
-/** With any of these, figures are those of a question. */
-const rangeParameters: ReadonlyArray<Parameter> = [
-  query("date_range", text, "As of `/query`; in place of `period`. Default with the two below: day."),
-  query("time_zone", text, "As of `/query`."),
-  query("filters", text, "As of `/query`, as JSON."),
-]
+/** A figure, or with some parameters that of any time: the answer to a question. */
+const rangedFigure = (
+  name: string,
+  summary: string,
+  parameters: ReadonlyArray<Parameter>,
+  /** The parameter in whose place these are, and the time without a `date_range`. */
+  { time, range: otherwise }: { readonly time: string; readonly range: string },
+  ownTime: Schema,
+  anyTime: Schema,
+): PathItem =>
+  get(
+    name,
+    summary,
+    "figures",
+    [
+      ...parameters,
+      query(
+        "date_range",
+        text,
+        `As of \`/query\`; in place of \`${time}\`. Default with the two below: ${otherwise}.`,
+      ),
+      query("time_zone", text, "As of `/query`."),
+      query("filters", text, "As of `/query`, as JSON."),
+    ],
+    json({ anyOf: [ownTime, anyTime] }),
+    [...READ_CODES, ...QUERY_CODES],
+  )
+
+const themes = array(shapes.theme, { maxItems: THEMES_LIMIT.max })
+const places = array(shapes.heatmapPoint, { maxItems: MAX_HEATMAP_POINTS })
 
 const aggregatePaths = (base: string, site: Parameter): Paths => ({
   [`${base}/sites`]: {
@@ -70,27 +95,29 @@ const aggregatePaths = (base: string, site: Parameter): Paths => ({
     [site],
     shapes.realtime,
   ),
-  [`${base}/stats`]: get(
+  [`${base}/stats`]: rangedFigure(
     "stats",
     "Figures of a period, or of any time",
-    "figures",
-    [site, periodOr("day"), ...rangeParameters],
-    json({
-      anyOf: [shapes.enveloped(shapes.stats), shapes.enveloped(shapes.rangedStats, shapes.rangeMeta)],
-    }),
-    [...READ_CODES, ...QUERY_CODES],
+    [site, periodOr("day")],
+    { time: "period", range: "day" },
+    shapes.enveloped(shapes.stats),
+    shapes.enveloped(shapes.rangedStats, shapes.rangeMeta),
   ),
-  [`${base}/themes`]: figure(
+  [`${base}/themes`]: rangedFigure(
     "themes",
     "Most viewed themes, ties by name",
     [site, range("limit", THEMES_LIMIT, "Number of themes."), periodOr(null)],
-    array(shapes.theme, { maxItems: THEMES_LIMIT.max }),
+    { time: "period", range: "all" },
+    shapes.enveloped(themes),
+    shapes.enveloped(themes, shapes.rangeMeta),
   ),
-  [`${base}/letters`]: figure(
+  [`${base}/letters`]: rangedFigure(
     "letters",
-    "Letters, with a row for every day of the period",
+    "Letters, with a row for every day of the period, or of any time",
     [site, periodOr("day")],
-    shapes.letters,
+    { time: "period", range: "day" },
+    shapes.enveloped(shapes.letters),
+    shapes.enveloped(shapes.rangedLetters, shapes.rangeMeta),
   ),
 })
 
@@ -116,7 +143,7 @@ const rawEventPaths = (base: string, site: Parameter): Paths => ({
       next_cursor: nullable(matching(PAGE_TOKEN)),
     }),
   ),
-  [`${base}/heatmap`]: figure(
+  [`${base}/heatmap`]: rangedFigure(
     "heatmap",
     "Positions of clicks, most clicked first",
     [
@@ -131,24 +158,32 @@ const rawEventPaths = (base: string, site: Parameter): Paths => ({
       ),
       range("limit", HEATMAP_LIMIT, "Number of places, the most clicked."),
     ],
-    array(shapes.heatmapPoint, { maxItems: MAX_HEATMAP_POINTS }),
-    shape<HeatmapMeta>({
-      page_url: { type: ["string", "null"] },
-      hours: { type: "integer", minimum: HEATMAP_HOURS.min, maximum: HEATMAP_HOURS.max },
-      grid: { type: ["integer", "null"], minimum: 1, maximum: HEATMAP_GRID.max },
-      count,
-      total: count,
-    }),
+    { time: "hours", range: "24h" },
+    shapes.enveloped(
+      places,
+      shape<HeatmapMeta>({
+        page_url: { type: ["string", "null"] },
+        hours: { type: "integer", minimum: HEATMAP_HOURS.min, maximum: HEATMAP_HOURS.max },
+        grid: shapes.grid,
+        count,
+        total: count,
+      }),
+    ),
+    shapes.enveloped(places, shapes.rangedHeatmapMeta),
   ),
-  [`${base}/history`]: figure(
+  [`${base}/history`]: rangedFigure(
     "history",
-    "The last minutes, one row per minute, oldest first",
+    "The last minutes, or those of any time, one row per minute, oldest first",
     [site, range("minutes", HISTORY_MINUTES, "Length of the window, which ends now.")],
-    array(shapes.minuteOfHistory, { maxItems: HISTORY_MINUTES.max }),
-    shape<HistoryMeta>({
-      minutes: { type: "integer", minimum: HISTORY_MINUTES.min, maximum: HISTORY_MINUTES.max },
-      until: instant,
-    }),
+    { time: "minutes", range: `the last ${HISTORY_MINUTES.fallback} minutes` },
+    shapes.enveloped(
+      array(shapes.minuteOfHistory, { maxItems: HISTORY_MINUTES.max }),
+      shape<HistoryMeta>({
+        minutes: { type: "integer", minimum: HISTORY_MINUTES.min, maximum: HISTORY_MINUTES.max },
+        until: instant,
+      }),
+    ),
+    shapes.enveloped(array(shapes.minuteOfHistory, { maxItems: MAX_INTERVALS }), shapes.rangeMeta),
   ),
   [`${base}/yesterday`]: figure(
     "yesterday",

@@ -6,6 +6,8 @@ import type {
   Letters,
   LettersOfDay,
   MinuteOfHistory,
+  RangedHeatmapMeta,
+  RangedLetters,
   RangedStats,
   RangeMeta,
   ReadinessReport,
@@ -18,6 +20,8 @@ import type {
 } from "../../domain/answers.ts"
 import { EVENT_TYPE, MAX_URL_LENGTH, UUID } from "../../domain/limits.ts"
 import { PERIODS } from "../../domain/period.ts"
+import { MAX_INTERVALS } from "../../query/language/index.ts"
+import { HEATMAP_GRID } from "../api/parameters.ts"
 import { array, count, day, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"
 
 export const uuid = matching(UUID)
@@ -80,21 +84,39 @@ export const rangedStats = shape<RangedStats>({
   unique_visitors: nullable(totals.unique_visitors),
   conversion_rate: nullable(totals.conversion_rate),
 })
-export const rangeMeta = shape<RangeMeta>(
-  { date_range: array(instant, { minItems: 2, maxItems: 2 }), time_zone: text, ...told },
-  { required: ["date_range", "time_zone", "approximate"] },
-)
+const RANGE_META = ["date_range", "time_zone", "approximate"]
+const rangeFields = {
+  date_range: array(instant, { minItems: 2, maxItems: 2 }),
+  time_zone: text,
+  ...told,
+} as const
+export const rangeMeta = shape<RangeMeta>(rangeFields, { required: RANGE_META })
 
 export const theme = shape<ThemeViews>({ theme: text, views: count, percentage })
 
-export const letters = shape<Letters>({
-  period,
+const lettersFields = {
   total: count,
   motivation: count,
   anti_motivation: count,
+}
+
+/** Letters of each of some days. */
+const letterDays = (most: number): Schema =>
+  array(shape<Letters["history"][number]>({ date: day, count }), { minItems: 1, maxItems: most })
+
+export const letters = shape<Letters>({
+  period,
+  ...lettersFields,
   unique_visitors: count,
   conversion_rate: rate,
-  history: array(shape<Letters["history"][number]>({ date: day, count }), { minItems: 1, maxItems: 31 }),
+  history: letterDays(31),
+})
+
+export const rangedLetters = shape<RangedLetters>({
+  ...lettersFields,
+  unique_visitors: nullable(count),
+  conversion_rate: nullable(rate),
+  history: letterDays(MAX_INTERVALS),
 })
 
 export const lettersOfDay = shape<LettersOfDay>({
@@ -129,6 +151,14 @@ export const heatmapPoint = shape<HeatmapPoint>({
   y: { type: "number" },
   count: { type: "integer", minimum: 1 },
 })
+
+/** Edge of a heatmap's cells. */
+export const grid = { type: ["integer", "null"], minimum: 1, maximum: HEATMAP_GRID.max } as const
+
+export const rangedHeatmapMeta = shape<RangedHeatmapMeta>(
+  { page_url: { type: ["string", "null"] }, grid, count, total: count, ...rangeFields },
+  { required: ["page_url", "grid", "count", "total", ...RANGE_META] },
+)
 
 export const minuteOfHistory = shape<MinuteOfHistory>({ time: instant, events: count, visitors: count })
 

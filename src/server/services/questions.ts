@@ -129,8 +129,8 @@ export class Questions {
     })
   }
 
-  /** Reads a question whose whole answer is downloaded. */
-  decodeDownload(body: unknown, sites: Sites): Effect.Effect<Query, Problem | StoreError> {
+  /** Reads a question that is answered with all of its rows. */
+  decodeWhole(body: unknown, sites: Sites): Effect.Effect<Query, Problem | StoreError> {
     return this.#decode(decodeQuery, body, sites, { default: MAX_DOWNLOAD_ROWS, most: MAX_DOWNLOAD_ROWS })
   }
 

@@ -13,16 +13,25 @@ import {
   type QueryContext,
   QueryProblem,
 } from "../../../src/query/language/index.ts"
+import {
+  rangedHeatmap,
+  rangedHistory,
+  rangedLetters,
+  rangedThemes,
+} from "../../../src/server/services/rangedFigures.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { run, testScope } from "../../support/effects.ts"
 import { freshEvents, store } from "../../support/events.ts"
 import { temporaryFolder } from "../../support/index.ts"
 import { differences, storedEvents } from "./compare.ts"
+import { figureBody, figureEvents, plainClicks, plainHistory, plainLetters, plainThemes } from "./figures.ts"
 import { Dice, randomEvents, randomFunnel, randomQuestion } from "./questions.ts"
 import { referenceAnswer, referenceFunnel } from "./reference.ts"
 
 /** How many questions; more are asked by hand. */
 const QUESTIONS = Number(process.env.TEST_QUESTIONS ?? 60)
+/** Of how many times and filters the API's figures are asked for. */
+const FIGURES = 3
 const SEED = Number(process.env.TEST_SEED ?? 20261129)
 
 /** A Monday after clocks were put back in Europe and Australia, in the afternoon. */
@@ -35,8 +44,10 @@ const engineOn = async (postgres: Postgres, timeZone: string) => {
     ...{ postgres, database, folder, calendar: new Calendar(timeZone) },
     now: tick(),
   })
+  const ask = (query: Query) => answer(query, files, database)
   return {
-    query: (query: Query) => run(answer(query, files, database)),
+    ask,
+    query: (query: Query) => run(ask(query)),
     funnel: async (funnel: Funnel) =>
       (await run(answerFunnel(funnel, files, database))).rows.map(
         ({ metrics: [visitors = null] }) => visitors,
@@ -100,6 +111,26 @@ describe("answers equal a plain count over the stored events", () => {
         if (found.join() !== expected.join()) wrong.push({ body, found, expected })
       }
       expect(wrong).toEqual([])
+
+      await store(postgres, figureEvents(dice, 300, NOW, 60), { calendar: new Calendar(timeZone) })
+      events = await storedEvents(postgres)
+      const of = [events, timeZone] as const
+      for (let i = 0; i < FIGURES; i++) {
+        const body = { metrics: ["events"], ...figureBody(dice, NOW) }
+        const read = (more: object = {}) => decodedBy(decodeQuery, { ...body, ...more }, timeZone, NOW)
+        const [whole, byDay, byMinute] = [read(), read({ interval: "day" }), read({ interval: "minute" })]
+        const themes = plainThemes(whole, ...of)
+        expect((await run(rangedThemes(ask.ask, whole, 5))).data).toEqual(themes.slice(0, 5))
+        expect((await run(rangedLetters(ask.ask, byDay))).data).toEqual(plainLetters(byDay, ...of))
+        for (const grid of [null, 20]) {
+          const clicks = { page: null, grid, limit: 6 }
+          const plain = plainClicks(whole, grid, ...of)
+          const found = await run(rangedHeatmap(ask.ask, whole, clicks))
+          expect(found).toMatchObject({ data: plain.slice(0, 6), meta: { grid, total: plain.length } })
+        }
+        const everyMinute = { ...byMinute, limit: byMinute.buckets.length + 4 }
+        expect((await run(rangedHistory(ask.ask, everyMinute))).data).toEqual(plainHistory(byMinute, ...of))
+      }
     },
   )
 })

@@ -13,7 +13,8 @@ import { answer } from "../../../src/query/engine/engine.ts"
 import { EventFiles } from "../../../src/query/engine/eventFiles.ts"
 import { answerBeyond, saysWhatIsMissing } from "../../../src/query/engine/expired.ts"
 import { answerFunnel } from "../../../src/query/engine/funnel.ts"
-import { decodeFunnel, decodeQuery, QueryProblem } from "../../../src/query/language/index.ts"
+import { decodeFunnel, decodeQuery, type Query, QueryProblem } from "../../../src/query/language/index.ts"
+import { rangedLetters, rangedThemes } from "../../../src/server/services/rangedFigures.ts"
 import { run, testScope } from "../../support/effects.ts"
 import { event, freshEvents, store, UTC } from "../../support/events.ts"
 import { temporaryFolder } from "../../support/index.ts"
@@ -31,7 +32,14 @@ test("answers go on from daily totals where events have expired, and say what th
     const createdAt = NOW - i * DAY_MS
     return [
       event({ createdAt: createdAt - 3 * HOUR_MS, visitorId: returning }),
-      event({ createdAt: createdAt + HOUR_MS, visitorId: returning, type: "letter_generate" }),
+      event({
+        ...{ createdAt: createdAt + HOUR_MS, visitorId: returning, type: "letter_generate" },
+        data: { letter_type: i % 3 === 0 ? "motivation" : "other" },
+      }),
+      event({
+        ...{ createdAt: createdAt + HOUR_MS, visitorId: returning, type: "cv_theme_change" },
+        data: { theme: i % 2 === 0 ? "dark" : "light" },
+      }),
       event({ createdAt }),
       event({ createdAt, facts: { origin: null, client: null, label: null, bot: true } }),
     ]
@@ -43,19 +51,26 @@ test("answers go on from daily totals where events have expired, and say what th
   const database = await testScope().run(openDatabase(folder, 256 * 1024 * 1024))
   let now = NOW
   const files = new EventFiles({ postgres, database, folder, calendar: UTC, now: () => (now += 1000) })
-  const ask = (body: object) => {
+  const read = (body: object) => {
     const query = decodeQuery(
       { metrics: ["visitors", "events", "page_views", "letters", "conversion_rate"], ...body },
       CONTEXT,
     )
     if (query instanceof QueryProblem) throw new Error(query.error)
-    return run(
-      answerBeyond(query, { postgres, calendar: UTC, ask: (asked) => answer(asked, files, database) }),
-    )
+    return query
   }
+  const beyond = (query: Query) =>
+    answerBeyond(query, { postgres, calendar: UTC, ask: (asked) => answer(asked, files, database) })
+  const ask = (body: object) => run(beyond(read(body)))
+  const themes = (body: object) => run(rangedThemes(beyond, read(body), 20))
+  const letters = (body: object) => run(rangedLetters(beyond, read({ ...body, interval: "day" })))
   const everyDay = { interval: "day", date_range: ["2025-11-20", "2025-12-07"] }
   const week = { date_range: ["2025-11-17", "2025-11-23"], compare: "previous_period" }
-  const before = { days: await ask(everyDay), week: await ask(week) }
+  const days = { date_range: everyDay.date_range }
+  const before = {
+    ...{ days: await ask(everyDay), week: await ask(week) },
+    ...{ themes: await themes(days), letters: await letters(days) },
+  }
   expect(before.days).toMatchObject({ total: 18 })
   expect(before.days.imported).toBeUndefined()
 
@@ -80,7 +95,7 @@ test("answers go on from daily totals where events have expired, and say what th
 
   // A sum of days: how many different visitors they had is not known, and not guessed.
   const sum = await ask({ date_range: ["2025-11-20", "2025-12-07"] })
-  expect(sum.rows).toEqual([{ dimensions: [], metrics: [null, 54, 36, 18, null], comparison: null }])
+  expect(sum.rows).toEqual([{ dimensions: [], metrics: [null, 72, 36, 18, null], comparison: null }])
   expect(sum.notices).toEqual([
     expect.stringMatching(/^Events before 2025-11-28T12:00:00.000Z .* do not tell visitors, conversion_rate/),
   ])
@@ -89,6 +104,19 @@ test("answers go on from daily totals where events have expired, and say what th
     ...Array.from({ length: 9 }, () => null),
     ...before.days.rows.slice(9).map(() => expect.any(Number)),
   ])
+
+  // Themes and letters go on, too.
+  expect(before.letters.data).toMatchObject({ total: 18, motivation: 6, anti_motivation: 0 })
+  expect(await themes(days)).toEqual({
+    data: before.themes.data,
+    meta: { ...before.themes.meta, imported: true },
+  })
+  expect(await letters(days)).toMatchObject({
+    data: { ...before.letters.data, unique_visitors: null, conversion_rate: null },
+    meta: { imported: true, notices: [expect.stringMatching(/^Events before .* visitors, conversion_rate/)] },
+  })
+  const filtered = await themes({ ...days, filters: [["is", "page", ["/"]]] })
+  expect(filtered.meta.notices).toEqual([expect.stringMatching(/^Events before .* not counted here/)])
 
   // Filters and other zones are for what is kept, which is said.
   for (const body of [

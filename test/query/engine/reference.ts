@@ -158,6 +158,7 @@ const rowsIn = (
   const keyOf = (each: Counted) =>
     JSON.stringify(
       query.dimensions.map((dimension) => {
+        if (dimension.of === "figure") throw new Error("figures have a count of their own")
         if (dimension.of !== "time") return dimensionValue(each, dimension)
         const at = each.event.createdAt
         return buckets.findIndex(({ from, until }) => at >= from && at < until)
@@ -180,6 +181,14 @@ const counted = (events: ReadonlyArray<ReferenceEvent>, timeZone: string): Reado
       }),
     ),
   )
+
+/** The events that a question is about. */
+export const metEvents = (
+  query: Query,
+  events: ReadonlyArray<ReferenceEvent>,
+  timeZone: string,
+): ReadonlyArray<ReferenceEvent> =>
+  metBy(query, query.range, counted(events, timeZone)).map(({ event }) => event)
 
 /** How many steps are taken from an event that is the first. */
 const stepsFrom = (

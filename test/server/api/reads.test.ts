@@ -74,6 +74,69 @@ describe("the statistics endpoints", () => {
     })
   })
 
+  test("themes, letters, clicks and minutes of any time are asked of the events, and of their own time are not", async () => {
+    await using running = await serve()
+    const { world } = running
+    const get = async (path: string): Promise<unknown> => (await fetch(`${running.url}${API}/${path}`)).json()
+    const row = (dimensions: ReadonlyArray<string>, metrics: ReadonlyArray<number | null>) => ({
+      ...{ dimensions, metrics, comparison: null },
+    })
+    const time = 'site=blog&time_zone=Asia/Tokyo&date_range=["2026-01-01","2026-01-02"]'
+    const meta = {
+      date_range: ["2025-12-31T15:00:00.000Z", "2026-01-02T15:00:00.000Z"],
+      ...{ time_zone: "Asia/Tokyo", approximate: [] },
+    }
+    world.queryRows = [row(["dark"], [2]), row(["light"], [2]), row(["x".repeat(101)], [4])]
+    expect(await get(`themes?limit=2&${time}`)).toEqual({
+      success: true,
+      data: [
+        { theme: "x".repeat(100), views: 4, percentage: 50 },
+        { theme: "dark", views: 2, percentage: 25 },
+      ],
+      meta,
+    })
+    world.queryRows = [row([], [3, null, null])]
+    expect(await get(`letters?${time}`)).toMatchObject({
+      data: { total: 3, motivation: 0, unique_visitors: null, conversion_rate: null },
+      meta,
+    })
+    world.queryRows = [row(["10.5", "20"], [3])]
+    expect(await get(`heatmap?page=/cv&grid=20&limit=5&${time}`)).toEqual({
+      success: true,
+      data: [{ x: 10.5, y: 20, count: 3 }],
+      meta: { page_url: "/cv", grid: 20, count: 1, total: 1, ...meta },
+    })
+    expect(world.asked.at(-1)).toMatchObject({
+      ...{ sites: ["blog"], limit: 5, filters: [{ values: ["/cv"] }, { values: [null] }] },
+    })
+    const minutes = Array.from({ length: 5 }, (_, i) => row([`2025-12-31T15:0${i}:00.000Z`], [i, 1]))
+    world.queryRows = minutes
+    expect(await get(`history?${time}`)).toEqual({
+      success: true,
+      data: [{ time: "2025-12-31T15:04:00.000Z", events: 4, visitors: 1 }],
+      meta,
+    })
+
+    const asked = world.asked.length
+    for (const [path, parameter] of [
+      ["themes?period=day", "period"],
+      ["letters?period=day", "period"],
+      ["heatmap?hours=24", "hours"],
+      ["history?minutes=60", "minutes"],
+    ]) {
+      expect(await get(`${path}&filters=[]`)).toMatchObject({
+        ...{ code: "INVALID_PARAMETER", error: expect.stringMatching(`^${parameter} is`) },
+      })
+      expect(await get(`${path}&site=blog`)).toMatchObject({ success: true })
+    }
+    for (const endpoint of ["themes", "letters", "heatmap", "history"]) {
+      expect(await get(`${endpoint}?date_range=never`)).toMatchObject({ code: "INVALID_QUERY" })
+      expect(await get(`${endpoint}?date_range=day&site=nope`)).toMatchObject({ code: "UNKNOWN_SITE" })
+    }
+    expect(await get("history?date_range=91d")).toMatchObject({ code: "INVALID_QUERY" })
+    expect(world.asked).toHaveLength(asked)
+  })
+
   test("heatmap tells a page called null from all pages", async () => {
     await using running = await serve()
     const metas = await Promise.all(

@@ -109,6 +109,8 @@ const FUNNEL = {
   ],
   date_range: "all",
 }
+/** Figures that are answers to questions where a time is named. */
+const RANGED = ["stats", "themes", "letters", "heatmap", "history"]
 const QUESTION_PATHS = ["query", "query/values", "query/funnel"].map((path) => `${API}/${path}`)
 
 /** What is sent about access, goals and sites, by path. */
@@ -145,7 +147,7 @@ const refuseQuestions = async ({ url, world, server }: Running, recorder: Record
     world.queryFailure = failure
     await recorder.ask(url, "GET", `${API}/query?metrics=events`)
     await recorder.ask(url, "POST", `${API}/query`, posted(QUESTION))
-    await recorder.ask(url, "GET", `${API}/stats?date_range=7d`)
+    for (const path of RANGED) await recorder.ask(url, "GET", `${API}/${path}?date_range=7d`)
     await recorder.ask(url, "POST", `${API}/query/values`, posted(VALUES))
     await recorder.ask(url, "POST", `${API}/query/funnel`, posted(FUNNEL))
     for (const format of ["csv", "json"])
@@ -262,8 +264,11 @@ const ofARealNode = async (): Promise<Recorder> => {
     await ask("POST", path, posted("x".repeat(300_000)))
     await ask("POST", path, posted("{}", { "Content-Type": "text/html" }))
   }
-  await askInTime("GET", `${API}/stats?date_range=30d&time_zone=Asia/Tokyo&filters=[["is","page",["/cv"]]]`)
-  await ask("GET", `${API}/stats?date_range=never`)
+  for (const path of RANGED) {
+    await askInTime("GET", `${API}/${path}?date_range=7d&time_zone=Asia/Tokyo&filters=[["is","page",["/cv"]]]`)
+    await askInTime("GET", `${API}/${path}?time_zone=Asia/Tokyo`)
+    await ask("GET", `${API}/${path}?date_range=never`)
+  }
   await ask("GET", `${API}/heatmap?page_url=/cv&hours=168`)
   for (const query of ["limit=0", "limit=x", "offset=-1", "cursor=!"])
     await ask("GET", `${API}/timeline?${query}`)
