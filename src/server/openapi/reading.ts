@@ -70,6 +70,14 @@ const rangedFigure = (
 const themes = array(shapes.theme, { maxItems: THEMES_LIMIT.max })
 const places = array(shapes.heatmapPoint, { maxItems: MAX_HEATMAP_POINTS })
 
+const heatmapMeta = shape<HeatmapMeta>({
+  page_url: { type: ["string", "null"] },
+  hours: { type: "integer", minimum: HEATMAP_HOURS.min, maximum: HEATMAP_HOURS.max },
+  grid: shapes.grid,
+  count,
+  total: count,
+})
+
 const aggregatePaths = (base: string, site: Parameter): Paths => ({
   [`${base}/sites`]: {
     ...figure(
@@ -159,16 +167,7 @@ const rawEventPaths = (base: string, site: Parameter): Paths => ({
       range("limit", HEATMAP_LIMIT, "Number of places, the most clicked."),
     ],
     { time: "hours", range: "24h" },
-    shapes.enveloped(
-      places,
-      shape<HeatmapMeta>({
-        page_url: { type: ["string", "null"] },
-        hours: { type: "integer", minimum: HEATMAP_HOURS.min, maximum: HEATMAP_HOURS.max },
-        grid: shapes.grid,
-        count,
-        total: count,
-      }),
-    ),
+    shapes.enveloped(places, heatmapMeta),
     shapes.enveloped(places, shapes.rangedHeatmapMeta),
   ),
   [`${base}/history`]: rangedFigure(
