@@ -24,8 +24,10 @@ export interface Outcome {
 interface Activity {
   /** Requests and WebSocket frames. */
   readonly heard: number
-  /** Answers with a status from 400 on. */
+  /** Answers with a status from 400 on, except those of 408. */
   readonly refused: number
+  /** Answers of 408: the machine was too busy for a question, which is no fault of whoever asked it. */
+  readonly late: number
 }
 
 /** A line of a combined access log, of some seconds ago. */
@@ -74,14 +76,16 @@ export class Reader {
     const text = await this.#metrics()
     let heard = 0
     let refused = 0
+    let late = 0
     for (const [, labels = "", value] of text.matchAll(
       /^maicivy_(?:analytics_request_duration_seconds_count|websocket_messages_total)\{(.*)\} (\d+)$/gm,
     )) {
       if (labels.includes('endpoint="metrics"')) continue
       heard += Number(value)
-      if (/status="[45]/.test(labels)) refused += Number(value)
+      if (labels.includes('status="408"')) late += Number(value)
+      else if (/status="[45]/.test(labels)) refused += Number(value)
     }
-    return { heard, refused }
+    return { heard, refused, late }
   }
 
   #start(command: string, args: ReadonlyArray<string>, environment: NodeJS.ProcessEnv): ChildProcess {

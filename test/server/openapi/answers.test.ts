@@ -265,7 +265,10 @@ const ofARealNode = async (): Promise<Recorder> => {
     await ask("POST", path, posted("{}", { "Content-Type": "text/html" }))
   }
   for (const path of RANGED) {
-    await askInTime("GET", `${API}/${path}?date_range=7d&time_zone=Asia/Tokyo&filters=[["is","page",["/cv"]]]`)
+    await askInTime(
+      "GET",
+      `${API}/${path}?date_range=7d&time_zone=Asia/Tokyo&filters=[["is","page",["/cv"]]]`,
+    )
     await askInTime("GET", `${API}/${path}?time_zone=Asia/Tokyo`)
     await ask("GET", `${API}/${path}?date_range=never`)
   }
