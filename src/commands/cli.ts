@@ -188,7 +188,7 @@ const exportCommand = Command.make(
   "export",
   {
     format: valueArgument(FLAGS.format),
-    to: valueFlag(FLAGS.exportFolder),
+    to: valueFlag(FLAGS.exportTo),
     from: valueFlag(FLAGS.from).pipe(Flag.optional),
     until: valueFlag(FLAGS.until).pipe(Flag.optional),
     site: valueFlag(FLAGS.site, "The site whose events to write; by default all").pipe(Flag.optional),

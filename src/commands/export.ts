@@ -1,9 +1,11 @@
 /** `export`: whole days of events as files for other programs. */
-import { resolve } from "node:path"
+import { join } from "node:path"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import { type BucketAddress, loadObjectStorage } from "../config/objectStorage.ts"
 import type { AppConfig } from "../config/settings.ts"
 import type { Day } from "../domain/period.ts"
+import { openBucket } from "../export/bucket.ts"
 import { type ExportedDay, exportDays, type Outcome } from "../export/export.ts"
 import { type Format, makeNdjson, makeParquet } from "../export/files.ts"
 import { openFolder } from "../export/folder.ts"
@@ -13,7 +15,8 @@ import type { CommandStores } from "./stores.ts"
 
 export interface ExportCommand {
   readonly format: Format
-  readonly to: string
+  /** A folder or a bucket. */
+  readonly to: string | BucketAddress
   /** `null` for all. */
   readonly site: string | null
   /** The first and the last day; `null` for all. */
@@ -44,9 +47,19 @@ const describe = (days: ReadonlyArray<ExportedDay>): string => {
   ].join("; ")
 }
 
+/** Where files are made that go to a bucket. */
+const WORK_FOLDER = "exports"
+
+const open = (to: ExportCommand["to"], dataDir: string) =>
+  typeof to === "string"
+    ? openFolder(to)
+    : Effect.flatMap(loadObjectStorage, (storage) =>
+        openBucket({ address: to, storage, workFolder: join(dataDir, WORK_FOLDER) }),
+      )
+
 /** Exports what is missing or has changed, telling each day on stderr, and prints how much that was. */
 export const exportTo = (
-  { queryMemory }: AppConfig,
+  { queryMemory, dataDir }: AppConfig,
   { postgres }: CommandStores,
   { to, ...command }: ExportCommand,
   now: () => number,
@@ -55,9 +68,9 @@ export const exportTo = (
     const { format, from, until } = command
     if (from !== null && until !== null && from > until)
       return yield* new CommandError({ message: `--from is ${from}, which is after --until, ${until}.` })
-    const folder = yield* openFolder(to)
+    const target = yield* open(to, dataDir)
     const makeFile =
-      format === "ndjson" ? makeNdjson : makeParquet(yield* openDatabase(folder.work, queryMemory))
+      format === "ndjson" ? makeNdjson : makeParquet(yield* openDatabase(target.work, queryMemory))
     const days: Array<ExportedDay> = []
     const onDay = (exported: ExportedDay) =>
       Effect.suspend(() => {
@@ -66,6 +79,6 @@ export const exportTo = (
         const words = WORDS[outcome]
         return words === null ? Effect.void : Console.error(`${site}  ${day}  ${events} events ${words}`)
       })
-    yield* exportDays({ ...command, postgres, folder, makeFile, now, onDay })
-    yield* Console.log(`${describe(days)}. The days are in ${resolve(to)}.`)
+    yield* exportDays({ ...command, postgres, target, makeFile, now, onDay })
+    yield* Console.log(`${describe(days)}. The days are in ${target.name}.`)
   })

@@ -5,6 +5,7 @@
 
 import { UUID } from "../domain/limits.ts"
 import { KEY_SCOPES, ROLES } from "../domain/roles.ts"
+import { type BucketAddress, bucketAddress } from "./objectStorage.ts"
 import { SETTINGS } from "./settings.ts"
 import { Expected, httpUrl, integer, oneOf, pageHosts, siteSlug } from "./values.ts"
 
@@ -40,6 +41,11 @@ const lettersId = (text: string): LetterId | "all" | Expected => {
 }
 
 const path = (text: string): string | Expected => (text.trim() === "" ? new Expected("a path") : text)
+
+const folderOrBucket = (text: string): string | BucketAddress | Expected => {
+  if (!/^[a-z0-9+.-]+:\/\//i.test(text)) return path(text)
+  return bucketAddress(text) ?? new Expected("a folder, or a bucket as s3://bucket/prefix")
+}
 
 const day = (text: string): string | Expected =>
   /^\d{4}-\d{2}-\d{2}$/.test(text) && new Date(`${text}T00:00:00Z`).toJSON()?.startsWith(text) === true
@@ -194,11 +200,11 @@ export const FLAGS = {
     parse: oneOf("parquet", "ndjson"),
     doc: "Format of the files: parquet or ndjson",
   },
-  exportFolder: {
+  exportTo: {
     name: "to",
     metavar: "folder",
-    parse: path,
-    doc: "The folder with the days; made where it is missing, and gone on with where it is there",
+    parse: folderOrBucket,
+    doc: "The folder with the days, or s3://bucket/prefix; a folder is made where it is missing, and gone on with where it is there",
   },
   from: {
     name: "from",

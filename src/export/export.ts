@@ -17,8 +17,8 @@ import type { ExportedRow } from "./columns.ts"
 import { type Content, contentOf, eventsOfDay, keptSince, type SiteDay, storedDays } from "./days.ts"
 import { ExportError } from "./error.ts"
 import { FILE_NAMES, type Format, type MakeFile } from "./files.ts"
-import type { ExportFolder } from "./folder.ts"
 import { SiteManifest, siteFolder } from "./manifest.ts"
+import type { ExportTarget } from "./target.ts"
 
 /** What became of a day: its file is new, made again, gone with its last event, as it was; or not made, as events have expired. */
 export type Outcome = "written" | "again" | "removed" | "unchanged" | "expired"
@@ -32,7 +32,7 @@ export interface ExportedDay {
 
 export interface ExportOptions {
   readonly postgres: Postgres
-  readonly folder: ExportFolder
+  readonly target: ExportTarget
   readonly format: Format
   readonly makeFile: MakeFile
   /** One site; `null` for all. */
@@ -70,17 +70,17 @@ const readDay = (
     if (!isWanted(content)) return { ...content, made: null }
     const { text, values } = eventsOfDay(of, calendar)
     const events = session.stream<ExportedRow>(text, values, EVENTS_AT_A_TIME)
-    return { ...content, made: yield* options.makeFile(events, options.folder.work) }
+    return { ...content, made: yield* options.makeFile(events, options.target.work) }
   }).pipe(Effect.scoped)
 
 /** Brings a day's file up to date. */
 const exportDay = (options: ExportOptions, of: SiteDay, calendar: Calendar, manifest: SiteManifest) =>
   Effect.gen(function* () {
-    const { postgres, folder, format } = options
+    const { postgres, target, format } = options
     const file = pathOf(of.day, format)
     const path = `${siteFolder(of.site)}/${file}`
     const noted = manifest.files.get(file)
-    const known = noted !== undefined && (yield* folder.size(path)) === noted.bytes ? noted.version : null
+    const known = noted !== undefined && (yield* target.size(path)) === noted.bytes ? noted.version : null
     // A day that retention has taken events from is not the day any more.
     const isKept = Effect.map(keptSince(postgres, calendar), (since) => since === null || of.day >= since)
     const mayBeMade = yield* isKept
@@ -93,12 +93,12 @@ const exportDay = (options: ExportOptions, of: SiteDay, calendar: Calendar, mani
     // Asked again when the events have been read, as retention may have begun meanwhile.
     if (!(yield* isKept)) return { outcome: noted === undefined ? "expired" : "unchanged", events } as const
     if (made !== null) {
-      const bytes = yield* folder.put(path, made)
+      const bytes = yield* target.put(path, made)
       yield* manifest.note(file, { version, events, bytes })
       return { outcome: noted === undefined ? "written" : "again", events } as const
     }
     if (events > 0 || noted === undefined) return { outcome: "unchanged", events } as const
-    yield* folder.remove(path)
+    yield* target.remove(path)
     yield* manifest.note(file, null)
     return { outcome: "removed", events } as const
   })
@@ -120,7 +120,7 @@ export const exportDays = (
   options: ExportOptions,
 ): Effect.Effect<void, StoreError | SchemaTooNew | ExportError> =>
   Effect.gen(function* () {
-    const { postgres, folder, format, from, until, now, onDay } = options
+    const { postgres, target, format, from, until, now, onDay } = options
     yield* requireKnownSchema(postgres, "export")
     const { id } = yield* deploymentIdentity(postgres)
     const stored = yield* storedDeployment(postgres)
@@ -128,7 +128,7 @@ export const exportDays = (
     const today = calendar.dayOf(now())
     const days = yield* storedDays(postgres, calendar)
     for (const { site, id: siteId } of yield* sitesOf(options)) {
-      const manifest = yield* SiteManifest.read(folder, site, id)
+      const manifest = yield* SiteManifest.read(target, site, id)
       const exported = [...manifest.files.keys()]
         .filter((file) => file.endsWith(`/${FILE_NAMES[format]}`))
         .flatMap((file) => DAY_IN_PATH.exec(file)?.[1] ?? [])

@@ -1,4 +1,4 @@
-/** A folder that days are exported to: each file is there as a whole or not at all, whenever the export ends. */
+/** A folder that days are exported to. */
 import { readdirSync, rmSync } from "node:fs"
 import { chmod, mkdir, open, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises"
 import { dirname, join, resolve } from "node:path"
@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { FILE_MODE, isAlive, makeFolder } from "../embedded/index.ts"
 import { ExportError, reasonOf } from "./error.ts"
+import type { ExportTarget } from "./target.ts"
 
 /** Begins, before a process id, the name of a folder with what is not finished; programs that read tables skip an underscore. */
 const UNFINISHED = "_unfinished."
@@ -30,37 +31,34 @@ const sync = async (path: string): Promise<void> => {
   }
 }
 
-export class ExportFolder {
-  readonly path: string
-  /** For files that are being made. */
+class ExportFolder implements ExportTarget {
+  readonly name: string
   readonly work: string
 
-  constructor(path: string, work: string) {
-    this.path = path
+  constructor(name: string, work: string) {
+    this.name = name
     this.work = work
   }
 
   #onDisk<A>(run: () => Promise<A>): Effect.Effect<A, ExportError> {
     return Effect.tryPromise({
       try: run,
-      catch: (cause) => new ExportError({ message: `${this.path} cannot be used: ${reasonOf(cause)}.` }),
+      catch: (cause) => new ExportError({ message: `${this.name} cannot be used: ${reasonOf(cause)}.` }),
     })
   }
 
-  /** The text of a file; `null` where there is none. */
   read(file: string): Effect.Effect<string | null, ExportError> {
-    return this.#onDisk(() => readFile(join(this.path, file), "utf8").catch(nullIfMissing))
+    return this.#onDisk(() => readFile(join(this.name, file), "utf8").catch(nullIfMissing))
   }
 
-  /** Bytes of a file; `null` where there is none. */
   size(file: string): Effect.Effect<number | null, ExportError> {
-    return this.#onDisk(() => stat(join(this.path, file)).then(({ size }) => size, nullIfMissing))
+    return this.#onDisk(() => stat(join(this.name, file)).then(({ size }) => size, nullIfMissing))
   }
 
-  /** Gives a finished file its place, and waits for the disk; returns its bytes. */
+  /** Waits for the disk as well. */
   put(file: string, made: string): Effect.Effect<number, ExportError> {
     return this.#onDisk(async () => {
-      const target = join(this.path, file)
+      const target = join(this.name, file)
       await mkdir(dirname(target), { recursive: true, mode: 0o700 })
       await chmod(made, FILE_MODE)
       await sync(made)
@@ -72,41 +70,48 @@ export class ExportFolder {
     })
   }
 
-  /** Writes a text to a file. */
-  write(file: string, text: string): Effect.Effect<number, ExportError> {
+  write(file: string, text: string): Effect.Effect<void, ExportError> {
     const made = join(this.work, "text")
     return Effect.andThen(
       this.#onDisk(() => writeFile(made, text, { mode: FILE_MODE })),
-      this.put(file, made),
+      Effect.asVoid(this.put(file, made)),
     )
   }
 
-  /** Removes a file, and its folder where nothing else is in that. */
+  /** Its folder goes with it where nothing else is in that. */
   remove(file: string): Effect.Effect<void, ExportError> {
     return this.#onDisk(async () => {
-      await rm(join(this.path, file), { force: true })
-      await rmdir(dirname(join(this.path, file))).catch((cause: unknown) => {
+      await rm(join(this.name, file), { force: true })
+      await rmdir(dirname(join(this.name, file))).catch((cause: unknown) => {
         if (!isMissing(cause) && !["ENOTEMPTY", "EEXIST"].some((code) => codeOf(cause) === code)) throw cause
       })
     })
   }
 }
 
-/** Opens a folder, which is made where it is not there. What is not finished when the scope closes goes, and what killed exports left. */
-export const openFolder = (given: string): Effect.Effect<ExportFolder, ExportError, Scope.Scope> =>
+/**
+ * A folder for files that are being made, within a folder that is made where it is not there. It goes when the scope closes, and what
+ * killed exports left goes at once.
+ */
+export const workWithin = (folder: string): Effect.Effect<string, ExportError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.try({
       try: () => {
-        const path = resolve(given)
-        makeFolder(path)
-        for (const name of readdirSync(path))
+        makeFolder(folder)
+        for (const name of readdirSync(folder))
           if (name.startsWith(UNFINISHED) && !isAlive(Number(name.slice(UNFINISHED.length))))
-            rmSync(join(path, name), { recursive: true, force: true })
-        const work = join(path, `${UNFINISHED}${process.pid}`)
+            rmSync(join(folder, name), { recursive: true, force: true })
+        const work = join(folder, `${UNFINISHED}${process.pid}`)
         makeFolder(work)
-        return new ExportFolder(path, work)
+        return work
       },
-      catch: (cause) => new ExportError({ message: `${given} cannot be used: ${reasonOf(cause)}.` }),
+      catch: (cause) => new ExportError({ message: `${folder} cannot be used: ${reasonOf(cause)}.` }),
     }),
-    ({ work }) => Effect.sync(() => rmSync(work, { recursive: true, force: true })),
+    (work) => Effect.sync(() => rmSync(work, { recursive: true, force: true })),
   )
+
+/** Opens a folder, which is made where it is not there. */
+export const openFolder = (given: string): Effect.Effect<ExportTarget, ExportError, Scope.Scope> => {
+  const path = resolve(given)
+  return Effect.map(workWithin(path), (work) => new ExportFolder(path, work))
+}

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ExportError } from "./error.ts"
-import type { ExportFolder } from "./folder.ts"
+import type { ExportTarget } from "./target.ts"
 
 const FORMAT = 1
 
@@ -30,15 +30,15 @@ export const siteFolder = (site: string): string => `site=${site}`
 /** A name that programs which read tables skip. */
 const pathOf = (site: string): string => `${siteFolder(site)}/_manifest.json`
 
-/** The files of a site that a folder has, by their paths below the site's folder. */
+/** The files of a site that were exported, by their paths below the site's folder. */
 export class SiteManifest {
-  readonly #folder: ExportFolder
+  readonly #target: ExportTarget
   readonly #site: string
   readonly #deployment: string
   readonly #files: Map<string, Exported>
 
-  private constructor(folder: ExportFolder, site: string, deployment: string, files: Map<string, Exported>) {
-    this.#folder = folder
+  private constructor(target: ExportTarget, site: string, deployment: string, files: Map<string, Exported>) {
+    this.#target = target
     this.#site = site
     this.#deployment = deployment
     this.#files = files
@@ -46,27 +46,27 @@ export class SiteManifest {
 
   /** Reads it. Fails where it is damaged, or the folder is another deployment's. */
   static read(
-    folder: ExportFolder,
+    target: ExportTarget,
     site: string,
     deployment: string,
   ): Effect.Effect<SiteManifest, ExportError> {
     return Effect.gen(function* () {
       const path = pathOf(site)
-      const text = yield* folder.read(path)
-      if (text === null) return new SiteManifest(folder, site, deployment, new Map())
+      const text = yield* target.read(path)
+      if (text === null) return new SiteManifest(target, site, deployment, new Map())
       const found = yield* Schema.decodeUnknownEffect(Schema.fromJsonString(Manifest))(text).pipe(
         Effect.mapError(
           () =>
             new ExportError({
-              message: `${folder.path}/${path} is no manifest of an export that this version knows: remove it, and every day is written again.`,
+              message: `${target.name}/${path} is no manifest of an export that this version knows: remove it, and every day is written again.`,
             }),
         ),
       )
       if (found.deployment !== deployment)
         return yield* new ExportError({
-          message: `${folder.path} has what another deployment exported: name another folder.`,
+          message: `${target.name} has what another deployment exported: name another place.`,
         })
-      return new SiteManifest(folder, site, deployment, new Map(Object.entries(found.files)))
+      return new SiteManifest(target, site, deployment, new Map(Object.entries(found.files)))
     })
   }
 
@@ -81,7 +81,7 @@ export class SiteManifest {
       else this.#files.set(file, exported)
       const files = Object.fromEntries([...this.#files].sort(([a], [b]) => (a < b ? -1 : 1)))
       const text = JSON.stringify({ format: FORMAT, deployment: this.#deployment, files }, null, 1)
-      return Effect.asVoid(this.#folder.write(pathOf(this.#site), `${text}\n`))
+      return Effect.asVoid(this.#target.write(pathOf(this.#site), `${text}\n`))
     })
   }
 }

@@ -74,7 +74,7 @@ const deployment = async (events: ReadonlyArray<StreamEvent> = EVENTS) => {
   return { postgres, to: join(temporaryFolder(), "exports") }
 }
 
-type Given = Partial<Omit<ExportOptions, "folder" | "makeFile">>
+type Given = Partial<Omit<ExportOptions, "target" | "makeFile">>
 
 /** Exports days; returns what became of each. */
 const exportTo = async (postgres: Postgres, to: string, format: Format, given: Given = {}) => {
@@ -82,11 +82,11 @@ const exportTo = async (postgres: Postgres, to: string, format: Format, given: G
   const onDay = (day: ExportedDay) => Effect.sync(() => days.push(day)).pipe(Effect.asVoid)
   await run(
     Effect.gen(function* () {
-      const folder = yield* openFolder(to)
+      const target = yield* openFolder(to)
       const makeFile =
-        format === "ndjson" ? makeNdjson : makeParquet(yield* openDatabase(folder.work, 256 * 1024 * 1024))
+        format === "ndjson" ? makeNdjson : makeParquet(yield* openDatabase(target.work, 256 * 1024 * 1024))
       const all = { site: null, from: null, until: null, now: () => NOW, onDay }
-      yield* exportDays({ ...all, ...given, postgres, folder, format, makeFile })
+      yield* exportDays({ ...all, ...given, postgres, target, format, makeFile })
     }).pipe(Effect.scoped),
   )
   return days.map(({ site, day, outcome, events }) => `${site} ${day} ${events} ${outcome}`)
