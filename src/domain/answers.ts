@@ -75,9 +75,11 @@ export interface Stats {
 export type RangedStats = { readonly [figure in keyof Omit<Stats, "period" | "period_key">]: number | null }
 
 /** `/letters` of any time; `null` for what can no longer be told. */
-export interface RangedLetters extends Omit<Letters, "period" | "unique_visitors" | "conversion_rate"> {
+export interface RangedLetters
+  extends Omit<Letters, "period" | "unique_visitors" | "conversion_rate" | "history"> {
   readonly unique_visitors: number | null
   readonly conversion_rate: number | null
+  readonly history: ReadonlyArray<{ readonly date: Day; readonly count: number | null }>
 }
 
 /** The time that figures are of. */
@@ -177,6 +179,11 @@ export interface MinuteOfHistory {
   readonly events: number
   /** Visitors seen in this minute or the four before: those present, as `current_visitors` counts them. */
   readonly visitors: number
+}
+
+/** A row of `/history` of any time; `null` for what can no longer be told. */
+export type RangedMinute = Pick<MinuteOfHistory, "time"> & {
+  readonly [figure in keyof Omit<MinuteOfHistory, "time">]: number | null
 }
 
 export interface HistoryMeta {

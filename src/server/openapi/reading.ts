@@ -182,7 +182,7 @@ const rawEventPaths = (base: string, site: Parameter): Paths => ({
         until: instant,
       }),
     ),
-    shapes.enveloped(array(shapes.minuteOfHistory, { maxItems: MAX_INTERVALS }), shapes.rangeMeta),
+    shapes.enveloped(array(shapes.rangedMinute, { maxItems: MAX_INTERVALS }), shapes.rangeMeta),
   ),
   [`${base}/yesterday`]: figure(
     "yesterday",

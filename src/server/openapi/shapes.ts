@@ -8,6 +8,7 @@ import type {
   MinuteOfHistory,
   RangedHeatmapMeta,
   RangedLetters,
+  RangedMinute,
   RangedStats,
   RangeMeta,
   ReadinessReport,
@@ -100,23 +101,22 @@ const lettersFields = {
   anti_motivation: count,
 }
 
-/** Letters of each of some days. */
-const letterDays = (most: number): Schema =>
-  array(shape<Letters["history"][number]>({ date: day, count }), { minItems: 1, maxItems: most })
-
 export const letters = shape<Letters>({
   period,
   ...lettersFields,
   unique_visitors: count,
   conversion_rate: rate,
-  history: letterDays(31),
+  history: array(shape<Letters["history"][number]>({ date: day, count }), { minItems: 1, maxItems: 31 }),
 })
 
 export const rangedLetters = shape<RangedLetters>({
   ...lettersFields,
   unique_visitors: nullable(count),
   conversion_rate: nullable(rate),
-  history: letterDays(MAX_INTERVALS),
+  history: array(shape<RangedLetters["history"][number]>({ date: day, count: nullable(count) }), {
+    minItems: 1,
+    maxItems: MAX_INTERVALS,
+  }),
 })
 
 export const lettersOfDay = shape<LettersOfDay>({
@@ -159,6 +159,12 @@ export const rangedHeatmapMeta = shape<RangedHeatmapMeta>(
   { page_url: { type: ["string", "null"] }, grid, count, total: count, ...rangeFields },
   { required: ["page_url", "grid", "count", "total", ...RANGE_META] },
 )
+
+export const rangedMinute = shape<RangedMinute>({
+  time: instant,
+  events: nullable(count),
+  visitors: nullable(count),
+})
 
 export const minuteOfHistory = shape<MinuteOfHistory>({ time: instant, events: count, visitors: count })
 

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import { mostViewed } from "../../domain/aggregation.ts"
 import type {
   HeatmapPoint,
-  MinuteOfHistory,
   RangedHeatmapMeta,
   RangedLetters,
+  RangedMinute,
   RangedStats,
   RangeMeta,
   ThemeViews,
@@ -88,7 +88,7 @@ export const rangedLetters = <E>(ask: Ask<E>, query: Query): Effect.Effect<Range
         ...{ unique_visitors: visitors, conversion_rate: rate },
         history: days.rows.map(({ dimensions, metrics }) => ({
           date: dimensions[0] ?? "",
-          count: metrics[0] ?? 0,
+          count: metrics[0] ?? null,
         })),
       },
       meta: metaOf(query, [totals, types, days], ESTIMATES),
@@ -138,12 +138,12 @@ export const rangedHeatmap = <E>(
 export const rangedHistory = <E>(
   ask: Ask<E>,
   query: Query,
-): Effect.Effect<Ranged<ReadonlyArray<MinuteOfHistory>>, E> =>
+): Effect.Effect<Ranged<ReadonlyArray<RangedMinute>>, E> =>
   Effect.map(ask(presenceOf(query, PRESENT_MINUTES)), (answer) => ({
     data: answer.rows
       .slice(PRESENT_MINUTES - 1)
       .map(({ dimensions: [time = null], metrics: [events = null, visitors = null] }) => ({
-        ...{ time: time ?? "", events: events ?? 0, visitors: visitors ?? 0 },
+        ...{ time: time ?? "", events, visitors },
       })),
     meta: metaOf(query, [answer]),
   }))

@@ -115,6 +115,11 @@ test("answers go on from daily totals where events have expired, and say what th
     data: { ...before.letters.data, unique_visitors: null, conversion_rate: null },
     meta: { imported: true, notices: [expect.stringMatching(/^Events before .* visitors, conversion_rate/)] },
   })
+  const ofPage = await letters({ ...days, filters: [["is", "page", ["/"]]] })
+  expect(ofPage.data.history.map(({ count }) => count)).toEqual([
+    ...Array(8).fill(null),
+    ...Array(10).fill(expect.any(Number)),
+  ])
   const filtered = await themes({ ...days, filters: [["is", "page", ["/"]]] })
   expect(filtered.meta.notices).toEqual([expect.stringMatching(/^Events before .* not counted here/)])
 
