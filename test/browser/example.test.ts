@@ -10,7 +10,7 @@ import { launchFirefox, wantsFirefox } from "../support/firefox.ts"
 import { eventually } from "../support/index.ts"
 import { shared, whenFinished } from "../support/whenFinished.ts"
 import { openDashboard, PICTURES } from "./dashboardPage.ts"
-import { type Row, startNode, timeline } from "./node.ts"
+import { type Row, startNode, TOKEN, timeline } from "./node.ts"
 import { siteOf } from "./trackerPage.ts"
 
 /** Starts the site of infra/example as a process of its own; returns its address. */
@@ -96,8 +96,9 @@ const VISIT: ReadonlyArray<Step> = [
 describe("the example site in a browser", wantsChromium, () => {
   test("counts each view once, between server and tracker, for one visitor, and letters of the server's", async () => {
     const { node, site, page } = await setUp()
-    for (const [step] of VISIT) await step(page, site)
-    const expected = VISIT.flatMap(([, events]) => events).sort()
+    const steps = [...VISIT, AWAY]
+    for (const [step] of steps) await step(page, site)
+    const expected = steps.flatMap(([, events]) => events).sort()
     await eventually(async () => expect((await timeline(node)).map(short).sort()).toEqual(expected))
     expect(new Set((await timeline(node)).map(({ visitor_id }) => visitor_id)).size).toBe(1)
   })
@@ -161,24 +162,41 @@ const BACK: Step = [
   ["page_view /letters"],
 ]
 
+/** To another site, which the tests' browsers do not find. */
+const AWAY: Step = [
+  (page) => page.getByRole("link", { name: "elsewhere" }).click(),
+  ["link_click", "outbound_link"],
+]
+
 /** What is counted of a visit to the site within a frame: by the tracker, as no frame is a page to the server. */
-const FRAMED = VISIT.flatMap(([, events]) => events)
+const FRAMED = [...VISIT, AWAY]
+  .flatMap(([, events]) => events)
   .filter((event) => event !== "page_view /letters" && event !== "cv_theme_change sepia")
   .toSpliced(0, 1)
 
 const METRICS = ["visitors", "visits", "page_views", "events"]
 
 /** Figures of the day, as the dashboard asks for them: again, where the machine is too busy for an answer in time. */
-const figures = (node: string, metrics = METRICS): Promise<ReadonlyArray<number>> =>
+const figures = (node: string): Promise<ReadonlyArray<number>> =>
   eventually(async () => {
     const answer: unknown = await fetch(`${node}/api/v1/analytics/query`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ metrics, date_range: "day" }),
+      body: JSON.stringify({ metrics: METRICS, date_range: "day" }),
     }).then((response) => response.json())
     if (!isQuestionAnswer(answer)) throw new Error(JSON.stringify(answer))
     return (answer.data.results[0]?.metrics ?? []).map(Number)
   })
+
+/** Makes something that is about access. */
+const makes = async (node: string, path: string, body: object): Promise<Record<string, unknown>> => {
+  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${TOKEN}` }
+  const init = { method: "POST", headers, body: JSON.stringify(body) }
+  const answer = await fetch(`${node}/api/v1/analytics/${path}`, init)
+  expect(answer.status).toBe(200)
+  const { data } = JSON.parse(await answer.text())
+  return data
+}
 
 const BROWSERS = [
   {
@@ -225,21 +243,20 @@ for (const { name, wanted, start, startWithoutCookies, userAgent } of BROWSERS)
       return context.newPage()
     }
 
+    /** The visits that have been made: visitors, visits, page views, events. */
+    let made: ReadonlyArray<number> = METRICS.map(() => 0)
+
     /** What `visit` adds to the timeline and to the figures: these events, of one visitor. */
     const adds = async (visit: () => Promise<unknown>, expected: ReadonlyArray<string>) => {
       const before = (await timeline(node)).length
-      const [visitors = 0, visits = 0, views = 0, events = 0] = await figures(node)
       await visit()
       const viewed = expected.filter((event) => event.startsWith("page_view")).length
+      const more = [1, 1, viewed, expected.length]
+      made = made.map((count, i) => count + (more[i] ?? 0))
       await eventually(async () => {
         const rows = (await timeline(node)).slice(before)
         expect(rows.map(short).sort()).toEqual(expected.toSorted())
-        expect(await figures(node)).toEqual([
-          visitors + 1,
-          visits + 1,
-          views + viewed,
-          events + expected.length,
-        ])
+        expect(await figures(node)).toEqual(made)
       })
     }
 
@@ -271,20 +288,64 @@ for (const { name, wanted, start, startWithoutCookies, userAgent } of BROWSERS)
       const [frame] = page.mainFrame().childFrames()
       if (frame === undefined) throw new Error("There is no frame.")
       await adds(async () => {
-        for (const [step] of VISIT) await step(frame, site)
+        for (const [step] of [...VISIT, AWAY]) await step(frame, site)
       }, FRAMED)
     })
 
-    test("are on the dashboard", async () => {
-      const { page, complaints } = await openDashboard(browser, `${node}/?range=day`)
-      await eventually(async () => {
+    /** The front page shows the visits that have been made. */
+    const showsVisits = (page: Page | Frame) =>
+      eventually(async () => {
         const cards = page.locator(".card .figure")
         const shown = await cards.evaluateAll((all) =>
           all.slice(0, 3).map((each) => Number(each.getAttribute("data-value"))),
         )
-        expect(shown).toEqual(await figures(node, ["visitors", "visits", "page_views"]))
+        expect(shown).toEqual(made.slice(0, 3))
       })
+
+    test("are on the dashboard, its live page and in a site's frame, and an owner logs in and finds the settings", async () => {
+      const front = await openDashboard(browser, `${node}/?range=day`)
+      await showsVisits(front.page)
+      expect(front.complaints).toEqual([])
+      await front.page.context().close()
+
+      const around = await siteOf({
+        "/": "<iframe></iframe><script>document.querySelector('iframe').src = location.hash.slice(1)</script>",
+      })
+      const { token } = await makes(node, "shares", { name: "for friends", site: "main", embed_on: [around] })
+      const framed = await openDashboard(browser, `${around}/#${node}/?range=day&share=${token}`)
+      const frame = await eventually(() => {
+        const [found] = framed.page.mainFrame().childFrames()
+        if (!found?.url().startsWith(node)) throw new Error(`The frame shows ${found?.url()}.`)
+        return found
+      })
+      await showsVisits(frame)
+      expect(framed.complaints).toEqual([])
+      await framed.page.context().close()
+
+      const { page, complaints } = await openDashboard(browser, `${node}/live`)
+      await eventually(async () => {
+        const figure = (name: string) => page.locator(`[data-figure=${name}]`).textContent()
+        expect([await figure("unique_today"), await figure("total_events")]).toEqual([
+          String(made[0]),
+          String(made[3]),
+        ])
+      })
+      await page.locator(".chart canvas").waitFor()
+      await page.locator("[data-connection=open]").waitFor()
       expect(complaints).toEqual([])
+
+      const who = { name: "ada", password: "correct horse battery" }
+      await makes(node, "users", { ...who, role: "owner" })
+      await page.goto(`${node}/login`)
+      await page.getByLabel("Name").fill(who.name)
+      await page.getByLabel("Password").fill(who.password)
+      await page.getByRole("button", { name: "Log in" }).click()
+      await page.waitForURL(`${node}/`)
+      await page.locator("[data-page=settings]").click()
+      await page.locator("[data-tab=shares]").click()
+      await page.getByText("for friends").first().waitFor()
+      await page.goto(`${node}/login`)
+      await page.getByRole("heading", { name: "Logged in as ada" }).waitFor()
       await page.context().close()
     })
   })

@@ -3,7 +3,8 @@ import { ROOT } from "../support/documents.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { startProcess } from "../support/process.ts"
 
-const TOKEN = "0123456789abcdef"
+/** Of the administration. */
+export const TOKEN = "0123456789abcdef"
 
 /** A node as users start it, over stores of the test's own. */
 export const startNode = async (settings: { readonly [name: string]: string } = {}) =>

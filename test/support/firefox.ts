@@ -35,8 +35,13 @@ export const launchFirefox = async (
     executablePath: FIREFOX,
     channel: "moz-firefox",
     timeout: 0,
-    // Clicks into another site's frame get there only where that is of the page's own process.
-    firefoxUserPrefs: { "fission.webContentIsolationStrategy": 0, ...firefoxUserPrefs },
+    firefoxUserPrefs: {
+      // Clicks into another site's frame get there only where that is of the page's own process.
+      "fission.webContentIsolationStrategy": 0,
+      // Nobody's site is asked: this machine has none of that name.
+      "network.dns.localDomains": "example.com",
+      ...firefoxUserPrefs,
+    },
   })
   withoutColourScheme(browser)
   return browser
