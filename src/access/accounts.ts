@@ -77,6 +77,12 @@ const INSERT_TOKEN = `
 const DELETE_OLD_SESSIONS = `
   DELETE FROM access_tokens WHERE kind = 'session' AND user_id = $1 AND (expires_at < now() OR id NOT IN (
     SELECT id FROM access_tokens WHERE kind = 'session' AND user_id = $1 ORDER BY id DESC LIMIT ${MAX_SESSIONS}))`
+/** With the role that it was. An owner has all sites. */
+const UPDATE_USER = `
+  UPDATE users SET role = coalesce($2, users.role), password = coalesce($3, password),
+    sites = CASE WHEN coalesce($2, users.role) <> 'owner' THEN CASE WHEN $4 THEN $5::text[] ELSE sites END END
+  FROM (SELECT id, role FROM users WHERE id = $1 FOR UPDATE) AS before
+  WHERE users.id = before.id RETURNING users.name, users.role, before.role AS was`
 const SELECT_PASSWORD = "SELECT id, password FROM users WHERE name = $1"
 const SELECT_SETUP =
   "SELECT FROM access_tokens WHERE kind = 'setup' AND digest = decode($1, 'hex') AND expires_at > now()"
@@ -87,6 +93,16 @@ export const userName = (name: string): string => name.trim().normalize("NFKC").
 export interface Credentials {
   readonly name: string
   readonly password: string
+}
+
+/** What changes of a user. */
+export interface ChangedUser {
+  /** `null` for the one that they have. */
+  readonly role: Role | null
+  /** Nothing for those that they have, `null` for all. */
+  readonly sites?: ReadonlyArray<string> | null
+  /** `null` for the one that they have. */
+  readonly password: string | null
 }
 
 type Refusable<A> = Effect.Effect<A, AccountRefused | StoreError>
@@ -174,8 +190,8 @@ export class Accounts {
     )
   }
 
-  /** Begins a session. A wrong name takes as long as a wrong password, and is refused alike. */
-  logIn({ name, password }: Credentials, now: number): Refusable<string> {
+  /** The user of a name and a password. A wrong name takes as long as a wrong password, and is refused alike. */
+  #userOf({ name, password }: Credentials): Refusable<{ readonly id: number; readonly password: string }> {
     return Effect.gen({ self: this }, function* () {
       const [user] = yield* this.#postgres.query<{ id: number; password: string }>(
         "access",
@@ -183,17 +199,21 @@ export class Accounts {
         [userName(name)],
       )
       const right = yield* isPassword(password, user?.password ?? null)
-      if (!right || user === undefined) return yield* refused("wrong")
+      return right && user !== undefined ? user : yield* refused("wrong")
+    })
+  }
+
+  /** Begins a session. */
+  logIn({ name, password }: Credentials, now: number): Refusable<string> {
+    return Effect.gen({ self: this }, function* () {
+      const user = yield* this.#userOf({ name, password })
       const token = newToken("session")
       return yield* this.#change(userName(name), "logged in", (sql) =>
         Effect.gen(function* () {
           // While it was looked at, the password may have been changed, or the user removed.
           const still = yield* countOf(sql, "users WHERE id = $1 AND password = $2", [user.id, user.password])
           if (still === 0) return yield* refused("wrong")
-          yield* insertToken(sql, "session", token, {
-            ...{ name: userName(name), scopes: [], sites: null, userId: user.id },
-            expiresAt: now + SESSION_DAYS * DAY_MS,
-          })
+          yield* insertSession(sql, token, name, user.id, now)
           yield* sql.query(DELETE_OLD_SESSIONS, [user.id])
           return [token, ""] as const
         }),
@@ -256,6 +276,51 @@ export class Accounts {
         }),
       ),
     )
+  }
+
+  /** Gives whoever knows their password another one; every session of theirs ends, and a new one begins. */
+  changePassword({ name, password }: Credentials, next: string, now: number): Refusable<string> {
+    return Effect.gen({ self: this }, function* () {
+      const user = yield* this.#userOf({ name, password })
+      const hash = yield* hashPassword(next)
+      const token = newToken("session")
+      return yield* this.#change(userName(name), "password changed", (sql) =>
+        Effect.gen(function* () {
+          const values = [user.id, user.password, hash]
+          const { rows } = yield* sql.query(
+            "UPDATE users SET password = $3 WHERE id = $1 AND password = $2 RETURNING id",
+            values,
+          )
+          if (rows.length === 0) return yield* refused("wrong")
+          yield* sql.query("DELETE FROM access_tokens WHERE user_id = $1", [user.id])
+          yield* insertSession(sql, token, name, user.id, now)
+          return [token, userName(name)] as const
+        }),
+      )
+    })
+  }
+
+  /** Gives a user another role, other sites, and another password if there is one, which ends their sessions. The last owner stays one. */
+  changeUser(who: string, id: number, { role, sites, password }: ChangedUser): Refusable<void> {
+    return Effect.gen({ self: this }, function* () {
+      const hash = password === null ? null : yield* hashPassword(password)
+      return yield* this.#change(who, "user changed", (sql) =>
+        Effect.gen(function* () {
+          const { rows } = yield* sql.query<{ name: string; role: Role; was: Role }>(UPDATE_USER, [
+            ...[id, role, hash, sites !== undefined, sites ?? null],
+          ])
+          const [user] = rows
+          if (user === undefined) return yield* refused("missing")
+          if (user.was === "owner" && (yield* countOf(sql, "users WHERE role = 'owner'")) === 0)
+            return yield* refused("last_owner")
+          if (hash !== null) yield* sql.query("DELETE FROM access_tokens WHERE user_id = $1", [id])
+          return [
+            undefined,
+            `${user.name}, ${user.role}${hash === null ? "" : ", another password"}`,
+          ] as const
+        }),
+      )
+    })
   }
 
   /** Removes a user, by id or by name, and with them their sessions. The last owner stays. */
@@ -361,3 +426,9 @@ const insertToken = (
     ]),
     ({ rows }) => rows[0]?.id ?? 0,
   )
+
+const insertSession = (sql: Sql, token: string, name: string, userId: number, now: number) =>
+  insertToken(sql, "session", token, {
+    ...{ name: userName(name), scopes: [], sites: null, userId },
+    expiresAt: now + SESSION_DAYS * DAY_MS,
+  })

@@ -15,6 +15,12 @@ export interface GoalRow extends SiteGoal {
   readonly created_at: string
 }
 
+/** What changes of a goal; `null` for what stays. */
+export interface ChangedGoal {
+  readonly name: string | null
+  readonly filters: SiteGoal["filters"] | null
+}
+
 /** Why a goal cannot be made or removed. */
 export class GoalRefused extends TaggedError("GoalRefused")<{
   readonly reason: "taken" | "missing" | "too_many"
@@ -28,6 +34,12 @@ const LOCK = "LOCK TABLE goals IN SHARE ROW EXCLUSIVE MODE"
 const COUNT = "SELECT count(*)::integer AS count FROM goals WHERE site = $1"
 const INSERT =
   "INSERT INTO goals (site, name, filters) VALUES ($1, $2, $3::jsonb) ON CONFLICT (site, name) DO NOTHING RETURNING id"
+/** No row where another goal of the site has the name. */
+const UPDATE = `
+  UPDATE goals SET name = coalesce($3, name), filters = coalesce($4::jsonb, filters)
+  WHERE id = $1 AND site = ANY ($2::text[])
+    AND NOT EXISTS (SELECT FROM goals other WHERE other.site = goals.site AND other.name = $3 AND other.id <> $1)
+  RETURNING site, name`
 const DELETE = "DELETE FROM goals WHERE id = $1 AND site = ANY ($2::text[]) RETURNING site, name"
 
 export class Goals {
@@ -58,6 +70,28 @@ export class Goals {
         if (rows[0] === undefined) return yield* new GoalRefused({ reason: "taken" })
         yield* noteIn(sql, who, "goal made", `${rows[0].id}, ${site}, ${name}`)
         return rows[0].id
+      }),
+    )
+  }
+
+  /** Gives a goal of one of the sites another name, and other filters. */
+  change(
+    who: string,
+    sites: ReadonlyArray<string>,
+    id: number,
+    { name, filters }: ChangedGoal,
+  ): Refusable<void> {
+    return this.#change((sql) =>
+      Effect.gen(function* () {
+        yield* sql.query(LOCK)
+        const values = [id, sites, name, filters === null ? null : JSON.stringify(filters)]
+        const { rows } = yield* sql.query<{ site: string; name: string }>(UPDATE, values)
+        if (rows[0] === undefined) {
+          const found = "SELECT FROM goals WHERE id = $1 AND site = ANY ($2::text[])"
+          const there = (yield* sql.query(found, [id, sites])).rows.length > 0
+          return yield* new GoalRefused({ reason: there ? "taken" : "missing" })
+        }
+        yield* noteIn(sql, who, "goal changed", `${id}, ${rows[0].site}, ${rows[0].name}`)
       }),
     )
   }

@@ -186,6 +186,40 @@ describe("logging in", () => {
     const { data } = (await ask(a.base, "GET", "users", session)).body
     const id = Array.isArray(data) ? textIn(data[0], "id") : ""
     expect((await ask(a.base, "DELETE", `users/${id}`, session)).body).toMatchObject({ code: "CONFLICT" })
+    // Nor does the last owner become less. Whoever is another gets other rights at once, and other figures.
+    const last = await ask(a.base, "PATCH", `users/${id}`, session, { role: "viewer" })
+    expect(last.body).toMatchObject({ code: "CONFLICT" })
+    const viewer = { name: "eve", password: PASSWORD }
+    const eve = await ask(a.base, "POST", "users", session, { ...viewer, role: "viewer", sites: ["main"] })
+    const eves = { Cookie: cookieOf(await ask(a.base, "POST", "login", {}, viewer)), Origin: a.base }
+    const dashboard = connect(a.base, "", eves)
+    await isOpen(dashboard)
+    const change = (body: object) =>
+      ask(a.base, "PATCH", `users/${textIn(eve.body.data, "id")}`, session, body)
+    expect((await change({ role: "editor", sites: ["blog"] })).status).toBe(200)
+    await eventually(() => expect(dashboard.state.closed).toBe(1008))
+    expect((await ask(a.base, "GET", "access", eves)).body.data).toMatchObject({
+      ...{ name: "eve", login: "session", may: ["figures", "read", "write"], sites: ["blog"] },
+    })
+    expect((await ask(a.base, "PATCH", `users/${id}`, eves, { role: "viewer" })).status).toBe(403)
+    // Another password ends their sessions. Who knows the password gives themselves another one, and stays logged in.
+    expect((await change({ role: "editor", password: `${PASSWORD}!` })).status).toBe(200)
+    expect((await ask(a.base, "GET", "stats", eves)).status).toBe(401)
+    const own = (given: object, headers: { readonly [name: string]: string }) =>
+      ask(a.base, "POST", "password", headers, { new_password: "another one", ...given })
+    const others = await ask(a.base, "POST", "login", {}, owner)
+    expect((await own({ password: "wrong password" }, session)).body).toMatchObject({
+      code: "WRONG_CREDENTIALS",
+    })
+    expect((await own({ password: PASSWORD }, {})).body).toMatchObject({ code: "UNAUTHORIZED" })
+    const foreign = { ...session, Origin: "https://other.example" }
+    expect((await own({ password: PASSWORD }, foreign)).status).toBe(403)
+    const changed = await own({ password: PASSWORD }, session)
+    expect(changed.status).toBe(200)
+    for (const before of [login, others])
+      expect((await ask(a.base, "GET", "stats", { Cookie: cookieOf(before) })).status).toBe(401)
+    session.Cookie = cookieOf(changed)
+    expect((await ask(a.base, "GET", "stats", session)).status).toBe(200)
     // Who, and not whose: what was erased must not live on.
     const visitor = `visitors/${randomUUID()}`
     expect((await ask(a.base, "GET", visitor, session)).status).toBe(200)
@@ -193,6 +227,12 @@ describe("logging in", () => {
     expect((await ask(a.base, "GET", "audit", session)).body.data).toMatchObject([
       { action: "erased", who: NAME.toLowerCase(), what: "a visitor" },
       { action: "exported", who: NAME.toLowerCase(), what: "a visitor" },
+      { action: "password changed", who: NAME.toLowerCase() },
+      { action: "logged in", who: NAME.toLowerCase() },
+      { action: "user changed", who: NAME.toLowerCase(), what: "eve, editor, another password" },
+      { action: "user changed", what: "eve, editor" },
+      { action: "logged in", who: "eve" },
+      { action: "user added", who: NAME.toLowerCase(), what: "eve, viewer" },
       { action: "logged in" },
       { action: "first owner made", who: NAME.toLowerCase() },
       { action: "setup link made" },
@@ -391,13 +431,31 @@ describe("a goal", () => {
       steps: [{ visitors: 2 }, { visitors: 1 }],
     })
 
+    // Another name and other filters, for whoever asks by them.
+    const renamed = { name: "Read", filters: [["is", "page", ["/cv"]]] }
+    const change = (key: typeof reader, body: object = renamed) =>
+      ask(b.base, "PATCH", `goals/${id}`, key, body)
+    expect((await change(reader)).status).toBe(403)
+    expect((await change(other)).status).toBe(404)
+    const second = await ask(a.base, "POST", "goals", writer, { ...goal, name: "Second" })
+    expect((await change(writer, { ...renamed, name: "Second" })).status).toBe(409)
+    expect((await change(writer, { ...renamed, filters: [] })).body).toMatchObject({ code: "INVALID_FIELD" })
+    expect((await change(writer)).status).toBe(200)
+    expect(await count(a.base, ["is", "goal", ["Read"]])).toEqual([2, 2])
+    expect((await ask(b.base, "DELETE", `goals/${textIn(second.body.data, "id")}`, writer)).status).toBe(200)
+    expect((await change(writer, goal)).status).toBe(200)
+
     expect((await ask(b.base, "DELETE", `goals/${id}`, reader)).status).toBe(403)
     expect((await ask(b.base, "DELETE", `goals/${id}`, other)).status).toBe(404)
     expect((await ask(b.base, "DELETE", `goals/${id}`, writer)).status).toBe(200)
     const gone = await ask(a.base, "POST", "query", reader, { metrics: ["visitors"], filters: [wrote] })
     expect(gone.body).toMatchObject({ code: "INVALID_QUERY", error: expect.stringContaining('"Wrote"') })
-    expect((await ask(a.base, "GET", "audit?limit=2", admin)).body.data).toMatchObject([
+    expect((await ask(a.base, "GET", "audit?limit=6", admin)).body.data).toMatchObject([
       { who: "a key", action: "goal removed", what: `${id}, blog, Wrote` },
+      { who: "a key", action: "goal changed", what: `${id}, blog, Wrote` },
+      { action: "goal removed" },
+      { who: "a key", action: "goal changed", what: `${id}, blog, Read` },
+      { action: "goal made" },
       { who: "a key", action: "goal made", what: `${id}, blog, Wrote` },
     ])
 

@@ -500,7 +500,7 @@ describe("the settings page", wantsChromium, () => {
   /** Removes the one that is listed by a name. */
   const removes = async (page: Page, name: string) => {
     const row = page.locator(`[data-listed="${name}"]`)
-    await row.locator("[data-remove]").click()
+    await row.locator("[data-asks=remove]").click()
     await row.locator("[data-confirm]").click()
     await row.waitFor({ state: "detached" })
   }
@@ -632,6 +632,102 @@ describe("the settings page", wantsChromium, () => {
     // The default one takes what names no site.
     expect(await page.locator("[data-listed=main] [data-does=archive]").count()).toBe(0)
     expect(complaints).toEqual([])
+  })
+
+  /** Fits every screen, and is accessible. */
+  const fits = async (page: Page) => {
+    expect(await axeFindings(page)).toEqual([])
+    for (const width of [320, 820, 1280, 3840]) {
+      await page.setViewportSize({ width, height: 900 })
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth)
+      expect(wide, `at ${width} pixels`).toBeLessThanOrEqual(width)
+    }
+  }
+
+  test("lets an owner set goals and let others in, who see what is theirs", async () => {
+    const { node, page, complaints } = await owned()
+    await node.send(
+      [0, 1, 2].map((i) => ({
+        ...{ event_type: "page_view", page_url: `https://cv.example/${i === 0 ? "" : `thanks/${i}`}` },
+        visitor_id: `00000000-0000-4000-8000-00000000000${i}`,
+      })),
+    )
+    await opens(page, "goals")
+    const form = page.locator("[data-form=goal]")
+    await form.getByLabel("Name").fill("Thanked")
+    await form.getByLabel("Page", { exact: true }).selectOption("contains")
+    await form.getByLabel("Path").fill("/thanks")
+    await form.locator("[data-reached='2']", { hasText: "2 of 3 visitors" }).waitFor()
+    await page.getByRole("button", { name: "Make a goal" }).click()
+    await page.locator("[data-listed=Thanked] [data-reached='2']").waitFor()
+    await page.locator("[data-listed=Thanked] [data-change]").click()
+    const change = page.locator("[data-listed=Thanked] form")
+    await change.getByLabel("Page", { exact: true }).selectOption("is")
+    await change.getByLabel("Path").fill("/thanks/1")
+    await change.locator("[data-reached='1']").waitFor()
+    await fits(page)
+    await change.getByRole("button", { name: "Save" }).click()
+    await page.locator("[data-listed=Thanked]", { hasText: "Page is /thanks/1" }).waitFor()
+
+    await opens(page, "users")
+    await page.getByLabel("Name or e-mail address").fill("Bob@example.org")
+    await page.locator("[data-form=user]").getByLabel("Role").selectOption("editor")
+    await page.getByRole("checkbox", { name: "main" }).check()
+    await page.getByRole("button", { name: "Add a user" }).click()
+    const password = await page.locator("[data-copied=password]").inputValue()
+    await page.locator("[data-listed='bob@example.org']", { hasText: "Editor · main" }).waitFor()
+    await fits(page)
+    const theirs = { locale: "fr-FR", colorScheme: "dark" } as const
+    const { page: bob } = await openDashboard(browser, `${node.url}/login#to=settings`, theirs)
+    await bob.locator("[name=name]").fill("bob@example.org")
+    await bob.locator("[name=password]").fill(password)
+    await bob.getByRole("button").click()
+    const tabs = () =>
+      bob.locator("[data-tab]").evaluateAll((all) => all.map((each) => each.getAttribute("data-tab")))
+    await bob.locator("[data-listed=Thanked]").waitFor()
+    expect(await tabs()).toEqual(["goals", "account"])
+    await fits(bob)
+    await opens(bob, "account")
+    const secrets = bob.locator("[data-form=password] input[type=password]")
+    const renew = async (before: string) => {
+      await secrets.first().fill(before)
+      await secrets.last().fill("another good password")
+      await bob.locator("[data-form=password] [type=submit]").click()
+    }
+    await renew("wrong password")
+    await bob.getByText("Ce n’est pas votre mot de passe actuel.").waitFor()
+    await renew(password)
+    await bob.getByText("Votre mot de passe est changé").waitFor()
+    await fits(bob)
+
+    // Less is theirs from now on, and an owner there always is.
+    await page.locator("[data-listed='bob@example.org'] [data-change]").click()
+    await page.locator("[data-listed='bob@example.org'] select").selectOption("viewer")
+    await page.getByRole("button", { name: "Save" }).click()
+    await page.locator("[data-listed='bob@example.org']", { hasText: "Viewer · main" }).waitFor()
+    await bob.reload()
+    await bob.locator("[data-form=password]").waitFor()
+    expect(await tabs()).toEqual(["account"])
+    await bob.getByRole("button", { name: "Se déconnecter partout" }).click()
+    await bob.waitForURL("**/login")
+    await removes(page, "bob@example.org")
+    expect(complaints).toEqual([])
+    await page.locator("[data-listed=ada] [data-asks=remove]").click()
+    await page.locator("[data-listed=ada] [data-confirm]").click()
+    await page.getByText("This is the last owner: make another one first.").waitFor()
+
+    await opens(page, "audit")
+    await page
+      .locator("[data-action='user removed']", { hasText: "ada removed a user: bob@example.org" })
+      .waitFor()
+    const done = await page
+      .locator("[data-action]")
+      .evaluateAll((all) => all.map((each) => each.getAttribute("data-action")))
+    expect(done).toEqual([
+      ...["user removed", "logged out everywhere", "user changed", "password changed", "logged in"],
+      ...["user added", "goal changed", "goal made", "logged in", "first owner made", "setup link made"],
+    ])
+    await fits(page)
   })
 })
 

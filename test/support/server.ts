@@ -83,6 +83,8 @@ const fakeAccounts = (
     users: () => read(() => [{ ...listed, role: "owner" as const }]),
     addUser: () => change(1),
     setPassword: () => change(undefined),
+    changePassword: () => change("mas_token"),
+    changeUser: () => change(undefined),
     removeUser: () => change(undefined),
     tokens: () =>
       read(() => [{ ...listed, scopes: ["read"], has_password: false, embed_on: [], expires_at: null }]),
@@ -111,6 +113,7 @@ const fakeGoals = (
     of: (sites) =>
       read(() => (sites.includes("main") ? [{ ...goal, created_at: "2025-12-08T10:00:00.000Z" }] : [])),
     add: () => change(1),
+    change: () => change(undefined),
     remove: () => change(undefined),
   }
 }

@@ -31,7 +31,8 @@ export interface QuestionAnswer {
   readonly query: { readonly time_zone: string; readonly dimensions: ReadonlyArray<string> }
 }
 
-const filterOf = ({ operator, dimension, values }: Condition): ReadonlyArray<unknown> =>
+/** A condition as a filter of a question. */
+export const filterOf = ({ operator, dimension, values }: Condition): ReadonlyArray<unknown> =>
   operator.startsWith("contains")
     ? [operator, dimension, values.filter((value) => value !== null), { case_sensitive: false }]
     : [operator, dimension, values]

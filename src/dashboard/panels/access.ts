@@ -16,7 +16,7 @@ export const AccessContext = createContext<Access>(READER)
 
 /** Whether there are settings for a reader. */
 export const hasSettings = ({ login, may }: Access): boolean =>
-  login !== null || may.includes("write") || may.includes("admin")
+  login === "session" || may.includes("write") || may.includes("admin")
 
 /** Reads what the reader may do. */
 export const useAccess = (): Loaded<Access> => {

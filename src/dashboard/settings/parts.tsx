@@ -203,25 +203,46 @@ export interface FormProps {
   readonly words?: Words
   /** Does what the form is for. */
   readonly onSubmit: (signal: AbortSignal) => Promise<void>
+  /** Leaves everything as it was. */
+  readonly onCancel?: () => void
   readonly children: ComponentChildren
 }
 
-export const Form = ({ name, submit, ready = true, action, words, onSubmit, children }: FormProps) => (
-  <form
-    class="settings-form"
-    data-form={name}
-    onSubmit={(e) => {
-      e.preventDefault()
-      action.run(onSubmit)
-    }}
-  >
-    <div class="fields">{children}</div>
-    <Failed failure={action.failure} {...(words !== undefined && { words })} />
-    <button type="submit" class="primary" disabled={action.busy || !ready}>
-      {submit}
-    </button>
-  </form>
-)
+export const Form = ({
+  name,
+  submit,
+  ready = true,
+  action,
+  words,
+  onSubmit,
+  onCancel,
+  children,
+}: FormProps) => {
+  const { t } = useWording()
+  return (
+    <form
+      class="settings-form"
+      data-form={name}
+      onSubmit={(e) => {
+        e.preventDefault()
+        action.run(onSubmit)
+      }}
+    >
+      <div class="fields">{children}</div>
+      <Failed failure={action.failure} {...(words !== undefined && { words })} />
+      <div class="does">
+        <button type="submit" class="primary" disabled={action.busy || !ready}>
+          {submit}
+        </button>
+        {onCancel !== undefined && (
+          <button type="button" class="pill" onClick={onCancel}>
+            {t.settings.cancel}
+          </button>
+        )}
+      </div>
+    </form>
+  )
+}
 
 /** Puts a text on the clipboard; where the browser gives none to a page without TLS, by what is selected. */
 const copy = async (field: HTMLTextAreaElement): Promise<boolean> => {
@@ -314,6 +335,8 @@ export const Told = ({ title, hint, onClose, children }: ToldProps) => {
 }
 
 export interface RemovalProps {
+  /** Which of a row's it is. */
+  readonly name?: string
   readonly label: string
   /** What it is, for those who do not see where the button is. */
   readonly of: string
@@ -324,7 +347,7 @@ export interface RemovalProps {
 }
 
 /** A button that asks before it does what cannot be undone. */
-export const Removal = ({ label, of, question, words, action, onRemove }: RemovalProps) => {
+export const Removal = ({ name = "remove", label, of, question, words, action, onRemove }: RemovalProps) => {
   const { t } = useWording()
   const [asking, setAsking] = useState(false)
   const first = useRef<HTMLButtonElement>(null)
@@ -363,7 +386,7 @@ export const Removal = ({ label, of, question, words, action, onRemove }: Remova
           type="button"
           class="quiet"
           ref={first}
-          data-remove
+          data-asks={name}
           aria-label={`${label}: ${of}`}
           onClick={() => setAsking(true)}
         >

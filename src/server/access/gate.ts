@@ -135,11 +135,11 @@ export class Gate implements Gatekeeper {
   holds({ id, kind, name, sites }: Grant): boolean {
     if (kind === "proxy") {
       const now = this.#ofName(name ?? "")
-      return now !== null && String([...(now.sites ?? "*")]) === String([...(sites ?? "*")])
+      return now !== null && isSame(now.sites, sites)
     }
     if (id === null) return true
     const token = this.#byId.get(id)
-    return token !== undefined && !this.#isOver(token)
+    return token !== undefined && !this.#isOver(token) && isSame(token.sites, sites)
   }
 
   /** The share link of a token; `null` if it is none. */
@@ -222,6 +222,10 @@ export class Gate implements Gatekeeper {
     return share !== undefined && !this.#isOver(share) ? grantOf(share) : null
   }
 }
+
+/** Whether two reach the same sites, `null` being all. */
+const isSame = (some: Iterable<string> | null, others: Iterable<string> | null): boolean =>
+  some === null || others === null ? some === others : String([...some].sort()) === String([...others].sort())
 
 const byName = (name: string, scopes: ReadonlyArray<Scope>): Grant => ({
   ...{ id: null, name, needs: needsOf(scopes), sites: null },

@@ -33,6 +33,7 @@ const OWNS_ALL = new Problem(
   "sites should be absent: an owner, or a key with the scope admin, has all.",
 )
 const WRONG = Problem.of("WRONG_CREDENTIALS")
+const NOT_LOGGED_IN = Problem.of("UNAUTHORIZED")
 const FOREIGN = Problem.of("ORIGIN_NOT_ALLOWED")
 
 const REFUSALS: { readonly [reason in AccountRefused["reason"]]: Problem } = {
@@ -150,6 +151,25 @@ export class AccountsEndpoint {
     })
   }
 
+  /** Whoever is logged in changes their own password, which they have to know. */
+  changePassword(exchange: Exchange, req: IncomingRequest) {
+    if (this.#isForeign(exchange)) return exchange.refuse(FOREIGN)
+    const { accounts, gate, basePath, now } = this.#options
+    const secure = this.#isSecure(exchange, req.getHeader("x-forwarded-proto"))
+    const { grant } = gate.look(askingOf(exchange, req))
+    const address = this.#addressOf(exchange)
+    this.#withBody(exchange, (fields) => {
+      const password = fields.text("password", 1, 200)
+      const next = fields.newPassword("new_password")
+      if (grant.kind !== "session" || grant.name === null) return NOT_LOGGED_IN
+      const { name } = grant
+      const change = accounts.changePassword({ name, password }, next, now())
+      return Effect.map(this.#attempt(address, `user ${name}`, change), (token) => {
+        exchange.lines += sessionLine(token, basePath, secure)
+      })
+    })
+  }
+
   setUp(exchange: Exchange) {
     if (this.#isForeign(exchange)) return exchange.refuse(FOREIGN)
     const { accounts } = this.#options
@@ -191,6 +211,21 @@ export class AccountsEndpoint {
       }
       if (user.role === "owner" && user.sites !== null) return OWNS_ALL
       return Effect.map(this.#options.accounts.addUser(whoIs(exchange), user), (id) => ({ id }))
+    })
+  }
+
+  changeUser(exchange: Exchange, id: string) {
+    const user = idOf(id)
+    if (user === null) return exchange.refuse(REFUSALS.missing)
+    this.#withBody(exchange, (fields) => {
+      const sites = fields.sites("sites", exchange.access.sites)
+      const change = {
+        role: fields.optional("role", () => fields.oneOf("role", ROLES)),
+        ...(fields.value("sites") !== undefined && { sites }),
+        password: fields.optional("password", () => fields.newPassword("password")),
+      }
+      if (change.role === "owner" && sites !== null) return OWNS_ALL
+      return this.#options.accounts.changeUser(whoIs(exchange), user, change)
     })
   }
 

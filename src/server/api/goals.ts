@@ -1,9 +1,15 @@
-/** `GET /goals`, `POST /goals`, `DELETE /goals/{id}`: the named filters of a site. */
+/** `GET /goals`, `POST /goals`, `PATCH /goals/{id}`, `DELETE /goals/{id}`: the named filters of a site. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { MAX_ACCOUNT_BODY_BYTES } from "../../domain/limits.ts"
 import { GoalRefused } from "../../goals/goals.ts"
-import { decodeGoal, encodeFilter, goalName, QueryProblem } from "../../query/language/index.ts"
+import {
+  decodeGoal,
+  encodeFilter,
+  goalName,
+  QueryProblem,
+  type SiteGoal,
+} from "../../query/language/index.ts"
 import { type Bodies, readJson } from "../http/body.ts"
 import type { Exchange } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
@@ -22,10 +28,21 @@ const REFUSALS: { readonly [reason in GoalRefused["reason"]]: Problem } = {
   too_many: new Problem("CONFLICT", "There are as many as there may be: remove some first."),
 }
 
+type Answer = Effect.Effect<unknown, unknown>
+
 export interface GoalsOptions {
   readonly goals: GoalsService
   readonly bodies: Bodies
   readonly run: Runner
+}
+
+const nameIn = (fields: Fields): string => goalName(fields.text("name", 1, MAX_GOAL_NAME))
+
+const filtersIn = (fields: Fields): SiteGoal["filters"] | Problem => {
+  const filters = decodeGoal(fields.value("filters"))
+  return filters instanceof QueryProblem
+    ? new Problem("INVALID_FIELD", filters.error)
+    : filters.map(encodeFilter)
 }
 
 export class GoalsEndpoint {
@@ -35,7 +52,7 @@ export class GoalsEndpoint {
     this.#options = options
   }
 
-  #answer(exchange: Exchange, effect: Effect.Effect<unknown, unknown>) {
+  #answer(exchange: Exchange, effect: Answer) {
     const refusable = Effect.mapError(effect, (error) =>
       error instanceof GoalRefused ? REFUSALS[error.reason] : error,
     )
@@ -52,21 +69,39 @@ export class GoalsEndpoint {
     this.#answer(exchange, this.#options.goals.of([site]))
   }
 
-  add(exchange: Exchange) {
-    const { goals, bodies } = this.#options
-    const { grant, sites } = exchange.access
-    readJson(bodies, exchange, MAX_ACCOUNT_BODY_BYTES, (body) => {
+  /** Reads a body's fields, and answers with what `act` makes of them. */
+  #withBody(exchange: Exchange, act: (fields: Fields) => Answer | Problem) {
+    readJson(this.#options.bodies, exchange, MAX_ACCOUNT_BODY_BYTES, (body) => {
       const fields = new Fields(body)
-      const site = fields.optional("site", () => fields.site("site", sites)) ?? sites.default
-      const name = goalName(fields.text("name", 1, MAX_GOAL_NAME))
+      const made = act(fields)
       if (fields.problem !== null) return exchange.refuse(fields.problem)
-      const filters = decodeGoal(fields.value("filters"))
-      if (filters instanceof QueryProblem) return exchange.refuse(new Problem("INVALID_FIELD", filters.error))
-      const goal = { site, name, filters: filters.map(encodeFilter) }
-      this.#answer(
-        exchange,
-        Effect.map(goals.add(grant.name ?? "nobody", goal), (id) => ({ id })),
-      )
+      if (made instanceof Problem) return exchange.refuse(made)
+      this.#answer(exchange, made)
+    })
+  }
+
+  add(exchange: Exchange) {
+    const { grant, sites } = exchange.access
+    this.#withBody(exchange, (fields) => {
+      const site = fields.optional("site", () => fields.site("site", sites)) ?? sites.default
+      const name = nameIn(fields)
+      const filters = filtersIn(fields)
+      if (filters instanceof Problem) return filters
+      const added = this.#options.goals.add(grant.name ?? "nobody", { site, name, filters })
+      return Effect.map(added, (id) => ({ id }))
+    })
+  }
+
+  change(exchange: Exchange, id: string) {
+    const { grant, sites } = exchange.access
+    const goal = idOf(id)
+    if (goal === null) return exchange.refuse(REFUSALS.missing)
+    this.#withBody(exchange, (fields) => {
+      const name = fields.optional("name", () => nameIn(fields))
+      const filters = fields.optional("filters", () => filtersIn(fields))
+      if (filters instanceof Problem) return filters
+      const change = { name, filters }
+      return this.#options.goals.change(grant.name ?? "nobody", [...sites.declared], goal, change)
     })
   }
 

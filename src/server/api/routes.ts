@@ -144,6 +144,9 @@ const addAccounts = (add: Add, accounts: AccountsEndpoint): void => {
   const path = (name: string) => `${API_PATH}/${name}`
   add(path("login"), "login", false, { POST: (exchange, req) => accounts.logIn(exchange, req) })
   add(path("logout"), "logout", false, { POST: (exchange, req) => accounts.logOut(exchange, req) })
+  add(path("password"), "password", false, {
+    POST: (exchange, req) => accounts.changePassword(exchange, req),
+  })
   add(path("setup"), "setup", false, { POST: (exchange) => accounts.setUp(exchange) })
   add(path("share"), "share", false, { POST: (exchange) => accounts.openShare(exchange) })
   add(path("users"), "users", false, {
@@ -161,20 +164,35 @@ const addAccounts = (add: Add, accounts: AccountsEndpoint): void => {
   add(path("audit"), "audit", false, { GET: (exchange, req) => accounts.audit(exchange, req) })
 }
 
-/** What is removed by its id. */
-const removal = (name: string, remove: (exchange: Exchange, id: string) => void) => {
+type OfId = (exchange: Exchange, id: string) => void
+
+/** What is removed, and maybe changed, by its id. */
+const ofId = (name: string, remove: OfId, change?: OfId) => {
   const prefix = `${API_PATH}/${name}/`
+  const by =
+    (act: OfId): Handler =>
+    (exchange, _req, path) =>
+      act(exchange, path.slice(prefix.length))
   const handlers: Route["handlers"] = {
-    DELETE: (exchange, _req, path) => remove(exchange, path.slice(prefix.length)),
+    ...(change !== undefined && { PATCH: by(change) }),
+    DELETE: by(remove),
   }
   return [prefix, routeOf(`${prefix}{id}`, { name, cors: false, handlers })] as const
 }
 
-const removals = (accounts: AccountsEndpoint, goals: GoalsEndpoint): Routes["prefixes"] => [
-  removal("users", (exchange, id) => accounts.removeUser(exchange, id)),
-  removal("keys", (exchange, id) => accounts.revoke(exchange, "key", id)),
-  removal("shares", (exchange, id) => accounts.revoke(exchange, "share", id)),
-  removal("goals", (exchange, id) => goals.remove(exchange, id)),
+const changes = (accounts: AccountsEndpoint, goals: GoalsEndpoint): Routes["prefixes"] => [
+  ofId(
+    "users",
+    (exchange, id) => accounts.removeUser(exchange, id),
+    (exchange, id) => accounts.changeUser(exchange, id),
+  ),
+  ofId("keys", (exchange, id) => accounts.revoke(exchange, "key", id)),
+  ofId("shares", (exchange, id) => accounts.revoke(exchange, "share", id)),
+  ofId(
+    "goals",
+    (exchange, id) => goals.remove(exchange, id),
+    (exchange, id) => goals.change(exchange, id),
+  ),
 ]
 
 /** The origins whose pages may show the dashboard in a frame: those of the share link in its address. */
@@ -270,7 +288,7 @@ export const apiRoutes = ({
   })
   const visitors = visitorsRoute({ ...services, exports, run })
   const oneSite = addSites(add, reads, new SitesEndpoint({ sites: services.sites, bodies, run }))
-  return { exact, prefixes: [[VISITORS_PREFIX, visitors], ...removals(accounts, goals), ...oneSite] }
+  return { exact, prefixes: [[VISITORS_PREFIX, visitors], ...changes(accounts, goals), ...oneSite] }
 }
 
 /** The document, made again when there are other sites. */

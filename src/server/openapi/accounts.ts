@@ -85,6 +85,15 @@ const entrances = (base: string): { readonly [path: string]: PathItem } => ({
       { requestBody: body({ everywhere: { type: "boolean" } }, ["everywhere"]) },
     ),
   },
+  [`${base}/password`]: {
+    post: operation(
+      "changePassword",
+      "Change the password of who is logged in; every other session ends",
+      NOTHING,
+      [...OF_PASSWORDS, "UNAUTHORIZED", "ORIGIN_NOT_ALLOWED"],
+      { requestBody: body({ password, new_password: newPassword }) },
+    ),
+  },
   [`${base}/setup`]: {
     post: operation(
       "setUp",
@@ -105,8 +114,7 @@ const entrances = (base: string): { readonly [path: string]: PathItem } => ({
   },
 })
 
-export const accountPaths = (base: string): { readonly [path: string]: PathItem } => ({
-  ...entrances(base),
+const userPaths = (base: string): { readonly [path: string]: PathItem } => ({
   [`${base}/users`]: {
     get: operation(
       "users",
@@ -127,6 +135,16 @@ export const accountPaths = (base: string): { readonly [path: string]: PathItem 
     ),
   },
   [`${base}/users/{id}`]: {
+    patch: operation(
+      "changeUser",
+      "Change a user's role, sites (`null` for all), or password, which ends their sessions",
+      NOTHING,
+      [...ACCESS_CODES, ...WITH_BODY, "NOT_FOUND", "CONFLICT"],
+      {
+        ...ofId("user"),
+        requestBody: body({ role, sites: someSites, password: newPassword }, ["role", "sites", "password"]),
+      },
+    ),
     delete: operation(
       "removeUser",
       "Remove a user, and end their sessions",
@@ -135,6 +153,11 @@ export const accountPaths = (base: string): { readonly [path: string]: PathItem 
       ofId("user"),
     ),
   },
+})
+
+export const accountPaths = (base: string): { readonly [path: string]: PathItem } => ({
+  ...entrances(base),
+  ...userPaths(base),
   [`${base}/keys`]: {
     get: operation("keys", "API keys", array(token), STORED),
     post: operation(

@@ -3,7 +3,7 @@ import type { GoalRow } from "../../goals/goals.ts"
 import { MAX_GOAL_NAME } from "../api/goals.ts"
 import type { ProblemCode } from "../http/problemCodes.ts"
 import { ACCESS_CODES } from "../http/refusalCodes.ts"
-import { json, type Operation, type PathItem, siteOf, siteSlug } from "./operation.ts"
+import { json, type Operation, type Parameter, type PathItem, siteOf, siteSlug } from "./operation.ts"
 import { BODY_CODES, READ_CODES, refusals } from "./problems.ts"
 import { array, count, instant, type Schema, shape, text } from "./schema.ts"
 import { enveloped } from "./shapes.ts"
@@ -12,6 +12,11 @@ const name: Schema = { type: "string", minLength: 1, maxLength: MAX_GOAL_NAME }
 const filters: Schema = {
   ...array({}, { minItems: 1 }),
   description: "As `filters` of `POST /query`: conditions that all must hold. None of them is on a goal.",
+}
+
+const ofId: Parameter = {
+  ...{ name: "id", in: "path", required: true },
+  ...{ schema: count, description: "The goal's id." },
 }
 
 const operation = (
@@ -25,7 +30,7 @@ const operation = (
   responses: { 200: { description: summary, ...json(enveloped(data)) }, ...refusals(codes) },
 })
 
-/** `GET /goals`, `POST /goals` and `DELETE /goals/{id}`. */
+/** `GET /goals`, `POST /goals`, `PATCH /goals/{id}` and `DELETE /goals/{id}`. */
 export const goalPaths = (
   base: string,
   sites: ReadonlyArray<string>,
@@ -56,15 +61,26 @@ export const goalPaths = (
     ),
   },
   [`${base}/goals/{id}`]: {
+    patch: operation(
+      "changeGoal",
+      "Give a goal another name, or other filters",
+      { type: "null" },
+      [...ACCESS_CODES, ...BODY_CODES, "INVALID_FIELD", "NOT_FOUND", "CONFLICT", "STORE_UNAVAILABLE"],
+      {
+        parameters: [ofId],
+        requestBody: {
+          required: true,
+          ...json({ type: "object", properties: { name, filters } }),
+        },
+      },
+    ),
     delete: operation(
       "removeGoal",
       "Remove a goal",
       { type: "null" },
       [...ACCESS_CODES, "NOT_FOUND", "STORE_UNAVAILABLE"],
       {
-        parameters: [
-          { name: "id", in: "path", required: true, schema: count, description: "The goal's id." },
-        ],
+        parameters: [ofId],
       },
     ),
   },

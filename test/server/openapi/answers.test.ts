@@ -85,7 +85,7 @@ const brokenServices = (services: Services): Services => ({
   },
   questions: { ask: () => fault, earliest: fault },
   accounts: new Proxy(services.accounts, { get: () => () => fault }),
-  goals: { of: () => fault, add: () => fault, remove: () => fault },
+  goals: { of: () => fault, add: () => fault, change: () => fault, remove: () => fault },
   sites: { add: () => fault, change: () => fault },
   attempts: { count: () => fault, succeeded: () => fault },
   privacy: { erase: () => fault },
@@ -117,6 +117,7 @@ const QUESTION_PATHS = ["query", "query/values", "query/funnel"].map((path) => `
 const ABOUT_ACCESS: { readonly [name: string]: object } = {
   login: { name: "somebody", password: "a password" },
   logout: {},
+  password: { password: "a password", new_password: "another password" },
   setup: { token: "maf_token", name: "somebody", password: "a password" },
   share: { token: "mav_token", password: "a password" },
   users: { name: "somebody", password: "a password", role: "viewer" },
@@ -130,10 +131,12 @@ const ABOUT_ACCESS: { readonly [name: string]: object } = {
 const ABOUT: ReadonlyArray<readonly [method: string, name: string, body: object]> = [
   ...Object.entries(ABOUT_ACCESS).map(([name, body]) => ["POST", name, body] as const),
   ["PATCH", "sites/1", { name: "Shop" }],
+  ["PATCH", "users/1", { role: "owner" }],
+  ["PATCH", "goals/1", { name: "Letter" }],
 ]
 
 const bodyFor = (path: string): unknown => {
-  const aboutAccess = ABOUT_ACCESS[path.split("/").at(-1) ?? ""]
+  const aboutAccess = ABOUT_ACCESS[path.slice(API.length + 1)]
   if (aboutAccess !== undefined) return aboutAccess
   if (path.endsWith("/query")) return QUESTION
   if (path.endsWith("/values")) return VALUES
@@ -257,7 +260,17 @@ const ofARealNode = async (): Promise<Recorder> => {
       `${API}/query`,
       posted({ metrics: ["visitors"], filters: [["is", "goal", [goal]]] }),
     )
+  await ask("PATCH", `${API}/goals/1`, posted({ name: "Wrote" }, withToken))
   await ask("DELETE", `${API}/goals/1`, { headers: withToken })
+  await ask("POST", `${API}/users`, posted(ABOUT_ACCESS.users, withToken))
+  const login = await fetch(`${base}${API}/login`, { ...posted(ABOUT_ACCESS.login), method: "POST" })
+  const session = { Cookie: (login.headers.get("set-cookie") ?? "").split(";")[0] ?? "", Origin: base }
+  await ask(
+    "POST",
+    `${API}/password`,
+    posted({ password: "wrong", new_password: "another password" }, session),
+  )
+  await ask("POST", `${API}/password`, posted(ABOUT_ACCESS.password, session))
   for (const path of QUESTION_PATHS) {
     await ask("POST", path, posted({}))
     await ask("POST", path, posted("{"))
@@ -435,6 +448,7 @@ const manageAccess = async (recorder: Recorder): Promise<void> => {
   await recorder.ask(url, "DELETE", `${API}/users/1`, ADMIN)
   world.accountRefusal = "taken"
   for (const name of ["users", "keys", "shares", "goals", "sites"]) await send(name, ABOUT_ACCESS[name])
+  for (const name of ["users/1", "goals/1"]) await send(name, { name: "Other" }, {}, "PATCH")
   await send("sites/1", { archived: true }, {}, "PATCH")
   const tried = ["login", "setup", "share"]
   world.accountRefusal = "wrong"
