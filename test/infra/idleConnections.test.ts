@@ -7,10 +7,12 @@ import { read } from "../support/documents.ts"
 const KEPT: ReadonlyArray<readonly [file: string, seconds: RegExp]> = [
   ["infra/nginx/analytics.conf", /^ *keepalive_timeout (\d+)s;/m],
   ["infra/nginx/sub-path.conf", /^ *keepalive_timeout (\d+)s;/m],
+  ["infra/nginx/authenticated.conf", /^ *keepalive_timeout (\d+)s;/m],
   ["infra/haproxy/haproxy.cfg", /^ *timeout http-keep-alive (\d+)s$/m],
   ["infra/haproxy/sub-path.cfg", /^ *timeout http-keep-alive (\d+)s$/m],
   ["infra/caddy/Caddyfile", /^\t*keepalive (\d+)s$/m],
   ["infra/caddy/sub-path.Caddyfile", /^\t*keepalive (\d+)s$/m],
+  ["infra/caddy/authenticated.Caddyfile", /^\t*keepalive (\d+)s$/m],
   ["infra/nginx/balancer.conf", /^ *keepalive_timeout (\d+)s;/m],
   ["infra/haproxy/balancer.cfg", /^ *timeout http-keep-alive (\d+)s$/m],
   ["infra/caddy/balancer.Caddyfile", /^\t*keepalive (\d+)s$/m],

@@ -1,13 +1,15 @@
 /** A node behind each reverse proxy of infra, run from the very files. */
 import { readFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { CertificateAuthority } from "../support/certificates.ts"
 import { Edge } from "../support/edge.ts"
 import { eventually, freePort } from "../support/index.ts"
+import { listen } from "../support/listen.ts"
 import { type ProxyName, wantsProxy } from "../support/proxies.ts"
 import { PROXIES, RECIPES, startRecipe } from "../support/recipes.ts"
 import { API, type Running, serve } from "../support/server.ts"
-import { newFolder, removeFolder } from "../support/temporaryFolder.ts"
+import { newFolder, removeFolder, temporaryFolder } from "../support/temporaryFolder.ts"
 
 /** Milliseconds between heartbeats, and the seconds of silence that proxies bear: in proportion as by default, or shorter. */
 const HEARTBEAT = 250
@@ -137,4 +139,51 @@ describe.each(PROXIES)("behind %s", (name) => {
       await opened()
     })
   })
+})
+
+/** A service at which readers log in: whoever has its cookie is who it says. */
+const startAuthenticator = (): Promise<string> =>
+  listen(
+    createServer((incoming, outgoing) => {
+      const who = /who=(\w+)/.exec(incoming.headers.cookie ?? "")?.[1]
+      outgoing.writeHead(who === undefined ? 401 : 200, who === undefined ? {} : { "Remote-User": who })
+      outgoing.end()
+    }),
+  )
+
+describe.each([
+  ["nginx", "infra/nginx/authenticated.conf"],
+  ["caddy", "infra/caddy/authenticated.Caddyfile"],
+] as const)("behind %s, where readers log in at a service", (name, file) => {
+  test(
+    "they are whom the service names, whatever they claim, and events need nobody",
+    wantsProxy(name),
+    async () => {
+      await using node = await serve({
+        ...{ access: "private", trustedProxies: ["127.0.0.1/32"] },
+        ...{ authProxyHeader: "x-forwarded-user", authProxyRole: "viewer" },
+      })
+      node.server.learn({ version: 1, tokens: [], users: [{ name: "boss", role: "owner", sites: null }] })
+      const authority = new CertificateAuthority(temporaryFolder())
+      await using proxy = await startRecipe(name, file, {
+        ...{ authority, node: `127.0.0.1:${node.server.port}` },
+        authenticator: new URL(await startAuthenticator()).host,
+      })
+      const edge = new Edge(proxy.port, readFileSync(authority.cert, "utf8"))
+      const claims = { "X-Forwarded-User": "boss", "Remote-User": "boss" }
+      const ask = (path: string, headers = {}) => edge.ask(path, { headers })
+      for (const path of ["/", "/settings", `${API}/access`])
+        expect((await ask(path, claims)).status, path).toBe(401)
+      const accessOf = async (headers: object) => JSON.parse((await ask(`${API}/access`, headers)).body).data
+      expect(await accessOf({ ...claims, Cookie: "who=guest" })).toMatchObject({
+        ...{ name: "guest", login: "proxy", may: ["figures", "read"] },
+      })
+      expect(await accessOf({ Cookie: "who=boss" })).toMatchObject({ name: "boss", login: "proxy" })
+      expect((await ask(`${API}/users`, { Cookie: "who=boss" })).status).toBe(200)
+      expect((await ask(`${API}/users`, { ...claims, Cookie: "who=guest" })).status).toBe(403)
+      const sent = await edge.ask(`${API}/event`, { ...EVENT, headers: { ...EVENT.headers, ...claims } })
+      expect(sent.status).toBe(201)
+      expect((await ask("/tracker.js", claims)).status).toBe(200)
+    },
+  )
 })

@@ -27,6 +27,8 @@ export interface Place {
   readonly node: string
   /** Of the second one, where the recipe has two. */
   readonly secondNode?: string
+  /** The service at which readers log in, where the recipe has one. */
+  readonly authenticator?: string
   /** Seconds of silence after which the proxy gives up, in place of 60. */
   readonly patience?: number
   /** The site that a sub-path belongs to: a folder with its pages, and where they are served. */
@@ -46,7 +48,7 @@ const replaced = (text: string, replacements: ReadonlyArray<Replacement>): strin
 export const startRecipe = (
   name: ProxyName,
   file: string,
-  { authority, node, secondNode, patience, site }: Place,
+  { authority, node, secondNode, authenticator, patience, site }: Place,
 ): Promise<RunningProxy> =>
   startProxy(name, (port, folder) => {
     const { cert, key } = authority.issue("localhost", "DNS:localhost,IP:127.0.0.1")
@@ -83,6 +85,7 @@ export const startRecipe = (
       ...own[name],
       ["127.0.0.1:8080", node],
       ...(secondNode === undefined ? [] : [["127.0.0.1:8081", secondNode] as const]),
+      ...(authenticator === undefined ? [] : [["127.0.0.1:9091", authenticator] as const]),
       // Caddy does not cut off what is silent.
       ...(patience === undefined || silence === null
         ? []
