@@ -1,6 +1,9 @@
 /** The table of access: complete, and what a running server goes by, for every kind of access. */
 import { describe, expect, test } from "vitest"
+import type { Known, KnownToken } from "../../../src/access/known.ts"
+import { digestOf } from "../../../src/access/tokens.ts"
 import { QUERY_TOPIC, TOPICS } from "../../../src/domain/frames.ts"
+import { ROLES, SCOPES_OF } from "../../../src/domain/roles.ts"
 import { CHOSEN, ENDPOINTS, needOf, TOPIC_NEEDS } from "../../../src/server/access/needs.ts"
 import type { Method, Need } from "../../../src/server/http/access.ts"
 import { served } from "../../support/routes.ts"
@@ -21,27 +24,71 @@ const rows = Object.entries(ENDPOINTS).flatMap(([path, row]) =>
   Object.entries(row).map(([method, need]) => ({ method, need, path: addressOf(path) })),
 )
 
+/** How somebody says who they are. */
+type Says = (origin: string) => { readonly [header: string]: string }
+
+const bearer =
+  (token: string): Says =>
+  () => ({ Authorization: `Bearer ${token}` })
+/** As a browser does on a page of this server's. */
+const loggedIn =
+  (token: string): Says =>
+  (origin) => ({ Cookie: `maicivy_login=${token}`, Origin: origin })
+const namedByProxy =
+  (name: string): Says =>
+  (origin) => ({ "X-Forwarded-User": name, Origin: origin })
+
+const ALL: ReadonlyArray<Need> = ["figures", "read", "write", "admin", "metrics"]
+
 /** What each kind of access has, in addition to what everybody has. */
-const KINDS: {
-  readonly [kind: string]: { readonly token: string | null; readonly has: ReadonlyArray<Need> }
-} = {
-  nobody: { token: null, has: [] },
-  "a wrong token": { token: "wrong-token-0123456789", has: [] },
-  "the bearer of WRITE_KEYS": { token: WRITE_KEY, has: [] },
-  "the bearer of METRICS_TOKEN": { token: METRICS_TOKEN, has: ["metrics"] },
-  "a tool on this machine": { token: LOCAL_KEY, has: ["figures", "read"] },
-  "the bearer of ADMIN_TOKEN": {
-    token: ADMIN_TOKEN,
-    has: ["figures", "read", "write", "admin", "metrics"],
-  },
+const KINDS: { readonly [kind: string]: { readonly says: Says; readonly has: ReadonlyArray<Need> } } = {
+  nobody: { says: () => ({}), has: [] },
+  "a wrong token": { says: bearer("wrong-token-0123456789"), has: [] },
+  "the bearer of WRITE_KEYS": { says: bearer(WRITE_KEY), has: [] },
+  "the bearer of METRICS_TOKEN": { says: bearer(METRICS_TOKEN), has: ["metrics"] },
+  "a tool on this machine": { says: bearer(LOCAL_KEY), has: ["figures", "read"] },
+  "the bearer of ADMIN_TOKEN": { says: bearer(ADMIN_TOKEN), has: ALL },
+  "a key that reads": { says: bearer("mak_read"), has: ["figures", "read"] },
+  "a key that changes": { says: bearer("mak_write"), has: ["write"] },
+  "a key for everything": { says: bearer("mak_admin"), has: ALL },
+  "a share link": { says: bearer("mav_share"), has: ["figures"] },
+  "a share link that waits for its password": { says: bearer("mav_closed"), has: [] },
+  "a key that has expired": { says: bearer("mak_expired"), has: [] },
+  "a viewer": { says: loggedIn("mas_viewer"), has: ["figures", "read"] },
+  "an editor": { says: loggedIn("mas_editor"), has: ["figures", "read", "write"] },
+  "an owner": { says: loggedIn("mas_owner"), has: ALL },
+  "a session's token as a key": { says: bearer("mas_owner"), has: [] },
+  "a key's token as a session": { says: loggedIn("mak_admin"), has: [] },
+  "a user whom a proxy names": { says: namedByProxy("boss"), has: ALL },
+  "somebody whom a proxy names": { says: namedByProxy("guest"), has: ["figures", "read"] },
 }
 
-const ask = async ({ url }: Running, method: string, path: string, token: string | null) => {
+const token = (id: number, text: string, scopes: KnownToken["scopes"], more: Partial<KnownToken> = {}) => ({
+  ...{ id, kind: "key" as const, digest: digestOf(text), name: text, scopes, sites: null },
+  ...{ expiresAt: null, unlockKey: null, embedOn: [], ...more },
+})
+
+/** Who has access, besides those whom settings name. */
+const KNOWN: Known = {
+  version: 1,
+  tokens: [
+    token(11, "mak_read", ["read"]),
+    token(12, "mak_write", ["write"]),
+    token(13, "mak_admin", ["admin"]),
+    token(14, "mak_expired", ["admin"], { expiresAt: 1 }),
+    token(15, "mav_share", ["figures"], { kind: "share", sites: ["main"] }),
+    token(16, "mav_closed", ["figures"], { kind: "share", sites: ["main"], unlockKey: "key" }),
+    ...ROLES.map((role, i) => token(17 + i, `mas_${role}`, SCOPES_OF[role], { kind: "session" })),
+  ],
+  users: [{ name: "boss", role: "owner", sites: null }],
+}
+
+const ask = async ({ url }: Running, method: string, path: string, says: Says) => {
   const answer = await fetch(`${url}${path}`, {
     method,
     redirect: "manual",
-    headers: token === null ? {} : { Authorization: `Bearer ${token}` },
-    ...(method === "POST" && { body: "{}" }),
+    headers: says(url),
+    ...(["POST", "PATCH"].includes(method) && { body: "{}" }),
   })
   await answer.arrayBuffer()
   return answer.status
@@ -55,24 +102,25 @@ describe.each([
   { access: "public", open: ["open", "figures"] },
   { access: "private", open: ["open"] },
 ] as const)("with ACCESS=$access", ({ access, open }) => {
-  test.each(Object.entries(KINDS))("%s gets what the table says", async (_, { token, has }) => {
+  test.each(Object.entries(KINDS))("%s gets what the table says", async (_, { says, has }) => {
     await using running = await serve(
       {
         access,
         adminToken: ADMIN_TOKEN,
         metricsToken: METRICS_TOKEN,
         writeKeys: [WRITE_KEY],
-        basePath: "/stats",
+        ...{ basePath: "/stats", trustedProxies: ["127.0.0.1/32"], authProxyHeader: "x-forwarded-user" },
       },
       { localWriteKey: LOCAL_KEY },
     )
+    running.server.learn(KNOWN)
     const allowed = new Set<string>([...open, ...has])
     const got: Array<string> = []
     const wanted: Array<string> = []
     for (const { method, path, need } of rows) {
       // A write key that is none is the sender's matter, whoever may send.
       if (path.includes("/event") || path === "/hello") continue
-      const status = await ask(running, method, path, token)
+      const status = await ask(running, method, path, says)
       wanted.push(`${method} ${path} ${allowed.has(need) ? "answered" : "refused"}`)
       // One wrong token too many is refused as such.
       const refused = REFUSED.includes(status) || status === 429
