@@ -33,7 +33,7 @@ export interface UserRow {
   readonly created_at: string
 }
 
-/** A key or a share link, as it is listed: the token itself is nowhere. */
+/** A key or a share link, as it is listed. */
 export interface TokenInfo {
   readonly id: number
   readonly name: string
@@ -41,6 +41,8 @@ export interface TokenInfo {
   readonly sites: ReadonlyArray<string> | null
   readonly has_password: boolean
   readonly embed_on: ReadonlyArray<string>
+  /** Of a share link; `null` for a key, whose token is nowhere, and for links of versions that did not keep them. */
+  readonly token: string | null
   readonly created_at: string
   readonly expires_at: string | null
 }
@@ -72,8 +74,8 @@ const INSERT_AUDIT = "INSERT INTO audit_log (who, action, what) VALUES ($1, $2, 
 const INSERT_USER =
   "INSERT INTO users (name, password, role, sites) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING id"
 const INSERT_TOKEN = `
-  INSERT INTO access_tokens (kind, digest, name, scopes, sites, user_id, password, embed_on, expires_at)
-  VALUES ($1, decode($2, 'hex'), $3, $4, $5, $6, $7, $8, to_timestamp($9::float8 / 1000)) RETURNING id`
+  INSERT INTO access_tokens (kind, digest, name, scopes, sites, user_id, password, embed_on, expires_at, token)
+  VALUES ($1, decode($2, 'hex'), $3, $4, $5, $6, $7, $8, to_timestamp($9::float8 / 1000), $10) RETURNING id`
 const DELETE_OLD_SESSIONS = `
   DELETE FROM access_tokens WHERE kind = 'session' AND user_id = $1 AND (expires_at < now() OR id NOT IN (
     SELECT id FROM access_tokens WHERE kind = 'session' AND user_id = $1 ORDER BY id DESC LIMIT ${MAX_SESSIONS}))`
@@ -346,7 +348,7 @@ export class Accounts {
   tokens(kind: NewToken["kind"]): Effect.Effect<ReadonlyArray<TokenInfo>, StoreError> {
     return this.#postgres.query<TokenInfo & Record<string, unknown>>(
       "access",
-      `SELECT id, name, scopes, sites, password IS NOT NULL AS has_password, embed_on, ${iso("created_at")}, ${iso("expires_at")}
+      `SELECT id, name, scopes, sites, password IS NOT NULL AS has_password, embed_on, token, ${iso("created_at")}, ${iso("expires_at")}
        FROM access_tokens WHERE kind = $1 ORDER BY id`,
       [kind],
     )
@@ -423,6 +425,7 @@ const insertToken = (
   Effect.map(
     sql.query<{ id: number }>(INSERT_TOKEN, [
       ...[kind, digestOf(token), name, scopes, sites, userId ?? null, password, embedOn, expiresAt],
+      kind === "share" ? token : null,
     ]),
     ({ rows }) => rows[0]?.id ?? 0,
   )

@@ -521,6 +521,10 @@ describe("the settings page", wantsChromium, () => {
     expect(await axeFindings(page)).toEqual([])
     const { page: shared } = await openDashboard(browser, link)
     await shared.locator("[data-card=visitors] [data-value='0']").waitFor()
+    await page.reload()
+    await page.locator("[data-listed='For Bob'] [data-shows]").click()
+    expect(await page.locator("[data-listed='For Bob'] [data-copied=link]").inputValue()).toBe(link)
+    expect(await axeFindings(page)).toEqual([])
     // Whoever has the link is nobody who could change anything.
     expect(await shared.locator("[data-page=settings]").count()).toBe(0)
     await shared.goto(link.replace("/?", "/settings/keys?"))

@@ -87,7 +87,9 @@ const fakeAccounts = (
     changeUser: () => change(undefined),
     removeUser: () => change(undefined),
     tokens: () =>
-      read(() => [{ ...listed, scopes: ["read"], has_password: false, embed_on: [], expires_at: null }]),
+      read(() => [
+        { ...listed, scopes: ["read"], has_password: false, embed_on: [], token: null, expires_at: null },
+      ]),
     addToken: () => change({ id: 1, token: "mak_token" }),
     revoke: () => change(undefined),
     openShare: () => change({ id: 1, passwordHash: "scrypt" }),

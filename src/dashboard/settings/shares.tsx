@@ -10,12 +10,9 @@ import { Copied, ExpiryField, Form, SiteField, TextField, Told } from "./parts.t
 import { TokenList } from "./tokenList.tsx"
 import { type Expiry, expiryOf, isMadeAnswer, isTokensAnswer, type Token } from "./tokens.ts"
 
-/** A link that has just been made. */
-interface Made {
-  readonly name: string
-  readonly url: string
-  /** Whether other sites may show it in a frame. */
-  readonly embedded: boolean
+/** A link that can be copied. */
+interface Made extends Pick<Token, "name" | "embed_on"> {
+  readonly token: string
 }
 
 export const SharesTab = () => {
@@ -32,9 +29,20 @@ export const SharesTab = () => {
   ]
   return (
     <>
-      {made !== null && <ToldLink made={made} onClose={() => setMade(null)} />}
+      {made !== null && (
+        <Told key={made.token} title={texts.made(made.name)} hint={texts.again} onClose={() => setMade(null)}>
+          <Link {...made} />
+        </Told>
+      )}
       <Panel name="made-shares" title={t.settings.tabs.shares} hint={texts.hint}>
-        <TokenList endpoint="shares" {...{ listed, texts, factsOf }} />
+        <TokenList
+          endpoint="shares"
+          {...{ listed, texts, factsOf }}
+          shown={{
+            label: texts.link,
+            of: ({ token, ...link }) => (token === null ? null : <Link {...link} token={token} />),
+          }}
+        />
       </Panel>
       <Panel name="new-share" title={texts.make}>
         <NewShare
@@ -48,19 +56,18 @@ export const SharesTab = () => {
   )
 }
 
-/** A link, and what a page says that shows it in a frame. */
-const ToldLink = ({ made, onClose }: { readonly made: Made; readonly onClose: () => void }) => {
+/** The address of a link, and what a page says that shows it in a frame. */
+const Link = ({ name, token, embed_on }: Made) => {
   const { t } = useWording()
+  const url = urlBelow("")
+  url.searchParams.set("share", token)
   return (
-    <Told
-      key={made.url}
-      title={t.settings.shares.made(made.name)}
-      hint={t.settings.shares.once}
-      onClose={onClose}
-    >
-      <Copied name="link" label={t.settings.shares.link} value={made.url} />
-      {made.embedded && <Copied name="embed" label={t.settings.shares.embed} value={frameOf(made)} />}
-    </Told>
+    <>
+      <Copied name="link" label={t.settings.shares.link} value={url.href} />
+      {embed_on.length > 0 && (
+        <Copied name="embed" label={t.settings.shares.embed} value={frameOf(name, url.href)} />
+      )}
+    </>
   )
 }
 
@@ -68,7 +75,7 @@ const ENTITIES: { readonly [character: string]: string } = { "&": "&amp;", '"': 
 
 const escaped = (text: string): string => text.replace(/[&"<]/g, (each) => ENTITIES[each] ?? each)
 
-const frameOf = ({ name, url }: Made): string =>
+const frameOf = (name: string, url: string): string =>
   `<iframe src="${escaped(url)}" title="${escaped(name)}" loading="lazy" style="width: 100%; height: 100vh; border: 0"></iframe>`
 
 /** Origins as somebody types them: one or several, with commas or spaces between them. */
@@ -96,10 +103,8 @@ const NewShare = ({ onMade }: { readonly onMade: (made: Made) => void }) => {
       expires_at: expiryOf(fields.expiry),
     }
     const { data } = await post("shares", body, isMadeAnswer, signal)
-    const url = urlBelow("")
-    url.searchParams.set("share", data.token)
     set({ ...NEW, site: fields.site })
-    onMade({ name: fields.name, url: url.href, embedded: embed_on.length > 0 })
+    onMade({ name: fields.name, token: data.token, embed_on })
   }
   return (
     <Form

@@ -1,3 +1,5 @@
+import type { ComponentChild } from "preact"
+import { useState } from "preact/hooks"
 import { remove } from "../model/read.ts"
 import { PartView, useWording } from "../panels/parts.tsx"
 import { type Listed, useAction } from "./listed.ts"
@@ -9,6 +11,8 @@ export interface TokenListProps {
   readonly listed: Listed<Token>
   /** What there is to know of one, besides when it was made and when it ends. */
   readonly factsOf: (token: Token) => ReadonlyArray<string>
+  /** What can be seen of one again: how the button is called, and what it shows; nothing for one of which there is nothing. */
+  readonly shown?: { readonly label: string; readonly of: (token: Token) => ComponentChild }
   readonly texts: { readonly none: string; readonly revoke: string; readonly revokeQuestion: string }
 }
 
@@ -34,9 +38,11 @@ interface TokenRowProps extends Omit<TokenListProps, "listed"> {
   readonly onChange: () => void
 }
 
-const TokenRow = ({ endpoint, token, factsOf, texts, onChange }: TokenRowProps) => {
+const TokenRow = ({ endpoint, token, factsOf, shown, texts, onChange }: TokenRowProps) => {
   const { t, dateOf } = useWording()
   const action = useAction()
+  const [open, setOpen] = useState(false)
+  const again = shown?.of(token) ?? null
   const { id, name, created_at, expires_at } = token
   const facts = [
     ...factsOf(token),
@@ -51,16 +57,31 @@ const TokenRow = ({ endpoint, token, factsOf, texts, onChange }: TokenRowProps) 
         </b>
         <span class="hint">{facts.join(" · ")}</span>
       </div>
-      <Removal
-        label={texts.revoke}
-        of={name}
-        question={texts.revokeQuestion}
-        action={action}
-        onRemove={async (signal) => {
-          await remove(`${endpoint}/${id}`, isDone, signal)
-          onChange()
-        }}
-      />
+      <div class="does">
+        {again !== null && (
+          <button
+            type="button"
+            class="quiet"
+            data-shows
+            aria-label={`${shown?.label}: ${name}`}
+            aria-expanded={open}
+            onClick={() => setOpen(!open)}
+          >
+            {shown?.label}
+          </button>
+        )}
+        <Removal
+          label={texts.revoke}
+          of={name}
+          question={texts.revokeQuestion}
+          action={action}
+          onRemove={async (signal) => {
+            await remove(`${endpoint}/${id}`, isDone, signal)
+            onChange()
+          }}
+        />
+      </div>
+      {open && <div class="again">{again}</div>}
     </li>
   )
 }

@@ -10,6 +10,8 @@ export interface Token {
   readonly sites: ReadonlyArray<string> | null
   readonly has_password: boolean
   readonly embed_on: ReadonlyArray<string>
+  /** Of a share link that can be copied again. */
+  readonly token: string | null
   readonly created_at: string
   readonly expires_at: string | null
 }
@@ -24,6 +26,7 @@ export const isTokensAnswer = shape<{ readonly data: ReadonlyArray<Token> }>({
       sites: orNull(listOf(isText)),
       has_password: (value): value is boolean => typeof value === "boolean",
       embed_on: listOf(isText),
+      token: orNull(isText),
       created_at: isText,
       expires_at: orNull(isText),
     }),

@@ -234,7 +234,7 @@ export const en = {
       embedHint: "Optional: their addresses, with spaces between them, or * for all.",
       invalid: "A website's address looks like https://example.org.",
       made: (name: string) => `The link “${name}” is made`,
-      once: "Its address is shown this once.",
+      again: "Its address can be copied from the list again.",
       link: "Link",
       embed: "HTML for a page that shows it",
       hasPassword: "with a password",

@@ -236,7 +236,7 @@ export const fr: Texts = {
       embedHint: "Facultatif : leurs adresses, séparées par des espaces, ou * pour tous.",
       invalid: "L’adresse d’un site web a la forme https://example.org.",
       made: (name) => `Le lien « ${name} » est créé`,
-      once: "Son adresse n’est affichée que cette fois.",
+      again: "La liste permet de copier son adresse plus tard.",
       link: "Lien",
       embed: "HTML d’une page qui l’affiche",
       hasPassword: "avec mot de passe",

@@ -56,6 +56,7 @@ const token = shape<TokenInfo>({
   sites: nullable(array(text)),
   has_password: { type: "boolean" },
   embed_on: array(text),
+  token: { ...nullable(text), description: "A share link's; a key's is told once." },
   created_at: instant,
   expires_at: nullable(instant),
 })
@@ -175,7 +176,7 @@ export const accountPaths = (base: string): { readonly [path: string]: PathItem 
     get: operation("shares", "Share links", array(token), STORED),
     post: operation(
       "addShare",
-      "Make a share link of a site; its token is told this once",
+      "Make a share link of a site",
       made,
       [...ACCESS_CODES, ...WITH_BODY, "CONFLICT"],
       {
