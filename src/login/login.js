@@ -3,6 +3,7 @@
 const TEXTS = {
   en: {
     login: "Log in",
+    none: "The first owner is made by the link that a node with ACCESS=private prints at its start, or on its machine:",
     setup: "The first owner",
     setupHint: "Choose the name and the password of the deployment's owner.",
     name: "Name",
@@ -15,6 +16,7 @@ const TEXTS = {
   },
   fr: {
     login: "Se connecter",
+    none: "Le premier propriétaire est créé par le lien qu’un nœud avec ACCESS=private affiche au démarrage, ou sur sa machine :",
     setup: "Premier propriétaire",
     setupHint: "Choisissez le nom et le mot de passe du propriétaire.",
     name: "Nom",
@@ -123,7 +125,11 @@ const start = async () => {
     })
   const { name } = await call("access")
   if (name !== null) showLoggedIn(name)
-  else showForm(texts.login, null, false, logIn)
+  else {
+    showForm(texts.login, null, false, logIn)
+    const command = element("code", { translate: false }, "npm start -- users add NAME --role owner")
+    main.append(element("p", { className: "hint" }, texts.none, " ", command))
+  }
 }
 
 start()

@@ -328,7 +328,7 @@ describe("a share link", () => {
       /frame-ancestors https:\/\/blog\.example$/,
     )
     expect(frameable.headers.has("x-frame-options")).toBe(false)
-    for (const path of ["/", "/?share=mav_wrong", `/login?share=${token}`]) {
+    for (const path of ["/", "/?share=mav_wrong", `/login?share=${token}`, `/settings/keys?share=${token}`]) {
       const page = await fetch(`${a.base}${path}`)
       expect(page.headers.get("content-security-policy"), path).toMatch(/frame-ancestors 'none'$/)
       expect(page.headers.get("x-frame-options"), path).toBe("DENY")

@@ -4,9 +4,9 @@ import { topQuestion } from "../model/questions.ts"
 import { type Condition, OPERATORS, type Operator, withOpposite } from "../model/view.ts"
 import { useAnswer } from "../panels/answers.ts"
 import { useWording } from "../panels/parts.tsx"
+import { useTyped } from "../panels/typed.ts"
 import { useFilter, useFront } from "./context.ts"
 import { Menu } from "./menu.tsx"
-import { useTyped } from "./typed.ts"
 
 /** The filters, each a chip: a click on it turns it into its opposite. */
 export const Chips = () => {

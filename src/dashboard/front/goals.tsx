@@ -1,11 +1,13 @@
 /** The goals of a site: how many visitors each has converted. */
-import { useEffect, useState } from "preact/hooks"
+import { useContext, useEffect, useState } from "preact/hooks"
 import { isGoalsAnswer } from "../model/decode.ts"
+import { pageUrl } from "../model/place.ts"
 import { visitorsQuestion } from "../model/questions.ts"
 import { read } from "../model/read.ts"
 import { failureCode } from "../model/readFailure.ts"
 import { type Loaded, NOTHING } from "../model/state.ts"
 import type { Condition } from "../model/view.ts"
+import { AccessContext } from "../panels/access.ts"
 import { useAnswer } from "../panels/answers.ts"
 import { PartView, useWording } from "../panels/parts.tsx"
 import { useFilter, useFront } from "./context.ts"
@@ -34,6 +36,7 @@ const useGoals = (): readonly [names: Loaded<Names>, again: () => void] => {
 export const Goals = () => {
   const { site, view } = useFront()
   const { t } = useWording()
+  const access = useContext(AccessContext)
   const [names, again] = useGoals()
   const visitors = useAnswer(visitorsQuestion(site, view))
   const all = visitors.part.data?.results[0]?.metrics[0] ?? null
@@ -47,7 +50,12 @@ export const Goals = () => {
     >
       {(goals) =>
         goals.length === 0 ? (
-          <p class="empty">{t.front.noGoals}</p>
+          <p class="empty">
+            {t.front.noGoals}
+            {access.may.includes("write") && (
+              <a href={pageUrl("settings", site, "goals")}>{t.settings.goals.make}</a>
+            )}
+          </p>
         ) : (
           <ol class="bars goals" aria-label={t.dimensions.goals}>
             {goals.map((name) => (

@@ -8,7 +8,7 @@ import { failureCode } from "../model/readFailure.ts"
 import { shareToken } from "../model/share.ts"
 import { type Loaded, NOTHING } from "../model/state.ts"
 
-/** Somebody who may look at most. */
+/** Somebody of whom no more is known, or who has a link: they may look at most. */
 export const READER: Access = { name: null, login: null, may: [] }
 
 /** What the reader may do; that of nobody while it is not known. */
@@ -17,6 +17,9 @@ export const AccessContext = createContext<Access>(READER)
 /** Whether there are settings for a reader. */
 export const hasSettings = ({ login, may }: Access): boolean =>
   login === "session" || may.includes("write") || may.includes("admin")
+
+/** Whether a reader might log in: one that is known, and has not. */
+export const isStranger = (access: Access): boolean => access !== READER && access.login === null
 
 /** Reads what the reader may do. */
 export const useAccess = (): Loaded<Access> => {

@@ -1,10 +1,10 @@
 import { useContext, useEffect, useState } from "preact/hooks"
 import { PERIODS, type Period } from "../../domain/period.ts"
-import { type Place, pageUrl } from "../model/place.ts"
+import { loginUrl, type Place, pageUrl } from "../model/place.ts"
 import { SCHEMES, type Settings } from "../model/settings.ts"
 import type { LiveStatus } from "../model/state.ts"
 import { LANGUAGES } from "../model/text.ts"
-import { AccessContext, hasSettings } from "./access.ts"
+import { AccessContext, hasSettings, isStranger } from "./access.ts"
 import { Choice, useWording } from "./parts.tsx"
 import { useSiteName } from "./siteNames.ts"
 
@@ -20,6 +20,7 @@ export interface HeaderProps {
 export const Header = ({ place, status, settings, sites, choose }: HeaderProps) => {
   const { t } = useWording()
   const siteName = useSiteName()
+  const access = useContext(AccessContext)
   return (
     <header class="top">
       <h1>
@@ -45,6 +46,11 @@ export const Header = ({ place, status, settings, sites, choose }: HeaderProps) 
       )}
       {status !== undefined && <ConnectionView status={status} counts={place === "front"} />}
       <div class="controls">
+        {isStranger(access) && (
+          <a class="quiet" href={loginUrl()}>
+            {t.login}
+          </a>
+        )}
         {place === "live" && document.fullscreenEnabled && (
           <button
             type="button"

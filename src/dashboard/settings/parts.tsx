@@ -372,6 +372,8 @@ export const Removal = ({ name = "remove", label, of, question, words, action, o
               action.run(async (signal) => {
                 setAsking(false)
                 await onRemove(signal)
+                // Its row goes, and the focus with it.
+                document.getElementById("tab")?.focus()
               })
             }
           >

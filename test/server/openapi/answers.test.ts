@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { describe, expect, test } from "vitest"
+import { digestOf } from "../../../src/access/tokens.ts"
 import { MAX_GUESSES_PER_MINUTE } from "../../../src/domain/limits.ts"
 import { SETTINGS_PATHS } from "../../../src/domain/paths.ts"
 import { DAY_MS } from "../../../src/domain/time.ts"
@@ -417,6 +418,16 @@ const busy = async (recorder: Recorder): Promise<void> => {
   for (const download of downloads) download[Symbol.dispose]()
 }
 
+/** Somebody who is logged in changes their password. */
+const changePassword = async ({ url, server }: Running, recorder: Recorder): Promise<void> => {
+  const token = "mas_token"
+  const session = { id: 1, kind: "session", digest: digestOf(token), name: "somebody", sites: null } as const
+  const rest = { scopes: ["read"], expiresAt: null, unlockKey: null, embedOn: [] } as const
+  server.learn({ version: 1, tokens: [{ ...session, ...rest }], users: [] })
+  const headers = { Cookie: `maicivy_login=${token}`, Origin: url }
+  await recorder.ask(url, "POST", `${API}/password`, posted(ABOUT_ACCESS.password, headers))
+}
+
 /** Everything about access: taken, refused, and contradicted. */
 const manageAccess = async (recorder: Recorder): Promise<void> => {
   await using running = await serve({ adminToken: ADMIN_TOKEN }, { bodyLimits: { silenceMs: 50 } })
@@ -455,6 +466,7 @@ const manageAccess = async (recorder: Recorder): Promise<void> => {
   for (const name of tried) await send(name, ABOUT_ACCESS[name])
   world.attemptsWait = 7
   for (const name of tried) await send(name, ABOUT_ACCESS[name])
+  await changePassword(running, recorder)
 }
 
 /** Refusals of whoever has no access, too little of it, or guesses. */
@@ -496,6 +508,7 @@ const failures = async (recorder: Recorder): Promise<void> => {
   await using broken = await serve({ adminToken: ADMIN_TOKEN }, {}, new Broken())
   for (const { method, path, init } of addresses(recorder))
     if (!CANNOT_FAIL.has(path)) await recorder.ask(broken.url, method, path, init)
+  await changePassword(broken, recorder)
   await using unavailable = await serve({ adminToken: ADMIN_TOKEN })
   unavailable.world.storesUnavailable = true
   unavailable.world.ready = false
