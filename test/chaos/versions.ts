@@ -10,26 +10,27 @@ const git = (root: string, ...args: Array<string>): string | null => {
   return done.status === 0 ? done.stdout.trim() : null
 }
 
-const newestMigration = (root: string): string =>
-  readdirSync(join(root, MIGRATIONS))
-    .filter((file) => file.endsWith(".sql"))
-    .sort()
-    .at(-1) ?? ""
+const MIGRATION = /(?:^|\/)migrations\/(\d{3}_\w+\.sql)$/
 
-/** The commit before the one that added the newest migration; `null` if it is not in the history. */
+/** Names of the migrations among paths, in order. */
+const migrationsIn = (paths: ReadonlyArray<string>): ReadonlyArray<string> =>
+  paths.flatMap((path) => MIGRATION.exec(path)?.[1] ?? []).sort()
+
+/**
+ * The last commit with all migrations but the newest, `null` if it is not in the history. Not every commit before that one will do: on
+ * the way, two may have had the same number.
+ */
 const previousCommit = (root: string): string | null => {
-  // Wherever the file was then: folders get renamed, migrations do not.
-  const added = git(
-    root,
-    "log",
-    "--diff-filter=A",
-    "--format=%H",
-    "--",
-    `:(glob)src/**/${newestMigration(root)}`,
-  )
-    ?.split("\n")
-    .at(-1)
-  return added === undefined || added === "" ? null : git(root, "rev-parse", "--verify", `${added}^`)
+  const now = migrationsIn(readdirSync(join(root, MIGRATIONS)).map((file) => `migrations/${file}`))
+  const wanted = now.slice(0, -1).join()
+  // Wherever the files were then: folders get renamed, migrations do not.
+  const changes = git(root, "log", "--format=%H", "--", ":(glob)src/**/*.sql")?.split("\n") ?? []
+  for (const change of changes) {
+    const before = git(root, "rev-parse", "--verify", `${change}^`)
+    const paths = before === null ? null : git(root, "ls-tree", "-r", "--name-only", before, "src")
+    if (before !== null && paths !== null && migrationsIn(paths.split("\n")).join() === wanted) return before
+  }
+  return null
 }
 
 /** Why the previous version is not available; `null` if it is. */
