@@ -39,7 +39,8 @@ const main = document.querySelector("main")
 
 /** Calls the API; the page's address tells where that is. Rejects with the sentence of a refusal. */
 const call = async (path, body) => {
-  const answer = await fetch(`./api/v1/analytics/${path}`, {
+  // By `location`, for the document's own address may have a proxy's name and password in it, which `fetch` does not take.
+  const answer = await fetch(new URL(`./api/v1/analytics/${path}`, location.href), {
     ...(body !== undefined && {
       method: "POST",
       headers: { "Content-Type": "application/json" },

@@ -684,6 +684,11 @@ describe("the settings page", wantsChromium, () => {
     await page.locator("[data-listed='bob@example.org']", { hasText: "Editor · main" }).waitFor()
     await fits(page)
     const theirs = { locale: "fr-FR", colorScheme: "dark" } as const
+    // The address may have the name and the password that a proxy before it asks for.
+    const behindProxy = await browser.newPage()
+    await behindProxy.goto(`${node.url.replace("//", "//of:proxy@")}/login`)
+    await behindProxy.locator("[name=name]").waitFor()
+    await behindProxy.close()
     const { page: bob } = await openDashboard(browser, `${node.url}/login#to=settings`, theirs)
     await bob.locator("[name=name]").fill("bob@example.org")
     await bob.locator("[name=password]").fill(password)
