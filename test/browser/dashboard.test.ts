@@ -522,7 +522,7 @@ describe("the settings page", wantsChromium, () => {
     const { page: shared } = await openDashboard(browser, link)
     await shared.locator("[data-card=visitors] [data-value='0']").waitFor()
     await page.reload()
-    await page.locator("[data-listed='For Bob'] [data-shows]").click()
+    await page.locator("[data-listed='For Bob'] [data-does=show]").click()
     expect(await page.locator("[data-listed='For Bob'] [data-copied=link]").inputValue()).toBe(link)
     expect(await axeFindings(page)).toEqual([])
     // Whoever has the link is nobody who could change anything.
@@ -636,6 +636,12 @@ describe("the settings page", wantsChromium, () => {
     await row.locator("[data-does=archive]").waitFor()
     // The default one takes what names no site.
     expect(await page.locator("[data-listed=main] [data-does=archive]").count()).toBe(0)
+    // The other tabs call it by its new name.
+    await opens(page, "keys")
+    await page.getByRole("checkbox", { name: "Notes & <b>more</b>" }).check()
+    await page.getByLabel("Name", { exact: true }).fill("for notes")
+    await page.getByRole("button", { name: "Make an API key" }).click()
+    await page.locator("[data-listed='for notes']", { hasText: "Notes & <b>more</b>" }).waitFor()
     // What was typed wrong is refused, and a browser complains of it.
     expect(complaints.filter((each) => !/\b400\b/.test(each))).toEqual([])
   })
@@ -666,7 +672,7 @@ describe("the settings page", wantsChromium, () => {
     await form.locator("[data-reached='2']", { hasText: "2 of 3 visitors" }).waitFor()
     await page.getByRole("button", { name: "Make a goal" }).click()
     await page.locator("[data-listed=Thanked] [data-reached='2']").waitFor()
-    await page.locator("[data-listed=Thanked] [data-change]").click()
+    await page.locator("[data-listed=Thanked] [data-does=change]").click()
     const change = page.locator("[data-listed=Thanked] form")
     await change.getByLabel("Page", { exact: true }).selectOption("is")
     await change.getByLabel("Path").fill("/thanks/1")
@@ -712,7 +718,7 @@ describe("the settings page", wantsChromium, () => {
     await fits(bob)
 
     // Less is theirs from now on, and an owner there always is.
-    await page.locator("[data-listed='bob@example.org'] [data-change]").click()
+    await page.locator("[data-listed='bob@example.org'] [data-does=change]").click()
     await page.locator("[data-listed='bob@example.org'] select").selectOption("viewer")
     await page.getByRole("button", { name: "Save" }).click()
     await page.locator("[data-listed='bob@example.org']", { hasText: "Viewer · main" }).waitFor()

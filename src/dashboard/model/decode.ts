@@ -290,3 +290,8 @@ export const decodeFrame = (text: string): Frame | null => {
       return isLiveEvent(frame) ? { kind: "event", data: { ...frame, dimensions: known } } : null
   }
 }
+
+/** Whether a body says that something is done. */
+export const isDone = shape<{ readonly success: boolean }>({
+  success: (value): value is boolean => value === true,
+})

@@ -1,13 +1,14 @@
 /** The tab of whoever is logged in: their password, and their sessions. */
 import { useState } from "preact/hooks"
 import { MAX_PASSWORD, MIN_PASSWORD } from "../../domain/limits.ts"
+import { isDone } from "../model/decode.ts"
 import { urlBelow } from "../model/place.ts"
 import { post } from "../model/read.ts"
 import { Panel, useWording } from "../panels/parts.tsx"
 import { useFrame } from "./context.ts"
+import { Failed } from "./failed.tsx"
+import { Form, TextField } from "./fields.tsx"
 import { useAction } from "./listed.ts"
-import { Failed, Form, TextField } from "./parts.tsx"
-import { isDone } from "./tokens.ts"
 
 export const AccountTab = () => {
   const { t } = useWording()

@@ -1,15 +1,15 @@
 import { useId, useState } from "preact/hooks"
+import { isDone } from "../model/decode.ts"
 import { filterOf, topQuestion } from "../model/questions.ts"
 import { patch, post } from "../model/read.ts"
 import { useAnswer } from "../panels/answers.ts"
 import { useWording } from "../panels/parts.tsx"
 import { useTyped } from "../panels/typed.ts"
 import { useFrame } from "./context.ts"
+import { Form, SelectField, TextField } from "./fields.tsx"
 import { conditionOf, fieldsOf, type Goal, HOWS, KINDS, type Kind, NEW_GOAL } from "./goalFilters.ts"
 import { useAction } from "./listed.ts"
-import { Form, SelectField, TextField } from "./parts.tsx"
 import { Reached, TRIED } from "./reached.tsx"
-import { isDone } from "./tokens.ts"
 
 export interface GoalFormProps {
   /** The goal to be changed; `null` for another one. */

@@ -1,24 +1,24 @@
 /** The tab of goals: what visitors of a site should reach, and how many do. */
 import { useEffect, useMemo, useState } from "preact/hooks"
 import { Asking } from "../model/asking.ts"
-import { isQuestionAnswer } from "../model/decode.ts"
+import { isDone, isQuestionAnswer } from "../model/decode.ts"
 import { post, remove } from "../model/read.ts"
 import type { Condition } from "../model/view.ts"
 import { AskingContext } from "../panels/answers.ts"
-import { Panel, PartView, useWording } from "../panels/parts.tsx"
+import { Panel, useWording } from "../panels/parts.tsx"
 import { useFrame } from "./context.ts"
 import { type Goal, isGoalsListed, readFilter } from "./goalFilters.ts"
 import { GoalForm } from "./goalForm.tsx"
 import { useAction, useListed } from "./listed.ts"
-import { Removal } from "./parts.tsx"
+
 import { Reached } from "./reached.tsx"
-import { isDone } from "./tokens.ts"
+import { Does, Removal, Rows, What } from "./rows.tsx"
 
 export const GoalsTab = () => {
   const { t } = useWording()
   const { site } = useFrame()
   const texts = t.settings.goals
-  const { part, again } = useListed("goals", { site }, isGoalsListed)
+  const listed = useListed("goals", { site }, isGoalsListed)
   const asking = useMemo(
     () =>
       new Asking({
@@ -32,22 +32,14 @@ export const GoalsTab = () => {
   return (
     <AskingContext.Provider value={asked}>
       <Panel name="made-goals" title={t.settings.tabs.goals} hint={texts.hint}>
-        <PartView part={part} onAgain={again}>
-          {(goals) =>
-            goals.length === 0 ? (
-              <p class="empty">{texts.none}</p>
-            ) : (
-              <ul class="listed">
-                {goals.map((goal) => (
-                  <GoalRow key={goal.id} goal={goal} onChange={again} />
-                ))}
-              </ul>
-            )
-          }
-        </PartView>
+        <Rows
+          listed={listed}
+          none={texts.none}
+          row={(goal) => <GoalRow key={goal.id} goal={goal} onChange={listed.again} />}
+        />
       </Panel>
       <Panel name="new-goal" title={texts.make}>
-        <GoalForm goal={null} onDone={again} />
+        <GoalForm goal={null} onDone={listed.again} />
       </Panel>
     </AskingContext.Provider>
   )
@@ -80,24 +72,11 @@ const GoalRow = ({ goal, onChange }: GoalRowProps) => {
     )
   return (
     <li data-listed={name}>
-      <div class="what">
-        <b translate={false}>
-          <bdi>{name}</bdi>
-        </b>
-        <span class="hint">
-          {filters.map(words).join(` ${texts.and} `)} · <Reached condition={ofGoal(name)} />
-        </span>
-      </div>
+      <What name={name}>
+        {filters.map(words).join(` ${texts.and} `)} · <Reached condition={ofGoal(name)} />
+      </What>
       <div class="does">
-        <button
-          type="button"
-          class="quiet"
-          data-change
-          aria-label={`${t.settings.change}: ${name}`}
-          onClick={() => setChanging(true)}
-        >
-          {t.settings.change}
-        </button>
+        <Does label={t.settings.change} of={name} name="change" onClick={() => setChanging(true)} />
         <Removal
           label={texts.remove}
           of={name}

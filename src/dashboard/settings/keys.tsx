@@ -4,11 +4,13 @@ import { KEY_SCOPES } from "../../domain/roles.ts"
 import { post } from "../model/read.ts"
 import { ReadFailure } from "../model/readFailure.ts"
 import { Panel, useWording } from "../panels/parts.tsx"
+import { useSiteName } from "../panels/siteNames.ts"
 import { useFrame } from "./context.ts"
+import { Checks, ExpiryField, Form, SitesField, TextField } from "./fields.tsx"
 import { useAction, useListed } from "./listed.ts"
-import { Checks, Copied, ExpiryField, Form, SitesField, TextField, Told } from "./parts.tsx"
 import { TokenList } from "./tokenList.tsx"
 import { type Expiry, expiryOf, isMadeAnswer, isTokensAnswer } from "./tokens.ts"
+import { Copied, Told } from "./told.tsx"
 
 /** A key that has just been made. */
 interface Made {
@@ -18,6 +20,7 @@ interface Made {
 
 export const KeysTab = () => {
   const { t } = useWording()
+  const siteName = useSiteName()
   const [made, setMade] = useState<Made | null>(null)
   const listed = useListed("keys", {}, isTokensAnswer)
   const texts = t.settings.keys
@@ -37,7 +40,7 @@ export const KeysTab = () => {
             KEY_SCOPES.filter((scope) => scopes.includes(scope))
               .map((scope) => texts.scopesOf[scope])
               .join(", "),
-            sites?.join(", ") ?? t.settings.allSites,
+            sites?.map(siteName).join(", ") ?? t.settings.allSites,
           ]}
         />
       </Panel>

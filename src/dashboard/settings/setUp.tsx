@@ -9,9 +9,10 @@ import { urlBelow } from "../model/place.ts"
 import { read } from "../model/read.ts"
 import type { ConnectionState } from "../model/state.ts"
 import { Panel, useWording } from "../panels/parts.tsx"
+import { Failed } from "./failed.tsx"
 import { useAction } from "./listed.ts"
-import { Copied, Failed } from "./parts.tsx"
 import { changeSite, type Site } from "./siteList.ts"
+import { Copied } from "./told.tsx"
 
 export interface SetUpProps {
   readonly site: Site

@@ -4,11 +4,13 @@ import { MAX_PASSWORD, MIN_PASSWORD } from "../../domain/limits.ts"
 import { urlBelow } from "../model/place.ts"
 import { post } from "../model/read.ts"
 import { Panel, useWording } from "../panels/parts.tsx"
+import { useSiteName } from "../panels/siteNames.ts"
 import { useFrame } from "./context.ts"
+import { ExpiryField, Form, SiteField, TextField } from "./fields.tsx"
 import { useAction, useListed } from "./listed.ts"
-import { Copied, ExpiryField, Form, SiteField, TextField, Told } from "./parts.tsx"
 import { TokenList } from "./tokenList.tsx"
 import { type Expiry, expiryOf, isMadeAnswer, isTokensAnswer, type Token } from "./tokens.ts"
+import { Copied, Told } from "./told.tsx"
 
 /** A link that can be copied. */
 interface Made extends Pick<Token, "name" | "embed_on"> {
@@ -17,11 +19,12 @@ interface Made extends Pick<Token, "name" | "embed_on"> {
 
 export const SharesTab = () => {
   const { t } = useWording()
+  const siteName = useSiteName()
   const [made, setMade] = useState<Made | null>(null)
   const listed = useListed("shares", {}, isTokensAnswer)
   const texts = t.settings.shares
   const factsOf = ({ sites, has_password, embed_on }: Token) => [
-    sites?.join(", ") ?? t.settings.allSites,
+    sites?.map(siteName).join(", ") ?? t.settings.allSites,
     ...(has_password ? [texts.hasPassword] : []),
     ...(embed_on.length === 0
       ? []

@@ -1,11 +1,10 @@
 /** The sites as they are listed and changed. */
 import { useCallback, useEffect, useState } from "preact/hooks"
 import type { DeclaredSites, Site as Told } from "../../domain/answers.ts"
-import { isBoolean, isText, listOf, shape } from "../model/decode.ts"
+import { isBoolean, isDone, isText, listOf, shape } from "../model/decode.ts"
 import { patch, post, read } from "../model/read.ts"
 import { failureCode } from "../model/readFailure.ts"
 import { type Loaded, NOTHING } from "../model/state.ts"
-import { isDone } from "./tokens.ts"
 
 /** A site as it is told to whom may change it. */
 export type Site = Required<Told>

@@ -3,8 +3,10 @@ import { useEffect, useRef, useState } from "preact/hooks"
 import { hostsOf, slugFor, wordsOf } from "../model/sites.ts"
 import { Panel, PartView, useWording } from "../panels/parts.tsx"
 import { useFrame } from "./context.ts"
+import { Failed } from "./failed.tsx"
+import { Form, TextField } from "./fields.tsx"
 import { type Action, useAction } from "./listed.ts"
-import { Failed, Form, TextField } from "./parts.tsx"
+import { Does, What } from "./rows.tsx"
 import { SetUp } from "./setUp.tsx"
 import { addSite, changeSite, type Site, type SiteList as Sites, useSiteList } from "./siteList.ts"
 
@@ -154,36 +156,8 @@ const SiteFacts = ({ site, isDefault }: Pick<SiteRowProps, "site" | "isDefault">
     ...(isDefault ? [texts.isDefault] : []),
     ...(archived ? [texts.isArchived] : []),
   ]
-  return (
-    <div class="what">
-      <b translate={false}>
-        <bdi>{name}</bdi>
-      </b>
-      {facts.length > 0 && <span class="hint">{facts.join(" · ")}</span>}
-    </div>
-  )
+  return <What name={name}>{facts.length > 0 && facts.join(" · ")}</What>
 }
-
-interface DoesProps {
-  readonly label: string
-  readonly of: string
-  readonly name: string
-  readonly expanded?: boolean
-  readonly onClick: () => void
-}
-
-const Does = ({ label, of, name, expanded, onClick }: DoesProps) => (
-  <button
-    type="button"
-    class="quiet"
-    data-does={name}
-    aria-label={`${label}: ${of}`}
-    {...(expanded !== undefined && { "aria-expanded": expanded })}
-    onClick={onClick}
-  >
-    {label}
-  </button>
-)
 
 interface SiteFieldsProps {
   readonly hosts: string

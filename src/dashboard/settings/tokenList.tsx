@@ -1,10 +1,11 @@
 import type { ComponentChild } from "preact"
 import { useState } from "preact/hooks"
+import { isDone } from "../model/decode.ts"
 import { remove } from "../model/read.ts"
-import { PartView, useWording } from "../panels/parts.tsx"
+import { useWording } from "../panels/parts.tsx"
 import { type Listed, useAction } from "./listed.ts"
-import { Removal } from "./parts.tsx"
-import { isDone, type Token } from "./tokens.ts"
+import { Does, Removal, Rows, What } from "./rows.tsx"
+import type { Token } from "./tokens.ts"
 
 export interface TokenListProps {
   readonly endpoint: "shares" | "keys"
@@ -18,19 +19,11 @@ export interface TokenListProps {
 
 /** The list of share links, or of keys. */
 export const TokenList = ({ listed, texts, ...more }: TokenListProps) => (
-  <PartView part={listed.part} onAgain={listed.again}>
-    {(tokens) =>
-      tokens.length === 0 ? (
-        <p class="empty">{texts.none}</p>
-      ) : (
-        <ul class="listed">
-          {tokens.map((token) => (
-            <TokenRow key={token.id} {...more} {...{ token, texts }} onChange={listed.again} />
-          ))}
-        </ul>
-      )
-    }
-  </PartView>
+  <Rows
+    listed={listed}
+    none={texts.none}
+    row={(token) => <TokenRow key={token.id} {...more} {...{ token, texts }} onChange={listed.again} />}
+  />
 )
 
 interface TokenRowProps extends Omit<TokenListProps, "listed"> {
@@ -51,24 +44,14 @@ const TokenRow = ({ endpoint, token, factsOf, shown, texts, onChange }: TokenRow
   ]
   return (
     <li data-listed={name}>
-      <div class="what">
-        <b translate={false}>
-          <bdi>{name}</bdi>
-        </b>
-        <span class="hint">{facts.join(" · ")}</span>
-      </div>
+      <What name={name}>{facts.join(" · ")}</What>
       <div class="does">
         {again !== null && (
-          <button
-            type="button"
-            class="quiet"
-            data-shows
-            aria-label={`${shown?.label}: ${name}`}
-            aria-expanded={open}
+          <Does
+            {...{ label: shown?.label ?? "", of: name, name: "show" }}
+            expanded={open}
             onClick={() => setOpen(!open)}
-          >
-            {shown?.label}
-          </button>
+          />
         )}
         <Removal
           label={texts.revoke}

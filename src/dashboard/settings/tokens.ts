@@ -38,11 +38,6 @@ export const isMadeAnswer = shape<{ readonly data: { readonly token: string } }>
   data: shape<{ readonly token: string }>({ token: isText }),
 })
 
-/** Whether a body says that something is done. */
-export const isDone = shape<{ readonly success: boolean }>({
-  success: (value): value is boolean => value === true,
-})
-
 /** Days after which something expires, as they are offered. */
 export const EXPIRIES = ["never", "1", "7", "30", "90", "365"] as const
 export type Expiry = (typeof EXPIRIES)[number]

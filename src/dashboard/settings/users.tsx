@@ -1,15 +1,17 @@
 /** The tab of users: who may log in, as what, and for which sites. */
 import { useState } from "preact/hooks"
 import { ROLES, type Role } from "../../domain/roles.ts"
-import { isNumber, isText, listOf, orNull, shape } from "../model/decode.ts"
+import { isDone, isNumber, isText, listOf, orNull, shape } from "../model/decode.ts"
 import { urlBelow } from "../model/place.ts"
 import { patch, post, remove } from "../model/read.ts"
 import { among } from "../model/view.ts"
-import { Panel, PartView, useWording } from "../panels/parts.tsx"
+import { Panel, useWording } from "../panels/parts.tsx"
+import { useSiteName } from "../panels/siteNames.ts"
 import { useFrame } from "./context.ts"
+import { Form, SelectField, SitesField, TextField } from "./fields.tsx"
 import { useAction, useListed } from "./listed.ts"
-import { Copied, Form, Removal, SelectField, SitesField, TextField, Told } from "./parts.tsx"
-import { isDone } from "./tokens.ts"
+import { Does, Removal, Rows, What } from "./rows.tsx"
+import { Copied, Told } from "./told.tsx"
 
 interface User {
   readonly id: number
@@ -44,11 +46,11 @@ const newPassword = (): string =>
 export const UsersTab = () => {
   const { t } = useWording()
   const [made, setMade] = useState<Made | null>(null)
-  const { part, again } = useListed("users", {}, isUsersAnswer)
+  const listed = useListed("users", {}, isUsersAnswer)
   const texts = t.settings.users
   const onMade = (user: Made) => {
     setMade(user)
-    again()
+    listed.again()
   }
   return (
     <>
@@ -64,19 +66,11 @@ export const UsersTab = () => {
         </Told>
       )}
       <Panel name="users" title={t.settings.tabs.users} hint={texts.hint}>
-        <PartView part={part} onAgain={again}>
-          {(users) =>
-            users.length === 0 ? (
-              <p class="empty">{texts.none}</p>
-            ) : (
-              <ul class="listed">
-                {users.map((user) => (
-                  <UserRow key={user.id} {...{ user, onMade }} onChange={again} />
-                ))}
-              </ul>
-            )
-          }
-        </PartView>
+        <Rows
+          listed={listed}
+          none={texts.none}
+          row={(user) => <UserRow key={user.id} {...{ user, onMade }} onChange={listed.again} />}
+        />
       </Panel>
       <Panel name="new-user" title={texts.add}>
         <UserForm user={null} onDone={onMade} />
@@ -93,6 +87,7 @@ interface UserRowProps {
 
 const UserRow = ({ user, onMade, onChange }: UserRowProps) => {
   const { t } = useWording()
+  const siteName = useSiteName()
   const { access } = useFrame()
   const action = useAction()
   const [changing, setChanging] = useState(false)
@@ -101,11 +96,7 @@ const UserRow = ({ user, onMade, onChange }: UserRowProps) => {
   if (changing)
     return (
       <li data-listed={name}>
-        <div class="what">
-          <b translate={false}>
-            <bdi>{name}</bdi>
-          </b>
-        </div>
+        <What name={name} />
         <UserForm
           user={user}
           onCancel={() => setChanging(false)}
@@ -119,28 +110,15 @@ const UserRow = ({ user, onMade, onChange }: UserRowProps) => {
   const isReader = name === access.name
   return (
     <li data-listed={name}>
-      <div class="what">
-        <b translate={false}>
-          <bdi>{name}</bdi>
-        </b>
-        <span class="hint">
-          {[
-            texts.roles[role],
-            sites?.join(", ") ?? t.settings.allSites,
-            ...(isReader ? [texts.you] : []),
-          ].join(" · ")}
-        </span>
-      </div>
+      <What name={name}>
+        {[
+          texts.roles[role],
+          sites?.map(siteName).join(", ") ?? t.settings.allSites,
+          ...(isReader ? [texts.you] : []),
+        ].join(" · ")}
+      </What>
       <div class="does">
-        <button
-          type="button"
-          class="quiet"
-          data-change
-          aria-label={`${t.settings.change}: ${name}`}
-          onClick={() => setChanging(true)}
-        >
-          {t.settings.change}
-        </button>
+        <Does label={t.settings.change} of={name} name="change" onClick={() => setChanging(true)} />
         {/* Their own they change in their account. */}
         {!isReader && <Renewal {...{ user, onMade }} />}
         <Removal

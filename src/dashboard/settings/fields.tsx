@@ -1,32 +1,11 @@
-/** The components that the tabs are made of. */
+/** The fields that forms have, and forms. */
 import type { ComponentChildren } from "preact"
-import { useEffect, useId, useRef, useState } from "preact/hooks"
-import type { ReadFailure } from "../model/readFailure.ts"
+import { useId } from "preact/hooks"
 import { useWording } from "../panels/parts.tsx"
 import { useSiteName } from "../panels/siteNames.ts"
+import { Failed, type Words } from "./failed.tsx"
 import type { Action } from "./listed.ts"
 import { EXPIRIES, type Expiry } from "./tokens.ts"
-
-/** What a code means here, where that is more than it means elsewhere. */
-export type Words = { readonly [code: string]: string }
-
-export interface FailedProps {
-  readonly failure: ReadFailure | null
-  readonly words?: Words
-}
-
-/** Why something could not be done. */
-export const Failed = ({ failure, words = {} }: FailedProps) => {
-  const { t } = useWording()
-  if (failure === null) return null
-  const { code, message } = failure
-  const known = Object.hasOwn(words, code) ? words[code] : t.failures.get(code)
-  return (
-    <p class="failure" role="alert">
-      {t.settings.failed} {known ?? message}
-    </p>
-  )
-}
 
 export interface FieldProps {
   readonly label: string
@@ -184,11 +163,12 @@ export interface SitesFieldProps {
 /** Which sites something is for. */
 export const SitesField = ({ sites, values, onChoose }: SitesFieldProps) => {
   const { t } = useWording()
+  const siteName = useSiteName()
   return (
     <Checks
       label={t.settings.sites}
       hint={t.settings.sitesHint}
-      options={sites.map((each) => [each, each])}
+      options={sites.map((each) => [each, siteName(each)])}
       {...{ values, onChoose }}
     />
   )
@@ -241,161 +221,5 @@ export const Form = ({
         )}
       </div>
     </form>
-  )
-}
-
-/** Puts a text on the clipboard; where the browser gives none to a page without TLS, by what is selected. */
-const copy = async (field: HTMLTextAreaElement): Promise<boolean> => {
-  field.select()
-  try {
-    await navigator.clipboard.writeText(field.value)
-    return true
-  } catch {
-    return document.execCommand("copy")
-  }
-}
-
-export interface CopiedProps {
-  readonly name: string
-  readonly label: string
-  readonly value: string
-}
-
-/** A text to be copied. */
-export const Copied = ({ name, label, value }: CopiedProps) => {
-  const { t } = useWording()
-  const field = useRef<HTMLTextAreaElement>(null)
-  const [done, setDone] = useState(false)
-  return (
-    <Field label={label}>
-      {(ids) => (
-        <div class="copied">
-          <textarea
-            {...ids}
-            ref={field}
-            data-copied={name}
-            readOnly
-            rows={Math.ceil(value.length / 60)}
-            spellcheck={false}
-            translate={false}
-            value={value}
-            onFocus={(e) => e.currentTarget.select()}
-          />
-          <button
-            type="button"
-            class="pill"
-            onClick={() => {
-              if (field.current !== null) void copy(field.current).then(setDone)
-            }}
-          >
-            {t.settings.copy}
-          </button>
-          <span class="unseen" role="status">
-            {done ? t.settings.copied : ""}
-          </span>
-          {done && (
-            <span class="hint" aria-hidden="true">
-              {t.settings.copied}
-            </span>
-          )}
-        </div>
-      )}
-    </Field>
-  )
-}
-
-export interface ToldProps {
-  readonly title: string
-  readonly hint: string
-  readonly onClose: () => void
-  readonly children: ComponentChildren
-}
-
-/** What has just been made, and is told this once: it has the focus, so that nobody misses it. */
-export const Told = ({ title, hint, onClose, children }: ToldProps) => {
-  const { t } = useWording()
-  const id = useId()
-  const box = useRef<HTMLElement>(null)
-  useEffect(() => {
-    box.current?.focus()
-    box.current?.scrollIntoView({ block: "nearest" })
-  }, [])
-  return (
-    <section class="panel told" ref={box} tabIndex={-1} aria-labelledby={id}>
-      <header>
-        <h2 id={id}>{title}</h2>
-        <p class="hint">{hint}</p>
-      </header>
-      {children}
-      <button type="button" class="pill" onClick={onClose}>
-        {t.settings.done}
-      </button>
-    </section>
-  )
-}
-
-export interface RemovalProps {
-  /** Which of a row's it is. */
-  readonly name?: string
-  readonly label: string
-  /** What it is, for those who do not see where the button is. */
-  readonly of: string
-  readonly question: string
-  readonly words?: Words
-  readonly action: Action
-  readonly onRemove: (signal: AbortSignal) => Promise<void>
-}
-
-/** A button that asks before it does what cannot be undone. */
-export const Removal = ({ name = "remove", label, of, question, words, action, onRemove }: RemovalProps) => {
-  const { t } = useWording()
-  const [asking, setAsking] = useState(false)
-  const first = useRef<HTMLButtonElement>(null)
-  const keep = useRef<HTMLButtonElement>(null)
-  const asked = useRef(false)
-  useEffect(() => {
-    if (asking) keep.current?.focus()
-    else if (asked.current) first.current?.focus()
-    asked.current = asking
-  }, [asking])
-  return (
-    <>
-      {asking ? (
-        <fieldset class="asks" aria-label={question}>
-          <span aria-hidden="true">{question}</span>
-          <button
-            type="button"
-            class="quiet bad"
-            data-confirm
-            disabled={action.busy}
-            onClick={() =>
-              action.run(async (signal) => {
-                setAsking(false)
-                await onRemove(signal)
-                // Its row goes, and the focus with it.
-                document.getElementById("tab")?.focus()
-              })
-            }
-          >
-            {label}
-          </button>
-          <button type="button" class="quiet" ref={keep} onClick={() => setAsking(false)}>
-            {t.settings.keep}
-          </button>
-        </fieldset>
-      ) : (
-        <button
-          type="button"
-          class="quiet"
-          ref={first}
-          data-asks={name}
-          aria-label={`${label}: ${of}`}
-          onClick={() => setAsking(true)}
-        >
-          {label}
-        </button>
-      )}
-      <Failed failure={action.failure} {...(words !== undefined && { words })} />
-    </>
   )
 }
