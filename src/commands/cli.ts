@@ -18,13 +18,13 @@ import { doctor } from "./doctor.ts"
 import { erase } from "./erase.ts"
 import { CommandError } from "./error.ts"
 import { exportTo } from "./export.ts"
-import { usage, valueArgument, valueFlag, yesFlag } from "./flags.ts"
+import { optionalArgument, usage, valueArgument, valueFlag, yesFlag } from "./flags.ts"
 import { checkHealth } from "./health.ts"
 import { move } from "./move.ts"
 import { rebuild } from "./rebuild.ts"
 import { describeRetention, retain } from "./retention.ts"
 import { serveUntilStopped } from "./serve.ts"
-import { addSite, archiveSite, listSites, renameSite } from "./sites.ts"
+import { addSite, archiveSite, listSites, moveSite, renameSite } from "./sites.ts"
 import { withStores } from "./stores.ts"
 
 /** Runs a command's body with the settings, the logger and a scope. */
@@ -308,7 +308,7 @@ const keysCommand = Command.make("keys").pipe(
 )
 
 const sitesCommand = Command.make("sites").pipe(
-  Command.withDescription("Sites: add, list, rename, archive"),
+  Command.withDescription("Sites: add, list, rename, time-zone, archive"),
   Command.withSubcommands([
     Command.make(
       "add",
@@ -318,9 +318,15 @@ const sitesCommand = Command.make("sites").pipe(
           Flag.optional,
         ),
         hosts: valueFlag(FLAGS.hosts).pipe(Flag.withDefault([])),
+        timeZone: valueFlag(FLAGS.siteZone).pipe(Flag.optional),
       },
-      ({ name, ...site }) =>
-        withConfig((config) => addSite(config, { ...site, name: Option.getOrNull(name), onlyHosts: false })),
+      ({ name, timeZone, ...site }) =>
+        withConfig((config) =>
+          addSite(config, {
+            ...{ ...site, name: Option.getOrNull(name), timeZone: Option.getOrNull(timeZone) },
+            onlyHosts: false,
+          }),
+        ),
     ).pipe(Command.withDescription("Add a site: every node takes its events at once")),
     Command.make("list", {}, () => withConfig(listSites)).pipe(
       Command.withDescription("List sites with their names and hosts"),
@@ -330,6 +336,11 @@ const sitesCommand = Command.make("sites").pipe(
       { slug: valueArgument(FLAGS.slug), name: valueArgument(FLAGS.siteName) },
       ({ slug, name }) => withConfig((config) => renameSite(config, slug, name)),
     ).pipe(Command.withDescription("Give a site another name; its slug stays")),
+    Command.make(
+      "time-zone",
+      { slug: valueArgument(FLAGS.slug), zone: optionalArgument(FLAGS.zone) },
+      ({ slug, zone }) => withConfig((config) => moveSite(config, slug, Option.getOrNull(zone))),
+    ).pipe(Command.withDescription("Choose the time zone of a site; without one, TIME_ZONE again")),
     Command.make(
       "archive",
       {

@@ -30,6 +30,9 @@ export const valueArgument = <A>(flag: ValueFlag<A>) =>
     Argument.mapEffect(decode(flag, "argument")),
   )
 
+/** An argument that may be left out. */
+export const optionalArgument = <A>(flag: ValueFlag<A>) => Argument.optional(valueArgument(flag))
+
 /** A flag that is given or not. */
 export const yesFlag = (name: string, doc: string) =>
   Flag.Boolean(name).pipe(Flag.withDescription(doc), Flag.withDefault(false))

@@ -57,12 +57,21 @@ export const listSites = (config: AppConfig) =>
   Effect.gen(function* () {
     const { postgres } = yield* withStores(config, "deployment")
     const { details } = yield* sitesOf(config, postgres)
-    for (const { slug, name, hosts, archived } of details.values())
-      yield* Console.log([slug, name, hosts.join(","), archived ? "archived" : "takes events"].join("\t"))
+    for (const { slug, name, hosts, archived, time_zone } of details.values())
+      yield* Console.log(
+        [slug, name, hosts.join(","), archived ? "archived" : "takes events", time_zone ?? ""].join("\t"),
+      )
   })
 
 export const renameSite = (config: AppConfig, slug: string, name: string) =>
   Effect.andThen(change(config, slug, { name }), Console.log(`${slug} is called ${name} from now on.`))
+
+/** Gives a site a time zone, or with `null` that of the deployment again. */
+export const moveSite = (config: AppConfig, slug: string, timeZone: string | null) =>
+  Effect.andThen(
+    change(config, slug, { timeZone }),
+    Console.log(`Days of ${slug} are those of ${timeZone ?? config.timeZone} from now on.`),
+  )
 
 export const archiveSite = (config: AppConfig, slug: string, archived: boolean) =>
   Effect.andThen(

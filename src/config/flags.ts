@@ -7,7 +7,7 @@ import { UUID } from "../domain/limits.ts"
 import { KEY_SCOPES, ROLES } from "../domain/roles.ts"
 import { type BucketAddress, bucketAddress } from "./objectStorage.ts"
 import { SETTINGS } from "./settings.ts"
-import { Expected, httpUrl, integer, oneOf, pageHosts, siteSlug } from "./values.ts"
+import { Expected, httpUrl, integer, namedTimeZone, oneOf, pageHosts, siteSlug } from "./values.ts"
 
 export interface ValueFlag<A> {
   readonly name: string
@@ -173,6 +173,18 @@ export const FLAGS = {
     metavar: "name",
     parse: nameText,
     doc: "The site's name, for people",
+  },
+  zone: {
+    name: "zone",
+    metavar: "zone",
+    parse: namedTimeZone,
+    doc: "The zone in which the site's page and questions speak by default, such as Europe/Paris; without one, TIME_ZONE again",
+  },
+  siteZone: {
+    name: "time-zone",
+    metavar: "zone",
+    parse: namedTimeZone,
+    doc: "The zone in which the site's page and questions speak by default; TIME_ZONE by default",
   },
   hosts: {
     name: "hosts",

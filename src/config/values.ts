@@ -74,6 +74,10 @@ export const timeZone = (text: string): string | Expected => {
   }
 }
 
+/** The zone of a site or a question: a name only, for offsets such as +01:00 are zones to newer engines only. */
+export const namedTimeZone = (text: string): string | Expected =>
+  /^[+-]/.test(text) ? new Expected("the name of a time zone such as Europe/Paris") : timeZone(text)
+
 /** What the process does: `http` answers requests and serves dashboards, `actors` processes the streams. */
 export type Role = "http" | "actors"
 

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
 import { FrontPage } from "./front/frontPage.tsx"
 import { RETRY_MS } from "./model/asking.ts"
-import { type Access, isSitesAnswer, siteNames } from "./model/decode.ts"
+import { type Access, isSitesAnswer, type SiteZones, siteNames, siteZones } from "./model/decode.ts"
 import { openPlace } from "./model/place.ts"
 import { read } from "./model/read.ts"
 import { failureCode } from "./model/readFailure.ts"
@@ -24,6 +24,7 @@ import { Now } from "./panels/now.tsx"
 import { useWording, WordingContext } from "./panels/parts.tsx"
 import { PeriodPanel } from "./panels/period.tsx"
 import { SiteNamesContext } from "./panels/siteNames.ts"
+import { SiteZone } from "./panels/siteZone.tsx"
 import { ThemesPanel } from "./panels/themes.tsx"
 import { TimelinePanel } from "./panels/timeline.tsx"
 import { Today } from "./panels/today.tsx"
@@ -80,7 +81,9 @@ const Page = ({ sites, access, ...props }: PageProps) => {
     return failure === null ? null : <Unread failure={failure} />
   }
   return PLACE === "live" ? (
-    <Site key={site ?? ""} {...props} sites={names} />
+    <SiteZone zones={sites.zones} site={site}>
+      <Site key={site ?? ""} {...props} sites={names} />
+    </SiteZone>
   ) : (
     <FrontPage key={site ?? ""} {...props} sites={names} />
   )
@@ -190,13 +193,17 @@ interface Sites {
   readonly closed: boolean
   /** What they are called, by their slugs. */
   readonly titles: ReadonlyMap<string, string>
+  readonly zones: SiteZones
   /** The `code` of the last read's failure. */
   readonly failure: string | null
   /** Has them read again. */
   readonly again: () => void
 }
 
-const NO_SITES: Omit<Sites, "again"> = { names: [], titles: new Map(), closed: false, failure: null }
+const NO_SITES: Omit<Sites, "again"> = {
+  ...{ names: [], titles: new Map(), closed: false, failure: null },
+  zones: { server: null, chosen: new Map(), site: "" },
+}
 
 const useSites = (): Sites => {
   const [sites, setSites] = useState(NO_SITES)
@@ -206,7 +213,11 @@ const useSites = (): Sites => {
     let retry: ReturnType<typeof setTimeout> | undefined
     const load = () =>
       read("sites", {}, isSitesAnswer, reading.signal).then(
-        (answer) => setSites({ ...NO_SITES, names: answer.data.sites, titles: siteNames(answer) }),
+        (answer) =>
+          setSites({
+            ...{ ...NO_SITES, names: answer.data.sites },
+            ...{ titles: siteNames(answer), zones: siteZones(answer) },
+          }),
         (cause: unknown) => {
           if (reading.signal.aborted) return
           const failure = failureCode(cause)

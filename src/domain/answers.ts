@@ -14,6 +14,8 @@ export interface Site {
   readonly hosts: ReadonlyArray<string>
   /** Events of other hosts are refused, unless they come with a write key. */
   readonly only_hosts: boolean
+  /** The zone in which its page and its questions speak by default, IANA's name; `null` where none is chosen: the deployment's. */
+  readonly time_zone: string | null
   /** It takes no events any more, and goes on answering questions. */
   readonly archived: boolean
   /** Patterns of paths, in which `*` stands for any characters, whose events are left out; told to whom may do everything. */
@@ -28,6 +30,8 @@ export interface DeclaredSites {
   readonly default: string
   /** What is known of each of them, in the same order. */
   readonly details: ReadonlyArray<Site>
+  /** The deployment's zone, `TIME_ZONE`. */
+  readonly time_zone: string
   /** The path of the script that pages load, below the address of the node. */
   readonly script: string
 }

@@ -69,7 +69,7 @@ export interface Question<
   readonly filters?: ReadonlyArray<QueryFilter> | undefined
   /** A named range, two dates (both included), or two instants (the second excluded). Default: `7d`. */
   readonly date_range?: Of<typeof QUERY_RANGES> | readonly [from: string, to: string] | undefined
-  /** An IANA zone. Default: the server's. */
+  /** An IANA zone. Default: that of the sites, or the server's where they have none in common. */
   readonly time_zone?: string | undefined
   readonly compare?: "previous_period" | "previous_year" | undefined
   readonly bots?: "exclude" | "include" | "only" | undefined

@@ -144,7 +144,10 @@ export const startServer = (
     const app = uws.App()
     const { now } = shared
     const { questions: queries, goals } = services
-    const questions = new Questions({ queries, goals, timeZone: config.timeZone, now })
+    const questions = new Questions({
+      ...{ queries, goals, now },
+      ...{ timeZone: config.timeZone, sites: shared.sites },
+    })
     const { hub, fanOuts, places, dashboards } = makeDashboards(shared, services, questions, app)
     const router = serveRequests(shared, services, questions, app)
     const socket = yield* Effect.acquireRelease(listen(app, config.host, config.port), (listening) =>
@@ -155,7 +158,10 @@ export const startServer = (
       port: uws.us_socket_local_port(socket),
       hub,
       learn: (known) => learn(shared.gate, dashboards.connections, known),
-      learnSites: (rows) => learnSites(shared.sites, dashboards.connections, rows),
+      learnSites: (rows) => {
+        learnSites(shared.sites, dashboards.connections, rows)
+        hub.sitesChanged()
+      },
       drain: (milliseconds) => drain(shared.traffic, dashboards.connections, milliseconds),
       forThreads: {
         acceptor: new Acceptor(app),
@@ -373,6 +379,7 @@ const serveRequests = (
     pseudonyms: shared.pseudonyms,
     proxies: shared.proxies,
     basePath: config.basePath,
+    timeZone: config.timeZone,
     scriptPath: config.scriptPath,
     eventPath: config.eventPath,
     serving: isServing(config),

@@ -9,6 +9,8 @@ export interface SiteRow {
   readonly hosts: ReadonlyArray<string>
   readonly archived: boolean
   readonly onlyHosts: boolean
+  /** IANA's name; `null` for the deployment's. */
+  readonly timeZone: string | null
   readonly excludedPaths: ReadonlyArray<string>
   readonly excludedAddresses: ReadonlyArray<string>
   /** Whether it was added; one that was not is a site where `SITES` says so. */
@@ -48,13 +50,14 @@ export const allSites = (settings: FromSettings, rows: ReadonlyArray<SiteRow>): 
         name = slug,
         hosts = [],
         onlyHosts = false,
+        timeZone = null,
         excludedPaths = [],
         excludedAddresses = [],
       } = row ?? {}
       return [
         slug,
         {
-          ...{ slug, name: name ?? slug, hosts, only_hosts: onlyHosts, archived },
+          ...{ slug, name: name ?? slug, hosts, only_hosts: onlyHosts, time_zone: timeZone, archived },
           ...{ excluded_paths: excludedPaths, excluded_addresses: excludedAddresses },
         },
       ]

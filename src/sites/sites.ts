@@ -27,13 +27,17 @@ export interface NewSite {
   readonly name: string | null
   readonly hosts: ReadonlyArray<string>
   readonly onlyHosts: boolean
+  /** IANA's name; `null` for the deployment's. */
+  readonly timeZone: string | null
 }
 
-/** What is to be changed of a site; what is `null` stays. */
+/** What is to be changed of a site; what is `null` stays, or `undefined` where `null` says something. */
 export interface SiteChange {
   readonly name: string | null
   readonly hosts: ReadonlyArray<string> | null
   readonly onlyHosts: boolean | null
+  /** IANA's name; `null` for the deployment's again. */
+  readonly timeZone: string | null | undefined
   readonly excludedPaths: ReadonlyArray<string> | null
   readonly excludedAddresses: ReadonlyArray<string> | null
   readonly archived: boolean | null
@@ -42,7 +46,7 @@ export interface SiteChange {
 /** Everything stays. */
 export const NO_CHANGE: SiteChange = {
   ...{ name: null, hosts: null, onlyHosts: null, archived: null },
-  ...{ excludedPaths: null, excludedAddresses: null },
+  ...{ timeZone: undefined, excludedPaths: null, excludedAddresses: null },
 }
 
 /** All that is known of sites, and how often it had changed by then. */
@@ -56,28 +60,30 @@ export const NO_SITES_STORED: StoredSites = { version: -1, rows: [] }
 const SELECT_VERSION = "SELECT version::float8 AS version FROM site_changes"
 const SELECT = `
   SELECT slug, name, hosts, archived_at IS NOT NULL AS archived, added_at IS NOT NULL AS added,
-    only_hosts AS "onlyHosts", excluded_paths AS "excludedPaths", excluded_addresses AS "excludedAddresses"
+    only_hosts AS "onlyHosts", time_zone AS "timeZone", excluded_paths AS "excludedPaths", excluded_addresses AS "excludedAddresses"
   FROM declared_sites ORDER BY added_at, slug`
 /** One change at a time. Who reads waits for nobody. */
 const LOCK = "UPDATE site_changes SET version = version + 1"
 const COUNT = "SELECT count(*)::integer AS count FROM declared_sites WHERE added_at IS NOT NULL"
 // One that SITES had once may have left a row.
 const ADD = `
-  INSERT INTO declared_sites (slug, name, hosts, only_hosts, added_at) VALUES ($1, $2, $3, $4, now())
+  INSERT INTO declared_sites (slug, name, hosts, only_hosts, time_zone, added_at) VALUES ($1, $2, $3, $4, $5, now())
   ON CONFLICT (slug) DO UPDATE SET name = excluded.name, hosts = excluded.hosts,
-    only_hosts = excluded.only_hosts, excluded_paths = '{}', excluded_addresses = '{}', added_at = now(), archived_at = NULL
+    only_hosts = excluded.only_hosts, time_zone = excluded.time_zone, excluded_paths = '{}', excluded_addresses = '{}',
+    added_at = now(), archived_at = NULL
   WHERE declared_sites.added_at IS NULL
   RETURNING slug`
 const CHANGE = `
-  INSERT INTO declared_sites (slug, name, hosts, archived_at, only_hosts, excluded_paths, excluded_addresses)
+  INSERT INTO declared_sites (slug, name, hosts, archived_at, only_hosts, excluded_paths, excluded_addresses, time_zone)
   VALUES ($1, $2, coalesce($3::text[], '{}'), CASE WHEN $4 THEN now() END, coalesce($5::boolean, false),
-    coalesce($6::text[], '{}'), coalesce($7::text[], '{}'))
+    coalesce($6::text[], '{}'), coalesce($7::text[], '{}'), $9)
   ON CONFLICT (slug) DO UPDATE SET
     name = coalesce($2, declared_sites.name),
     hosts = coalesce($3::text[], declared_sites.hosts),
     only_hosts = coalesce($5::boolean, declared_sites.only_hosts),
     excluded_paths = coalesce($6::text[], declared_sites.excluded_paths),
     excluded_addresses = coalesce($7::text[], declared_sites.excluded_addresses),
+    time_zone = CASE WHEN $8 THEN $9 ELSE declared_sites.time_zone END,
     archived_at = CASE $4 WHEN true THEN coalesce(declared_sites.archived_at, now()) WHEN false THEN NULL
       ELSE declared_sites.archived_at END`
 
@@ -97,13 +103,14 @@ const number = (addresses: number): string => `${addresses} ${addresses === 1 ? 
 // Not the addresses: the log is kept for ever.
 const changeText = (
   slug: string,
-  { name, hosts, onlyHosts, excludedPaths, excludedAddresses, archived }: SiteChange,
+  { name, hosts, onlyHosts, timeZone, excludedPaths, excludedAddresses, archived }: SiteChange,
 ): string =>
   [
     slug,
     ...(name === null ? [] : [`called ${name}`]),
     ...(hosts === null ? [] : [`at ${hosts.length === 0 ? "no host" : hosts.join(" ")}`]),
     ...(onlyHosts === null ? [] : [onlyHosts ? "events of its hosts only" : "events of every host"]),
+    ...(timeZone === undefined ? [] : [timeZone === null ? "in the deployment's zone" : `in ${timeZone}`]),
     ...(excludedPaths === null ? [] : [`leaves out ${excludedPaths.join(" ") || "no path"}`]),
     ...(excludedAddresses === null ? [] : [`leaves out ${number(excludedAddresses.length)}`]),
     ...(archived === null ? [] : [archived ? "archived" : "not archived"]),
@@ -131,13 +138,13 @@ export class Sites {
   }
 
   /** Adds a site. Events and figures that there are of its slug, because it was a site before, are its. */
-  add(who: string, { slug, name, hosts, onlyHosts }: NewSite): Refusable<void> {
+  add(who: string, { slug, name, hosts, onlyHosts, timeZone }: NewSite): Refusable<void> {
     return this.#change((sql) =>
       Effect.gen({ self: this }, function* () {
         if (this.#settings.includes(slug)) return yield* new SiteRefused({ reason: "taken" })
         const { rows: counts } = yield* sql.query<{ count: number }>(COUNT)
         if ((counts[0]?.count ?? 0) >= MAX_SITES) return yield* new SiteRefused({ reason: "too_many" })
-        const { rows } = yield* sql.query(ADD, [slug, name, hosts, onlyHosts])
+        const { rows } = yield* sql.query(ADD, [slug, name, hosts, onlyHosts, timeZone])
         if (rows.length === 0) return yield* new SiteRefused({ reason: "taken" })
         // As sites of SITES have theirs from the start.
         yield* sql.query(INSERT_MISSING_SITES, [[slug]])
@@ -145,7 +152,10 @@ export class Sites {
           sql,
           who,
           "site added",
-          changeText(slug, { ...NO_CHANGE, name, hosts, onlyHosts: onlyHosts || null }),
+          changeText(slug, {
+            ...{ ...NO_CHANGE, name, hosts, onlyHosts: onlyHosts || null },
+            timeZone: timeZone ?? undefined,
+          }),
         )
       }),
     )
@@ -153,7 +163,7 @@ export class Sites {
 
   /** Changes a site, whether it was added or is one of `SITES`. The default one cannot be archived: it takes events that name none. */
   change(who: string, slug: string, change: SiteChange): Refusable<void> {
-    const { name, hosts, onlyHosts, archived, excludedPaths, excludedAddresses } = change
+    const { name, hosts, onlyHosts, archived, excludedPaths, excludedAddresses, timeZone } = change
     return this.#change((sql) =>
       Effect.gen({ self: this }, function* () {
         if (!this.#settings.includes(slug)) {
@@ -163,7 +173,10 @@ export class Sites {
         }
         if (archived === true && slug === this.#settings[0])
           return yield* new SiteRefused({ reason: "default" })
-        yield* sql.query(CHANGE, [slug, name, hosts, archived, onlyHosts, excludedPaths, excludedAddresses])
+        yield* sql.query(CHANGE, [
+          ...[slug, name, hosts, archived, onlyHosts, excludedPaths, excludedAddresses],
+          ...[timeZone !== undefined, timeZone ?? null],
+        ])
         yield* noteIn(sql, who, "site changed", changeText(slug, change))
       }),
     )

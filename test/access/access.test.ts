@@ -249,8 +249,10 @@ describe("a key", () => {
       await eventually(async () => expect((await ask(base, "GET", "stats", key)).status).toBe(200))
     const [base] = both
     expect((await ask(base, "GET", "sites", key)).body.data).toEqual({
-      ...{ sites: ["blog"], default: "blog", script: "/hello.js" },
-      details: [{ slug: "blog", name: "blog", hosts: [], only_hosts: false, archived: false }],
+      ...{ sites: ["blog"], default: "blog", time_zone: "UTC", script: "/hello.js" },
+      details: [
+        { slug: "blog", name: "blog", hosts: [], only_hosts: false, time_zone: null, archived: false },
+      ],
     })
     // Nothing of another site, whatever is asked.
     const reads = Object.entries(ENDPOINTS).filter(

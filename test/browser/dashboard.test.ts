@@ -603,7 +603,10 @@ describe("the settings page", wantsChromium, () => {
   })
 
   test("lets an owner rename a site and archive it, by the keyboard alone", async () => {
-    const { page, complaints } = await owned({ viewport: { width: 320, height: 700 }, colorScheme: "dark" })
+    const { node, page, complaints } = await owned({
+      viewport: { width: 320, height: 700 },
+      colorScheme: "dark",
+    })
     await opens(page, "sites")
     const row = page.locator("[data-listed=blog]")
     const edit = page.locator("[data-form=edit-site]")
@@ -616,12 +619,14 @@ describe("the settings page", wantsChromium, () => {
     await row.locator("[data-does=edit]:focus").waitFor()
     await row.locator("[data-does=edit]").press("Enter")
     await edit.getByLabel("Leave out paths").fill("/admin/* *.pdf")
+    await edit.getByLabel("Time zone").fill("America/New_York")
     await edit.getByLabel("Leave out addresses").fill("everybody")
     await page.keyboard.press("Enter")
     await edit.getByText("an address like 192.0.2.7").waitFor()
     await edit.getByLabel("Leave out addresses").fill("192.0.2.0/24")
     await page.keyboard.press("Enter")
     await edit.waitFor({ state: "detached" })
+    await row.getByText("America/New York").waitFor()
     await row.locator("[data-does=archive]").press("Enter")
     const archive = page.locator("[data-form=archive-site] button")
     await page.locator("[data-form=archive-site] input:focus").waitFor()
@@ -642,6 +647,17 @@ describe("the settings page", wantsChromium, () => {
     await page.getByLabel("Name", { exact: true }).fill("for notes")
     await page.getByRole("button", { name: "Make an API key" }).click()
     await page.locator("[data-listed='for notes']", { hasText: "Notes & <b>more</b>" }).waitFor()
+    // Its pages speak of the days of its zone.
+    await page.goto(`${node.url}/?site=blog`)
+    await page.locator("[data-range]").click()
+    await page
+      .getByLabel("Time zone")
+      .locator("option", { hasText: "As the site (America/New_York)" })
+      .waitFor({
+        state: "attached",
+      })
+    await page.goto(`${node.url}/live?site=blog`)
+    await page.locator(".today", { hasText: "days of UTC" }).waitFor()
     // What was typed wrong is refused, and a browser complains of it.
     expect(complaints.filter((each) => !/\b400\b/.test(each))).toEqual([])
   })

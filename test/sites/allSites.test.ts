@@ -14,7 +14,7 @@ const SETTINGS: FromSettings = ["main", "blog"]
 const NOTHING_LEFT_OUT = { excluded_paths: [], excluded_addresses: [] }
 const row = (slug: string, more: Partial<SiteRow> = {}): SiteRow => ({
   ...{ slug, name: null, hosts: [], onlyHosts: false, archived: false, added: true },
-  ...{ excludedPaths: [], excludedAddresses: [] },
+  ...{ timeZone: null, excludedPaths: [], excludedAddresses: [] },
   ...more,
 })
 
@@ -30,6 +30,7 @@ describe("all sites", () => {
       name: "blog",
       hosts: [],
       only_hosts: false,
+      time_zone: null,
       archived: false,
       ...NOTHING_LEFT_OUT,
     })
@@ -45,6 +46,7 @@ describe("all sites", () => {
         name: "The shop",
         hosts: ["shop.example"],
         only_hosts: false,
+        time_zone: null,
         archived: false,
         ...NOTHING_LEFT_OUT,
       },

@@ -56,7 +56,7 @@ const answered = async (
 }
 
 /** As it is told to whom may do everything. */
-const NOTHING_LEFT_OUT = { excluded_paths: [], excluded_addresses: [] }
+const NOTHING_CHOSEN = { time_zone: null, excluded_paths: [], excluded_addresses: [] }
 const TAKEN = { status: 201, body: { success: true } }
 const UNKNOWN = {
   status: 400,
@@ -114,21 +114,21 @@ test("a site that is added takes events on every node, also on those that run, a
   await answered([later.base], "shop", TAKEN, { id })
 
   const details = [
-    { slug: "main", name: "main", hosts: [], only_hosts: false, archived: false, ...NOTHING_LEFT_OUT },
-    { slug: "blog", name: "blog", hosts: [], only_hosts: false, archived: false, ...NOTHING_LEFT_OUT },
+    { slug: "main", name: "main", hosts: [], only_hosts: false, archived: false, ...NOTHING_CHOSEN },
+    { slug: "blog", name: "blog", hosts: [], only_hosts: false, archived: false, ...NOTHING_CHOSEN },
     {
       slug: "shop",
       name: "The shop",
       hosts: ["shop.example", "shop.example:8080"],
       only_hosts: false,
       archived: false,
-      ...NOTHING_LEFT_OUT,
+      ...NOTHING_CHOSEN,
     },
   ]
   for (const base of both) {
     const sites = ["main", "blog", "shop"]
     expect((await ask(base, "GET", "sites")).body.data).toEqual({
-      ...{ sites, default: "main", details, script: "/hello.js" },
+      ...{ sites, default: "main", details, time_zone: "UTC", script: "/hello.js" },
     })
     expect((await ask(base, "GET", "access")).body.data).toMatchObject({ sites, default: "main" })
     expect(await (await fetch(`${base}/openapi.json`)).text()).toContain(JSON.stringify(sites))
@@ -230,6 +230,57 @@ test("who sets a site up is told on every node of what is refused on any, and no
   )
 })
 
+test("a site's time zone is that of its questions, unless they name one, at once on every node", async () => {
+  const { a, b, both } = await deployment()
+  const shop = { slug: "shop", time_zone: "America/New_York" }
+  expect((await ask(a.base, "POST", "sites", shop)).status).toBe(200)
+  const asked = { metrics: ["events"], date_range: ["2026-01-05", "2026-01-05"] }
+  /** What a node takes a question to be. */
+  const taken = async (base: string, question: object, kind = "query") => {
+    const { data } = (await ask(base, "POST", kind, question)).body
+    return Object(data).query
+  }
+  const isOf = async (zone: string, question: object) => {
+    for (const base of both)
+      await eventually(async () => expect(await taken(base, question)).toMatchObject({ time_zone: zone }))
+  }
+  await isOf("America/New_York", { ...asked, site: "shop" })
+  const day = ["2026-01-05T05:00:00.000Z", "2026-01-06T05:00:00.000Z"]
+  expect(await taken(b.base, { ...asked, site: "shop" })).toMatchObject({ date_range: day })
+  await isOf("UTC", { ...asked, site: "blog" })
+  await isOf("Asia/Tokyo", { ...asked, site: "shop", time_zone: "Asia/Tokyo" })
+  await isOf("UTC", { ...asked, sites: ["blog", "shop"] })
+
+  // Dashboards hear of the change in the answer to a question that they follow.
+  const dashboard = connect(b.base, `?share=${TOKEN}`)
+  await eventually(() => expect(dashboard.frames.join("")).toContain("initial_stats"))
+  dashboard.socket.send(
+    JSON.stringify({ type: "subscribe", topics: ["query"], queries: { q: { ...asked, site: "blog" } } }),
+  )
+  await eventually(() => expect(dashboard.frames.join("")).toContain('"time_zone":"UTC"'))
+  expect((await ask(a.base, "PATCH", "sites/blog", { time_zone: "America/New_York" })).status).toBe(200)
+  await eventually(() => expect(dashboard.frames.join("")).toContain('"time_zone":"America/New_York"'))
+  // One that the sites have in common.
+  await isOf("America/New_York", { ...asked, sites: ["blog", "shop"] })
+
+  const steps = [
+    ["is", "page", ["/"]],
+    ["is", "page", ["/cv"]],
+  ]
+  const funnel = { site: "shop", steps, date_range: "day" }
+  expect(await taken(a.base, funnel, "query/funnel")).toMatchObject({ time_zone: "America/New_York" })
+  const values = { site: "shop", dimension: "page" }
+  expect(await taken(a.base, values, "query/values")).toMatchObject({ time_zone: "America/New_York" })
+  const answer = await fetch(`${a.base}${API}/stats?site=shop&date_range=${JSON.stringify(asked.date_range)}`)
+  expect(await answer.json()).toMatchObject({ meta: { time_zone: "America/New_York", date_range: day } })
+
+  // What is not named stays; null is the deployment's again.
+  expect((await ask(b.base, "PATCH", "sites/shop", { name: "Shop" })).status).toBe(200)
+  await isOf("America/New_York", { ...asked, site: "shop" })
+  expect((await ask(b.base, "PATCH", "sites/shop", { time_zone: null })).status).toBe(200)
+  await isOf("UTC", { ...asked, site: "shop" })
+})
+
 test("what cannot be done to sites is refused, and what was done is told", async () => {
   const { a, b, config } = await deployment()
   const refusals: ReadonlyArray<readonly [method: string, path: string, body: unknown, code: string]> = [
@@ -248,6 +299,9 @@ test("what cannot be done to sites is refused, and what was done is told", async
     ["PATCH", "sites/blog", { excluded_paths: ["admin"] }, "INVALID_FIELD"],
     ["PATCH", "sites/blog", { excluded_paths: ["/\u0000"] }, "INVALID_FIELD"],
     ["PATCH", "sites/blog", { excluded_addresses: ["everybody"] }, "INVALID_FIELD"],
+    ["PATCH", "sites/blog", { time_zone: "Europe" }, "INVALID_FIELD"],
+    ["PATCH", "sites/blog", { time_zone: "+01:00" }, "INVALID_FIELD"],
+    ["POST", "sites", { slug: "shop", time_zone: 1 }, "INVALID_FIELD"],
   ]
   for (const [method, path, body, code] of refusals)
     expect((await ask(a.base, method, path, body)).body, JSON.stringify(body)).toMatchObject({ code })
@@ -311,10 +365,16 @@ test("sites are added, renamed and archived by command, while nodes run", async 
   expect(await run("archive", "blog")).toBe("blog takes no events any more.")
   await answered(both, "blog", ARCHIVED)
   expect(await run("list")).toBe(
-    "main\tmain\t\ttakes events\nblog\tblog\t\tarchived\nshop\tThe shop\tshop.example\ttakes events",
+    "main\tmain\t\ttakes events\t\nblog\tblog\t\tarchived\t\nshop\tThe shop\tshop.example\ttakes events\t",
   )
   expect(await run("archive", "blog", "--undo")).toBe("blog takes events again.")
   await answered(both, "blog", TAKEN)
+  expect(await run("time-zone", "blog", "asia/tokyo")).toBe(
+    "Days of blog are those of Asia/Tokyo from now on.",
+  )
+  expect(await run("list")).toContain("blog\tblog\t\ttakes events\tAsia/Tokyo\n")
+  expect(await run("time-zone", "blog")).toBe("Days of blog are those of UTC from now on.")
+  expect(await run("time-zone", "blog", "Mars/Phobos")).toContain('zone is "Mars/Phobos": it should be')
   expect(await run("archive", "main")).toContain("The default site cannot be archived")
   expect(await run("rename", "nowhere", "Nowhere")).toBe("There is no site of this slug.")
 

@@ -20,6 +20,7 @@ export const routes = () =>
     pageQuery: new PageQuery([]),
     pseudonyms: {} as Pseudonyms,
     basePath: "",
+    timeZone: "UTC",
     scriptPath: "/hello.js",
     eventPath: "/hello",
     serving: true,

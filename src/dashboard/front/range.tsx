@@ -1,6 +1,7 @@
 import { useMemo, useState } from "preact/hooks"
 import { movedRange } from "../model/questions.ts"
 import { COMPARES, RANGES, rangeOf, type View } from "../model/view.ts"
+import { timeZones } from "../model/zones.ts"
 import { Choice, useWording } from "../panels/parts.tsx"
 import { useFront } from "./context.ts"
 import { RANGE_KEYS } from "./keys.ts"
@@ -126,10 +127,7 @@ const Dates = ({ onChoose }: { readonly onChoose: (range: View["range"]) => void
 const ZoneChoice = ({ serverZone }: { readonly serverZone: string | null }) => {
   const { view, show } = useFront()
   const { t } = useWording()
-  const zones = useMemo(() => {
-    const own = Intl.DateTimeFormat().resolvedOptions().timeZone
-    return [...new Set([own, "UTC", ...Intl.supportedValuesOf("timeZone")])]
-  }, [])
+  const zones = useMemo(timeZones, [])
   return (
     <label class="zone">
       {t.front.zone}
@@ -138,7 +136,7 @@ const ZoneChoice = ({ serverZone }: { readonly serverZone: string | null }) => {
         onChange={(e) => show({ zone: e.currentTarget.value === "" ? null : e.currentTarget.value })}
       >
         <option value="">
-          {t.front.zoneOfServer}
+          {t.front.zoneOfSite}
           {serverZone !== null && view.zone === null ? ` (${serverZone})` : ""}
         </option>
         {zones.map((each) => (

@@ -182,6 +182,37 @@ export const siteNames = ({ data }: { readonly data: object }): ReadonlyMap<stri
     "details" in data && isNamed(data.details) ? data.details.map(({ slug, name }) => [slug, name]) : [],
   )
 
+const isZoned = shape<Pick<DeclaredSites, "time_zone"> & { readonly details: ReadonlyArray<SiteZone> }>({
+  time_zone: isText,
+  details: listOf(shape<SiteZone>({ slug: isText, time_zone: orNull(isText) })),
+})
+
+type SiteZone = Pick<Site, "slug" | "time_zone">
+
+/** Time zones of sites. */
+export interface SiteZones {
+  /** Of the deployment; `null` where it is not known. */
+  readonly server: string | null
+  /** By their slugs, of those that have chosen one. */
+  readonly chosen: ReadonlyMap<string, string>
+  /** The site of whoever names none. */
+  readonly site: string
+}
+
+/** The time zones of an answer of `/sites`; a node of an earlier version does not say. */
+export const siteZones = ({ data }: { readonly data: { readonly default: string } }): SiteZones =>
+  isZoned(data)
+    ? {
+        server: data.time_zone,
+        chosen: new Map(
+          data.details.flatMap(({ slug, time_zone }) =>
+            time_zone === null ? [] : [[slug, time_zone] as const],
+          ),
+        ),
+        site: data.default,
+      }
+    : { server: null, chosen: new Map(), site: data.default }
+
 /** Whether a body is the answer of `/sites`. */
 export const isSitesAnswer = shape<{ readonly data: Pick<DeclaredSites, "sites" | "default"> }>({
   data: shape<Pick<DeclaredSites, "sites" | "default">>({ sites: listOf(isText), default: isText }),

@@ -131,7 +131,8 @@ const valueNames = (locale: string, t: Texts) => {
   }
 }
 
-export const wordingOf = (language: Language): Wording => {
+/** @param timeZone of clocks; the browser's by default */
+export const wordingOf = (language: Language, timeZone?: string): Wording => {
   const locale = TEXTS[language].locale
   const number = new Intl.NumberFormat(locale)
   const percent = new Intl.NumberFormat(locale, {
@@ -145,9 +146,12 @@ export const wordingOf = (language: Language): Wording => {
     signDisplay: "exceptZero",
   })
   const points = new Intl.NumberFormat(locale, { maximumFractionDigits: 1, signDisplay: "exceptZero" })
-  const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" })
-  const shortClock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" })
-  const date = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" })
+  const local = (options: Intl.DateTimeFormatOptions) =>
+    new Intl.DateTimeFormat(locale, { ...options, ...(timeZone !== undefined && { timeZone }) })
+  const clock = local({ hour: "2-digit", minute: "2-digit", second: "2-digit" })
+  const shortClock = local({ hour: "2-digit", minute: "2-digit" })
+  const date = local({ day: "numeric", month: "short" })
+  const whole = local({ dateStyle: "short" })
   const day = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", timeZone: "UTC" })
   const weekday = new Intl.DateTimeFormat(locale, { weekday: "short", timeZone: "UTC" })
   const t = TEXTS[language]
@@ -164,7 +168,7 @@ export const wordingOf = (language: Language): Wording => {
     shortClock: (instant) => shortClock.format(instant),
     moment: (instant) => {
       const at = new Date(instant)
-      const today = new Date().toDateString() === at.toDateString()
+      const today = whole.format(new Date()) === whole.format(at)
       return today ? clock.format(at) : `${date.format(at)} ${shortClock.format(at)}`
     },
     day: (text) => day.format(new Date(`${text}T00:00:00Z`)),

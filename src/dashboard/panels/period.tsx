@@ -4,6 +4,7 @@ import type { Period } from "../../domain/period.ts"
 import type { Loaded } from "../model/state.ts"
 import { PeriodChoice } from "./header.tsx"
 import { Panel, PartView, useWording } from "./parts.tsx"
+import { useOtherDays } from "./siteZone.tsx"
 
 export interface PeriodPanelProps {
   readonly period: Period
@@ -14,12 +15,15 @@ export interface PeriodPanelProps {
 
 export const PeriodPanel = ({ period, stats, onChoose, onAgain }: PeriodPanelProps) => {
   const { t, number, percent } = useWording()
+  const otherDays = useOtherDays()
   const estimated = (value: number) => `${value > MAX_EXACT_UNIQUES ? "≈ " : ""}${number(value)}`
   return (
     <Panel
       name="period"
       title={t.figuresOf[period]}
-      {...(stats.data !== null && { hint: stats.data.period_key })}
+      {...(stats.data !== null && {
+        hint: [stats.data.period_key, ...(otherDays === null ? [] : [otherDays])].join(", "),
+      })}
       aside={<PeriodChoice period={period} onChoose={onChoose} />}
     >
       <PartView part={stats} onAgain={onAgain}>

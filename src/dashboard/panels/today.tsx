@@ -3,6 +3,7 @@ import { MAX_EXACT_UNIQUES } from "../../domain/limits.ts"
 import { MINUTE_MS } from "../../domain/time.ts"
 import type { State } from "../model/state.ts"
 import { useWording } from "./parts.tsx"
+import { useOtherDays } from "./siteZone.tsx"
 
 /** Yesterday's running total at the same time of day as `now` (unix milliseconds). */
 const pastOf = (list: ReadonlyArray<number>, yesterday: DayCourse, now: number): number => {
@@ -17,6 +18,7 @@ const isEstimate = (name: string, value: number | undefined): boolean =>
 /** Today's figures, each beside yesterday's at the same time of day. */
 export const Today = ({ state }: { readonly state: State }) => {
   const { t, number, percent, shortClock } = useWording()
+  const otherDays = useOtherDays()
   const { realtime, yesterday } = state
   const now = realtime === null ? null : realtime.timestamp * 1000
   const before = (list: (day: DayCourse) => ReadonlyArray<number>): number | null =>
@@ -76,6 +78,7 @@ export const Today = ({ state }: { readonly state: State }) => {
           </div>
         ))}
       </dl>
+      {otherDays !== null && <p class="hint">{otherDays}</p>}
     </section>
   )
 }

@@ -1,7 +1,7 @@
 /** The sites as they are listed and changed. */
 import { useCallback, useEffect, useState } from "preact/hooks"
 import type { DeclaredSites, Site as Told } from "../../domain/answers.ts"
-import { isBoolean, isDone, isText, listOf, shape } from "../model/decode.ts"
+import { isBoolean, isDone, isText, listOf, orNull, shape } from "../model/decode.ts"
 import { patch, post, read } from "../model/read.ts"
 import { failureCode } from "../model/readFailure.ts"
 import { type Loaded, NOTHING } from "../model/state.ts"
@@ -14,6 +14,7 @@ const isSite = shape<Site>({
   name: isText,
   hosts: listOf(isText),
   only_hosts: isBoolean,
+  time_zone: orNull(isText),
   archived: isBoolean,
   excluded_paths: listOf(isText),
   excluded_addresses: listOf(isText),
@@ -29,6 +30,7 @@ const isSitesAnswer = shape<{ readonly data: SiteList }>({
     sites: listOf(isText),
     default: isText,
     details: listOf(isSite),
+    time_zone: isText,
     script: isText,
   }),
 })

@@ -1,6 +1,8 @@
 /** The tab of sites: which there are, and one more. */
-import { useEffect, useRef, useState } from "preact/hooks"
+import { createContext } from "preact"
+import { useContext, useEffect, useId, useMemo, useRef, useState } from "preact/hooks"
 import { hostsOf, slugFor, wordsOf } from "../model/sites.ts"
+import { timeZones } from "../model/zones.ts"
 import { Panel, PartView, useWording } from "../panels/parts.tsx"
 import { useFrame } from "./context.ts"
 import { Failed } from "./failed.tsx"
@@ -43,7 +45,11 @@ export const SitesTab = () => {
       )}
       <Panel name="sites" title={t.settings.tabs.sites} hint={t.settings.ofSites.hint}>
         <PartView part={part} onAgain={again}>
-          {(sites) => <SiteList {...{ sites, shown, show }} onChange={changed} />}
+          {(sites) => (
+            <ServerZoneContext.Provider value={sites.time_zone}>
+              <SiteList {...{ sites, shown, show }} onChange={changed} />
+            </ServerZoneContext.Provider>
+          )}
         </PartView>
       </Panel>
       <Panel name="new-site" title={t.settings.ofSites.add}>
@@ -148,11 +154,12 @@ const SiteRow = ({ site, isDefault, isShown, onShow, onChange }: SiteRowProps) =
 const SiteFacts = ({ site, isDefault }: Pick<SiteRowProps, "site" | "isDefault">) => {
   const { t } = useWording()
   const texts = t.settings.ofSites
-  const { slug, name, hosts, only_hosts, archived } = site
+  const { slug, name, hosts, only_hosts, archived, time_zone } = site
   const facts = [
     ...(name === slug ? [] : [slug]),
     ...(hosts.length > 0 ? [hosts.join(", ")] : []),
     ...(only_hosts && hosts.length > 0 ? [texts.onlyTheirs] : []),
+    ...(time_zone === null ? [] : [time_zone.replaceAll("_", " ")]),
     ...(isDefault ? [texts.isDefault] : []),
     ...(archived ? [texts.isArchived] : []),
   ]
@@ -189,6 +196,38 @@ const HostFields = ({ hosts, only, set }: SiteFieldsProps) => {
   )
 }
 
+/** Of sites that have chosen none. */
+const ServerZoneContext = createContext("")
+
+interface ZoneFieldProps {
+  readonly value: string
+  readonly onInput: (value: string) => void
+}
+
+/** The time zone of a site: typed in part, it is found in the list. */
+const ZoneField = ({ value, onInput }: ZoneFieldProps) => {
+  const { t } = useWording()
+  const { zone, zoneHint } = t.settings.ofSites
+  const list = useId()
+  return (
+    <>
+      <TextField
+        {...{ label: zone, hint: zoneHint, value, onInput, list }}
+        placeholder={useContext(ServerZoneContext)}
+        maxLength={64}
+      />
+      <datalist id={list}>
+        {useMemo(timeZones, []).map((each) => (
+          <option key={each} value={each} />
+        ))}
+      </datalist>
+    </>
+  )
+}
+
+/** The zone that is typed; `null` for none. */
+const zoneOf = (typed: string): string | null => (typed.trim() === "" ? null : typed.trim())
+
 interface ChangeProps {
   readonly site: Site
   readonly action: Action
@@ -208,10 +247,12 @@ const EditSite = ({ site, action, change }: ChangeProps) => {
   const [fields, set] = useState({
     ...{ name: site.name, hosts: site.hosts.join(", "), only: site.only_hosts },
     ...{ paths: site.excluded_paths.join(" "), addresses: site.excluded_addresses.join(" ") },
+    zone: site.time_zone ?? "",
   })
   const what = {
     ...{ name: fields.name, hosts: hostsOf(fields.hosts), only_hosts: fields.only },
     ...{ excluded_paths: wordsOf(fields.paths), excluded_addresses: wordsOf(fields.addresses) },
+    time_zone: zoneOf(fields.zone),
   }
   return (
     <div class="doing" ref={useFocused()}>
@@ -230,6 +271,7 @@ const EditSite = ({ site, action, change }: ChangeProps) => {
           maxLength={100}
         />
         <HostFields {...fields} set={(given) => set({ ...fields, ...given })} />
+        <ZoneField value={fields.zone} onInput={(zone) => set({ ...fields, zone })} />
         <TextField
           label={texts.paths}
           hint={texts.pathsHint}
@@ -270,7 +312,7 @@ const ArchiveSite = ({ site: { slug }, action, change }: ChangeProps) => {
   )
 }
 
-const NEW = { name: "", slug: "", hosts: "", only: false }
+const NEW = { name: "", slug: "", hosts: "", only: false, zone: "" }
 
 const NewSite = ({ onMade }: { readonly onMade: (slug: string) => void }) => {
   const { t } = useWording()
@@ -280,7 +322,10 @@ const NewSite = ({ onMade }: { readonly onMade: (slug: string) => void }) => {
   // Until it is typed, it follows the name.
   const slug = fields.slug === "" ? slugFor(fields.name) : fields.slug
   const submit = async (signal: AbortSignal) => {
-    const site = { slug, name: fields.name, hosts: hostsOf(fields.hosts), only_hosts: fields.only }
+    const site = {
+      ...{ slug, name: fields.name, hosts: hostsOf(fields.hosts), only_hosts: fields.only },
+      time_zone: zoneOf(fields.zone),
+    }
     await addSite(site, signal)
     set(NEW)
     onMade(slug)
@@ -311,6 +356,7 @@ const NewSite = ({ onMade }: { readonly onMade: (slug: string) => void }) => {
         maxLength={64}
       />
       <HostFields {...fields} set={(given) => set({ ...fields, ...given })} />
+      <ZoneField value={fields.zone} onInput={(zone) => set({ ...fields, zone })} />
     </Form>
   )
 }

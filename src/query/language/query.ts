@@ -78,8 +78,10 @@ export interface QueryContext {
   /** Sites that may be asked about, and the one that is asked about by default. */
   readonly sites: ReadonlySet<string>
   readonly site: string
-  /** Zone of a question that names none. */
+  /** The deployment's zone. */
   readonly timeZone: string
+  /** The zone that a site has of its own; none has where this is not given. */
+  readonly zoneOfSite?: (site: string) => string | null
   /** The first event of a site, unix milliseconds. */
   readonly earliest: (site: string) => number | null
   /** Rows that may be asked for, and those that are where none are named. */
@@ -226,6 +228,12 @@ const zoneOf = (value: unknown, otherwise: string): Calendar | QueryProblem => {
   }
 }
 
+/** The zone of a question that names none: that of its sites, where they have one in common, else the deployment's. */
+const defaultZone = (sites: ReadonlyArray<string>, { timeZone, zoneOfSite }: QueryContext): string => {
+  const [zone = timeZone, ...others] = new Set(sites.map((site) => zoneOfSite?.(site) ?? timeZone))
+  return others.length === 0 ? zone : timeZone
+}
+
 const orderOf = (
   value: unknown,
   metrics: ReadonlyArray<string>,
@@ -314,7 +322,7 @@ export const decodeQuery = (body: unknown, context: QueryContext): Query | Query
   if (dimensions instanceof QueryProblem) return dimensions
   const filters = decodeFilters(body.filters, sharedGoals(context.goals ?? [], sites))
   if (filters instanceof QueryProblem) return filters
-  const calendar = zoneOf(body.time_zone, context.timeZone)
+  const calendar = zoneOf(body.time_zone, defaultZone(sites, context))
   if (calendar instanceof QueryProblem) return calendar
   const times = timesOf(body, dimensions, {
     ...{ now: context.now, calendar },

@@ -1,5 +1,5 @@
 /** The fields of a JSON body: the first bad one is kept as the {@link Fields.problem}, and readers then return something harmless. */
-import { type Expected, origins, pageHosts, siteSlug } from "../../config/values.ts"
+import { type Expected, namedTimeZone, origins, pageHosts, siteSlug } from "../../config/values.ts"
 import { MAX_PASSWORD, MIN_PASSWORD } from "../../domain/limits.ts"
 import { Problem } from "../http/problem.ts"
 import type { Sites } from "../http/query.ts"
@@ -87,6 +87,14 @@ export class Fields {
     const value = this.#fields[name]
     const slug = siteSlug(typeof value === "string" ? value : "")
     return typeof slug === "string" ? slug : this.#refuse(name, slug.what, "")
+  }
+
+  /** The name of a time zone; `null` for none, and `undefined` where the field is not there. */
+  timeZone(name: string): string | null | undefined {
+    const value = this.#fields[name]
+    if (value === undefined || value === null) return value
+    const zone = namedTimeZone(typeof value === "string" ? value : "")
+    return typeof zone === "string" ? zone : this.#refuse(name, `${zone.what}, or null`, null)
   }
 
   /** Hosts of pages. */

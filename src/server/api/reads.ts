@@ -79,9 +79,12 @@ const timelineEndpoint =
     return { key: `${named} ${limit} ${offset} ${pageToken}`, load }
   }
 
+/** Options that the answer of `/sites` is made of. */
+const OF_SITES = ["sites", "timeZone", "scriptPath"] as const
+
 /** The sites that there are for whoever asks. */
 const sitesEndpoint =
-  ({ sites: all, scriptPath: script }: Pick<ReadsOptions, "sites" | "scriptPath">): Endpoint =>
+  ({ sites: all, timeZone, scriptPath: script }: Pick<ReadsOptions, (typeof OF_SITES)[number]>): Endpoint =>
   (_parameters, _site, { sites, grant }) => {
     // Whose addresses are left out is nobody's business.
     const isTold = grant.needs.has("admin")
@@ -90,7 +93,10 @@ const sitesEndpoint =
       .map(({ excluded_paths, excluded_addresses, ...site }) =>
         isTold ? { ...site, excluded_paths, excluded_addresses } : site,
       )
-    const declared: DeclaredSites = { sites: [...sites.declared], default: sites.default, details, script }
+    const declared: DeclaredSites = {
+      ...{ sites: [...sites.declared], default: sites.default, details },
+      ...{ time_zone: timeZone, script },
+    }
     return { key: JSON.stringify(declared), load: () => data(Effect.succeed(declared)) }
   }
 
@@ -98,7 +104,7 @@ const sitesEndpoint =
 const endpoints = (
   figures: Figures,
   queries: EventQueries,
-  all: Pick<ReadsOptions, "sites" | "scriptPath">,
+  all: Pick<ReadsOptions, (typeof OF_SITES)[number]>,
   pageQuery: PageQuery,
   pseudonyms: Pseudonyms,
 ) => ({
@@ -168,6 +174,8 @@ export interface ReadsOptions {
   readonly figures: Figures
   readonly queries: EventQueries
   readonly sites: Pick<SiteDirectory, "current">
+  /** The deployment's. */
+  readonly timeZone: string
   readonly scriptPath: string
   readonly pageQuery: PageQuery
   readonly pseudonyms: Pseudonyms

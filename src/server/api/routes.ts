@@ -58,6 +58,8 @@ export interface RouteOptions {
   readonly proxies: TrustedProxies
   /** Empty, or where everything answers, too. */
   readonly basePath: string
+  /** The deployment's. */
+  readonly timeZone: string
   readonly scriptPath: string
   readonly eventPath: string
   /** `false` leaves only what operators ask of every node: health, readiness, metrics. */
@@ -234,6 +236,7 @@ export const apiRoutes = ({
   pseudonyms,
   proxies,
   basePath,
+  timeZone,
   scriptPath,
   eventPath,
   serving,
@@ -246,7 +249,10 @@ export const apiRoutes = ({
   exportDeadlineMs,
 }: RouteOptions): Routes => {
   const { figures, queries } = services
-  const reads = new Reads({ figures, queries, sites, scriptPath, pageQuery, pseudonyms, run })
+  const reads = new Reads({
+    ...{ figures, queries, sites, timeZone, scriptPath },
+    ...{ pageQuery, pseudonyms, run },
+  })
   const exports = new Exports(figures, queries, exportDeadlineMs)
   const asked = new QueryEndpoint({ questions, exports, bodies, run })
   const ranged = new RangedReads({ questions, pageQuery, run, now })

@@ -66,6 +66,7 @@ export class SitesEndpoint {
       const site = {
         ...{ slug: fields.newSlug("slug"), name: nameIn(fields), hosts: hostsIn(fields) ?? [] },
         onlyHosts: flagIn(fields, "only_hosts") ?? false,
+        timeZone: fields.timeZone("time_zone") ?? null,
       }
       return (who) => this.#options.sites.add(who, site)
     })
@@ -76,6 +77,7 @@ export class SitesEndpoint {
       const change = {
         ...{ name: nameIn(fields), hosts: hostsIn(fields) },
         ...{ onlyHosts: flagIn(fields, "only_hosts"), archived: flagIn(fields, "archived") },
+        timeZone: fields.timeZone("time_zone"),
         excludedPaths: fields.optional("excluded_paths", () => fields.listOf("excluded_paths", pathPatterns)),
         excludedAddresses: fields.optional("excluded_addresses", () =>
           fields.listOf("excluded_addresses", excludedAddresses),

@@ -113,6 +113,11 @@ export class Hub {
     }
   }
 
+  /** What is known of sites has changed: questions that name no time zone may have another one. */
+  sitesChanged(): void {
+    this.#questions.changed(null)
+  }
+
   /** Takes what a node, this one or another, has just refused. */
   refused(refusals: ReadonlyArray<Refusal>): void {
     const { sites, fanOut } = this.#options

@@ -57,7 +57,10 @@ const question = (sites: ReadonlyArray<string>): { readonly [field: string]: Sch
     { type: "string", enum: [...INTERVALS] },
     "Short for a first dimension `time:<interval>`.",
   ),
-  time_zone: described(text, "Zone of days and intervals; by default the deployment's."),
+  time_zone: described(
+    text,
+    "Zone of days and intervals; by default that of its sites, or the deployment's where they have none in common.",
+  ),
   compare: described(
     { type: "string", enum: [...COMPARISONS_IN_TIME] },
     "Each row has what it was in the time before, too; where the range goes on, as far as it has come.",

@@ -88,6 +88,7 @@ const aggregatePaths = (base: string, site: Parameter): Paths => ({
         sites: array(text, { minItems: 1 }),
         default: text,
         details: array(siteDetails, { minItems: 1 }),
+        time_zone: { ...text, description: "The deployment's zone, `TIME_ZONE`." },
         script: {
           ...text,
           description: "The path of the script that pages load, below the address of the node.",

@@ -21,6 +21,10 @@ const only_hosts: Schema = {
   type: "boolean",
   description: "Events of other hosts are refused, unless they come with a write key.",
 }
+const time_zone: Schema = {
+  type: ["string", "null"],
+  description: "The zone in which its page and its questions speak by default; null for the deployment's.",
+}
 const archived: Schema = {
   type: "boolean",
   description: "It takes no events any more, and goes on answering questions.",
@@ -38,8 +42,8 @@ const excluded_addresses: Schema = {
 /** A site, as `GET /sites` tells of it: what is left out is told to whom may do everything. */
 export const siteDetails: Schema = {
   type: "object",
-  properties: { slug, name, hosts, only_hosts, archived, excluded_paths, excluded_addresses },
-  required: ["slug", "name", "hosts", "only_hosts", "archived"],
+  properties: { slug, name, hosts, only_hosts, time_zone, archived, excluded_paths, excluded_addresses },
+  required: ["slug", "name", "hosts", "only_hosts", "time_zone", "archived"],
   additionalProperties: false,
 }
 
@@ -72,7 +76,7 @@ export const addSite: PathItem = {
   post: change(
     "addSite",
     "Add a site; every node takes its events at once",
-    { slug, name, hosts, only_hosts },
+    { slug, name, hosts, only_hosts, time_zone },
     ["slug"],
     CODES,
   ),
@@ -82,8 +86,8 @@ export const addSite: PathItem = {
 export const changeSite: PathItem = {
   patch: change(
     "changeSite",
-    "Change a site: its name, its hosts, whether it takes events",
-    { name, hosts, only_hosts, archived, excluded_paths, excluded_addresses },
+    "Change a site: its name, its hosts, its time zone, whether it takes events",
+    { name, hosts, only_hosts, time_zone, archived, excluded_paths, excluded_addresses },
     [],
     [...CODES, "NOT_FOUND"],
     {

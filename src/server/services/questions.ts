@@ -15,6 +15,7 @@ import {
   QueryProblem,
   type RowLimit,
 } from "../../query/language/index.ts"
+import type { SiteDirectory } from "../../sites/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import { Problem } from "../http/problem.ts"
 import type { Sites } from "../http/query.ts"
@@ -23,8 +24,9 @@ import type { Queries, Services } from "./services.ts"
 export interface QuestionsOptions {
   readonly queries: Queries
   readonly goals: Pick<Services["goals"], "of">
-  /** Zone of a question that names none. */
+  /** The deployment's zone: of questions that name none, where their sites have none in common. */
   readonly timeZone: string
+  readonly sites: Pick<SiteDirectory, "current">
   /** Unix milliseconds. */
   readonly now: () => number
 }
@@ -113,6 +115,7 @@ export class Questions {
     rows?: RowLimit,
   ): Effect.Effect<A, Problem | StoreError> {
     const { queries, goals, timeZone, now } = this.#options
+    const { details } = this.#options.sites.current
     const isOfAll =
       typeof body === "object" && body !== null && "date_range" in body && body.date_range === "all"
     return Effect.gen(function* () {
@@ -120,6 +123,7 @@ export class Questions {
       const named = asksForGoals(body) ? yield* goals.of([...sites.declared]) : []
       const query = read(body, {
         ...{ now: now(), sites: sites.declared, site: sites.default, timeZone },
+        zoneOfSite: (each) => details.get(each)?.time_zone ?? null,
         earliest: (each) => earliest.get(each) ?? null,
         ...(rows !== undefined && { rows }),
         goals: named,

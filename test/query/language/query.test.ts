@@ -34,6 +34,26 @@ const problem = (body: unknown): string => {
 const days = ({ from, until }: { from: number; until: number }, timeZone = "Europe/Paris") =>
   [from, until].map((at) => new Date(at).toLocaleString("sv-SE", { timeZone }).slice(5, 16))
 
+test.each([
+  [["main"], "America/New_York"],
+  [["blog"], "Asia/Tokyo"],
+  [["docs"], "Europe/Paris"],
+  [["main", "shop"], "America/New_York"],
+  [["main", "blog"], "Europe/Paris"],
+  [["blog", "docs"], "Europe/Paris"],
+])("the zone of a question to %j that names none is %j", (sites, timeZone) => {
+  const zones: { readonly [site: string]: string } = {
+    ...{ main: "America/New_York", shop: "America/New_York" },
+    blog: "Asia/Tokyo",
+  }
+  const context = {
+    sites: new Set(["main", "blog", "docs", "shop"]),
+    zoneOfSite: (site: string) => zones[site] ?? null,
+  }
+  expect(decode({ sites }, context)).toMatchObject({ timeZone })
+  expect(decode({ sites, time_zone: "UTC" }, context)).toMatchObject({ timeZone: "UTC" })
+})
+
 describe("a question", () => {
   test("is answered with every default made explicit", () => {
     expect(encodeQuery(decode({}))).toEqual({

@@ -100,7 +100,7 @@ describe("POST /event", () => {
 describe("what is refused", () => {
   const site = {
     ...{ name: null, hosts: ["shop.example"], onlyHosts: false, archived: false, added: true },
-    ...{ excludedPaths: [], excludedAddresses: [] },
+    ...{ timeZone: null, excludedPaths: [], excludedAddresses: [] },
   }
   const SITES = [
     { ...site, slug: "shop", onlyHosts: true },
