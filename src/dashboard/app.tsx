@@ -164,6 +164,7 @@ const Site = ({ settings, choose, sites, scheme }: SiteProps) => {
         />
         <FeedPanel state={state} />
         <TimelinePanel
+          site={settings.site}
           timeline={state.timeline}
           newEvents={state.newEvents}
           onAgain={again("timeline")}

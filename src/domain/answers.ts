@@ -233,3 +233,41 @@ export interface ReadinessReport {
   /** What is wrong and what to do, a sentence or two each; none when the node is ready. */
   readonly problems: ReadonlyArray<string>
 }
+
+/** What a site has of a visitor: the number of raw events, and the times of the first and the last of them. */
+export interface KeptOnSite {
+  readonly site: string
+  readonly events: number
+  readonly first_at: string
+  readonly last_at: string
+}
+
+/** What is kept of a visitor, `GET /visitors/{id}?summary=true`. */
+export interface KeptOfVisitor {
+  readonly visitor_id: string
+  readonly events: number
+  readonly sites: ReadonlyArray<KeptOnSite>
+}
+
+/** Copies that no erasure reaches: files of retention and of exports, and backups. */
+export const BEYOND_ERASURE = ["archives", "exports", "backups"] as const
+
+/** What every receipt of an erasure says: by its id it is found in the audit log. */
+export interface Receipt {
+  readonly id: string
+  readonly erased_at: string
+  /** Who did it, as the audit log names them. */
+  readonly by: string
+  /** Raw events. */
+  readonly events: number
+  /** Events that had been set aside. */
+  readonly dead_letters: number
+  /** What may have copies, and was not reached. */
+  readonly not_reached: ReadonlyArray<(typeof BEYOND_ERASURE)[number]>
+}
+
+/** What was erased of a visitor. */
+export interface VisitorReceipt extends Receipt {
+  readonly visitor_id: string
+  readonly sites: ReadonlyArray<KeptOnSite>
+}

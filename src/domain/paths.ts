@@ -4,7 +4,16 @@
 export const API_PATH = "/api/v1/analytics"
 
 /** The tabs of the settings page, in their order. */
-export const SETTINGS_TABS = ["sites", "goals", "shares", "keys", "users", "audit", "account"] as const
+export const SETTINGS_TABS = [
+  "sites",
+  "goals",
+  "shares",
+  "keys",
+  "users",
+  "visitors",
+  "audit",
+  "account",
+] as const
 export type SettingsTab = (typeof SETTINGS_TABS)[number]
 
 /** The path of the settings page; `/settings/keys` is a tab of it. */

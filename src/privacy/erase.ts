@@ -14,7 +14,7 @@ import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
 import { dropDeadLetter, listDeadLetters } from "../stream/deadLetters.ts"
 import { compareIds, ZERO_ID } from "../stream/id.ts"
 import { isBeingRebuilt } from "../stream/lease.ts"
-import { eraseRows } from "./eraseRows.ts"
+import { type ErasedRows, eraseVisitorRows } from "./eraseRows.ts"
 
 /** What an erasure waits for the actors to finish with the visitor's waiting events, or for a rebuild to end, milliseconds. */
 const PATIENCE_MS = 8000
@@ -92,6 +92,12 @@ const forgetWhileNotRebuilt = (options: EraseOptions, partition: number, visitor
     }
   }).pipe(orTryAgain("the figures of the visitor's partition are being rebuilt"))
 
+/** What an erasure has found of a visitor. */
+export interface ErasedVisitor extends ErasedRows {
+  /** Of {@link ErasedRows.deleted}, those that had been set aside. */
+  readonly deadLetters: number
+}
+
 /**
  * Erases every raw event of a visitor, of all sites; counts stay, they name nobody. Has to wait while
  * events of the visitor's partition wait that were acknowledged before, or its figures are being rebuilt, or where a newer version
@@ -100,7 +106,7 @@ const forgetWhileNotRebuilt = (options: EraseOptions, partition: number, visitor
 export const eraseVisitor = (
   options: EraseOptions,
   visitorId: string,
-): Effect.Effect<{ readonly deleted: number }, StoreError | ErasureMustWait> =>
+): Effect.Effect<ErasedVisitor, StoreError | ErasureMustWait> =>
   Effect.gen(function* () {
     const { redis, postgres, partitions, metrics } = options
     const partition = partitionOf(visitorId, partitions)
@@ -117,8 +123,8 @@ export const eraseVisitor = (
       }
     }
     // Last of what a backup holds: one that has the journal's line was made when everything else had gone.
-    const deleted = yield* eraseRows(postgres, visitorId)
+    const { deleted, sites } = yield* eraseVisitorRows(postgres, visitorId)
     yield* forgetWhileNotRebuilt(options, partition, fingerprint(visitorId))
     yield* rewriteAppendOnlyFile(redis, metrics)
-    return { deleted: deleted + dropped }
+    return { deleted: deleted + dropped, sites, deadLetters: dropped }
   })

@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
+import { readFile } from "node:fs/promises"
 import { createServer } from "node:http"
 import { join } from "node:path"
-import type { Browser, BrowserContextOptions, Page } from "playwright-core"
+import type { Browser, BrowserContextOptions, Download, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest"
 import type { SettingsTab } from "../../src/domain/paths.ts"
 import { DAY_MS, MINUTE_MS } from "../../src/domain/time.ts"
@@ -497,6 +498,10 @@ describe("the settings page", wantsChromium, () => {
     await page.waitForURL(`**/settings/${tab}*`)
   }
 
+  /** What a file has that the browser has saved. */
+  const downloaded = async (download: Download): Promise<unknown> =>
+    JSON.parse(await readFile(await download.path(), "utf8"))
+
   /** Removes the one that is listed by a name. */
   const removes = async (page: Page, name: string) => {
     const row = page.locator(`[data-listed="${name}"]`)
@@ -749,7 +754,42 @@ describe("the settings page", wantsChromium, () => {
     await page.locator("[data-listed=ada] [data-confirm]").click()
     await page.getByText("This is the last owner: make another one first.").waitFor()
 
+    // Somebody who asks is told what is known of them, and then nothing is.
+    const asks = "00000000-0000-4000-8000-000000000001"
+    await opens(page, "visitors")
+    await page.getByLabel("Visitor’s id").fill(asks.slice(1))
+    await page.getByRole("button", { name: "Find" }).click()
+    await page.getByText("An id looks like").waitFor()
+    await page.getByLabel("Visitor’s id").fill(asks)
+    await page.getByRole("button", { name: "Find" }).click()
+    await page.locator("[data-listed=main]", { hasText: "1 event," }).waitFor()
+    const [handedOver] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("link", { name: "Download all of it" }).click(),
+    ])
+    expect(await downloaded(handedOver)).toMatchObject({ data: [{ visitor_id: asks }] })
+    await fits(page)
+    const erase = page.getByRole("button", { name: "Erase", exact: true })
+    await page.getByLabel("Type 00000000 to erase them").fill("0000")
+    expect(await erase.isDisabled()).toBe(true)
+    await page.getByLabel("Type 00000000 to erase them").fill("00000000")
+    await erase.click()
+    const receipt = await page.locator("[data-receipt]").getAttribute("data-receipt")
+    await fits(page)
+    const [kept] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("link", { name: "Download the receipt" }).click(),
+    ])
+    expect(await downloaded(kept)).toMatchObject({
+      ...{ id: receipt, visitor_id: asks, by: "ada", events: 1, sites: [{ site: "main", events: 1 }] },
+    })
+    await page.getByRole("button", { name: "Find" }).click()
+    await page.getByText("No event of this visitor is kept.").waitFor()
+    // What the test has asked for wrongly.
+    expect(complaints.splice(0).filter((each) => !/\b(400|409)\b/.test(each))).toEqual([])
+
     await opens(page, "audit")
+    await page.locator("[data-action=erased]", { hasText: `receipt ${receipt}` }).waitFor()
     await page
       .locator("[data-action='user removed']", { hasText: "ada removed a user: bob@example.org" })
       .waitFor()
@@ -757,6 +797,7 @@ describe("the settings page", wantsChromium, () => {
       .locator("[data-action]")
       .evaluateAll((all) => all.map((each) => each.getAttribute("data-action")))
     expect(done).toEqual([
+      ...["erased", "exported"],
       ...["user removed", "logged out everywhere", "user changed", "password changed", "logged in"],
       ...["user added", "goal changed", "goal made", "logged in", "first owner made", "setup link made"],
     ])

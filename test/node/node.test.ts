@@ -103,7 +103,19 @@ test("a visitor is exported and erased wherever it is known", async () => {
     expect(await node.post({ event_type: "page_view", site })).toBe(201)
   }
   await eventually(async () => expect((await node.admin("GET", visitor)).body.data).toHaveLength(2))
-  expect(await node.admin("DELETE", visitor)).toMatchObject({ status: 200, body: { data: { deleted: 2 } } })
+  const found = ["blog", "main"].map((site) => ({ site, events: 1 }))
+  expect((await node.admin("GET", `${visitor}?summary=true`)).body.data).toMatchObject({
+    ...{ visitor_id: visitor, events: 2, sites: found },
+  })
+  const erased = await node.admin("DELETE", visitor)
+  expect(erased).toMatchObject({
+    status: 200,
+    body: { data: { deleted: 2, receipt: { events: 2, dead_letters: 0, sites: found } } },
+  })
+  // Who has the receipt finds it in the log, which names no visitor.
+  const { text: log } = await node.get("/api/v1/analytics/audit")
+  expect(log).toContain(`a visitor, receipt ${Object(erased.body.data).receipt.id}`)
+  expect(log).not.toContain(visitor)
   expect((await node.admin("GET", visitor)).body.data).toEqual([])
   expect(await node.data("timeline")).toHaveLength(1)
   await eventually(async () =>

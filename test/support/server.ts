@@ -300,6 +300,13 @@ export class World {
           page_views: 2,
           letters: 1,
         })),
+      keptOfVisitor: () =>
+        this.#read(() => [
+          {
+            ...{ site: "main", events: 7 },
+            ...{ first_at: "2025-12-08T10:00:00.000Z", last_at: "2025-12-08T11:00:00.000Z" },
+          },
+        ]),
       exportVisitor: (visitor_id) => this.#rows((i) => ({ id: i, visitor_id, event_type: "page_view" })),
     },
     questions: {
@@ -338,7 +345,7 @@ export class World {
           ? Effect.fail(new ErasureMustWait({ message: "the figures are being rebuilt" }))
           : this.#read(() => {
               this.erased.push(id)
-              return { deleted: 7 }
+              return { deleted: 7, sites: [], deadLetters: 1 }
             }),
     },
     readiness: Effect.sync(() => ({

@@ -36,3 +36,10 @@ export const pageUrl = (place: Place, site: string | null, tab?: SettingsTab): s
 /** Where to log in, and then come back to the settings if that is where one was. */
 export const loginUrl = (): string =>
   `${urlBelow("login").href}${openPlace() === "settings" ? "#to=settings" : ""}`
+
+/** The address at which a visitor is looked for. */
+export const visitorUrl = (site: string | null, visitor: string): string =>
+  `${pageUrl("settings", site, "visitors")}#${visitor}`
+
+/** The visitor whom the address names; empty where it names none. In the fragment, which no server and no log is told. */
+export const askedVisitor = (): string => location.hash.slice(1)

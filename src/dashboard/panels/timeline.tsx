@@ -1,8 +1,13 @@
+import { useContext } from "preact/hooks"
 import { detailOf, kindOf, shortPage } from "../model/events.ts"
+import { visitorUrl } from "../model/place.ts"
 import type { Loaded, Timeline } from "../model/state.ts"
+import { AccessContext } from "./access.ts"
 import { Panel, PartView, useWording } from "./parts.tsx"
 
 export interface TimelinePanelProps {
+  /** `null` for the default one. */
+  readonly site: string | null
   readonly timeline: Loaded<Timeline>
   readonly newEvents: number
   readonly onAgain: () => void
@@ -10,8 +15,10 @@ export interface TimelinePanelProps {
 }
 
 /** Stored events, page by page. */
-export const TimelinePanel = ({ timeline, newEvents, onAgain, onOlder }: TimelinePanelProps) => {
+export const TimelinePanel = ({ site, timeline, newEvents, onAgain, onOlder }: TimelinePanelProps) => {
   const { t, number, moment, typeName } = useWording()
+  // To others they are pseudonyms.
+  const mayErase = useContext(AccessContext).may.includes("admin")
   return (
     <Panel
       name="timeline"
@@ -56,7 +63,11 @@ export const TimelinePanel = ({ timeline, newEvents, onAgain, onOlder }: Timelin
                         {shortPage(row.page_url)}
                       </td>
                       <td class="visitor" translate={false}>
-                        {row.visitor_id.slice(0, 8)}
+                        {mayErase ? (
+                          <a href={visitorUrl(site, row.visitor_id)}>{row.visitor_id.slice(0, 8)}</a>
+                        ) : (
+                          row.visitor_id.slice(0, 8)
+                        )}
                       </td>
                     </tr>
                   ))}

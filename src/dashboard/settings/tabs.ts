@@ -9,6 +9,7 @@ import { KeysTab } from "./keys.tsx"
 import { SharesTab } from "./shares.tsx"
 import { SitesTab } from "./sites.tsx"
 import { UsersTab } from "./users.tsx"
+import { VisitorsTab } from "./visitors.tsx"
 
 export interface Tab {
   readonly name: SettingsTab
@@ -25,6 +26,7 @@ const TABS: ReadonlyArray<Tab> = [
   { name: "shares", isFor: admin, View: SharesTab },
   { name: "keys", isFor: admin, View: KeysTab },
   { name: "users", isFor: admin, View: UsersTab },
+  { name: "visitors", isFor: admin, View: VisitorsTab },
   { name: "audit", isFor: admin, View: AuditTab },
   // A proxy that authenticates has accounts of its own.
   { name: "account", isFor: ({ login }) => login === "session", View: AccountTab },

@@ -1,14 +1,14 @@
 /** Answers from raw events: the timeline, the heatmap, and what is held of visitors. */
 import type * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { DayCourse, SiteEvent, VisitorSummary } from "../../domain/answers.ts"
+import type { DayCourse, KeptOnSite, SiteEvent, VisitorSummary } from "../../domain/answers.ts"
 import { type Calendar, type Period, periodBounds } from "../../domain/period.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import { type Heatmap, type HeatmapQuery, heatmap } from "./heatmap.ts"
 import { type History, history, yesterday } from "./history.ts"
 import { decodePageToken, type TimelinePage, timeline } from "./timeline.ts"
-import { exportVisitor, exportVisitors } from "./visitors.ts"
+import { exportVisitor, exportVisitors, keptOfVisitor } from "./visitors.ts"
 
 export interface EventQueriesOptions {
   readonly postgres: Postgres
@@ -39,6 +39,8 @@ export interface EventQueries {
   exportVisitors(site: string, period: Period): AsyncIterable<VisitorSummary>
   /** Every raw event of a visitor, of all sites; rejects and ends as `exportVisitors` does. */
   exportVisitor(visitorId: string): AsyncIterable<SiteEvent>
+  /** What each site has of a visitor. */
+  keptOfVisitor(visitorId: string): Effect.Effect<ReadonlyArray<KeptOnSite>, StoreError>
 }
 
 export const makeEventQueries = ({ postgres, calendar, now }: EventQueriesOptions): EventQueries => ({
@@ -57,6 +59,8 @@ export const makeEventQueries = ({ postgres, calendar, now }: EventQueriesOption
     )
   },
   exportVisitor: (visitorId) => rowsOf(exportVisitor(postgres, visitorId)),
+  keptOfVisitor: (visitorId) =>
+    postgres.transaction("kept_of_visitor", (sql) => keptOfVisitor(sql, visitorId)),
 })
 
 const rowsOf = <Row>(batches: Stream.Stream<ReadonlyArray<Row>, StoreError>): AsyncIterable<Row> =>

@@ -1,8 +1,9 @@
 /** What Postgres holds of visitors: one list for a period's export, and everything of one visitor. */
+import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { SiteEvent, VisitorSummary } from "../../domain/answers.ts"
+import type { KeptOnSite, SiteEvent, VisitorSummary } from "../../domain/answers.ts"
 import type { StoreError } from "../../stores/errors.ts"
-import type { Postgres } from "../../stores/postgres.ts"
+import type { Postgres, Sql } from "../../stores/postgres.ts"
 import { SITE_EVENT_COLUMNS, type SiteEventRow, toSiteEvent } from "./timeline.ts"
 
 interface SummaryRow {
@@ -54,3 +55,24 @@ export const exportVisitor = (
   postgres
     .stream<SiteEventRow & Record<string, unknown>>("export_visitor", SELECT_OF_VISITOR, [visitorId])
     .pipe(Stream.map((rows) => rows.map(toSiteEvent)))
+
+const SELECT_KEPT = `
+  SELECT slug AS site, count(*)::integer AS events, min(created_at) AS first_at, max(created_at) AS last_at
+  FROM chunk_events JOIN sites ON sites.id = site_id
+  WHERE $1 = ANY (chunk_visitors) AND visitor_id = $1
+  GROUP BY slug ORDER BY slug`
+
+/** What each site has of a visitor; those that have nothing are not among them. */
+export const keptOfVisitor = (
+  sql: Sql,
+  visitorId: string,
+): Effect.Effect<ReadonlyArray<KeptOnSite>, StoreError> =>
+  Effect.map(
+    sql.query<{ site: string; events: number; first_at: Date; last_at: Date }>(SELECT_KEPT, [visitorId]),
+    ({ rows }) =>
+      rows.map((row) => ({
+        ...row,
+        first_at: row.first_at.toISOString(),
+        last_at: row.last_at.toISOString(),
+      })),
+  )

@@ -1,68 +1,103 @@
 /** What only administrators may do: export or erase what is known about a visitor. */
 
+import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { BEYOND_ERASURE, type KeptOfVisitor, type VisitorReceipt } from "../../domain/answers.ts"
 import { UUID } from "../../domain/limits.ts"
 import type { Exchange } from "../http/exchange.ts"
 import { Problem, STORE_UNAVAILABLE } from "../http/problem.ts"
+import { Parameters } from "../http/query.ts"
+import type { IncomingRequest } from "../http/wire.ts"
 import type { Runner } from "../services/readCache.ts"
-import type { Privacy, Services } from "../services/services.ts"
+import type { EventQueries, Privacy, Services } from "../services/services.ts"
 import type { Exports } from "./exports.ts"
+import { SUMMARIES } from "./parameters.ts"
 
 const NOT_UUID = new Problem("INVALID_VISITOR_ID", "The visitor id in the path must be a UUID.")
 
 export interface AdministrationOptions {
   readonly privacy: Privacy
   readonly exports: Exports
+  readonly queries: Pick<EventQueries, "keptOfVisitor">
   readonly accounts: Pick<Services["accounts"], "note">
   readonly run: Runner
+  /** Unix milliseconds. */
+  readonly now: () => number
 }
 
 export class Administration {
-  readonly #privacy: Privacy
-  readonly #exports: Exports
-  readonly #accounts: AdministrationOptions["accounts"]
-  readonly #run: Runner
+  readonly #options: AdministrationOptions
 
-  constructor({ privacy, exports, accounts, run }: AdministrationOptions) {
-    this.#privacy = privacy
-    this.#exports = exports
-    this.#accounts = accounts
-    this.#run = run
+  constructor(options: AdministrationOptions) {
+    this.#options = options
   }
 
   /** Notes who did something to whose data. Not who it was: what was erased must not live on in a log. */
-  #note({ access }: Exchange, action: string) {
-    return this.#accounts.note(access.grant.name ?? "nobody", action, "a visitor")
+  #note(exchange: Exchange, action: string, receipt = "") {
+    return this.#options.accounts.note(whoOf(exchange), action, `a visitor${receipt}`)
   }
 
-  exportVisitor(exchange: Exchange, id: string) {
+  /** `GET /visitors/{id}`: all that is kept of a visitor, or how much of it there is. */
+  ofVisitor(exchange: Exchange, req: IncomingRequest, id: string) {
+    const parameters = new Parameters(req.getQuery() ?? "")
+    const summary = parameters.oneOf("summary", SUMMARIES, SUMMARIES[0]) === "true"
+    if (parameters.problem !== null) return exchange.refuse(parameters.problem)
     if (!UUID.test(id)) return exchange.refuse(NOT_UUID)
+    const visitor = id.toLowerCase()
+    if (summary) this.#tellKept(exchange, visitor)
+    else this.#exportVisitor(exchange, visitor)
+  }
+
+  #tellKept(exchange: Exchange, visitor: string) {
+    const { queries, run } = this.#options
+    run(queries.keptOfVisitor(visitor)).addObserver((exit) => {
+      if (Exit.isFailure(exit)) return exchange.failCause(exit.cause)
+      const sites = exit.value
+      const events = sites.reduce((sum, site) => sum + site.events, 0)
+      const data: KeptOfVisitor = { visitor_id: visitor, events, sites }
+      exchange.json({ success: true, data })
+    })
+  }
+
+  #exportVisitor(exchange: Exchange, visitor: string) {
+    const { exports, run } = this.#options
     // Nothing is handed out that nobody would know of.
     const noted = Effect.tap(this.#note(exchange, "exported"), () =>
       Effect.logInfo("administration: a visitor's events are exported"),
     )
-    this.#run(noted).addObserver((exit) => {
+    run(noted).addObserver((exit) => {
       if (Exit.isFailure(exit)) exchange.failCause(exit.cause)
-      else this.#exports.visitor(id.toLowerCase(), exchange)
+      else exports.visitor(visitor, exchange)
     })
   }
 
   eraseVisitor(exchange: Exchange, id: string) {
     if (!UUID.test(id)) return exchange.refuse(NOT_UUID)
+    const { privacy, run, now } = this.#options
     const visitor = id.toLowerCase()
-    const erased = Effect.catchTag(this.#privacy.erase(visitor), "ErasureMustWait", () =>
+    const receiptId = randomUUID()
+    const erased = Effect.catchTag(privacy.erase(visitor), "ErasureMustWait", () =>
       Effect.fail(STORE_UNAVAILABLE),
     ).pipe(
       Effect.tap(({ deleted }) =>
         Effect.logInfo("administration: a visitor was erased").pipe(Effect.annotateLogs({ events: deleted })),
       ),
       // Erasing again is right, too, where the note fails.
-      Effect.tap(() => this.#note(exchange, "erased")),
+      Effect.tap(() => this.#note(exchange, "erased", `, receipt ${receiptId}`)),
     )
-    this.#run(erased).addObserver((exit) => {
-      if (Exit.isFailure(exit)) exchange.failCause(exit.cause)
-      else exchange.json({ success: true, data: { deleted: exit.value.deleted } })
+    run(erased).addObserver((exit) => {
+      if (Exit.isFailure(exit)) return exchange.failCause(exit.cause)
+      const { deleted, deadLetters, sites } = exit.value
+      const receipt: VisitorReceipt = {
+        ...{ id: receiptId, erased_at: new Date(now()).toISOString(), by: whoOf(exchange) },
+        ...{ events: deleted - deadLetters, dead_letters: deadLetters, not_reached: BEYOND_ERASURE },
+        ...{ visitor_id: visitor, sites },
+      }
+      exchange.json({ success: true, data: { deleted, receipt } })
     })
   }
 }
+
+/** Who asks, as the audit log has them. */
+const whoOf = ({ access }: Exchange): string => access.grant.name ?? "nobody"

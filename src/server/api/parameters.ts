@@ -19,3 +19,6 @@ export const AUDIT_LIMIT: IntegerRange = { min: 1, max: 1000, fallback: 100 }
 export const EXPORT_FORMATS = ["csv", "json"] as const
 /** Whether a CSV file begins with a byte order mark. The first is the default: programs would read it as part of a name. */
 export const EXPORT_MARKS = ["false", "true"] as const
+
+/** Whether it is told how much is kept of a visitor, rather than what. The first is the default. */
+export const SUMMARIES = ["false", "true"] as const

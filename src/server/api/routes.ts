@@ -292,7 +292,7 @@ export const apiRoutes = ({
     GET: (exchange, req) => goals.list(exchange, req),
     POST: (exchange) => goals.add(exchange),
   })
-  const visitors = visitorsRoute({ ...services, exports, run })
+  const visitors = visitorsRoute({ ...services, exports, run, now })
   const oneSite = addSites(add, reads, new SitesEndpoint({ sites: services.sites, bodies, run }))
   return { exact, prefixes: [[VISITORS_PREFIX, visitors], ...changes(accounts, goals), ...oneSite] }
 }
@@ -354,7 +354,7 @@ const visitorsRoute = (options: AdministrationOptions): Route => {
     name: "visitors",
     cors: false,
     handlers: {
-      GET: (exchange, _req, path) => administration.exportVisitor(exchange, visitorOf(path)),
+      GET: (exchange, req, path) => administration.ofVisitor(exchange, req, visitorOf(path)),
       DELETE: (exchange, _req, path) => administration.eraseVisitor(exchange, visitorOf(path)),
     },
   })

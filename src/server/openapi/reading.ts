@@ -1,5 +1,11 @@
 /** The paths of figures, exports and administration. */
-import type { DeclaredSites, HeatmapMeta, HistoryMeta, TimelineMeta } from "../../domain/answers.ts"
+import type {
+  DeclaredSites,
+  HeatmapMeta,
+  HistoryMeta,
+  TimelineMeta,
+  VisitorReceipt,
+} from "../../domain/answers.ts"
 import { UUID } from "../../domain/limits.ts"
 import { MAX_HEATMAP_POINTS, PAGE_TOKEN } from "../../events/read/index.ts"
 import { MAX_INTERVALS } from "../../query/language/index.ts"
@@ -11,6 +17,7 @@ import {
   HEATMAP_HOURS,
   HEATMAP_LIMIT,
   HISTORY_MINUTES,
+  SUMMARIES,
   THEMES_LIMIT,
   TIMELINE_LIMIT,
   TIMELINE_OFFSET,
@@ -251,7 +258,13 @@ export const exportPaths = (base: string, sites: ReadonlyArray<string>): Paths =
 
 /** The paths of visitors' data. */
 export const administrationPaths = (base: string): Paths => {
-  const operation = (operationId: string, summary: string, data: Schema) => ({
+  const operation = (
+    operationId: string,
+    summary: string,
+    answer: Schema,
+    parameters: ReadonlyArray<Parameter> = [],
+    codes: typeof ADMIN_CODES = ADMIN_CODES,
+  ) => ({
     operationId,
     summary,
     tags: ["administration"],
@@ -263,20 +276,34 @@ export const administrationPaths = (base: string): Paths => {
         schema: matching(UUID),
         description: "The visitor.",
       } as const,
+      ...parameters,
     ],
-    responses: { 200: { description: summary, ...json(shapes.enveloped(data)) }, ...refusals(ADMIN_CODES) },
+    responses: { 200: { description: summary, ...json(answer) }, ...refusals(codes) },
   })
   return {
     [`${base}/visitors/{id}`]: {
       get: operation(
         "exportVisitor",
-        "Every raw event of a visitor, of all sites, oldest first",
-        array(shapes.visitorEvent),
+        "Every raw event of a visitor, of all sites, oldest first, or how many there are",
+        { anyOf: [shapes.enveloped(array(shapes.visitorEvent)), shapes.enveloped(shapes.keptOfVisitor)] },
+        [
+          query(
+            "summary",
+            { type: "string", enum: [...SUMMARIES], default: SUMMARIES[0] },
+            "`true` tells how many events each site has, and since when, in place of the events.",
+          ),
+        ],
+        [...ADMIN_CODES, "INVALID_PARAMETER"],
       ),
       delete: operation(
         "eraseVisitor",
-        "Erase every raw event of a visitor, of all sites",
-        shape<{ deleted: number }>({ deleted: count }),
+        "Erase every raw event of a visitor, of all sites; answers with a receipt",
+        shapes.enveloped(
+          shape<{ deleted: number; receipt: VisitorReceipt }>({
+            deleted: count,
+            receipt: shapes.visitorReceipt,
+          }),
+        ),
       ),
     },
   }

@@ -1,23 +1,27 @@
 /** Shapes of answers. The compiler keeps each equal to the type that the code answers with. */
-import type {
-  AccessReport,
-  DayCourse,
-  HeatmapPoint,
-  Letters,
-  LettersOfDay,
-  MinuteOfHistory,
-  RangedHeatmapMeta,
-  RangedLetters,
-  RangedMinute,
-  RangedStats,
-  RangeMeta,
-  ReadinessReport,
-  Realtime,
-  SiteEvent,
-  Stats,
-  ThemeViews,
-  TimelineEvent,
-  VisitorSummary,
+import {
+  type AccessReport,
+  BEYOND_ERASURE,
+  type DayCourse,
+  type HeatmapPoint,
+  type KeptOfVisitor,
+  type KeptOnSite,
+  type Letters,
+  type LettersOfDay,
+  type MinuteOfHistory,
+  type RangedHeatmapMeta,
+  type RangedLetters,
+  type RangedMinute,
+  type RangedStats,
+  type RangeMeta,
+  type ReadinessReport,
+  type Realtime,
+  type SiteEvent,
+  type Stats,
+  type ThemeViews,
+  type TimelineEvent,
+  type VisitorReceipt,
+  type VisitorSummary,
 } from "../../domain/answers.ts"
 import { EVENT_TYPE, MAX_URL_LENGTH, UUID } from "../../domain/limits.ts"
 import { PERIODS } from "../../domain/period.ts"
@@ -144,6 +148,29 @@ export const visitorEvent = shape<SiteEvent>({
   ...timelineFields,
   is_bot: { type: "boolean" },
   dimensions: { type: "object", additionalProperties: { type: "string" } },
+})
+
+const keptOnSite = shape<KeptOnSite>({ site: text, events: count, first_at: instant, last_at: instant })
+
+export const keptOfVisitor = shape<KeptOfVisitor>({
+  visitor_id: matching(UUID),
+  events: count,
+  sites: array(keptOnSite),
+})
+
+const receiptFields = {
+  id: matching(UUID),
+  erased_at: instant,
+  by: text,
+  events: count,
+  dead_letters: count,
+  not_reached: array({ type: "string", enum: [...BEYOND_ERASURE] }),
+}
+
+export const visitorReceipt = shape<VisitorReceipt>({
+  ...receiptFields,
+  visitor_id: matching(UUID),
+  sites: array(keptOnSite),
 })
 
 export const heatmapPoint = shape<HeatmapPoint>({

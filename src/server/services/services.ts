@@ -10,7 +10,7 @@ import type { EventQueries as Questions } from "../../events/read/index.ts"
 import type { Goals } from "../../goals/goals.ts"
 import type { Format, MetricsText } from "../../metrics/exposition.ts"
 import type { VisitorKeys } from "../../privacy/dayKeys.ts"
-import type { ErasureMustWait } from "../../privacy/erase.ts"
+import type { ErasedVisitor, ErasureMustWait } from "../../privacy/erase.ts"
 import type { EngineAnswer, QueryRefused, Question } from "../../query/engine/index.ts"
 import type { Sites } from "../../sites/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
@@ -43,10 +43,10 @@ export interface EventQueries extends Omit<Questions, "exportVisitors" | "export
 /** What visitors may ask about their data. */
 export interface Privacy {
   /**
-   * Erases every raw event of a visitor, of all sites, wherever it is kept or still waits. Returns how many there were; a
+   * Erases every raw event of a visitor, of all sites, wherever it is kept or still waits. Returns what there was; a
    * failure means that the erasure may be incomplete and has to be asked for again.
    */
-  erase(visitorId: string): Effect.Effect<{ readonly deleted: number }, StoreError | ErasureMustWait>
+  erase(visitorId: string): Effect.Effect<ErasedVisitor, StoreError | ErasureMustWait>
 }
 
 /** Questions to the events. */

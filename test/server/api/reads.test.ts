@@ -534,12 +534,30 @@ describe("administration", () => {
       method: "DELETE",
       headers: bearer,
     })
-    expect(await erased.json()).toEqual({ success: true, data: { deleted: 7 } })
+    const { data } = (await erased.json()) as { data: { receipt: { id: string } } }
+    expect(data).toEqual({
+      deleted: 7,
+      receipt: {
+        ...{
+          id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+          erased_at: new Date(now()).toISOString(),
+          by: "ADMIN_TOKEN",
+        },
+        ...{ visitor_id: VISITOR, events: 6, dead_letters: 1, sites: [] },
+        not_reached: ["archives", "exports", "backups"],
+      },
+    })
     expect(running.world.erased).toEqual([VISITOR])
     running.world.erasureMustWait = true
     const later = await fetch(running.url + path, { method: "DELETE", headers: bearer })
     expect(later.status).toBe(503)
     expect(await later.json()).toMatchObject({ code: "STORE_UNAVAILABLE" })
+    const kept = await fetch(`${running.url}${path}?summary=true`, { headers: bearer })
+    expect(await kept.json()).toMatchObject({
+      data: { visitor_id: VISITOR, events: 7, sites: [{ site: "main" }] },
+    })
+    const neither = await fetch(`${running.url}${path}?summary=yes`, { headers: bearer })
+    expect(await neither.json()).toMatchObject({ code: "INVALID_PARAMETER" })
     const bad = await fetch(`${running.url}${API}/visitors/me`, { headers: bearer })
     expect(bad.status).toBe(400)
   })

@@ -314,6 +314,7 @@ const ofARealNode = async (): Promise<Recorder> => {
   for (const method of ["GET", "DELETE"]) {
     await askInTime(method, `${VISITORS}${visitor}`, admin)
     await ask(method, `${VISITORS}nobody`, admin)
+    await ask(method, `${VISITORS}${visitor}?summary=${method === "GET" ? "true" : "no"}`, admin)
     await ask(method, `${VISITORS}${visitor}`)
   }
   return recorder
