@@ -18,13 +18,13 @@ import { doctor } from "./doctor.ts"
 import { erase } from "./erase.ts"
 import { CommandError } from "./error.ts"
 import { exportTo } from "./export.ts"
-import { optionalArgument, usage, valueArgument, valueFlag, yesFlag } from "./flags.ts"
+import { maybeFlag, optionalArgument, usage, valueArgument, valueFlag, yesFlag } from "./flags.ts"
 import { checkHealth } from "./health.ts"
 import { move } from "./move.ts"
 import { rebuild } from "./rebuild.ts"
 import { describeRetention, retain } from "./retention.ts"
 import { serveUntilStopped } from "./serve.ts"
-import { addSite, archiveSite, listSites, moveSite, renameSite } from "./sites.ts"
+import { addSite, archiveSite, changeSite, listSites, moveSite, renameSite } from "./sites.ts"
 import { withStores } from "./stores.ts"
 
 /** Runs a command's body with the settings, the logger and a scope. */
@@ -307,8 +307,10 @@ const keysCommand = Command.make("keys").pipe(
   ]),
 )
 
+const ONLY_HOSTS = "Refuse events of other hosts, but for those with a write key"
+
 const sitesCommand = Command.make("sites").pipe(
-  Command.withDescription("Sites: add, list, rename, time-zone, archive"),
+  Command.withDescription("Sites: add, list, change, rename, time-zone, archive"),
   Command.withSubcommands([
     Command.make(
       "add",
@@ -318,19 +320,41 @@ const sitesCommand = Command.make("sites").pipe(
           Flag.optional,
         ),
         hosts: valueFlag(FLAGS.hosts).pipe(Flag.withDefault([])),
+        onlyHosts: yesFlag("only-hosts", ONLY_HOSTS),
         timeZone: valueFlag(FLAGS.siteZone).pipe(Flag.optional),
       },
       ({ name, timeZone, ...site }) =>
         withConfig((config) =>
           addSite(config, {
-            ...{ ...site, name: Option.getOrNull(name), timeZone: Option.getOrNull(timeZone) },
-            onlyHosts: false,
+            ...site,
+            name: Option.getOrNull(name),
+            timeZone: Option.getOrNull(timeZone),
           }),
         ),
     ).pipe(Command.withDescription("Add a site: every node takes its events at once")),
     Command.make("list", {}, () => withConfig(listSites)).pipe(
-      Command.withDescription("List sites with their names and hosts"),
+      Command.withDescription("List sites with their names, hosts, and what they leave out"),
     ),
+    Command.make(
+      "change",
+      {
+        slug: valueArgument(FLAGS.slug),
+        name: valueFlag(FLAGS.siteName).pipe(Flag.optional),
+        hosts: valueFlag(FLAGS.changedHosts).pipe(Flag.optional),
+        onlyHosts: maybeFlag("only-hosts", `${ONLY_HOSTS}; false to take all again`),
+        excludedPaths: valueFlag(FLAGS.excludedPaths).pipe(Flag.optional),
+        excludedAddresses: valueFlag(FLAGS.excludedAddresses).pipe(Flag.optional),
+      },
+      ({ slug, name, hosts, onlyHosts, excludedPaths, excludedAddresses }) =>
+        withConfig((config) =>
+          changeSite(config, slug, {
+            ...{ name: Option.getOrNull(name), hosts: Option.getOrNull(hosts) },
+            onlyHosts: Option.getOrNull(onlyHosts),
+            excludedPaths: Option.getOrNull(excludedPaths),
+            excludedAddresses: Option.getOrNull(excludedAddresses),
+          }),
+        ),
+    ).pipe(Command.withDescription("Change what is given of a site; the rest stays")),
     Command.make(
       "rename",
       { slug: valueArgument(FLAGS.slug), name: valueArgument(FLAGS.siteName) },

@@ -37,6 +37,10 @@ export const optionalArgument = <A>(flag: ValueFlag<A>) => Argument.optional(val
 export const yesFlag = (name: string, doc: string) =>
   Flag.Boolean(name).pipe(Flag.withDescription(doc), Flag.withDefault(false))
 
+/** A flag of which it matters whether it is given at all. */
+export const maybeFlag = (name: string, doc: string) =>
+  Flag.Boolean(name).pipe(Flag.withDescription(doc), Flag.optional)
+
 const asWritten = ({ option, kind }: CliError.InvalidValue): string =>
   kind === "flag" ? `--${option}` : option
 

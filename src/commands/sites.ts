@@ -57,11 +57,22 @@ export const listSites = (config: AppConfig) =>
   Effect.gen(function* () {
     const { postgres } = yield* withStores(config, "deployment")
     const { details } = yield* sitesOf(config, postgres)
-    for (const { slug, name, hosts, archived, time_zone } of details.values())
+    for (const site of details.values())
       yield* Console.log(
-        [slug, name, hosts.join(","), archived ? "archived" : "takes events", time_zone ?? ""].join("\t"),
+        [
+          ...[site.slug, site.name, site.hosts.join(",")],
+          ...[site.archived ? "archived" : "takes events", site.time_zone ?? ""],
+          ...[site.only_hosts ? "its hosts only" : "every host"],
+          ...[site.excluded_paths.join(","), site.excluded_addresses.join(",")],
+        ].join("\t"),
       )
   })
+
+/** Changes what is not `null`. */
+export const changeSite = (config: AppConfig, slug: string, what: Omit<Partial<SiteChange>, "archived">) =>
+  Object.values(what).every((each) => each === null)
+    ? Effect.fail(new CommandError({ message: `Nothing of ${slug} is to be changed: give a flag.` }))
+    : Effect.andThen(change(config, slug, what), Console.log(`${slug} is changed from now on.`))
 
 export const renameSite = (config: AppConfig, slug: string, name: string) =>
   Effect.andThen(change(config, slug, { name }), Console.log(`${slug} is called ${name} from now on.`))

@@ -7,7 +7,17 @@ import { UUID } from "../domain/limits.ts"
 import { KEY_SCOPES, ROLES } from "../domain/roles.ts"
 import { type BucketAddress, bucketAddress } from "./objectStorage.ts"
 import { SETTINGS } from "./settings.ts"
-import { Expected, httpUrl, integer, namedTimeZone, oneOf, pageHosts, siteSlug } from "./values.ts"
+import {
+  Expected,
+  excludedAddresses,
+  httpUrl,
+  integer,
+  namedTimeZone,
+  oneOf,
+  pageHosts,
+  pathPatterns,
+  siteSlug,
+} from "./values.ts"
 
 export interface ValueFlag<A> {
   readonly name: string
@@ -75,6 +85,14 @@ const someOf =
 
 const nameText = (text: string): string | Expected =>
   text.trim() === "" || text.length > 100 ? new Expected("a name of 1 to 100 characters") : text.trim()
+
+const listed = (text: string): ReadonlyArray<string> => text.split(",").map((each) => each.trim())
+
+/** The rule of a list that may become empty: a flag without a value would more often be a mistake. */
+const orNone =
+  <A>(parse: (text: string) => ReadonlyArray<A> | Expected) =>
+  (text: string): ReadonlyArray<A> | Expected =>
+    text === "none" ? [] : parse(text)
 
 /** The table of flags. */
 export const FLAGS = {
@@ -191,6 +209,24 @@ export const FLAGS = {
     metavar: "hosts",
     parse: nonEmpty(pageHosts, "a list of hosts such as example.com"),
     doc: "Where the site's pages are, with commas between them, such as example.com",
+  },
+  changedHosts: {
+    name: "hosts",
+    metavar: "hosts",
+    parse: orNone(nonEmpty(pageHosts, "a list of hosts such as example.com, or none")),
+    doc: "Where the site's pages are, with commas between them, in place of what was; none for none",
+  },
+  excludedPaths: {
+    name: "excluded-paths",
+    metavar: "paths",
+    parse: orNone((text) => pathPatterns(listed(text))),
+    doc: "Paths that are left out, with commas between them, such as /admin/*, in place of what was; none for none",
+  },
+  excludedAddresses: {
+    name: "excluded-addresses",
+    metavar: "addresses",
+    parse: orNone((text) => excludedAddresses(listed(text))),
+    doc: "Visitors' addresses that are left out, with commas between them, such as 192.0.2.0/24, in place of what was; none for none",
   },
   keyId: {
     name: "key",

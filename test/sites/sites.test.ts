@@ -365,18 +365,37 @@ test("sites are added, renamed and archived by command, while nodes run", async 
   expect(await run("archive", "blog")).toBe("blog takes no events any more.")
   await answered(both, "blog", ARCHIVED)
   expect(await run("list")).toBe(
-    "main\tmain\t\ttakes events\t\nblog\tblog\t\tarchived\t\nshop\tThe shop\tshop.example\ttakes events\t",
+    [
+      "main\tmain\t\ttakes events\t\tevery host\t\t",
+      "blog\tblog\t\tarchived\t\tevery host\t\t",
+      "shop\tThe shop\tshop.example\ttakes events\t\tevery host\t\t",
+    ].join("\n"),
   )
   expect(await run("archive", "blog", "--undo")).toBe("blog takes events again.")
   await answered(both, "blog", TAKEN)
   expect(await run("time-zone", "blog", "asia/tokyo")).toBe(
     "Days of blog are those of Asia/Tokyo from now on.",
   )
-  expect(await run("list")).toContain("blog\tblog\t\ttakes events\tAsia/Tokyo\n")
+  expect(await run("list")).toContain("blog\tblog\t\ttakes events\tAsia/Tokyo\t")
   expect(await run("time-zone", "blog")).toBe("Days of blog are those of UTC from now on.")
   expect(await run("time-zone", "blog", "Mars/Phobos")).toContain('zone is "Mars/Phobos": it should be')
   expect(await run("archive", "main")).toContain("The default site cannot be archived")
   expect(await run("rename", "nowhere", "Nowhere")).toBe("There is no site of this slug.")
+  const shop = async () => (await run("list")).split("\n").at(-1)
+  const excluded = ["--excluded-paths=/admin/*,*.pdf", "--excluded-addresses=192.0.2.0/24,::1"]
+  expect(await run("change", "shop", "--only-hosts", ...excluded)).toBe("shop is changed from now on.")
+  expect(await shop()).toBe(
+    "shop\tThe shop\tshop.example\ttakes events\t\tits hosts only\t/admin/*,*.pdf\t192.0.2.0/24,::1",
+  )
+  await answered(both, "shop", FOREIGN)
+  await run("change", "shop", "--name=Shop", "--only-hosts=false", "--hosts=none", "--excluded-paths=none")
+  expect(await shop()).toBe("shop\tShop\t\ttakes events\t\tevery host\t\t192.0.2.0/24,::1")
+  expect(await run("change", "shop", "--excluded-paths", "admin")).toContain("paths such as /admin/*")
+  expect(await run("change", "shop")).toBe("Nothing of shop is to be changed: give a flag.")
+  expect(await run("add", "other", "--hosts", "other.example", "--only-hosts")).toBe(
+    "other is a site from now on.",
+  )
+  await answered(both, "other", FOREIGN)
 
   // A key may be of one that was added.
   const made = await attempt(environment, "keys", "add", "shop", "--sites", "shop")
@@ -387,6 +406,10 @@ test("sites are added, renamed and archived by command, while nodes run", async 
       // It is known, and does not suffice.
       expect(answer.status).toBe(403)
     })
+  await eventually(async () => {
+    const { printed } = await attempt(environment, "keys", "list")
+    expect(printed).toMatch(/^\d+\tshop\tread\tshop\tused \d{4}-\S+:00\.000Z$/)
+  })
   const unknown = await attempt(environment, "keys", "add", "other", "--sites", "nowhere")
   expect(String(Object(unknown.failure).message)).toBe("There is no site nowhere.")
 })
