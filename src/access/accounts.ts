@@ -44,6 +44,8 @@ export interface TokenInfo {
   /** Of a share link; `null` for a key, whose token is nowhere, and for links of versions that did not keep them. */
   readonly token: string | null
   readonly created_at: string
+  /** When a key was last used, to the minute; `null` for one that was not, and for share links. */
+  readonly last_used_at: string | null
   readonly expires_at: string | null
 }
 
@@ -88,6 +90,11 @@ const UPDATE_USER = `
 const SELECT_PASSWORD = "SELECT id, password FROM users WHERE name = $1"
 const SELECT_SETUP =
   "SELECT FROM access_tokens WHERE kind = 'setup' AND digest = decode($1, 'hex') AND expires_at > now()"
+
+/** Of the nodes that tell of one minute, the first writes. */
+const UPDATE_USED = `
+  UPDATE access_tokens SET last_used_at = to_timestamp($2::float8 / 1000)
+  WHERE id = $1 AND kind = 'key' AND (last_used_at IS NULL OR last_used_at < to_timestamp($2::float8 / 1000))`
 
 /** Names are the same however they are typed. */
 export const userName = (name: string): string => name.trim().normalize("NFKC").toLowerCase()
@@ -348,7 +355,8 @@ export class Accounts {
   tokens(kind: NewToken["kind"]): Effect.Effect<ReadonlyArray<TokenInfo>, StoreError> {
     return this.#postgres.query<TokenInfo & Record<string, unknown>>(
       "access",
-      `SELECT id, name, scopes, sites, password IS NOT NULL AS has_password, embed_on, token, ${iso("created_at")}, ${iso("expires_at")}
+      `SELECT id, name, scopes, sites, password IS NOT NULL AS has_password, embed_on, token,
+         ${iso("created_at")}, ${iso("last_used_at")}, ${iso("expires_at")}
        FROM access_tokens WHERE kind = $1 ORDER BY id`,
       [kind],
     )
@@ -382,6 +390,11 @@ export class Accounts {
         return [undefined, `${id}, ${rows[0].name}`] as const
       }),
     )
+  }
+
+  /** A key was used in the minute that begins then, unix milliseconds. */
+  used(key: number, minute: number): Effect.Effect<void, StoreError> {
+    return Effect.asVoid(this.#postgres.query("access", UPDATE_USED, [key, minute]))
   }
 
   /** Whether a share link's password is right; a link that there is not takes as long. Its id, and the hash it was compared with. */

@@ -111,8 +111,12 @@ export const addKey = (
 export const listKeys = (config: AppConfig) =>
   Effect.gen(function* () {
     const keys = yield* withAccounts(config, (accounts) => accounts.tokens("key"))
-    for (const { id, name, scopes, sites } of keys)
-      yield* Console.log(`${id}\t${name}\t${scopes.join(",")}\t${sitesText(sites)}`)
+    for (const { id, name, scopes, sites, last_used_at: used } of keys)
+      yield* Console.log(
+        [id, name, scopes.join(","), sitesText(sites), used === null ? "not used" : `used ${used}`].join(
+          "\t",
+        ),
+      )
     if (keys.length === 0) yield* Console.log("There are no keys.")
   })
 

@@ -40,6 +40,15 @@ const OPEN_TO_ALL = Effect.logWarning(
 
 const isLoopback = (host: string): boolean => /^(127\.|::1$|localhost$)/.test(host)
 
+/** How the link for the first owner is told. Nobody may manage anything before there is one, whoever may see the figures. */
+const firstOwner = (link: string, { access }: AppConfig): string => {
+  const why =
+    access === "private"
+      ? "who sees the figures, and lets others in"
+      : "who manages sites, goals and keys; the figures are open to everybody"
+  return `  first owner  ${link}\n               ${why}\n`
+}
+
 /** Runs until interrupted (SIGTERM, SIGINT). Prints a banner to stdout once the node answers. */
 export const serveUntilStopped = (config: AppConfig) =>
   Effect.scoped(
@@ -62,7 +71,7 @@ export const serveUntilStopped = (config: AppConfig) =>
         ].join("\n"),
       )
       const setup = yield* node.setupToken
-      if (setup !== null) process.stdout.write(`  first owner  ${url}/login#setup=${setup}\n`)
+      if (setup !== null) process.stdout.write(firstOwner(`${url}/login#setup=${setup}`, config))
       if (config.access === null && !isLoopback(config.host)) yield* OPEN_TO_ALL
       yield* Effect.addFinalizer(() =>
         Effect.logInfo("stopping").pipe(

@@ -55,7 +55,7 @@ export interface RunningNode {
   /** Where it answers. */
   readonly port: number
   readonly stores: OpenStores
-  /** What makes the first owner, where figures are not for everybody and there is no user yet. */
+  /** What makes the first owner, where there is no user yet. */
   readonly setupToken: Effect.Effect<string | null>
   /** Serves for `DRAIN_SECONDS` more, and says that it will stop. */
   readonly drain: Effect.Effect<void>
@@ -236,8 +236,8 @@ const hasHttpThreads = ({ roles, httpThreads }: AppConfig): boolean =>
   httpThreads > 1 && roles.includes("http")
 
 /** A token for the link by which the first owner makes an account; `null` where none is needed, or none could be made. */
-const setupToken = ({ access, roles }: AppConfig, accounts: AccountsService, now: () => number) =>
-  access === "private" && roles.includes("http")
+const setupToken = ({ roles }: AppConfig, accounts: AccountsService, now: () => number) =>
+  roles.includes("http")
     ? Effect.suspend(() => accounts.setupToken(now())).pipe(
         Effect.tapError(() =>
           Effect.logWarning(

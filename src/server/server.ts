@@ -27,7 +27,7 @@ import { openPlaces } from "../enrichment/geoDatabase.ts"
 import type { Places } from "../enrichment/place.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { SiteDirectory, type SiteRow } from "../sites/index.ts"
-import { Gate } from "./access/gate.ts"
+import { Gate, type GateOptions } from "./access/gate.ts"
 import { Ingest } from "./api/ingest.ts"
 import { Refusals } from "./api/refusals.ts"
 import { apiRoutes, EVENT_PATH } from "./api/routes.ts"
@@ -140,7 +140,11 @@ export const startServer = (
   options: ServerOptions,
 ): Effect.Effect<Server, ListenError | InvalidSettings, Scope.Scope> =>
   Effect.gen(function* () {
-    const shared = yield* makeShared(config, services, metrics, options)
+    const { accounts } = services
+    const shared = yield* makeShared(config, services, metrics, options, (key, minute) =>
+      // What a store does not take now, the next minute's use tells.
+      Effect.ignore(accounts.used(key, minute)),
+    )
     const app = uws.App()
     const { now } = shared
     const { questions: queries, goals } = services
@@ -230,17 +234,19 @@ export type SendingServices = Pick<Services, "appender" | "visitorKeys">
 const makeGate = (
   config: ServerConfig,
   options: ServerOptions,
-  parts: Pick<Shared, "proxies" | "sites" | "run">,
+  parts: Pick<Shared, "proxies" | "sites" | "run"> & Pick<GateOptions, "onUsed">,
 ): Gate => {
   const localKey = options.localWriteKey ?? null
   return new Gate({ ...config, localKey, ...parts, now: options.now })
 }
 
+/** @param used takes note of an API key that is used, once a minute at most */
 export const makeShared = (
   config: ServerConfig,
   services: SendingServices,
   metrics: Metrics,
   options: ServerOptions,
+  used: (key: number, minute: number) => Effect.Effect<void>,
 ): Effect.Effect<Shared, InvalidSettings, Scope.Scope> =>
   Effect.gen(function* () {
     const run = yield* FiberSet.makeRuntime<never, unknown, unknown>()
@@ -261,7 +267,10 @@ export const makeShared = (
       cors: new Cors(config.corsOrigins),
       proxies,
       sites,
-      gate: makeGate(config, options, { proxies, sites, run }),
+      gate: makeGate(config, options, {
+        ...{ proxies, sites, run },
+        onUsed: (key, minute) => run(used(key, minute)),
+      }),
       pseudonyms: new Pseudonyms(services.visitorKeys, options.now),
       bodies: new Bodies(options.maxWaitingBytes),
       pageQuery: new PageQuery(config.pageQuery),

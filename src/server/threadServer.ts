@@ -50,7 +50,9 @@ export const startThreadServer = (
   Scope.Scope
 > =>
   Effect.gen(function* () {
-    const shared = yield* makeShared(config, services, metrics, options)
+    const shared = yield* makeShared(config, services, metrics, options, (key) =>
+      Effect.sync(() => ask({ type: "used", key })),
+    )
     const { traffic, cors } = shared
     const app = uws.App()
     const handOver = new HandOver(traffic, ask)

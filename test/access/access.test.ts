@@ -169,6 +169,19 @@ describe("logging in", () => {
     expect((await logIn("192.0.2.2", NAME)).status).toBe(200)
   })
 
+  test("begins with the first owner where everybody sees the figures, too", async () => {
+    const node = await runNode(await settings({ access: "public" }))
+    const owner = { name: NAME, password: PASSWORD }
+    const token = await run(node.setupToken)
+    expect((await ask(node.base, "POST", "setup", {}, { ...owner, token })).status).toBe(200)
+    const login = await ask(node.base, "POST", "login", {}, owner)
+    const session = { Cookie: cookieOf(login), Origin: node.base }
+    expect((await ask(node.base, "GET", "access", session)).body.data).toMatchObject({
+      ...{ access: "public", name: NAME.toLowerCase(), may: expect.arrayContaining(["admin"]) },
+    })
+    expect(await run(node.setupToken)).toBeNull()
+  })
+
   test("begins with the first owner, whom the link of the start makes, once", async () => {
     const { a } = await deployment()
     const link = await run(a.setupToken)
@@ -245,8 +258,16 @@ describe("a key", () => {
     const { a, both, admin, make } = await deployment()
     const { id, token } = await make("keys", { name: "blog", scopes: ["read"], sites: ["blog"] })
     const key = bearer(token)
+    const listed = async (base: string) => (await ask(base, "GET", "keys", admin)).body.data
+    expect(await listed(a.base)).toMatchObject([{ name: "blog", last_used_at: null }])
     for (const base of both)
       await eventually(async () => expect((await ask(base, "GET", "stats", key)).status).toBe(200))
+    // To the minute, and on every node the same.
+    await eventually(async () => {
+      const [here, there] = [await listed(both[0]), await listed(both[1])]
+      expect(here).toMatchObject([{ last_used_at: expect.stringMatching(/:00\.000Z$/) }])
+      expect(there).toEqual(here)
+    })
     const [base] = both
     expect((await ask(base, "GET", "sites", key)).body.data).toEqual({
       ...{ sites: ["blog"], default: "blog", time_zone: "UTC", script: "/hello.js" },

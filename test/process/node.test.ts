@@ -42,6 +42,10 @@ test("a copy of the repository starts with npm start, stops cleanly, and finds i
   }
   const env = { PATH: systemPath(), DATA_DIR: join(clone, "data"), SITES: "main,blog" }
   const first = await startProcess(["npm", "start"], { cwd: clone, env })
+  // Everybody may see the figures, and nobody may manage anything yet.
+  await eventually(() =>
+    expect(first.stdout()).toMatch(/first owner {2}http:\S+\/login#setup=maf_\S+\n +who manages sites/),
+  )
   const posted = await fetch(api(first.url, "event"), {
     method: "POST",
     body: '{"event_type":"page_view","site":"blog"}',

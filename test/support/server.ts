@@ -88,8 +88,16 @@ const fakeAccounts = (
     removeUser: () => change(undefined),
     tokens: () =>
       read(() => [
-        { ...listed, scopes: ["read"], has_password: false, embed_on: [], token: null, expires_at: null },
+        {
+          ...listed,
+          scopes: ["read"],
+          has_password: false,
+          embed_on: [],
+          token: null,
+          ...{ last_used_at: null, expires_at: null },
+        },
       ]),
+    used: () => Effect.void,
     addToken: () => change({ id: 1, token: "mak_token" }),
     revoke: () => change(undefined),
     openShare: () => change({ id: 1, passwordHash: "scrypt" }),

@@ -19,7 +19,7 @@ interface Made {
 }
 
 export const KeysTab = () => {
-  const { t } = useWording()
+  const { t, dateOf, shortClock } = useWording()
   const siteName = useSiteName()
   const [made, setMade] = useState<Made | null>(null)
   const listed = useListed("keys", {}, isTokensAnswer)
@@ -36,11 +36,14 @@ export const KeysTab = () => {
           endpoint="keys"
           listed={listed}
           texts={texts}
-          factsOf={({ scopes, sites }) => [
+          factsOf={({ scopes, sites, last_used_at: used }) => [
             KEY_SCOPES.filter((scope) => scopes.includes(scope))
               .map((scope) => texts.scopesOf[scope])
               .join(", "),
             sites?.map(siteName).join(", ") ?? t.settings.allSites,
+            used === null
+              ? texts.notUsed
+              : texts.lastUsed(`${dateOf(used)}, ${shortClock(Date.parse(used))}`),
           ]}
         />
       </Panel>

@@ -13,6 +13,8 @@ export interface Token {
   /** Of a share link that can be copied again. */
   readonly token: string | null
   readonly created_at: string
+  /** Of a key that was used. */
+  readonly last_used_at: string | null
   readonly expires_at: string | null
 }
 
@@ -28,6 +30,7 @@ export const isTokensAnswer = shape<{ readonly data: ReadonlyArray<Token> }>({
       embed_on: listOf(isText),
       token: orNull(isText),
       created_at: isText,
+      last_used_at: orNull(isText),
       expires_at: orNull(isText),
     }),
   ),

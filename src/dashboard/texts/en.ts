@@ -78,6 +78,16 @@ export const en = {
     nothingFound: "Nothing was found.",
     more: "Further rows",
     rows: (n: number, shown: string) => (n === 1 ? "1 row" : `${shown} rows`),
+    first: {
+      title: (name: string) => `${name} has had no event yet`,
+      hint: "Put this tag on every page of the site, and open one of them. The figures appear here by themselves.",
+      begun: (name: string) => `${name} is measured`,
+      settings: "Another name, its hosts, further sites",
+      nothing: "There has been no event yet",
+      nothingHint:
+        "With the first one, the figures appear here by themselves. Whoever manages the site finds its tag here.",
+      yours: "Is it yours?",
+    },
     panels: {
       pages: "Pages",
       sources: "Sources",
@@ -183,6 +193,8 @@ export const en = {
           `An event of ${host} is left out: its page, or its visitor's address, is.`,
         ORIGIN_NOT_ALLOWED: ({ host }: Refused) =>
           `Events of ${host} are counted, but its pages may not read the answer: CORS_ORIGINS has not their origin.`,
+        CORS: ({ host }: Refused) =>
+          `A page on ${host} was not allowed to send its event: CORS_ORIGINS has not its origin. What the tag sends needs no leave.`,
         RATE_LIMITED: ({ host }: Refused) =>
           `Somebody on ${host} has sent more events than an address may in a minute.`,
         INVALID_WRITE_KEY: () => "An event came with a wrong write key.",
@@ -341,6 +353,8 @@ export const en = {
       none: "There is no API key yet.",
       make: "Make an API key",
       nameHint: "For you, to know later what uses it.",
+      lastUsed: (when: string) => `last used ${when}`,
+      notUsed: "not used yet",
       scopes: "What it may do",
       scopeNames: {
         read: "Read figures and visitors",

@@ -79,6 +79,16 @@ export const fr: Texts = {
     nothingFound: "Rien n’a été trouvé.",
     more: "Lignes suivantes",
     rows: (n, shown) => (n < 2 ? `${shown} ligne` : `${shown} lignes`),
+    first: {
+      title: (name: string) => `${name} n’a encore reçu aucun événement`,
+      hint: "Placez cette balise sur toutes les pages du site, puis ouvrez-en une. Les chiffres s’affichent ici d’eux-mêmes.",
+      begun: (name: string) => `${name} est mesuré`,
+      settings: "Autre nom, hôtes, autres sites",
+      nothing: "Aucun événement pour l’instant",
+      nothingHint:
+        "Dès le premier, les chiffres s’affichent ici d’eux-mêmes. Qui gère le site trouve ici sa balise.",
+      yours: "C’est le vôtre ?",
+    },
     panels: {
       pages: "Pages",
       sources: "Sources",
@@ -186,6 +196,8 @@ export const fr: Texts = {
           `Un événement de ${host} est laissé de côté : sa page, ou l’adresse de son visiteur, l’est.`,
         ORIGIN_NOT_ALLOWED: ({ host }: Refused) =>
           `Les événements de ${host} sont comptés, mais ses pages ne peuvent pas lire la réponse : leur origine manque dans CORS_ORIGINS.`,
+        CORS: ({ host }: Refused) =>
+          `Une page de ${host} n’a pas pu envoyer son événement : son origine n’est pas dans CORS_ORIGINS. Ce que la balise envoie n’en a pas besoin.`,
         RATE_LIMITED: ({ host }: Refused) =>
           `Quelqu’un sur ${host} a envoyé plus d’événements qu’une adresse ne le peut en une minute.`,
         INVALID_WRITE_KEY: () => "Un événement portait une fausse clé d’écriture.",
@@ -343,6 +355,8 @@ export const fr: Texts = {
       none: "Il n’y a pas encore de clé d’API.",
       make: "Créer une clé",
       nameHint: "Pour vous, afin de savoir plus tard ce qui l’utilise.",
+      lastUsed: (when: string) => `dernière utilisation : ${when}`,
+      notUsed: "jamais utilisée",
       scopes: "Ce qu’elle permet",
       scopeNames: {
         read: "Lire les chiffres et les visiteurs",

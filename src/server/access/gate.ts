@@ -5,6 +5,7 @@ import { type Known, type KnownToken, NOBODY_KNOWN } from "../../access/known.ts
 import { digestOf, unlockedShare } from "../../access/tokens.ts"
 import type { AppConfig } from "../../config/settings.ts"
 import { type Role, SCOPES_OF } from "../../domain/roles.ts"
+import { MINUTE_MS } from "../../domain/time.ts"
 import type { SiteDirectory } from "../../sites/index.ts"
 import {
   type Access,
@@ -45,6 +46,8 @@ export interface GateOptions {
   readonly authProxyRole: Role | null
   readonly proxies: TrustedProxies
   readonly sites: Pick<SiteDirectory, "current">
+  /** Hears of a key that is used, once a minute at most: the minute's beginning, unix milliseconds. */
+  readonly onUsed: (key: number, minute: number) => void
   readonly run: (effect: Effect.Effect<void>) => unknown
   /** Unix milliseconds. */
   readonly now: () => number
@@ -66,6 +69,8 @@ export class Gate implements Gatekeeper {
   #known = NOBODY_KNOWN
   #byDigest: ReadonlyMap<string, KnownToken> = new Map()
   #byId: ReadonlyMap<number, KnownToken> = new Map()
+  /** The minute in which each key was last used here. */
+  readonly #used = new Map<number, number>()
 
   constructor(options: GateOptions) {
     const { access, adminToken, metricsToken, writeKeys, localKey, proxies, run, now } = options
@@ -124,6 +129,16 @@ export class Gate implements Gatekeeper {
     this.#known = known
     this.#byDigest = new Map(known.tokens.map((token) => [token.digest, token]))
     this.#byId = new Map(known.tokens.map((token) => [token.id, token]))
+    for (const id of this.#used.keys()) if (!this.#byId.has(id)) this.#used.delete(id)
+  }
+
+  /** A key was used, here or in another thread. */
+  used(key: number): void {
+    const now = this.#options.now()
+    const minute = now - (now % MINUTE_MS)
+    if (this.#used.get(key) === minute) return
+    this.#used.set(key, minute)
+    this.#options.onUsed(key, minute)
   }
 
   /** All of who has access. */
@@ -215,7 +230,9 @@ export class Gate implements Gatekeeper {
     const known = this.#byDigest.get(digestOf(given))
     if (known !== undefined) {
       const isBearer = known.kind === "key" || (known.kind === "share" && known.unlockKey === null)
-      return isBearer && !this.#isOver(known) ? grantOf(known) : null
+      if (!isBearer || this.#isOver(known)) return null
+      if (known.kind === "key") this.used(known.id)
+      return grantOf(known)
     }
     const keyOf = (id: number) => this.#byId.get(id)?.unlockKey ?? null
     const share = this.#byId.get(unlockedShare(given, keyOf, this.#options.now()) ?? -1)

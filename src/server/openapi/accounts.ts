@@ -58,6 +58,10 @@ const token = shape<TokenInfo>({
   embed_on: array(text),
   token: { ...nullable(text), description: "A share link's; a key's is told once." },
   created_at: instant,
+  last_used_at: {
+    ...nullable(instant),
+    description: "Of a key: the minute in which it was last used. A share link's use is not kept.",
+  },
   expires_at: nullable(instant),
 })
 

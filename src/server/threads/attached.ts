@@ -97,6 +97,8 @@ export class AttachedThread {
         return this.#tellFrame(message.id, this.#main.hub.follow(message.question))
       case "refused":
         return this.#main.refused(message.refusals)
+      case "used":
+        return this.#main.gate.used(message.key)
       case "entered":
         return this.#count(message.address, 1)
       case "left":

@@ -41,6 +41,8 @@ export type Asked =
   | { readonly type: "follow"; readonly id: number; readonly question: FollowedQuestion }
   /** Events that it has refused. */
   | { readonly type: "refused"; readonly refusals: ReadonlyArray<Refusal> }
+  /** An API key was used. */
+  | { readonly type: "used"; readonly key: number }
   /** It has a dashboard more of an address, and one less. */
   | { readonly type: "entered" | "left"; readonly address: string }
   /** It has met a fault that it cannot go on from, and ends once it gets no more connections. */
