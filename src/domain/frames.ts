@@ -99,9 +99,12 @@ export type PeriodFrame = FiguresFrame<"period", PeriodFigures>
 
 /** Events of a site that were not taken, or not counted, for one reason, and from one host. */
 export interface Refusal {
-  /** As the events have named it: there need not be such a site. */
+  /** As the events have named it: there need not be such a site. Empty where nothing says which one was meant. */
   readonly site: string
-  /** A code of a refused event; `BOT`, `DO_NOT_TRACK`; or `ORIGIN_NOT_ALLOWED`, of events whose page may not read the answer. */
+  /**
+   * A code of a refused event; `BOT`, `DO_NOT_TRACK`; `ORIGIN_NOT_ALLOWED`, of events whose page may not read the answer; or `CORS`, of
+   * pages whose browser was told that they may not send any.
+   */
   readonly code: string
   /** Of the page that has sent them; `null` where it is not known. */
   readonly host: string | null

@@ -146,6 +146,12 @@ export class Ingest {
     this.#body(exchange, sender, MAX_BATCH_BODY_BYTES, (text) => this.#batch(exchange, sender, text))
   }
 
+  /** A page's browser was told that it may not send what it has. A preflight has no body, so it hardly says which site's it is. */
+  kept({ headers }: Exchange, req: IncomingRequest) {
+    const named = new Parameters(req.getQuery() ?? "").text("site") ?? ""
+    if (headers.origin !== "") this.#options.refusals.note(named, "CORS", headers, 1)
+  }
+
   /** Events of `wanted` that the sender may still send; refuses the request and returns 0 when it may send none. */
   #admit(exchange: Exchange, sender: Sender, wanted: number): number {
     const { rateLimit } = this.#options

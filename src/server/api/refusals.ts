@@ -5,6 +5,9 @@
 import type { Refusal } from "../../domain/frames.ts"
 import type { DropReason } from "../http/problemCodes.ts"
 
+/** Why something is refused: an event for its reason, or a page by its browser, before it sends any. */
+export type RefusalCode = DropReason | "CORS"
+
 /** Milliseconds between two times that it is told. */
 const EVERY_MS = 1000
 /** What is told at once, at most. */
@@ -42,7 +45,7 @@ export class Refusals {
   }
 
   /** Takes note of events of what they call a site. */
-  note(named: string, code: DropReason, sending: Sending, events: number): void {
+  note(named: string, code: RefusalCode, sending: Sending, events: number): void {
     const site = named.slice(0, MAX_SITE)
     const key = `${site} ${code} ${sending.origin} ${sending.origin === "" ? sending.referer : ""}`
     const before = this.#gathered.get(key)

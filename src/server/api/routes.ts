@@ -77,14 +77,14 @@ export interface RouteOptions {
 }
 
 /** A route whose needs are those of the table, in which a path that the deployment chooses has another name. */
-const routeOf = (path: string, { name, cors, handlers }: Omit<Route, "needs">): Route => {
+const routeOf = (path: string, route: Omit<Route, "needs">): Route => {
   const needs: Row = Object.fromEntries(
-    METHODS.filter((method) => handlers[method] !== undefined).map((method) => [
+    METHODS.filter((method) => route.handlers[method] !== undefined).map((method) => [
       method,
       needOf(path, method),
     ]),
   )
-  return { name, cors, needs, handlers }
+  return { ...route, needs }
 }
 
 /** Where events are sent to: what every HTTP thread answers on its own. */
@@ -94,6 +94,7 @@ export const sendingRoutes = (
   now: () => number,
 ): ReadonlyArray<readonly [path: string, route: Route]> => {
   const events: Handler = (exchange, req) => ingest.events(exchange, req)
+  const kept: Route["kept"] = (exchange, req) => ingest.kept(exchange, req)
   // What trackers of earlier versions go by whose events had to wait: pages may have one in their cache.
   const time: Handler = (exchange) =>
     exchange.json({ success: true, data: { timestamp: Math.floor(now() / 1000) } })
@@ -103,16 +104,17 @@ export const sendingRoutes = (
       routeOf(EVENT_PATH, {
         name: "event",
         cors: true,
+        kept,
         handlers: {
           POST: (exchange, req) => ingest.event(exchange, req),
           GET: (exchange, req) => ingest.pixel(exchange, req),
         },
       }),
     ],
-    [EVENTS_PATH, routeOf(EVENTS_PATH, { name: "events", cors: true, handlers: { POST: events } })],
+    [EVENTS_PATH, routeOf(EVENTS_PATH, { name: "events", cors: true, kept, handlers: { POST: events } })],
     [
       eventPath,
-      routeOf(CHOSEN.eventPath, { name: "events", cors: true, handlers: { GET: time, POST: events } }),
+      routeOf(CHOSEN.eventPath, { name: "events", cors: true, kept, handlers: { GET: time, POST: events } }),
     ],
   ]
 }

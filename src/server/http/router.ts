@@ -18,6 +18,8 @@ export interface Route {
   /** What each method needs, from the table of access. */
   readonly needs: Row
   readonly handlers: { readonly [method in Method]?: Handler }
+  /** Hears of a page that was told, before it sent anything, that it may not. */
+  readonly kept?: (exchange: Exchange, req: IncomingRequest) => void
 }
 
 /** Routes by exact path, and by prefix if the path ends in an id. */
@@ -119,8 +121,10 @@ export class Router {
       return exchange.refuse(
         new Problem("METHOD_NOT_ALLOWED", `This path answers ${allow}.`, `Allow: ${allow}\r\n`),
       )
-    if (route.cors && isPreflight(req)) this.#preflight(exchange, allow)
-    else exchange.empty("204 No Content", `Allow: ${allow}\r\n`)
+    if (route.cors && isPreflight(req)) {
+      if (!this.#cors.allows(exchange.headers.origin)) route.kept?.(exchange, req)
+      this.#preflight(exchange, allow)
+    } else exchange.empty("204 No Content", `Allow: ${allow}\r\n`)
   }
 
   #admit(exchange: Exchange, req: IncomingRequest, need: Need, handler: Handler, path: string) {

@@ -142,6 +142,16 @@ describe("what is refused", () => {
     const batch = [{ ...EVENT, site: "old" }, { site: "old" }]
     await post(`${running.url}${API}/events`, batch, { ...browser, origin: "null" })
     await fetch(`${url}?visitor_id=${VISITOR}&site=old`, { headers: { referer: "https://old.example/" } })
+    // A browser asks before it sends what a page may not send everywhere.
+    const asks = async (path: string, origin: string) => {
+      const headers = { origin, "access-control-request-method": "POST" }
+      expect((await fetch(`${running.url}${path}`, { method: "OPTIONS", headers })).status).toBe(204)
+    }
+    await asks(`${API}/event`, "https://shop.example")
+    await asks(`${API}/event`, "https://www.shop.example")
+    await asks(`${API}/events?site=blog`, "https://www.shop.example")
+    await asks("/hello", "https://www.shop.example")
+    await asks(`${API}/stats`, "https://www.shop.example")
 
     const told = () => running.world.refused.map(({ site, code, host, events }) => [site, code, host, events])
     await eventually(() => {
@@ -161,6 +171,8 @@ describe("what is refused", () => {
         "blog BOT null": 1,
         "old SITE_ARCHIVED null": 1,
         "old INVALID_EVENT_TYPE null": 1,
+        " CORS www.shop.example": 2,
+        "blog CORS www.shop.example": 1,
       })
     })
   })
