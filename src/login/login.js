@@ -3,7 +3,7 @@
 const TEXTS = {
   en: {
     login: "Log in",
-    none: "The first owner is made by the link that a node with ACCESS=private prints at its start, or on its machine:",
+    none: "The first owner is made by the link that a node prints at its start, or on its machine:",
     setup: "The first owner",
     setupHint: "Choose the name and the password of the deployment's owner.",
     name: "Name",
@@ -16,7 +16,7 @@ const TEXTS = {
   },
   fr: {
     login: "Se connecter",
-    none: "Le premier propriétaire est créé par le lien qu’un nœud avec ACCESS=private affiche au démarrage, ou sur sa machine :",
+    none: "Le premier propriétaire est créé par le lien qu’un nœud affiche au démarrage, ou sur sa machine :",
     setup: "Premier propriétaire",
     setupHint: "Choisissez le nom et le mot de passe du propriétaire.",
     name: "Nom",

@@ -525,7 +525,9 @@ describe("the settings page", wantsChromium, () => {
       .waitFor()
     expect(await axeFindings(page)).toEqual([])
     const { page: shared } = await openDashboard(browser, link)
-    await shared.locator("[data-card=visitors] [data-value='0']").waitFor()
+    // A site without an event, and not theirs to set up.
+    await shared.getByRole("heading", { name: "There has been no event yet" }).waitFor()
+    expect(await shared.locator("[data-card], [data-copied], main a").count()).toBe(0)
     await page.reload()
     await page.locator("[data-listed='For Bob'] [data-does=show]").click()
     expect(await page.locator("[data-listed='For Bob'] [data-copied=link]").inputValue()).toBe(link)
@@ -571,6 +573,31 @@ describe("the settings page", wantsChromium, () => {
     const { port } = typeof address === "object" && address !== null ? address : { port: 0 }
     return { site, hosts: [`localhost:${port}`, `127.0.0.1:${port}`] as const }
   }
+
+  test("begins with the tag, whose first event the figures follow", async () => {
+    const { node, page, complaints } = await owned()
+    const { site, hosts } = await website()
+    await page.locator("[data-page=front]").click()
+    await page.locator("[data-arriving=waiting]").waitFor()
+    expect(await axeFindings(page)).toEqual([])
+    const tag = await page.locator("[data-copied=tag]").inputValue()
+    expect(tag).toBe(`<script async src="${node.url}/hello.js" data-site="main"></script>`)
+    expect(await page.locator("[data-card]").count()).toBe(0)
+    const visitor = await (await browser.newContext()).newPage()
+    visitor.setDefaultTimeout(0)
+    site.tag = tag.replace("main", "mian")
+    await visitor.goto(`http://${hosts[0]}/`)
+    await page.locator("[data-refused=UNKNOWN_SITE]", { hasText: "“mian”" }).waitFor()
+    site.tag = tag
+    await visitor.goto(`http://${hosts[0]}/hello`)
+    await page.locator("[data-arriving=arrived] [data-event=page_view]", { hasText: "/hello" }).waitFor()
+    await page.locator("[data-card=visitors] [data-value='1']").waitFor()
+    await page.locator(".of-pages [data-row='/hello']").waitFor()
+    expect(await axeFindings(page)).toEqual([])
+    await page.locator(".first").getByRole("button", { name: "Done" }).click()
+    expect(await page.locator(".first, [data-copied]").count()).toBe(0)
+    expect(complaints).toEqual([])
+  })
 
   test("lets an owner add a site, says what is refused, and shows the first event the moment it comes", async () => {
     const { node, page, complaints } = await owned()
@@ -868,7 +895,8 @@ describe("the front page", wantsChromium, () => {
     // A view that is sent is the same one elsewhere, and Back goes the way that was come.
     const sent = page.url()
     await page.locator(".site select").selectOption("blog")
-    await page.locator("[data-card=visitors] [data-value='0']").waitFor()
+    const nothing = page.locator(".first", { hasText: "There has been no event yet" })
+    await nothing.getByRole("link", { name: "Log in" }).waitFor()
     await page.goBack()
     await equals(node, page, { date_range: "day", filters: [notNew] }, "hour")
     await page.goBack()
@@ -974,6 +1002,10 @@ describe("the front page", wantsChromium, () => {
         const wide = await page.evaluate(() => document.documentElement.scrollWidth)
         expect(wide, `at ${width} pixels`).toBeLessThanOrEqual(width)
       }
+      // The last point may be as high as the plot.
+      const box = async (selector: string) => page.locator(selector).boundingBox()
+      const [intervals, plot] = [await box(".intervals"), await box(".plot")]
+      expect((intervals?.y ?? 0) + (intervals?.height ?? 0)).toBeLessThanOrEqual(plot?.y ?? 0)
       expect(complaints).toEqual([])
     },
   )

@@ -1,9 +1,9 @@
 /** The cards with the range's figures, and the course of one of them. */
 
 import { useEffect } from "preact/hooks"
-import { courseQuestion, intervalOf, intervalsOf, totalsQuestion } from "../model/questions.ts"
+import { courseQuestion, intervalOf, intervalsOf } from "../model/questions.ts"
 import { CARDS, type Card } from "../model/view.ts"
-import { useAnswer } from "../panels/answers.ts"
+import { type Answered, useAnswer } from "../panels/answers.ts"
 import { PartView, useWording } from "../panels/parts.tsx"
 import { CourseChart } from "./chart.tsx"
 import { useFront } from "./context.ts"
@@ -17,15 +17,16 @@ const WORSE: ReadonlySet<string> = new Set(["bounce_rate"])
 const POINTS: ReadonlySet<string> = new Set(["bounce_rate"])
 
 export interface FiguresPanelProps {
+  /** The figures of the cards. */
+  readonly totals: Answered
   /** Hears in which zone the server answers. */
   readonly onZone: (zone: string) => void
 }
 
-export const FiguresPanel = ({ onZone }: FiguresPanelProps) => {
+export const FiguresPanel = ({ totals, onZone }: FiguresPanelProps) => {
   const { site, view, show, now } = useFront()
   const { t } = useWording()
   const interval = intervalOf(view)
-  const totals = useAnswer(totalsQuestion(site, view))
   const answered = totals.part.data?.query.time_zone
   useEffect(() => {
     if (answered !== undefined) onZone(answered)

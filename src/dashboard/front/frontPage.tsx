@@ -5,14 +5,15 @@ import { Asking } from "../model/asking.ts"
 import { withStatus } from "../model/changes.ts"
 import { type Connection, connect } from "../model/connection.ts"
 import { isQuestionAnswer } from "../model/decode.ts"
-import { goesOn } from "../model/questions.ts"
+import { everQuestion, goesOn, totalsQuestion } from "../model/questions.ts"
 import { post } from "../model/read.ts"
 import { ServerClock } from "../model/serverClock.ts"
 import type { Settings } from "../model/settings.ts"
 import type { LiveStatus } from "../model/state.ts"
-import { AskingContext } from "../panels/answers.ts"
+import { AskingContext, useAnswer } from "../panels/answers.ts"
 import { Header } from "../panels/header.tsx"
 import { useWording } from "../panels/parts.tsx"
+import { Beginning } from "./beginning.tsx"
 import { BreakdownPanel } from "./breakdown.tsx"
 import { Chips, FilterMenu } from "./chips.tsx"
 import { type Front, FrontContext, useFront, useView } from "./context.ts"
@@ -95,32 +96,48 @@ export const FrontPage = ({ settings, choose, sites }: FrontPageProps) => {
   )
 }
 
+/** The totals of the view, and whether the site has not had any event ever, which is asked only where they say nothing. */
+const useTotals = () => {
+  const { site, view } = useFront()
+  const totals = useAnswer(totalsQuestion(site, view))
+  const [visitors] = totals.part.data?.results[0]?.metrics ?? []
+  const ever = useAnswer(visitors === 0 ? everQuestion(site) : null, true)
+  return { totals, empty: ever.part.data?.results[0]?.metrics[0] === 0 }
+}
+
 const Content = ({ settings, choose, sites, status }: FrontPageProps & { readonly status: LiveStatus }) => {
   const front = useFront()
   const { t } = useWording()
   const [help, setHelp] = useState(false)
   useKeys(front, () => setHelp(true))
   const [zone, setZone] = useState<string | null>(null)
+  const { totals, empty } = useTotals()
+  // What began with this page open: the figures take the place of the first steps, and the first event stays in sight.
+  const [begins, setBegins] = useState(false)
+  useEffect(() => {
+    if (empty) setBegins(true)
+  }, [empty])
   return (
     <>
       <a class="skip" href="#figures">
         {t.skip}
       </a>
       <Header place="front" {...{ status, settings, sites, choose }} />
-      <section class="tools" aria-label={t.front.tools}>
-        <FilterMenu />
-        <Chips />
-        <button type="button" class="pill keys" title={t.front.help} onClick={() => setHelp(true)}>
-          <span aria-hidden="true">?</span>
-          <span class="unseen">{t.front.help}</span>
-        </button>
-        <RangeMenu serverZone={zone} />
-      </section>
+      {!empty && (
+        <section class="tools" aria-label={t.front.tools}>
+          <FilterMenu />
+          <Chips />
+          <button type="button" class="pill keys" title={t.front.help} onClick={() => setHelp(true)}>
+            <span aria-hidden="true">?</span>
+            <span class="unseen">{t.front.help}</span>
+          </button>
+          <RangeMenu serverZone={zone} />
+        </section>
+      )}
       <main id="figures" tabIndex={-1} class="front">
-        <FiguresPanel onZone={setZone} />
-        {PANELS.map((panel) => (
-          <BreakdownPanel key={panel.name} {...panel} />
-        ))}
+        {(empty || begins) && <Beginning empty={empty} onClose={() => setBegins(false)} />}
+        {!empty && <FiguresPanel totals={totals} onZone={setZone} />}
+        {!empty && PANELS.map((panel) => <BreakdownPanel key={panel.name} {...panel} />)}
       </main>
       <Details />
       {help && <Help onClose={() => setHelp(false)} />}

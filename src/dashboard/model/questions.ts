@@ -59,6 +59,13 @@ export const visitorsQuestion = (
   metrics: ["visitors"],
 })
 
+/** How many events there have been of a site, ever. */
+export const everQuestion = (site: string | null): Question => ({
+  ...(site !== null && { site }),
+  metrics: ["events"],
+  date_range: "all",
+})
+
 /** The figures of the cards. */
 export const totalsQuestion = (site: string | null, view: View): Question => ({
   ...aboutOf(site, view),

@@ -22,12 +22,12 @@ export interface Answered {
   readonly again: () => void
 }
 
-/** The answer to a question, kept up to date; nothing is asked where there is none. */
-export const useAnswer = (question: Question | null): Answered => {
+/** The answer to a question, kept up to date; nothing is asked where there is none. `always`: whatever else the page shows. */
+export const useAnswer = (question: Question | null, always = false): Answered => {
   const asked = useContext(AskingContext)
   if (asked === null) throw new Error("nobody answers here")
   const { asking } = asked
-  const live = question !== null && asked.live
+  const live = question !== null && (always || asked.live)
   const key = JSON.stringify(question)
   const [{ part, of }, set] = useState({ part: NOTHING as Loaded<QuestionAnswer>, of: key })
   const again = useRef(() => {})

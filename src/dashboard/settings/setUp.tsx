@@ -14,11 +14,19 @@ import { useAction } from "./listed.ts"
 import { changeSite, type Site } from "./siteList.ts"
 import { Copied } from "./told.tsx"
 
-export interface SetUpProps {
+export interface TagProps {
   readonly site: Site
   /** The path of the script, below the node's address. */
   readonly script: string
+}
+
+export interface ArrivingProps {
+  readonly site: Site
+  /** The site has been changed. */
   readonly onChange: () => void
+}
+
+export interface SetUpProps extends TagProps, ArrivingProps {
   readonly onClose: () => void
 }
 
@@ -46,11 +54,22 @@ export const SetUp = ({ site, script, onChange, onClose }: SetUpProps) => {
           </button>
         }
       >
-        <Copied name="tag" label={texts.tag} value={tagOf(site.slug, script)} />
-        {location.protocol === "http:" && <p class="hint">{texts.overHttp}</p>}
+        <Tag {...{ site, script }} />
         <Arriving site={site} onChange={onChange} />
       </Panel>
     </div>
+  )
+}
+
+/** What a site's pages have to have in them. */
+export const Tag = ({ site, script }: TagProps) => {
+  const { t } = useWording()
+  const texts = t.settings.ofSites
+  return (
+    <>
+      <Copied name="tag" label={texts.tag} value={tagOf(site.slug, script)} />
+      {location.protocol === "http:" && <p class="hint">{texts.overHttp}</p>}
+    </>
   )
 }
 
@@ -96,7 +115,8 @@ const useArrivals = (site: string): readonly [Arrivals, ConnectionState["is"]] =
   return [arrivals, is]
 }
 
-const Arriving = ({ site, onChange }: Pick<SetUpProps, "site" | "onChange">) => {
+/** That the first event is waited for, until it is there, and what is wrong when it is refused. */
+export const Arriving = ({ site, onChange }: ArrivingProps) => {
   const { t } = useWording()
   const [arrivals, is] = useArrivals(site.slug)
   const { event, first, looked } = arrivals
@@ -158,7 +178,7 @@ const Arrived = ({ event }: { readonly event: LiveEvent }) => {
   )
 }
 
-interface RefusedProps extends Pick<SetUpProps, "site" | "onChange"> {
+interface RefusedProps extends ArrivingProps {
   readonly refusal: Refusal
 }
 

@@ -1,10 +1,13 @@
 /** The sites as they are listed and changed. */
-import { useCallback, useEffect, useState } from "preact/hooks"
+import { useCallback, useEffect, useRef, useState } from "preact/hooks"
 import type { DeclaredSites, Site as Told } from "../../domain/answers.ts"
 import { isBoolean, isDone, isText, listOf, orNull, shape } from "../model/decode.ts"
 import { patch, post, read } from "../model/read.ts"
 import { failureCode } from "../model/readFailure.ts"
 import { type Loaded, NOTHING } from "../model/state.ts"
+
+/** Milliseconds after which the sites are read once more: another node may be asked, and hear of a change a moment later. */
+const LATER_MS = 2000
 
 /** A site as it is told to whom may change it. */
 export type Site = Required<Told>
@@ -52,6 +55,17 @@ export const useSiteList = (): readonly [Loaded<SiteList>, () => void] => {
     return () => reading.abort()
   }, [tries])
   return [part, useCallback(() => setTries((before) => before + 1), [])]
+}
+
+/** What is called when the sites have been changed: reads them now, and once more later. */
+export const useReread = (reread: () => void): (() => void) => {
+  const later = useRef(0)
+  useEffect(() => () => clearTimeout(later.current), [])
+  return () => {
+    reread()
+    clearTimeout(later.current)
+    later.current = window.setTimeout(reread, LATER_MS)
+  }
 }
 
 export const addSite = (site: Omit<Told, "archived">, signal: AbortSignal): Promise<unknown> =>

@@ -10,10 +10,7 @@ import { Form, TextField } from "./fields.tsx"
 import { type Action, useAction } from "./listed.ts"
 import { Does, What } from "./rows.tsx"
 import { SetUp } from "./setUp.tsx"
-import { addSite, changeSite, type Site, type SiteList as Sites, useSiteList } from "./siteList.ts"
-
-/** Milliseconds after which the sites are read once more: another node may be asked, and hear of a change a moment later. */
-const LATER_MS = 2000
+import { addSite, changeSite, type Site, type SiteList as Sites, useReread, useSiteList } from "./siteList.ts"
 
 export const SitesTab = () => {
   const { t } = useWording()
@@ -22,17 +19,10 @@ export const SitesTab = () => {
   // The one that is being set up.
   const [shown, show] = useState<string | null>(null)
   const site = part.data?.details.find(({ slug, archived }) => slug === shown && !archived)
-  const later = useRef(0)
-  useEffect(() => () => clearTimeout(later.current), [])
-  const reread = () => {
+  const changed = useReread(() => {
     again()
     sitesChanged()
-  }
-  const changed = () => {
-    reread()
-    clearTimeout(later.current)
-    later.current = window.setTimeout(reread, LATER_MS)
-  }
+  })
   return (
     <>
       {part.data !== null && site !== undefined && (
