@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"
 import { STOP_DEADLINE_MS } from "../config/stopBudget.ts"
 import { API_PATH, nodeUrl, WEBSOCKET_PATH } from "../domain/paths.ts"
-import { startNode } from "../node/node.ts"
+import { type RunningNode, startNode } from "../node/node.ts"
 import { giveBackWhenIdle } from "../runtime/idleMemory.ts"
 
 /**
@@ -49,6 +49,25 @@ const firstOwner = (link: string, { access }: AppConfig): string => {
   return `  first owner  ${link}\n               ${why}\n`
 }
 
+/** Says to stdout where the node is. */
+const banner = (node: RunningNode, config: AppConfig) =>
+  Effect.gen(function* () {
+    const url = nodeUrl(config.host, node.port) + config.basePath
+    process.stdout.write(
+      [
+        `maicivy-analytics is ready (${node.stores.description})`,
+        `  dashboard  ${url}/`,
+        `  API        ${url}${API_PATH}`,
+        `  WebSocket  ${url.replace("http", "ws")}${WEBSOCKET_PATH}`,
+        `  metrics    ${url}/metrics`,
+        "",
+      ].join("\n"),
+    )
+    const setup = yield* node.setupToken
+    if (setup !== null) process.stdout.write(firstOwner(`${url}/login#setup=${setup}`, config))
+    if (config.access === null && !isLoopback(config.host)) yield* OPEN_TO_ALL
+  })
+
 /** Runs until interrupted (SIGTERM, SIGINT). Prints a banner to stdout once the node answers. */
 export const serveUntilStopped = (config: AppConfig) =>
   Effect.scoped(
@@ -59,20 +78,7 @@ export const serveUntilStopped = (config: AppConfig) =>
       yield* Effect.addFinalizer(() => Effect.sync(() => clearTimeout(deadline)))
       const node = yield* startNode(config, { actorsIn: "thread", now: Date.now })
       yield* giveBackWhenIdle
-      const url = nodeUrl(config.host, node.port) + config.basePath
-      process.stdout.write(
-        [
-          `maicivy-analytics is ready (${node.stores.description})`,
-          `  dashboard  ${url}/`,
-          `  API        ${url}${API_PATH}`,
-          `  WebSocket  ${url.replace("http", "ws")}${WEBSOCKET_PATH}`,
-          `  metrics    ${url}/metrics`,
-          "",
-        ].join("\n"),
-      )
-      const setup = yield* node.setupToken
-      if (setup !== null) process.stdout.write(firstOwner(`${url}/login#setup=${setup}`, config))
-      if (config.access === null && !isLoopback(config.host)) yield* OPEN_TO_ALL
+      // Before anybody knows of the node: a signal may follow the first line of its banner.
       yield* Effect.addFinalizer(() =>
         Effect.logInfo("stopping").pipe(
           Effect.andThen(Effect.raceFirst(node.drain, impatient)),
@@ -87,6 +93,7 @@ export const serveUntilStopped = (config: AppConfig) =>
           ),
         ),
       )
+      yield* banner(node, config)
       return yield* Effect.never
     }),
   )
