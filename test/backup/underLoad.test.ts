@@ -12,9 +12,9 @@ import { connect, rows } from "../support/events.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
 import { api, dataOf, startProcess } from "../support/process.ts"
+import { NODE, PROGRAM } from "../support/program.ts"
 import { drained, restoreElsewhere } from "./elsewhere.ts"
 
-const NODE = ["node", "src/main.ts"]
 const SENDERS = 4
 
 /** Posts events, each with one id until it is acknowledged, to wherever `url` says, until told to stop. */
@@ -49,7 +49,7 @@ const sending = (url: () => string) => {
 
 /** Runs a command beside the node of a data folder, as an operator does. */
 const command = (env: Record<string, string>, ...args: ReadonlyArray<string>) =>
-  promisify(execFile)(process.execPath, ["src/main.ts", ...args], {
+  promisify(execFile)(process.execPath, [PROGRAM, ...args], {
     cwd: ROOT,
     env: { ...process.env, ...env },
   })

@@ -2,13 +2,14 @@
 import { ROOT } from "../support/documents.ts"
 import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { startProcess } from "../support/process.ts"
+import { NODE } from "../support/program.ts"
 
 /** Of the administration. */
 export const TOKEN = "0123456789abcdef"
 
 /** A node as users start it, over stores of the test's own. */
 export const startNode = async (settings: { readonly [name: string]: string } = {}) =>
-  startProcess(["node", "src/main.ts"], {
+  startProcess(NODE, {
     cwd: ROOT,
     env: {
       REDIS_URL: redisUrl(),

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest"
 import { ROOT, read } from "../support/documents.ts"
 import { eventually, freePort, freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { api, startProcess } from "../support/process.ts"
+import { NODE } from "../support/program.ts"
 import { runProgram } from "../support/programs.ts"
 import { wantsProgram } from "../support/wants.ts"
 import { panelQueries, rules } from "./monitoring.ts"
@@ -47,7 +48,7 @@ describe("Prometheus", wantsProgram("prometheus", "prometheus", "--version"), ()
       ...{ REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""), PORT: String(await freePort()) },
       ...{ RATE_LIMIT_PER_MINUTE: "0" },
     }
-    const start = () => startProcess(["node", "src/main.ts"], { cwd: ROOT, env })
+    const start = () => startProcess(NODE, { cwd: ROOT, env })
     const node = await start()
     const prometheus = await startPrometheus(new URL(node.url).host)
     const sum = async (expr: string) => (await query(prometheus, `round(sum(${expr}))`))[0]

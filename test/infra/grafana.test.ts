@@ -5,6 +5,7 @@ import { DASHBOARD_PATH, dashboardText } from "../../infra/grafana/dashboard.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
 import { api, dataOf, startProcess } from "../support/process.ts"
+import { NODE } from "../support/program.ts"
 import { wantsProgram } from "../support/wants.ts"
 import { panelQueries } from "./monitoring.ts"
 import { query, startPrometheus } from "./prometheusServer.ts"
@@ -40,7 +41,7 @@ const post = async (url: string, turn: number): Promise<number> => {
 
 describe("Prometheus", wantsProgram("prometheus", "prometheus", "--version"), () => {
   test("answers every query of the dashboard, with figures where there was traffic", async () => {
-    const node = await startProcess(["node", "src/main.ts"], {
+    const node = await startProcess(NODE, {
       cwd: ROOT,
       env: {
         REDIS_URL: redisUrl(),

@@ -17,6 +17,7 @@ import {
   temporaryFolder,
 } from "../support/index.ts"
 import { dataOf, startProcess } from "../support/process.ts"
+import { NODE } from "../support/program.ts"
 import { type ProxyName, wantsProxy } from "../support/proxies.ts"
 import { startRecipe } from "../support/recipes.ts"
 
@@ -39,7 +40,7 @@ const startNodes = async () => {
   }
   const start = async () => {
     const PORT = String(await freePort())
-    const run = () => startProcess(["node", "src/main.ts"], { cwd: ROOT, env: { ...env, PORT } })
+    const run = () => startProcess(NODE, { cwd: ROOT, env: { ...env, PORT } })
     let running = await run()
     return {
       url: running.url,

@@ -4,6 +4,7 @@ import { expect, test } from "vitest"
 import { ROOT } from "../support/documents.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
 import { dataOf, send, startProcess } from "../support/process.ts"
+import { NODE } from "../support/program.ts"
 
 const FIGURES = ["stats", "letters", "letters?period=week", "stats?period=month"]
 
@@ -17,7 +18,7 @@ const damage = (path: string) => {
 test("a start refuses an append-only file that is damaged in its middle, and without it every figure is rebuilt", async () => {
   const dataDir = temporaryFolder()
   const env = { DATA_DIR: dataDir, RATE_LIMIT_PER_MINUTE: "0" }
-  const start = () => startProcess(["node", "src/main.ts"], { cwd: ROOT, env })
+  const start = () => startProcess(NODE, { cwd: ROOT, env })
   const figuresOf = (url: string) => Promise.all(FIGURES.map((path) => dataOf(url, path)))
 
   const first = await start()

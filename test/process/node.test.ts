@@ -6,8 +6,7 @@ import { expect, test } from "vitest"
 import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
 import { api, dataOf, send, startProcess, systemPath } from "../support/process.ts"
-
-const NODE = ["node", "src/main.ts"]
+import { NODE } from "../support/program.ts"
 
 const rowIds = async (databaseUrl: string): Promise<ReadonlyArray<string>> => {
   const client = new pg.Client({ connectionString: databaseUrl })

@@ -6,6 +6,7 @@ import { notedStoreUrls } from "../../src/node/dataFolder.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
 import { api, dataOf, startProcess } from "../support/process.ts"
+import { PROGRAM } from "../support/program.ts"
 import { wantsFileModes } from "../support/wants.ts"
 
 /** A folder and all that is in it. */
@@ -41,7 +42,7 @@ test("nobody but its owner can read anything in the data folder, whatever the um
 }, async () => {
   const dataDir = join(temporaryFolder(), "data")
   // As the careless start it.
-  const command = ["sh", "-c", "umask 000; exec node src/main.ts"]
+  const command = ["sh", "-c", `umask 000; exec node ${PROGRAM}`]
   const env = { DATA_DIR: dataDir }
   const work = async (url: string, events: number) => {
     const body = '{"event_type":"page_view"}'

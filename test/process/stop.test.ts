@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from "vitest"
 import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../support/index.ts"
 import { api, dataOf, startProcess } from "../support/process.ts"
+import { NODE } from "../support/program.ts"
 import { wantsProc } from "../support/wants.ts"
 
 /** A process and those it has started. */
@@ -44,7 +45,7 @@ test("a stop ends in time and well though Postgres answers nothing any more, wit
   ...wantsProc,
 }, async () => {
   const dataDir = temporaryFolder()
-  const node = await startProcess(["node", "src/main.ts"], { cwd: ROOT, env: { DATA_DIR: dataDir } })
+  const node = await startProcess(NODE, { cwd: ROOT, env: { DATA_DIR: dataDir } })
   const { pid }: { pid: number } = JSON.parse(readFileSync(join(dataDir, "postgres.json"), "utf8"))
   const post = () => fetch(api(node.url, "event"), { method: "POST", body: '{"event_type":"page_view"}' })
   expect((await post()).status).toBe(201)
@@ -70,7 +71,7 @@ test("a node whose log nobody reads any more goes on, and stops well with its st
 }, async () => {
   const dataDir = temporaryFolder()
   const env = { DATA_DIR: dataDir, RATE_LIMIT_PER_MINUTE: "0" }
-  const node = await startProcess(["node", "src/main.ts"], { cwd: ROOT, env })
+  const node = await startProcess(NODE, { cwd: ROOT, env })
   const stores = () =>
     ["redis", "postgres"].map((store) => {
       const { pid }: { pid: number } = JSON.parse(readFileSync(join(dataDir, `${store}.json`), "utf8"))
@@ -96,7 +97,7 @@ test("a node whose log nobody reads any more goes on, and stops well with its st
 
 /** A node that would drain for longer than this test may take. */
 const patientNode = async () =>
-  startProcess(["node", "src/main.ts"], {
+  startProcess(NODE, {
     cwd: ROOT,
     env: {
       REDIS_URL: redisUrl(),

@@ -5,8 +5,7 @@ import { Analytics, type Loss } from "../../src/sdk/index.ts"
 import { ROOT } from "../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, privateRedis, redisUrl } from "../support/index.ts"
 import { dataOf, startProcess } from "../support/process.ts"
-
-const NODE = ["node", "src/main.ts"]
+import { NODE } from "../support/program.ts"
 
 const rowIds = async (databaseUrl: string): Promise<ReadonlyArray<string>> => {
   const client = new pg.Client({ connectionString: databaseUrl })

@@ -1,10 +1,12 @@
 /** Vitest's global set-up: one Redis and one PostgreSQL for the whole run, browsers, and what is compiled once. */
+import { execFileSync } from "node:child_process"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
 import type { TestProject } from "vitest/node"
 import { embeddedPostgres, embeddedRedis, findRedis } from "../../src/embedded/index.ts"
 import { installChromium } from "./chromium.ts"
 import { hasDocker, startContainers } from "./containers.ts"
+import { ROOT } from "./documents.ts"
 import { openScope, run } from "./effects.ts"
 import { installFirefox } from "./firefox.ts"
 import { newFolder, removeFoldersOfKilledRuns, removeLeftFolder } from "./temporaryFolder.ts"
@@ -29,6 +31,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   // Half of what the start of a node takes is to strip and compile the same sources again.
   const compiled = newFolder()
   process.env.NODE_COMPILE_CACHE = compiled
+  execFileSync(process.execPath, ["scripts/bundle.ts"], { cwd: ROOT })
   // Tests with a Redis of their own run at once in several processes; installing it is for one.
   await run(Effect.ignore(findRedis))
   await installChromium()

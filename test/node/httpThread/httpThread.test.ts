@@ -8,6 +8,7 @@ import { ROOT } from "../../support/documents.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../../support/index.ts"
 import { TOKEN } from "../../support/node.ts"
 import { api, dataOf, type NodeProcess, send, startProcess } from "../../support/process.ts"
+import { NODE } from "../../support/program.ts"
 
 const KEY = "write-key-0123456789"
 const LIMIT = 60
@@ -24,7 +25,7 @@ const stores = async (): Promise<Record<string, string>> => ({
 })
 
 const node = (env: Record<string, string>): Promise<NodeProcess> =>
-  startProcess(["node", "src/main.ts"], { cwd: ROOT, env: { HTTP_THREADS: "2", ...env } })
+  startProcess(NODE, { cwd: ROOT, env: { HTTP_THREADS: "2", ...env } })
 
 interface Answer {
   readonly status: number

@@ -18,6 +18,7 @@ import { ROOT } from "../../support/documents.ts"
 import { eventually, freePort, privateRedis, temporaryFolder } from "../../support/index.ts"
 import { listen } from "../../support/listen.ts"
 import { runNode, settings, TOKEN } from "../../support/node.ts"
+import { PROGRAM } from "../../support/program.ts"
 import { RedisServer } from "../../support/redisServer.ts"
 import { serve } from "../../support/server.ts"
 
@@ -229,7 +230,7 @@ describe("the command", () => {
   const doctor = async (...args: ReadonlyArray<string>) => {
     const { NO_COLOR: _, FORCE_COLOR: __, ...environment } = process.env
     const options = { cwd: ROOT, env: { ...environment, ADMIN_TOKEN: "" } }
-    return run(process.execPath, ["src/main.ts", "doctor", ...args], options).then(
+    return run(process.execPath, [PROGRAM, "doctor", ...args], options).then(
       ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
       (cause: { readonly code: number; readonly stdout: string; readonly stderr: string }) => cause,
     )
