@@ -11,6 +11,7 @@ import { Random } from "../../src/tools/traffic/random.ts"
 import { launch, wantsChromium } from "../support/chromium.ts"
 import { now } from "../support/clock.ts"
 import { filesIn, ROOT, read } from "../support/documents.ts"
+import { launchFirefox, wantsFirefox } from "../support/firefox.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
 import { TOKEN } from "../support/node.ts"
 import {
@@ -480,9 +481,9 @@ describe("the settings page", wantsChromium, () => {
   const OWNER = { name: "ada", password: "correct horse battery" }
 
   /** A private node whose first owner has been made, and is logged in. */
-  const owned = async (options: BrowserContextOptions = {}) => {
+  const owned = async (options: BrowserContextOptions = {}, of = browser) => {
     const node = await startDashboardNode({ access: "private" })
-    const { page, complaints } = await openDashboard(browser, await node.setupUrl(), options)
+    const { page, complaints } = await openDashboard(of, await node.setupUrl(), options)
     await page.locator("[name=name]").fill(OWNER.name)
     await page.locator("[name=password]").fill(OWNER.password)
     expect(await axeFindings(page)).toEqual([])
@@ -599,8 +600,9 @@ describe("the settings page", wantsChromium, () => {
     expect(complaints).toEqual([])
   })
 
-  test("lets an owner add a site, says what is refused, and shows the first event the moment it comes", async () => {
-    const { node, page, complaints } = await owned()
+  /** Adds a site in a browser, whose first pages go wrong. */
+  const addsSite = async (of: Browser) => {
+    const { node, page, complaints } = await owned({}, of)
     const { site, hosts } = await website()
     const [own, other] = hosts
     await opens(page, "sites")
@@ -616,7 +618,7 @@ describe("the settings page", wantsChromium, () => {
 
     const tag = await page.locator("[data-copied=tag]").inputValue()
     expect(tag).toBe(`<script async src="${node.url}/hello.js" data-site="the-shop"></script>`)
-    const visitor = await (await browser.newContext()).newPage()
+    const visitor = await (await of.newContext()).newPage()
     visitor.setDefaultTimeout(0)
     site.tag = tag.replace("the-shop", "shop")
     await visitor.goto(`http://${own}/`)
@@ -632,6 +634,15 @@ describe("the settings page", wantsChromium, () => {
     // What was wrong before is not any more.
     await page.locator("[data-refused=UNKNOWN_SITE]").waitFor({ state: "detached" })
     expect(complaints).toEqual([])
+  }
+
+  const ADDS = "lets an owner add a site, says what is refused, and shows the first event the moment it comes"
+  test(ADDS, () => addsSite(browser))
+
+  test(`${ADDS}, in Firefox`, wantsFirefox, async () => {
+    const firefox = await launchFirefox()
+    onTestFinished(() => firefox.close())
+    await addsSite(firefox)
   })
 
   test("lets an owner rename a site and archive it, by the keyboard alone", async () => {
@@ -830,6 +841,50 @@ describe("the settings page", wantsChromium, () => {
     ])
     await fits(page)
   })
+
+  // Not a test of its own: it makes what the documents show.
+  test.each(PICTURES ? (["light", "dark"] as const) : [])(
+    "has its pictures taken: %s",
+    async (colorScheme) => {
+      const { node, page } = await owned({ colorScheme, viewport: { width: 1100, height: 560 } })
+      const takes = (name: string) =>
+        page.screenshot({
+          path: join(ROOT, `docs/images/${name}-${colorScheme}.png`),
+          animations: "disabled",
+        })
+      await page.locator("[data-page=front]").click()
+      await page.locator("[data-arriving=waiting]").waitFor()
+      await takes("first-steps")
+      await page.setViewportSize({ width: 1100, height: 900 })
+      await page.locator("[data-page=settings]").click()
+      await opens(page, "sites")
+      const form = page.locator("[data-form=site]")
+      await form.getByLabel("Name", { exact: true }).fill("The Shop")
+      await form.getByLabel("Hosts of its pages").fill("shop.example")
+      await form.getByLabel("Refuse events of other hosts").check()
+      await form.getByRole("button", { name: "Add a site" }).click()
+      await page.locator("[data-arriving=waiting]").waitFor()
+      const body = JSON.stringify({ event_type: "page_view", site: "the-shop" })
+      const headers = { "Content-Type": "text/plain", Origin: "https://www.shop.example" }
+      await fetch(`${node.url}/api/v1/analytics/event`, { method: "POST", headers, body })
+      await page.locator("[data-refused=HOST_NOT_ALLOWED]").waitFor()
+      await page.evaluate(() => scrollTo(0, 0))
+      await takes("settings-sites")
+      await page.setViewportSize({ width: 1100, height: 510 })
+      await opens(page, "keys")
+      await page.locator("[data-form=key]").getByLabel("Name").fill("Monthly report")
+      await page.getByRole("button", { name: "Make an API key" }).click()
+      const key = await page.locator("[data-copied=key]").inputValue()
+      await fetch(`${node.url}/api/v1/analytics/stats`, { headers: { Authorization: `Bearer ${key}` } })
+      await eventually(async () => {
+        await page.reload()
+        const row = page.locator("[data-listed='Monthly report']")
+        await row.waitFor()
+        expect(await row.textContent()).toContain("last used")
+      })
+      await takes("settings-keys")
+    },
+  )
 })
 
 describe("the front page", wantsChromium, () => {

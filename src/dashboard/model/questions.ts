@@ -1,7 +1,7 @@
 /** The questions that the front page asks, as `POST /query` takes them. Pure functions of the view. */
 import { addDays, type Day } from "../../domain/period.ts"
 import { DAY_MS } from "../../domain/time.ts"
-import { CARDS, type Condition, type Interval, type View, type ViewRange } from "./view.ts"
+import { CARDS, type Condition, DEFAULT_VIEW, type Interval, type View, type ViewRange } from "./view.ts"
 
 /** A question; its JSON is its identity. */
 export interface Question {
@@ -61,9 +61,8 @@ export const visitorsQuestion = (
 
 /** How many events there have been of a site, ever. */
 export const everQuestion = (site: string | null): Question => ({
-  ...(site !== null && { site }),
+  ...aboutOf(site, { ...DEFAULT_VIEW, range: "all" }),
   metrics: ["events"],
-  date_range: "all",
 })
 
 /** The figures of the cards. */
