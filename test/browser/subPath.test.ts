@@ -53,7 +53,7 @@ describe("under a path of a site", wantsChromium, () => {
       })
       expect(dashboard.url()).toBe(`${origin}/stats/?site=main`)
       await dashboard.locator("[data-connection=open]").waitFor()
-      await dashboard.locator("[data-card=visitors] [data-value]").waitFor()
+      await dashboard.getByRole("heading", { name: "There has been no event yet" }).waitFor()
       await dashboard.locator("[data-page=live]").click()
       await dashboard.waitForURL(`${origin}/stats/live*`)
       await dashboard.locator("[data-connection=open]").waitFor()
