@@ -43,13 +43,16 @@ interface Stored {
   readonly id: string | null
   readonly partitions: number
   readonly timeZone: string
+  /** The latest of the deployment's and its sites': more visitors are copied than some site needs. */
   readonly rawSince: string | null
 }
 
 /** As JSON, because earlier versions have fewer columns. */
 const SELECT_DEPLOYMENT = `
   SELECT row->>'id' AS id, (row->>'partitions')::integer AS partitions, row->>'time_zone' AS "timeZone",
-    row->>'raw_since' AS "rawSince"
+    to_json(greatest((row->>'raw_since')::timestamptz, (
+      SELECT max((to_jsonb(sites)->>'raw_since')::timestamptz) FROM sites
+    )))#>>'{}' AS "rawSince"
   FROM deployment CROSS JOIN to_jsonb(deployment) AS row`
 
 /** Sums what is known of every chunk, taking none apart. */

@@ -24,7 +24,7 @@ import { move } from "./move.ts"
 import { rebuild } from "./rebuild.ts"
 import { describeRetention, retain } from "./retention.ts"
 import { serveUntilStopped } from "./serve.ts"
-import { addSite, archiveSite, changeSite, listSites, moveSite, renameSite } from "./sites.ts"
+import { addSite, archiveSite, changeSite, keepSite, listSites, moveSite, renameSite } from "./sites.ts"
 import { withStores } from "./stores.ts"
 
 /** Runs a command's body with the settings, the logger and a scope. */
@@ -310,7 +310,7 @@ const keysCommand = Command.make("keys").pipe(
 const ONLY_HOSTS = "Refuse events of other hosts, but for those with a write key"
 
 const sitesCommand = Command.make("sites").pipe(
-  Command.withDescription("Sites: add, list, change, rename, time-zone, archive"),
+  Command.withDescription("Sites: add, list, change, rename, time-zone, retention, archive"),
   Command.withSubcommands([
     Command.make(
       "add",
@@ -365,6 +365,17 @@ const sitesCommand = Command.make("sites").pipe(
       { slug: valueArgument(FLAGS.slug), zone: optionalArgument(FLAGS.zone) },
       ({ slug, zone }) => withConfig((config) => moveSite(config, slug, Option.getOrNull(zone))),
     ).pipe(Command.withDescription("Choose the time zone of a site; without one, TIME_ZONE again")),
+    Command.make(
+      "retention",
+      {
+        ...{ slug: valueArgument(FLAGS.slug), days: optionalArgument(FLAGS.siteDays) },
+        yes: yesFlag("yes", "Let go what is kept now"),
+      },
+      ({ slug, days, yes }) =>
+        withConfig((config) => keepSite(config, { slug, days: Option.getOrNull(days), yes }, Date.now)),
+    ).pipe(
+      Command.withDescription("Choose for how many days a site keeps raw events; without, RETENTION_DAYS"),
+    ),
     Command.make(
       "archive",
       {

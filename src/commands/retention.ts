@@ -21,6 +21,13 @@ export interface RetentionCommand {
   readonly yes: boolean
 }
 
+/** Of all sites together. */
+const rowsByDay = (days: ReadonlyArray<RetainedDay>): ReadonlyMap<string, number> => {
+  const sums = new Map<string, number>()
+  for (const { day, rows } of days) sums.set(day, (sums.get(day) ?? 0) + rows)
+  return sums
+}
+
 /** Fails, having deleted nothing, when the run would delete what `RETENTION_DAYS` keeps and it was not told that it may. */
 const requireYes = (
   { retentionDays: allowed }: AppConfig,
@@ -31,12 +38,12 @@ const requireYes = (
     if (dryRun || yes || retentionDays >= allowed) return
     const [asked, due] = yield* Effect.all([dryRunOf(retentionDays), dryRunOf(allowed)])
     if (asked.skipped || due.skipped) return
-    const rowsDue = new Map(due.days.map(({ day, rows }) => [day, rows]))
-    const kept = asked.days.filter(({ day, rows }) => rows > (rowsDue.get(day) ?? 0))
+    const [going, gone] = [rowsByDay(asked.days), rowsByDay(due.days)]
+    const kept = [...going.keys()].filter((day) => (going.get(day) ?? 0) > (gone.get(day) ?? 0)).sort()
     const [earliest] = kept
     if (earliest === undefined) return
     return yield* new CommandError({
-      message: `--days is ${retentionDays}, and RETENTION_DAYS is ${allowed}: ${asked.rows - due.rows} events that are to be kept would go, of ${kept.length} days from ${earliest.day} on. Nothing was deleted. If they shall go, add --yes.`,
+      message: `--days is ${retentionDays}, and RETENTION_DAYS is ${allowed}: ${asked.rows - due.rows} events that are to be kept would go, of ${kept.length} days from ${earliest} on. Nothing was deleted. If they shall go, add --yes.`,
     })
   })
 
@@ -57,10 +64,11 @@ export const retain = (
     calendar: new Calendar(config.timeZone),
     partitions: config.partitions,
     uniquesOf: uniquesOf({ redis, prefix: config.redisKeyPrefix, metrics }),
-    onProgress: ({ day, method, rows: more }: RetainedDay) =>
+    onProgress: ({ method, rows: more, ...of }: RetainedDay) =>
       Effect.suspend(() => {
-        rows.set(day, (rows.get(day) ?? 0) + more)
-        return Console.error(`${day}  ${rows.get(day)} rows, by ${METHOD_NAMES[method]}`)
+        const name = nameOf(of)
+        rows.set(name, (rows.get(name) ?? 0) + more)
+        return Console.error(`${name}  ${rows.get(name)} rows, by ${METHOD_NAMES[method]}`)
       }),
   }
   return Effect.andThen(
@@ -71,14 +79,20 @@ export const retain = (
   )
 }
 
+/** A day, and whose where it is of one site alone. */
+const nameOf = ({ day, site }: Pick<RetainedDay, "day" | "site">): string =>
+  site === undefined ? day : `${day}  ${site}`
+
 /** The report in words. */
 export const describeRetention = (report: RetentionReport): string => {
   if (report.skipped) return "Retention is already running on another node; nothing was done."
   const verb = report.dryRun ? "would go" : "went"
   const lines = report.days.map(
-    ({ day, method, rows }) => `${day}  ${rows} rows ${verb}, by ${METHOD_NAMES[method]}`,
+    ({ method, rows, ...of }) => `${nameOf(of)}  ${rows} rows ${verb}, by ${METHOD_NAMES[method]}`,
   )
   const time = `, in ${report.milliseconds} ms, ${report.deletingMilliseconds} of them deleting`
-  const sum = `${report.rows} events before ${report.cutoff} ${verb}${report.dryRun ? "" : time}.`
+  const ofSites = report.days.some(({ site }) => site !== undefined)
+  const whose = ofSites ? ", or of sites that keep theirs for fewer days," : ""
+  const sum = `${report.rows} events before ${report.cutoff}${whose} ${verb}${report.dryRun ? "" : time}.`
   return [...lines, sum].join("\n")
 }

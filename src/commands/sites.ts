@@ -2,6 +2,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"
+import { shortening } from "../events/retention/index.ts"
 import { deploymentIdentity } from "../events/schema/index.ts"
 import { announceChange } from "../live/changes.ts"
 import {
@@ -64,6 +65,7 @@ export const listSites = (config: AppConfig) =>
           ...[site.archived ? "archived" : "takes events", site.time_zone ?? ""],
           ...[site.only_hosts ? "its hosts only" : "every host"],
           ...[site.excluded_paths.join(","), site.excluded_addresses.join(",")],
+          ...(site.retention_days === null ? [] : [`${site.retention_days} days`]),
         ].join("\t"),
       )
   })
@@ -83,6 +85,41 @@ export const moveSite = (config: AppConfig, slug: string, timeZone: string | nul
     change(config, slug, { timeZone }),
     Console.log(`Days of ${slug} are those of ${timeZone ?? config.timeZone} from now on.`),
   )
+
+export interface KeepCommand {
+  readonly slug: string
+  /** `null`: as long as the deployment's. */
+  readonly days: number | null
+  /** Whether events that are kept now may go. */
+  readonly yes: boolean
+}
+
+/** Fails when events would go that are kept now, and it was not told that they may. */
+const requireYes = (config: AppConfig, { slug, days, yes }: KeepCommand, now: number) =>
+  Effect.gen(function* () {
+    const kept = config.retentionDays
+    if (days === null) return
+    if (days > kept)
+      return yield* new CommandError({
+        message: `days is ${days}, and RETENTION_DAYS is ${kept}: a site keeps its events for no longer.`,
+      })
+    const { postgres } = yield* withStores(config, "deployment")
+    const { events, days: going } = yield* shortening(postgres, slug, { days, kept, now })
+    const [first] = going
+    if (yes || first === undefined) return
+    return yield* new CommandError({
+      message: `${events} events of ${slug} that are kept now would go with the next retention, of ${going.length} days from ${first} on. Nothing was changed. If they shall go, add --yes.`,
+    })
+  })
+
+/** Chooses for how long a site keeps its raw events. */
+export const keepSite = (config: AppConfig, command: KeepCommand, now: () => number) => {
+  const { slug, days } = command
+  return requireYes(config, command, now()).pipe(
+    Effect.andThen(change(config, slug, { retentionDays: days })),
+    Effect.andThen(Console.log(`${slug} keeps events for ${days ?? config.retentionDays} days from now on.`)),
+  )
+}
 
 export const archiveSite = (config: AppConfig, slug: string, archived: boolean) =>
   Effect.andThen(

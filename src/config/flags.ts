@@ -198,6 +198,12 @@ export const FLAGS = {
     parse: namedTimeZone,
     doc: "The zone in which the site's page and questions speak by default, such as Europe/Paris; without one, TIME_ZONE again",
   },
+  siteDays: {
+    name: "days",
+    metavar: "days",
+    parse: SETTINGS.retentionDays.parse,
+    doc: "The days for which the site's raw events are kept, not more than RETENTION_DAYS; without it, RETENTION_DAYS again",
+  },
   siteZone: {
     name: "time-zone",
     metavar: "zone",

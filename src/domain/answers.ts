@@ -16,6 +16,8 @@ export interface Site {
   readonly only_hosts: boolean
   /** The zone in which its page and its questions speak by default, IANA's name; `null` where none is chosen: the deployment's. */
   readonly time_zone: string | null
+  /** Days for which its raw events are kept; `null` for as long as the deployment's. */
+  readonly retention_days: number | null
   /** It takes no events any more, and goes on answering questions. */
   readonly archived: boolean
   /** Patterns of paths, in which `*` stands for any characters, whose events are left out; told to whom may do everything. */
@@ -32,6 +34,8 @@ export interface DeclaredSites {
   readonly details: ReadonlyArray<Site>
   /** The deployment's zone, `TIME_ZONE`. */
   readonly time_zone: string
+  /** Days for which raw events are kept, `RETENTION_DAYS`. */
+  readonly retention_days: number
   /** The path of the script that pages load, below the address of the node. */
   readonly script: string
 }

@@ -36,14 +36,20 @@ export const storedDays = (
     return days
   })
 
-const RAW_SINCE = "SELECT (extract(epoch FROM raw_since) * 1000)::float8 AS at FROM deployment"
+const RAW_SINCE = `
+  SELECT (extract(epoch FROM greatest(sites.raw_since, deployment.raw_since)) * 1000)::float8 AS at
+  FROM sites CROSS JOIN deployment WHERE sites.id = $1`
 
 /**
- * The first day all of whose events are kept; `null` where nothing has expired. It is noted before anything is deleted, so whoever has
+ * The first day of a site all of whose events are kept; `null` where nothing has expired. It is noted before anything is deleted, so whoever has
  * read events and asks then knows whether retention may have taken some of them.
  */
-export const keptSince = (postgres: Postgres, calendar: Calendar): Effect.Effect<Day | null, StoreError> =>
-  Effect.map(postgres.query<{ at: number | null }>("export", RAW_SINCE), ([row]) => {
+export const keptSince = (
+  postgres: Postgres,
+  calendar: Calendar,
+  siteId: number,
+): Effect.Effect<Day | null, StoreError> =>
+  Effect.map(postgres.query<{ at: number | null }>("export", RAW_SINCE, [siteId]), ([row]) => {
     const at = row?.at ?? null
     if (at === null) return null
     const day = calendar.dayOf(at)

@@ -82,7 +82,10 @@ const exportDay = (options: ExportOptions, of: SiteDay, calendar: Calendar, mani
     const noted = manifest.files.get(file)
     const known = noted !== undefined && (yield* target.size(path)) === noted.bytes ? noted.version : null
     // A day that retention has taken events from is not the day any more.
-    const isKept = Effect.map(keptSince(postgres, calendar), (since) => since === null || of.day >= since)
+    const isKept = Effect.map(
+      keptSince(postgres, calendar, of.siteId),
+      (since) => since === null || of.day >= since,
+    )
     const mayBeMade = yield* isKept
     const { version, events, made } = yield* readDay(
       options,

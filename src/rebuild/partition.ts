@@ -130,9 +130,9 @@ const build = (options: RebuildOptions, source: RebuildSource, epoch: number, re
 /** The periods of a site that are older than the raw events, wholly or in part. */
 const incompletePeriods = (source: RebuildSource, calendar: Calendar, now: number) => {
   const found = new Map<string, { readonly site: string; readonly key: string; readonly closed: boolean }>()
-  const since = source.completeSince
-  if (since === null) return []
   const note = (site: string, day: Day) => {
+    const since = source.completeSince(site)
+    if (since === null) return
     for (const period of PERIODS) {
       if (periodBounds(period, day).from >= since) continue
       const key = periodKey(period, day)

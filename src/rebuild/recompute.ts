@@ -18,9 +18,12 @@ const UPDATE_DEPLOYMENT = `
   FROM deployment AS before
   RETURNING before.partitions <> $1 AS other_partitions`
 
-/** Days before `$1` stay; the visitors they counted are gone, so it cannot be said which partition they would be in. */
+/** The first day of each site that is counted again: `$1`, the sites, and `$2`, their days. */
+const COUNTED = "unnest($1::smallint[], $2::date[]) AS counted (site, since) WHERE site = site_id"
+
+/** Days before stay; the visitors they counted are gone, so it cannot be said which partition they would be in. */
 const MERGE_DAYS = `
-  WITH gone AS (DELETE FROM daily_totals WHERE day < $1::date RETURNING *)
+  WITH gone AS (DELETE FROM daily_totals USING ${COUNTED} AND day < since RETURNING daily_totals.*)
   INSERT INTO daily_totals (partition, site_id, day, metric, name, count)
   SELECT 0, site_id, day, metric, name, sum(count) FROM gone GROUP BY site_id, day, metric, name`
 
@@ -29,7 +32,7 @@ const MERGE_UNIQUES = `
   INSERT INTO period_uniques (partition, site_id, period_key, uniques)
   SELECT 0, site_id, period_key, sum(uniques) FROM gone GROUP BY site_id, period_key`
 
-const DELETE_DAYS = "DELETE FROM daily_totals WHERE day >= $1::date"
+const DELETE_DAYS = `DELETE FROM daily_totals USING ${COUNTED} AND day >= since`
 
 const ADD_TOTALS = addTotals("$1", "$2")
 
@@ -93,23 +96,26 @@ export const recomputeDailyTotals = (
     yield* reader.begin("snapshot")
     yield* reader.query("SET LOCAL statement_timeout = 0")
     yield* reader.query(KEEP_TABLES)
-    const completeSince = (yield* rawCompleteSince(reader, calendar)) ?? FIRST_DAY
-    yield* writer.query(DELETE_DAYS, [completeSince])
+    const complete = yield* rawCompleteSince(reader, calendar)
+    const since = (site: string): Day => complete.get(site) ?? FIRST_DAY
+    const sites = yield* reader.query<{ id: number; slug: string }>(SELECT_SITES)
+    const siteIds = new Map(sites.rows.map((site) => [site.slug, site.id]))
+    const counted = [[...siteIds.values()], [...siteIds.keys()].map(since)]
+    yield* writer.query(DELETE_DAYS, counted)
     if (changed.rows[0]?.other_partitions === true) {
-      yield* writer.query(MERGE_DAYS, [completeSince])
+      yield* writer.query(MERGE_DAYS, counted)
       yield* writer.query(MERGE_UNIQUES)
     }
 
-    const sites = yield* reader.query<{ id: number; slug: string }>(SELECT_SITES)
-    const siteIds = new Map(sites.rows.map((site) => [site.slug, site.id]))
     let events = 0
     for (const day of yield* rawDays(reader, calendar)) {
-      if (day < completeSince) continue
+      if ([...siteIds.keys()].every((site) => day < since(site))) continue
       yield* Stream.runForEach(
         reader.stream<CountedRow>(SELECT_EVENTS, boundsOf(calendar, day), BATCH_ROWS),
         (rows) => {
-          events += rows.length
-          return add(writer, rows.map(toEvent), { calendar, partitions, siteIds })
+          const whole = rows.filter(({ site }) => day >= since(site))
+          events += whole.length
+          return add(writer, whole.map(toEvent), { calendar, partitions, siteIds })
         },
       )
     }

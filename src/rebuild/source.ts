@@ -26,11 +26,11 @@ export interface RebuildSource {
   /** The partition's visitors of every day with raw events, each once a site and day, oldest day first. Read it once. */
   readonly visitors: Stream.Stream<ReadonlyArray<VisitorDay>, StoreError>
   /**
-   * The first day whose raw events are all there, and with it the first whose `visitors` are; `null` when those of every
+   * The first day of a site whose raw events are all there, and with it the first whose `visitors` are; `null` when those of every
    * day are. Of a period that begins before, `periodUniques` has the visitors, or those it had when events last went:
    * the greater of both numbers is the best there is.
    */
-  readonly completeSince: Day | null
+  readonly completeSince: (site: string) => Day | null
   readonly periodUniques: ReadonlyArray<{
     readonly site: string
     readonly periodKey: string
@@ -98,7 +98,9 @@ const SELECT_RAW_DAYS = `
   FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
   WHERE inhparent = 'event_chunks'::regclass`
 
-const SELECT_RAW_SINCE = "SELECT raw_since FROM deployment"
+/** Of each site: the deployment's, or a later one of its own. */
+const SELECT_RAW_SINCE = `
+  SELECT slug, greatest(sites.raw_since, deployment.raw_since) AS raw_since FROM sites CROSS JOIN deployment`
 
 /** The zone's days that any raw event can lie in, oldest first. */
 export const rawDays = (
@@ -121,15 +123,21 @@ export const firstCompleteDay = (calendar: Calendar, since: number): Day => {
   return calendar.startOf(day) === since ? day : addDays(day, 1)
 }
 
-/** The first day whose raw events are all there; `null` when none were ever deleted. */
+/** The first day of each site whose raw events are all there; `null` when none were ever deleted. */
 export const rawCompleteSince = (
   session: Session,
   calendar: Calendar,
-): Effect.Effect<Day | null, StoreError> =>
-  Effect.map(session.query<{ raw_since: Date | null }>(SELECT_RAW_SINCE), ({ rows }) => {
-    const since = rows[0]?.raw_since?.getTime()
-    return since === undefined ? null : firstCompleteDay(calendar, since)
-  })
+): Effect.Effect<ReadonlyMap<string, Day | null>, StoreError> =>
+  Effect.map(
+    session.query<{ slug: string; raw_since: Date | null }>(SELECT_RAW_SINCE),
+    ({ rows }) =>
+      new Map(
+        rows.map(({ slug, raw_since: since }) => [
+          slug,
+          since === null ? null : firstCompleteDay(calendar, since.getTime()),
+        ]),
+      ),
+  )
 
 /** The instants between which a day's events lie, the second excluded. */
 export const boundsOf = (calendar: Calendar, day: Day): readonly [from: Date, until: Date] => [
@@ -160,6 +168,7 @@ export const openRebuildSource = Effect.fnUntraced(function* (
     [new Date(now - CURRENT_VISITOR_MS + 1)],
   )
   const days = yield* rawDays(session, calendar)
+  const complete = yield* rawCompleteSince(session, calendar)
 
   const visitorsOf = (day: Day): Stream.Stream<ReadonlyArray<VisitorDay>, StoreError> =>
     session
@@ -176,7 +185,7 @@ export const openRebuildSource = Effect.fnUntraced(function* (
     lastStreamId: progress.rows[0]?.last_stream_id ?? "0-0",
     totals: toDayTotals(totals.rows),
     visitors: Stream.fromIterable(days).pipe(Stream.flatMap(visitorsOf)),
-    completeSince: yield* rawCompleteSince(session, calendar),
+    completeSince: (site) => complete.get(site) ?? null,
     periodUniques: uniques.rows.map((row) => ({
       site: row.site,
       periodKey: row.period_key,

@@ -115,6 +115,7 @@ export type ServerConfig = Pick<
   | "wsMaxConnectionsPerIp"
   | "liveEventsPerSecond"
   | "timeZone"
+  | "retentionDays"
   | "roles"
 >
 
@@ -389,6 +390,7 @@ const serveRequests = (
     proxies: shared.proxies,
     basePath: config.basePath,
     timeZone: config.timeZone,
+    retentionDays: config.retentionDays,
     scriptPath: config.scriptPath,
     eventPath: config.eventPath,
     serving: isServing(config),

@@ -11,6 +11,8 @@ export interface SiteRow {
   readonly onlyHosts: boolean
   /** IANA's name; `null` for the deployment's. */
   readonly timeZone: string | null
+  /** Days for which its raw events are kept; `null` for as long as the deployment's. */
+  readonly retentionDays: number | null
   readonly excludedPaths: ReadonlyArray<string>
   readonly excludedAddresses: ReadonlyArray<string>
   /** Whether it was added; one that was not is a site where `SITES` says so. */
@@ -51,6 +53,7 @@ export const allSites = (settings: FromSettings, rows: ReadonlyArray<SiteRow>): 
         hosts = [],
         onlyHosts = false,
         timeZone = null,
+        retentionDays = null,
         excludedPaths = [],
         excludedAddresses = [],
       } = row ?? {}
@@ -58,7 +61,8 @@ export const allSites = (settings: FromSettings, rows: ReadonlyArray<SiteRow>): 
         slug,
         {
           ...{ slug, name: name ?? slug, hosts, only_hosts: onlyHosts, time_zone: timeZone, archived },
-          ...{ excluded_paths: excludedPaths, excluded_addresses: excludedAddresses },
+          ...{ retention_days: retentionDays, excluded_paths: excludedPaths },
+          ...{ excluded_addresses: excludedAddresses },
         },
       ]
     }),

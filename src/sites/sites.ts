@@ -38,6 +38,8 @@ export interface SiteChange {
   readonly onlyHosts: boolean | null
   /** IANA's name; `null` for the deployment's again. */
   readonly timeZone: string | null | undefined
+  /** Days for which its raw events are kept; `null` for as long as the deployment's again. */
+  readonly retentionDays: number | null | undefined
   readonly excludedPaths: ReadonlyArray<string> | null
   readonly excludedAddresses: ReadonlyArray<string> | null
   readonly archived: boolean | null
@@ -46,7 +48,8 @@ export interface SiteChange {
 /** Everything stays. */
 export const NO_CHANGE: SiteChange = {
   ...{ name: null, hosts: null, onlyHosts: null, archived: null },
-  ...{ timeZone: undefined, excludedPaths: null, excludedAddresses: null },
+  ...{ timeZone: undefined, retentionDays: undefined },
+  ...{ excludedPaths: null, excludedAddresses: null },
 }
 
 /** All that is known of sites, and how often it had changed by then. */
@@ -60,7 +63,8 @@ export const NO_SITES_STORED: StoredSites = { version: -1, rows: [] }
 const SELECT_VERSION = "SELECT version::float8 AS version FROM site_changes"
 const SELECT = `
   SELECT slug, name, hosts, archived_at IS NOT NULL AS archived, added_at IS NOT NULL AS added,
-    only_hosts AS "onlyHosts", time_zone AS "timeZone", excluded_paths AS "excludedPaths", excluded_addresses AS "excludedAddresses"
+    only_hosts AS "onlyHosts", time_zone AS "timeZone", retention_days AS "retentionDays",
+    excluded_paths AS "excludedPaths", excluded_addresses AS "excludedAddresses"
   FROM declared_sites ORDER BY added_at, slug`
 /** One change at a time. Who reads waits for nobody. */
 const LOCK = "UPDATE site_changes SET version = version + 1"
@@ -69,14 +73,15 @@ const COUNT = "SELECT count(*)::integer AS count FROM declared_sites WHERE added
 const ADD = `
   INSERT INTO declared_sites (slug, name, hosts, only_hosts, time_zone, added_at) VALUES ($1, $2, $3, $4, $5, now())
   ON CONFLICT (slug) DO UPDATE SET name = excluded.name, hosts = excluded.hosts,
-    only_hosts = excluded.only_hosts, time_zone = excluded.time_zone, excluded_paths = '{}', excluded_addresses = '{}',
+    only_hosts = excluded.only_hosts, time_zone = excluded.time_zone, retention_days = NULL, excluded_paths = '{}', excluded_addresses = '{}',
     added_at = now(), archived_at = NULL
   WHERE declared_sites.added_at IS NULL
   RETURNING slug`
 const CHANGE = `
-  INSERT INTO declared_sites (slug, name, hosts, archived_at, only_hosts, excluded_paths, excluded_addresses, time_zone)
+  INSERT INTO declared_sites (slug, name, hosts, archived_at, only_hosts, excluded_paths, excluded_addresses, time_zone,
+    retention_days)
   VALUES ($1, $2, coalesce($3::text[], '{}'), CASE WHEN $4 THEN now() END, coalesce($5::boolean, false),
-    coalesce($6::text[], '{}'), coalesce($7::text[], '{}'), $9)
+    coalesce($6::text[], '{}'), coalesce($7::text[], '{}'), $9, $11)
   ON CONFLICT (slug) DO UPDATE SET
     name = coalesce($2, declared_sites.name),
     hosts = coalesce($3::text[], declared_sites.hosts),
@@ -84,6 +89,7 @@ const CHANGE = `
     excluded_paths = coalesce($6::text[], declared_sites.excluded_paths),
     excluded_addresses = coalesce($7::text[], declared_sites.excluded_addresses),
     time_zone = CASE WHEN $8 THEN $9 ELSE declared_sites.time_zone END,
+    retention_days = CASE WHEN $10 THEN $11 ELSE declared_sites.retention_days END,
     archived_at = CASE $4 WHEN true THEN coalesce(declared_sites.archived_at, now()) WHEN false THEN NULL
       ELSE declared_sites.archived_at END`
 
@@ -99,22 +105,28 @@ export const loadSites = (postgres: Postgres, since: number): Effect.Effect<Stor
 
 const number = (addresses: number): string => `${addresses} ${addresses === 1 ? "address" : "addresses"}`
 
+const keepsText = (days: number | null): string =>
+  days === null
+    ? "keeps events as the deployment does"
+    : `keeps events for ${days} ${days === 1 ? "day" : "days"}`
+
 /** What a change does, for the audit log. */
 // Not the addresses: the log is kept for ever.
-const changeText = (
-  slug: string,
-  { name, hosts, onlyHosts, timeZone, excludedPaths, excludedAddresses, archived }: SiteChange,
-): string =>
-  [
+const changeText = (slug: string, change: SiteChange): string => {
+  const { name, hosts, onlyHosts, timeZone, retentionDays, excludedPaths, excludedAddresses, archived } =
+    change
+  return [
     slug,
     ...(name === null ? [] : [`called ${name}`]),
     ...(hosts === null ? [] : [`at ${hosts.length === 0 ? "no host" : hosts.join(" ")}`]),
     ...(onlyHosts === null ? [] : [onlyHosts ? "events of its hosts only" : "events of every host"]),
     ...(timeZone === undefined ? [] : [timeZone === null ? "in the deployment's zone" : `in ${timeZone}`]),
+    ...(retentionDays === undefined ? [] : [keepsText(retentionDays)]),
     ...(excludedPaths === null ? [] : [`leaves out ${excludedPaths.join(" ") || "no path"}`]),
     ...(excludedAddresses === null ? [] : [`leaves out ${number(excludedAddresses.length)}`]),
     ...(archived === null ? [] : [archived ? "archived" : "not archived"]),
   ].join(", ")
+}
 
 export class Sites {
   readonly #postgres: Postgres
@@ -163,7 +175,8 @@ export class Sites {
 
   /** Changes a site, whether it was added or is one of `SITES`. The default one cannot be archived: it takes events that name none. */
   change(who: string, slug: string, change: SiteChange): Refusable<void> {
-    const { name, hosts, onlyHosts, archived, excludedPaths, excludedAddresses, timeZone } = change
+    const { name, hosts, onlyHosts, archived, excludedPaths, excludedAddresses } = change
+    const { timeZone, retentionDays } = change
     return this.#change((sql) =>
       Effect.gen({ self: this }, function* () {
         if (!this.#settings.includes(slug)) {
@@ -176,6 +189,7 @@ export class Sites {
         yield* sql.query(CHANGE, [
           ...[slug, name, hosts, archived, onlyHosts, excludedPaths, excludedAddresses],
           ...[timeZone !== undefined, timeZone ?? null],
+          ...[retentionDays !== undefined, retentionDays ?? null],
         ])
         yield* noteIn(sql, who, "site changed", changeText(slug, change))
       }),

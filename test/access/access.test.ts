@@ -270,9 +270,17 @@ describe("a key", () => {
     })
     const [base] = both
     expect((await ask(base, "GET", "sites", key)).body.data).toEqual({
-      ...{ sites: ["blog"], default: "blog", time_zone: "UTC", script: "/hello.js" },
+      ...{ sites: ["blog"], default: "blog", time_zone: "UTC", retention_days: 90, script: "/hello.js" },
       details: [
-        { slug: "blog", name: "blog", hosts: [], only_hosts: false, time_zone: null, archived: false },
+        {
+          slug: "blog",
+          name: "blog",
+          hosts: [],
+          only_hosts: false,
+          time_zone: null,
+          retention_days: null,
+          archived: false,
+        },
       ],
     })
     // Nothing of another site, whatever is asked.

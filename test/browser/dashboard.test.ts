@@ -650,6 +650,8 @@ describe("the settings page", wantsChromium, () => {
       viewport: { width: 320, height: 700 },
       colorScheme: "dark",
     })
+    const past = { event_type: "page_view", site: "blog", timestamp: now() - 3 * DAY_MS }
+    await node.send([past, past, past, { ...past, timestamp: now() }])
     await opens(page, "sites")
     const row = page.locator("[data-listed=blog]")
     const edit = page.locator("[data-form=edit-site]")
@@ -670,6 +672,15 @@ describe("the settings page", wantsChromium, () => {
     await page.keyboard.press("Enter")
     await edit.waitFor({ state: "detached" })
     await row.getByText("America/New York").waitFor()
+    // What would go for good is told first, and confirmed.
+    await row.locator("[data-does=edit]").press("Enter")
+    await edit.getByLabel("Days to keep events").fill("2")
+    await page.keyboard.press("Enter")
+    await edit.locator("[data-going='3']", { hasText: "3 events before" }).waitFor()
+    expect(await axeFindings(page)).toEqual([])
+    await edit.getByRole("button", { name: "Save, and have them deleted" }).press("Enter")
+    await edit.waitFor({ state: "detached" })
+    await row.getByText("keeps events for 2 days").waitFor()
     await row.locator("[data-does=archive]").press("Enter")
     const archive = page.locator("[data-form=archive-site] button")
     await page.locator("[data-form=archive-site] input:focus").waitFor()

@@ -102,7 +102,7 @@ describe.each(["UTC", "America/St_Johns"])("what figures are rebuilt from, in %s
       const expected = aggregate(ours, calendar)
       const source = await readSource(postgres, { partition, calendar })
       expect(source.lastStreamId).toBe(`${ours.length}-0`)
-      expect(source.completeSince).toBeNull()
+      expect(source.completeSince("main")).toBeNull()
       const byDay = new Map(source.totals.map((day) => [`${day.site} ${day.day}`, day]))
       expect(byDay.size).toBe(expected.days.size)
       for (const [key, day] of expected.days) {
@@ -141,7 +141,7 @@ describe.each(["UTC", "America/St_Johns"])("what figures are rebuilt from, in %s
     const source = await readSource(postgres, { partition: 1, calendar })
     expect(source.totals).toEqual(before.totals)
     // The cutoff is 2025-11-28T12:00Z.
-    expect(source.completeSince).toBe("2025-11-29")
+    expect(source.completeSince("main")).toBe("2025-11-29")
     expect(source.visitors.filter((each) => each.day >= "2025-11-29")).toEqual(
       before.visitors.filter((each) => each.day >= "2025-11-29"),
     )

@@ -14,7 +14,7 @@ const SETTINGS: FromSettings = ["main", "blog"]
 const NOTHING_LEFT_OUT = { excluded_paths: [], excluded_addresses: [] }
 const row = (slug: string, more: Partial<SiteRow> = {}): SiteRow => ({
   ...{ slug, name: null, hosts: [], onlyHosts: false, archived: false, added: true },
-  ...{ timeZone: null, excludedPaths: [], excludedAddresses: [] },
+  ...{ timeZone: null, retentionDays: null, excludedPaths: [], excludedAddresses: [] },
   ...more,
 })
 
@@ -31,6 +31,7 @@ describe("all sites", () => {
       hosts: [],
       only_hosts: false,
       time_zone: null,
+      retention_days: null,
       archived: false,
       ...NOTHING_LEFT_OUT,
     })
@@ -47,6 +48,7 @@ describe("all sites", () => {
         hosts: ["shop.example"],
         only_hosts: false,
         time_zone: null,
+        retention_days: null,
         archived: false,
         ...NOTHING_LEFT_OUT,
       },

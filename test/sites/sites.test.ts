@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto"
 import { Redis } from "ioredis"
 import pg from "pg"
 import { expect, onTestFinished, test } from "vitest"
+import { DAY_MS } from "../../src/domain/time.ts"
 import { fingerprint } from "../../src/domain/visitor.ts"
 import { MAX_SITES } from "../../src/sites/index.ts"
 import { attempt } from "../support/commandLine.ts"
@@ -56,7 +57,7 @@ const answered = async (
 }
 
 /** As it is told to whom may do everything. */
-const NOTHING_CHOSEN = { time_zone: null, excluded_paths: [], excluded_addresses: [] }
+const NOTHING_CHOSEN = { time_zone: null, retention_days: null, excluded_paths: [], excluded_addresses: [] }
 const TAKEN = { status: 201, body: { success: true } }
 const UNKNOWN = {
   status: 400,
@@ -128,7 +129,7 @@ test("a site that is added takes events on every node, also on those that run, a
   for (const base of both) {
     const sites = ["main", "blog", "shop"]
     expect((await ask(base, "GET", "sites")).body.data).toEqual({
-      ...{ sites, default: "main", details, time_zone: "UTC", script: "/hello.js" },
+      ...{ sites, default: "main", details, time_zone: "UTC", retention_days: 90, script: "/hello.js" },
     })
     expect((await ask(base, "GET", "access")).body.data).toMatchObject({ sites, default: "main" })
     expect(await (await fetch(`${base}/openapi.json`)).text()).toContain(JSON.stringify(sites))
@@ -301,6 +302,9 @@ test("what cannot be done to sites is refused, and what was done is told", async
     ["PATCH", "sites/blog", { excluded_addresses: ["everybody"] }, "INVALID_FIELD"],
     ["PATCH", "sites/blog", { time_zone: "Europe" }, "INVALID_FIELD"],
     ["PATCH", "sites/blog", { time_zone: "+01:00" }, "INVALID_FIELD"],
+    ["PATCH", "sites/blog", { retention_days: 91 }, "INVALID_FIELD"],
+    ["PATCH", "sites/blog", { retention_days: 0 }, "INVALID_FIELD"],
+    ["PATCH", "sites/blog", { retention_days: "30" }, "INVALID_FIELD"],
     ["POST", "sites", { slug: "shop", time_zone: 1 }, "INVALID_FIELD"],
   ]
   for (const [method, path, body, code] of refusals)
@@ -317,6 +321,12 @@ test("what cannot be done to sites is refused, and what was done is told", async
   ])
 
   // What it leaves out is told to whom may change it.
+  const kept = async (days: number | null) => {
+    expect((await ask(b.base, "PATCH", "sites/blog", { retention_days: days })).status).toBe(200)
+    return await audit(1)
+  }
+  expect(await kept(30)).toMatchObject([{ what: "blog, keeps events for 30 days" }])
+  expect(await kept(null)).toMatchObject([{ what: "blog, keeps events as the deployment does" }])
   const left = { excluded_paths: ["/admin/*"], excluded_addresses: ["192.0.2.0/24"] }
   expect((await ask(b.base, "PATCH", "sites/blog", left)).status).toBe(200)
   expect(await audit(1)).toMatchObject([{ what: "blog, leaves out /admin/*, leaves out 1 address" }])
@@ -379,6 +389,22 @@ test("sites are added, renamed and archived by command, while nodes run", async 
   expect(await run("list")).toContain("blog\tblog\t\ttakes events\tAsia/Tokyo\t")
   expect(await run("time-zone", "blog")).toBe("Days of blog are those of UTC from now on.")
   expect(await run("time-zone", "blog", "Mars/Phobos")).toContain('zone is "Mars/Phobos": it should be')
+  expect(await run("retention", "blog", "91")).toBe(
+    "days is 91, and RETENTION_DAYS is 90: a site keeps its events for no longer.",
+  )
+  const old = { event_type: "page_view", site: "blog", timestamp: Date.now() - 3 * DAY_MS }
+  expect((await ask(both[0], "POST", "event", old)).status).toBe(201)
+  const at = new Date(old.timestamp).toISOString()
+  await eventually(async () =>
+    expect(JSON.stringify((await ask(both[0], "GET", "timeline?site=blog")).body.data)).toContain(at),
+  )
+  expect(await run("retention", "blog", "2")).toBe(
+    `1 events of blog that are kept now would go with the next retention, of 1 days from ${at.slice(0, 10)} on. Nothing was changed. If they shall go, add --yes.`,
+  )
+  expect(await run("list")).not.toContain("2 days")
+  expect(await run("retention", "blog", "2", "--yes")).toBe("blog keeps events for 2 days from now on.")
+  expect(await run("list")).toContain("blog\tblog\t\ttakes events\t\tevery host\t\t\t2 days")
+  expect(await run("retention", "blog")).toBe("blog keeps events for 90 days from now on.")
   expect(await run("archive", "main")).toContain("The default site cannot be archived")
   expect(await run("rename", "nowhere", "Nowhere")).toBe("There is no site of this slug.")
   const shop = async () => (await run("list")).split("\n").at(-1)

@@ -21,6 +21,7 @@ export const routes = () =>
     pseudonyms: {} as Pseudonyms,
     basePath: "",
     timeZone: "UTC",
+    retentionDays: 90,
     scriptPath: "/hello.js",
     eventPath: "/hello",
     serving: true,

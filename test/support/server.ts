@@ -35,6 +35,7 @@ export const DEFAULTS: ServerConfig = {
   eventPath: "/hello",
   sites: ["main", "blog"],
   timeZone: "UTC",
+  retentionDays: 90,
   partitions: 4,
   rateLimitPerMinute: 0,
   writeKeys: [],

@@ -1,7 +1,7 @@
 /** The sites as they are listed and changed. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks"
 import type { DeclaredSites, Site as Told } from "../../domain/answers.ts"
-import { isBoolean, isDone, isText, listOf, orNull, shape } from "../model/decode.ts"
+import { isBoolean, isDone, isNumber, isText, listOf, orNull, shape } from "../model/decode.ts"
 import { patch, post, read } from "../model/read.ts"
 import { failureCode } from "../model/readFailure.ts"
 import { type Loaded, NOTHING } from "../model/state.ts"
@@ -18,6 +18,7 @@ const isSite = shape<Site>({
   hosts: listOf(isText),
   only_hosts: isBoolean,
   time_zone: orNull(isText),
+  retention_days: orNull(isNumber),
   archived: isBoolean,
   excluded_paths: listOf(isText),
   excluded_addresses: listOf(isText),
@@ -34,6 +35,7 @@ const isSitesAnswer = shape<{ readonly data: SiteList }>({
     default: isText,
     details: listOf(isSite),
     time_zone: isText,
+    retention_days: isNumber,
     script: isText,
   }),
 })
@@ -68,8 +70,10 @@ export const useReread = (reread: () => void): (() => void) => {
   }
 }
 
-export const addSite = (site: Omit<Told, "archived">, signal: AbortSignal): Promise<unknown> =>
-  post("sites", site, isDone, signal)
+export const addSite = (
+  site: Omit<Told, "archived" | "retention_days">,
+  signal: AbortSignal,
+): Promise<unknown> => post("sites", site, isDone, signal)
 
 /** Changes what is given of a site. */
 export const changeSite = (

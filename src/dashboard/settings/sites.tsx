@@ -1,8 +1,6 @@
 /** The tab of sites: which there are, and one more. */
-import { createContext } from "preact"
-import { useContext, useEffect, useId, useMemo, useRef, useState } from "preact/hooks"
+import { useEffect, useRef, useState } from "preact/hooks"
 import { hostsOf, slugFor, wordsOf } from "../model/sites.ts"
-import { timeZones } from "../model/zones.ts"
 import { Panel, PartView, useWording } from "../panels/parts.tsx"
 import { useFrame } from "./context.ts"
 import { Failed } from "./failed.tsx"
@@ -10,6 +8,16 @@ import { Form, TextField } from "./fields.tsx"
 import { type Action, useAction } from "./listed.ts"
 import { Does, What } from "./rows.tsx"
 import { SetUp } from "./setUp.tsx"
+import {
+  DaysField,
+  DeploymentContext,
+  daysOf,
+  GoingText,
+  NO_DEPLOYMENT,
+  useGoing,
+  ZoneField,
+  zoneOf,
+} from "./siteFields.tsx"
 import { addSite, changeSite, type Site, type SiteList as Sites, useReread, useSiteList } from "./siteList.ts"
 
 export const SitesTab = () => {
@@ -24,7 +32,7 @@ export const SitesTab = () => {
     sitesChanged()
   })
   return (
-    <>
+    <DeploymentContext.Provider value={part.data ?? NO_DEPLOYMENT}>
       {part.data !== null && site !== undefined && (
         <SetUp
           key={site.slug}
@@ -35,11 +43,7 @@ export const SitesTab = () => {
       )}
       <Panel name="sites" title={t.settings.tabs.sites} hint={t.settings.ofSites.hint}>
         <PartView part={part} onAgain={again}>
-          {(sites) => (
-            <ServerZoneContext.Provider value={sites.time_zone}>
-              <SiteList {...{ sites, shown, show }} onChange={changed} />
-            </ServerZoneContext.Provider>
-          )}
+          {(sites) => <SiteList {...{ sites, shown, show }} onChange={changed} />}
         </PartView>
       </Panel>
       <Panel name="new-site" title={t.settings.ofSites.add}>
@@ -50,7 +54,7 @@ export const SitesTab = () => {
           }}
         />
       </Panel>
-    </>
+    </DeploymentContext.Provider>
   )
 }
 
@@ -142,14 +146,15 @@ const SiteRow = ({ site, isDefault, isShown, onShow, onChange }: SiteRowProps) =
 
 /** What a site is called, and what one should know of it. */
 const SiteFacts = ({ site, isDefault }: Pick<SiteRowProps, "site" | "isDefault">) => {
-  const { t } = useWording()
+  const { t, number } = useWording()
   const texts = t.settings.ofSites
-  const { slug, name, hosts, only_hosts, archived, time_zone } = site
+  const { slug, name, hosts, only_hosts, archived, time_zone, retention_days: days } = site
   const facts = [
     ...(name === slug ? [] : [slug]),
     ...(hosts.length > 0 ? [hosts.join(", ")] : []),
     ...(only_hosts && hosts.length > 0 ? [texts.onlyTheirs] : []),
     ...(time_zone === null ? [] : [time_zone.replaceAll("_", " ")]),
+    ...(days === null ? [] : [texts.keeps(days, number(days))]),
     ...(isDefault ? [texts.isDefault] : []),
     ...(archived ? [texts.isArchived] : []),
   ]
@@ -186,38 +191,6 @@ const HostFields = ({ hosts, only, set }: SiteFieldsProps) => {
   )
 }
 
-/** Of sites that have chosen none. */
-const ServerZoneContext = createContext("")
-
-interface ZoneFieldProps {
-  readonly value: string
-  readonly onInput: (value: string) => void
-}
-
-/** The time zone of a site: typed in part, it is found in the list. */
-const ZoneField = ({ value, onInput }: ZoneFieldProps) => {
-  const { t } = useWording()
-  const { zone, zoneHint } = t.settings.ofSites
-  const list = useId()
-  return (
-    <>
-      <TextField
-        {...{ label: zone, hint: zoneHint, value, onInput, list }}
-        placeholder={useContext(ServerZoneContext)}
-        maxLength={64}
-      />
-      <datalist id={list}>
-        {useMemo(timeZones, []).map((each) => (
-          <option key={each} value={each} />
-        ))}
-      </datalist>
-    </>
-  )
-}
-
-/** The zone that is typed; `null` for none. */
-const zoneOf = (typed: string): string | null => (typed.trim() === "" ? null : typed.trim())
-
 interface ChangeProps {
   readonly site: Site
   readonly action: Action
@@ -237,20 +210,25 @@ const EditSite = ({ site, action, change }: ChangeProps) => {
   const [fields, set] = useState({
     ...{ name: site.name, hosts: site.hosts.join(", "), only: site.only_hosts },
     ...{ paths: site.excluded_paths.join(" "), addresses: site.excluded_addresses.join(" ") },
-    zone: site.time_zone ?? "",
+    ...{ zone: site.time_zone ?? "", days: String(site.retention_days ?? "") },
   })
+  const [going, isToConfirm] = useGoing(site)
+  const days = daysOf(fields.days)
+  const isConfirming = going !== null && going.days === days
   const what = {
     ...{ name: fields.name, hosts: hostsOf(fields.hosts), only_hosts: fields.only },
     ...{ excluded_paths: wordsOf(fields.paths), excluded_addresses: wordsOf(fields.addresses) },
-    time_zone: zoneOf(fields.zone),
+    ...{ time_zone: zoneOf(fields.zone), retention_days: days },
   }
   return (
     <div class="doing" ref={useFocused()}>
       <Form
         name="edit-site"
-        submit={texts.save}
+        submit={isConfirming ? texts.saveAndDelete : texts.save}
         action={action}
-        onSubmit={change(what)}
+        onSubmit={async (signal) => {
+          if (!(await isToConfirm(days, signal))) await change(what)(signal)
+        }}
         words={{ INVALID_FIELD: texts.invalidEdit }}
       >
         <TextField
@@ -276,6 +254,8 @@ const EditSite = ({ site, action, change }: ChangeProps) => {
           onInput={(addresses) => set({ ...fields, addresses })}
           placeholder="192.0.2.7 2001:db8::/48"
         />
+        <DaysField value={fields.days} onInput={(typed) => set({ ...fields, days: typed })} />
+        {isConfirming && <GoingText {...going} />}
       </Form>
     </div>
   )

@@ -157,6 +157,13 @@ export const en = {
       onlyHint: "Others' pages, copies and tests then count nothing. What comes with a write key is taken.",
       zone: "Time zone",
       zoneHint: "Its page and questions speak of days of this zone. Without one, of the server's.",
+      days: "Days to keep events",
+      daysHint: (most: string) =>
+        `The server keeps them for ${most} days, and a site for no longer. Figures of days stay.`,
+      keeps: (days: number, n: string) => `keeps events for ${n} ${days === 1 ? "day" : "days"}`,
+      going: (events: string | null, date: string) =>
+        `${events ?? "An unknown number of"} events before ${date} will be deleted for good when old events go next, at night as a rule.`,
+      saveAndDelete: "Save, and have them deleted",
       invalid:
         "A short name is of a-z, 0-9, dots and dashes, a host looks like example.org or example.org:8080, and a time zone like Europe/Paris.",
       taken: "There is a site of this short name, or there are as many as there may be.",
@@ -165,7 +172,7 @@ export const en = {
       addresses: "Leave out addresses",
       addressesHint: "Of visitors, such as your own people's. Nothing of them is counted.",
       invalidEdit:
-        "A host looks like example.org, a path like /admin/*, an address like 192.0.2.7 or 192.0.2.0/24, a time zone like Europe/Paris.",
+        "A host looks like example.org, a path like /admin/*, an address like 192.0.2.7 or 192.0.2.0/24, a time zone like Europe/Paris, and days are from 1 to what the server keeps.",
       setUp: "Set up",
       setUpOf: (name: string) => `Set up ${name}`,
       setUpHint: "Put the tag on every page of the site, and open one of them.",

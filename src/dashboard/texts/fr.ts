@@ -159,6 +159,13 @@ export const fr: Texts = {
         "Les pages d’autrui, les copies et les essais ne comptent alors pas. Ce qui porte une clé d’écriture est reçu.",
       zone: "Fuseau horaire",
       zoneHint: "Sa page et ses questions parlent des jours de ce fuseau. Sinon, de celui du serveur.",
+      days: "Garder les événements pendant (jours)",
+      daysHint: (most) =>
+        `Le serveur les garde ${most} jours, et un site pas plus longtemps. Les chiffres des jours restent.`,
+      keeps: (days, n) => `garde les événements ${n} ${days > 1 ? "jours" : "jour"}`,
+      going: (events, date) =>
+        `${events === null ? "Des événements, on ne sait combien," : `${events} événements`} d’avant le ${date} seront supprimés définitivement au prochain nettoyage, en général la nuit.`,
+      saveAndDelete: "Enregistrer et les faire supprimer",
       invalid:
         "Un nom court se compose de a-z, 0-9, points et tirets, un hôte ressemble à example.org ou example.org:8080, et un fuseau horaire à Europe/Paris.",
       taken: "Un site a déjà ce nom court, ou il y en a autant qu’il peut y en avoir.",
@@ -167,7 +174,7 @@ export const fr: Texts = {
       addresses: "Adresses à laisser de côté",
       addressesHint: "De visiteurs, comme celles de vos collègues. Rien n’en est compté.",
       invalidEdit:
-        "Un hôte ressemble à example.org, un chemin à /admin/*, une adresse à 192.0.2.7 ou 192.0.2.0/24, un fuseau horaire à Europe/Paris.",
+        "Un hôte ressemble à example.org, un chemin à /admin/*, une adresse à 192.0.2.7 ou 192.0.2.0/24, un fuseau horaire à Europe/Paris, et les jours vont de 1 à ce que garde le serveur.",
       setUp: "Installer",
       setUpOf: (name) => `Installer ${name}`,
       setUpHint: "Placez la balise sur chaque page du site, et ouvrez l’une d’elles.",

@@ -26,6 +26,11 @@ export interface ExpiredDay {
 
 const TABLE = /^event_chunks_(\d{4})(\d{2})(\d{2})$/
 
+/** A day's table, of which not all goes. */
+export const tableOfDay = (day: string): ExpiredDay => ({
+  ...{ day, table: `event_chunks_${day.replaceAll("-", "")}`, whole: false },
+})
+
 const SELECT_TABLES = `
   SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
   WHERE inhparent = 'event_chunks'::regclass
@@ -46,9 +51,15 @@ export const expiredDays = (
     }),
   )
 
+/** SQL that ends a condition: of a site alone, where one is meant. */
+const ofSite = ({ siteId }: Pick<Removal, "siteId">): string =>
+  siteId === undefined ? "" : ` AND site_id = ${siteId}`
+
 export interface Removal {
   /** Unix milliseconds; only earlier events go. */
   readonly cutoff: number
+  /** Of which site alone events go, by its number. */
+  readonly siteId?: number
   /** Where events go first, if anywhere. */
   readonly archive: Archive | null
   readonly pace: Pace
@@ -76,7 +87,7 @@ export const deleteFromDay = Effect.fnUntraced(function* (
   day: ExpiredDay,
   removal: Removal,
 ): Effect.fn.Return<number, StoreError | ArchiveFailed> {
-  const some = `SELECT 1 FROM ${day.table} WHERE first_at < $1 LIMIT 1`
+  const some = `SELECT 1 FROM ${day.table} WHERE first_at < $1${ofSite(removal)} LIMIT 1`
   const areLeft = Effect.map(
     postgres.query("retention", some, [new Date(removal.cutoff)]),
     (rows) => rows.length > 0,
@@ -96,7 +107,7 @@ const deleteOnce = (
     "retention",
     {
       table: day.table,
-      condition: "first_at < $2",
+      condition: `first_at < $2${ofSite(removal)}`,
       parameters: [new Date(removal.cutoff)],
       weight: "events",
       remove: (sql, places) => removeFromChunks(sql, day, places, removal),
@@ -110,25 +121,27 @@ const removeFromChunks = Effect.fnUntraced(function* (
   sql: Sql,
   { day, table }: ExpiredDay,
   places: ReadonlyArray<string>,
-  { cutoff, archive }: Removal,
+  removal: Removal,
 ): Effect.fn.Return<number, StoreError | ArchiveFailed> {
+  const { cutoff, archive } = removal
+  const isOfSite = ofSite(removal)
   // The places were looked up before, and whatever is there now is judged again.
   yield* sql.query(LOCK_CHUNKS)
   const values = [places, new Date(cutoff)]
   if (archive !== null) {
     const expired = yield* sql.query<SiteEventRow & Record<string, unknown>>(
-      `${SELECT_ARCHIVE_ROWS} AND place = ANY ($3::tid[]) AND created_at < $4`,
+      `${SELECT_ARCHIVE_ROWS} AND place = ANY ($3::tid[]) AND created_at < $4${isOfSite}`,
       [...boundsOf(day), ...values],
     )
     yield* archive.append(day, expired.rows)
   }
   const whole = yield* sql.query<{ events: number }>(
-    `DELETE FROM ${table} WHERE ctid = ANY ($1::tid[]) AND last_at < $2 RETURNING events`,
+    `DELETE FROM ${table} WHERE ctid = ANY ($1::tid[]) AND last_at < $2${isOfSite} RETURNING events`,
     values,
   )
   const divided = yield* sql.query<ChunkPlace & Record<string, unknown>>(
     `SELECT site_id, first_at, ctid::text AS place FROM ${table}
-     WHERE ctid = ANY ($1::tid[]) AND first_at < $2 AND last_at >= $2`,
+     WHERE ctid = ANY ($1::tid[]) AND first_at < $2 AND last_at >= $2${isOfSite}`,
     values,
   )
   const fromDivided = yield* rewriteChunks(sql, divided.rows, (event) => event.createdAt >= cutoff)

@@ -23,9 +23,11 @@ import {
   METHOD_NAMES,
   type Method,
   type Removal,
+  tableOfDay,
 } from "./expiredDays.ts"
 import { deleteExpiredKeys } from "./expiredKeys.ts"
 import { DEFAULT_PACE, type Pace } from "./expiredRows.ts"
+import { daysBetween, eventsBefore, NOTE_SITE_CUTOFF, type SiteLimit, siteLimits } from "./siteLimits.ts"
 
 export type { Pace } from "./expiredRows.ts"
 
@@ -56,6 +58,8 @@ export interface RetentionOptions {
 
 /** Events of a UTC day that went, or would go. */
 export interface RetainedDay {
+  /** Whose, where a site keeps its events for fewer days than the deployment. */
+  readonly site?: string
   /** `2025-12-08`. */
   readonly day: string
   readonly method: Method
@@ -68,7 +72,7 @@ export type RetentionReport =
   | {
       readonly skipped: false
       readonly dryRun: boolean
-      /** ISO 8601: events before this went. */
+      /** ISO 8601: events before this went, of sites that keep theirs for fewer days later ones, too. */
       readonly cutoff: string
       readonly days: ReadonlyArray<RetainedDay>
       /** Sum over the days. */
@@ -151,6 +155,9 @@ const runLocked = Effect.fnUntraced(function* (
   let deletingMilliseconds = 0
   if (dryRun) {
     for (const day of days) removed.push(yield* wouldGo(postgres, day, cutoff, options))
+    for (const { site, siteId, cutoff: until } of yield* siteLimits(postgres, now, cutoff))
+      for (const each of yield* daysBetween(postgres, siteId, cutoff, until))
+        removed.push({ ...each, site, method: "batches" })
   } else {
     if (options.archiveDir !== null) yield* closeArchives(options.archiveDir)
     yield* ensureEventDays(postgres, upcomingDays(now))
@@ -162,6 +169,8 @@ const runLocked = Effect.fnUntraced(function* (
       yield* mayGoOn
       removed.push(yield* remove(postgres, day, cutoff, options))
     }
+    for (const limit of yield* siteLimits(postgres, now, cutoff))
+      removed.push(...(yield* retainSite(postgres, limit, cutoff, options, mayGoOn)))
     deletingMilliseconds = (yield* Clock.currentTimeMillis) - deletingSince
     keys = yield* deleteExpiredKeys(postgres, now, options.pace ?? DEFAULT_PACE)
     yield* shrinkDays(postgres, now)
@@ -191,12 +200,8 @@ const runLocked = Effect.fnUntraced(function* (
 const methodFor = (day: ExpiredDay, options: RetentionOptions): Method =>
   day.whole && options.dropTables !== false ? "drop" : "batches"
 
-/** Only a chunk that the cutoff divides is looked into. */
-const countExpired = (table: string): string => `
-  SELECT coalesce(sum(CASE WHEN last_at < $1 THEN events ELSE (
-    SELECT count(*) FROM unnest(offsets) AS later WHERE first_at + later * interval '1 millisecond' < $1
-  ) END), 0) AS rows
-  FROM ${table} WHERE first_at < $1`
+const countExpired = (table: string): string =>
+  `SELECT coalesce(sum(${eventsBefore("$1")}), 0) AS rows FROM ${table} WHERE first_at < $1`
 
 const wouldGo = (
   postgres: Postgres,
@@ -208,20 +213,44 @@ const wouldGo = (
     .query<{ rows: string }>("retention", countExpired(day.table), [new Date(cutoff)])
     .pipe(Effect.map(([row]) => ({ day: day.day, method: methodFor(day, options), rows: Number(row?.rows) })))
 
+/** Deletes what has expired of a site that keeps its events for fewer days than the deployment; the deployment's limit has been kept. */
+const retainSite = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  limit: SiteLimit,
+  since: number,
+  options: RetentionOptions,
+  mayGoOn: Effect.Effect<void, StoreError | SchemaTooNew>,
+): Effect.fn.Return<ReadonlyArray<RetainedDay>, StoreError | SchemaTooNew | ArchiveFailed> {
+  const { siteId, cutoff } = limit
+  const days = (yield* daysBetween(postgres, siteId, since, cutoff)).map(({ day }) => day)
+  if (days.length === 0) return []
+  yield* snapshotUniques(postgres, { ...options, cutoff, days, siteId })
+  yield* postgres.query("retention", NOTE_SITE_CUTOFF, [siteId, new Date(cutoff)])
+  const removed: Array<RetainedDay> = []
+  for (const day of days) {
+    yield* mayGoOn
+    removed.push(yield* remove(postgres, tableOfDay(day), cutoff, options, limit))
+  }
+  return removed
+})
+
 const remove = Effect.fnUntraced(function* (
   postgres: Postgres,
   day: ExpiredDay,
   cutoff: number,
   options: RetentionOptions,
+  of?: SiteLimit,
 ): Effect.fn.Return<RetainedDay, StoreError | ArchiveFailed> {
   const { archiveDir, metrics, onProgress } = options
+  const whose = of === undefined ? {} : { site: of.site }
   const removal: Removal = {
     cutoff,
+    ...(of !== undefined && { siteId: of.siteId }),
     archive: archiveDir === null ? null : new Archive(archiveDir),
     pace: options.pace ?? DEFAULT_PACE,
     removed: (method, rows) => {
       metrics.retentionRows.inc({ path: METHOD_NAMES[method] }, rows)
-      return onProgress?.({ day: day.day, method, rows }) ?? Effect.void
+      return onProgress?.({ ...whose, day: day.day, method, rows }) ?? Effect.void
     },
   }
   const startedAt = yield* Clock.currentTimeMillis
@@ -232,7 +261,10 @@ const remove = Effect.fnUntraced(function* (
   const milliseconds = (yield* Clock.currentTimeMillis) - startedAt
   if (gone.rows > 0 || gone.method === "drop")
     yield* Effect.logInfo("expired events deleted").pipe(
-      Effect.annotateLogs({ day: day.day, path: METHOD_NAMES[gone.method], rows: gone.rows, milliseconds }),
+      Effect.annotateLogs({
+        ...{ ...whose, day: day.day, path: METHOD_NAMES[gone.method] },
+        ...{ rows: gone.rows, milliseconds },
+      }),
     )
-  return { day: day.day, ...gone }
+  return { ...whose, day: day.day, ...gone }
 })

@@ -17,6 +17,8 @@ export interface UniquesSnapshot {
   readonly days: ReadonlyArray<string>
   /** Unix milliseconds. */
   readonly cutoff: number
+  /** Of which site alone events go, by its number. */
+  readonly siteId?: number
   readonly calendar: Calendar
   readonly partitions: number
   readonly uniquesOf: UniquesOf
@@ -27,7 +29,7 @@ const DAYS_AHEAD = 2
 /** Questions to Redis at a time. */
 const CONCURRENCY = 16
 
-const SELECT_SITES = "SELECT id, slug FROM sites ORDER BY id"
+const SELECT_SITES = "SELECT id, slug FROM sites WHERE $1::smallint IS NULL OR id = $1 ORDER BY id"
 
 /** Never less than was kept before: a period that is still running only grows, and one that Redis forgot says 0. */
 const KEEP = `
@@ -53,7 +55,9 @@ export const snapshotUniques = Effect.fnUntraced(function* (
   snapshot: UniquesSnapshot,
 ): Effect.fn.Return<void, StoreError> {
   if (snapshot.days.length === 0) return
-  const sites = yield* postgres.query<{ id: number; slug: string }>("retention_uniques", SELECT_SITES)
+  const sites = yield* postgres.query<{ id: number; slug: string }>("retention_uniques", SELECT_SITES, [
+    snapshot.siteId ?? null,
+  ])
   const wanted = sites.flatMap((site) =>
     Array.from({ length: snapshot.partitions }, (_, partition) =>
       [...periodKeysOf(snapshot)].map((key) => ({ site, partition, key })),

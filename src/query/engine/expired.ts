@@ -11,7 +11,14 @@ import { type Metric, nameOfMetric, type Query, type Range } from "../language/i
 import type { EngineAnswer } from "./messages.ts"
 import { isSeries } from "./statement.ts"
 
-const RAW_SINCE = "SELECT (extract(epoch FROM raw_since) * 1000)::float8 AS at FROM deployment"
+/** Sites by the instant since when all of their events are kept: the deployment's, or a later one of their own. */
+const RAW_SINCE = `
+  SELECT (extract(epoch FROM since) * 1000)::float8 AS at, array_agg(slug) AS sites
+  FROM (
+    SELECT slug, greatest(sites.raw_since, deployment.raw_since) AS since FROM sites CROSS JOIN deployment
+    WHERE slug = ANY ($1)
+  ) AS kept
+  WHERE since IS NOT NULL GROUP BY since`
 
 const TOTALS = `
   SELECT to_char(day, 'YYYY-MM-DD') AS day, metric, sum(count)::float8 AS count
@@ -233,9 +240,31 @@ const expiredBefore = (
   ranges: ReadonlyArray<Range>,
 ): Effect.Effect<ExpiredTime | null, StoreError> =>
   Effect.gen(function* () {
-    const { postgres, calendar } = sources
-    const [row] = yield* postgres.query<{ at: number | null }>("raw_since", RAW_SINCE)
-    const since = row?.at ?? Number.NEGATIVE_INFINITY
+    const kept = yield* sources.postgres.query<KeptSince>("raw_since", RAW_SINCE, [sites])
+    const expired = (yield* Effect.forEach(kept, (each) => firstExpired(sources, each, ranges))).filter(
+      (each) => each !== null,
+    )
+    if (expired.length === 0) return null
+    const first = Math.min(...expired.map((each) => each.first))
+    const since = Math.max(...expired.map((each) => each.since))
+    return { first, since, begin: `Events before ${new Date(since).toISOString()} are no longer kept` }
+  })
+
+/** Sites, and since when all of their events are kept, unix milliseconds. */
+interface KeptSince {
+  readonly at: number
+  readonly sites: ReadonlyArray<string>
+  readonly [column: string]: unknown
+}
+
+/** When the first day of ranges begins of which these sites had events that have expired. */
+const firstExpired = (
+  sources: TotalsSource,
+  { at: since, sites }: KeptSince,
+  ranges: ReadonlyArray<Range>,
+): Effect.Effect<Pick<ExpiredTime, "first" | "since"> | null, StoreError> =>
+  Effect.gen(function* () {
+    const { calendar } = sources
     const parts = ranges
       .filter(({ from }) => from < since)
       // Totals know days only: rather too much is said of the first one than too little.
@@ -245,9 +274,7 @@ const expiredBefore = (
       }))
     if (parts.length === 0) return null
     const days = (yield* expiredOf(sources, sites, parts)).flatMap(({ first }) => first ?? [])
-    if (days.length === 0) return null
-    const first = Math.min(...days)
-    return { first, since, begin: `Events before ${new Date(since).toISOString()} are no longer kept` }
+    return days.length === 0 ? null : { first: Math.min(...days), since }
   })
 
 /** Says of an answer that has raw events only what is missing, if anything is. */

@@ -97,6 +97,15 @@ export class Fields {
     return typeof zone === "string" ? zone : this.#refuse(name, `${zone.what}, or null`, null)
   }
 
+  /** A whole number from 1 on; `null` for none, and `undefined` where the field is not there. */
+  days(name: string, most: number, why: string): number | null | undefined {
+    const value = this.#fields[name]
+    if (value === undefined || value === null) return value
+    return typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= most
+      ? value
+      : this.#refuse(name, `a whole number from 1 to ${most}, ${why}, or null`, null)
+  }
+
   /** Hosts of pages. */
   hosts(name: string): ReadonlyArray<string> {
     const given = this.#fields[name]

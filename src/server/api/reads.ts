@@ -80,11 +80,16 @@ const timelineEndpoint =
   }
 
 /** Options that the answer of `/sites` is made of. */
-const OF_SITES = ["sites", "timeZone", "scriptPath"] as const
+const OF_SITES = ["sites", "timeZone", "retentionDays", "scriptPath"] as const
 
 /** The sites that there are for whoever asks. */
 const sitesEndpoint =
-  ({ sites: all, timeZone, scriptPath: script }: Pick<ReadsOptions, (typeof OF_SITES)[number]>): Endpoint =>
+  ({
+    sites: all,
+    timeZone,
+    retentionDays,
+    scriptPath: script,
+  }: Pick<ReadsOptions, (typeof OF_SITES)[number]>): Endpoint =>
   (_parameters, _site, { sites, grant }) => {
     // Whose addresses are left out is nobody's business.
     const isTold = grant.needs.has("admin")
@@ -95,7 +100,7 @@ const sitesEndpoint =
       )
     const declared: DeclaredSites = {
       ...{ sites: [...sites.declared], default: sites.default, details },
-      ...{ time_zone: timeZone, script },
+      ...{ time_zone: timeZone, retention_days: retentionDays, script },
     }
     return { key: JSON.stringify(declared), load: () => data(Effect.succeed(declared)) }
   }
@@ -176,6 +181,7 @@ export interface ReadsOptions {
   readonly sites: Pick<SiteDirectory, "current">
   /** The deployment's. */
   readonly timeZone: string
+  readonly retentionDays: number
   readonly scriptPath: string
   readonly pageQuery: PageQuery
   readonly pseudonyms: Pseudonyms

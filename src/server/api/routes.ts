@@ -29,7 +29,7 @@ import { EXPORT_FORMATS } from "./parameters.ts"
 import { QueryEndpoint } from "./queries.ts"
 import { RangedReads } from "./ranged.ts"
 import { type ReadEndpoint, Reads } from "./reads.ts"
-import { SitesEndpoint } from "./sites.ts"
+import { SitesEndpoint, type SitesOptions } from "./sites.ts"
 
 export const EVENT_PATH = `${API_PATH}/event`
 const EVENTS_PATH = `${API_PATH}/events`
@@ -60,6 +60,7 @@ export interface RouteOptions {
   readonly basePath: string
   /** The deployment's. */
   readonly timeZone: string
+  readonly retentionDays: number
   readonly scriptPath: string
   readonly eventPath: string
   /** `false` leaves only what operators ask of every node: health, readiness, metrics. */
@@ -239,6 +240,7 @@ export const apiRoutes = ({
   proxies,
   basePath,
   timeZone,
+  retentionDays,
   scriptPath,
   eventPath,
   serving,
@@ -252,7 +254,7 @@ export const apiRoutes = ({
 }: RouteOptions): Routes => {
   const { figures, queries } = services
   const reads = new Reads({
-    ...{ figures, queries, sites, timeZone, scriptPath },
+    ...{ figures, queries, sites, timeZone, retentionDays, scriptPath },
     ...{ pageQuery, pseudonyms, run },
   })
   const exports = new Exports(figures, queries, exportDeadlineMs)
@@ -295,7 +297,7 @@ export const apiRoutes = ({
     POST: (exchange) => goals.add(exchange),
   })
   const visitors = visitorsRoute({ ...services, exports, run, now })
-  const oneSite = addSites(add, reads, new SitesEndpoint({ sites: services.sites, bodies, run }))
+  const oneSite = addSites(add, reads, { sites: services.sites, retentionDays, bodies, run })
   return { exact, prefixes: [[VISITORS_PREFIX, visitors], ...changes(accounts, goals), ...oneSite] }
 }
 
@@ -313,7 +315,8 @@ const preparedOf = (sites: RouteOptions["sites"], make: RouteOptions["openApiDoc
 }
 
 /** The sites: read by everybody who may see figures of them, added and changed by who may do everything. */
-const addSites = (add: Add, reads: Reads, sites: SitesEndpoint): Routes["prefixes"] => {
+const addSites = (add: Add, reads: Reads, options: SitesOptions): Routes["prefixes"] => {
+  const sites = new SitesEndpoint(options)
   const prefix = `${API_PATH}/sites/`
   add(`${API_PATH}/sites`, "sites", true, {
     GET: (exchange, req) => reads.answer("sites", exchange, req),

@@ -23,6 +23,8 @@ const REFUSALS: { readonly [reason in SiteRefused["reason"]]: Problem } = {
 
 export interface SitesOptions {
   readonly sites: SitesService
+  /** The deployment's. */
+  readonly retentionDays: number
   readonly bodies: Bodies
   readonly run: Runner
 }
@@ -78,6 +80,7 @@ export class SitesEndpoint {
         ...{ name: nameIn(fields), hosts: hostsIn(fields) },
         ...{ onlyHosts: flagIn(fields, "only_hosts"), archived: flagIn(fields, "archived") },
         timeZone: fields.timeZone("time_zone"),
+        retentionDays: fields.days("retention_days", this.#options.retentionDays, "which is RETENTION_DAYS"),
         excludedPaths: fields.optional("excluded_paths", () => fields.listOf("excluded_paths", pathPatterns)),
         excludedAddresses: fields.optional("excluded_addresses", () =>
           fields.listOf("excluded_addresses", excludedAddresses),

@@ -96,6 +96,7 @@ const aggregatePaths = (base: string, site: Parameter): Paths => ({
         default: text,
         details: array(siteDetails, { minItems: 1 }),
         time_zone: { ...text, description: "The deployment's zone, `TIME_ZONE`." },
+        retention_days: { ...count, description: "Days for which raw events are kept, `RETENTION_DAYS`." },
         script: {
           ...text,
           description: "The path of the script that pages load, below the address of the node.",

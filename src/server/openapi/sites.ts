@@ -25,6 +25,11 @@ const time_zone: Schema = {
   type: ["string", "null"],
   description: "The zone in which its page and its questions speak by default; null for the deployment's.",
 }
+const retention_days: Schema = {
+  ...{ type: ["integer", "null"], minimum: 1 },
+  description:
+    "Days for which its raw events are kept, not more than RETENTION_DAYS; null for as long as the deployment's.",
+}
 const archived: Schema = {
   type: "boolean",
   description: "It takes no events any more, and goes on answering questions.",
@@ -42,8 +47,11 @@ const excluded_addresses: Schema = {
 /** A site, as `GET /sites` tells of it: what is left out is told to whom may do everything. */
 export const siteDetails: Schema = {
   type: "object",
-  properties: { slug, name, hosts, only_hosts, time_zone, archived, excluded_paths, excluded_addresses },
-  required: ["slug", "name", "hosts", "only_hosts", "time_zone", "archived"],
+  properties: {
+    ...{ slug, name, hosts, only_hosts, time_zone, retention_days, archived },
+    ...{ excluded_paths, excluded_addresses },
+  },
+  required: ["slug", "name", "hosts", "only_hosts", "time_zone", "retention_days", "archived"],
   additionalProperties: false,
 }
 
@@ -87,7 +95,10 @@ export const changeSite: PathItem = {
   patch: change(
     "changeSite",
     "Change a site: its name, its hosts, its time zone, whether it takes events",
-    { name, hosts, only_hosts, time_zone, archived, excluded_paths, excluded_addresses },
+    {
+      ...{ name, hosts, only_hosts, time_zone, retention_days, archived },
+      ...{ excluded_paths, excluded_addresses },
+    },
     [],
     [...CODES, "NOT_FOUND"],
     {

@@ -11,7 +11,9 @@ import {
   type RetentionReport,
   runRetention,
 } from "../../../src/events/retention/retention.ts"
+import { shortening } from "../../../src/events/retention/siteLimits.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
+import { recomputeDailyTotals } from "../../../src/rebuild/recompute.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { run } from "../../support/effects.ts"
 import { countOf, dailyTotals, event, freshEvents, rows, store, UTC } from "../../support/events.ts"
@@ -201,6 +203,87 @@ describe("an interrupted retention", () => {
         .map((line) => line.id)
         .sort(),
     ).toEqual(expired.toSorted())
+  })
+})
+
+describe("a site that keeps its events for fewer days", () => {
+  const SITE_CUTOFF = NOW - 3 * DAY_MS
+
+  /** As many events of the site as the other has, and the limit of its own. */
+  const fillBoth = async (postgres: Postgres) => {
+    const main = await fill(postgres)
+    const blog = Array.from({ length: 13 }, (_, day) =>
+      Array.from({ length: 45 }, (_, i) =>
+        event({ site: "blog", id: randomUUID(), createdAt: NOW - day * DAY_MS + (i - 22) * MINUTE_MS }),
+      ),
+    ).flat()
+    for (let i = 0; i < blog.length; i += CHUNK) await store(postgres, blog.slice(i, i + CHUNK))
+    await rows(postgres, "INSERT INTO declared_sites (slug, retention_days) VALUES ('blog', 3), ('main', 50)")
+    return {
+      expired: [...main.expired, ...blog.filter((each) => each.createdAt < SITE_CUTOFF).map(({ id }) => id)],
+      kept: [...main.kept, ...blog.filter((each) => each.createdAt >= SITE_CUTOFF).map(({ id }) => id)],
+      // Which the deployment would keep.
+      ofSite: blog.filter(({ createdAt }) => createdAt >= CUTOFF && createdAt < SITE_CUTOFF).length,
+    }
+  }
+
+  test("loses exactly those before its own limit, also when a run ends in between, and no other site loses any", async () => {
+    const { postgres } = await freshEvents()
+    const { expired, kept, ofSite } = await fillBoth(postgres)
+    const archiveDir = temporaryFolder()
+    const totals = await dailyTotals(postgres)
+    const planned = done(await run(runRetention(postgres, options({ dryRun: true }))))
+    expect(planned.rows).toBe(expired.length)
+    expect(planned.days.filter(({ site }) => site === "blog").reduce((sum, { rows }) => sum + rows, 0)).toBe(
+      ofSite,
+    )
+    expect(await run(shortening(postgres, "blog", { days: 3, kept: 10, now: NOW }))).toMatchObject({
+      events: 0,
+    })
+    expect(await run(shortening(postgres, "main", { days: 3, kept: 10, now: NOW }))).toMatchObject({
+      ...{ events: ofSite, days: { length: 8 } },
+    })
+
+    let steps = 0
+    const ending = options({
+      archiveDir,
+      onProgress: ({ site }) =>
+        site === "blog" && ++steps === 5 ? Effect.die(new Error("ended")) : Effect.void,
+    })
+    await expect(run(runRetention(postgres, ending))).rejects.toThrow("ended")
+    const [since] = await rows<{ at: Date | null }>(
+      postgres,
+      "SELECT raw_since AS at FROM sites WHERE slug = 'blog'",
+    )
+    expect(since?.at?.getTime()).toBe(SITE_CUTOFF)
+    expect((await idsLeft(postgres)).length).toBeGreaterThan(kept.length)
+
+    const uniquesAsked = new Set<string>()
+    const report = done(
+      await run(
+        runRetention(
+          postgres,
+          options({
+            archiveDir,
+            uniquesOf: (site) => {
+              uniquesAsked.add(site)
+              return Effect.succeed(0)
+            },
+          }),
+        ),
+      ),
+    )
+    expect(report.days.map(({ site }) => site)).toContain("blog")
+    expect(await idsLeft(postgres)).toEqual(kept.toSorted())
+    const lines = archived(archiveDir)
+    expect([...new Set(lines.map((line) => line.id))].sort()).toEqual(expired.toSorted())
+    expect(await dailyTotals(postgres)).toEqual(totals)
+    expect(uniquesAsked).toContain("blog")
+    expect(done(await run(runRetention(postgres, options()))).rows).toBe(0)
+
+    // What cannot be counted again stays when everything is, with other partitions, too.
+    await run(recomputeDailyTotals(postgres, { timeZone: "UTC", partitions: 3 }))
+    expect(await dailyTotals(postgres)).toEqual(totals)
   })
 })
 

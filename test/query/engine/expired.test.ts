@@ -16,14 +16,20 @@ import { answerFunnel } from "../../../src/query/engine/funnel.ts"
 import { decodeFunnel, decodeQuery, type Query, QueryProblem } from "../../../src/query/language/index.ts"
 import { rangedLetters, rangedThemes } from "../../../src/server/services/rangedFigures.ts"
 import { run, testScope } from "../../support/effects.ts"
-import { event, freshEvents, store, UTC } from "../../support/events.ts"
+import { event, freshEvents, rows, store, UTC } from "../../support/events.ts"
 import { temporaryFolder } from "../../support/index.ts"
 
 /** A Monday; with ten days kept, the last that has expired, in part, is the Friday before the last one. */
 const NOW = Date.parse("2025-12-08T12:00:00Z")
 const RETENTION_DAYS = 10
 
-const CONTEXT = { now: NOW, sites: new Set(["main"]), site: "main", timeZone: "UTC", earliest: () => null }
+const CONTEXT = {
+  now: NOW,
+  sites: new Set(["main", "blog"]),
+  site: "main",
+  timeZone: "UTC",
+  earliest: () => null,
+}
 
 test("answers go on from daily totals where events have expired, and say what those do not tell", async () => {
   const { postgres } = await freshEvents()
@@ -189,4 +195,44 @@ test("answers go on from daily totals where events have expired, and say what th
   expect((await run(steps)).notices).toEqual([expect.stringMatching(/^Events before .* not counted here/)])
   // Of a time that is all kept there is nothing to say.
   expect((await ask({ date_range: ["2025-11-30", "2025-12-07"] })).notices).toBeUndefined()
+
+  // A site that keeps its events for fewer days says so from its own limit on, and no other does.
+  await store(
+    postgres,
+    events.map((each) => ({ ...each, site: "blog" })),
+  )
+  await rows(postgres, "INSERT INTO declared_sites (slug, retention_days) VALUES ('blog', 5)")
+  await run(
+    runRetention(postgres, {
+      ...{ retentionDays: RETENTION_DAYS, archiveDir: null, dryRun: false, now: NOW, calendar: UTC },
+      ...{ partitions: 2, metrics: new Metrics("test_"), uniquesOf: () => Effect.succeed(0) },
+    }),
+  )
+  const late = { interval: "day", date_range: ["2025-12-01", "2025-12-06"], metrics: ["events"] }
+  const filteredLate = { ...late, filters: [["is", "page", ["/"]]] }
+  const eventsOf = async (body: object) => {
+    const { rows: found, notices, imported } = await ask(body)
+    return { events: found.map(({ metrics }) => metrics[0]), notices, imported }
+  }
+  const says = expect.stringMatching(/^Events before 2025-12-03T12:00:00.000Z .* not counted here/)
+  expect(await eventsOf({ ...late, site: "blog" })).toMatchObject({
+    events: Array(6).fill(4),
+    imported: true,
+  })
+  expect(await eventsOf({ ...filteredLate, site: "blog" })).toMatchObject({
+    ...{ events: [null, null, 3, 4, 4, 4], notices: [says] },
+  })
+  for (const body of [late, filteredLate])
+    expect(await eventsOf({ ...body, site: "main" })).toEqual({
+      ...{ events: Array(6).fill(4), notices: undefined, imported: undefined },
+    })
+  const both = { sites: ["main", "blog"] }
+  expect(await eventsOf({ ...late, ...both })).toMatchObject({ events: Array(6).fill(8), imported: true })
+  expect(await eventsOf({ ...filteredLate, ...both })).toMatchObject({
+    ...{ events: [null, null, 7, 8, 8, 8], notices: [says] },
+  })
+  // Of a time that both keep there is nothing to say.
+  expect(
+    (await ask({ ...filteredLate, ...both, date_range: ["2025-12-05", "2025-12-06"] })).notices,
+  ).toBeUndefined()
 })

@@ -100,7 +100,7 @@ describe("POST /event", () => {
 describe("what is refused", () => {
   const site = {
     ...{ name: null, hosts: ["shop.example"], onlyHosts: false, archived: false, added: true },
-    ...{ timeZone: null, excludedPaths: [], excludedAddresses: [] },
+    ...{ timeZone: null, retentionDays: null, excludedPaths: [], excludedAddresses: [] },
   }
   const SITES = [
     { ...site, slug: "shop", onlyHosts: true },

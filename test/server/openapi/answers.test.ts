@@ -97,7 +97,7 @@ const brokenServices = (services: Services): Services => ({
 /** A site that takes events of its hosts only. */
 const OWN = {
   ...{ slug: "own", name: null, hosts: ["own.example"], onlyHosts: true, archived: false, added: true },
-  ...{ timeZone: null, excludedPaths: [], excludedAddresses: [] },
+  ...{ timeZone: null, retentionDays: null, excludedPaths: [], excludedAddresses: [] },
 }
 const ARCHIVED = { ...OWN, slug: "old", hosts: [], onlyHosts: false, archived: true }
 
