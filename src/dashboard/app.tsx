@@ -1,5 +1,6 @@
 /** The page: settings, the store of the chosen site, and the panels. */
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
+import { ALL_SITES, chosenSites } from "../domain/siteChoice.ts"
 import { FrontPage } from "./front/frontPage.tsx"
 import { RETRY_MS } from "./model/asking.ts"
 import { type Access, isSitesAnswer, type SiteZones, siteNames, siteZones } from "./model/decode.ts"
@@ -73,11 +74,20 @@ const Page = ({ sites, access, ...props }: PageProps) => {
     if (only === undefined) return sites.failure === null ? null : <Unread failure={sites.failure} />
     return <Page {...props} {...{ sites, access }} settings={{ ...props.settings, site: only }} />
   }
-  if (site !== null && names.length > 0 && !names.includes(site)) return <NoSite site={site} sites={names} />
+  const chosen = chosenSites(site ?? names[0] ?? ALL_SITES, new Set(names))
+  if (site !== null && names.length > 0 && "unknown" in chosen)
+    return <NoSite site={chosen.unknown} sites={names} />
   if (PLACE === "settings") {
     const failure = access.failure ?? sites.failure
     if (access.data !== null && names.length > 0)
-      return <SettingsPage {...props} sites={names} sitesChanged={sites.again} access={access.data} />
+      return (
+        <SettingsPage
+          {...props}
+          // What belongs to a site is changed of one at a time.
+          settings={{ ...props.settings, site: site === null ? null : (slugsIn(chosen)[0] ?? null) }}
+          {...{ sites: names, sitesChanged: sites.again, access: access.data }}
+        />
+      )
     return failure === null ? null : <Unread failure={failure} />
   }
   return PLACE === "live" ? (
@@ -88,6 +98,9 @@ const Page = ({ sites, access, ...props }: PageProps) => {
     <FrontPage key={site ?? ""} {...props} sites={names} />
   )
 }
+
+const slugsIn = (chosen: ReturnType<typeof chosenSites>): ReadonlyArray<string> =>
+  "sites" in chosen ? chosen.sites : []
 
 /** The settings, and what changes some of them. A choice is kept at once: a reload may come before it is drawn. */
 const useSettings = (): readonly [Settings, (change: Partial<Settings>) => void] => {
@@ -128,6 +141,8 @@ const Site = ({ settings, choose, sites, scheme }: SiteProps) => {
   const asked = useMemo(() => (store === null ? null : { asking: store.asking, live: true }), [store])
   if (store === null) return null
   const state: State = store.state
+  const chosen = chosenSites(settings.site ?? "", new Set(sites))
+  const several = slugsIn(chosen).length > 1
   const again = (part: Part) => () => void store.load(part)
   return (
     <>
@@ -162,7 +177,7 @@ const Site = ({ settings, choose, sites, scheme }: SiteProps) => {
           onChoose={(page) => choose({ page })}
           onAgain={again("clicks")}
         />
-        <FeedPanel state={state} />
+        <FeedPanel state={state} several={several} />
         <TimelinePanel
           site={settings.site}
           timeline={state.timeline}

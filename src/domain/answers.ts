@@ -133,6 +133,8 @@ export interface LettersOfDay {
 
 /** A row of `/timeline`: a raw event. */
 export interface TimelineEvent {
+  /** Of several sites, which one. */
+  readonly site?: string
   readonly id: string
   readonly visitor_id: string
   readonly event_type: string
@@ -152,7 +154,7 @@ export interface TimelineMeta {
 }
 
 /** A raw event of any site with all that is known of it, as the administration exports it and archives keep it. */
-export type SiteEvent = { readonly site: string } & TimelineEvent & {
+export type SiteEvent = { readonly site: string } & Omit<TimelineEvent, "site"> & {
     /** Marked as a bot's, and in no figure. */
     readonly is_bot: boolean
     /** Those that are known. */

@@ -22,6 +22,7 @@ import type { Refusal } from "../domain/frames.ts"
 import { BODY_SILENCE_MS, BODY_TOTAL_MS } from "../domain/limits.ts"
 import { PageQuery } from "../domain/pageQuery.ts"
 import { WEBSOCKET_PATH } from "../domain/paths.ts"
+import { Calendar } from "../domain/period.ts"
 import { Enricher } from "../enrichment/enricher.ts"
 import { openPlaces } from "../enrichment/geoDatabase.ts"
 import type { Places } from "../enrichment/place.ts"
@@ -48,6 +49,7 @@ import { Router } from "./http/router.ts"
 import { Secrets } from "./http/secrets.ts"
 import { uws } from "./http/uws.ts"
 import { openApiDocument } from "./openapi/document.ts"
+import { type ChoiceFigures, makeChoiceFigures } from "./services/choiceFigures.ts"
 import { Pseudonyms } from "./services/pseudonyms.ts"
 import { Questions } from "./services/questions.ts"
 import type { Runner } from "./services/readCache.ts"
@@ -153,8 +155,10 @@ export const startServer = (
       ...{ queries, goals, now },
       ...{ timeZone: config.timeZone, sites: shared.sites },
     })
-    const { hub, fanOuts, places, dashboards } = makeDashboards(shared, services, questions, app)
-    const router = serveRequests(shared, services, questions, app)
+    const calendar = new Calendar(config.timeZone)
+    const asking = { questions, figures: makeChoiceFigures({ ...services, questions, calendar, now }) }
+    const { hub, fanOuts, places, dashboards } = makeDashboards(shared, asking, app)
+    const router = serveRequests(shared, services, asking, app)
     const socket = yield* Effect.acquireRelease(listen(app, config.host, config.port), (listening) =>
       stop(shared, app, dashboards, listening),
     )
@@ -312,15 +316,20 @@ export const makeConnections = (
     ...(options.maxBackpressure !== undefined && { maxBackpressure: options.maxBackpressure }),
   })
 
+/** What is asked for figures. */
+interface Asking {
+  readonly questions: Questions
+  readonly figures: ChoiceFigures
+}
+
 /** The WebSocket side. */
-const makeDashboards = (shared: Shared, { figures }: Services, questions: Questions, app: TemplatedApp) => {
+const makeDashboards = (shared: Shared, asking: Asking, app: TemplatedApp) => {
   const { config, metrics, options, run, now, pseudonyms, sites } = shared
   const fanOut = new FanOut(app, metrics)
   const fanOuts = new AllFanOuts(fanOut)
   const hub = new Hub({
     sites,
-    figures,
-    questions,
+    ...asking,
     metrics,
     run,
     fanOut: fanOuts,
@@ -376,7 +385,7 @@ export const makeIngest = (shared: Shared, tell: (refusals: ReadonlyArray<Refusa
 const serveRequests = (
   shared: Shared,
   services: Services,
-  questions: Questions,
+  { questions, figures }: Asking,
   app: TemplatedApp,
 ): Router => {
   const { config, options, run, now, traffic, cors, gate } = shared
@@ -396,6 +405,7 @@ const serveRequests = (
     serving: isServing(config),
     bodies: shared.bodies,
     questions,
+    choiceFigures: figures,
     traffic,
     run,
     now,

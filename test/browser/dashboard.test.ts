@@ -451,7 +451,9 @@ describe("the live page", wantsChromium, () => {
   test("takes less than 150 KB", async () => {
     node = await startDashboardNode()
     const sizes = await Promise.all(
-      ["/", "/assets/dashboard.js", "/assets/dashboard.css"].map((path) => bytesOf(`${node.url}${path}`)),
+      ["/", ...["dashboard.js", "world.js", "dashboard.css"].map((file) => `/assets/${file}`)].map((path) =>
+        bytesOf(`${node.url}${path}`),
+      ),
     )
     const total = sizes.reduce((sum, bytes) => sum + bytes, 0)
     expect(total).toBeLessThan(MAX_BYTES)
@@ -913,7 +915,7 @@ describe("the front page", wantsChromium, () => {
   const equals = async (
     node: DashboardNode,
     page: Page,
-    about: { date_range: unknown; time_zone?: string; filters?: ReadonlyArray<unknown> },
+    about: { site?: string; date_range: unknown; time_zone?: string; filters?: ReadonlyArray<unknown> },
     interval: string,
   ) =>
     eventually(async () => {
@@ -970,6 +972,120 @@ describe("the front page", wantsChromium, () => {
     await page.goto(`${sent}&zone=America%2FNew_York`)
     await equals(node, page, { date_range: "7d", time_zone: "America/New_York", filters: [notNew] }, "day")
     expect(complaints).toEqual([])
+  })
+
+  test("shows several sites as one, chosen by the keyboard, and keeps them in its address", async () => {
+    const node = await startDashboardNode({ sites: ["main", "blog", "shop"] })
+    const view = (site: string, visitor: number, path: string) => ({
+      ...{ site, event_type: "page_view", page_url: `https://${site}.example/${path}` },
+      visitor_id: `00000000-0000-4000-8000-00000000000${visitor}`,
+    })
+    await node.send([
+      view("main", 1, ""),
+      view("blog", 1, ""),
+      view("blog", 2, "post"),
+      view("shop", 3, "buy"),
+    ])
+    const { page, complaints } = await openDashboard(browser, `${node.url}/?range=day`)
+    const site = page.getByLabel("Site", { exact: true })
+    await site.selectOption("All sites")
+    await equals(node, page, { site: "all", date_range: "day" }, "hour")
+    await page.locator("[data-card=visitors] [data-value='3']").waitFor()
+    await page.locator(".connection", { hasText: "3 now" }).waitFor()
+    expect(new URL(page.url()).searchParams.get("site")).toBe("all")
+
+    await site.selectOption("Several sites…")
+    expect(await axeFindings(page)).toEqual([])
+    await page.getByRole("checkbox", { name: "shop" }).focus()
+    await page.keyboard.press("Space")
+    await page.keyboard.press("Enter")
+    await equals(node, page, { site: "main,blog", date_range: "day" }, "hour")
+    await page.locator("[data-card=visitors] [data-value='2']").waitFor()
+    expect(new URL(page.url()).searchParams.get("site")).toBe("blog,main")
+    await page.locator(".site option:checked", { hasText: "blog + main" }).waitFor()
+    // What comes to either moves the figures; what comes to another does not.
+    await node.send([view("blog", 4, "post"), view("shop", 5, "buy")])
+    await page.locator("[data-card=visitors] [data-value='3']").waitFor()
+    await page.locator("[data-details=page]").click()
+    const file = await fetch((await page.locator("dialog a[download]").getAttribute("href")) ?? "")
+    const listed = (await file.text())
+      .trim()
+      .split("\r\n")
+      .slice(1)
+      .map((line) => line.split(",")[0])
+    expect(listed.toSorted()).toEqual(["/", "/post"])
+    await page.keyboard.press("Escape")
+    await page.locator("[data-tab=goals]").click()
+    await page.getByText("There is no goal that all of these sites have").waitFor()
+
+    await page.locator("[data-page=live]").click()
+    await page.locator("[data-connection=open]").waitFor()
+    await eventually(async () => {
+      expect(await shown(page, "[data-figure=current_visitors]")).toBe(3)
+      expect(await shown(page, "[data-figure=total_events]")).toBe(4)
+      expect(await shown(page, "[data-stat=unique_visitors]")).toBe(3)
+    })
+    await node.send([view("main", 6, "cv"), view("shop", 7, "buy")])
+    await page.locator(".events li", { hasText: "main" }).waitFor()
+    await eventually(async () => expect(await shown(page, "[data-figure=current_visitors]")).toBe(4))
+    expect(await page.locator(".events li", { hasText: "shop" }).count()).toBe(0)
+    expect(await page.locator(".failure").count()).toBe(0)
+    await page.goto(`${node.url}/?site=blog,nope`)
+    await page.getByRole("heading", { name: "There is no site called nope." }).waitFor()
+    expect(complaints).toEqual([])
+  })
+
+  test("shows visitors by country on a map, which is read and filtered by pointer and keyboard", async () => {
+    const node = await startDashboardNode()
+    const from = (country: string, visitors: number, first: number) =>
+      node.send(
+        Array.from({ length: visitors }, (_, i) => ({
+          ...{ event_type: "page_view", page_url: "https://cv.example/" },
+          visitor_id: `00000000-0000-4000-8000-${String(first + i).padStart(12, "0")}`,
+        })),
+        { "CF-IPCountry": country, "X-Forwarded-For": "203.0.113.7" },
+      )
+    await from("FR", 5, 10)
+    await from("BR", 2, 20)
+    await from("MC", 1, 30)
+    const address = `${node.url}/?range=day&tab_places=map`
+    for (const colorScheme of ["light", "dark"] as const) {
+      const { page, complaints } = await openDashboard(browser, address, { colorScheme })
+      const country = (code: string) => page.locator(`.world [data-country=${code}]`)
+      await eventually(async () =>
+        expect(await numbersOf(page, ".of-places table [data-count]", "data-count")).toEqual([5, 2, 1]),
+      )
+      expect(await country("FR").getAttribute("data-visitors")).toBe("5")
+      expect(await country("BR").getAttribute("data-visitors")).toBe("2")
+      const fill = (code: string) => country(code).evaluate((path) => getComputedStyle(path).fill)
+      expect(new Set([await fill("FR"), await fill("BR"), await fill("DE")]).size).toBe(3)
+      await country("BR").hover()
+      await page.locator(".world-readout", { hasText: "Brazil: 2 Visitors · 25%" }).waitFor()
+      expect(await axeFindings(page)).toEqual([])
+      // The keyboard reaches the countries that have visitors, those too small for the map as well.
+      await page.locator(".world").focus()
+      for (const [key, text] of [
+        ["End", "Monaco: 1 Visitors"],
+        ["Home", "France: 5 Visitors"],
+        ["ArrowRight", "Brazil: 2 Visitors"],
+      ] as const) {
+        await page.keyboard.press(key)
+        await page.locator(`.world[aria-valuetext^="${text}"]`).waitFor()
+      }
+      await page.keyboard.press("Enter")
+      await page.locator(".chip[data-filter=country]", { hasText: "Brazil" }).waitFor()
+      await page.locator("[data-card=visitors] [data-value='2']").waitFor()
+      await page.goBack()
+      await page.locator(".world-readout").waitFor()
+      await country("FR").click()
+      await page.locator(".chip[data-filter=country]", { hasText: "France" }).waitFor()
+      for (const width of [320, 1280]) {
+        await page.setViewportSize({ width, height: 900 })
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth)
+        expect(wide, `at ${width} pixels`).toBeLessThanOrEqual(width)
+      }
+      expect(complaints).toEqual([])
+    }
   })
 
   test("opens a table of everything, which is searched, sorted and as long as it has to be", async () => {

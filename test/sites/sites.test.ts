@@ -195,6 +195,96 @@ test("an archived site refuses events and goes on answering questions, until it 
     })
 })
 
+test("several sites are one in every figure: a visitor of both counts once, and neither is left out", async () => {
+  const node = await runNode(await settings({ sites: ["main", "blog", "other"] }))
+  const [both, reader, writer] = [randomUUID(), randomUUID(), randomUUID()]
+  const clicked = { event_type: "button_click", event_data: { x: 1, y: 2 } }
+  const letter = { event_type: "letter_generate", event_data: { letter_type: "motivation" } }
+  const theme = { event_type: "cv_theme_change", event_data: { theme: "dark" } }
+  for (const [site, visitor_id, event] of [
+    ...([
+      ["main", both, { event_type: "page_view" }],
+      ["main", both, clicked],
+    ] as const),
+    ...([
+      ["main", writer, letter],
+      ["main", writer, theme],
+    ] as const),
+    ...([
+      ["blog", both, { event_type: "page_view" }],
+      ["blog", both, clicked],
+    ] as const),
+    ...([
+      ["blog", reader, theme],
+      ["other", randomUUID(), { event_type: "page_view" }],
+    ] as const),
+  ])
+    expect(await ask(node.base, "POST", "event", { ...event, site, visitor_id })).toMatchObject(TAKEN)
+  const figures = async (path: string, site: string) =>
+    (await ask(node.base, "GET", `${path}${path.includes("?") ? "&" : "?"}site=${site}`)).body.data
+  const stats = { total_events: 7, page_views: 2, letters_generated: 1, unique_visitors: 3 }
+  // Events are counted soon, and the engine sees them a moment later.
+  for (const site of ["blog,main", "main,blog"])
+    await eventually(async () =>
+      expect(await figures("stats", site)).toMatchObject({ period: "day", ...stats }),
+    )
+  await eventually(async () =>
+    expect(await figures("realtime", "main,blog")).toMatchObject({
+      ...{ current_visitors: 3, unique_today: 3, total_events: 7, letters_today: 1 },
+    }),
+  )
+  expect(await figures("stats?period=week", "main,blog")).toMatchObject({ period: "week", ...stats })
+  expect(await figures("stats", "all")).toMatchObject({ total_events: 8, unique_visitors: 4 })
+  expect(await figures("stats?date_range=7d", "main,blog")).toMatchObject({ ...stats })
+  expect(await figures("letters?period=month", "main,blog")).toMatchObject({ total: 1, unique_visitors: 3 })
+  expect(await figures("themes", "main,blog")).toEqual([{ theme: "dark", views: 2, percentage: 100 }])
+  expect(await figures("heatmap", "main,blog")).toEqual([{ x: 1, y: 2, count: 2 }])
+  expect(await figures("yesterday", "main,blog")).toMatchObject({ total_events: expect.arrayContaining([0]) })
+  const minutes = (await figures("history", "main,blog")) as ReadonlyArray<{
+    events: number
+    visitors: number
+  }>
+  expect(minutes.reduce((sum, { events }) => sum + events, 0)).toBe(7)
+  expect(minutes.at(-1)?.visitors).toBe(3)
+  const timeline = async (more: string) =>
+    (await ask(node.base, "GET", `timeline?site=blog,main${more}`)).body as {
+      data: ReadonlyArray<{ id: string; site: string }>
+      meta: { next_cursor: string }
+    }
+  const first = await timeline("&limit=4")
+  const rest = await timeline(`&limit=4&cursor=${first.meta.next_cursor}`)
+  const rows = [...first.data, ...rest.data]
+  expect(new Set(rows.map(({ id }) => id)).size).toBe(7)
+  expect(rows.map(({ site }) => site).sort()).toEqual(
+    [..."bbb", ..."mmmm"].map((s) => (s === "b" ? "blog" : "main")),
+  )
+  expect(await ask(node.base, "GET", "stats?site=main,nope")).toMatchObject({
+    ...{ status: 400, body: { code: "UNKNOWN_SITE", error: 'site "nope" is not declared in SITES.' } },
+  })
+  expect(await ask(node.base, "GET", "export/letters?site=main,blog")).toMatchObject({
+    ...{ status: 400, body: { error: 'site is "main,blog": it should be one site.' } },
+  })
+
+  // Of goals, those that both have with the same filters.
+  const goal = (site: string, name: string, page: string) =>
+    ask(node.base, "POST", "goals", { site, name, filters: [["is", "page", [page]]] })
+  for (const site of ["main", "blog"]) expect(await goal(site, "Seen", "/cv")).toMatchObject({ status: 200 })
+  await goal("main", "Other", "/a")
+  await goal("blog", "Other", "/b")
+  expect(await figures("goals", "blog,main")).toMatchObject([{ name: "Seen" }])
+
+  // And on a dashboard, by their figures together and the events of each.
+  const dashboard = connect(node.base, "?site=all")
+  await eventually(() =>
+    expect(dashboard.frames.join("")).toContain('"initial_stats","site":"blog,main,other"'),
+  )
+  await send(node.base, "other")
+  await eventually(() => {
+    expect(dashboard.frames.join("")).toMatch(/"type":"page_view","site":"other"/)
+    expect(dashboard.frames.at(-1)).toMatch(/"site":"blog,main,other","data":\{.*"total_events":9/)
+  })
+})
+
 test("who sets a site up is told on every node of what is refused on any, and nobody else is", async () => {
   const { a, b } = await deployment()
   const site = { slug: "shop", hosts: ["shop.example"], only_hosts: true }

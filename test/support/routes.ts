@@ -6,6 +6,7 @@ import type { Ingest } from "../../src/server/api/ingest.ts"
 import { apiRoutes } from "../../src/server/api/routes.ts"
 import type { Bodies } from "../../src/server/http/body.ts"
 import type { TrustedProxies } from "../../src/server/http/clientAddress.ts"
+import type { ChoiceFigures } from "../../src/server/services/choiceFigures.ts"
 import type { Pseudonyms } from "../../src/server/services/pseudonyms.ts"
 import type { Questions } from "../../src/server/services/questions.ts"
 import { SiteDirectory } from "../../src/sites/index.ts"
@@ -29,6 +30,7 @@ export const routes = () =>
     proxies: {} as TrustedProxies,
     bodies: {} as Bodies,
     questions: {} as Questions,
+    choiceFigures: {} as ChoiceFigures,
     now: () => 0,
     openApiDocument: () => ({}),
     run: () => {

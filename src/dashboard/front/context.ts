@@ -4,7 +4,10 @@ import { useCallback, useContext, useEffect, useRef, useState } from "preact/hoo
 import { type Condition, readView, type View, withCondition, writeView } from "../model/view.ts"
 
 export interface Front {
+  /** One, or several as one, as the address has them. */
   readonly site: string | null
+  /** Whether it is more than one. */
+  readonly several: boolean
   readonly view: View
   /** Shows another view. In place of the present one, where Back should not come to it. */
   readonly show: (change: Partial<View>, how?: "replace") => void

@@ -4,11 +4,11 @@ import { type AnswerRow, type Question, topQuestion } from "../model/questions.t
 import { endpointUrl, post } from "../model/read.ts"
 import { failureCode } from "../model/readFailure.ts"
 import { shareToken } from "../model/share.ts"
+import { Dialogue } from "../panels/dialogue.tsx"
 import { PartView, useWording } from "../panels/parts.tsx"
 import { useTyped } from "../panels/typed.ts"
 import { RowIcon, useFilterOfRow, useRowName } from "./breakdown.tsx"
 import { useFront } from "./context.ts"
-import { Dialogue } from "./dialogue.tsx"
 import { columnsOf, GOALS, PANELS, PROPERTY, propertyTab, type Tab } from "./tabs.ts"
 
 /** Rows that are read at a time. */

@@ -1,6 +1,7 @@
 /** The front page: what an owner sees first of a site. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { Calendar } from "../../domain/period.ts"
+import { chosenSites } from "../../domain/siteChoice.ts"
 import { Asking } from "../model/asking.ts"
 import { withStatus } from "../model/changes.ts"
 import { type Connection, connect } from "../model/connection.ts"
@@ -79,12 +80,14 @@ export const FrontPage = ({ settings, choose, sites }: FrontPageProps) => {
   const { site } = settings
   const { asking, status, clock } = useLive(site)
   const [view, show] = useView()
+  const chosen = chosenSites(site ?? "", new Set(sites))
+  const several = "sites" in chosen && chosen.sites.length > 1
   // Without a chosen zone, the day that ends last on earth.
   const today = new Calendar(view.zone ?? "Etc/GMT+12").dayOf(clock.now(Date.now()))
   const live = goesOn(view.range, today)
   const front: Front = useMemo(
-    () => ({ site, view, show, now: () => clock.now(Date.now()) }),
-    [site, view, show, clock],
+    () => ({ site, several, view, show, now: () => clock.now(Date.now()) }),
+    [site, several, view, show, clock],
   )
   const asked = useMemo(() => ({ asking, live }), [asking, live])
   return (

@@ -34,7 +34,7 @@ const useGoals = (): readonly [names: Loaded<Names>, again: () => void] => {
 
 /** The tab's list, in the order in which the goals were made. */
 export const Goals = () => {
-  const { site, view } = useFront()
+  const { site, several, view } = useFront()
   const { t } = useWording()
   const access = useContext(AccessContext)
   const [names, again] = useGoals()
@@ -51,17 +51,20 @@ export const Goals = () => {
       {(goals) =>
         goals.length === 0 ? (
           <p class="empty">
-            {t.front.noGoals}
+            {several ? t.front.noSharedGoals : t.front.noGoals}
             {access.may.includes("write") && (
               <a href={pageUrl("settings", site, "goals")}>{t.settings.goals.make}</a>
             )}
           </p>
         ) : (
-          <ol class="bars goals" aria-label={t.dimensions.goals}>
-            {goals.map((name) => (
-              <Goal key={name} name={name} all={all} />
-            ))}
-          </ol>
+          <>
+            {several && <p class="hint">{t.front.sharedGoals}</p>}
+            <ol class="bars goals" aria-label={t.dimensions.goals}>
+              {goals.map((name) => (
+                <Goal key={name} name={name} all={all} />
+              ))}
+            </ol>
+          </>
         )
       }
     </PartView>

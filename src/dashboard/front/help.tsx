@@ -1,5 +1,5 @@
+import { Dialogue } from "../panels/dialogue.tsx"
 import { useWording } from "../panels/parts.tsx"
-import { Dialogue } from "./dialogue.tsx"
 import { RANGE_KEYS } from "./keys.ts"
 
 /** The list of keyboard shortcuts, over the page. */

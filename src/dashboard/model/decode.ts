@@ -85,6 +85,7 @@ const isLetters = shape<Letters>({
 const isThemes = listOf(shape<ThemeViews>({ theme: isText, views: isNumber, percentage: isNumber }))
 
 const isTimelineEvent = shape<TimelineEvent>({
+  site: (value): value is TimelineEvent["site"] => value === undefined || isText(value),
   id: isText,
   visitor_id: isText,
   event_type: isText,

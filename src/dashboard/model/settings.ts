@@ -10,7 +10,7 @@ export type Scheme = (typeof SCHEMES)[number]
 const DEFAULT_PERIOD: Period = "week"
 
 export interface Settings {
-  /** `null` for the default site. */
+  /** One, or several as one: `a,b`, or `all`; `null` for the default site. */
   readonly site: string | null
   readonly period: Period
   /** Page of the heatmap; empty for all pages. */

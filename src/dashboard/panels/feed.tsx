@@ -2,10 +2,18 @@ import { useState } from "preact/hooks"
 import { detailOf, kindOf, shortPage } from "../model/events.ts"
 import type { FeedEvent, State } from "../model/state.ts"
 import { Country, Panel, useWording } from "./parts.tsx"
+import { useSiteName } from "./siteNames.ts"
+
+export interface FeedPanelProps {
+  readonly state: State
+  /** Whether they are of several sites, so that each says of which. */
+  readonly several: boolean
+}
 
 /** Events as they are counted. */
-export const FeedPanel = ({ state }: { readonly state: State }) => {
+export const FeedPanel = ({ state, several }: FeedPanelProps) => {
   const { t, number, clock, typeName } = useWording()
+  const siteName = useSiteName()
   const [held, setHeld] = useState<ReadonlyArray<FeedEvent> | null>(null)
   const events = held ?? state.feed
   const since = held === null ? 0 : (state.feed[0]?.number ?? 0) - (held[0]?.number ?? 0)
@@ -53,6 +61,7 @@ export const FeedPanel = ({ state }: { readonly state: State }) => {
                 {detailOf(event.data)}
               </span>
               <span class="page" translate={false} title={event.page_url ?? ""}>
+                {several && <bdi class="of-site">{siteName(event.site)}</bdi>}
                 {shortPage(event.page_url)}
               </span>
               <Origin event={event} />

@@ -6,7 +6,7 @@ import type { LiveStatus } from "../model/state.ts"
 import { LANGUAGES } from "../model/text.ts"
 import { AccessContext, hasSettings, isStranger } from "./access.ts"
 import { Choice, useWording } from "./parts.tsx"
-import { useSiteName } from "./siteNames.ts"
+import { SiteChoice } from "./siteChoice.tsx"
 
 export interface HeaderProps {
   readonly place: Place
@@ -19,7 +19,6 @@ export interface HeaderProps {
 
 export const Header = ({ place, status, settings, sites, choose }: HeaderProps) => {
   const { t } = useWording()
-  const siteName = useSiteName()
   const access = useContext(AccessContext)
   return (
     <header class="top">
@@ -33,16 +32,11 @@ export const Header = ({ place, status, settings, sites, choose }: HeaderProps) 
       </h1>
       <Places place={place} site={settings.site} />
       {sites.length > 1 && (
-        <label class="site">
-          <span class="unseen">{t.site}</span>
-          <select value={settings.site ?? sites[0]} onChange={(e) => choose({ site: e.currentTarget.value })}>
-            {sites.map((site) => (
-              <option key={site} value={site}>
-                {siteName(site)}
-              </option>
-            ))}
-          </select>
-        </label>
+        <SiteChoice
+          {...{ sites, site: settings.site }}
+          several={place !== "settings"}
+          onChoose={(site) => choose({ site })}
+        />
       )}
       {status !== undefined && <ConnectionView status={status} counts={place === "front"} />}
       <div class="controls">

@@ -4,6 +4,7 @@ import { visitorUrl } from "../model/place.ts"
 import type { Loaded, Timeline } from "../model/state.ts"
 import { AccessContext } from "./access.ts"
 import { Panel, PartView, useWording } from "./parts.tsx"
+import { useSiteName } from "./siteNames.ts"
 
 export interface TimelinePanelProps {
   /** `null` for the default one. */
@@ -16,6 +17,7 @@ export interface TimelinePanelProps {
 
 /** Stored events, page by page. */
 export const TimelinePanel = ({ site, timeline, newEvents, onAgain, onOlder }: TimelinePanelProps) => {
+  const siteName = useSiteName()
   const { t, number, moment, typeName } = useWording()
   // To others they are pseudonyms.
   const mayErase = useContext(AccessContext).may.includes("admin")
@@ -60,6 +62,7 @@ export const TimelinePanel = ({ site, timeline, newEvents, onAgain, onOlder }: T
                       </td>
                       <td translate={false}>{detailOf(row.event_data)}</td>
                       <td translate={false} title={row.page_url ?? ""}>
+                        {row.site !== undefined && <bdi class="of-site">{siteName(row.site)}</bdi>}
                         {shortPage(row.page_url)}
                       </td>
                       <td class="visitor" translate={false}>

@@ -1,18 +1,20 @@
-/** Where visitors of a site clicked. */
+/** Where visitors of a site, or of several as one, clicked. */
 import * as Effect from "effect/Effect"
 import { CLICK_TYPES } from "../../domain/aggregation.ts"
 import type { HeatmapPoint } from "../../domain/answers.ts"
 import { isSamePage, pageOf } from "../../domain/pageUrl.ts"
+import { slugsOf } from "../../domain/siteChoice.ts"
 import { HOUR_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import { eventsOf, within } from "../chunks/index.ts"
+import { among } from "./among.ts"
 
 /** Places of one answer: more than any picture shows, few enough to send. */
 export const MAX_HEATMAP_POINTS = 10_000
 
 export interface HeatmapQuery {
-  /** A site's slug. */
+  /** A choice of sites that has been read. */
   readonly site: string
   /** A stored page_url of the page, in any spelling; `null` for all pages. */
   readonly pageUrl: string | null
@@ -33,12 +35,12 @@ export interface Heatmap {
 }
 
 /** Pages with clicks that may be the wanted one, by what they have in common whatever is escaped. */
-const SELECT_PAGES = `
+const selectPages = (sites: ReadonlyArray<string>) => `
   SELECT DISTINCT page
   FROM (
     SELECT unnest(pages) AS page
     FROM event_chunks
-    WHERE site_id = (SELECT id FROM sites WHERE slug = $1) AND NOT bots AND last_at >= $2
+    WHERE site_id ${among(sites)} AND NOT bots AND last_at >= $2
       AND first_at >= date_trunc('day', $2::timestamptz AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
       AND click_page IS DISTINCT FROM '{}'
   ) AS held
@@ -54,8 +56,7 @@ const patternOf = (pageUrl: string): string =>
  * Chunks that begin in the window tell their clicks. Of one that lies across its beginning each event's time has to be looked
  * at, and one of an earlier version tells nothing: these are taken apart (OFFSET 0: once, and without the chunk's arrays).
  */
-const SELECT_POINTS = `
-  WITH of_site AS (SELECT id FROM sites WHERE slug = $1)
+const selectPoints = (sites: ReadonlyArray<string>) => `
   SELECT x, y, count(*)::integer AS count, (count(*) OVER ())::integer AS total
   FROM (
     SELECT CASE WHEN $5::float8 IS NULL THEN x ELSE floor(x / $5) * $5 END AS x,
@@ -70,7 +71,7 @@ const SELECT_POINTS = `
             SELECT place::integer FROM unnest(pages) WITH ORDINALITY AS held (page, place) WHERE page = ANY ($3)
           ) END AS wanted
         FROM event_chunks
-        WHERE site_id = (SELECT id FROM of_site) AND NOT bots AND first_at >= $2 AND click_page <> '{}'
+        WHERE site_id ${among(sites)} AND NOT bots AND first_at >= $2 AND click_page <> '{}'
           AND ($3::text[] IS NULL OR pages && $3)
         OFFSET 0
       ) AS chunk
@@ -83,7 +84,7 @@ const SELECT_POINTS = `
       FROM (
         SELECT event_data::jsonb AS data
         FROM event_chunks AS chunk CROSS JOIN LATERAL ${eventsOf("chunk")}
-        WHERE site_id = (SELECT id FROM of_site) AND NOT bots AND ${within("$2", "'infinity'")}
+        WHERE site_id ${among(sites)} AND NOT bots AND ${within("$2", "'infinity'")}
           AND (first_at < $2 OR click_page IS NULL)
           AND types && '{${[...CLICK_TYPES].join()}}' AND event_type = ANY ('{${[...CLICK_TYPES].join()}}')
           AND ($3::text[] IS NULL OR page_url = ANY ($3))
@@ -107,18 +108,21 @@ export const heatmap = (
   { site, pageUrl, hours, grid, limit, now }: HeatmapQuery,
 ): Effect.Effect<Heatmap, StoreError> =>
   Effect.gen(function* () {
+    const sites = slugsOf(site)
     // Instants after the window's beginning, to the millisecond.
     const since = new Date(now - hours * HOUR_MS + 1)
     const pages =
       pageUrl === null
         ? null
-        : (yield* postgres.query<{ readonly page: string }>("heatmap_pages", SELECT_PAGES, [
-            site,
+        : (yield* postgres.query<{ readonly page: string }>("heatmap_pages", selectPages(sites), [
+            sites,
             since,
             patternOf(pageUrl),
           ])).flatMap(({ page }) => (isSamePage(page, pageUrl) ? [page] : []))
-    const rows = yield* postgres.query<HeatmapPoint & { readonly total: number }>("heatmap", SELECT_POINTS, [
-      ...[site, since, pages, limit, grid],
-    ])
+    const rows = yield* postgres.query<HeatmapPoint & { readonly total: number }>(
+      "heatmap",
+      selectPoints(sites),
+      [...[sites, since, pages, limit, grid]],
+    )
     return { points: rows.map(({ x, y, count }) => ({ x, y, count })), total: rows[0]?.total ?? 0 }
   })

@@ -1,8 +1,9 @@
-/** A site's course in time, from raw events: the last minutes, and how the day before went. */
+/** The course in time of a site, or of several as one, from raw events: the last minutes, and how the day before went. */
 import * as Effect from "effect/Effect"
 import type { DayCourse, MinuteOfHistory } from "../../domain/answers.ts"
 import { PRESENT_MINUTES } from "../../domain/limits.ts"
 import { addDays, type Calendar } from "../../domain/period.ts"
+import { slugsOf } from "../../domain/siteChoice.ts"
 import { MINUTE_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
@@ -14,11 +15,17 @@ export interface History {
   readonly until: number
 }
 
+/** SQL: the events of the sites $1 from $2 until $3. Those of one are planned for its chunks alone. */
+const eventsOf = (sites: ReadonlyArray<string>): string =>
+  sites.length === 1
+    ? "events_between(($1::text[])[1], $2, $3)"
+    : "unnest($1::text[]) AS chosen (slug), events_between(slug, $2, $3)"
+
 /** A visitor seen in a minute is present in that one and the next four, hence a window that reads a little more. */
-const SELECT_MINUTES = `
+const selectMinutes = (sites: ReadonlyArray<string>) => `
   WITH seen AS MATERIALIZED (
     SELECT date_bin('1 minute', created_at, 'epoch') AS minute, visitor_id, count(*) AS events
-    FROM events_between($1, $2, $3)
+    FROM ${eventsOf(sites)}
     GROUP BY 1, 2
   ), counted AS (
     SELECT minute, sum(events) AS events FROM seen GROUP BY 1
@@ -36,10 +43,11 @@ export const history = Effect.fnUntraced(function* (
   { site, minutes, now }: { readonly site: string; readonly minutes: number; readonly now: number },
 ): Effect.fn.Return<History, StoreError> {
   const first = Math.floor(now / MINUTE_MS) - minutes + 1
+  const sites = slugsOf(site)
   const rows = yield* postgres.query<{ minute: Date; events: number; visitors: number }>(
     "history",
-    SELECT_MINUTES,
-    [site, new Date((first - PRESENT_MINUTES + 1) * MINUTE_MS), new Date(now + 1), PRESENT_MINUTES],
+    selectMinutes(sites),
+    [sites, new Date((first - PRESENT_MINUTES + 1) * MINUTE_MS), new Date(now + 1), PRESENT_MINUTES],
   )
   const found = new Map(rows.map((row) => [row.minute.getTime() / MINUTE_MS, row]))
   return {
@@ -53,12 +61,12 @@ export const history = Effect.fnUntraced(function* (
 })
 
 /** A visitor is new in the minute of the day's first event, so that sums of new ones are unique visitors. */
-const SELECT_COURSE = `
+const selectCourse = (sites: ReadonlyArray<string>) => `
   WITH seen AS MATERIALIZED (
     SELECT date_bin('1 minute', created_at, 'epoch') AS minute, visitor_id, count(*) AS events,
       count(*) FILTER (WHERE event_type = 'page_view') AS page_views,
       count(*) FILTER (WHERE event_type = 'letter_generate') AS letters
-    FROM events_between($1, $2, $3)
+    FROM ${eventsOf(sites)}
     GROUP BY 1, 2
   )
   SELECT minute, sum(events)::integer AS events, sum(page_views)::integer AS page_views,
@@ -83,12 +91,13 @@ export const yesterday = Effect.fnUntraced(function* (
   postgres: Postgres,
   { site, calendar, now }: { readonly site: string; readonly calendar: Calendar; readonly now: number },
 ): Effect.fn.Return<DayCourse, StoreError> {
+  const sites = slugsOf(site)
   const today = calendar.dayOf(now)
   const date = addDays(today, -1)
   const from = calendar.startOf(date)
   const until = calendar.startOf(today)
-  const rows = yield* postgres.query<CourseRow>("yesterday", SELECT_COURSE, [
-    site,
+  const rows = yield* postgres.query<CourseRow>("yesterday", selectCourse(sites), [
+    sites,
     new Date(from),
     new Date(until),
   ])

@@ -18,7 +18,7 @@ export interface EventQueriesOptions {
   readonly now: () => number
 }
 
-/** Every question of the API to the raw events. Sites are slugs; one without events has empty answers. */
+/** Every question of the API to the raw events. A site is a slug, or several as one; one without events has empty answers. */
 export interface EventQueries {
   /** Newest first. A page token (of the page before) takes precedence over the offset; see {@link timeline}. */
   timeline(query: {

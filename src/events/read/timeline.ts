@@ -1,11 +1,13 @@
-/** A site's events, newest first, page by page. */
+/** The events of a site, or of several as one, newest first, page by page. */
 import * as Effect from "effect/Effect"
 import type { SiteEvent, TimelineEvent } from "../../domain/answers.ts"
 import { type EventFacts, type FactName, knownDimensions } from "../../domain/dimensions.ts"
+import { slugsOf } from "../../domain/siteChoice.ts"
 import { DAY_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import { eventsOf } from "../chunks/index.ts"
+import { among } from "./among.ts"
 
 /** The last event of a page: the next one begins after it. */
 export interface PageEnd {
@@ -46,7 +48,7 @@ export const decodePageToken = (text: string): PageEnd | null => {
 }
 
 export interface TimelineQuery {
-  /** A site's slug. */
+  /** A choice of sites that has been read. */
   readonly site: string
   readonly limit: number
   /** Events to skip; none are skipped where `after` is given. */
@@ -58,6 +60,8 @@ export interface TimelineQuery {
 }
 
 export interface EventRow {
+  /** Of several sites, which one. */
+  readonly site?: string
   readonly id: string
   readonly visitor_id: string
   readonly event_type: string
@@ -79,12 +83,12 @@ const CHUNKS = 8
  * events says, and of these no event before `cut` is on the page, as their times say, nor one after `start`, where that is
  * not the first page; $6 is 0 after a page's end.
  */
-const SELECT_PAGE = `
+const selectPage = (sites: ReadonlyArray<string>) => `
   WITH newest AS MATERIALIZED (
     SELECT *, coalesce(sum(events) OVER earlier, 0) < $7::bigint AS taken
     FROM (
       SELECT * FROM event_chunks
-      WHERE site_id = (SELECT id FROM sites WHERE slug = $1) AND NOT bots AND first_at >= $2 AND first_at <= $3
+      WHERE site_id ${among(sites)} AND NOT bots AND first_at >= $2 AND first_at <= $3
       ORDER BY last_at DESC
       LIMIT ${CHUNKS} + 1 + $7
     ) AS chunk
@@ -111,6 +115,7 @@ const SELECT_PAGE = `
   FROM (SELECT max(last_at) AS bound FROM newest WHERE NOT taken) AS rest
   LEFT JOIN (
     SELECT id, visitor_id, event_type, event_data::jsonb, page_url, referred_by AS referrer, created_at
+      ${sites.length === 1 ? "" : ", (SELECT slug FROM sites WHERE sites.id = site_id) AS site"}
     FROM newest CROSS JOIN LATERAL ${eventsOf("newest")}
     WHERE taken AND last_at >= coalesce((SELECT at FROM cut), '-infinity')
       AND created_at >= coalesce((SELECT at FROM cut), '-infinity')
@@ -145,6 +150,7 @@ export const toSiteEvent = (row: SiteEventRow): SiteEvent => ({
 })
 
 export const toTimelineEvent = (row: EventRow): TimelineEvent => ({
+  ...(row.site !== undefined && { site: row.site }),
   id: row.id,
   visitor_id: row.visitor_id,
   event_type: row.event_type,
@@ -155,23 +161,25 @@ export const toTimelineEvent = (row: EventRow): TimelineEvent => ({
 })
 
 /**
- * A page of a site's events, newest first; events of the same millisecond in the order of their ids. Following
+ * A page of events, newest first; events of the same millisecond in the order of their ids. Following
  * `nextPageToken` shows every event that was there at the beginning exactly once, whatever arrives meanwhile.
  */
 export const timeline = Effect.fnUntraced(function* (
   postgres: Postgres,
   { site, limit, offset: asked, after, now }: TimelineQuery,
 ): Effect.fn.Return<TimelinePage, StoreError> {
+  const sites = slugsOf(site)
   const offset = after === null ? asked : 0
   // Nothing is newer than tomorrow: senders' clocks may be ahead by minutes only.
   const until = after ?? { createdAt: now + DAY_MS, id: LAST_UUID }
   // One more than asked for tells whether there is a next page.
   const wanted = limit + 1
   const select = Effect.fnUntraced(function* (from: number, events: number) {
-    const rows = yield* postgres.query<EventRow & { readonly bound: Date | null }>("timeline", SELECT_PAGE, [
-      ...[site, new Date(from), new Date(until.createdAt), until.id],
-      ...[wanted, offset, events],
-    ])
+    const rows = yield* postgres.query<EventRow & { readonly bound: Date | null }>(
+      "timeline",
+      selectPage(sites),
+      [...[sites, new Date(from), new Date(until.createdAt), until.id], ...[wanted, offset, events]],
+    )
     const bound = rows[0]?.bound ?? null
     // Where there is no event, the row is that of the bound alone.
     const found = rows.filter((row) => row.id !== null)

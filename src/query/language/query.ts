@@ -3,6 +3,7 @@
  * the one who answers. The vocabulary is that of Plausible's Stats API v2 where that has a word.
  */
 import { Calendar } from "../../domain/period.ts"
+import { ALL_SITES, chosenSites } from "../../domain/siteChoice.ts"
 import {
   decodeFilters,
   dimensionOf,
@@ -134,23 +135,24 @@ const wholeNumber = (name: string, value: unknown, least: number, most: number):
     ? value
     : new QueryProblem(`${name} is ${shown(value)}: it should be a whole number from ${least} to ${most}.`)
 
-/** The sites of a question. */
+/** The sites of a question: `site` and each of `sites` may choose several. */
 export const sitesOf = (
   { site, sites }: Body,
   context: QueryContext,
 ): ReadonlyArray<string> | QueryProblem => {
   if (!absent(site) && !absent(sites))
     return new QueryProblem("site and sites are both given: give one of them.")
-  const asked: unknown = absent(sites) ? [absent(site) ? context.site : site] : sites
+  const asked: unknown = absent(sites) || typeof sites === "string" ? [sites ?? site ?? context.site] : sites
   if (!isList(asked) || asked.length === 0)
     return new QueryProblem(`sites is ${shown(asked)}: it should be a list of sites, at least one.`)
   const found = new Set<string>()
-  for (const name of asked) {
-    if (typeof name !== "string" || !context.sites.has(name))
+  for (const text of asked) {
+    const chosen = typeof text === "string" ? chosenSites(text, context.sites) : { unknown: text }
+    if ("unknown" in chosen)
       return new QueryProblem(
-        `site ${shown(name)} is unknown: it should be one of ${[...context.sites].join(", ")}.`,
+        `site ${shown(chosen.unknown)} is unknown: it should be one of ${[...context.sites].join(", ")}, several of them with commas between, or ${ALL_SITES}.`,
       )
-    found.add(name)
+    for (const name of chosen.sites) found.add(name)
   }
   return [...found].sort()
 }

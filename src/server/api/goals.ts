@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { MAX_ACCOUNT_BODY_BYTES } from "../../domain/limits.ts"
+import { slugsOf } from "../../domain/siteChoice.ts"
 import { GoalRefused } from "../../goals/goals.ts"
 import {
   decodeGoal,
@@ -9,6 +10,7 @@ import {
   goalName,
   QueryProblem,
   type SiteGoal,
+  sharedGoals,
 } from "../../query/language/index.ts"
 import { type Bodies, readJson } from "../http/body.ts"
 import type { Exchange } from "../http/exchange.ts"
@@ -64,9 +66,14 @@ export class GoalsEndpoint {
 
   list(exchange: Exchange, req: IncomingRequest) {
     const parameters = new Parameters(req.getQuery() ?? "")
-    const site = parameters.site(exchange.access.sites)
+    const sites = slugsOf(parameters.sites(exchange.access.sites))
     if (parameters.problem !== null) return exchange.refuse(parameters.problem)
-    this.#answer(exchange, this.#options.goals.of([site]))
+    // Of several sites, those that questions to all of them know.
+    const known = Effect.map(this.#options.goals.of(sites), (goals) => {
+      const shared = sharedGoals(goals, sites)
+      return goals.filter(({ site, name }) => site === sites[0] && shared.has(name))
+    })
+    this.#answer(exchange, known)
   }
 
   /** Reads a body's fields, and answers with what `act` makes of them. */

@@ -103,7 +103,7 @@ export class RangedReads {
     const { time, range, interval, read } = this.#reads[endpoint]
     const { sites } = exchange.access
     const parameters = new Parameters(req.getQuery() ?? "")
-    const site = parameters.site(sites)
+    const site = parameters.sites(sites)
     const own = parameters.text(time)
     if (own !== null) parameters.refuse(time, own, `left out where there is ${ASKING.join(" or ")}`)
     const figures = read(parameters)

@@ -8,15 +8,18 @@ import { cut } from "../../domain/cut.ts"
 import { MAX_URL_LENGTH } from "../../domain/limits.ts"
 import type { PageQuery } from "../../domain/pageQuery.ts"
 import { PERIODS } from "../../domain/period.ts"
+import { slugsOf } from "../../domain/siteChoice.ts"
 import type { SiteDirectory } from "../../sites/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Access } from "../http/access.ts"
 import { type Exchange, JSON_TYPE } from "../http/exchange.ts"
+import type { Problem } from "../http/problem.ts"
 import { Parameters } from "../http/query.ts"
 import type { IncomingRequest } from "../http/wire.ts"
+import type { ChoiceFigures } from "../services/choiceFigures.ts"
 import type { Pseudonyms } from "../services/pseudonyms.ts"
 import { ReadCache, type Runner } from "../services/readCache.ts"
-import type { EventQueries, Figures } from "../services/services.ts"
+import type { EventQueries } from "../services/services.ts"
 import {
   HEATMAP_GRID,
   HEATMAP_HOURS,
@@ -42,12 +45,13 @@ const MIN_GZIP_BYTES = 1024
 /** A read, as its parameters describe it: the key under which equal reads share an answer, and the answer's body. */
 interface Read {
   readonly key: string
-  readonly load: () => Effect.Effect<unknown, StoreError>
+  readonly load: () => Effect.Effect<unknown, Problem | StoreError>
 }
 
+/** `site` is a choice: one, or several as one. */
 type Endpoint = (parameters: Parameters, site: string, access: Access) => Read
 
-const data = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<unknown, StoreError> =>
+const data = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<unknown, E> =>
   Effect.map(effect, (value) => ({ success: true, data: value }))
 
 /** A page's URL as its events have it. */
@@ -69,7 +73,8 @@ const timelineEndpoint =
     const pageToken = parameters.text("cursor")
     if (pageToken !== null && !queries.isPageToken(pageToken))
       parameters.refuse("cursor", pageToken, "a next_cursor of an earlier answer")
-    const named = grant.needs.has("read") && (grant.sites === null || grant.sites.has(site))
+    const named =
+      grant.needs.has("read") && (grant.sites === null || new Set(slugsOf(site)).isSubsetOf(grant.sites))
     const load = () =>
       Effect.map(queries.timeline({ site, limit, offset, pageToken }), ({ rows, nextPageToken }) => ({
         success: true,
@@ -107,7 +112,7 @@ const sitesEndpoint =
 
 /** The endpoints, by their names in the public contract. */
 const endpoints = (
-  figures: Figures,
+  figures: ChoiceFigures,
   queries: EventQueries,
   all: Pick<ReadsOptions, (typeof OF_SITES)[number]>,
   pageQuery: PageQuery,
@@ -176,7 +181,7 @@ const endpoints = (
 export type ReadEndpoint = keyof ReturnType<typeof endpoints>
 
 export interface ReadsOptions {
-  readonly figures: Figures
+  readonly figures: ChoiceFigures
   readonly queries: EventQueries
   readonly sites: Pick<SiteDirectory, "current">
   /** The deployment's. */
@@ -208,7 +213,7 @@ export class Reads {
   /** Answers one of the statistics endpoints. */
   answer(endpoint: ReadEndpoint, exchange: Exchange, req: IncomingRequest) {
     const parameters = new Parameters(req.getQuery() ?? "")
-    const site = parameters.site(exchange.access.sites)
+    const site = parameters.sites(exchange.access.sites)
     const read = this.#endpoints[endpoint](parameters, site, exchange.access)
     if (parameters.problem !== null) return exchange.refuse(parameters.problem)
     const load = () => Effect.map(read.load(), (value) => Buffer.from(JSON.stringify(value)))

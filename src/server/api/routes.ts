@@ -13,6 +13,7 @@ import { Problem } from "../http/problem.ts"
 import { Parameters } from "../http/query.ts"
 import type { Handler, Route, Routes } from "../http/router.ts"
 import type { IncomingRequest } from "../http/wire.ts"
+import type { ChoiceFigures } from "../services/choiceFigures.ts"
 import type { Pseudonyms } from "../services/pseudonyms.ts"
 import type { Questions } from "../services/questions.ts"
 import type { Runner } from "../services/readCache.ts"
@@ -67,6 +68,7 @@ export interface RouteOptions {
   readonly serving: boolean
   readonly bodies: Bodies
   readonly questions: Questions
+  readonly choiceFigures: ChoiceFigures
   readonly traffic: Pick<Traffic, "draining">
   readonly run: Runner
   /** Unix milliseconds. */
@@ -246,6 +248,7 @@ export const apiRoutes = ({
   serving,
   bodies,
   questions,
+  choiceFigures,
   traffic,
   run,
   now,
@@ -254,7 +257,7 @@ export const apiRoutes = ({
 }: RouteOptions): Routes => {
   const { figures, queries } = services
   const reads = new Reads({
-    ...{ figures, queries, sites, timeZone, retentionDays, scriptPath },
+    ...{ figures: choiceFigures, queries, sites, timeZone, retentionDays, scriptPath },
     ...{ pageQuery, pseudonyms, run },
   })
   const exports = new Exports(figures, queries, exportDeadlineMs)

@@ -78,6 +78,7 @@ const FOREIGN_ORIGIN = Problem.of("ORIGIN_NOT_ALLOWED")
 
 /** One connection. */
 interface Client extends Listener {
+  /** One, or several as one. */
   readonly site: string
   access: Access
   /** What connections are limited by, from `limitKey`. */
@@ -162,7 +163,7 @@ export class Connections {
     }
     const access = gate.admit(asking, needOf(WEBSOCKET_PATH, "GET"))
     if (access instanceof Problem) return access
-    const site = parameters.site(access.sites)
+    const site = parameters.sites(access.sites)
     return parameters.problem ?? { site, access }
   }
 

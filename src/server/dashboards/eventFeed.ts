@@ -10,6 +10,7 @@ import type { Metrics } from "../../metrics/metrics.ts"
 import type { Pseudonyms } from "../services/pseudonyms.ts"
 import { type FanOut, topicOf } from "./fanOut.ts"
 import { eventFrame, RESERVED_TYPES } from "./protocol.ts"
+import type { WatchedChoices } from "./watchedChoices.ts"
 
 /** Event types that are counted separately between two stats messages; further ones are summed as `other`. */
 const MAX_TYPES = 50
@@ -18,6 +19,7 @@ export interface EventFeedOptions {
   readonly metrics: Metrics
   readonly fanOut: Pick<FanOut, "publish" | "listeners">
   readonly pseudonyms: Pick<Pseudonyms, "of">
+  readonly choices: Pick<WatchedChoices, "namesOf">
   /** Single events a second that a dashboard is shown. */
   readonly eventsPerSecond: number
   /** Milliseconds, unix or not: only differences count. */
@@ -31,7 +33,7 @@ const add = (counts: Counts, type: string, count: number): void => {
   counts.set(type, (counts.get(type) ?? 0) + count)
 }
 
-/** A site's events since its last stats message: all of them, and those that each group was shown. */
+/** The events of a choice of sites since its last stats message: all of them, and those that each group was shown. */
 interface Interval {
   readonly counted: Counts
   readonly shown: ReadonlyArray<Counts>
@@ -46,7 +48,7 @@ export class EventFeed {
   readonly #options: EventFeedOptions
   /** By group. */
   readonly #budgets: ReadonlyArray<TokenBucket>
-  /** By site. */
+  /** By choice of sites. */
   readonly #intervals = new Map<string, Interval>()
 
   constructor(options: EventFeedOptions) {
@@ -60,12 +62,19 @@ export class EventFeed {
   receive({ events, omitted }: Pick<LiveDelta, "events" | "omitted">): void {
     for (const [site, types] of Object.entries(omitted))
       for (const [type, count] of Object.entries(types))
-        if (this.#count(site, type, count)) this.#options.metrics.liveEventsOmitted.inc(count)
-    const watched = events.filter(({ site, type }) => this.#count(site, type, 1))
+        if (this.#countAll(site, type, count)) this.#options.metrics.liveEventsOmitted.inc(count)
+    const watched = events.filter(({ site, type }) => this.#countAll(site, type, 1))
     if (watched.length > 0) this.#show(watched)
   }
 
-  /** Counts events for the next stats message; `false` if nobody watches the site's events. */
+  /** Counts events for the next stats message of each choice that their site is one of; `false` if nobody watches them. */
+  #countAll(site: string, type: string, count: number): boolean {
+    let isWatched = false
+    for (const name of this.#options.choices.namesOf(site))
+      if (this.#count(name, type, count)) isWatched = true
+    return isWatched
+  }
+
   #count(site: string, type: string, count: number): boolean {
     if (this.#options.fanOut.listeners(topicOf(site, "events")) === 0) return false
     const { counted } = this.#intervals.get(site) ?? this.#begin(site)
@@ -75,12 +84,14 @@ export class EventFeed {
 
   /** Shows each group the latest of the events that it listens to, as many as its budget allows. */
   #show(events: ReadonlyArray<LiveEvent>): void {
-    const { fanOut, metrics, pseudonyms } = this.#options
+    const { fanOut, metrics, pseudonyms, choices } = this.#options
+    const heardBy = (site: string, group: number) =>
+      choices.namesOf(site).filter((name) => fanOut.listeners(topicOf(name, "events"), group) > 0)
     const frames = new Map<LiveEvent, string>()
     let groups = 0
     let omitted = 0
     for (const [group, budget] of this.#budgets.entries()) {
-      const heard = events.filter(({ site }) => fanOut.listeners(topicOf(site, "events"), group) > 0)
+      const heard = events.filter(({ site }) => heardBy(site, group).length > 0)
       if (heard.length === 0) continue
       const showable = heard.filter(({ type }) => !RESERVED_TYPES.has(type))
       const shown = showable.slice(showable.length - budget.take(showable.length))
@@ -90,17 +101,19 @@ export class EventFeed {
         const frame =
           frames.get(event) ?? eventFrame({ ...event, visitor_id: pseudonyms.of(event.visitor_id) })
         frames.set(event, frame)
-        fanOut.publish(topicOf(event.site, "events"), frame, { group, soon: true })
-        const interval = this.#intervals.get(event.site)
-        const counts = interval?.shown[group]
-        if (counts !== undefined) add(counts, interval?.counted.has(event.type) ? event.type : "other", 1)
+        for (const name of heardBy(event.site, group)) {
+          fanOut.publish(topicOf(name, "events"), frame, { group, soon: true })
+          const interval = this.#intervals.get(name)
+          const counts = interval?.shown[group]
+          if (counts !== undefined) add(counts, interval?.counted.has(event.type) ? event.type : "other", 1)
+        }
       }
     }
     // Groups are shown different events: the metric is how many a dashboard was not shown, on average.
     if (groups > 0) metrics.liveEventsOmitted.inc(omitted / groups)
   }
 
-  /** What a group that watches the site's events has not been shown since {@link restart}; `null` if it has been shown all. */
+  /** What a group that watches the events of a choice of sites has not been shown since {@link restart}; `null` if it has been shown all. */
   omitted(site: string, group: number): Omitted | null {
     const interval = this.#intervals.get(site)
     // Where nobody watches events, nobody misses any.
@@ -117,9 +130,14 @@ export class EventFeed {
     return events === 0 ? null : { events, by_type: Object.fromEntries(byType) }
   }
 
-  /** Starts a site's counts from 0 again, after its stats message. */
+  /** Starts the counts of a choice of sites from 0 again, after its stats message. */
   restart(site: string): void {
     this.#begin(site)
+  }
+
+  /** Counts a choice of sites no longer. */
+  forget(site: string): void {
+    this.#intervals.delete(site)
   }
 
   #begin(site: string): Interval {

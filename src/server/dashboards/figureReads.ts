@@ -1,23 +1,30 @@
 /** Figures as the JSON that frames carry: read once for all who wait for them, and again after a change. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Semaphore from "effect/Semaphore"
+import { isSeveral } from "../../domain/siteChoice.ts"
+import { FRESH_MS } from "../../query/engine/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
+import type { Problem } from "../http/problem.ts"
+import type { ChoiceFigures } from "../services/choiceFigures.ts"
 import { ReadCache, type Runner } from "../services/readCache.ts"
-import type { Figures } from "../services/services.ts"
 import type { FigureTopic } from "./protocol.ts"
 
+/** Figures of several sites that are asked for at the same time, so that others find the query engine free. */
+const MAX_ASKED = 1
 /** Themes in a frame, the most viewed. */
 const TOP_THEMES = 5
 
-/** What can be read of a site. */
+/** What can be read of a choice of sites. */
 export type FigureKind = "realtime" | FigureTopic
 
 export class FigureReads {
-  readonly #figures: Figures
+  readonly #figures: ChoiceFigures
+  readonly #places = Semaphore.makeUnsafe(MAX_ASKED)
   /** Only joins reads in progress. */
   readonly #reads: ReadCache<string>
 
-  constructor(figures: Figures, run: Runner) {
+  constructor(figures: ChoiceFigures, run: Runner) {
     this.#figures = figures
     this.#reads = new ReadCache({
       run,
@@ -29,7 +36,15 @@ export class FigureReads {
     })
   }
 
-  #load(site: string, kind: FigureKind): Effect.Effect<unknown, StoreError> {
+  #load(site: string, kind: FigureKind): Effect.Effect<unknown, Problem | StoreError> {
+    const loaded = this.#asked(site, kind)
+    // The engine may look at what it knew a moment ago, and what has just been counted is to be in the figures.
+    return isSeveral(site)
+      ? Effect.andThen(Effect.sleep(FRESH_MS), this.#places.withPermits(1)(loaded))
+      : loaded
+  }
+
+  #asked(site: string, kind: FigureKind): Effect.Effect<unknown, Problem | StoreError> {
     switch (kind) {
       case "realtime":
         return this.#figures.realtime(site)
@@ -45,7 +60,7 @@ export class FigureReads {
     }
   }
 
-  /** JSON of a site's figures; `null` if they cannot be read now. */
+  /** JSON of the figures of a choice of sites; `null` if they cannot be read now. */
   json(site: string, kind: FigureKind): Promise<string | null> {
     return new Promise((resolve) => {
       this.#reads.get(

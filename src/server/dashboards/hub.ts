@@ -8,17 +8,19 @@
  * - `site/themes`, `site/letters`: the same for the most viewed themes and today's letters
  * - `site/day`, `site/week`, `site/month`: the same for all figures of that period
  * - `site/all`: a heartbeat, to every dashboard of the site
+ * - the same for `site,site/…`: several sites as one, for as long as dashboards watch them together
  * - `query/…`: the answer to a question that dashboards follow, when it has changed (`liveQuestions.ts`)
  *
  * Nothing is read from the stores for a site that nobody watches.
  */
 import type { Refusal, Topic } from "../../domain/frames.ts"
 import { PERIODS } from "../../domain/period.ts"
+import { slugsOf } from "../../domain/siteChoice.ts"
 import { GROUPS } from "../../live/budget.ts"
 import type { LiveDelta } from "../../live/delta.ts"
 import type { SiteDirectory } from "../../sites/index.ts"
+import type { ChoiceFigures } from "../services/choiceFigures.ts"
 import type { Runner } from "../services/readCache.ts"
-import type { Figures } from "../services/services.ts"
 import { EventFeed, type EventFeedOptions } from "./eventFeed.ts"
 import { topicOf } from "./fanOut.ts"
 import { FigureReads } from "./figureReads.ts"
@@ -35,10 +37,11 @@ import {
 } from "./protocol.ts"
 import { RecentRefusals } from "./recentRefusals.ts"
 import { Throttle } from "./throttle.ts"
+import { WatchedChoices } from "./watchedChoices.ts"
 
-export interface HubOptions extends EventFeedOptions {
+export interface HubOptions extends Omit<EventFeedOptions, "choices"> {
   readonly sites: Pick<SiteDirectory, "current">
-  readonly figures: Figures
+  readonly figures: ChoiceFigures
   readonly questions: LiveQuestionsOptions["questions"]
   readonly run: Runner
   /** Milliseconds between heartbeats. */
@@ -47,7 +50,7 @@ export interface HubOptions extends EventFeedOptions {
   readonly updateMs: number
 }
 
-/** What sends a site's figures. */
+/** What sends the figures of a site, or of several as one. */
 interface Senders {
   readonly stats: Throttle
   readonly figures: Readonly<Record<FigureTopic, Throttle>>
@@ -58,15 +61,16 @@ export class Hub {
   readonly #events: EventFeed
   readonly #reads: FigureReads
   readonly #questions: LiveQuestions
-  /** By site. */
+  /** By choice of sites. */
   readonly #senders = new Map<string, Senders>()
+  readonly #choices = new WatchedChoices()
   readonly #refusals: RecentRefusals
   readonly #heartbeat: NodeJS.Timeout
 
   constructor(options: HubOptions) {
     const { figures, run, heartbeatMs } = options
     this.#options = options
-    this.#events = new EventFeed(options)
+    this.#events = new EventFeed({ ...options, choices: this.#choices })
     this.#reads = new FigureReads(figures, run)
     this.#questions = new LiveQuestions(options)
     this.#refusals = new RecentRefusals(options.now)
@@ -74,10 +78,11 @@ export class Hub {
     this.#heartbeat.unref()
   }
 
-  /** What sends a site's figures; `undefined` where there is no such site. */
+  /** What sends the figures of a site, or of several as one; `undefined` where there is none such. */
   #sendersOf(site: string): Senders | undefined {
     const known = this.#senders.get(site)
-    if (known !== undefined || !this.#options.sites.current.declared.has(site)) return known
+    const isThere = this.#options.sites.current.declared.has(site) || this.#choices.all.has(site)
+    if (known !== undefined || !isThere) return known
     const made = this.#newSenders(site)
     this.#senders.set(site, made)
     return made
@@ -107,9 +112,11 @@ export class Hub {
     for (const [site, count] of Object.entries(delta.counted)) {
       if (count === 0) continue
       this.#questions.changed(site)
-      this.#reads.changed(site, "realtime")
-      this.#sendersOf(site)?.stats.trigger()
-      for (const period of PERIODS) this.#figuresChanged(site, period)
+      for (const name of this.#choices.namesOf(site)) {
+        this.#reads.changed(name, "realtime")
+        this.#sendersOf(name)?.stats.trigger()
+        for (const period of PERIODS) this.#figuresChanged(name, period)
+      }
     }
   }
 
@@ -122,7 +129,7 @@ export class Hub {
   refused(refusals: ReadonlyArray<Refusal>): void {
     const { sites, fanOut } = this.#options
     for (const refusal of refusals) this.#refusals.add(refusal)
-    for (const site of sites.current.declared) {
+    for (const site of [...sites.current.declared, ...this.#choices.all]) {
       const topic = topicOf(site, "refusals")
       if (fanOut.listeners(topic) === 0) continue
       const concerns = this.#concerns(site)
@@ -134,12 +141,13 @@ export class Hub {
   /** Whoever sets a site up hears of what names it, and of what names none that there is: the name may be a typing error. */
   #concerns(site: string): (named: string) => boolean {
     const { declared } = this.#options.sites.current
-    return (named) => named === site || !declared.has(named)
+    const slugs = slugsOf(site)
+    return (named) => slugs.includes(named) || !declared.has(named)
   }
 
   #typeCounted(site: string, type: string): void {
-    if (type === "cv_theme_change") this.#figuresChanged(site, "themes")
-    else if (type === "letter_generate") this.#figuresChanged(site, "letters")
+    const topic = type === "cv_theme_change" ? "themes" : type === "letter_generate" ? "letters" : null
+    if (topic !== null) for (const name of this.#choices.namesOf(site)) this.#figuresChanged(name, topic)
   }
 
   #figuresChanged(site: string, topic: FigureTopic): void {
@@ -170,6 +178,7 @@ export class Hub {
 
   /** The frame that a client is sent on connecting and on `refresh_stats`. */
   async initialStats(site: string): Promise<string> {
+    this.#choices.watch(site)
     const data = await this.#reads.json(site, "realtime")
     return data === null ? STORE_ERROR_FRAME : initialStatsFrame(site, data)
   }
@@ -189,7 +198,9 @@ export class Hub {
 
   #beat(): void {
     const { sites, fanOut } = this.#options
-    for (const site of sites.current.declared) {
+    for (const choice of this.#choices.all)
+      if (fanOut.listeners(topicOf(choice, "all")) === 0) this.#forget(choice)
+    for (const site of [...sites.current.declared, ...this.#choices.all]) {
       const topic = topicOf(site, "all")
       if (fanOut.listeners(topic) === 0) continue
       void this.#reads.json(site, "realtime").then((data) => {
@@ -198,11 +209,24 @@ export class Hub {
     }
   }
 
+  /** Nobody watches these sites as one any more. */
+  #forget(choice: string): void {
+    this.#choices.forget(choice)
+    this.#events.forget(choice)
+    this.#stopSenders(choice)
+  }
+
+  #stopSenders(site: string): void {
+    const senders = this.#senders.get(site)
+    if (senders === undefined) return
+    for (const throttle of [senders.stats, ...Object.values(senders.figures)]) throttle.stop()
+    this.#senders.delete(site)
+  }
+
   /** Sends nothing more. */
   stop(): void {
     clearInterval(this.#heartbeat)
     this.#questions.stop()
-    for (const { stats, figures } of this.#senders.values())
-      for (const throttle of [stats, ...Object.values(figures)]) throttle.stop()
+    for (const site of [...this.#senders.keys()]) this.#stopSenders(site)
   }
 }

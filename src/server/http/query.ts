@@ -1,5 +1,6 @@
 /** Query strings: decoding, and parameters whose bad values are refused rather than replaced. */
 import { decodeSite, type EventContext, Rejection } from "../../domain/event.ts"
+import { choiceOf, chosenSites } from "../../domain/siteChoice.ts"
 import { Problem } from "./problem.ts"
 
 /** At most 15 digits are read, so that a number is exact. A range that ends here has no practical upper bound. */
@@ -76,11 +77,24 @@ export class Parameters {
     return found
   }
 
-  /** The site that the parameter `site` names, or the default one. Those that are `archived` are refused as such. */
+  /** The one site that the parameter `site` names, or the default one. Those that are `archived` are refused as such. */
   site({ declared, default: fallback, archived }: Sites & Pick<EventContext, "archived">): string {
-    const site = decodeSite(this.text("site"), { site: fallback, sites: declared, archived })
+    const text = this.text("site")
+    const site = decodeSite(text, { site: fallback, sites: declared, archived })
     if (!(site instanceof Rejection)) return site
+    if (text !== null && "sites" in chosenSites(text, declared)) this.refuse("site", text, "one site")
     this.problem ??= new Problem(site.code, site.error)
+    return fallback
+  }
+
+  /** What the parameter `site` chooses, one site or several as one; the default one where it names none. */
+  sites({ declared, default: fallback }: Sites): string {
+    const text = this.text("site")
+    if (text === null) return fallback
+    const chosen = chosenSites(text, declared)
+    if (!("unknown" in chosen)) return choiceOf(chosen.sites)
+    const named = decodeSite(chosen.unknown, { site: fallback, sites: declared })
+    if (named instanceof Rejection) this.problem ??= new Problem(named.code, named.error)
     return fallback
   }
 

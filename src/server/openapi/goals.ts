@@ -3,7 +3,7 @@ import type { GoalRow } from "../../goals/goals.ts"
 import { MAX_GOAL_NAME } from "../api/goals.ts"
 import type { ProblemCode } from "../http/problemCodes.ts"
 import { ACCESS_CODES } from "../http/refusalCodes.ts"
-import { json, type Operation, type Parameter, type PathItem, siteOf, siteSlug } from "./operation.ts"
+import { json, type Operation, type Parameter, type PathItem, siteSlug, sitesOf } from "./operation.ts"
 import { BODY_CODES, READ_CODES, refusals } from "./problems.ts"
 import { array, count, instant, type Schema, shape, text } from "./schema.ts"
 import { enveloped } from "./shapes.ts"
@@ -38,10 +38,10 @@ export const goalPaths = (
   [`${base}/goals`]: {
     get: operation(
       "goals",
-      "The goals of a site, the oldest first",
+      "The goals of a site, or those that several have alike, the oldest first",
       array(shape<GoalRow>({ id: count, site: text, name: text, filters, created_at: instant })),
       READ_CODES,
-      { parameters: [siteOf(sites)] },
+      { parameters: [sitesOf(sites)] },
     ),
     post: operation(
       "addGoal",

@@ -67,6 +67,14 @@ export const siteOf = (sites: ReadonlyArray<string>): Parameter =>
     "A declared site; without it the default one.",
   )
 
+/** Sites that are read as one. A document that names none says how they are named, too. */
+export const sitesOf = (sites: ReadonlyArray<string>): Parameter =>
+  query(
+    "site",
+    { type: "string", ...(sites.length > 0 && { default: sites[0] }) },
+    "A declared site, several as one with commas between them, or `all` that who asks may see; without it the default one.",
+  )
+
 export const get = (
   operationId: string,
   summary: string,

@@ -19,7 +19,7 @@ import {
   WITHIN,
 } from "../../query/language/index.ts"
 import { EXPORT_FORMATS } from "../api/parameters.ts"
-import { json, type Operation, type Parameter, type PathItem, query, siteSlug } from "./operation.ts"
+import { json, type Operation, type Parameter, type PathItem, query } from "./operation.ts"
 import { BODY_CODES, QUERY_CODES, refusals } from "./problems.ts"
 import { byteOrderMark } from "./reading.ts"
 import { array, count, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"
@@ -35,8 +35,14 @@ const described = (schema: Schema, description: string): Schema => ({ ...schema,
 const names = Object.keys(DIMENSIONS).map((name) => `\`${name}\``)
 
 const question = (sites: ReadonlyArray<string>): { readonly [field: string]: Schema } => ({
-  site: described(siteSlug(sites), "A site; by default the first."),
-  sites: described(array(siteSlug(sites), { minItems: 1 }), "Several sites, counted together."),
+  site: described(
+    { ...text, ...(sites.length > 0 && { default: sites[0] }) },
+    "A site, several with commas between them, or `all` that who asks may see; by default the first.",
+  ),
+  sites: described(
+    { anyOf: [array(text, { minItems: 1 }), text] },
+    "Several sites as one: a list of them, or the same text as in `site`.",
+  ),
   metrics: described(
     array(text, { minItems: 1, maxItems: MAX_METRICS }),
     `${listed(METRICS)} \`sum(data.<key>)\`, \`avg\`, \`min\`, \`max\`: of the numbers under a key of event_data.`,

@@ -32,6 +32,7 @@ import {
   query,
   range,
   siteOf,
+  sitesOf,
 } from "./operation.ts"
 import { ADMIN_CODES, EXPORT_CODES, QUERY_CODES, READ_CODES, refusals } from "./problems.ts"
 import { array, count, instant, matching, nullable, type Schema, shape, text } from "./schema.ts"
@@ -42,8 +43,8 @@ type Paths = { readonly [path: string]: PathItem }
 
 /** The statistics endpoints: figures, and what is read of the raw events. */
 export const figurePaths = (base: string, sites: ReadonlyArray<string>): Paths => ({
-  ...aggregatePaths(base, siteOf(sites)),
-  ...rawEventPaths(base, siteOf(sites)),
+  ...aggregatePaths(base, sitesOf(sites)),
+  ...rawEventPaths(base, sitesOf(sites)),
 })
 
 /** A figure, or with some parameters that of any time: the answer to a question. */
@@ -106,11 +107,14 @@ const aggregatePaths = (base: string, site: Parameter): Paths => ({
     ...addSite,
   },
   [`${base}/sites/{id}`]: changeSite,
-  [`${base}/realtime`]: figure(
+  [`${base}/realtime`]: get(
     "realtime",
     "Today's figures and the current visitors",
+    "figures",
     [site],
-    shapes.realtime,
+    json(shapes.enveloped(shapes.realtime)),
+    // Those of several sites are answers to questions.
+    [...READ_CODES, ...QUERY_CODES],
   ),
   [`${base}/stats`]: rangedFigure(
     "stats",

@@ -140,7 +140,10 @@ const timelineFields = {
   referrer: { type: ["string", "null"], maxLength: MAX_URL_LENGTH },
   created_at: instant,
 }
-export const timelineEvent = shape<TimelineEvent>(timelineFields)
+export const timelineEvent = shape<TimelineEvent>(
+  { ...timelineFields, site: { ...text, description: "Of several sites, which one." } },
+  { required: Object.keys(timelineFields) },
+)
 
 /** As administration exports it: with its site and all that is known of it. */
 export const visitorEvent = shape<SiteEvent>({

@@ -10,14 +10,15 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { StoreError } from "../../stores/errors.ts"
+import type { Problem } from "../http/problem.ts"
 
 /** Runs an effect in the server's scope. */
 export type Runner = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
 
 interface Entry<A> {
   /** Callers that wait for the read in progress; `null` once it is done. */
-  waiting: Array<(result: Exit.Exit<A, StoreError>) => void> | null
-  result: Exit.Exit<A, StoreError> | null
+  waiting: Array<(result: Exit.Exit<A, Problem | StoreError>) => void> | null
+  result: Exit.Exit<A, Problem | StoreError> | null
   /** Milliseconds of the cache's clock, like `until`. */
   renewAt: number
   until: number
@@ -52,8 +53,8 @@ export class ReadCache<A> {
   /** Calls `done` with the answer of `key`: at once if it is kept, else after `load` has been run for all who wait. */
   get(
     key: string,
-    load: () => Effect.Effect<A, StoreError>,
-    done: (result: Exit.Exit<A, StoreError>) => void,
+    load: () => Effect.Effect<A, Problem | StoreError>,
+    done: (result: Exit.Exit<A, Problem | StoreError>) => void,
   ) {
     const known = this.#entries.get(key)
     if (known !== undefined) {
@@ -78,7 +79,7 @@ export class ReadCache<A> {
   }
 
   /** If a renewal fails, the next caller tries again, as long as the old answer is kept. */
-  #renew(key: string, entry: Entry<A>, load: () => Effect.Effect<A, StoreError>) {
+  #renew(key: string, entry: Entry<A>, load: () => Effect.Effect<A, Problem | StoreError>) {
     entry.renewAt = Number.POSITIVE_INFINITY
     const began = this.#now()
     this.#options.run(Effect.suspend(load)).addObserver((result) => {
@@ -94,7 +95,7 @@ export class ReadCache<A> {
     this.#entries.delete(key)
   }
 
-  #settle(key: string, entry: Entry<A>, result: Exit.Exit<A, StoreError>, tookMs: number) {
+  #settle(key: string, entry: Entry<A>, result: Exit.Exit<A, Problem | StoreError>, tookMs: number) {
     const waiting = entry.waiting ?? []
     entry.waiting = null
     // If it was forgotten in the meantime, it answers those who wait for it and nobody else.
@@ -102,7 +103,7 @@ export class ReadCache<A> {
     for (const done of waiting) done(result)
   }
 
-  #keep(key: string, entry: Entry<A>, result: Exit.Exit<A, StoreError>, tookMs: number) {
+  #keep(key: string, entry: Entry<A>, result: Exit.Exit<A, Problem | StoreError>, tookMs: number) {
     const keepMs = this.#options.keepMs(tookMs)
     const weight = Exit.isSuccess(result) ? this.#options.weigh(result.value) : Number.POSITIVE_INFINITY
     if (keepMs <= 0 || weight > this.#options.maxWeight) return this.forget(key)

@@ -121,6 +121,7 @@ describe("a question", () => {
     [{ metrics: [] }, "metrics is []"],
     [{ metrics: ["events"], metric: 1 }, 'no field "metric"'],
     [{ metrics: ["events"], site: "nope" }, 'site "nope" is unknown: it should be one of main, blog'],
+    [{ metrics: ["events"], site: "main,nope" }, 'site "nope" is unknown'],
     [{ metrics: ["events"], site: "main", sites: ["blog"] }, "both given"],
     [{ metrics: ["events"], sites: [] }, "sites is []"],
     [{ metrics: ["events"], dimensions: ["pages"] }, 'dimensions[0] is "pages"'],
@@ -194,6 +195,23 @@ describe("a range", () => {
       return (range.until - range.from) / HOUR
     }
     expect([hours("2026-03-29"), hours("2026-10-25"), hours("2026-10-25", "UTC")]).toEqual([23, 25, 24])
+  })
+
+  test.each([
+    [{ site: "main,blog" }, ["blog", "main"]],
+    [{ site: "all" }, ["blog", "main"]],
+    [{ sites: "blog,main,blog" }, ["blog", "main"]],
+    [{ sites: ["all"] }, ["blog", "main"]],
+    [{ site: "blog" }, ["blog"]],
+  ])("of the sites %j is of %j", (asked, sites) => {
+    expect(decode(asked).sites).toEqual(sites)
+  })
+
+  test("of a site that is called all is of that one", () => {
+    const context = { ...CONTEXT, sites: new Set(["main", "all"]) }
+    const sitesOf = (site: string) => decodeQuery({ metrics: ["events"], site }, context)
+    expect(sitesOf("all")).toMatchObject({ sites: ["all"] })
+    expect(sitesOf("main,all")).toMatchObject({ sites: ["all", "main"] })
   })
 
   test("of all sites begins with the first event of any, and is today where there is none", () => {

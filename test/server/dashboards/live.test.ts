@@ -132,6 +132,40 @@ describe("a dashboard", () => {
     await main.frame({ type: "two", site: "blog" })
   })
 
+  test("sees several sites as one: the events of each, within one budget, and their figures together", async () => {
+    await using running = await serve(
+      { liveEventsPerSecond: 1 },
+      { now: () => 1_000, updateMs: 20, heartbeatMs: 20 },
+    )
+    running.world.queryRows = [{ dimensions: [], metrics: [7, 8, 9], comparison: null }]
+    const several = await connect(running, "?site=main,blog")
+    const figures = { current_visitors: 7, unique_today: 7, total_events: 8, letters_today: 9 }
+    expect(several.frames[0]).toMatchObject({ type: "initial_stats", site: "blog,main", data: figures })
+    running.server.hub.receive(delta(event({ type: "one" }), event({ site: "blog", type: "two" })))
+    await several.frame({ type: "two", site: "blog" })
+    const omitted = { events: 1, by_type: { one: 1 } }
+    await eventually(() =>
+      expect(several.of("stats_update")).toEqual([
+        { type: "stats_update", site: "blog,main", data: expect.objectContaining(figures), omitted },
+      ]),
+    )
+    await several.frame({ type: "heartbeat", site: "blog,main" })
+    several.send({ type: "subscribe", topics: ["week"] })
+    await several.frame({ type: "subscribed", site: "blog,main", topics: ["stats", "events", "week"] })
+    // When nobody is there, nothing more is asked.
+    several.socket.close()
+    await eventually(() => expect(several.closed).not.toBeNull())
+    const one = await connect(running)
+    await eventually(async () => {
+      const asked = running.world.asked.length
+      const beats = one.of("heartbeat").length
+      await eventually(() => expect(one.of("heartbeat").length).toBeGreaterThan(beats + 3))
+      expect(running.world.asked.length).toBe(asked)
+    })
+    const refused = new Dashboard(running, "?site=main,nope")
+    await eventually(() => expect(refused.closed).not.toBeNull())
+  })
+
   test("chooses its topics", async () => {
     await using running = await serve()
     const dashboard = await connect(running)

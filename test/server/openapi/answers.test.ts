@@ -44,6 +44,7 @@ const CANNOT_FAIL = new Set([
     "/live",
     ...SETTINGS_PATHS,
     "/assets/dashboard.js",
+    "/assets/world.js",
     "/assets/dashboard.css",
   ],
   ...["/tracker.js", "/hello.js", "/login", "/assets/login.js", "/assets/login.css"],
@@ -152,6 +153,7 @@ const refuseQuestions = async ({ url, world, server }: Running, recorder: Record
     await recorder.ask(url, "GET", `${API}/query?metrics=events`)
     await recorder.ask(url, "POST", `${API}/query`, posted(QUESTION))
     for (const path of RANGED) await recorder.ask(url, "GET", `${API}/${path}?date_range=7d`)
+    await recorder.ask(url, "GET", `${API}/realtime?site=main,blog`)
     await recorder.ask(url, "POST", `${API}/query/values`, posted(VALUES))
     await recorder.ask(url, "POST", `${API}/query/funnel`, posted(FUNNEL))
     for (const format of ["csv", "json"])
@@ -226,6 +228,7 @@ const ofARealNode = async (): Promise<Recorder> => {
     await ask("HEAD", path, visitors)
     await ask("GET", `${path}?site=blog`, visitors)
     await ask("GET", `${path}?site=unknown`, visitors)
+    await askInTime("GET", `${path}?site=main,blog`, visitors)
   }
   for (const period of ["day", "week", "month"])
     for (const path of ["stats", "themes", "letters", "export/visitors", "export/themes", "export/letters"])
@@ -306,6 +309,7 @@ const ofARealNode = async (): Promise<Recorder> => {
   await ask("POST", "/hello", posted([EVENT]))
   for (const path of ["/live", ...SETTINGS_PATHS]) await ask("GET", path)
   await ask("GET", "/assets/dashboard.js")
+  await ask("GET", "/assets/world.js")
   await ask("GET", "/assets/dashboard.css")
   await ask("GET", "/ws/analytics")
   await recorder.upgrade(base, "/ws/analytics")

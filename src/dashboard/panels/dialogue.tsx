@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef } from "preact/hooks"
-import { useWording } from "../panels/parts.tsx"
+import { useWording } from "./parts.tsx"
 
 export interface DialogueProps {
   readonly name: string
