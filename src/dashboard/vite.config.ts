@@ -23,6 +23,8 @@ export default defineConfig({
       output: {
         // Fixed names: caches are revalidated by ETag.
         entryFileNames: "assets/dashboard.js",
+        // What is loaded when it is needed: the map's shapes.
+        chunkFileNames: "assets/[name].js",
         assetFileNames: "assets/dashboard[extname]",
       },
     },

@@ -7,10 +7,13 @@ import { Country, Panel, PartView, useWording } from "../panels/parts.tsx"
 import { useFilter, useFront } from "./context.ts"
 import { Goals } from "./goals.tsx"
 import { usePropertyKeys } from "./properties.ts"
-import { GOALS, PROPERTY, propertyTab, type Tab, type TabbedPanel } from "./tabs.ts"
+import { GOALS, MAP, PROPERTY, propertyTab, type Tab, type TabbedPanel } from "./tabs.ts"
+import { WorldMap } from "./worldMap.tsx"
 
 /** Rows of a panel. */
 const ROWS = 9
+/** More countries than there are. */
+const COUNTRIES = 300
 
 const NO_ROWS = {
   data: { results: [], meta: { total_rows: 0 }, query: { time_zone: "", dimensions: [] } },
@@ -26,12 +29,13 @@ export const BreakdownPanel = ({ name, tabs, optional }: TabbedPanel) => {
   const keys = usePropertyKeys(chosen.name === "properties")
   const key = view.tabs.get(PROPERTY) ?? keys?.[0] ?? null
   const open = chosen.name === "properties" && key !== null ? propertyTab(key) : chosen
+  const filter = useFilterOfRow(open)
   const { part, stale, again } = useAnswer(
     open === GOALS || (open.name === "properties" && key === null)
       ? null
       : topQuestion(site, view, open.dimensions, {
           metrics: open.metric === "visitors" ? ["visitors", "percentage"] : [open.metric],
-          limit: ROWS,
+          limit: open === MAP ? COUNTRIES : ROWS,
           ...(open.only !== undefined && { only: open.only }),
         }),
   )
@@ -69,12 +73,18 @@ export const BreakdownPanel = ({ name, tabs, optional }: TabbedPanel) => {
         ) : (
           <PartView part={isNone ? NO_ROWS : part} onAgain={again} size="tall">
             {() =>
-              rows.length === 0 ? <p class="empty">{t.front.nothing}</p> : <Rows tab={open} rows={rows} />
+              rows.length === 0 ? (
+                <p class="empty">{t.front.nothing}</p>
+              ) : open === MAP ? (
+                <WorldMap tab={open} rows={rows} onChoose={filter} />
+              ) : (
+                <Rows tab={open} rows={rows} />
+              )
             }
           </PartView>
         )}
       </div>
-      {rows.length > 0 && <More name={open.name} property={key} total={total} />}
+      {rows.length > 0 && <More name={open === MAP ? "country" : open.name} property={key} total={total} />}
     </Panel>
   )
 }

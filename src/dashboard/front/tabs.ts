@@ -35,6 +35,9 @@ export const propertyTab = (key: string): Tab => ofKey("properties", `data.${key
 /** The tab of goals, each of which is a question of its own. */
 export const GOALS: Tab = tab("goals", { dimensions: ["goal"] })
 
+/** The tab with the map of countries; what is listed of it is the countries' own. */
+export const MAP: Tab = tab("map", { dimensions: ["country"] })
+
 const ofProperty = (name: "data.theme" | "data.letter_type"): Tab => ofKey(name, name)
 
 export interface TabbedPanel {
@@ -66,6 +69,7 @@ export const PANELS: ReadonlyArray<TabbedPanel> = [
       tab("country"),
       tab("region", { dimensions: ["region", "country"] }),
       tab("city", { dimensions: ["city", "country"] }),
+      MAP,
     ],
   },
   { name: "technology", tabs: [tab("browser"), tab("os"), tab("device")] },

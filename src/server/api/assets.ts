@@ -185,6 +185,11 @@ export const assets = ({
     file: asset("../../dashboard/built/assets/dashboard.js", JAVASCRIPT),
   },
   {
+    path: "/assets/world.js",
+    name: "dashboard",
+    file: asset("../../dashboard/built/assets/world.js", JAVASCRIPT),
+  },
+  {
     path: "/assets/dashboard.css",
     name: "dashboard",
     file: asset("../../dashboard/built/assets/dashboard.css", "text/css; charset=utf-8"),

@@ -13,7 +13,7 @@ import { accountPaths } from "./accounts.ts"
 import { goalPaths } from "./goals.ts"
 import { batchPath, eventSchema, ingestionPaths } from "./ingestion.ts"
 import { clientMessage, serverFrame } from "./live.ts"
-import { content, get, json, type Parameter, type PathItem, query, siteOf } from "./operation.ts"
+import { content, get, json, type Parameter, type PathItem, query, sitesOf } from "./operation.ts"
 import { problemOf, refusal, refusals } from "./problems.ts"
 import { otherQuestionPaths, questionDownloadPaths, questionPath } from "./questions.ts"
 import { accessPath, administrationPaths, exportPaths, figurePaths } from "./reading.ts"
@@ -92,7 +92,7 @@ const livePath = (sites: ReadonlyArray<string>): { readonly [path: string]: Path
       summary: "Live figures over WebSocket",
       description: "Frames from the server are ServerFrame, messages to it ClientMessage.",
       tags: ["live"],
-      parameters: [siteOf(sites)],
+      parameters: [sitesOf(sites)],
       responses: {
         101: { description: "The connection is now a WebSocket." },
         ...refusals(UPGRADE_CODES),
@@ -122,10 +122,11 @@ const SETTINGS_PAGES = SETTINGS_PATHS.map((path) => {
 })
 
 const pagePaths: { readonly [path: string]: PathItem } = {
-  "/": asset("dashboard", "The dashboard; `?site=` chooses the site", "text/html"),
-  "/live": asset("live", "The live board; `?site=` chooses the site", "text/html"),
+  "/": asset("dashboard", "The dashboard; `?site=` chooses the sites", "text/html"),
+  "/live": asset("live", "The live board; `?site=` chooses the sites", "text/html"),
   ...Object.fromEntries(SETTINGS_PAGES),
   "/assets/dashboard.js": asset("dashboardScript", "The dashboard's script", "text/javascript"),
+  "/assets/world.js": asset("worldScript", "The shapes of the map of countries", "text/javascript"),
   "/assets/dashboard.css": asset("dashboardStyle", "The dashboard's style sheet", "text/css"),
   "/login": asset("login", "The page to log in and out, and to make the first owner", "text/html"),
   "/assets/login.js": asset("loginScript", "Its script", "text/javascript"),
