@@ -83,13 +83,43 @@ const placed = (point: Point): Point => {
   return [Math.round(x * SCALE + WIDTH / 2), Math.round(y * SCALE)]
 }
 
-/** The points of a ring on the map, without those that fall together with the one before. */
+/** The longitudes and latitudes of a ring. */
 const ringOf = (ring: ReadonlyArray<number>, arcs: ReturnType<typeof arcsOf>): ReadonlyArray<Point> =>
-  ring
-    // A negative number is that of an arc from its end.
-    .flatMap((arc) => (arc < 0 ? (arcs[~arc] ?? []).toReversed() : (arcs[arc] ?? [])))
-    .map(placed)
-    .filter(([x, y], i, all) => i === 0 || x !== all[i - 1]?.[0] || y !== all[i - 1]?.[1])
+  // A negative number is that of an arc from its end.
+  ring.flatMap((arc) => (arc < 0 ? (arcs[~arc] ?? []).toReversed() : (arcs[arc] ?? [])))
+
+/** The part of a ring on one side of a meridian. */
+const beside = (ring: ReadonlyArray<Point>, meridian: number, side: 1 | -1): ReadonlyArray<Point> =>
+  ring.flatMap((to, i) => {
+    const from = ring.at(i - 1) ?? to
+    const isIn = ([longitude]: Point) => side * (longitude - meridian) >= 0
+    const share = (meridian - from[0]) / (to[0] - from[0])
+    const crossing: Point = [meridian, from[1] + share * (to[1] - from[1])]
+    return [...(isIn(from) === isIn(to) ? [] : [crossing]), ...(isIn(to) ? [to] : [])]
+  })
+
+/** A ring that crosses the map's edge is two on the map: it is unrolled, and cut there. */
+const cutAtEdge = (ring: ReadonlyArray<Point>): ReadonlyArray<ReadonlyArray<Point>> => {
+  let turns = 0
+  const unrolled = ring.map(([longitude, latitude], i): Point => {
+    const step = longitude - (ring[i - 1]?.[0] ?? longitude)
+    if (Math.abs(step) > 180) turns -= Math.sign(step)
+    return [longitude + 360 * turns, latitude]
+  })
+  return [-360, 0, 360].map((by) => {
+    const moved = unrolled.map(([longitude, latitude]): Point => [longitude + by, latitude])
+    return beside(beside(moved, -180, 1), 180, -1)
+  })
+}
+
+/** The points of a ring on the map, without those that fall together with the one before, closed. */
+const drawnOf = (ring: ReadonlyArray<Point>): ReadonlyArray<Point> => {
+  const points = ring.map(placed)
+  const [first] = points
+  return [...points, ...(first === undefined ? [] : [first])].filter(
+    ([x, y], i, all) => i === 0 || x !== all[i - 1]?.[0] || y !== all[i - 1]?.[1],
+  )
+}
 
 /** A ring as a part of an SVG path; nothing for one without an area. */
 const pathOf = (ring: ReadonlyArray<Point>): string => {
@@ -112,7 +142,10 @@ export const worldMap = (): string => {
   for (const country of world.objects.countries.geometries) {
     if (LEFT_OUT.has(country.properties.name)) continue
     const rings = (country.type === "Polygon" ? [country.arcs] : country.arcs).flat()
-    const drawn = rings.map((ring) => ringOf(ring, arcs)).filter((ring) => pathOf(ring) !== "")
+    const drawn = rings
+      .flatMap((ring) => cutAtEdge(ringOf(ring, arcs)))
+      .map(drawnOf)
+      .filter((ring) => pathOf(ring) !== "")
     rows.push(...drawn.flat().map(([, y]) => y))
     const code = iso31661NumericToAlpha2[country.id ?? ""] ?? WITHOUT_NUMBER[country.properties.name] ?? "--"
     paths.push([code, drawn.map(pathOf).join("")])

@@ -1,6 +1,6 @@
 /**
  * The heatmap over the page itself, for whoever opens it with `#maicivy-heatmap=<key>`: where visitors have clicked, as numbers in cells.
- * Whoever looks is not counted.
+ * The dashboard opens it with a ticket in the key's place, which is for this page, and a time and filters. Whoever looks is not counted.
  */
 import type { Core } from "./core.ts"
 
@@ -81,18 +81,48 @@ const REFUSALS: { readonly [status: number]: string } = {
   403: "This key does not open the figures of this site.",
 }
 
-const read = async ({ data, address }: Core, key: string, days: number): Promise<ReadonlyArray<Point>> => {
+/** Begins every ticket. */
+const TICKET = /^mah_/
+const EXPIRED = "This link is not good any more: open the heatmap from the dashboard again."
+
+interface Clicks {
+  readonly points: ReadonlyArray<Point>
+  /** Of which time they are. */
+  readonly time: string
+}
+
+const day = (instant: number): string =>
+  new Date(instant).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" })
+
+/** What a ticket is for. */
+const readTicket = async (ticket: string): Promise<Clicks> => {
+  const url = new URL("{{api}}/heatmap/page", import.meta.url)
+  // Sent as a text, so that the browser need not ask beforehand.
+  const init = { method: "POST", body: JSON.stringify({ ticket }), credentials: "omit" } as const
+  const answer = await fetch(url, init).catch(() => unreachable(url))
+  const { data, meta, error } = await answer.json()
+  if (!answer.ok) throw new Error(answer.status === 401 ? EXPIRED : error)
+  const [from, until] = meta.date_range.map(Date.parse)
+  // The second instant is excluded.
+  const days = [...new Set([day(from), day(until - 1)])]
+  return { points: data, time: ` · ${days.join(" – ")}` }
+}
+
+const unreachable = (url: URL): never => {
+  throw new Error(`${url.host} does not answer, or not to pages of ${location.origin}.`)
+}
+
+const read = async ({ data, address }: Core, key: string, days: number): Promise<Clicks> => {
   const url = new URL("{{api}}/heatmap", import.meta.url)
   url.searchParams.set("page_url", data.page ? new URL(data.page, location.href).href : address())
   url.searchParams.set("hours", `${24 * days}`)
   if (data.site) url.searchParams.set("site", data.site)
   const headers: { [name: string]: string } = key === "" ? {} : { Authorization: `Bearer ${key}` }
-  const answer = await fetch(url, { headers, credentials: key === "" ? "include" : "omit" }).catch(() => {
-    throw new Error(`${url.host} does not answer, or not to pages of ${location.origin}.`)
-  })
+  const init = { headers, credentials: key === "" ? "include" : "omit" } as const
+  const answer = await fetch(url, init).catch(() => unreachable(url))
   const { data: points, error } = await answer.json()
   if (!answer.ok) throw new Error(REFUSALS[answer.status] ?? error)
-  return points
+  return { points, time: "" }
 }
 
 export default (core: Core): void => {
@@ -124,7 +154,8 @@ export default (core: Core): void => {
   })
   const text = make(bar, "span", "", { "margin-right": "8px" })
   text.setAttribute("role", "status")
-  const buttons = DAYS.map((days) => {
+  const isTicket = TICKET.test(key)
+  const buttons = (isTicket ? [] : DAYS).map((days) => {
     const button = make(bar, "button", days === 1 ? "24 h" : `${days} d`, {
       margin: "0 2px",
       font: "inherit",
@@ -142,9 +173,10 @@ export default (core: Core): void => {
     }
     text.textContent = "…"
     try {
-      points = await read(core, key, days)
+      const found = isTicket ? await readTicket(key) : await read(core, key, days)
+      points = found.points
       const clicks = points.reduce((sum, { count }) => sum + count, 0)
-      text.textContent = clicks === 0 ? "No clicks on this page." : `Clicks on this page: ${clicks}`
+      text.textContent = `${clicks === 0 ? "No clicks on this page" : `Clicks on this page: ${clicks}`}${found.time}`
     } catch (cause) {
       points = []
       text.textContent = cause instanceof Error ? cause.message : `${cause}`

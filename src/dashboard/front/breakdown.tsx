@@ -233,7 +233,36 @@ const Bar = ({ tab, row, most }: BarProps) => {
       >
         <span aria-hidden="true">≠</span>
       </button>
+      <ClicksButton tab={tab} row={row} among="except" />
     </li>
+  )
+}
+
+interface ClicksButtonProps {
+  readonly tab: Tab
+  readonly row: AnswerRow
+  /** The kind of button that it stands beside. */
+  readonly among?: string
+}
+
+/** Opens the clicks on the page that a row stands for. */
+export const ClicksButton = ({ tab, row, among = "" }: ClicksButtonProps) => {
+  const { show } = useFront()
+  const { t } = useWording()
+  const [page = null] = row.dimensions
+  if (tab.name !== "page" || page === null) return null
+  return (
+    <button
+      type="button"
+      class={`clicks ${among}`}
+      title={t.front.clicks.of(page)}
+      aria-label={t.front.clicks.of(page)}
+      onClick={() => show({ clicks: page, details: null })}
+    >
+      <svg viewBox="0 0 12 12" aria-hidden="true">
+        <path d="M2 1l8 4.2-3.6.9L4.7 9.7z" />
+      </svg>
+    </button>
   )
 }
 

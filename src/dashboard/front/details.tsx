@@ -7,7 +7,7 @@ import { shareToken } from "../model/share.ts"
 import { Dialogue } from "../panels/dialogue.tsx"
 import { PartView, useWording } from "../panels/parts.tsx"
 import { useTyped } from "../panels/typed.ts"
-import { RowIcon, useFilterOfRow, useRowName } from "./breakdown.tsx"
+import { ClicksButton, RowIcon, useFilterOfRow, useRowName } from "./breakdown.tsx"
 import { useFront } from "./context.ts"
 import { columnsOf, GOALS, PANELS, PROPERTY, propertyTab, type Tab } from "./tabs.ts"
 
@@ -190,6 +190,7 @@ const DetailsTable = ({ tab, columns, rows, sorting, sort, next }: DetailsTableP
           {rows.rows.map((row) => (
             <tr key={JSON.stringify(row.dimensions)} data-row={row.dimensions[0] ?? ""}>
               <th scope="row" translate={false}>
+                <ClicksButton tab={tab} row={row} />
                 <button type="button" title={nameOf(row)} onClick={() => filter(row, "is")}>
                   <RowIcon tab={tab} row={row} />
                   <bdi>{nameOf(row)}</bdi>

@@ -17,6 +17,7 @@ import { useWording } from "../panels/parts.tsx"
 import { Beginning } from "./beginning.tsx"
 import { BreakdownPanel } from "./breakdown.tsx"
 import { Chips, FilterMenu } from "./chips.tsx"
+import { Clicks } from "./clicks.tsx"
 import { type Front, FrontContext, useFront, useView } from "./context.ts"
 import { Details } from "./details.tsx"
 import { FiguresPanel } from "./figures.tsx"
@@ -143,6 +144,7 @@ const Content = ({ settings, choose, sites, status }: FrontPageProps & { readonl
         {!empty && PANELS.map((panel) => <BreakdownPanel key={panel.name} {...panel} />)}
       </main>
       <Details />
+      <Clicks />
       {help && <Help onClose={() => setHelp(false)} />}
     </>
   )

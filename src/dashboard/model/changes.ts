@@ -88,10 +88,10 @@ const isSame = (a: LiveEvent, b: LiveEvent): boolean =>
   a.timestamp === b.timestamp && a.type === b.type && a.page_url === b.page_url
 
 /** A row as a frame would have brought it. */
-const eventOf = ({ event_type, event_data, created_at, visitor_id, page_url }: TimelineEvent): LiveEvent => ({
-  ...{ site: "", type: event_type, timestamp: created_at, visitor_id, page_url },
-  data: isJsonObject(event_data) ? event_data : null,
-})
+const eventOf = (row: TimelineEvent): LiveEvent => {
+  const { site = "", event_type: type, event_data: data, created_at: timestamp, visitor_id, page_url } = row
+  return { ...{ site, type, timestamp, visitor_id, page_url }, data: isJsonObject(data) ? data : null }
+}
 
 /** The feed goes on with events that were stored before the page was opened. */
 const withStored = (state: State, rows: ReadonlyArray<TimelineEvent>): State => {

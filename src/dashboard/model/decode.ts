@@ -219,6 +219,24 @@ export const isSitesAnswer = shape<{ readonly data: Pick<DeclaredSites, "sites" 
   data: shape<Pick<DeclaredSites, "sites" | "default">>({ sites: listOf(isText), default: isText }),
 })
 
+/** Where sites have their pages, by an answer of `/sites`. */
+export const isSiteHosts = shape<{
+  readonly data: {
+    readonly default: string
+    readonly details: ReadonlyArray<Pick<Site, "slug" | "hosts">>
+  }
+}>({
+  data: shape({
+    default: isText,
+    details: listOf(shape<Pick<Site, "slug" | "hosts">>({ slug: isText, hosts: listOf(isText) })),
+  }),
+})
+
+/** Whether a body is the answer of `/heatmap/tickets`. */
+export const isTicketAnswer = shape<{ readonly data: { readonly ticket: string } }>({
+  data: shape<{ readonly ticket: string }>({ ticket: isText }),
+})
+
 const isCounts = listOf(orNull(isNumber))
 
 const isAnswerRow: Is<AnswerRow> = (value): value is AnswerRow =>

@@ -49,6 +49,9 @@ const comparison = ({ compare, range }: View) =>
   // Before the first event there is nothing.
   compare === "none" || range === "all" ? {} : { compare }
 
+/** What of a question a view is: its site, time and filters. */
+export const aboutView = (site: string | null, view: View): Partial<Question> => aboutOf(site, view)
+
 /** How many visitors there are of whom further conditions hold. */
 export const visitorsQuestion = (
   site: string | null,

@@ -50,6 +50,8 @@ export interface View {
   readonly tabs: ReadonlyMap<string, string>
   /** The dimension whose table is open. */
   readonly details: string | null
+  /** The page whose clicks are about to be shown over it. */
+  readonly clicks: string | null
 }
 
 export const DEFAULT_VIEW: View = {
@@ -61,6 +63,7 @@ export const DEFAULT_VIEW: View = {
   interval: null,
   tabs: new Map(),
   details: null,
+  clicks: null,
 }
 
 /** The one of the values that a text is. */
@@ -125,7 +128,7 @@ export const decodeCondition = (text: string): Condition | null => {
 }
 
 /** Parameters of a view, and what those of its tabs begin with. */
-const PARAMETERS = ["range", "from", "to", "compare", "zone", "f", "metric", "interval", "details"]
+const PARAMETERS = ["range", "from", "to", "compare", "zone", "f", "metric", "interval", "details", "clicks"]
 const TAB = "tab_"
 
 /** The view of an address; what it does not say, or says wrongly, is as by default. */
@@ -147,6 +150,7 @@ export const readView = (parameters: URLSearchParams): View => {
     interval: among(INTERVALS, parameters.get("interval")) ?? null,
     tabs: new Map(tabs.map(([name, tab]) => [name.slice(TAB.length), tab])),
     details: parameters.get("details"),
+    clicks: parameters.get("clicks"),
   }
 }
 
@@ -164,6 +168,7 @@ export const writeView = (view: View, parameters: URLSearchParams): void => {
     metric: view.metric === DEFAULT_VIEW.metric ? null : view.metric,
     interval: view.interval,
     details: view.details,
+    clicks: view.clicks,
   }
   for (const [name, value] of Object.entries(fields)) if (value !== null) parameters.set(name, value)
   for (const condition of view.conditions) parameters.append("f", encodeCondition(condition))

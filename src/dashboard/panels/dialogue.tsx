@@ -22,13 +22,13 @@ export const Dialogue = ({ name, title, tools, onClose, children }: DialogueProp
   }, [])
   return (
     <dialog ref={box} class={name} aria-labelledby={`${name}-title`} onClose={onClose}>
-      <header>
+      <div class="head">
         <h2 id={`${name}-title`}>{title}</h2>
         {tools}
         <button type="button" class="quiet" onClick={onClose}>
           {t.front.close}
         </button>
-      </header>
+      </div>
       {children}
     </dialog>
   )

@@ -1,4 +1,5 @@
 import { useContext } from "preact/hooks"
+import type { TimelineEvent } from "../../domain/answers.ts"
 import { detailOf, kindOf, shortPage } from "../model/events.ts"
 import { visitorUrl } from "../model/place.ts"
 import type { Loaded, Timeline } from "../model/state.ts"
@@ -17,10 +18,7 @@ export interface TimelinePanelProps {
 
 /** Stored events, page by page. */
 export const TimelinePanel = ({ site, timeline, newEvents, onAgain, onOlder }: TimelinePanelProps) => {
-  const siteName = useSiteName()
-  const { t, number, moment, typeName } = useWording()
-  // To others they are pseudonyms.
-  const mayErase = useContext(AccessContext).may.includes("admin")
+  const { t, number } = useWording()
   return (
     <Panel
       name="timeline"
@@ -53,26 +51,7 @@ export const TimelinePanel = ({ site, timeline, newEvents, onAgain, onOlder }: T
                 </thead>
                 <tbody>
                   {rows.map((row) => (
-                    <tr key={row.id} class={kindOf(row.event_type)}>
-                      <td>
-                        <time dateTime={row.created_at}>{moment(row.created_at)}</time>
-                      </td>
-                      <td class="type" translate={false}>
-                        {typeName(row.event_type)}
-                      </td>
-                      <td translate={false}>{detailOf(row.event_data)}</td>
-                      <td translate={false} title={row.page_url ?? ""}>
-                        {row.site !== undefined && <bdi class="of-site">{siteName(row.site)}</bdi>}
-                        {shortPage(row.page_url)}
-                      </td>
-                      <td class="visitor" translate={false}>
-                        {mayErase ? (
-                          <a href={visitorUrl(site, row.visitor_id)}>{row.visitor_id.slice(0, 8)}</a>
-                        ) : (
-                          row.visitor_id.slice(0, 8)
-                        )}
-                      </td>
-                    </tr>
+                    <Row key={row.id} row={row} site={row.site ?? site} />
                   ))}
                 </tbody>
               </table>
@@ -86,5 +65,34 @@ export const TimelinePanel = ({ site, timeline, newEvents, onAgain, onOlder }: T
         }
       </PartView>
     </Panel>
+  )
+}
+
+const Row = ({ row, site }: { readonly row: TimelineEvent; readonly site: string | null }) => {
+  const siteName = useSiteName()
+  const { moment, typeName } = useWording()
+  // To others they are pseudonyms.
+  const mayErase = useContext(AccessContext).may.includes("admin")
+  return (
+    <tr class={kindOf(row.event_type)}>
+      <td>
+        <time dateTime={row.created_at}>{moment(row.created_at)}</time>
+      </td>
+      <td class="type" translate={false}>
+        {typeName(row.event_type)}
+      </td>
+      <td translate={false}>{detailOf(row.event_data)}</td>
+      <td translate={false} title={row.page_url ?? ""}>
+        {row.site !== undefined && <bdi class="of-site">{siteName(row.site)}</bdi>}
+        {shortPage(row.page_url)}
+      </td>
+      <td class="visitor" translate={false}>
+        {mayErase ? (
+          <a href={visitorUrl(site, row.visitor_id)}>{row.visitor_id.slice(0, 8)}</a>
+        ) : (
+          row.visitor_id.slice(0, 8)
+        )}
+      </td>
+    </tr>
   )
 }

@@ -157,6 +157,12 @@ export class Gate implements Gatekeeper {
     return token !== undefined && !this.#isOver(token) && isSame(token.sites, sites)
   }
 
+  /** Whether the token of this id still gives access. */
+  stands(id: number): boolean {
+    const token = this.#byId.get(id)
+    return token !== undefined && !this.#isOver(token)
+  }
+
   /** The share link of a token; `null` if it is none. */
   shareOf(token: string): KnownToken | null {
     const known = this.#byDigest.get(digestOf(token))

@@ -34,6 +34,9 @@ export const ENDPOINTS: { readonly [path: string]: Row } = {
   [`${API_PATH}/letters`]: READ,
   [`${API_PATH}/timeline`]: READ,
   [`${API_PATH}/heatmap`]: READ,
+  [`${API_PATH}/heatmap/tickets`]: { POST: "figures" },
+  // The ticket is what gives access.
+  [`${API_PATH}/heatmap/page`]: { POST: "open" },
   [`${API_PATH}/history`]: READ,
   [`${API_PATH}/yesterday`]: READ,
   [`${API_PATH}/query`]: { GET: "figures", POST: "figures" },

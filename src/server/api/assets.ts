@@ -116,7 +116,7 @@ export const trackerPart = (part: TrackerPart, { basePath, script, events }: Tra
       // `data-endpoint` stands for the API's address, or for the path that was chosen.
       .replace("{{endpoint}}", basePath + (events ?? API_PATH))
       .replace("{{events}}", events === null ? "/events" : "")
-      .replace("{{api}}", basePath + API_PATH),
+      .replaceAll("{{api}}", basePath + API_PATH),
   )
 
 /** The tracker, and its parts by the parameter `part` of the same path: whoever passes on the one passes on all. */

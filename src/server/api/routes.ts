@@ -14,6 +14,7 @@ import { Parameters } from "../http/query.ts"
 import type { Handler, Route, Routes } from "../http/router.ts"
 import type { IncomingRequest } from "../http/wire.ts"
 import type { ChoiceFigures } from "../services/choiceFigures.ts"
+import { HeatmapTickets } from "../services/heatmapTickets.ts"
 import type { Pseudonyms } from "../services/pseudonyms.ts"
 import type { Questions } from "../services/questions.ts"
 import type { Runner } from "../services/readCache.ts"
@@ -24,6 +25,7 @@ import { Administration, type AdministrationOptions } from "./administration.ts"
 import { assets, Prepared } from "./assets.ts"
 import { EXPORT_KINDS, Exports } from "./exports.ts"
 import { GoalsEndpoint } from "./goals.ts"
+import { HeatmapTicketsEndpoint, type HeatmapTicketsOptions } from "./heatmapTickets.ts"
 import type { Ingest } from "./ingest.ts"
 import { Operations } from "./operations.ts"
 import { EXPORT_FORMATS } from "./parameters.ts"
@@ -262,7 +264,6 @@ export const apiRoutes = ({
   })
   const exports = new Exports(figures, queries, exportDeadlineMs)
   const asked = new QueryEndpoint({ questions, exports, bodies, run })
-  const ranged = new RangedReads({ questions, pageQuery, run, now })
   const access = new AccessEndpoint(gate)
 
   const { exact, add } = newRoutes()
@@ -273,13 +274,11 @@ export const apiRoutes = ({
   add("/openapi.json", "openapi", true, { GET: (exchange, req) => openApi().answer(exchange, req) })
 
   for (const [path, route] of sendingRoutes(ingest, eventPath, now)) exact.set(path, route)
-  for (const endpoint of READS)
-    add(`${API_PATH}/${endpoint}`, endpoint, true, {
-      GET: (exchange, req) =>
-        ranged.isAsked(endpoint, req)
-          ? ranged.answer(endpoint, exchange, req)
-          : reads.answer(endpoint, exchange, req),
-    })
+  addReads(add, reads, new RangedReads({ questions, pageQuery, run, now }))
+  addHeatmapTickets(add, {
+    tickets: new HeatmapTickets(services.visitorKeys, now),
+    ...{ questions, pageQuery, gate, bodies, run },
+  })
   add(`${API_PATH}/access`, "access", true, { GET: (exchange, req) => access.get(exchange, req) })
   addQuestions(add, asked)
   for (const kind of EXPORT_KINDS)
@@ -302,6 +301,24 @@ export const apiRoutes = ({
   const visitors = visitorsRoute({ ...services, exports, run, now })
   const oneSite = addSites(add, reads, { sites: services.sites, retentionDays, bodies, run })
   return { exact, prefixes: [[VISITORS_PREFIX, visitors], ...changes(accounts, goals), ...oneSite] }
+}
+
+/** Figures: those of the endpoint's own time, or of any. */
+const addReads = (add: Add, reads: Reads, ranged: RangedReads): void => {
+  for (const endpoint of READS)
+    add(`${API_PATH}/${endpoint}`, endpoint, true, {
+      GET: (exchange, req) =>
+        ranged.isAsked(endpoint, req)
+          ? ranged.answer(endpoint, exchange, req)
+          : reads.answer(endpoint, exchange, req),
+    })
+}
+
+/** The heatmap over a page, for that page's own script. */
+const addHeatmapTickets = (add: Add, options: HeatmapTicketsOptions): void => {
+  const heatmap = new HeatmapTicketsEndpoint(options)
+  add(`${API_PATH}/heatmap/tickets`, "heatmap", false, { POST: (exchange) => heatmap.make(exchange) })
+  add(`${API_PATH}/heatmap/page`, "heatmap", true, { POST: (exchange) => heatmap.show(exchange) })
 }
 
 /** The document, made again when there are other sites. */

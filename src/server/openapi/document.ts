@@ -11,6 +11,7 @@ import { PROBLEMS } from "../http/problemCodes.ts"
 import { ACCESS_CODES, UPGRADE_CODES } from "../http/refusalCodes.ts"
 import { accountPaths } from "./accounts.ts"
 import { goalPaths } from "./goals.ts"
+import { heatmapTicketPaths } from "./heatmapTickets.ts"
 import { batchPath, eventSchema, ingestionPaths } from "./ingestion.ts"
 import { clientMessage, serverFrame } from "./live.ts"
 import { content, get, json, type Parameter, type PathItem, query, sitesOf } from "./operation.ts"
@@ -215,6 +216,7 @@ export const openApiDocument = ({
       ...goalPaths(API_PATH, sites),
       ...questionDownloadPaths(API_PATH, sites),
       ...figurePaths(API_PATH, sites),
+      ...heatmapTicketPaths(API_PATH),
       ...exportPaths(API_PATH, sites),
       ...administrationPaths(API_PATH),
       ...accountPaths(API_PATH),

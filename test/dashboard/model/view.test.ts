@@ -36,6 +36,7 @@ const view: fc.Arbitrary<View> = fc.record({
   interval: fc.constantFrom(null, ...INTERVALS),
   tabs: fc.constantFrom(new Map(), new Map([["pages", "exit_page"]])),
   details: fc.constantFrom(null, "page"),
+  clicks: fc.constantFrom(null, "/cv?a=b,c", "/é"),
 })
 
 describe("a view in an address", () => {

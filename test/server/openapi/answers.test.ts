@@ -7,6 +7,7 @@ import { MAX_GUESSES_PER_MINUTE } from "../../../src/domain/limits.ts"
 import { SETTINGS_PATHS } from "../../../src/domain/paths.ts"
 import { DAY_MS } from "../../../src/domain/time.ts"
 import { PROBLEMS } from "../../../src/server/http/problemCodes.ts"
+import { HeatmapTickets } from "../../../src/server/services/heatmapTickets.ts"
 import type { Services } from "../../../src/server/services/services.ts"
 import { now } from "../../support/clock.ts"
 import { eventually } from "../../support/index.ts"
@@ -114,6 +115,14 @@ const FUNNEL = {
 /** Figures that are answers to questions where a time is named. */
 const RANGED = ["stats", "themes", "letters", "heatmap", "history"]
 const QUESTION_PATHS = ["query", "query/values", "query/funnel"].map((path) => `${API}/${path}`)
+/** What a page's own script shows its heatmap by. */
+const TICKETS = [`${API}/heatmap/tickets`, `${API}/heatmap/page`]
+const OF_PAGE = { page_url: "https://cv.example/cv", date_range: "all" }
+/** One that every server of these tests takes. */
+const TICKET = new HeatmapTickets({ current: () => new World().dayKey }, now).make({
+  ...{ page_url: OF_PAGE.page_url, by: null },
+  query: { sites: ["main"], ...{ metrics: ["events"], date_range: "all" } },
+})?.ticket
 
 /** What is sent about access, goals and sites, by path. */
 const ABOUT_ACCESS: { readonly [name: string]: object } = {
@@ -142,6 +151,8 @@ const bodyFor = (path: string): unknown => {
   if (aboutAccess !== undefined) return aboutAccess
   if (path.endsWith("/query")) return QUESTION
   if (path.endsWith("/values")) return VALUES
+  if (path.endsWith("/tickets")) return OF_PAGE
+  if (path.endsWith("/page")) return { ticket: TICKET }
   if (path.endsWith("/funnel")) return FUNNEL
   return path.endsWith("/events") ? [EVENT] : EVENT
 }
@@ -156,11 +167,12 @@ const refuseQuestions = async ({ url, world, server }: Running, recorder: Record
     await recorder.ask(url, "GET", `${API}/realtime?site=main,blog`)
     await recorder.ask(url, "POST", `${API}/query/values`, posted(VALUES))
     await recorder.ask(url, "POST", `${API}/query/funnel`, posted(FUNNEL))
+    await recorder.ask(url, "POST", `${API}/heatmap/page`, posted({ ticket: TICKET }))
     for (const format of ["csv", "json"])
       await recorder.ask(url, "GET", `${API}/query.${format}?metrics=events`)
   }
   world.queryFailure = null
-  for (const path of QUESTION_PATHS) {
+  for (const path of [...QUESTION_PATHS, ...TICKETS]) {
     await recorder.ask(url, "POST", path, posted(new Uint8Array([0x22, 0xff, 0x22])))
     const slow = rawRequest("POST", path, ["Content-Length: 9"], "{")
     await recorder.raw(server.port, "POST", path, slow)
@@ -275,7 +287,10 @@ const ofARealNode = async (): Promise<Recorder> => {
     posted({ password: "wrong", new_password: "another password" }, session),
   )
   await ask("POST", `${API}/password`, posted(ABOUT_ACCESS.password, session))
-  for (const path of QUESTION_PATHS) {
+  const made = JSON.parse(await ask("POST", `${API}/heatmap/tickets`, posted(OF_PAGE)))
+  await askInTime("POST", `${API}/heatmap/page`, posted(made.data))
+  await ask("POST", `${API}/heatmap/page`, posted({ ticket: "mah_none" }))
+  for (const path of [...QUESTION_PATHS, ...TICKETS]) {
     await ask("POST", path, posted({}))
     await ask("POST", path, posted("{"))
     await ask("POST", path, posted("x".repeat(300_000)))
@@ -407,7 +422,7 @@ const busy = async (recorder: Recorder): Promise<void> => {
   await using running = await serve({ adminToken: ADMIN_TOKEN }, { maxWaitingBytes: 0 })
   const { port } = running.server
   const authorized = [`Authorization: Bearer ${ADMIN_TOKEN}`, "Content-Length: 9"]
-  for (const path of [`${API}/event`, `${API}/events`, ...QUESTION_PATHS])
+  for (const path of [`${API}/event`, `${API}/events`, ...QUESTION_PATHS, ...TICKETS])
     await recorder.raw(port, "POST", path, rawRequest("POST", path, ["Content-Length: 9"], "{"))
   for (const [method, name] of ABOUT)
     await recorder.raw(port, method, `${API}/${name}`, rawRequest(method, `${API}/${name}`, authorized, "{"))
