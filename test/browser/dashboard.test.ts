@@ -1090,7 +1090,7 @@ describe("the front page", wantsChromium, () => {
       expect(await shown(page, "[data-stat=unique_visitors]")).toBe(3)
     })
     await node.send([view("main", 6, "cv"), view("shop", 7, "buy")])
-    await page.locator(".events li", { hasText: "main" }).waitFor()
+    await page.locator(".events li", { hasText: "main/cv" }).first().waitFor()
     await eventually(async () => expect(await shown(page, "[data-figure=unique_today]")).toBe(4))
     expect(await page.locator(".events li", { hasText: "shop" }).count()).toBe(0)
     expect(await page.locator(".failure").count()).toBe(0)
