@@ -44,10 +44,12 @@ const IS_DEED = `type <> 'page_view' AND type NOT IN (${[...AUTOMATIC_TYPES].map
 const ROW_GROUP = 61_440
 
 /** SQL: writes what a statement selects to a file. */
-const copyTo = (target: string, select: string): string =>
+export const copyTo = (target: string, select: string): string =>
   `COPY (${select}) TO ${quoted(target)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP})`
 
-const parquet = (files: ReadonlyArray<string>): string => `read_parquet([${files.map(quoted).join(", ")}])`
+/** SQL: the rows of files. */
+export const parquet = (files: ReadonlyArray<string>): string =>
+  `read_parquet([${files.map(quoted).join(", ")}])`
 
 /** What a part is made of. */
 export interface PartSource {

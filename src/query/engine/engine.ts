@@ -1,10 +1,14 @@
 /** Answers questions: brings the files up to date, runs the statement, and makes rows of what it returns. */
 import * as Effect from "effect/Effect"
+import type { Calendar } from "../../domain/period.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Query } from "../language/index.ts"
+import { statementOfCells } from "./cells.ts"
 import type { Database, DatabaseError, DatabaseRow, NoRoom } from "./database.ts"
-import type { EventFiles } from "./eventFiles.ts"
+import { EventFiles, type EventFilesOptions } from "./eventFiles.ts"
 import type { AnswerRow, EngineAnswer } from "./messages.ts"
+import { Rollups } from "./rollups.ts"
+import { tablesOf } from "./siteDay.ts"
 import { isSeries, MARK, patternCheck, statementFor } from "./statement.ts"
 
 const numberOrNull = (value: unknown): number | null =>
@@ -40,22 +44,41 @@ const asSeries = (query: Query, rows: ReadonlyArray<AnswerRow>): ReadonlyArray<A
   return query.order[0]?.descending === true ? whole.reverse() : whole
 }
 
+/** What questions are answered from. */
+export interface Sources {
+  readonly files: EventFiles
+  readonly rollups: Rollups
+  readonly database: Database
+  /** Of the deployment's zone. */
+  readonly calendar: Calendar
+}
+
+/** The part of what files may take of the disk that rollups may take beside it. */
+const ROLLUPS = 1 / 8
+
+export const sourcesOf = (options: EventFilesOptions): Sources => {
+  const { database, folder, calendar, maxBytes = Number.POSITIVE_INFINITY } = options
+  const rollups = new Rollups({ database, folder, calendar, maxBytes: maxBytes * ROLLUPS })
+  return { files: new EventFiles(options), rollups, database, calendar }
+}
+
 /** Answers a question. Fails with the store's or the database's word when it cannot. */
 export const answer = (
   query: Query,
-  files: EventFiles,
-  database: Database,
+  { files, rollups, database, calendar }: Sources,
 ): Effect.Effect<EngineAnswer, StoreError | DatabaseError | NoRoom> =>
   Effect.gen(function* () {
     const check = patternCheck(query.filters)
     if (check !== null) yield* database.rows(check.text, check.values)
     const ranges = query.comparison === null ? [query.range] : [query.range, query.comparison]
-    const { found, total } = yield* files.read(query.sites, ranges, (paths) =>
+    const { found, total } = yield* files.read(query.sites, ranges, (days, current) =>
       Effect.gen(function* () {
-        const rowsOf = (asked: Query) => {
-          const { text, values } = statementFor(asked, paths)
-          return database.rows(text, values)
-        }
+        const rowsOf = (asked: Query) =>
+          rollups.read(asked, days, current, (cells) => {
+            const { text, values } =
+              cells === null ? statementFor(asked, tablesOf(days)) : statementOfCells(asked, cells, calendar)
+            return database.rows(text, values)
+          })
         const found = yield* rowsOf(query)
         // A page beyond the last row has none that could tell how many there are.
         const [first] =

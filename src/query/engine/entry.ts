@@ -11,8 +11,7 @@ import { makePostgres } from "../../stores/postgres.ts"
 import type { Query } from "../language/index.ts"
 import { type DatabaseError, type NoRoom, openDatabase } from "./database.ts"
 import { withinDeadline } from "./deadline.ts"
-import { answer } from "./engine.ts"
-import { EventFiles } from "./eventFiles.ts"
+import { answer, sourcesOf } from "./engine.ts"
 import { answerBeyond, saysWhatIsMissing } from "./expired.ts"
 import { answerFunnel } from "./funnel.ts"
 import type { EngineFailure, EngineStart, FromEngine, Question, ToEngine } from "./messages.ts"
@@ -59,14 +58,14 @@ const serve = ({ config, stores, folder }: EngineStart) =>
     )
     const database = yield* openDatabase(folder, config.queryMemory - OWN_MEMORY, config.queryCache)
     const calendar = new Calendar(config.timeZone)
-    const files = new EventFiles({
+    const sources = sourcesOf({
       ...{ postgres, database, folder, calendar, now: Date.now },
       maxBytes: config.queryCache,
     })
-    const ask = (query: Query) => answer(query, files, database)
+    const ask = (query: Query) => answer(query, sources)
     const reply = (id: number, query: Question) =>
       ("steps" in query
-        ? answerFunnel(query, files, database).pipe(saysWhatIsMissing({ postgres, calendar }, query.query))
+        ? answerFunnel(query, sources).pipe(saysWhatIsMissing({ postgres, calendar }, query.query))
         : answerBeyond(query, { postgres, calendar, ask })
       ).pipe(
         Effect.retry(TRIES),

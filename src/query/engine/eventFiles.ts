@@ -17,7 +17,15 @@ import { EndedDay } from "./endedDay.ts"
 import { GrowingDay } from "./growingDay.ts"
 import { HeldFiles } from "./heldFiles.ts"
 import { FRESH_MS } from "./messages.ts"
-import { type DayFiles, type EventTables, rangeOf, type SiteDay, type Workshop } from "./siteDay.ts"
+import {
+  type DayFiles,
+  type EventTables,
+  rangeOf,
+  type SiteDay,
+  type TakenDay,
+  tablesOf,
+  type Workshop,
+} from "./siteDay.ts"
 
 /** A day whose events may still come in numbers: until so long after its end, or after it was seen to change. */
 const ENDED_AFTER_MS = 2 * HOUR_MS
@@ -28,7 +36,7 @@ const ENDED_AFTER_MS = 2 * HOUR_MS
  */
 const VERSIONS = `
   SELECT (SELECT id FROM deployment) AS deployment, slug AS site, site_id, to_char(first_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, 
-    count(*)::integer AS chunks, bit_xor(hashtextextended(concat_ws(' ', event_chunks.tableoid, event_chunks.ctid, event_chunks.xmin), 0))::text AS version
+    count(*)::integer AS chunks, sum(events)::integer AS events, bit_xor(hashtextextended(concat_ws(' ', event_chunks.tableoid, event_chunks.ctid, event_chunks.xmin), 0))::text AS version
   FROM event_chunks JOIN sites ON sites.id = site_id
   GROUP BY slug, site_id, day`
 
@@ -38,6 +46,7 @@ interface VersionRow {
   readonly site_id: number
   readonly day: Day
   readonly chunks: number
+  readonly events: number
   readonly version: string
 }
 
@@ -75,22 +84,27 @@ export class EventFiles {
     this.#shop = { postgres, database, held: new HeldFiles(folder), calendar, now }
   }
 
-  /** Reads the events of sites in ranges from files, of which those that are missing are made. They stay until they have been read. */
+  /**
+   * Reads the events of sites in ranges from files of days, in their order, of which those that are missing are made. They stay until
+   * they have been read. `current` are all days of all sites.
+   */
   read<A, E>(
     sites: ReadonlyArray<string>,
     ranges: ReadonlyArray<Range>,
-    reading: (tables: EventTables) => Effect.Effect<A, E>,
+    reading: (days: ReadonlyArray<TakenDay>, current: ReadonlyArray<SiteDay>) => Effect.Effect<A, E>,
   ): Effect.Effect<A, E | StoreError | DatabaseError | NoRoom> {
     const { held } = this.#shop
-    return Effect.acquireUseRelease(this.#take(sites, ranges), reading, (tables) =>
-      Effect.sync(() => held.giveBack(filesOf(tables))),
+    return Effect.acquireUseRelease(
+      this.#take(sites, ranges),
+      (days) => reading(days, this.#days?.of ?? []),
+      (days) => Effect.sync(() => held.giveBack(filesOf(tablesOf(days)))),
     )
   }
 
   #take(
     sites: ReadonlyArray<string>,
     ranges: ReadonlyArray<Range>,
-  ): Effect.Effect<EventTables, StoreError | DatabaseError | NoRoom> {
+  ): Effect.Effect<ReadonlyArray<TakenDay>, StoreError | DatabaseError | NoRoom> {
     const { calendar } = this.#options
     const touches = (range: Range, day: Day) => {
       const { from, until } = rangeOf(calendar, day)
@@ -114,12 +128,8 @@ export class EventFiles {
             Effect.tap(() => this.#makeRoom(asked)),
           ),
         )
-        const tables = {
-          ended: found.flatMap(({ ended }) => ended),
-          growing: found.flatMap(({ growing }) => growing),
-        }
-        this.#shop.held.take(filesOf(tables))
-        return tables
+        this.#shop.held.take(filesOf(tablesOf(found)))
+        return found
       }),
     )
   }
@@ -132,22 +142,27 @@ export class EventFiles {
     if (this.#days !== null && at >= this.#days.at && at - this.#days.at < FRESH_MS)
       return Effect.succeed(this.#days.of)
     return Effect.map(postgres.query<VersionRow>("day_versions", VERSIONS), (rows) => {
-      const hashes = new Map<string, { of: Omit<SiteDay, "version">; parts: Array<string> }>()
+      const hashes = new Map<
+        string,
+        { of: Omit<SiteDay, "version" | "events">; events: number; parts: Array<string> }
+      >()
       for (const row of [...rows].sort((a, b) => (a.day < b.day ? -1 : 1))) {
         const first = calendar.dayOf(utc(row.day))
         const last = calendar.dayOf(utc(row.day) + DAY_MS - 1)
         for (let day = first; day <= last; day = addDays(day, 1)) {
           const key = `${row.site_id} ${day}`
           const known = hashes.get(key) ?? {
-            of: { site: row.site, siteId: row.site_id, day },
+            ...{ of: { site: row.site, siteId: row.site_id, day }, events: 0 },
             parts: [row.deployment, calendar.timeZone],
           }
+          known.events += row.events
           known.parts.push(row.day, String(row.chunks), row.version)
           hashes.set(key, known)
         }
       }
-      const of = [...hashes.values()].map(({ of, parts }) => ({
+      const of = [...hashes.values()].map(({ of, events, parts }) => ({
         ...of,
+        events,
         version: createHash("sha256").update(parts.join()).digest("hex").slice(0, 24),
       }))
       this.#days = { at, of }
@@ -156,15 +171,16 @@ export class EventFiles {
     })
   }
 
-  /** The files of a day, up to date. */
-  #filesOf(day: SiteDay): Effect.Effect<EventTables, StoreError | DatabaseError | NoRoom> {
+  /** A day with its files, up to date. */
+  #filesOf(day: SiteDay): Effect.Effect<TakenDay, StoreError | DatabaseError | NoRoom> {
     const name = nameOf(day)
     const files = this.#known(day)
     // The one that was asked for last is the last one.
     this.#files.delete(name)
     this.#files.set(name, files)
-    if (files.version === day.version) return Effect.succeed(files.tables)
-    return Effect.map(files.become(day), () => files.tables)
+    const upToDate = files.version === day.version ? Effect.void : files.become(day)
+    const hasEnded = files instanceof EndedDay
+    return Effect.map(upToDate, () => ({ ...day, hasEnded, tables: files.tables }))
   }
 
   /** Removes files that were not asked for the longest, until the others have room; those of a question must all be there. */

@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Funnel } from "../language/index.ts"
 import { Values } from "./columns.ts"
-import type { Database, DatabaseError, NoRoom } from "./database.ts"
-import type { EventFiles } from "./eventFiles.ts"
+import type { DatabaseError, NoRoom } from "./database.ts"
+import type { Sources } from "./engine.ts"
 import type { EngineAnswer } from "./messages.ts"
-import type { EventTables } from "./siteDay.ts"
+import { type EventTables, tablesOf } from "./siteDay.ts"
 import { BOTS, condition, eventsOf, patternCheck, type Statement } from "./statement.ts"
 
 /**
@@ -52,15 +52,14 @@ export const funnelStatement = ({ steps, within, query }: Funnel, tables: EventT
 /** Answers a funnel: a row for each step, in order, whose metric is its visitors. */
 export const answerFunnel = (
   funnel: Funnel,
-  files: EventFiles,
-  database: Database,
+  { files, database }: Sources,
 ): Effect.Effect<EngineAnswer, StoreError | DatabaseError | NoRoom> =>
   Effect.gen(function* () {
     const { query, steps } = funnel
     const check = patternCheck([...query.filters, ...steps])
     if (check !== null) yield* database.rows(check.text, check.values)
-    const [row] = yield* files.read(query.sites, [query.range], (tables) => {
-      const { text, values } = funnelStatement(funnel, tables)
+    const [row] = yield* files.read(query.sites, [query.range], (days) => {
+      const { text, values } = funnelStatement(funnel, tablesOf(days))
       return database.rows(text, values)
     })
     const rows = steps.map((_, i) => ({

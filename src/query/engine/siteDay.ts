@@ -22,6 +22,8 @@ export interface SiteDay {
   readonly day: Day
   /** Changes with the day's chunks. */
   readonly version: string
+  /** How many events it has at most. */
+  readonly events: number
 }
 
 /** What files are made with, and where. */
@@ -61,6 +63,19 @@ export interface EventTables {
   readonly growing: ReadonlyArray<PartedDay>
 }
 
+/** A day whose events are asked for, and its files. */
+export interface TakenDay extends SiteDay {
+  /** Whether its events do not come in numbers any more. */
+  readonly hasEnded: boolean
+  readonly tables: EventTables
+}
+
+/** The files of some days together. */
+export const tablesOf = (days: ReadonlyArray<TakenDay>): EventTables => ({
+  ended: days.flatMap(({ tables }) => tables.ended),
+  growing: days.flatMap(({ tables }) => tables.growing),
+})
+
 /** The files of a day, of one version. */
 export interface DayFiles {
   readonly version: string
@@ -79,9 +94,15 @@ export const rangeOf = (calendar: Calendar, day: Day): Range => ({
 
 const utc = (day: Day): number => Date.parse(`${day}T00:00:00Z`)
 
+/** The number of a day; each is one more than that of the day before. */
+export const dayNumber = (day: Day): number => Math.round(utc(day) / DAY_MS)
+
 /** The least number of a visit of a site's day. */
 export const firstVisitOf = ({ siteId, day }: SiteDay): bigint =>
-  ((BigInt(Math.round(utc(day) / DAY_MS)) << SITE_BITS) + BigInt(siteId)) << VISIT_BITS
+  ((BigInt(dayNumber(day)) << SITE_BITS) + BigInt(siteId)) << VISIT_BITS
+
+/** SQL: the number of the day of a visit. */
+export const DAY_OF_VISIT = `(visit >> ${SITE_BITS + VISIT_BITS})::INTEGER`
 
 const iso = (instant: number): string => new Date(instant).toISOString()
 const utcDay = (at: number) => iso(Math.floor(at / DAY_MS) * DAY_MS)

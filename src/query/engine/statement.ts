@@ -167,14 +167,15 @@ const stillPresent = (visits: string, intervals: number): string =>
     : `(SELECT * REPLACE (d0 + later AS d0, CASE WHEN later = 0 THEN events ELSE 0 END AS events)
         FROM ${visits}, range(${intervals}) AS intervals(later))`
 
-/** The rows of one range, named r0, r1 …: the dimensions d0, d1 and the metrics m0, m1 … */
-const rowsOf = (
-  query: Query,
-  range: Range,
-  buckets: ReadonlyArray<Bucket>,
-  name: string,
-  values: Values,
-): string => {
+/** What the rows of one range are made of, named `now` or `before`. */
+export interface RangeRows {
+  readonly range: Range
+  readonly buckets: ReadonlyArray<Bucket>
+  readonly name: "now" | "before"
+}
+
+/** SQL: counts the events of one range, under its name and `_rows`: the dimensions d0, d1, and what metrics are made of. */
+const countedEvents = (query: Query, { range, buckets, name }: RangeRows, values: Values): string => {
   const parts = query.metrics.map((metric, i) => metricParts(metric, i, values))
   const dimensions = query.dimensions.map((_, i) => `d${i}`)
   const filters = query.filters.map((filter) => condition(filter, values))
@@ -195,22 +196,39 @@ const rowsOf = (
       coalesce(sum(visit_ms), 0) AS visit_ms, count(*) FILTER (bounce) AS bounces,
       (SELECT count(DISTINCT visitor) FROM ${name}_visits) AS all_visitors${list(dimensions)}${list(parts.flatMap(({ ofRow }) => ofRow))}
     FROM ${stillPresent(`${name}_visits`, query.presence ?? 1)} ${groupBy(dimensions)}
-  ), ${name} AS (
-    SELECT ${[...dimensions, ...parts.map(({ shown }, i) => `(${shown})::DOUBLE AS m${i}`)].join(", ")} FROM ${name}_rows
   )`
 }
 
-/**
- * The statement that answers a question from files. Its rows have the dimensions (d0, d1: a text, or the number of an interval), the
- * metrics (m0, m1 …), those of the comparison (c0, c1 …; NULL where it has no such row), and the number of all rows (total).
- */
-export const statementFor = (query: Query, tables: EventTables): Statement => {
-  const values = new Values()
-  const { comparison } = query
+/** SQL: what was counted of a range, as it is shown: the dimensions d0, d1 and the metrics m0, m1 … */
+const shownRows = (query: Query, name: string): string => {
   const dimensions = query.dimensions.map((_, i) => `d${i}`)
-  const rows = rowsOf(query, query.range, query.buckets, "now", values)
-  const compared =
-    comparison === null ? "" : `, ${rowsOf(query, comparison, query.comparisonBuckets, "before", values)}`
+  const metrics = query.metrics.map(
+    (metric, i) => `(${metricParts(metric, i, new Values()).shown})::DOUBLE AS m${i}`,
+  )
+  return `${name} AS (SELECT ${[...dimensions, ...metrics].join(", ")} FROM ${name}_rows)`
+}
+
+/** The ranges that a question has rows of. */
+export const rangesOf = ({
+  range,
+  buckets,
+  comparison,
+  comparisonBuckets,
+}: Query): ReadonlyArray<RangeRows> => [
+  { range, buckets, name: "now" },
+  ...(comparison === null
+    ? []
+    : [{ range: comparison, buckets: comparisonBuckets, name: "before" as const }]),
+]
+
+/**
+ * SQL: the answer to a question, from what was counted of its ranges. Its rows have the dimensions (d0, d1: a text, or the number of an
+ * interval), the metrics (m0, m1 …), those of the comparison (c0, c1 …; NULL where it has no such row), and the number of all rows
+ * (total).
+ */
+export const answerFrom = (query: Query, counted: ReadonlyArray<string>): string => {
+  const isCompared = query.comparison !== null
+  const dimensions = query.dimensions.map((_, i) => `d${i}`)
   const on = dimensions.map((d) => `now.${d} IS NOT DISTINCT FROM before.${d}`)
   const order = [
     ...query.order.map(
@@ -223,17 +241,25 @@ export const statementFor = (query: Query, tables: EventTables): Statement => {
   const shown = [
     ...query.dimensions.map(({ of }, i) => {
       if (of !== "time") return `'${MARK}' || now.d${i}::VARCHAR AS d${i}`
-      return compared !== "" && series ? `coalesce(now.d${i}, before.d${i}) AS d${i}` : `now.d${i}`
+      return isCompared && series ? `coalesce(now.d${i}, before.d${i}) AS d${i}` : `now.d${i}`
     }),
     ...query.metrics.map((_, i) => `now.m${i}`),
-    ...(compared === "" ? [] : query.metrics.map((_, i) => `before.m${i} AS c${i}`)),
+    ...(isCompared ? query.metrics.map((_, i) => `before.m${i} AS c${i}`) : []),
     "count(*) OVER () AS total",
   ]
-  const text = `
-  WITH events AS NOT MATERIALIZED (${eventsOf(tables, values.dimensions)}), ${rows} ${compared}
+  const rows = rangesOf(query).map(({ name }) => shownRows(query, name))
+  return `
+  WITH ${[...counted, ...rows].join(", ")}
   SELECT ${shown.join(", ")}
-  FROM now ${compared === "" ? "" : `${series ? "FULL" : "LEFT"} JOIN before ON ${on.length === 0 ? "true" : on.join(" AND ")}`}
+  FROM now ${!isCompared ? "" : `${series ? "FULL" : "LEFT"} JOIN before ON ${on.length === 0 ? "true" : on.join(" AND ")}`}
   ORDER BY ${order.join(", ")}
   ${series ? "" : `LIMIT ${query.limit} OFFSET ${query.offset}`}`
-  return { text, values: values.list }
+}
+
+/** The statement that answers a question from files of events. */
+export const statementFor = (query: Query, tables: EventTables): Statement => {
+  const values = new Values()
+  const counted = rangesOf(query).map((rows) => countedEvents(query, rows, values))
+  const events = `events AS NOT MATERIALIZED (${eventsOf(tables, values.dimensions)})`
+  return { text: answerFrom(query, [events, ...counted]), values: values.list }
 }

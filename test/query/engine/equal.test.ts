@@ -2,8 +2,7 @@ import { join } from "node:path"
 import { describe, expect, test } from "vitest"
 import { Calendar } from "../../../src/domain/period.ts"
 import { openDatabase } from "../../../src/query/engine/database.ts"
-import { answer } from "../../../src/query/engine/engine.ts"
-import { EventFiles } from "../../../src/query/engine/eventFiles.ts"
+import { answer, sourcesOf } from "../../../src/query/engine/engine.ts"
 import { answerFunnel } from "../../../src/query/engine/funnel.ts"
 import {
   decodeFunnel,
@@ -40,18 +39,16 @@ const NOW = Date.parse("2026-11-02T15:20:10Z")
 const engineOn = async (postgres: Postgres, timeZone: string) => {
   const folder = join(temporaryFolder(), "query")
   const database = await testScope().run(openDatabase(folder, 256 * 1024 * 1024))
-  const files = new EventFiles({
+  const sources = sourcesOf({
     ...{ postgres, database, folder, calendar: new Calendar(timeZone) },
     now: tick(),
   })
-  const ask = (query: Query) => answer(query, files, database)
+  const ask = (query: Query) => answer(query, sources)
   return {
     ask,
     query: (query: Query) => run(ask(query)),
     funnel: async (funnel: Funnel) =>
-      (await run(answerFunnel(funnel, files, database))).rows.map(
-        ({ metrics: [visitors = null] }) => visitors,
-      ),
+      (await run(answerFunnel(funnel, sources))).rows.map(({ metrics: [visitors = null] }) => visitors),
   }
 }
 

@@ -10,8 +10,7 @@ import { LOCK_CHUNKS, rewriteChunks } from "../../../src/events/chunks/index.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
 import { eraseRows } from "../../../src/privacy/eraseRows.ts"
 import { openDatabase } from "../../../src/query/engine/database.ts"
-import { answer } from "../../../src/query/engine/engine.ts"
-import { EventFiles } from "../../../src/query/engine/eventFiles.ts"
+import { answer, sourcesOf } from "../../../src/query/engine/engine.ts"
 import { decodeQuery, type Query, QueryProblem } from "../../../src/query/language/index.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { run, testScope } from "../../support/effects.ts"
@@ -36,10 +35,10 @@ const filesOf = async (postgres: Postgres, at: number, { maxBytes = 2 ** 40, mem
   mkdirSync(folder)
   const database = await testScope().run(openDatabase(folder, memory))
   let now = at
-  const files = new EventFiles({
+  const sources = sourcesOf({
     ...{ postgres, database, folder, calendar, maxBytes, now: () => (now += 1000) },
   })
-  const answered = (query: Query) => answer(query, files, database)
+  const answered = (query: Query) => answer(query, sources)
   const ask = (query: Query) => run(answered(query))
   /** Of the events in all files. */
   const visitors = async () => {
@@ -204,16 +203,15 @@ test("files take no more of the disk than they may: those that were not asked fo
 
   const unbounded = await filesOf(postgres, HAS_ENDED)
   await unbounded.ask(both)
-  const sizes = readdirSync(unbounded.folder).flatMap((name) =>
-    name.endsWith(".parquet") ? [statSync(join(unbounded.folder, name)).size] : [],
-  )
+  const ofEvents = (folder: string) => readdirSync(folder).filter((name) => name.includes("-ended-"))
+  const sizes = ofEvents(unbounded.folder).map((name) => statSync(join(unbounded.folder, name)).size)
   expect(sizes).toHaveLength(2)
 
   const bounded = await filesOf(postgres, HAS_ENDED, { maxBytes: Math.max(...sizes) + 1 })
   const one = { rows: [{ dimensions: [], metrics: [1], comparison: null }], total: 1 }
   for (const query of [first, second, first]) {
     expect(await bounded.ask(query)).toEqual(one)
-    expect(readdirSync(bounded.folder).filter((name) => name.endsWith(".parquet"))).toHaveLength(1)
+    expect(ofEvents(bounded.folder)).toHaveLength(1)
   }
   await expect(bounded.ask(both)).rejects.toThrow(/QUERY_CACHE/)
   expect(await bounded.ask(second)).toEqual(one)

@@ -9,8 +9,7 @@ import { runRetention } from "../../../src/events/retention/retention.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
 import { openDatabase } from "../../../src/query/engine/database.ts"
 import { earliestEvents } from "../../../src/query/engine/earliest.ts"
-import { answer } from "../../../src/query/engine/engine.ts"
-import { EventFiles } from "../../../src/query/engine/eventFiles.ts"
+import { answer, sourcesOf } from "../../../src/query/engine/engine.ts"
 import { answerBeyond, saysWhatIsMissing } from "../../../src/query/engine/expired.ts"
 import { answerFunnel } from "../../../src/query/engine/funnel.ts"
 import { decodeFunnel, decodeQuery, type Query, QueryProblem } from "../../../src/query/language/index.ts"
@@ -56,7 +55,7 @@ test("answers go on from daily totals where events have expired, and say what th
   mkdirSync(folder)
   const database = await testScope().run(openDatabase(folder, 256 * 1024 * 1024))
   let now = NOW
-  const files = new EventFiles({ postgres, database, folder, calendar: UTC, now: () => (now += 1000) })
+  const sources = sourcesOf({ postgres, database, folder, calendar: UTC, now: () => (now += 1000) })
   const read = (body: object) => {
     const query = decodeQuery(
       { metrics: ["visitors", "events", "page_views", "letters", "conversion_rate"], ...body },
@@ -66,7 +65,7 @@ test("answers go on from daily totals where events have expired, and say what th
     return query
   }
   const beyond = (query: Query) =>
-    answerBeyond(query, { postgres, calendar: UTC, ask: (asked) => answer(asked, files, database) })
+    answerBeyond(query, { postgres, calendar: UTC, ask: (asked) => answer(asked, sources) })
   const ask = (body: object) => run(beyond(read(body)))
   const themes = (body: object) => run(rangedThemes(beyond, read(body), 20))
   const letters = (body: object) => run(rangedLetters(beyond, read({ ...body, interval: "day" })))
@@ -189,7 +188,7 @@ test("answers go on from daily totals where events have expired, and say what th
     CONTEXT,
   )
   if (funnel instanceof QueryProblem) throw new Error(funnel.error)
-  const steps = answerFunnel(funnel, files, database).pipe(
+  const steps = answerFunnel(funnel, sources).pipe(
     saysWhatIsMissing({ postgres, calendar: UTC }, funnel.query),
   )
   expect((await run(steps)).notices).toEqual([expect.stringMatching(/^Events before .* not counted here/)])

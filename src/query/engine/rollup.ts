@@ -1,0 +1,177 @@
+/** A rollup: the cells of a site's days by one dimension, and which days those are. */
+import { addDays, type Calendar, type Day } from "../../domain/period.ts"
+import type { Range } from "../language/index.ts"
+import { rangeOf, type SiteDay, type TakenDay } from "./siteDay.ts"
+
+/** Events whose cells are made at a time, of whole days: they are in memory together. */
+export const STEP_EVENTS = 500_000
+
+/** Cells that are kept of days that go on: as many as there are usual ranges that end today. */
+const MAX_RECENT = 8
+
+/** A rollup may forget this part of its first days, to go on with later ones. */
+const FORGOTTEN = 1 / 4
+
+/** Events of some days, at most. */
+export const eventsIn = (days: ReadonlyArray<SiteDay>): number =>
+  days.reduce((sum, { events }) => sum + events, 0)
+
+/** The first of a list for which something holds. */
+const takeWhile = <A>(list: ReadonlyArray<A>, holds: (each: A, i: number) => boolean): ReadonlyArray<A> => {
+  const end = list.findIndex((each, i) => !holds(each, i))
+  return end === -1 ? list : list.slice(0, end)
+}
+
+/** The first of some days that have no more than {@link STEP_EVENTS} together; at least one. */
+export const stepOf = (days: ReadonlyArray<TakenDay>): ReadonlyArray<TakenDay> => {
+  let events = 0
+  return takeWhile(days, (day) => {
+    const isFirst = events === 0
+    events += day.events
+    return isFirst || events <= STEP_EVENTS
+  })
+}
+
+/** The first of some days that have ended. */
+export const endedOf = (days: ReadonlyArray<TakenDay>): ReadonlyArray<TakenDay> =>
+  takeWhile(days, ({ hasEnded }) => hasEnded)
+
+/** The days of a range that may have events, in order. */
+export interface AskedDays {
+  /** The first one, from which on visitors are counted. */
+  readonly first: Day
+  /** Those of which the range has all. */
+  readonly whole: ReadonlyArray<TakenDay>
+  /** The last one, where the range ends within it. */
+  readonly cut: ReadonlyArray<TakenDay>
+  /** Where the range ends, unix milliseconds. */
+  readonly until: number
+}
+
+/** Those of some days that are a range's, which begins with a day. */
+export const askedDays = (
+  { from, until }: Range,
+  days: ReadonlyArray<TakenDay>,
+  calendar: Calendar,
+): AskedDays => {
+  const touched = days
+    .map((day) => ({ day, range: rangeOf(calendar, day.day) }))
+    .filter(({ range }) => range.from < until && range.until > from)
+  const isWhole = ({ range }: { readonly range: Range }) => range.until <= until
+  return {
+    first: touched[0]?.day.day ?? calendar.dayOf(from),
+    whole: touched.filter(isWhole).map(({ day }) => day),
+    cut: touched.filter((each) => !isWhole(each)).map(({ day }) => day),
+    until,
+  }
+}
+
+interface ListedDay {
+  readonly day: Day
+  readonly version: string
+}
+
+export class Rollup {
+  #since: Day
+  #days: ReadonlyArray<ListedDay> = []
+  #files: ReadonlyArray<string> = []
+  /** Files of the cells of days after its own, by these days and the range that they end. */
+  #recent = new Map<string, ReadonlyArray<string>>()
+
+  /** @param since the first day of the ranges that it tells of, or an earlier one */
+  constructor(since: Day) {
+    this.#since = since
+  }
+
+  get since() {
+    return this.#since
+  }
+
+  /** Files with the cells of its days. */
+  get files() {
+    return this.#files
+  }
+
+  /** The day after its last one. */
+  get end(): Day {
+    const last = this.#days.at(-1)
+    return last === undefined ? this.#since : addDays(last.day, 1)
+  }
+
+  /** All its files. */
+  get allFiles(): ReadonlyArray<string> {
+    return [...this.#files, ...[...this.#recent.values()].flat()]
+  }
+
+  #listedFrom(first: Day): ReadonlyArray<ListedDay> {
+    return this.#days.filter(({ day }) => day >= first)
+  }
+
+  /** How many of the first whole days of a range it has; `null` where it is of no use to that. */
+  match({ first, whole }: AskedDays): number | null {
+    if (this.#since > first) return null
+    const listed = this.#listedFrom(first)
+    const known = takeWhile(
+      whole,
+      ({ day, version }, i) => listed[i]?.day === day && listed[i]?.version === version,
+    ).length
+    if (known === whole.length) return known
+    // Days cannot be put between others: those after them look back on them.
+    if (listed.length > known) return null
+    const missing = eventsIn(endedOf(whole.slice(known)))
+    return missing === 0 || this.mayGoOnFrom(first) || (known > 0 && missing <= STEP_EVENTS) ? known : null
+  }
+
+  /** Whether it can have more days when it knows nothing from before the first day of a range, and is worth that. */
+  mayGoOnFrom(first: Day): boolean {
+    return this.#since === first || this.#listedFrom(first).length >= (1 - FORGOTTEN) * this.#days.length
+  }
+
+  /** Adds days after its last one, with their cells. */
+  add(days: ReadonlyArray<SiteDay>, files: ReadonlyArray<string>): void {
+    this.#days = [...this.#days, ...days.map(({ day, version }) => ({ day, version }))]
+    this.#files = [...this.#files, ...files]
+  }
+
+  /**
+   * The days of which its cells are right: none that has gone or changed, and none that looks back on one that has changed. Days that have
+   * gone from its beginning are before any range.
+   */
+  rightDays(versions: ReadonlyMap<Day, string>): { readonly first: Day; readonly end: Day } {
+    const there = this.#days.slice(takeWhile(this.#days, ({ day }) => !versions.has(day)).length)
+    const right = takeWhile(there, ({ day, version }) => versions.get(day) === version)
+    const [first, last] = [right[0], right.at(-1)]
+    if (first === undefined || last === undefined) return { first: this.#since, end: this.#since }
+    return { first: first === this.#days[0] ? this.#since : first.day, end: addDays(last.day, 1) }
+  }
+
+  /** Keeps its days from one on until before another, with their cells in other files; returns the files that it has no more. */
+  keep(first: Day, end: Day, files: ReadonlyArray<string>): ReadonlyArray<string> {
+    const old = this.#files
+    const isLess = first > this.#since || end < this.end
+    this.#since = first
+    this.#days = this.#days.filter(({ day }) => day >= first && day < end)
+    this.#files = files
+    return isLess ? [...old, ...this.#forgetRecent()] : old
+  }
+
+  #forgetRecent(): ReadonlyArray<string> {
+    const files = [...this.#recent.values()].flat()
+    this.#recent = new Map()
+    return files
+  }
+
+  /** Files of the cells of later days, which were kept by a name. */
+  recent(name: string): ReadonlyArray<string> | undefined {
+    return this.#recent.get(name)
+  }
+
+  /** Keeps files of the cells of later days by a name; returns those that it keeps no longer, as others were asked for since. */
+  keepRecent(name: string, files: ReadonlyArray<string>): ReadonlyArray<string> {
+    this.#recent.delete(name)
+    this.#recent.set(name, files)
+    const old = [...this.#recent].slice(0, -MAX_RECENT)
+    for (const [each] of old) this.#recent.delete(each)
+    return old.flatMap(([, paths]) => paths)
+  }
+}

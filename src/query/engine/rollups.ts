@@ -1,0 +1,286 @@
+/**
+ * Rollups: the cells of a site's days by one dimension, kept in files, so that a question without filters adds up a few thousand
+ * numbers, however many events there are. They are of days that have ended; those of the others are made when they are asked for, and
+ * again when they have changed. Cells look back only: when a day changes, those of the days before it stay.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { addDays, type Calendar, type Day } from "../../domain/period.ts"
+import type { Query, Range } from "../language/index.ts"
+import {
+  type CellDimension,
+  type CellsOfQuestion,
+  cellDimensionOf,
+  filesOfCells,
+  type RangeCells,
+  writeCells,
+  writeSomeCells,
+} from "./cells.ts"
+import type { Database, DatabaseError, NoRoom } from "./database.ts"
+import { whereItMayEnd } from "./deadline.ts"
+import { HeldFiles } from "./heldFiles.ts"
+import { type AskedDays, askedDays, endedOf, eventsIn, Rollup, stepOf } from "./rollup.ts"
+import { type SiteDay, type TakenDay, tablesOf } from "./siteDay.ts"
+import { rangesOf } from "./statement.ts"
+
+/** Rollups by one dimension: two, as a range and the same one of a year before are not of one year's days. */
+const MAX_ROLLUPS = 2
+
+/** Files of a rollup's days, beyond which they are made one. */
+const MAX_FILES = 4
+
+/** The rollups of a site by one dimension, the one that was asked for last at the end. Only one question at a time makes some. */
+interface Chain {
+  readonly name: string
+  readonly siteId: number
+  readonly dimension: CellDimension
+  readonly making: Semaphore.Semaphore
+  isMaking: boolean
+  rollups: ReadonlyArray<Rollup>
+}
+
+/** What a question is told by in cells; `undefined` where they do not tell it. */
+const toldBy = (query: Query, calendar: Calendar): CellDimension | undefined => {
+  const { sites, filters, bots, metrics, dimensions, timeZone, presence = 1 } = query
+  if (sites.length > 1 || filters.length > 0 || bots !== "exclude" || presence > 1) return undefined
+  if (timeZone !== calendar.timeZone || dimensions.length > 1) return undefined
+  if (metrics.some(({ of }) => of === "data")) return undefined
+  const beginsADay = ({ from }: Range) => calendar.startOf(calendar.dayOf(from)) === from
+  return rangesOf(query).every(({ range }) => beginsADay(range)) ? cellDimensionOf(dimensions[0]) : undefined
+}
+
+/** Whether a question asks of how many visitors those of a row are a part. */
+const isPart = ({ metrics }: Query): boolean =>
+  metrics.some((metric) => metric.of === "events" && metric.name === "percentage")
+
+/** A rollup, and how many of the first whole days of a range it has. */
+interface Match {
+  readonly rollup: Rollup
+  readonly known: number
+}
+
+export interface RollupsOptions {
+  readonly database: Database
+  readonly folder: string
+  /** Of the deployment's zone. */
+  readonly calendar: Calendar
+  /** What their files may take of the disk. */
+  readonly maxBytes: number
+}
+
+export class Rollups {
+  readonly #options: RollupsOptions
+  readonly #held: HeldFiles
+  /** By site and dimension, the one that was asked for last at the end. */
+  readonly #chains = new Map<string, Chain>()
+
+  constructor(options: RollupsOptions) {
+    this.#options = options
+    this.#held = new HeldFiles(options.folder)
+  }
+
+  /**
+   * Reads the cells of a question's ranges, of which those that are missing are made; `null` where cells do not tell it, or no sooner
+   * than events would.
+   * @param days those that have events of the question's ranges
+   * @param current all days of all sites
+   */
+  read<A, E>(
+    query: Query,
+    days: ReadonlyArray<TakenDay>,
+    current: ReadonlyArray<SiteDay>,
+    reading: (cells: ReadonlyArray<CellsOfQuestion> | null) => Effect.Effect<A, E>,
+  ): Effect.Effect<A, E | DatabaseError | NoRoom> {
+    return Effect.scoped(
+      Effect.gen({ self: this }, function* () {
+        yield* Effect.uninterruptible(this.#forgetAllBut(current))
+        return yield* reading(yield* this.#cells(query, days))
+      }),
+    )
+  }
+
+  #cells(
+    query: Query,
+    days: ReadonlyArray<TakenDay>,
+  ): Effect.Effect<ReadonlyArray<CellsOfQuestion> | null, DatabaseError | NoRoom, Scope.Scope> {
+    return Effect.gen({ self: this }, function* () {
+      const { calendar } = this.#options
+      const dimension = toldBy(query, calendar)
+      const [first] = days
+      if (dimension === undefined || first === undefined) return null
+      const found: Array<CellsOfQuestion> = []
+      for (const { range } of rangesOf(query)) {
+        const asked = askedDays(range, days, calendar)
+        const told = yield* this.#cellsOf(this.#chainOf(first.siteId, dimension), asked)
+        const all = isPart(query) ? yield* this.#cellsOf(this.#chainOf(first.siteId, null), asked) : told
+        if (told === null || all === null) return null
+        found.push({ told, all })
+      }
+      return found
+    })
+  }
+
+  #chainOf(siteId: number, dimension: CellDimension): Chain {
+    const name = `${siteId}-${dimension ?? "all"}`
+    const chain = this.#chains.get(name) ?? {
+      ...{ name, siteId, dimension, rollups: [], making: Semaphore.makeUnsafe(1), isMaking: false },
+    }
+    this.#chains.delete(name)
+    this.#chains.set(name, chain)
+    return chain
+  }
+
+  /** The cells of some days, which stay until the scope ends; `null` where most of the events are in days whose cells are not kept. */
+  #cellsOf(
+    chain: Chain,
+    asked: AskedDays,
+  ): Effect.Effect<RangeCells | null, DatabaseError | NoRoom, Scope.Scope> {
+    const make = Effect.gen({ self: this }, function* () {
+      chain.isMaking = true
+      const { rollup, known } = yield* this.#goOn(chain, asked)
+      const later = [...asked.whole.slice(known), ...asked.cut]
+      if (eventsIn(later) > eventsIn(asked.whole.slice(0, known))) return null
+      const recent = yield* this.#recent(chain, rollup, asked, later)
+      this.#makeRoom(chain)
+      const last = asked.whole[known - 1]
+      const end = last === undefined ? asked.first : addDays(last.day, 1)
+      const cells = { files: known === 0 ? [] : rollup.files, first: asked.first, end, recent }
+      this.#held.take(filesOfCells(cells))
+      return cells
+    })
+    return Effect.acquireRelease(
+      chain.making.withPermits(1)(
+        Effect.ensuring(
+          make,
+          Effect.sync(() => {
+            chain.isMaking = false
+          }),
+        ),
+      ),
+      (cells) => Effect.sync(() => cells !== null && this.#held.giveBack(filesOfCells(cells))),
+    )
+  }
+
+  /** The rollup that is of most use to a range; a new one where none is of any. */
+  #choose(chain: Chain, asked: AskedDays): Match {
+    const [best] = chain.rollups
+      .flatMap((rollup) => {
+        const known = rollup.match(asked)
+        return known === null ? [] : [{ rollup, known }]
+      })
+      .sort((a, b) => b.known - a.known)
+    const chosen = best ?? { rollup: new Rollup(asked.first), known: 0 }
+    const all = [...chain.rollups.filter((other) => other !== chosen.rollup), chosen.rollup]
+    chain.rollups = all.slice(-MAX_ROLLUPS)
+    for (const old of all.slice(0, -MAX_ROLLUPS)) this.#held.drop(old.allFiles)
+    return chosen
+  }
+
+  /** The rollup that is of most use to a range, with the days of that which have ended. */
+  #goOn(chain: Chain, asked: AskedDays): Effect.Effect<Match, DatabaseError | NoRoom> {
+    return Effect.gen({ self: this }, function* () {
+      const { rollup, known: before } = this.#choose(chain, asked)
+      let known = before
+      const ended = asked.whole.slice(0, known + endedOf(asked.whole.slice(known)).length)
+      if (known === ended.length) return { rollup, known }
+      if (!rollup.mayGoOnFrom(asked.first)) return { rollup, known }
+      // Of days to come nobody looks for visitors before the range.
+      if (rollup.since < asked.first) yield* this.#keep(chain, rollup, asked.first, rollup.end)
+      while (known < ended.length) {
+        yield* whereItMayEnd
+        const step = stepOf(ended.slice(known))
+        const files = yield* this.#make(chain, step, asked.whole.slice(0, known))
+        rollup.add(step, files)
+        known += step.length
+      }
+      if (rollup.files.length > MAX_FILES) yield* this.#keep(chain, rollup, rollup.since, rollup.end)
+      return { rollup, known }
+    })
+  }
+
+  /** Files of the cells of days whose cells the rollup does not have. */
+  #recent(
+    chain: Chain,
+    rollup: Rollup,
+    { first, whole, until }: AskedDays,
+    later: ReadonlyArray<TakenDay>,
+  ): Effect.Effect<ReadonlyArray<string>, DatabaseError | NoRoom> {
+    return Effect.gen({ self: this }, function* () {
+      const [next] = later
+      if (next === undefined) return []
+      const name = [first, until, ...later.map(({ day, version }) => `${day} ${version}`)].join()
+      const before = whole.filter(({ day }) => day < next.day)
+      const files = rollup.recent(name) ?? (yield* this.#make(chain, later, before, until))
+      this.#held.drop(rollup.keepRecent(name, files))
+      return files
+    })
+  }
+
+  /** Keeps the cells of a rollup's days from one on until before another, and no others, in one file. */
+  #keep(chain: Chain, rollup: Rollup, first: Day, end: Day): Effect.Effect<void, DatabaseError | NoRoom> {
+    const files = rollup.files
+    const target = this.#held.path(`${chain.name}-cells`)
+    const isNone = files.length === 0 || first >= end
+    const made = isNone ? Effect.succeed([]) : this.#write(target, writeSomeCells(target, files, first, end))
+    return Effect.map(made, (kept) => this.#held.drop(rollup.keep(first, end, kept)))
+  }
+
+  /** Files of the cells of some days, which look back on others; none where there are no events. */
+  #make(
+    { name, dimension }: Chain,
+    days: ReadonlyArray<TakenDay>,
+    before: ReadonlyArray<TakenDay>,
+    until = Number.MAX_SAFE_INTEGER,
+  ): Effect.Effect<ReadonlyArray<string>, DatabaseError | NoRoom> {
+    const of = tablesOf(days)
+    if (of.ended.length + of.growing.length === 0) return Effect.succeed([])
+    const target = this.#held.path(`${name}-cells`)
+    return this.#write(target, writeCells(target, { dimension, of, until, before: tablesOf(before) }))
+  }
+
+  /** Writes a file; one that is not finished goes. */
+  #write(target: string, statement: string): Effect.Effect<ReadonlyArray<string>, DatabaseError | NoRoom> {
+    return this.#options.database.rows(statement).pipe(
+      Effect.map(() => {
+        this.#held.made(target)
+        return [target]
+      }),
+      Effect.onError(() => Effect.sync(() => this.#held.drop([target]))),
+    )
+  }
+
+  /** Removes rollups that were not asked for the longest, until the others have room. */
+  #makeRoom(asked: Chain) {
+    for (const [name, chain] of this.#chains) {
+      if (this.#held.bytes <= this.#options.maxBytes) return
+      if (chain === asked || chain.isMaking) continue
+      for (const rollup of chain.rollups) this.#held.drop(rollup.allFiles)
+      this.#chains.delete(name)
+    }
+  }
+
+  /** Forgets the cells of days that have changed or gone, an erased visitor's among them, and of those that look back on them. */
+  #forgetAllBut(current: ReadonlyArray<SiteDay>): Effect.Effect<void, DatabaseError | NoRoom> {
+    return Effect.forEach(
+      [...this.#chains.values()].filter(({ isMaking }) => !isMaking),
+      (chain) => chain.making.withPermits(1)(this.#forgetChanged(chain, current)),
+      { discard: true },
+    )
+  }
+
+  #forgetChanged(chain: Chain, current: ReadonlyArray<SiteDay>): Effect.Effect<void, DatabaseError | NoRoom> {
+    const versions = new Map(
+      current.filter(({ siteId }) => siteId === chain.siteId).map(({ day, version }) => [day, version]),
+    )
+    return Effect.forEach(
+      chain.rollups,
+      (rollup) => {
+        const { first, end } = rollup.rightDays(versions)
+        const isRight = first === rollup.since && end === rollup.end
+        return isRight ? Effect.void : this.#keep(chain, rollup, first, end)
+      },
+      { discard: true },
+    )
+  }
+}

@@ -1,0 +1,215 @@
+import { mkdirSync, readdirSync } from "node:fs"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { describe, expect, test } from "vitest"
+import { DIMENSIONS } from "../../../src/domain/dimensions.ts"
+import { Calendar } from "../../../src/domain/period.ts"
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../../src/domain/time.ts"
+import { LOCK_CHUNKS, rewriteChunks } from "../../../src/events/chunks/index.ts"
+import { eraseRows } from "../../../src/privacy/eraseRows.ts"
+import { openDatabase } from "../../../src/query/engine/database.ts"
+import { answer, sourcesOf } from "../../../src/query/engine/engine.ts"
+import { decodeQuery, METRICS, QueryProblem } from "../../../src/query/language/index.ts"
+import type { Postgres } from "../../../src/stores/postgres.ts"
+import { run, testScope } from "../../support/effects.ts"
+import { event, freshEvents, rows, store } from "../../support/events.ts"
+import { temporaryFolder } from "../../support/index.ts"
+import { differences, storedEvents } from "./compare.ts"
+import { Dice, randomEvents } from "./questions.ts"
+import { referenceAnswer } from "./reference.ts"
+
+/** How many questions after each thing that happens; more are asked by hand. */
+const QUESTIONS = Number(process.env.TEST_QUESTIONS ?? 12)
+const SEED = Number(process.env.TEST_SEED ?? 20261130)
+
+const NOW = Date.parse("2026-11-02T15:20:10Z")
+const DAYS = 12
+
+/** An engine of its own, whose clock goes on a little with each question, and what its statements read. */
+const engineOn = async (postgres: Postgres, timeZone: string, { maxBytes = 2 ** 40 } = {}) => {
+  const folder = join(temporaryFolder(), "query")
+  mkdirSync(folder)
+  const opened = await testScope().run(openDatabase(folder, 256 * 1024 * 1024))
+  const statements: Array<string> = []
+  const database: typeof opened = {
+    rows: (text, ...more) => {
+      statements.push(text)
+      return opened.rows(text, ...more)
+    },
+  }
+  let now = NOW
+  const calendar = new Calendar(timeZone)
+  const sources = sourcesOf({ postgres, database, folder, calendar, maxBytes, now: () => (now += 1000) })
+  const read = (body: object) => {
+    const query = decodeQuery(body, {
+      ...{ now: NOW, sites: new Set(["main", "blog"]), site: "main", timeZone },
+      earliest: () => NOW - DAYS * DAY_MS,
+    })
+    if (query instanceof QueryProblem) throw new Error(`${query.error} ${JSON.stringify(body)}`)
+    return query
+  }
+  return {
+    folder,
+    read,
+    ask: (body: object) => run(answer(read(body), sources)),
+    /** The statements since it was called last: those that write cells, and those that answer. */
+    told: () => {
+      const since = statements.splice(0)
+      const writes = since.filter((text) => text.startsWith("COPY") && text.includes("-cells-")).length
+      const answers = since.filter((text) => text.includes("now_rows"))
+      return { writes, fromCells: answers.filter((text) => text.includes("-cells-")).length }
+    },
+  }
+}
+
+const DIMENSION_NAMES = Object.keys(DIMENSIONS)
+
+const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10)
+
+/** A range that begins with a day: presets, dates, and one that ends at any time. */
+const rangeAt = (dice: Dice, calendar: Calendar): unknown => {
+  if (dice.chance(0.6))
+    return dice.of(["day", "yesterday", "7d", "28d", "month", "last_month", "all", "12mo"])
+  const from = NOW - dice.below(DAYS * DAY_MS)
+  const until = from + dice.below(5 * DAY_MS)
+  if (dice.chance(0.5)) return [dayOf(from), dayOf(until)]
+  const start = calendar.startOf(calendar.dayOf(from))
+  return [start, Math.max(until, start + MINUTE_MS)].map((at) => new Date(at).toISOString())
+}
+
+/** A question of the kind that cells tell. */
+const questionAt = (dice: Dice, calendar: Calendar) => {
+  const names = Object.keys(METRICS)
+  const metrics = [...new Set(Array.from({ length: 1 + dice.below(4) }, () => dice.of(names)))]
+  const dimension = dice.of(["", "time:day", "time:week", "time:month", "page", ...DIMENSION_NAMES])
+  const order = dice.of([...metrics, ...(dimension === "" ? [] : [dimension])])
+  return {
+    ...{ metrics, dimensions: dimension === "" ? [] : [dimension], date_range: rangeAt(dice, calendar) },
+    ...(dice.chance(0.5) && { compare: dice.of(["previous_period", "previous_year"]) }),
+    ...(dice.chance(0.3) && { order_by: [[order, dice.of(["asc", "desc"])]] }),
+    ...(dice.chance(0.3) ? { limit: 1 + dice.below(4), offset: dice.below(3) } : { limit: 10_000 }),
+  }
+}
+
+/** Takes out some events, as retention and erasure do within a chunk. */
+const removeWhere = (postgres: Postgres, goes: (createdAt: number) => boolean) =>
+  run(
+    postgres.transaction("test", (sql) =>
+      Effect.gen(function* () {
+        yield* sql.query(LOCK_CHUNKS)
+        const found = yield* sql.query<{ site_id: number; first_at: Date; place: string }>(
+          "SELECT site_id, first_at, ctid::text AS place FROM event_chunks",
+        )
+        yield* rewriteChunks(sql, found.rows, ({ createdAt }) => !goes(createdAt))
+      }),
+    ),
+  )
+
+describe("answers from rollups equal a plain count over the stored events", () => {
+  test.each(["UTC", "Australia/Lord_Howe"])("whatever happens to them, with days of %s", async (timeZone) => {
+    const dice = new Dice(SEED + timeZone.length)
+    const calendar = new Calendar(timeZone)
+    const { postgres } = await freshEvents({ timeZone })
+    const come = (count: number, until: number, days: number) =>
+      store(postgres, randomEvents(dice, count, until, days), { calendar })
+    const engine = await engineOn(postgres, timeZone)
+    const wrong: Array<unknown> = []
+    let fromCells = 0
+    const compare = async (what: string) => {
+      const events = await storedEvents(postgres)
+      for (let i = 0; i < QUESTIONS && wrong.length < 3; i++) {
+        const body = questionAt(dice, calendar)
+        const query = engine.read(body)
+        const reference = referenceAnswer(query, events, timeZone)
+        const found = differences(query, await engine.ask(body), reference)
+        fromCells += engine.told().fromCells
+        if (found.length > 0) wrong.push({ what, body, found: found.slice(0, 5) })
+      }
+    }
+    await come(800, NOW, DAYS)
+    await compare("first events")
+    await come(20, NOW, 0.3)
+    await compare("events of today")
+    await come(20, NOW - 5 * DAY_MS, 0.3)
+    await compare("late events")
+    const [visitor] = await rows<{ visitor_id: string }>(
+      postgres,
+      "SELECT visitor_id FROM analytics_events GROUP BY visitor_id ORDER BY count(*) DESC, visitor_id LIMIT 1",
+    )
+    await run(eraseRows(postgres, visitor?.visitor_id ?? ""))
+    await compare("an erased visitor")
+    await removeWhere(postgres, (at) => at < NOW - (DAYS - 3) * DAY_MS)
+    await compare("expired events")
+    await removeWhere(postgres, (at) => Math.abs(at - (NOW - 4 * DAY_MS)) < 30 * HOUR_MS)
+    await compare("a day without events")
+    await come(20, NOW - 4 * DAY_MS, 0.3)
+    await compare("late events of a day without any")
+    expect(wrong).toEqual([])
+    expect(fromCells).toBeGreaterThan(QUESTIONS)
+  })
+})
+
+describe("rollups", () => {
+  const one = (day: number, page = "https://site.example/") =>
+    event({ createdAt: NOW - day * DAY_MS, pageUrl: page, visitorId: "11111111-1111-4111-8111-111111111111" })
+
+  test("are made once, and only of what is new", async () => {
+    const { postgres } = await freshEvents()
+    await store(
+      postgres,
+      Array.from({ length: 6 }, (_, day) => one(day)),
+    )
+    const { ask, told } = await engineOn(postgres, "UTC")
+    const visitors = { metrics: ["visitors", "visits"], date_range: "7d" }
+    const page = { ...visitors, dimensions: ["page"] }
+    for (const metrics of [[1, 6]]) expect((await ask(visitors)).rows[0]?.metrics).toEqual(metrics)
+    // Of the days that have ended, and of today.
+    expect(told()).toEqual({ writes: 2, fromCells: 1 })
+    await ask({ ...visitors, metrics: ["bounce_rate"] })
+    await ask({ ...visitors, interval: "day" })
+    expect(told()).toEqual({ writes: 0, fromCells: 2 })
+    await ask(page)
+    expect(told()).toEqual({ writes: 2, fromCells: 1 })
+    await store(postgres, [one(0, "https://site.example/cv")])
+    const { rows } = await ask(page)
+    expect(rows.map(({ dimensions, metrics }) => [...dimensions, ...metrics])).toEqual([
+      ["/", 1, 6],
+      ["/cv", 1, 1],
+    ])
+    expect(told()).toEqual({ writes: 1, fromCells: 1 })
+    // A shorter range has its own cells of today.
+    await ask({ ...page, date_range: "day" })
+    expect(told().writes).toBeLessThan(2)
+    await ask({ ...page, date_range: ["2026-10-29", "2026-10-31"] })
+    expect(told()).toEqual({ writes: 0, fromCells: 1 })
+  })
+
+  test("of an erased visitor are gone with the next question, whatever it asks", async () => {
+    const { postgres } = await freshEvents()
+    await store(
+      postgres,
+      Array.from({ length: 6 }, (_, day) => one(day, "https://site.example/mine")),
+    )
+    const { ask, folder } = await engineOn(postgres, "UTC")
+    await ask({ metrics: ["visitors"], dimensions: ["page"], date_range: "7d" })
+    const cells = () => readdirSync(folder).filter((name) => name.includes("-cells-"))
+    expect(cells().length).toBeGreaterThan(0)
+    await run(eraseRows(postgres, one(0).visitorId))
+    await ask({ metrics: ["events"], filters: [["is", "page", ["/"]]], date_range: "day" })
+    expect(cells()).toEqual([])
+  })
+
+  test("take no more of the disk than they may, and answer all the same", async () => {
+    const { postgres } = await freshEvents()
+    await store(
+      postgres,
+      Array.from({ length: 6 }, (_, day) => one(day)),
+    )
+    const { ask, folder } = await engineOn(postgres, "UTC", { maxBytes: 8 * 4000 })
+    for (const dimension of ["page", "source", "country", "browser", "os", "device"])
+      expect(
+        (await ask({ metrics: ["visitors"], dimensions: [dimension], date_range: "7d" })).rows[0]?.metrics,
+      ).toEqual([1])
+    expect(readdirSync(folder).filter((name) => name.includes("-cells-")).length).toBeLessThan(5)
+  })
+})
