@@ -81,7 +81,7 @@ const metricsOf = (threads: ReadonlyArray<Measured>): Thread["metrics"] =>
   ).pipe(Effect.map((each) => each.flat()))
 
 /** The query engine ends when nobody has asked for so long, milliseconds. */
-const QUERY_IDLE_MS = 60_000
+const QUERY_IDLE_MS = 300_000
 
 const onMainThread = (
   config: AppConfig,

@@ -3,13 +3,13 @@ import * as Effect from "effect/Effect"
 import type { Calendar } from "../../domain/period.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Query } from "../language/index.ts"
-import { statementOfCells } from "./cells.ts"
 import type { Database, DatabaseError, DatabaseRow, NoRoom } from "./database.ts"
 import { EventFiles, type EventFilesOptions } from "./eventFiles.ts"
 import type { AnswerRow, EngineAnswer } from "./messages.ts"
 import { Rollups } from "./rollups.ts"
 import { tablesOf } from "./siteDay.ts"
 import { isSeries, MARK, patternCheck, statementFor } from "./statement.ts"
+import { statementOfTallies } from "./tallies.ts"
 
 const numberOrNull = (value: unknown): number | null =>
   value === null || value === undefined ? null : Number(value)
@@ -74,9 +74,11 @@ export const answer = (
     const { found, total } = yield* files.read(query.sites, ranges, (days, current) =>
       Effect.gen(function* () {
         const rowsOf = (asked: Query) =>
-          rollups.read(asked, days, current, (cells) => {
+          rollups.read(asked, days, current, (tallies) => {
             const { text, values } =
-              cells === null ? statementFor(asked, tablesOf(days)) : statementOfCells(asked, cells, calendar)
+              tallies === null
+                ? statementFor(asked, tablesOf(days))
+                : statementOfTallies(asked, tallies, calendar)
             return database.rows(text, values)
           })
         const found = yield* rowsOf(query)

@@ -1,12 +1,12 @@
-/** A rollup: the cells of a site's days by one dimension, and which days those are. */
+/** A rollup: the tallies of a site's days by one dimension, and which days those are. */
 import { addDays, type Calendar, type Day } from "../../domain/period.ts"
 import type { Range } from "../language/index.ts"
 import { rangeOf, type SiteDay, type TakenDay } from "./siteDay.ts"
 
-/** Events whose cells are made at a time, of whole days: they are in memory together. */
+/** Events whose tallies are made at a time, of whole days: they are in memory together. */
 export const STEP_EVENTS = 500_000
 
-/** Cells that are kept of days that go on: as many as there are usual ranges that end today. */
+/** Tallies that are kept of days that go on: as many as there are usual ranges that end today. */
 const MAX_RECENT = 8
 
 /** A rollup may forget this part of its first days, to go on with later ones. */
@@ -71,12 +71,19 @@ interface ListedDay {
   readonly version: string
 }
 
+/** What tallies of later days are of: these days, of a range. */
+interface Recent {
+  readonly first: Day
+  readonly until: number
+  readonly days: ReadonlyArray<ListedDay>
+}
+
 export class Rollup {
   #since: Day
   #days: ReadonlyArray<ListedDay> = []
   #files: ReadonlyArray<string> = []
-  /** Files of the cells of days after its own, by these days and the range that they end. */
-  #recent = new Map<string, ReadonlyArray<string>>()
+  /** Tallies of days after its own, by what they are of. */
+  #recent = new Map<string, Recent & { readonly files: ReadonlyArray<string> }>()
 
   /** @param since the first day of the ranges that it tells of, or an earlier one */
   constructor(since: Day) {
@@ -87,7 +94,7 @@ export class Rollup {
     return this.#since
   }
 
-  /** Files with the cells of its days. */
+  /** Files with the tallies of its days. */
   get files() {
     return this.#files
   }
@@ -100,7 +107,7 @@ export class Rollup {
 
   /** All its files. */
   get allFiles(): ReadonlyArray<string> {
-    return [...this.#files, ...[...this.#recent.values()].flat()]
+    return [...this.#files, ...[...this.#recent.values()].flatMap(({ files }) => files)]
   }
 
   #listedFrom(first: Day): ReadonlyArray<ListedDay> {
@@ -127,14 +134,14 @@ export class Rollup {
     return this.#since === first || this.#listedFrom(first).length >= (1 - FORGOTTEN) * this.#days.length
   }
 
-  /** Adds days after its last one, with their cells. */
+  /** Adds days after its last one, with their tallies. */
   add(days: ReadonlyArray<SiteDay>, files: ReadonlyArray<string>): void {
     this.#days = [...this.#days, ...days.map(({ day, version }) => ({ day, version }))]
     this.#files = [...this.#files, ...files]
   }
 
   /**
-   * The days of which its cells are right: none that has gone or changed, and none that looks back on one that has changed. Days that have
+   * The days of which its tallies are right: none that has gone or changed, and none that looks back on one that has changed. Days that have
    * gone from its beginning are before any range.
    */
   rightDays(versions: ReadonlyMap<Day, string>): { readonly first: Day; readonly end: Day } {
@@ -145,33 +152,37 @@ export class Rollup {
     return { first: first === this.#days[0] ? this.#since : first.day, end: addDays(last.day, 1) }
   }
 
-  /** Keeps its days from one on until before another, with their cells in other files; returns the files that it has no more. */
+  /** Keeps its days from one on until before another, with their tallies in other files; returns the files that it has no more. */
   keep(first: Day, end: Day, files: ReadonlyArray<string>): ReadonlyArray<string> {
     const old = this.#files
     const isLess = first > this.#since || end < this.end
     this.#since = first
     this.#days = this.#days.filter(({ day }) => day >= first && day < end)
     this.#files = files
-    return isLess ? [...old, ...this.#forgetRecent()] : old
+    return isLess ? [...old, ...this.forgetRecentBut(new Map())] : old
   }
 
-  #forgetRecent(): ReadonlyArray<string> {
-    const files = [...this.#recent.values()].flat()
-    this.#recent = new Map()
-    return files
+  /** Forgets all tallies of later days that are not as some versions tell; returns their files. */
+  forgetRecentBut(versions: ReadonlyMap<Day, string>): ReadonlyArray<string> {
+    const old = [...this.#recent].filter(([, { days }]) =>
+      days.some(({ day, version }) => versions.get(day) !== version),
+    )
+    for (const [name] of old) this.#recent.delete(name)
+    return old.flatMap(([, { files }]) => files)
   }
 
-  /** Files of the cells of later days, which were kept by a name. */
-  recent(name: string): ReadonlyArray<string> | undefined {
-    return this.#recent.get(name)
+  /** Files of the tallies of later days, where they are kept. */
+  recent(of: Recent): ReadonlyArray<string> | undefined {
+    return this.#recent.get(JSON.stringify(of))?.files
   }
 
-  /** Keeps files of the cells of later days by a name; returns those that it keeps no longer, as others were asked for since. */
-  keepRecent(name: string, files: ReadonlyArray<string>): ReadonlyArray<string> {
+  /** Keeps files of the tallies of later days; returns those that it keeps no longer, as others were asked for since. */
+  keepRecent(of: Recent, files: ReadonlyArray<string>): ReadonlyArray<string> {
+    const name = JSON.stringify(of)
     this.#recent.delete(name)
-    this.#recent.set(name, files)
+    this.#recent.set(name, { ...of, files })
     const old = [...this.#recent].slice(0, -MAX_RECENT)
     for (const [each] of old) this.#recent.delete(each)
-    return old.flatMap(([, paths]) => paths)
+    return old.flatMap(([, recent]) => recent.files)
   }
 }

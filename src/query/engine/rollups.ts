@@ -1,28 +1,28 @@
 /**
- * Rollups: the cells of a site's days by one dimension, kept in files, so that a question without filters adds up a few thousand
+ * Rollups: the tallies of a site's days by one dimension, kept in files, so that a question without filters adds up a few thousand
  * numbers, however many events there are. They are of days that have ended; those of the others are made when they are asked for, and
- * again when they have changed. Cells look back only: when a day changes, those of the days before it stay.
+ * again when they have changed. Tallies look back only: when a day changes, those of the days before it stay.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { addDays, type Calendar, type Day } from "../../domain/period.ts"
 import type { Query, Range } from "../language/index.ts"
-import {
-  type CellDimension,
-  type CellsOfQuestion,
-  cellDimensionOf,
-  filesOfCells,
-  type RangeCells,
-  writeCells,
-  writeSomeCells,
-} from "./cells.ts"
 import type { Database, DatabaseError, NoRoom } from "./database.ts"
 import { whereItMayEnd } from "./deadline.ts"
 import { HeldFiles } from "./heldFiles.ts"
 import { type AskedDays, askedDays, endedOf, eventsIn, Rollup, stepOf } from "./rollup.ts"
 import { type SiteDay, type TakenDay, tablesOf } from "./siteDay.ts"
 import { rangesOf } from "./statement.ts"
+import {
+  filesOfTallies,
+  type RangeTallies,
+  type TalliesOfQuestion,
+  type TallyDimension,
+  tallyDimensionOf,
+  writeSomeTallies,
+  writeTallies,
+} from "./tallies.ts"
 
 /** Rollups by one dimension: two, as a range and the same one of a year before are not of one year's days. */
 const MAX_ROLLUPS = 2
@@ -34,20 +34,20 @@ const MAX_FILES = 4
 interface Chain {
   readonly name: string
   readonly siteId: number
-  readonly dimension: CellDimension
+  readonly dimension: TallyDimension
   readonly making: Semaphore.Semaphore
   isMaking: boolean
   rollups: ReadonlyArray<Rollup>
 }
 
-/** What a question is told by in cells; `undefined` where they do not tell it. */
-const toldBy = (query: Query, calendar: Calendar): CellDimension | undefined => {
+/** What a question is told by in tallies; `undefined` where they do not tell it. */
+const toldBy = (query: Query, calendar: Calendar): TallyDimension | undefined => {
   const { sites, filters, bots, metrics, dimensions, timeZone, presence = 1 } = query
   if (sites.length > 1 || filters.length > 0 || bots !== "exclude" || presence > 1) return undefined
   if (timeZone !== calendar.timeZone || dimensions.length > 1) return undefined
   if (metrics.some(({ of }) => of === "data")) return undefined
   const beginsADay = ({ from }: Range) => calendar.startOf(calendar.dayOf(from)) === from
-  return rangesOf(query).every(({ range }) => beginsADay(range)) ? cellDimensionOf(dimensions[0]) : undefined
+  return rangesOf(query).every(({ range }) => beginsADay(range)) ? tallyDimensionOf(dimensions[0]) : undefined
 }
 
 /** Whether a question asks of how many visitors those of a row are a part. */
@@ -74,6 +74,8 @@ export class Rollups {
   readonly #held: HeldFiles
   /** By site and dimension, the one that was asked for last at the end. */
   readonly #chains = new Map<string, Chain>()
+  /** All days of all sites when it was last looked which tallies are right. */
+  #current: ReadonlyArray<SiteDay> = []
 
   constructor(options: RollupsOptions) {
     this.#options = options
@@ -81,7 +83,7 @@ export class Rollups {
   }
 
   /**
-   * Reads the cells of a question's ranges, of which those that are missing are made; `null` where cells do not tell it, or no sooner
+   * Reads the tallies of a question's ranges, of which those that are missing are made; `null` where tallies do not tell it, or no sooner
    * than events would.
    * @param days those that have events of the question's ranges
    * @param current all days of all sites
@@ -90,30 +92,30 @@ export class Rollups {
     query: Query,
     days: ReadonlyArray<TakenDay>,
     current: ReadonlyArray<SiteDay>,
-    reading: (cells: ReadonlyArray<CellsOfQuestion> | null) => Effect.Effect<A, E>,
+    reading: (tallies: ReadonlyArray<TalliesOfQuestion> | null) => Effect.Effect<A, E>,
   ): Effect.Effect<A, E | DatabaseError | NoRoom> {
     return Effect.scoped(
       Effect.gen({ self: this }, function* () {
         yield* Effect.uninterruptible(this.#forgetAllBut(current))
-        return yield* reading(yield* this.#cells(query, days))
+        return yield* reading(yield* this.#tallies(query, days))
       }),
     )
   }
 
-  #cells(
+  #tallies(
     query: Query,
     days: ReadonlyArray<TakenDay>,
-  ): Effect.Effect<ReadonlyArray<CellsOfQuestion> | null, DatabaseError | NoRoom, Scope.Scope> {
+  ): Effect.Effect<ReadonlyArray<TalliesOfQuestion> | null, DatabaseError | NoRoom, Scope.Scope> {
     return Effect.gen({ self: this }, function* () {
       const { calendar } = this.#options
       const dimension = toldBy(query, calendar)
       const [first] = days
       if (dimension === undefined || first === undefined) return null
-      const found: Array<CellsOfQuestion> = []
+      const found: Array<TalliesOfQuestion> = []
       for (const { range } of rangesOf(query)) {
         const asked = askedDays(range, days, calendar)
-        const told = yield* this.#cellsOf(this.#chainOf(first.siteId, dimension), asked)
-        const all = isPart(query) ? yield* this.#cellsOf(this.#chainOf(first.siteId, null), asked) : told
+        const told = yield* this.#talliesOf(this.#chainOf(first.siteId, dimension), asked)
+        const all = isPart(query) ? yield* this.#talliesOf(this.#chainOf(first.siteId, null), asked) : told
         if (told === null || all === null) return null
         found.push({ told, all })
       }
@@ -121,7 +123,7 @@ export class Rollups {
     })
   }
 
-  #chainOf(siteId: number, dimension: CellDimension): Chain {
+  #chainOf(siteId: number, dimension: TallyDimension): Chain {
     const name = `${siteId}-${dimension ?? "all"}`
     const chain = this.#chains.get(name) ?? {
       ...{ name, siteId, dimension, rollups: [], making: Semaphore.makeUnsafe(1), isMaking: false },
@@ -131,11 +133,11 @@ export class Rollups {
     return chain
   }
 
-  /** The cells of some days, which stay until the scope ends; `null` where most of the events are in days whose cells are not kept. */
-  #cellsOf(
+  /** The tallies of some days, which stay until the scope ends; `null` where most of the events are in days whose tallies are not kept. */
+  #talliesOf(
     chain: Chain,
     asked: AskedDays,
-  ): Effect.Effect<RangeCells | null, DatabaseError | NoRoom, Scope.Scope> {
+  ): Effect.Effect<RangeTallies | null, DatabaseError | NoRoom, Scope.Scope> {
     const make = Effect.gen({ self: this }, function* () {
       chain.isMaking = true
       const { rollup, known } = yield* this.#goOn(chain, asked)
@@ -145,9 +147,9 @@ export class Rollups {
       this.#makeRoom(chain)
       const last = asked.whole[known - 1]
       const end = last === undefined ? asked.first : addDays(last.day, 1)
-      const cells = { files: known === 0 ? [] : rollup.files, first: asked.first, end, recent }
-      this.#held.take(filesOfCells(cells))
-      return cells
+      const tallies = { files: known === 0 ? [] : rollup.files, first: asked.first, end, recent }
+      this.#held.take(filesOfTallies(tallies))
+      return tallies
     })
     return Effect.acquireRelease(
       chain.making.withPermits(1)(
@@ -158,7 +160,7 @@ export class Rollups {
           }),
         ),
       ),
-      (cells) => Effect.sync(() => cells !== null && this.#held.giveBack(filesOfCells(cells))),
+      (tallies) => Effect.sync(() => tallies !== null && this.#held.giveBack(filesOfTallies(tallies))),
     )
   }
 
@@ -199,7 +201,7 @@ export class Rollups {
     })
   }
 
-  /** Files of the cells of days whose cells the rollup does not have. */
+  /** Files of the tallies of days whose tallies the rollup does not have. */
   #recent(
     chain: Chain,
     rollup: Rollup,
@@ -209,24 +211,26 @@ export class Rollups {
     return Effect.gen({ self: this }, function* () {
       const [next] = later
       if (next === undefined) return []
-      const name = [first, until, ...later.map(({ day, version }) => `${day} ${version}`)].join()
+      const of = { first, until, days: later.map(({ day, version }) => ({ day, version })) }
       const before = whole.filter(({ day }) => day < next.day)
-      const files = rollup.recent(name) ?? (yield* this.#make(chain, later, before, until))
-      this.#held.drop(rollup.keepRecent(name, files))
+      const files = rollup.recent(of) ?? (yield* this.#make(chain, later, before, until))
+      this.#held.drop(rollup.keepRecent(of, files))
       return files
     })
   }
 
-  /** Keeps the cells of a rollup's days from one on until before another, and no others, in one file. */
+  /** Keeps the tallies of a rollup's days from one on until before another, and no others, in one file. */
   #keep(chain: Chain, rollup: Rollup, first: Day, end: Day): Effect.Effect<void, DatabaseError | NoRoom> {
     const files = rollup.files
-    const target = this.#held.path(`${chain.name}-cells`)
+    const target = this.#held.path(`${chain.name}-tallies`)
     const isNone = files.length === 0 || first >= end
-    const made = isNone ? Effect.succeed([]) : this.#write(target, writeSomeCells(target, files, first, end))
+    const made = isNone
+      ? Effect.succeed([])
+      : this.#write(target, writeSomeTallies(target, files, first, end))
     return Effect.map(made, (kept) => this.#held.drop(rollup.keep(first, end, kept)))
   }
 
-  /** Files of the cells of some days, which look back on others; none where there are no events. */
+  /** Files of the tallies of some days, which look back on others; none where there are no events. */
   #make(
     { name, dimension }: Chain,
     days: ReadonlyArray<TakenDay>,
@@ -235,8 +239,8 @@ export class Rollups {
   ): Effect.Effect<ReadonlyArray<string>, DatabaseError | NoRoom> {
     const of = tablesOf(days)
     if (of.ended.length + of.growing.length === 0) return Effect.succeed([])
-    const target = this.#held.path(`${name}-cells`)
-    return this.#write(target, writeCells(target, { dimension, of, until, before: tablesOf(before) }))
+    const target = this.#held.path(`${name}-tallies`)
+    return this.#write(target, writeTallies(target, { dimension, of, until, before: tablesOf(before) }))
   }
 
   /** Writes a file; one that is not finished goes. */
@@ -252,35 +256,41 @@ export class Rollups {
 
   /** Removes rollups that were not asked for the longest, until the others have room. */
   #makeRoom(asked: Chain) {
-    for (const [name, chain] of this.#chains) {
+    for (const chain of this.#chains.values()) {
       if (this.#held.bytes <= this.#options.maxBytes) return
       if (chain === asked || chain.isMaking) continue
       for (const rollup of chain.rollups) this.#held.drop(rollup.allFiles)
-      this.#chains.delete(name)
+      chain.rollups = []
     }
   }
 
-  /** Forgets the cells of days that have changed or gone, an erased visitor's among them, and of those that look back on them. */
+  /** Forgets the tallies of days that have changed or gone, an erased visitor's among them, and of those that look back on them. */
   #forgetAllBut(current: ReadonlyArray<SiteDay>): Effect.Effect<void, DatabaseError | NoRoom> {
+    if (current === this.#current) return Effect.void
+    this.#current = current
+    const bySite = Map.groupBy(current, ({ siteId }) => siteId)
     return Effect.forEach(
       [...this.#chains.values()].filter(({ isMaking }) => !isMaking),
-      (chain) => chain.making.withPermits(1)(this.#forgetChanged(chain, current)),
+      (chain) => {
+        const days = bySite.get(chain.siteId) ?? []
+        const versions = new Map(days.map(({ day, version }) => [day, version]))
+        return chain.making.withPermits(1)(
+          Effect.forEach(chain.rollups, (rollup) => this.#forgetChanged(chain, rollup, versions), {
+            discard: true,
+          }),
+        )
+      },
       { discard: true },
     )
   }
 
-  #forgetChanged(chain: Chain, current: ReadonlyArray<SiteDay>): Effect.Effect<void, DatabaseError | NoRoom> {
-    const versions = new Map(
-      current.filter(({ siteId }) => siteId === chain.siteId).map(({ day, version }) => [day, version]),
-    )
-    return Effect.forEach(
-      chain.rollups,
-      (rollup) => {
-        const { first, end } = rollup.rightDays(versions)
-        const isRight = first === rollup.since && end === rollup.end
-        return isRight ? Effect.void : this.#keep(chain, rollup, first, end)
-      },
-      { discard: true },
-    )
+  #forgetChanged(
+    chain: Chain,
+    rollup: Rollup,
+    versions: ReadonlyMap<Day, string>,
+  ): Effect.Effect<void, DatabaseError | NoRoom> {
+    this.#held.drop(rollup.forgetRecentBut(versions))
+    const { first, end } = rollup.rightDays(versions)
+    return first === rollup.since && end === rollup.end ? Effect.void : this.#keep(chain, rollup, first, end)
   }
 }

@@ -52,12 +52,12 @@ const engineOn = async (postgres: Postgres, timeZone: string, { maxBytes = 2 ** 
     folder,
     read,
     ask: (body: object) => run(answer(read(body), sources)),
-    /** The statements since it was called last: those that write cells, and those that answer. */
+    /** The statements since it was called last: those that write tallies, and those that answer. */
     told: () => {
       const since = statements.splice(0)
-      const writes = since.filter((text) => text.startsWith("COPY") && text.includes("-cells-")).length
+      const writes = since.filter((text) => text.startsWith("COPY") && text.includes("-tallies-")).length
       const answers = since.filter((text) => text.includes("now_rows"))
-      return { writes, fromCells: answers.filter((text) => text.includes("-cells-")).length }
+      return { writes, fromTallies: answers.filter((text) => text.includes("-tallies-")).length }
     },
   }
 }
@@ -77,7 +77,7 @@ const rangeAt = (dice: Dice, calendar: Calendar): unknown => {
   return [start, Math.max(until, start + MINUTE_MS)].map((at) => new Date(at).toISOString())
 }
 
-/** A question of the kind that cells tell. */
+/** A question of the kind that tallies tell. */
 const questionAt = (dice: Dice, calendar: Calendar) => {
   const names = Object.keys(METRICS)
   const metrics = [...new Set(Array.from({ length: 1 + dice.below(4) }, () => dice.of(names)))]
@@ -114,7 +114,7 @@ describe("answers from rollups equal a plain count over the stored events", () =
       store(postgres, randomEvents(dice, count, until, days), { calendar })
     const engine = await engineOn(postgres, timeZone)
     const wrong: Array<unknown> = []
-    let fromCells = 0
+    let fromTallies = 0
     const compare = async (what: string) => {
       const events = await storedEvents(postgres)
       for (let i = 0; i < QUESTIONS && wrong.length < 3; i++) {
@@ -122,7 +122,7 @@ describe("answers from rollups equal a plain count over the stored events", () =
         const query = engine.read(body)
         const reference = referenceAnswer(query, events, timeZone)
         const found = differences(query, await engine.ask(body), reference)
-        fromCells += engine.told().fromCells
+        fromTallies += engine.told().fromTallies
         if (found.length > 0) wrong.push({ what, body, found: found.slice(0, 5) })
       }
     }
@@ -145,7 +145,7 @@ describe("answers from rollups equal a plain count over the stored events", () =
     await come(20, NOW - 4 * DAY_MS, 0.3)
     await compare("late events of a day without any")
     expect(wrong).toEqual([])
-    expect(fromCells).toBeGreaterThan(QUESTIONS)
+    expect(fromTallies).toBeGreaterThan(QUESTIONS)
   })
 })
 
@@ -164,24 +164,24 @@ describe("rollups", () => {
     const page = { ...visitors, dimensions: ["page"] }
     for (const metrics of [[1, 6]]) expect((await ask(visitors)).rows[0]?.metrics).toEqual(metrics)
     // Of the days that have ended, and of today.
-    expect(told()).toEqual({ writes: 2, fromCells: 1 })
+    expect(told()).toEqual({ writes: 2, fromTallies: 1 })
     await ask({ ...visitors, metrics: ["bounce_rate"] })
     await ask({ ...visitors, interval: "day" })
-    expect(told()).toEqual({ writes: 0, fromCells: 2 })
+    expect(told()).toEqual({ writes: 0, fromTallies: 2 })
     await ask(page)
-    expect(told()).toEqual({ writes: 2, fromCells: 1 })
+    expect(told()).toEqual({ writes: 2, fromTallies: 1 })
     await store(postgres, [one(0, "https://site.example/cv")])
     const { rows } = await ask(page)
     expect(rows.map(({ dimensions, metrics }) => [...dimensions, ...metrics])).toEqual([
       ["/", 1, 6],
       ["/cv", 1, 1],
     ])
-    expect(told()).toEqual({ writes: 1, fromCells: 1 })
-    // A shorter range has its own cells of today.
+    expect(told()).toEqual({ writes: 1, fromTallies: 1 })
+    // A shorter range has its own tallies of today.
     await ask({ ...page, date_range: "day" })
     expect(told().writes).toBeLessThan(2)
     await ask({ ...page, date_range: ["2026-10-29", "2026-10-31"] })
-    expect(told()).toEqual({ writes: 0, fromCells: 1 })
+    expect(told()).toEqual({ writes: 0, fromTallies: 1 })
   })
 
   test("of an erased visitor are gone with the next question, whatever it asks", async () => {
@@ -192,11 +192,11 @@ describe("rollups", () => {
     )
     const { ask, folder } = await engineOn(postgres, "UTC")
     await ask({ metrics: ["visitors"], dimensions: ["page"], date_range: "7d" })
-    const cells = () => readdirSync(folder).filter((name) => name.includes("-cells-"))
-    expect(cells().length).toBeGreaterThan(0)
+    const tallies = () => readdirSync(folder).filter((name) => name.includes("-tallies-"))
+    expect(tallies().length).toBeGreaterThan(0)
     await run(eraseRows(postgres, one(0).visitorId))
     await ask({ metrics: ["events"], filters: [["is", "page", ["/"]]], date_range: "day" })
-    expect(cells()).toEqual([])
+    expect(tallies()).toEqual([])
   })
 
   test("take no more of the disk than they may, and answer all the same", async () => {
@@ -210,6 +210,6 @@ describe("rollups", () => {
       expect(
         (await ask({ metrics: ["visitors"], dimensions: [dimension], date_range: "7d" })).rows[0]?.metrics,
       ).toEqual([1])
-    expect(readdirSync(folder).filter((name) => name.includes("-cells-")).length).toBeLessThan(5)
+    expect(readdirSync(folder).filter((name) => name.includes("-tallies-")).length).toBeLessThan(5)
   })
 })

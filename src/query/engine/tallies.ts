@@ -1,10 +1,10 @@
 /**
- * Cells: the events of a site's days, told apart by one dimension, in numbers that add up to an answer about any of these days.
+ * Tallies: the events of a site's days, told apart by one dimension, in numbers that add up to an answer about any of these days.
  *
  * Visits end with their day, so that visits, and what is counted in them, are sums of days. Visitors are not: one may be there on
- * several days. But in a range each is there for a first time. A cell is therefore of a value, a day, and the last day before on which
- * its visitors were there with that value; those of a range are the visitors of its cells whose day before lies before the range. So
- * distinct visitors are a sum, too, and an exact one, and no cell tells who they were.
+ * several days. But in a range each is there for a first time. A tally is therefore of a value, a day, and the last day before on which
+ * its visitors were there with that value; those of a range are the visitors of its tallies whose day before lies before the range. So
+ * distinct visitors are a sum, too, and an exact one, and no tally tells who they were.
  */
 import type { DimensionName } from "../../domain/dimensions.ts"
 import type { Calendar, Day } from "../../domain/period.ts"
@@ -13,18 +13,18 @@ import { copyTo, parquet } from "./dayParts.ts"
 import { DAY_OF_VISIT, dayNumber, type EventTables } from "./siteDay.ts"
 import { answerFrom, BOTS, eventsOf, type RangeRows, rangesOf, type Statement } from "./statement.ts"
 
-/** What cells count. */
+/** What tallies count. */
 const COUNTS = ["visitors", "visits", "events", "page_views", "letters", "visit_ms", "bounces"] as const
 
 /** What events are told apart by; `null` where by nothing. */
-export type CellDimension = DimensionName | null
+export type TallyDimension = DimensionName | null
 
 const sums = (names: ReadonlyArray<string>): string =>
   names.map((name) => `sum(${name})::BIGINT AS ${name}`).join(", ")
 
-/** What cells are made of. */
-export interface CellSource {
-  readonly dimension: CellDimension
+/** What tallies are made of. */
+export interface TallySource {
+  readonly dimension: TallyDimension
   readonly of: EventTables
   /** Events from then on are left out, unix milliseconds. */
   readonly until: number
@@ -32,8 +32,8 @@ export interface CellSource {
   readonly before: EventTables
 }
 
-/** The statement that writes the cells of some days. */
-export const writeCells = (target: string, { dimension, of, until, before }: CellSource): string => {
+/** The statement that writes the tallies of some days. */
+export const writeTallies = (target: string, { dimension, of, until, before }: TallySource): string => {
   const value = dimension === null ? "NULL::VARCHAR" : `"${dimension}"`
   const dimensions = new Set(dimension === null ? [] : [dimension])
   return copyTo(
@@ -63,46 +63,53 @@ export const writeCells = (target: string, { dimension, of, until, before }: Cel
 const daysOf = (files: ReadonlyArray<string>, first: Day, end: Day): string =>
   `${parquet(files)} WHERE day >= ${dayNumber(first)} AND day < ${dayNumber(end)}`
 
-/** The statement that writes the cells of other files to one, of the days from one on until before another. */
-export const writeSomeCells = (target: string, files: ReadonlyArray<string>, first: Day, end: Day): string =>
-  copyTo(target, `SELECT * FROM ${daysOf(files, first, end)} ORDER BY day`)
+/** The statement that writes the tallies of other files to one, of the days from one on until before another. */
+export const writeSomeTallies = (
+  target: string,
+  files: ReadonlyArray<string>,
+  first: Day,
+  end: Day,
+): string => copyTo(target, `SELECT * FROM ${daysOf(files, first, end)} ORDER BY day`)
 
-/** The cells of a range. */
-export interface RangeCells {
-  /** Files with cells of days, of which those from one day on, until before another, are of the range. */
+/** The tallies of a range. */
+export interface RangeTallies {
+  /** Files with tallies of days, of which those from one day on, until before another, are of the range. */
   readonly files: ReadonlyArray<string>
   readonly first: Day
   readonly end: Day
-  /** Files with cells of the range's other days; all of them are. */
+  /** Files with tallies of the range's other days; all of them are. */
   readonly recent: ReadonlyArray<string>
 }
 
-/** Files that cells are read from. */
-export const filesOfCells = ({ files, recent }: RangeCells): ReadonlyArray<string> => [...files, ...recent]
+/** Files that tallies are read from. */
+export const filesOfTallies = ({ files, recent }: RangeTallies): ReadonlyArray<string> => [
+  ...files,
+  ...recent,
+]
 
-const NO_CELLS = `SELECT NULL::INTEGER AS day, NULL::VARCHAR AS value, NULL::INTEGER AS previous, ${COUNTS.map((name) => `0 AS ${name}`).join(", ")} WHERE false`
+const NO_TALLIES = `SELECT NULL::INTEGER AS day, NULL::VARCHAR AS value, NULL::INTEGER AS previous, ${COUNTS.map((name) => `0 AS ${name}`).join(", ")} WHERE false`
 
-const cellsOf = ({ files, first, end, recent }: RangeCells): string => {
+const talliesOf = ({ files, first, end, recent }: RangeTallies): string => {
   const some = [
     ...(files.length === 0 ? [] : [`SELECT * FROM ${daysOf(files, first, end)}`]),
     ...(recent.length === 0 ? [] : [`SELECT * FROM ${parquet(recent)}`]),
   ]
-  return `(${some.length === 0 ? NO_CELLS : some.join(" UNION ALL BY NAME ")})`
+  return `(${some.length === 0 ? NO_TALLIES : some.join(" UNION ALL BY NAME ")})`
 }
 
-/** SQL: the visitors of cells who were not there before, since a day. */
+/** SQL: the visitors of tallies who were not there before, since a day. */
 const VISITORS = "coalesce(sum(visitors) FILTER (previous IS NULL OR previous < since), 0)"
 
-/** The cells of a question's range: by its dimension, and by none, which tell of how many visitors those of a value are a part. */
-export interface CellsOfQuestion {
-  readonly told: RangeCells
-  readonly all: RangeCells
+/** The tallies of a question's range: by its dimension, and by none, which tell of how many visitors those of a value are a part. */
+export interface TalliesOfQuestion {
+  readonly told: RangeTallies
+  readonly all: RangeTallies
 }
 
-const countedCells = (
+const countedTallies = (
   query: Query,
   { buckets, name }: RangeRows,
-  { told, all }: CellsOfQuestion,
+  { told, all }: TalliesOfQuestion,
   calendar: Calendar,
 ): string => {
   const [dimension] = query.dimensions
@@ -111,36 +118,36 @@ const countedCells = (
     const start = dayNumber(calendar.dayOf(from))
     return `(${i}, ${start}, ${Math.max(start, since)})`
   })
-  const cells =
+  const tallies =
     dimension?.of === "time"
-      ? `${cellsOf(told)} AS cells ASOF JOIN (VALUES ${starts.join(", ")}) AS intervals(bucket, start, since) ON cells.day >= intervals.start`
-      : `${cellsOf(told)} AS cells, (SELECT ${since} AS since)`
+      ? `${talliesOf(told)} AS tallies ASOF JOIN (VALUES ${starts.join(", ")}) AS intervals(bucket, start, since) ON tallies.day >= intervals.start`
+      : `${talliesOf(told)} AS tallies, (SELECT ${since} AS since)`
   return `
   ${name}_rows AS (
     SELECT ${VISITORS} AS visitors, ${COUNTS.slice(1)
       .map((count) => `coalesce(sum(${count}), 0) AS ${count}`)
       .join(", ")},
-      (SELECT ${VISITORS} FROM ${cellsOf(all)}, (SELECT ${since} AS since)) AS all_visitors
+      (SELECT ${VISITORS} FROM ${talliesOf(all)}, (SELECT ${since} AS since)) AS all_visitors
       ${dimension === undefined ? "" : `, ${dimension.of === "time" ? "bucket" : "value"} AS d0`}
-    FROM ${cells} ${dimension === undefined ? "" : "GROUP BY d0"}
+    FROM ${tallies} ${dimension === undefined ? "" : "GROUP BY d0"}
   )`
 }
 
-/** The statement that answers a question from the cells of its ranges. */
-export const statementOfCells = (
+/** The statement that answers a question from the tallies of its ranges. */
+export const statementOfTallies = (
   query: Query,
-  cells: ReadonlyArray<CellsOfQuestion>,
+  tallies: ReadonlyArray<TalliesOfQuestion>,
   calendar: Calendar,
 ): Statement => {
   const counted = rangesOf(query).flatMap((rows, i) => {
-    const of = cells[i]
-    return of === undefined ? [] : [countedCells(query, rows, of, calendar)]
+    const of = tallies[i]
+    return of === undefined ? [] : [countedTallies(query, rows, of, calendar)]
   })
   return { text: answerFrom(query, counted), values: [] }
 }
 
-/** What cells of a question are told apart by; `undefined` where cells do not tell it. */
-export const cellDimensionOf = (dimension: QueryDimension | undefined): CellDimension | undefined => {
+/** What tallies of a question are told apart by; `undefined` where tallies do not tell it. */
+export const tallyDimensionOf = (dimension: QueryDimension | undefined): TallyDimension | undefined => {
   if (dimension === undefined) return null
   if (dimension.of === "list") return dimension.name
   const isOfDays = dimension.of === "time" && dimension.interval !== "minute" && dimension.interval !== "hour"
