@@ -18,7 +18,9 @@ import { Calendar } from "../../src/domain/period.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { Enricher } from "../../src/enrichment/enricher.ts"
+import { compact } from "../../src/events/chunks/compaction.ts"
 import { type BatchEntry, makeBatchWriter } from "../../src/events/write/batchWriter.ts"
+import { Metrics } from "../../src/metrics/metrics.ts"
 import { prepareStores } from "../../src/node/openStores.ts"
 import { happening } from "../../src/tools/traffic/happenings.ts"
 import { Random } from "../../src/tools/traffic/random.ts"
@@ -162,6 +164,12 @@ const program = Effect.gen(function* () {
     yield* write(partition)
     yield* written(partition)
   }
+  // A node has merged them long ago.
+  yield* compact(postgres, {
+    now: Date.now(),
+    busy: false,
+    metrics: new Metrics(config.metricsPrefix, "actors"),
+  })
   process.disconnect?.()
 })
 

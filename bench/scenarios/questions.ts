@@ -1,6 +1,6 @@
 /**
  * Part of `queries`: `POST /query`. **Cold** is the first question after the start of the node: it starts the engine, which makes a file of
- * each day. Warm ones differ from each other, because equal ones are answered once.
+ * each day. The first by a dimension makes its rollup. Warm ones differ from each other, because equal ones are answered once.
  */
 import { readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
@@ -167,6 +167,9 @@ export const measureQuestions = async (
   const first = await ask(node, { metrics: ["visitors"], date_range: "day" })
   const cold = await ask(node, { metrics: ["visitors"], date_range: "91d" })
   const bytes = fileBytes(dataDir)
+  const byDimension: Array<number> = []
+  for (const dimensions of [[], ...DIMENSIONS.map((name) => [name])])
+    byDimension.push(await ask(node, { metrics: ["visitors"], dimensions, date_range: "91d", limit: 98 }))
   const plain = await askEach(times, (n) => ask(node, unfiltered(n)))
   const month = await askEach(times, (n) => ask(node, filtered("30d")(n)))
   const quarter = await askEach(times, (n) => ask(node, filtered("91d")(n)))
@@ -196,6 +199,13 @@ export const measureQuestions = async (
       "MB",
       atMost(120),
       `${perEvent.toFixed(1)} bytes an event`,
+    ),
+    figure(
+      "query: unfiltered, 90 days, first by a dimension, the slowest",
+      Math.max(...byDimension),
+      "ms",
+      null,
+      `its rollup is made for it; ${inWords(byDimension)}`,
     ),
     figure(
       "query: unfiltered, 90 days, p99",
