@@ -25,11 +25,12 @@ export type Outcome =
 export const count = (metrics: Metrics, outcome: Outcome): void => {
   switch (outcome.kind) {
     case "applied": {
-      const { counted, duplicates, redelivered } = outcome.written
+      const { counted, duplicates, redelivered, erased } = outcome.written
       metrics.batchDuration.observe(outcome.milliseconds / 1000)
       metrics.batchSize.observe(outcome.entries)
       metrics.redeliveries.inc(redelivered)
       metrics.duplicates.inc(duplicates)
+      metrics.erasedEvents.inc(erased)
       metrics.visitors.inc(outcome.newVisitors ?? 0)
       countEvents(metrics, counted)
       break

@@ -8,7 +8,9 @@ import type { SchemaTooNew } from "../events/schema/index.ts"
 import type { BatchWriter, UnknownPartition } from "../events/write/index.ts"
 import type { LiveFeed } from "../live/feed.ts"
 import type { Metrics } from "../metrics/metrics.ts"
+import { dropErasedFigures } from "../privacy/erasedFigures.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
+import type { Postgres } from "../stores/postgres.ts"
 import type { RedisConnection } from "../stores/redis.ts"
 import type { PartitionLog, Takeover } from "../stream/partitionLog.ts"
 import type { ActorMode } from "./mode.ts"
@@ -18,6 +20,7 @@ export interface PartitionActorOptions {
   readonly prefix: string
   readonly log: PartitionLog
   readonly redis: RedisConnection
+  readonly postgres: Postgres
   readonly writer: BatchWriter
   readonly calendar: Calendar
   readonly metrics: Metrics
@@ -67,6 +70,7 @@ export const takeOver = (
     yield* Effect.logInfo("partition taken over").pipe(
       Effect.annotateLogs({ partition, epoch, position, deliveries }),
     )
+    yield* dropErasedFigures(options, partition, epoch)
     if (takeover.lost) return yield* new FiguresLost({ partition })
     return {
       owner: { ...options, epoch, deployment, mode, storedUpTo: lastStreamId, position, noted: null },

@@ -12,7 +12,6 @@ import { SchemaTooNew } from "../events/schema/index.ts"
 import { rebuildPartition } from "../rebuild/partition.ts"
 import { logFailure } from "../stores/advice.ts"
 import { Fenced, StoreError } from "../stores/errors.ts"
-import type { Postgres } from "../stores/postgres.ts"
 import { awaitReady, connectRedis, type RedisConnection, type RedisSettings } from "../stores/redis.ts"
 import { giveLeaseBack, type Lease, takeLease } from "../stream/lease.ts"
 import { makePartitionLog } from "../stream/partitionLog.ts"
@@ -35,8 +34,6 @@ export interface SupervisorOptions extends Omit<PartitionActorOptions, "partitio
   readonly redis: RedisConnection
   /** Replicas that must have an event before it is processed. */
   readonly replicas: number
-  /** For rebuilds. */
-  readonly postgres: Postgres
 }
 
 /** The partition's stream, read over a connection of its own that closes with the scope. */

@@ -16,8 +16,8 @@ export interface RefillOptions extends RedisSide {
   readonly manifest: Manifest
   /** By the backup's partitions: the last entry whose event is among its rows. */
   readonly positions: ReadonlyMap<number, string>
-  /** Whether a visitor has been erased since the backup was made. */
-  readonly isErased: (visitorId: string) => boolean
+  /** Whether an entry's visitor or site has been erased since it was sent; the partition is the backup's. */
+  readonly isErased: (visitorId: string, site: string, partition: number, entry: string) => boolean
 }
 
 /** Entries of one call. */
@@ -59,12 +59,18 @@ class Appender {
   }
 }
 
-/** The partition that a payload belongs to now, where it was in partition `before`; `null` where its visitor has been erased. */
-const placeOf = ({ partitions, isErased }: RefillOptions, payload: string, before: number): number | null => {
+/** The partition that an entry belongs to now, where it was in partition `before`; `null` where it has been erased. */
+const placeOf = (
+  { partitions, isErased }: RefillOptions,
+  payload: string,
+  before: number,
+  entry: string,
+): number | null => {
   const event = decodePayload(payload)
   // As that of many a dead letter.
   if (typeof event === "string") return before % partitions
-  return isErased(event.visitorId) ? null : partitionOf(event.visitorId, partitions)
+  const { visitorId, site } = event
+  return isErased(visitorId, site, before, entry) ? null : partitionOf(visitorId, partitions)
 }
 
 /** What came back of the dead letters. */
@@ -86,7 +92,7 @@ export const refillLetters = (options: RefillOptions): Effect.Effect<RefilledLet
     for await (const letter of readObjects(folder, manifest.dead_letters, Letter)) {
       const { payload, reason, entry } = letter
       entries.add(`${letter.partition}/${entry}`)
-      const partition = placeOf(options, payload, letter.partition)
+      const partition = placeOf(options, payload, letter.partition, entry)
       if (partition !== null)
         await dead.append(partition, letter.id, [...entryFields(payload), "reason", reason, "entry", entry])
     }
@@ -110,7 +116,7 @@ export const refillWaiting = (
       const position = positions.get(part.partition) ?? ZERO_ID
       for await (const { id, payload } of readObjects(folder, part, WaitingEntry)) {
         if (compareIds(id, position) <= 0 || entries.has(`${part.partition}/${id}`)) continue
-        const partition = placeOf(options, payload, part.partition)
+        const partition = placeOf(options, payload, part.partition, id)
         if (partition !== null) await events.append(partition, id, entryFields(payload))
       }
     }

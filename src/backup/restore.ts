@@ -12,9 +12,19 @@ import {
   tooNew,
 } from "../events/schema/index.ts"
 import { eraseRows } from "../privacy/eraseRows.ts"
-import { type Erasure, erasures, keepErasures, visitorHash, visitorsOf } from "../privacy/journal.ts"
+import { erasedEntries } from "../privacy/finishErasures.ts"
+import {
+  type Erasure,
+  erasures,
+  type Journal,
+  keepErasures,
+  siteErasures,
+  visitorHash,
+  visitorsOf,
+} from "../privacy/journal.ts"
 import { rebuildPartition } from "../rebuild/partition.ts"
 import { recomputeDailyTotals } from "../rebuild/recompute.ts"
+import { eraseSiteIn } from "../sites/index.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
 import { keysLike } from "../stores/scan.ts"
@@ -37,7 +47,9 @@ export interface RestoreOptions<E> extends Omit<RedisSide, "partitions"> {
   /** IANA name of the zone that the deployment has from now on. */
   readonly timeZone: string
   /** Erasures that the deployment was asked for, whenever. */
-  readonly erasures: ReadonlyArray<Erasure>
+  readonly erasures: Journal
+  /** Those of `SITES`: they stay sites when they were erased. */
+  readonly sites: ReadonlyArray<string>
   /** Notes in Redis whose it is. */
   readonly claim: Effect.Effect<unknown, E>
   /** Unix milliseconds. */
@@ -93,6 +105,25 @@ const eraseAgain = (postgres: Postgres, deploymentId: string, told: ReadonlyArra
     return { hashes, visitors, events }
   })
 
+const NOTE_SITE = `
+  INSERT INTO site_erasures (id, site, erased_at, finished_at) VALUES ($1, $2, $3, now()) ON CONFLICT DO NOTHING`
+
+/** Erases again the sites that the journal has and the backup has not; returns them, and their events' number. */
+const eraseSitesAgain = (postgres: Postgres, { sites: told }: Journal, declared: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const known = new Set((yield* siteErasures(postgres)).map(({ id }) => id))
+    const later = told.filter(({ id }) => !known.has(id))
+    const sites = new Set(later.map(({ site }) => site))
+    let events = 0
+    for (const site of sites)
+      events += yield* postgres.transaction("restore", (sql) =>
+        Effect.map(eraseSiteIn(sql, site, !declared.includes(site)), (erased) => erased.events),
+      )
+    for (const { id, site, erasedAt } of later)
+      yield* postgres.query("restore", NOTE_SITE, [id, site, erasedAt])
+    return { sites, events }
+  })
+
 /** With other partitions, the visitors of all stand in the first one, where they would count beside those that each partition knows. */
 const FORGET_UNIQUES = `
   DELETE FROM period_uniques USING unnest($1::text[], $2::text[]) AS known (site, key)
@@ -131,20 +162,25 @@ export const restoreBackup = <E>(options: RestoreOptions<E>) =>
       SELECT_POSITIONS,
     )
     yield* migrate(postgres)
+    // Before the partitions may be others.
+    const isErasedEntry = yield* erasedEntries(postgres)
     const before = yield* storedDeployment(postgres)
     const samePartitions = before?.partitions === partitions
     if (!samePartitions || before.timeZone !== timeZone)
       yield* recomputeDailyTotals(postgres, { partitions, timeZone })
     const [row] = yield* postgres.query<{ id: string }>("restore", "SELECT id FROM deployment")
     const deploymentId = row?.id ?? ""
-    const erased = yield* eraseAgain(postgres, deploymentId, options.erasures)
+    const erased = yield* eraseAgain(postgres, deploymentId, options.erasures.visitors)
+    const erasedSites = yield* eraseSitesAgain(postgres, options.erasures, options.sites)
 
     yield* options.claim
     const refill = {
       ...options,
       positions: new Map(positions.map((each) => [each.partition, each.last_stream_id])),
-      isErased: (visitorId: string) =>
-        erased.hashes.size > 0 && erased.hashes.has(visitorHash(deploymentId, visitorId)),
+      isErased: (visitorId: string, site: string, partition: number, entry: string) =>
+        erasedSites.sites.has(site) ||
+        isErasedEntry(site, partition, entry) ||
+        (erased.hashes.size > 0 && erased.hashes.has(visitorHash(deploymentId, visitorId))),
     }
     const known = yield* refillVisitors(refill, erased.visitors)
     if (!samePartitions) yield* postgres.query("restore", FORGET_UNIQUES, periodsOf(known))
@@ -155,8 +191,8 @@ export const restoreBackup = <E>(options: RestoreOptions<E>) =>
     const restored: Restored = {
       waiting,
       letters: letters.letters,
-      events: manifest.events - erased.events,
-      erasedEvents: erased.events,
+      events: manifest.events - erased.events - erasedSites.events,
+      erasedEvents: erased.events + erasedSites.events,
     }
     return restored
   })

@@ -10,7 +10,7 @@ import { requireEmptyStores, restoreBackup } from "../backup/restore.ts"
 import { describeBackup, verifyBackup } from "../backup/verify.ts"
 import type { AppConfig } from "../config/settings.ts"
 import { ensureOwnRedis } from "../node/belonging.ts"
-import { type Erasure, erasures, journalText, parseJournal } from "../privacy/journal.ts"
+import { type Journal, journal, journalText, NO_ERASURES, parseJournal } from "../privacy/journal.ts"
 import { forgetEventFiles } from "../query/engine/index.ts"
 import { awaitReady, connectRedis } from "../stores/redis.ts"
 import { CommandError } from "./error.ts"
@@ -49,7 +49,7 @@ export interface RestoreCommand {
   readonly erasures: string | null
 }
 
-const readErasures = (path: string): Effect.Effect<ReadonlyArray<Erasure>, CommandError> =>
+const readErasures = (path: string): Effect.Effect<Journal, CommandError> =>
   Effect.try({
     try: () => parseJournal(readFileSync(path, "utf8")),
     catch: (cause) =>
@@ -67,7 +67,7 @@ export const restore = (
 ) =>
   Effect.gen(function* () {
     const { postgres, redis, metrics, opened } = stores
-    const told = command.erasures === null ? [] : yield* readErasures(command.erasures)
+    const told = command.erasures === null ? NO_ERASURES : yield* readErasures(command.erasures)
     yield* requireEmptyStores({ ...stores, prefix: config.redisKeyPrefix })
     const { manifest } = command
     const reader = yield* connectRedis(opened.stores.redis, "read", "restore")
@@ -85,6 +85,7 @@ export const restore = (
       folder: resolve(command.folder),
       manifest,
       erasures: told,
+      sites: config.sites,
       claim: ensureOwnRedis(both),
       now,
     })
@@ -92,7 +93,9 @@ export const restore = (
       `Restored as of ${manifest.made_at}: ${restored.events} events, ${restored.waiting} that wait for a node, ${restored.letters} dead letters.`,
     )
     if (command.erasures !== null)
-      yield* Console.log(`${restored.erasedEvents} events of visitors erased since were erased again.`)
+      yield* Console.log(
+        `${restored.erasedEvents} events of visitors and sites erased since were erased again.`,
+      )
     if (after.partitions !== config.partitions || after.timeZone !== config.timeZone)
       yield* Console.log(
         `Start the nodes with PARTITIONS=${after.partitions} and TIME_ZONE=${after.timeZone} from now on.`,
@@ -102,13 +105,13 @@ export const restore = (
 /** Writes the journal of erasures to a file, for its owner only. */
 export const exportErasures = ({ postgres }: CommandStores, path: string) =>
   Effect.gen(function* () {
-    const journal = yield* erasures(postgres)
+    const all = yield* journal(postgres)
     yield* Effect.try({
-      try: () => writeFileSync(path, journalText(journal), { mode: 0o600 }),
+      try: () => writeFileSync(path, journalText(all), { mode: 0o600 }),
       catch: (cause) =>
         new CommandError({
           message: `--to ${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}.`,
         }),
     })
-    yield* Console.log(`${journal.length} erasures are in ${resolve(path)}.`)
+    yield* Console.log(`${all.visitors.length + all.sites.length} erasures are in ${resolve(path)}.`)
   })

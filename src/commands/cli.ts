@@ -24,7 +24,16 @@ import { move } from "./move.ts"
 import { rebuild } from "./rebuild.ts"
 import { describeRetention, retain } from "./retention.ts"
 import { serveUntilStopped } from "./serve.ts"
-import { addSite, archiveSite, changeSite, keepSite, listSites, moveSite, renameSite } from "./sites.ts"
+import {
+  addSite,
+  archiveSite,
+  changeSite,
+  eraseSiteByCommand,
+  keepSite,
+  listSites,
+  moveSite,
+  renameSite,
+} from "./sites.ts"
 import { withStores } from "./stores.ts"
 
 /** Runs a command's body with the settings, the logger and a scope. */
@@ -310,7 +319,7 @@ const keysCommand = Command.make("keys").pipe(
 const ONLY_HOSTS = "Refuse events of other hosts, but for those with a write key"
 
 const sitesCommand = Command.make("sites").pipe(
-  Command.withDescription("Sites: add, list, change, rename, time-zone, retention, archive"),
+  Command.withDescription("Sites: add, list, change, rename, time-zone, retention, archive, erase"),
   Command.withSubcommands([
     Command.make(
       "add",
@@ -384,6 +393,14 @@ const sitesCommand = Command.make("sites").pipe(
       },
       ({ slug, undo }) => withConfig((config) => archiveSite(config, slug, !undo)),
     ).pipe(Command.withDescription("Take no more events of a site; its figures stay")),
+    Command.make(
+      "erase",
+      {
+        slug: valueArgument(FLAGS.slug),
+        yes: yesFlag("yes", "Erase it, rather than say what would go"),
+      },
+      (given) => withConfig((config) => eraseSiteByCommand(config, given, Date.now)),
+    ).pipe(Command.withDescription("Erase a site with all that there is of it, archives included")),
   ]),
 )
 

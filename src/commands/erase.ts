@@ -5,34 +5,14 @@ import * as Effect from "effect/Effect"
 import { Accounts } from "../access/accounts.ts"
 import type { AppConfig } from "../config/settings.ts"
 import { Calendar } from "../domain/period.ts"
-import { forgetInArchives } from "../events/retention/index.ts"
 import { eraseVisitor } from "../privacy/erase.ts"
-import { erasedAfter } from "../privacy/journal.ts"
-import { LOCKS } from "../stores/locks.ts"
+import { eraseFromArchives } from "./eraseArchives.ts"
 import { CommandError } from "./error.ts"
 import { sitesOf } from "./sites.ts"
 import type { CommandStores } from "./stores.ts"
 
 /** Who the audit log says it was. */
 const WHO = "command"
-
-const TRY_LOCK = `SELECT pg_try_advisory_xact_lock(${LOCKS.retention}) AS locked`
-
-/** Takes everybody in the journal out of the archives, and prints how many events went. No retention runs meanwhile. */
-const eraseFromArchives = ({ postgres }: CommandStores, folder: string) =>
-  Effect.gen(function* () {
-    const session = yield* postgres.session("erase_archives")
-    yield* session.begin()
-    yield* session.query("SET LOCAL idle_in_transaction_session_timeout = 0")
-    const { rows } = yield* session.query<{ locked: boolean }>(TRY_LOCK)
-    if (rows[0]?.locked !== true)
-      return yield* new CommandError({
-        message: "Retention is running and archives events: run `erase archives` when it has finished.",
-      })
-    const isErased = yield* erasedAfter(postgres)
-    const gone = yield* forgetInArchives(folder, ({ visitorId, createdAt }) => isErased(visitorId, createdAt))
-    yield* Console.log(`${gone} events went from the archives in ${folder}.`)
-  }).pipe(Effect.scoped)
 
 /** Erases a visitor, or, for `archives`, only takes those who have been erased out of the archives. */
 export const erase = (config: AppConfig, stores: CommandStores, visitor: string, now: () => number) =>

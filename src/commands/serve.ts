@@ -4,7 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"
 import { STOP_DEADLINE_MS } from "../config/stopBudget.ts"
-import { API_PATH, nodeUrl, WEBSOCKET_PATH } from "../domain/paths.ts"
+import { API_PATH, isLoopback, nodeUrl, WEBSOCKET_PATH } from "../domain/paths.ts"
 import { type RunningNode, startNode } from "../node/node.ts"
 import { giveBackWhenIdle } from "../runtime/idleMemory.ts"
 
@@ -37,8 +37,6 @@ const impatience = Effect.gen(function* () {
 const OPEN_TO_ALL = Effect.logWarning(
   "access: everybody who reaches this node may see its figures: set ACCESS to private, or to public if that is as it should be",
 )
-
-const isLoopback = (host: string): boolean => /^(127\.|::1$|localhost$)/.test(host)
 
 /** How the link for the first owner is told. Nobody may manage anything before there is one, whoever may see the figures. */
 const firstOwner = (link: string, { access }: AppConfig): string => {

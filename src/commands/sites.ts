@@ -4,9 +4,11 @@ import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"
 import { shortening } from "../events/retention/index.ts"
 import { deploymentIdentity } from "../events/schema/index.ts"
-import { announceChange } from "../live/changes.ts"
+import { announceChange, type Kind } from "../live/changes.ts"
+import { rowsOfSite, type SiteRows } from "../privacy/siteRows.ts"
 import {
   allSites,
+  eraseSite,
   loadSites,
   type NewSite,
   NO_CHANGE,
@@ -15,7 +17,9 @@ import {
   SiteRefused,
   Sites,
 } from "../sites/index.ts"
+import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
+import { eraseFromArchives } from "./eraseArchives.ts"
 import { CommandError } from "./error.ts"
 import { withStores } from "./stores.ts"
 
@@ -27,6 +31,7 @@ const SENTENCES: { readonly [reason in SiteRefused["reason"]]: string } = {
   missing: "There is no site of this slug.",
   default:
     "The default site cannot be archived: events that name no site are its. Let SITES begin with another.",
+  busy: "Retention is running: erase the site when it has finished.",
   too_many: "There are as many as there may be.",
 }
 
@@ -35,7 +40,10 @@ export const sitesOf = ({ sites }: AppConfig, postgres: Postgres) =>
   Effect.map(loadSites(postgres, NO_SITES_STORED.version), (known) => allSites(sites, known?.rows ?? []))
 
 /** Does something with the sites of a deployment, and tells its nodes. */
-const withSites = (config: AppConfig, body: (sites: Sites) => ReturnType<Sites["add"]>) =>
+const withSites = (
+  config: AppConfig,
+  body: (sites: Sites) => Effect.Effect<void, SiteRefused | StoreError | CommandError>,
+) =>
   Effect.gen(function* () {
     const { postgres, redis, metrics } = yield* withStores(config, "deployment")
     const { id } = yield* deploymentIdentity(postgres)
@@ -72,9 +80,14 @@ export const listSites = (config: AppConfig) =>
 
 /** Changes what is not `null`. */
 export const changeSite = (config: AppConfig, slug: string, what: Omit<Partial<SiteChange>, "archived">) =>
-  Object.values(what).every((each) => each === null)
-    ? Effect.fail(new CommandError({ message: `Nothing of ${slug} is to be changed: give a flag.` }))
-    : Effect.andThen(change(config, slug, what), Console.log(`${slug} is changed from now on.`))
+  Effect.andThen(
+    withSites(config, (sites) =>
+      Object.values(what).every((each) => each === null)
+        ? new CommandError({ message: `Nothing of ${slug} is to be changed: give a flag.` })
+        : sites.change(WHO, slug, { ...NO_CHANGE, ...what }),
+    ),
+    Console.log(`${slug} is changed from now on.`),
+  )
 
 export const renameSite = (config: AppConfig, slug: string, name: string) =>
   Effect.andThen(change(config, slug, { name }), Console.log(`${slug} is called ${name} from now on.`))
@@ -126,3 +139,56 @@ export const archiveSite = (config: AppConfig, slug: string, archived: boolean) 
     change(config, slug, { archived }),
     Console.log(`${slug} ${archived ? "takes no events any more" : "takes events again"}.`),
   )
+
+const saidOf = ({ events, first_at, last_at, days, first_day }: SiteRows): string =>
+  [
+    events === 0 ? "no events" : `${events} events, ${first_at} to ${last_at}`,
+    ...(days === 0 ? [] : [`totals of ${days} days from ${first_day} on`]),
+  ].join(", ")
+
+/** Erases a site, archives included, or says what would go. */
+export const eraseSiteByCommand = (
+  config: AppConfig,
+  { slug, yes }: { readonly slug: string; readonly yes: boolean },
+  now: () => number,
+) =>
+  Effect.gen(function* () {
+    const stores = yield* withStores(config, "deployment")
+    const { postgres, redis, metrics } = stores
+    const { declared } = yield* sitesOf(config, postgres)
+    if (!declared.has(slug)) return yield* new CommandError({ message: SENTENCES.missing })
+    if (!yes) {
+      const rows = yield* postgres.transaction("erase_site", (sql) => rowsOfSite(sql, slug))
+      return yield* new CommandError({
+        message: `${slug} has ${saidOf(rows)}. Nothing was erased. If all of it shall go, with its figures, goals and share links, add --yes.`,
+      })
+    }
+    const { redisKeyPrefix: prefix, partitions, sites: settings, retentionArchiveDir } = config
+    const { id } = yield* deploymentIdentity(postgres)
+    const tell = (kind: Kind) => announceChange(redis, metrics, prefix, id, kind)
+    const receipt = yield* eraseSite(
+      {
+        ...{ postgres, redis, metrics, prefix, partitions, settings },
+        changed: Effect.andThen(tell("sites"), tell("access")),
+      },
+      WHO,
+      slug,
+      now(),
+    ).pipe(
+      Effect.mapError((error) =>
+        error._tag === "SiteRefused" ? new CommandError({ message: SENTENCES[error.reason] }) : error,
+      ),
+    )
+    const { dead_letters, goals, share_links, keys, removed, complete } = receipt
+    yield* Console.log(`${slug} was erased: ${saidOf(receipt)}.`)
+    yield* Console.log(`receipt ${receipt.id}, ${receipt.erased_at}`)
+    yield* Console.log(
+      `besides\t${dead_letters} dead letters, ${goals} goals, ${share_links} share links, ${keys} keys`,
+    )
+    yield* Console.log(
+      removed ? `${slug} is no site any more.` : `${slug} stands empty, for SITES has it, and takes events.`,
+    )
+    if (!complete)
+      yield* Console.log("Redis does not answer: what it has left, the nodes delete when it does.")
+    if (retentionArchiveDir !== null) yield* eraseFromArchives(stores, retentionArchiveDir)
+  })

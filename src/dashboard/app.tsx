@@ -16,6 +16,7 @@ import { AccessContext, hasSettings, READER, useAccess } from "./panels/access.t
 import { AskingContext } from "./panels/answers.ts"
 import { Board } from "./panels/board.tsx"
 import { Closed, NoSite, Unread } from "./panels/closed.tsx"
+import { Exposed } from "./panels/exposed.tsx"
 import { FeedPanel } from "./panels/feed.tsx"
 import { Header } from "./panels/header.tsx"
 import { HeatmapPanel } from "./panels/heatmap.tsx"
@@ -49,6 +50,7 @@ export const App = () => {
       <AccessContext.Provider value={access.data ?? READER}>
         <SiteNamesContext.Provider value={sites.titles}>
           <Page {...{ settings, choose, sites, scheme, access }} />
+          <Exposed />
         </SiteNamesContext.Provider>
       </AccessContext.Provider>
     </WordingContext.Provider>
@@ -84,8 +86,13 @@ const Page = ({ sites, access, ...props }: PageProps) => {
         <SettingsPage
           {...props}
           // What belongs to a site is changed of one at a time.
-          settings={{ ...props.settings, site: site === null ? null : (slugsIn(chosen)[0] ?? null) }}
-          {...{ sites: names, sitesChanged: sites.again, access: access.data }}
+          {...ownOf(
+            { ...props.settings, site: site === null ? null : (slugsIn(chosen)[0] ?? null) },
+            names,
+            access.data,
+          )}
+          sitesChanged={sites.again}
+          access={access.data}
         />
       )
     return failure === null ? null : <Unread failure={failure} />
@@ -101,6 +108,15 @@ const Page = ({ sites, access, ...props }: PageProps) => {
 
 const slugsIn = (chosen: ReturnType<typeof chosenSites>): ReadonlyArray<string> =>
   "sites" in chosen ? chosen.sites : []
+
+/** What settings are about: the reader's own sites, of which the first is chosen where the address names none of them. */
+const ownOf = (settings: Settings, names: ReadonlyArray<string>, { own }: Access) => {
+  const sites = names.filter((name) => own.includes(name))
+  const [byDefault] = names
+  const [first = null] = sites
+  const isOwn = sites.includes(settings.site ?? byDefault ?? "")
+  return { sites, settings: isOwn ? settings : { ...settings, site: first } }
+}
 
 /** The settings, and what changes some of them. A choice is kept at once: a reload may come before it is drawn. */
 const useSettings = (): readonly [Settings, (change: Partial<Settings>) => void] => {

@@ -46,6 +46,8 @@ export interface AccessReport {
   readonly access: "public" | "private"
   /** Whether that has been chosen, rather than left as it comes. */
   readonly chosen: boolean
+  /** Whether others than this machine's users see the figures, and nobody has chosen that. */
+  readonly exposed: boolean
   /** Who asks, as far as that is known. */
   readonly name: string | null
   /** How they have logged in: here, or at a proxy that says who they are; `null` for whoever has not. */
@@ -53,6 +55,8 @@ export interface AccessReport {
   readonly may: ReadonlyArray<"figures" | "read" | "write" | "admin" | "metrics">
   /** The sites that it may see, and the one that is meant where none is named. */
   readonly sites: ReadonlyArray<string>
+  /** Those of them for which it may more than everybody. */
+  readonly own: ReadonlyArray<string>
   readonly default: string | null
 }
 
@@ -276,4 +280,23 @@ export interface Receipt {
 export interface VisitorReceipt extends Receipt {
   readonly visitor_id: string
   readonly sites: ReadonlyArray<KeptOnSite>
+}
+
+/** What was erased of a site. */
+export interface SiteReceipt extends Receipt {
+  readonly site: string
+  /** Times of the first and the last of the raw events. */
+  readonly first_at: string | null
+  readonly last_at: string | null
+  /** Days of which there were totals, and the first of them: they outlive raw events. */
+  readonly days: number
+  readonly first_day: string | null
+  readonly goals: number
+  readonly share_links: number
+  /** API keys that were of this site alone. */
+  readonly keys: number
+  /** Whether there is no such site any more; one of `SITES` stands empty. */
+  readonly removed: boolean
+  /** Whether all of it is gone. If not, a store does not answer, and the nodes go on with it by themselves. */
+  readonly complete: boolean
 }

@@ -31,3 +31,6 @@ export const WEBSOCKET_PATH = "/ws/analytics"
 /** The URL at which a node that listens on this host and port is reached from its own machine. */
 export const nodeUrl = (host: string, port: number): string =>
   `http://${host.includes(":") ? `[${host}]` : host}:${port}`
+
+/** Whether whoever listens there is reached from its own machine only. */
+export const isLoopback = (host: string): boolean => /^(127\.|::1$|localhost$)/.test(host)

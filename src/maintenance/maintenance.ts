@@ -5,14 +5,19 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { uniquesOf } from "../aggregates/figures.ts"
 import type { AppConfig } from "../config/settings.ts"
+import { MINUTE_MS } from "../domain/time.ts"
 import { scheduleCompaction } from "../events/chunks/index.ts"
 import { scheduleRetention } from "../events/retention/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
+import { finishErasures } from "../privacy/finishErasures.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, rewriteAppendOnlyFile } from "../stores/redis.ts"
 
 /** Half an hour into a day, in the deployment's time zone, when the key of the day before has expired. */
 const REWRITE_CRON = "30 0 * * *"
+
+/** What it waits for at most, milliseconds. */
+const FINISH_MS = 5 * MINUTE_MS
 
 export interface MaintenanceOptions {
   readonly config: AppConfig
@@ -40,6 +45,14 @@ export const scheduleMaintenance = ({
       now,
     })
     yield* scheduleCompaction(postgres, metrics, now)
+    // What a process that died has left of an erasure.
+    yield* Effect.forkScoped(
+      finishErasures(
+        { redis, postgres, prefix: config.redisKeyPrefix, metrics },
+        config.partitions,
+        FINISH_MS,
+      ).pipe(Effect.ignore, Effect.schedule(Schedule.spaced("1 minute"))),
+    )
     // Applied payloads and expired day keys should leave the disk, too.
     yield* Effect.forkScoped(
       rewriteAppendOnlyFile(redis, metrics).pipe(

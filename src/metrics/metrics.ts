@@ -78,6 +78,7 @@ export class Metrics {
   readonly batchDuration: Histogram
   readonly redeliveries: Counter
   readonly duplicates: Counter
+  readonly erasedEvents: Counter
   readonly deadLettered: Counter<"reason">
   readonly batchRetries: Counter<"store">
   readonly actorRestarts: Counter
@@ -196,6 +197,10 @@ export class Metrics {
     this.duplicates = counter(
       "duplicates_total",
       "Events not counted because their id had been counted before.",
+    )
+    this.erasedEvents = counter(
+      "erased_events_total",
+      "Events not counted because their site was erased while they waited.",
     )
     this.deadLettered = counter("dead_lettered_total", "Events moved to a dead-letter stream.", ["reason"])
     this.batchRetries = counter("batch_retries_total", "Batches retried because a store was unavailable.", [

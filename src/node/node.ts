@@ -31,7 +31,15 @@ import type { Told } from "../server/threads/messages.ts"
 import { SharedPlaces } from "../server/threads/sharedPlaces.ts"
 import { tableMemory } from "../server/threads/sharedTable.ts"
 import { SharedWindows } from "../server/threads/sharedWindows.ts"
-import { allSites, loadSites, NO_SITES_STORED, Sites, type StoredSites } from "../sites/index.ts"
+import {
+  allSites,
+  type EraseSiteOptions,
+  eraseSite,
+  loadSites,
+  NO_SITES_STORED,
+  Sites,
+  type StoredSites,
+} from "../sites/index.ts"
 import type { StoreAddresses } from "../stores/addresses.ts"
 import { logFault } from "../stores/faults.ts"
 import { makePostgres } from "../stores/postgres.ts"
@@ -128,6 +136,26 @@ const watchChanges = ({ postgres }: Connected) =>
     sites: watch((since) => loadSites(postgres, since), NO_SITES_STORED),
   })
 
+const sitesService = (
+  config: AppConfig,
+  stores: Pick<EraseSiteOptions, "redis" | "postgres" | "prefix" | "metrics" | "partitions"> & {
+    readonly now: () => number
+  },
+  changed: (kind: Kind) => Effect.Effect<void>,
+): Services["sites"] => {
+  const sites = new Sites(stores.postgres, config.sites, changed("sites"))
+  const erasing: EraseSiteOptions = {
+    ...stores,
+    settings: config.sites,
+    changed: Effect.andThen(changed("sites"), changed("access")),
+  }
+  return {
+    add: (who, site) => sites.add(who, site),
+    change: (who, slug, change) => sites.change(who, slug, change),
+    erase: (who, site) => eraseSite(erasing, who, site, stores.now()),
+  }
+}
+
 /** What the server needs of the rest of the node. */
 const makeServices = (
   config: AppConfig,
@@ -185,7 +213,7 @@ const makeServices = (
       },
       accounts: new Accounts(postgres, changed("access")),
       goals: new Goals(postgres),
-      sites: new Sites(postgres, config.sites, changed("sites")),
+      sites: sitesService(config, { ...shared, postgres }, changed),
       attempts: makeAttempts({ ...shared, keys: visitorKeys }),
       privacy: { erase: (visitorId) => eraseVisitor({ ...shared, postgres, sites: slugs() }, visitorId) },
       tellRefusals: (refusals) =>

@@ -25,6 +25,7 @@ import {
   type UnknownPartition,
 } from "../events/write/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
+import { dropErasedFigures } from "../privacy/erasedFigures.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
@@ -221,6 +222,7 @@ export const rebuildPartition = (
     const position = yield* writer.acquireEpoch(partition)
     const { epoch } = position
     const { applied } = yield* log.takeOver(token, position)
+    yield* dropErasedFigures(options, partition, epoch)
     yield* catchUp(options, writer, position, applied)
     const source = yield* openRebuildSource(postgres, { partition, partitions, calendar, now: now() })
     const rebuildPrefix = rebuiltPrefix(prefix)

@@ -90,6 +90,8 @@ export const recomputeDailyTotals = (
       timeZone,
     ])
     yield* writer.query(INSERT_STREAM_PARTITIONS, [partitions])
+    // Nothing waits, and the figures are made anew.
+    yield* writer.query("DELETE FROM erased_entries")
 
     // After the fence, so that the snapshot has everything that was written before it.
     const reader = yield* postgres.session("recompute")

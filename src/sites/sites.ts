@@ -5,7 +5,7 @@
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import { noteIn } from "../access/accounts.ts"
-import { INSERT_MISSING_SITES } from "../events/schema/index.ts"
+import { BACK_AGAIN, INSERT_MISSING_SITES } from "../events/schema/index.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres, Sql } from "../stores/postgres.ts"
 import type { FromSettings, SiteRow } from "./allSites.ts"
@@ -15,7 +15,7 @@ export const MAX_SITES = 200
 
 /** Why a site cannot be added or changed. */
 export class SiteRefused extends TaggedError("SiteRefused")<{
-  readonly reason: "taken" | "missing" | "default" | "too_many"
+  readonly reason: "taken" | "missing" | "default" | "too_many" | "busy"
 }> {}
 
 type Refusable<A> = Effect.Effect<A, SiteRefused | StoreError>
@@ -158,6 +158,7 @@ export class Sites {
         if ((counts[0]?.count ?? 0) >= MAX_SITES) return yield* new SiteRefused({ reason: "too_many" })
         const { rows } = yield* sql.query(ADD, [slug, name, hosts, onlyHosts, timeZone])
         if (rows.length === 0) return yield* new SiteRefused({ reason: "taken" })
+        yield* sql.query(BACK_AGAIN, [[slug]])
         // As sites of SITES have theirs from the start.
         yield* sql.query(INSERT_MISSING_SITES, [[slug]])
         yield* noteIn(

@@ -73,6 +73,10 @@ export const figureKeys = (prefix: string, partition: number, site: string): Fig
   }
 }
 
+/** Matches the keys of a site's figures in a partition, and no others: nothing in a slug means more than itself. */
+export const siteKeys = (prefix: string, partition: number, site: string): string =>
+  `${prefix}:{${partition}}:${site}:*`
+
 /** What keys begin with while their figures are being rebuilt. */
 export const rebuiltPrefix = (prefix: string): string => `${prefix}~rebuild`
 

@@ -24,7 +24,13 @@ test("a batch raises each counter by what it brought, and a page view counts by 
     entry({ pageUrl: null }),
     entry({ type: "letter_generate", data: { letter_type: "motivation" } }),
   ]
-  const written = { counted, totals: { days: new Map(), lastSeen: new Map() }, duplicates: 2, redelivered: 3 }
+  const written = {
+    counted,
+    totals: { days: new Map(), lastSeen: new Map() },
+    duplicates: 2,
+    redelivered: 3,
+    erased: 4,
+  }
   count(metrics, { kind: "applied", entries: 8, milliseconds: 20, written, newVisitors: 4 })
   const text = await metrics.registry.metrics()
   for (const line of [
@@ -50,6 +56,7 @@ test("a batch that a lost reply had applied brings no visitors, since nobody kno
     totals: { days: new Map(), lastSeen: new Map() },
     duplicates: 0,
     redelivered: 1,
+    erased: 0,
   }
   count(metrics, { kind: "applied", entries: 1, milliseconds: 1, written, newVisitors: null })
   const text = await metrics.registry.metrics()

@@ -15,7 +15,7 @@ import { now } from "../support/clock.ts"
 import { run } from "../support/effects.ts"
 import { connect, rows } from "../support/events.ts"
 import { eventually, freshDatabase, redisUrl, temporaryFolder } from "../support/index.ts"
-import { runNode, settings } from "../support/node.ts"
+import { runNode, settings, TOKEN } from "../support/node.ts"
 import { backUp, backUpTo, drained, expectFigures, restoreElsewhere, restoreInto, send } from "./elsewhere.ts"
 import { someEvents } from "./traffic.ts"
 
@@ -198,6 +198,42 @@ test("a visitor erased since stays erased, wherever the backup has it; one erase
   await expect(restoreElsewhere(folder, config, { erasures: journal })).rejects.toThrow(
     "Line 1 of the journal is no erasure",
   )
+})
+
+test("a site that was erased stays so: after a restore of what was before, and of what waited then", async () => {
+  const config = await settings()
+  const node = await runNode(config)
+  const applied = someEvents(60)
+  await send(node, applied)
+  await drained(config)
+  await node.stop()
+  const front = await runNode({ ...config, roles: ["http"] })
+  const waiting = someEvents(20)
+  await send(front, waiting)
+  const before = (await backUp(config)).folder
+  const erased = await fetch(`${front.base}/api/v1/analytics/sites/blog`, {
+    method: "DELETE",
+    headers: { Authorization: `Bearer ${TOKEN}` },
+  })
+  expect(JSON.parse(await erased.text())).toMatchObject({
+    data: { events: 12, removed: false, complete: true },
+  })
+  // Of it nothing is left but what waits.
+  const after = (await backUp(config)).folder
+  const journal = join(temporaryFolder(), "erasures.ndjson")
+  await run(Effect.scoped(Effect.flatMap(withStores(config), (stores) => exportErasures(stores, journal))))
+  await front.stop()
+  const left = [...applied, ...waiting].filter(({ site }) => site === "main")
+  for (const [folder, command] of [
+    [before, { erasures: journal }],
+    [after, { partitions: 3 }],
+  ] as const) {
+    const target = await restoreElsewhere(folder, config, command)
+    const restored = await runNode(target)
+    await drained(target)
+    await expectFigures(restored, left, "UTC")
+    await restored.stop()
+  }
 })
 
 test("visitors of a month whose first events are deleted are counted as before, with other partitions, too", async () => {

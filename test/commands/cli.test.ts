@@ -148,9 +148,11 @@ test("a visitor is erased from archives as well, of events before the erasure on
   appendFileSync(path, gzipSync(`${JSON.stringify(later)}\n`))
   expect(archived()).toHaveLength(4)
   await store(postgres, [event({ visitorId: erased, createdAt: Date.now() })])
-  expect(await run("erase", erased)).toBe(
-    `1 events of ${erased} were erased.\n2 events went from the archives in ${folder}.`,
-  )
+  const [done, receipt, site, archives] = (await run("erase", erased)).split("\n")
+  expect(done).toBe(`1 events of ${erased} were erased.`)
+  expect(receipt).toMatch(/^receipt [0-9a-f-]{36}, \S+Z$/)
+  expect(site).toMatch(/^main\t1 events, \S+Z to \S+Z$/)
+  expect(archives).toBe(`2 events went from the archives in ${folder}.`)
   expect(archived().map(({ visitor_id }) => visitor_id)).toEqual([other, erased])
   expect(statSync(path).mode & 0o777).toBe(0o600)
   expect(await run("erase", "archives")).toBe(`0 events went from the archives in ${folder}.`)

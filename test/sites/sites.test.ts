@@ -446,7 +446,57 @@ test("what cannot be done to sites is refused, and what was done is told", async
   expect(many.map(({ status }) => status).sort()).toEqual([200, 200, 409, 409, 409, 409])
 })
 
-test("sites are added, renamed and archived by command, while nodes run", async () => {
+test("a site that is erased is one no more on every node, and what was its alone is gone", async () => {
+  const { a, b, both } = await deployment()
+  for (const slug of ["shop", "news"]) expect((await ask(a.base, "POST", "sites", { slug })).status).toBe(200)
+  await answered(both, "shop", TAKEN)
+  await answered(both, "news", TAKEN)
+  const goal = { name: "Sold", filters: [["is", "page", ["/"]]], site: "shop" }
+  expect((await ask(a.base, "POST", "goals", goal)).status).toBe(200)
+  const key = async (sites: ReadonlyArray<string>) => {
+    const made = await ask(a.base, "POST", "keys", { name: "a key", scopes: ["read"], sites })
+    return String(Object(made.body.data).token)
+  }
+  const [its, both_] = [await key(["shop"]), await key(["shop", "news"])]
+  const seenBy = async (base: string, token: string) => {
+    const answer = await fetch(`${base}${API}/export/visitors?site=news`, {
+      headers: { Authorization: `Bearer ${token}` },
+    })
+    await answer.arrayBuffer()
+    return answer.status
+  }
+  const news = async (base: string) => (await ask(base, "GET", "stats?site=news")).body.data
+  await eventually(async () => expect(await news(b.base)).toMatchObject({ total_events: 2 }))
+  const before = await news(a.base)
+  const dashboard = connect(a.base, "?site=shop")
+  await eventually(() => expect(dashboard.frames.join("")).toContain("initial_stats"))
+
+  const erased = await ask(b.base, "DELETE", "sites/shop")
+  expect(erased).toMatchObject({
+    status: 200,
+    body: { data: { site: "shop", by: "ADMIN_TOKEN", goals: 1, keys: 1, removed: true, complete: true } },
+  })
+  expect(await ask(b.base, "DELETE", "sites/shop")).toMatchObject({
+    status: 404,
+    body: { code: "NOT_FOUND" },
+  })
+  await answered(both, "shop", UNKNOWN)
+  for (const base of both) {
+    expect(await ask(base, "GET", "stats?site=shop")).toMatchObject({
+      status: 400,
+      body: { code: "UNKNOWN_SITE" },
+    })
+    await eventually(async () =>
+      expect([await seenBy(base, its), await seenBy(base, both_)]).toEqual([401, 200]),
+    )
+    expect(await news(base)).toEqual(before)
+  }
+  const [note] = Object((await ask(a.base, "GET", "audit?limit=1")).body).data
+  expect(note).toMatchObject({ who: "ADMIN_TOKEN", action: "site erased" })
+  expect(String(note.what)).toContain(Object(erased.body.data).id)
+})
+
+test("sites are added, renamed, archived and erased by command, while nodes run", async () => {
   const { both, config } = await deployment()
   const environment = {
     ...{
@@ -529,6 +579,18 @@ test("sites are added, renamed and archived by command, while nodes run", async 
     const { printed } = await attempt(environment, "keys", "list")
     expect(printed).toMatch(/^\d+\tshop\tread\tshop\tused \d{4}-\S+:00\.000Z$/)
   })
+  // What is not there is said before it goes.
+  expect(await run("erase", "nowhere")).toBe("There is no site of this slug.")
+  expect(await run("erase", "shop")).toMatch(/^shop has .* Nothing was erased\. .* add --yes\.$/)
+  await answered(both, "shop", TAKEN)
+  expect(await run("erase", "shop", "--yes")).toMatch(
+    /^shop was erased: .*\nreceipt .*shop is no site any more\.$/s,
+  )
+  await answered(both, "shop", UNKNOWN)
+  expect(await run("erase", "main", "--yes")).toContain(
+    "main stands empty, for SITES has it, and takes events.",
+  )
+
   const unknown = await attempt(environment, "keys", "add", "other", "--sites", "nowhere")
   expect(String(Object(unknown.failure).message)).toBe("There is no site nowhere.")
 })

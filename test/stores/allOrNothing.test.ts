@@ -146,6 +146,17 @@ const CALLS: ReadonlyArray<Call> = [
         [7, "2-0", "2-1", 1],
       ),
   },
+  {
+    path: "privacy/lua/dropFigures.lua",
+    what: "figures of a day",
+    prepare: async (redis) => {
+      await owned(redis)
+      await redis.hset(period.totals, "events", 1)
+      await redis.zadd(period.themes, 2, "dark")
+    },
+    run: (redis) =>
+      script("privacy/lua/dropFigures.lua").run(redis, [state, period.totals, period.themes], [7]),
+  },
   ...[0, 1].map((closed) => ({
     path: "rebuild/lua/merge.lua",
     what: closed === 1 ? "visitors of a closed period" : "visitors of an open period",

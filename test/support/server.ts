@@ -1,7 +1,7 @@
 /** A real server on a free port over services that live in memory, for the semantics of HTTP and WebSocket. */
 import { Effect, Logger, References } from "effect"
 import { AccountRefused } from "../../src/access/accounts.ts"
-import type { Realtime } from "../../src/domain/answers.ts"
+import type { Realtime, SiteReceipt } from "../../src/domain/answers.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import type { Refusal } from "../../src/domain/frames.ts"
 import { decodePayload } from "../../src/domain/payload.ts"
@@ -142,7 +142,12 @@ const fakeSites = (
           ? Effect.fail(new SiteRefused({ reason }))
           : Effect.void,
     )
-  return { add: change, change }
+  const receipt: SiteReceipt = {
+    ...{ id: "0d9a3c52-52a1-4f0e-8a3e-0c1a5f0c7f1b", erased_at: "2025-12-08T10:00:00.000Z", by: "ada" },
+    ...{ site: "shop", events: 0, dead_letters: 0, first_at: null, last_at: null, days: 0, first_day: null },
+    ...{ goals: 0, share_links: 0, keys: 0, removed: true, complete: true, not_reached: [] },
+  }
+  return { add: change, change, erase: () => Effect.as(change(), receipt) }
 }
 
 /** The world behind the server: what it was given, and what it is told to answer. */

@@ -7,7 +7,7 @@ import { read } from "../model/read.ts"
 import { failureCode } from "../model/readFailure.ts"
 import { type Loaded, NOTHING } from "../model/state.ts"
 import type { Condition } from "../model/view.ts"
-import { AccessContext } from "../panels/access.ts"
+import { AccessContext, mayChange } from "../panels/access.ts"
 import { useAnswer } from "../panels/answers.ts"
 import { PartView, useWording } from "../panels/parts.tsx"
 import { useFilter, useFront } from "./context.ts"
@@ -52,7 +52,7 @@ export const Goals = () => {
         goals.length === 0 ? (
           <p class="empty">
             {several ? t.front.noSharedGoals : t.front.noGoals}
-            {access.may.includes("write") && (
+            {(several ? access.may.includes("write") : mayChange(access, site)) && (
               <a href={pageUrl("settings", site, "goals")}>{t.settings.goals.make}</a>
             )}
           </p>

@@ -164,7 +164,7 @@ export const isAnswer: { readonly [P in keyof Answers]: Is<Answers[P]> } = {
 }
 
 /** What the page reads of what its reader may do. */
-export type Access = Pick<AccessReport, "name" | "login" | "may">
+export type Access = Pick<AccessReport, "name" | "login" | "may" | "own" | "default" | "exposed">
 
 /** Whether a body is the answer of `/access`. */
 export const isAccessAnswer = shape<{ readonly data: Access }>({
@@ -172,6 +172,9 @@ export const isAccessAnswer = shape<{ readonly data: Access }>({
     name: orNull(isText),
     login: orNull((value): value is "session" | "proxy" => value === "session" || value === "proxy"),
     may: listOf((value): value is Access["may"][number] => isText(value)),
+    own: listOf(isText),
+    default: orNull(isText),
+    exposed: isBoolean,
   }),
 })
 

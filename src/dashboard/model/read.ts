@@ -12,10 +12,16 @@ const READ_TIMEOUT_MS = 20_000
 export const endpointUrl = (endpoint: string): URL => urlBelow(`${API_PATH.slice(1)}/${endpoint}`)
 
 /** Fetches a body, which `isBody` checks. Rejects with a {@link ReadFailure}, or as `signal` says when that aborts it. */
-const fetched = async <A>(url: URL, init: RequestInit, isBody: Is<A>, signal: AbortSignal): Promise<A> => {
+const fetched = async <A>(
+  url: URL,
+  init: RequestInit,
+  isBody: Is<A>,
+  signal: AbortSignal,
+  timeoutMs = READ_TIMEOUT_MS,
+): Promise<A> => {
   let body: unknown
   try {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(READ_TIMEOUT_MS)])
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
     const headers = { ...init.headers, ...shareHeaders() }
     body = await (await fetch(url, { ...init, headers, signal: limit })).json()
   } catch (cause) {
@@ -73,5 +79,9 @@ export const patch = async <A>(
 ): Promise<A> => sent("PATCH", endpoint, body, isBody, signal)
 
 /** DELETEs what an endpoint of the API names. */
-export const remove = async <A>(endpoint: string, isBody: Is<A>, signal: AbortSignal): Promise<A> =>
-  fetched(endpointUrl(endpoint), { method: "DELETE" }, isBody, signal)
+export const remove = async <A>(
+  endpoint: string,
+  isBody: Is<A>,
+  signal: AbortSignal,
+  timeoutMs?: number,
+): Promise<A> => fetched(endpointUrl(endpoint), { method: "DELETE" }, isBody, signal, timeoutMs)

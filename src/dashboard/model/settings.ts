@@ -20,7 +20,7 @@ export interface Settings {
 }
 
 /** Returns a stored value; `null` when there is none, or when the browser refuses storage. */
-const stored = (name: string): string | null => {
+export const stored = (name: string): string | null => {
   try {
     return localStorage.getItem(name)
   } catch {
@@ -28,7 +28,8 @@ const stored = (name: string): string | null => {
   }
 }
 
-const store = (name: string, value: string): void => {
+/** Keeps a value in the browser, where that has room for it. */
+export const store = (name: string, value: string): void => {
   try {
     localStorage.setItem(name, value)
   } catch {

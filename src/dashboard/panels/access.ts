@@ -9,7 +9,7 @@ import { shareToken } from "../model/share.ts"
 import { type Loaded, NOTHING } from "../model/state.ts"
 
 /** Somebody of whom no more is known, or who has a link: they may look at most. */
-export const READER: Access = { name: null, login: null, may: [] }
+export const READER: Access = { name: null, login: null, may: [], own: [], default: null, exposed: false }
 
 /** What the reader may do; that of nobody while it is not known. */
 export const AccessContext = createContext<Access>(READER)
@@ -17,6 +17,10 @@ export const AccessContext = createContext<Access>(READER)
 /** Whether there are settings for a reader. */
 export const hasSettings = ({ login, may }: Access): boolean =>
   login === "session" || may.includes("write") || may.includes("admin")
+
+/** Whether a reader may change what belongs to a site, `null` being the default one. */
+export const mayChange = ({ may, own, default: byDefault }: Access, site: string | null): boolean =>
+  may.includes("write") && own.includes(site ?? byDefault ?? "")
 
 /** Whether a reader might log in: one that is known, and has not. */
 export const isStranger = (access: Access): boolean => access !== READER && access.login === null

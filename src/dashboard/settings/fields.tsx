@@ -1,6 +1,6 @@
 /** The fields that forms have, and forms. */
 import type { ComponentChildren } from "preact"
-import { useId } from "preact/hooks"
+import { useEffect, useId, useRef } from "preact/hooks"
 import { useWording } from "../panels/parts.tsx"
 import { useSiteName } from "../panels/siteNames.ts"
 import { Failed, type Words } from "./failed.tsx"
@@ -222,4 +222,11 @@ export const Form = ({
       </div>
     </form>
   )
+}
+
+/** The first field of what has just been opened has the focus. */
+export const useFocused = () => {
+  const place = useRef<HTMLDivElement>(null)
+  useEffect(() => place.current?.querySelector("input")?.focus(), [])
+  return place
 }

@@ -1,10 +1,11 @@
 /** The sites as they are listed and changed. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks"
-import type { DeclaredSites, Site as Told } from "../../domain/answers.ts"
+import type { DeclaredSites, SiteReceipt, Site as Told } from "../../domain/answers.ts"
 import { isBoolean, isDone, isNumber, isText, listOf, orNull, shape } from "../model/decode.ts"
-import { patch, post, read } from "../model/read.ts"
+import { patch, post, read, remove } from "../model/read.ts"
 import { failureCode } from "../model/readFailure.ts"
 import { type Loaded, NOTHING } from "../model/state.ts"
+import { isOfReceipt } from "./receipt.tsx"
 
 /** Milliseconds after which the sites are read once more: another node may be asked, and hear of a change a moment later. */
 const LATER_MS = 2000
@@ -81,3 +82,26 @@ export const changeSite = (
   change: Partial<Omit<Site, "slug">>,
   signal: AbortSignal,
 ): Promise<unknown> => patch(`sites/${encodeURIComponent(slug)}`, change, isDone, signal)
+
+const isErased = shape<{ readonly data: SiteReceipt }>({
+  data: shape<SiteReceipt>({
+    ...isOfReceipt,
+    site: isText,
+    first_at: orNull(isText),
+    last_at: orNull(isText),
+    days: isNumber,
+    first_day: orNull(isText),
+    goals: isNumber,
+    share_links: isNumber,
+    keys: isNumber,
+    removed: isBoolean,
+    complete: isBoolean,
+  }),
+})
+
+/** Milliseconds that erasing a site may take: millions of events are some seconds. */
+const ERASE_MS = 10 * 60_000
+
+/** Erases a site with all that there is of it. */
+export const eraseSite = async (slug: string, signal: AbortSignal): Promise<SiteReceipt> =>
+  (await remove(`sites/${encodeURIComponent(slug)}`, isErased, signal, ERASE_MS)).data

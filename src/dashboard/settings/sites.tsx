@@ -1,10 +1,12 @@
 /** The tab of sites: which there are, and one more. */
-import { useEffect, useRef, useState } from "preact/hooks"
+import { useRef, useState } from "preact/hooks"
+import type { SiteReceipt } from "../../domain/answers.ts"
 import { hostsOf, slugFor, wordsOf } from "../model/sites.ts"
 import { Panel, PartView, useWording } from "../panels/parts.tsx"
 import { useFrame } from "./context.ts"
+import { ErasedSite, EraseSite } from "./eraseSite.tsx"
 import { Failed } from "./failed.tsx"
-import { Form, TextField } from "./fields.tsx"
+import { Form, TextField, useFocused } from "./fields.tsx"
 import { type Action, useAction } from "./listed.ts"
 import { Does, What } from "./rows.tsx"
 import { SetUp } from "./setUp.tsx"
@@ -26,6 +28,7 @@ export const SitesTab = () => {
   const [part, again] = useSiteList()
   // The one that is being set up.
   const [shown, show] = useState<string | null>(null)
+  const [receipt, setReceipt] = useState<SiteReceipt | null>(null)
   const site = part.data?.details.find(({ slug, archived }) => slug === shown && !archived)
   const changed = useReread(() => {
     again()
@@ -33,6 +36,15 @@ export const SitesTab = () => {
   })
   return (
     <DeploymentContext.Provider value={part.data ?? NO_DEPLOYMENT}>
+      {receipt !== null && (
+        <ErasedSite
+          receipt={receipt}
+          onClose={() => {
+            setReceipt(null)
+            sitesChanged()
+          }}
+        />
+      )}
       {part.data !== null && site !== undefined && (
         <SetUp
           key={site.slug}
@@ -43,7 +55,16 @@ export const SitesTab = () => {
       )}
       <Panel name="sites" title={t.settings.tabs.sites} hint={t.settings.ofSites.hint}>
         <PartView part={part} onAgain={again}>
-          {(sites) => <SiteList {...{ sites, shown, show }} onChange={changed} />}
+          {(sites) => (
+            <SiteList
+              {...{ sites, shown, show }}
+              onChange={changed}
+              onErased={(erased) => {
+                setReceipt(erased)
+                again()
+              }}
+            />
+          )}
         </PartView>
       </Panel>
       <Panel name="new-site" title={t.settings.ofSites.add}>
@@ -63,9 +84,10 @@ interface SiteListProps {
   readonly shown: string | null
   readonly show: (slug: string | null) => void
   readonly onChange: () => void
+  readonly onErased: (receipt: SiteReceipt) => void
 }
 
-const SiteList = ({ sites, shown, show, onChange }: SiteListProps) => (
+const SiteList = ({ sites, shown, show, onChange, onErased }: SiteListProps) => (
   <ul class="listed">
     {sites.details.map((site) => (
       <SiteRow
@@ -75,13 +97,14 @@ const SiteList = ({ sites, shown, show, onChange }: SiteListProps) => (
         isShown={site.slug === shown}
         onShow={() => show(site.slug === shown ? null : site.slug)}
         onChange={onChange}
+        onErased={onErased}
       />
     ))}
   </ul>
 )
 
 /** What a row is open for. */
-type Doing = "edit" | "archive"
+type Doing = "edit" | "archive" | "erase"
 type SiteChange = Parameters<typeof changeSite>[1]
 
 interface SiteRowProps {
@@ -91,9 +114,10 @@ interface SiteRowProps {
   readonly isShown: boolean
   readonly onShow: () => void
   readonly onChange: () => void
+  readonly onErased: (receipt: SiteReceipt) => void
 }
 
-const SiteRow = ({ site, isDefault, isShown, onShow, onChange }: SiteRowProps) => {
+const SiteRow = ({ site, isDefault, isShown, onShow, onChange, onErased }: SiteRowProps) => {
   const { t } = useWording()
   const action = useAction()
   const [doing, start] = useState<Doing | null>(null)
@@ -136,9 +160,23 @@ const SiteRow = ({ site, isDefault, isShown, onShow, onChange }: SiteRowProps) =
             onClick={() => toggle("archive")}
           />
         )}
+        <Does
+          {...{ label: t.settings.eraseSite.erase, of: name, name: "erase" }}
+          expanded={doing === "erase"}
+          onClick={() => toggle("erase")}
+        />
       </div>
       {doing === "edit" && <EditSite {...{ site, action, change }} />}
       {doing === "archive" && <ArchiveSite {...{ site, action, change }} />}
+      {doing === "erase" && (
+        <EraseSite
+          {...{ slug, isDefault }}
+          onErased={(receipt) => {
+            start(null)
+            onErased(receipt)
+          }}
+        />
+      )}
       {doing === null && <Failed failure={action.failure} />}
     </li>
   )
@@ -195,13 +233,6 @@ interface ChangeProps {
   readonly site: Site
   readonly action: Action
   readonly change: (what: SiteChange) => (signal: AbortSignal) => Promise<void>
-}
-
-/** The first field of what has just been opened has the focus. */
-const useFocused = () => {
-  const place = useRef<HTMLDivElement>(null)
-  useEffect(() => place.current?.querySelector("input")?.focus(), [])
-  return place
 }
 
 const EditSite = ({ site, action, change }: ChangeProps) => {

@@ -22,7 +22,7 @@ const admin = ({ may }: Access): boolean => may.includes("admin")
 
 const TABS: ReadonlyArray<Tab> = [
   { name: "sites", isFor: admin, View: SitesTab },
-  { name: "goals", isFor: ({ may }) => may.includes("write"), View: GoalsTab },
+  { name: "goals", isFor: ({ may, own }) => may.includes("write") && own.length > 0, View: GoalsTab },
   { name: "shares", isFor: admin, View: SharesTab },
   { name: "keys", isFor: admin, View: KeysTab },
   { name: "users", isFor: admin, View: UsersTab },

@@ -113,7 +113,11 @@ const UserRow = ({ user, onMade, onChange }: UserRowProps) => {
       <What name={name}>
         {[
           texts.roles[role],
-          sites?.map(siteName).join(", ") ?? t.settings.allSites,
+          sites === null
+            ? t.settings.allSites
+            : sites.length === 0
+              ? t.settings.noSite
+              : sites.map(siteName).join(", "),
           ...(isReader ? [texts.you] : []),
         ].join(" · ")}
       </What>
@@ -175,7 +179,10 @@ const UserForm = ({ user, onDone, onCancel }: UserFormProps) => {
   const texts = t.settings.users
   const { name, role } = fields
   const submit = async (signal: AbortSignal) => {
-    const body = { role, sites: role === "owner" || fields.sites.length === 0 ? null : fields.sites }
+    // Whose only site was erased has none, and not all of them, until some are chosen.
+    const hasNone = user?.sites?.length === 0 && fields.sites.length === 0 && role !== "owner"
+    const some = role === "owner" || fields.sites.length === 0 ? null : fields.sites
+    const body = { role, ...(!hasNone && { sites: some }) }
     const password = newPassword()
     if (user === null) await post("users", { ...body, name, password }, isDone, signal)
     else await patch(`users/${user.id}`, body, isDone, signal)

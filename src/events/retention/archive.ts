@@ -133,6 +133,8 @@ export class Archive {
 /** What an archive's line says of an event, as far as it matters for forgetting it. */
 export interface ArchivedEvent {
   readonly visitorId: string
+  /** Its slug. */
+  readonly site: string
   /** Unix milliseconds. */
   readonly createdAt: number
 }
@@ -140,8 +142,10 @@ export interface ArchivedEvent {
 /** The event of a line; throws for a line that is none. */
 const eventOf = (line: string): ArchivedEvent => {
   const read: unknown = JSON.parse(line)
-  if (typeof read === "object" && read !== null && "visitor_id" in read && "created_at" in read)
-    return { visitorId: String(read.visitor_id), createdAt: Date.parse(String(read.created_at)) }
+  if (typeof read === "object" && read !== null && "visitor_id" in read && "created_at" in read) {
+    const site = "site" in read ? String(read.site) : ""
+    return { visitorId: String(read.visitor_id), site, createdAt: Date.parse(String(read.created_at)) }
+  }
   throw new Error("a line is no event")
 }
 

@@ -21,6 +21,8 @@ export interface Batch {
   readonly epoch: number
   /** In stream order. */
   readonly entries: ReadonlyArray<BatchEntry>
+  /** Those of them whose site was not erased while they waited; all by default. */
+  readonly kept?: ReadonlyArray<BatchEntry>
   /** In the deployment's time zone: the daily totals are of its days. */
   readonly calendar: Calendar
 }
@@ -35,6 +37,8 @@ export interface Written {
   readonly duplicates: number
   /** Entries that an earlier transaction had written. */
   readonly redelivered: number
+  /** Entries whose site was erased while they waited. */
+  readonly erased: number
 }
 
 /** Sites' numbers by their slugs. */

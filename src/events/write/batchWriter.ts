@@ -13,6 +13,7 @@ import type { NewOwner } from "../../stream/partitionLog.ts"
 import { UnstorableEvent } from "../chunks/index.ts"
 import { hasDay, KnownEventDays, KnownSites, requireKnownSchema, type SchemaTooNew } from "../schema/index.ts"
 import type { Batch, Written } from "./batch.ts"
+import { ErasedEntries } from "./erasedEntries.ts"
 import { fastPath } from "./fastPath.ts"
 import { slowPath } from "./slowPath.ts"
 import { type EpochRow, NEXT_EPOCH } from "./statements.ts"
@@ -57,16 +58,18 @@ const NOTHING: Written = {
   totals: { days: new Map(), lastSeen: new Map() },
   duplicates: 0,
   redelivered: 0,
+  erased: 0,
 }
 
 export const makeBatchWriter = (postgres: Postgres): BatchWriter => {
   const days = new KnownEventDays(postgres)
   const sites = new KnownSites(postgres)
+  const erasures = new ErasedEntries(postgres)
   /** Where each partition was when this writer last heard of it. */
   const positions = new Map<number, Position>()
 
   /** Day tables and sites, which no transaction makes: it would hold a lock while another one makes the same. */
-  const prepare = Effect.fnUntraced(function* ({ entries }: Batch) {
+  const prepare = Effect.fnUntraced(function* ({ kept: entries }: Required<Batch>) {
     for (const { event } of entries)
       if (!hasDay(event.createdAt))
         return yield* new UnstorableEvent({
@@ -86,15 +89,18 @@ export const makeBatchWriter = (postgres: Postgres): BatchWriter => {
         })
       // Only now: a migration that this call had to wait for has been committed since.
       yield* requireKnownSchema(postgres, "acquire_epoch")
+      yield* erasures.learn(partition)
       const position = { epoch: Number(row.epoch), lastStreamId: row.last_stream_id }
       positions.set(partition, position)
       return { ...position, deployment: row.deployment }
     }),
 
-    write: Effect.fnUntraced(function* (batch) {
-      const { partition, epoch, entries } = batch
+    write: Effect.fnUntraced(function* (given) {
+      const { partition, epoch, entries } = given
       const last = entries.at(-1)
       if (last === undefined) return NOTHING
+      const kept = yield* erasures.kept(partition, entries)
+      const batch = { ...given, kept }
       yield* prepare(batch)
       const position = positions.get(partition)
       // Until this try has ended well, nobody knows.
@@ -113,7 +119,7 @@ export const makeBatchWriter = (postgres: Postgres): BatchWriter => {
       )
       if (written.redelivered < entries.length)
         positions.set(partition, { epoch, lastStreamId: last.streamId })
-      return written
+      return { ...written, erased: entries.length - kept.length }
     }),
   }
 }

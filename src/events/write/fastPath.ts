@@ -21,14 +21,14 @@ export const fastPath = Effect.fnUntraced(function* (
   siteIds: SiteIds,
   from: string,
 ): Effect.fn.Return<Written | null, StoreError | UnstorableEvent> {
-  const { partition, epoch, entries, calendar } = batch
+  const { partition, epoch, entries, kept = entries, calendar } = batch
   const [first] = entries
   const last = entries.at(-1)
   if (first === undefined || last === undefined || compareIds(first.streamId, from) <= 0) return null
-  const chunks = yield* chunksOf(partition, entries, siteIds)
+  const chunks = yield* chunksOf(partition, kept, siteIds)
   if (chunks.length > statements.MAX_CHUNKS) return null
-  const keys = keysOf(entries, siteIds)
-  const totals = totalsOf(entries, calendar)
+  const keys = keysOf(kept, siteIds)
+  const totals = totalsOf(kept, calendar)
   const statement = statements.wholeBatch({
     partition,
     epoch,
@@ -50,5 +50,5 @@ export const fastPath = Effect.fnUntraced(function* (
           ),
         )
         .pipe(Effect.catchTag("NotAsExpected", () => Effect.succeed(false)))
-  return isWritten ? { counted: entries, totals, duplicates: 0, redelivered: 0 } : null
+  return isWritten ? { counted: kept, totals, duplicates: 0, redelivered: 0, erased: 0 } : null
 })

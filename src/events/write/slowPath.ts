@@ -25,7 +25,7 @@ export const slowPath = Effect.fnUntraced(function* (
   batch: Batch,
   siteIds: SiteIds,
 ): Effect.fn.Return<Written, StoreError | Fenced | UnstorableEvent> {
-  const { partition, epoch, entries, calendar } = batch
+  const { partition, epoch, entries, kept = entries, calendar } = batch
   // The row stays locked until the commit: no later epoch can begin in between.
   const locked = yield* sql.query<statements.PartitionRow>(statements.lockPartition(partition))
   const row = locked.rows[0]
@@ -35,12 +35,14 @@ export const slowPath = Effect.fnUntraced(function* (
       message: `epoch ${row?.epoch} owns partition ${partition}; a batch of epoch ${epoch} changes nothing`,
     })
 
-  const before = entries.filter((entry) => compareIds(entry.streamId, row.last_stream_id) <= 0)
-  const after = entries.slice(before.length)
+  const isBefore = (entry: BatchEntry) => compareIds(entry.streamId, row.last_stream_id) <= 0
+  const redelivered = entries.filter(isBefore).length
+  const before = kept.filter(isBefore)
+  const after = kept.slice(before.length)
   const counted = yield* firstOnes(sql, partition, before, siteIds)
-  const last = after.at(-1)
-  if (last === undefined)
-    return { counted, totals: totalsOf(counted, calendar), duplicates: 0, redelivered: before.length }
+  const last = entries.at(-1)
+  if (last === undefined || redelivered === entries.length)
+    return { counted, totals: totalsOf(counted, calendar), duplicates: 0, redelivered, erased: 0 }
 
   const written = yield* newOnes(sql, partition, after, siteIds)
   const totals = totalsOf(written, calendar)
@@ -58,7 +60,8 @@ export const slowPath = Effect.fnUntraced(function* (
     counted: counted.concat(written),
     totals: counted.length === 0 ? totals : totalsOf(counted.concat(written), calendar),
     duplicates: after.length - written.length,
-    redelivered: before.length,
+    redelivered,
+    erased: 0,
   }
 })
 

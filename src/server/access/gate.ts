@@ -4,6 +4,7 @@ import { userName } from "../../access/accounts.ts"
 import { type Known, type KnownToken, NOBODY_KNOWN } from "../../access/known.ts"
 import { digestOf, unlockedShare } from "../../access/tokens.ts"
 import type { AppConfig } from "../../config/settings.ts"
+import { isLoopback } from "../../domain/paths.ts"
 import { type Role, SCOPES_OF } from "../../domain/roles.ts"
 import { MINUTE_MS } from "../../domain/time.ts"
 import type { SiteDirectory } from "../../sites/index.ts"
@@ -34,6 +35,8 @@ const logGuesses = (guesses: number) =>
 
 export interface GateOptions {
   readonly access: AppConfig["access"]
+  /** Where the node listens. */
+  readonly host: string
   readonly adminToken: string | null
   readonly metricsToken: string | null
   /** Those that lift the rate limit of senders, and give nothing else. */
@@ -59,6 +62,8 @@ export class Gate implements Gatekeeper {
   readonly isPublic: boolean
   /** Whether somebody has chosen who may see the figures. */
   readonly isChosen: boolean
+  /** Whether nobody has, and others than this machine's users see them. */
+  readonly isExposed: boolean
   readonly #writers: Secrets
   readonly #admin: Secrets
   readonly #metrics: Secrets
@@ -77,6 +82,7 @@ export class Gate implements Gatekeeper {
     this.#options = options
     this.isPublic = access !== "private"
     this.isChosen = access !== null
+    this.isExposed = access === null && !isLoopback(options.host)
     this.#writers = new Secrets(writeKeys)
     this.#admin = secretOf(adminToken)
     this.#metrics = secretOf(metricsToken)

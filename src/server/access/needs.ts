@@ -27,7 +27,7 @@ export const ENDPOINTS: { readonly [path: string]: Row } = {
   [CHOSEN.eventPath]: { GET: "open", POST: "open" },
   [`${API_PATH}/access`]: PAGE,
   [`${API_PATH}/sites`]: { GET: "figures", POST: "admin" },
-  [`${API_PATH}/sites/{id}`]: { PATCH: "admin" },
+  [`${API_PATH}/sites/{id}`]: { PATCH: "admin", DELETE: "admin" },
   [`${API_PATH}/realtime`]: READ,
   [`${API_PATH}/stats`]: READ,
   [`${API_PATH}/themes`]: READ,

@@ -1,7 +1,7 @@
 /** `GET /access`: what who asks may do here. */
 import type { AccessReport } from "../../domain/answers.ts"
 import type { Gate } from "../access/gate.ts"
-import { SCOPES } from "../access/grant.ts"
+import { SCOPES, visibleOf } from "../access/grant.ts"
 import type { Exchange } from "../http/exchange.ts"
 import { askingOf } from "../http/router.ts"
 import type { IncomingRequest } from "../http/wire.ts"
@@ -18,10 +18,12 @@ export class AccessEndpoint {
     const data: AccessReport = {
       access: this.#gate.isPublic ? "public" : "private",
       chosen: this.#gate.isChosen,
+      exposed: this.#gate.isExposed,
       name: grant.name,
       login: grant.kind === "session" || grant.kind === "proxy" ? grant.kind : null,
       may: SCOPES.filter((scope) => this.#gate.isOpen(scope) || grant.needs.has(scope)),
       sites: [...sites.declared],
+      own: [...visibleOf(sites, grant.sites).declared],
       default: sites.default === "" ? null : sites.default,
     }
     exchange.json({ success: true, data })

@@ -344,6 +344,7 @@ const addSites = (add: Add, reads: Reads, options: SitesOptions): Routes["prefix
   })
   const handlers: Route["handlers"] = {
     PATCH: (exchange, _req, path) => sites.change(exchange, path.slice(prefix.length)),
+    DELETE: (exchange, _req, path) => sites.erase(exchange, path.slice(prefix.length)),
   }
   return [[prefix, routeOf(`${prefix}{id}`, { name: "sites", cors: false, handlers })]]
 }

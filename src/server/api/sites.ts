@@ -1,4 +1,4 @@
-/** `POST /sites` and `PATCH /sites/{slug}`: sites are added and changed. `GET /sites` is among the reads. */
+/** `POST /sites`, `PATCH` and `DELETE /sites/{slug}`: sites are added, changed, erased. `GET /sites` is among the reads. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { excludedAddresses, pathPatterns } from "../../config/values.ts"
@@ -6,7 +6,7 @@ import { MAX_ACCOUNT_BODY_BYTES } from "../../domain/limits.ts"
 import { SiteRefused } from "../../sites/index.ts"
 import { type Bodies, readJson } from "../http/body.ts"
 import type { Exchange } from "../http/exchange.ts"
-import { Problem } from "../http/problem.ts"
+import { Problem, STORE_UNAVAILABLE } from "../http/problem.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { SitesService } from "../services/services.ts"
 import { Fields } from "./fields.ts"
@@ -18,6 +18,7 @@ const REFUSALS: { readonly [reason in SiteRefused["reason"]]: Problem } = {
   taken: new Problem("CONFLICT", "There is a site of this slug."),
   missing: Problem.of("NOT_FOUND"),
   default: new Problem("CONFLICT", "The default site cannot be archived: events that name no site are its."),
+  busy: STORE_UNAVAILABLE,
   too_many: new Problem("CONFLICT", "There are as many as there may be."),
 }
 
@@ -71,6 +72,26 @@ export class SitesEndpoint {
         timeZone: fields.timeZone("time_zone") ?? null,
       }
       return (who) => this.#options.sites.add(who, site)
+    })
+  }
+
+  /** `DELETE /sites/{slug}`: the site is erased, and the answer is the receipt. */
+  erase(exchange: Exchange, slug: string): void {
+    const { sites, run } = this.#options
+    const erased = Effect.mapError(sites.erase(exchange.access.grant.name ?? "nobody", slug), (error) =>
+      error._tag === "SiteRefused"
+        ? REFUSALS[error.reason]
+        : error._tag === "SchemaTooNew"
+          ? STORE_UNAVAILABLE
+          : error,
+    ).pipe(
+      Effect.tap(({ events }) =>
+        Effect.logInfo("administration: a site was erased").pipe(Effect.annotateLogs({ site: slug, events })),
+      ),
+    )
+    run(erased).addObserver((exit) => {
+      if (Exit.isFailure(exit)) exchange.failCause(exit.cause)
+      else exchange.json({ success: true, data: exit.value })
     })
   }
 

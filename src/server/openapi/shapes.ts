@@ -17,6 +17,7 @@ import {
   type ReadinessReport,
   type Realtime,
   type SiteEvent,
+  type SiteReceipt,
   type Stats,
   type ThemeViews,
   type TimelineEvent,
@@ -47,6 +48,10 @@ export const realtime = shape<Realtime>({
 export const accessReport = shape<AccessReport>({
   access: { type: "string", enum: ["public", "private"] },
   chosen: { type: "boolean", description: "Whether `ACCESS` is set." },
+  exposed: {
+    type: "boolean",
+    description: "Whether it is not, and the node listens beyond its own machine.",
+  },
   name: { type: ["string", "null"], description: "Who asks, as far as that is known." },
   login: {
     type: ["string", "null"],
@@ -55,6 +60,7 @@ export const accessReport = shape<AccessReport>({
   },
   may: array({ type: "string", enum: ["figures", "read", "write", "admin", "metrics"] }),
   sites: array(text),
+  own: { ...array(text), description: "Those of them for which it may more than everybody." },
   default: { type: ["string", "null"] },
 })
 
@@ -174,6 +180,24 @@ export const visitorReceipt = shape<VisitorReceipt>({
   ...receiptFields,
   visitor_id: matching(UUID),
   sites: array(keptOnSite),
+})
+
+export const siteReceipt = shape<SiteReceipt>({
+  ...receiptFields,
+  site: text,
+  first_at: nullable(instant),
+  last_at: nullable(instant),
+  days: count,
+  first_day: nullable(day),
+  goals: count,
+  share_links: count,
+  keys: count,
+  removed: { type: "boolean", description: "Whether there is no such site any more." },
+  complete: {
+    type: "boolean",
+    description:
+      "Whether all of it is gone. If not, a store does not answer, and the nodes go on by themselves.",
+  },
 })
 
 export const heatmapPoint = shape<HeatmapPoint>({

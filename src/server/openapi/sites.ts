@@ -6,7 +6,7 @@ import { ACCESS_CODES } from "../http/refusalCodes.ts"
 import { json, type Operation, type PathItem } from "./operation.ts"
 import { BODY_CODES, refusals } from "./problems.ts"
 import { array, matching, type Schema, text } from "./schema.ts"
-import { enveloped } from "./shapes.ts"
+import { enveloped, siteReceipt } from "./shapes.ts"
 
 const slug: Schema = matching(SITE_SLUG)
 const name: Schema = {
@@ -90,7 +90,15 @@ export const addSite: PathItem = {
   ),
 }
 
-/** `PATCH /sites/{id}`. */
+const ofSlug = {
+  parameters: [
+    { name: "id", in: "path" as const, required: true, schema: text, description: "The site's slug." },
+  ],
+}
+
+const ERASED = "Erase a site with all that there is of it; answers with a receipt"
+
+/** `PATCH` and `DELETE /sites/{id}`. */
 export const changeSite: PathItem = {
   patch: change(
     "changeSite",
@@ -101,8 +109,13 @@ export const changeSite: PathItem = {
     },
     [],
     [...CODES, "NOT_FOUND"],
-    {
-      parameters: [{ name: "id", in: "path", required: true, schema: text, description: "The site's slug." }],
-    },
+    ofSlug,
   ),
+  delete: {
+    ...{ operationId: "eraseSite", summary: ERASED, tags: ["figures"], ...ofSlug },
+    responses: {
+      200: { description: ERASED, ...json(enveloped(siteReceipt)) },
+      ...refusals([...ACCESS_CODES, "NOT_FOUND", "STORE_UNAVAILABLE"]),
+    },
+  },
 }

@@ -3,16 +3,17 @@ import type * as Effect from "effect/Effect"
 import type { Accounts } from "../../access/accounts.ts"
 import type { Attempts } from "../../access/attempts.ts"
 import type { Figures } from "../../aggregates/figures.ts"
-import type { ReadinessReport } from "../../domain/answers.ts"
+import type { ReadinessReport, SiteReceipt } from "../../domain/answers.ts"
 import type { Refusal } from "../../domain/frames.ts"
 import type { Period } from "../../domain/period.ts"
 import type { EventQueries as Questions } from "../../events/read/index.ts"
+import type { SchemaTooNew } from "../../events/schema/index.ts"
 import type { Goals } from "../../goals/goals.ts"
 import type { Format, MetricsText } from "../../metrics/exposition.ts"
 import type { VisitorKeys } from "../../privacy/dayKeys.ts"
 import type { ErasedVisitor, ErasureMustWait } from "../../privacy/erase.ts"
 import type { EngineAnswer, QueryRefused, Question } from "../../query/engine/index.ts"
-import type { Sites } from "../../sites/index.ts"
+import type { SiteRefused, Sites } from "../../sites/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { AppendDone } from "../../stream/producer.ts"
 
@@ -62,8 +63,14 @@ export type AccountsService = Pick<Accounts, keyof Accounts>
 /** Named filters of sites. */
 export type GoalsService = Pick<Goals, keyof Goals>
 
-/** What changes sites. */
-export type SitesService = Pick<Sites, keyof Sites>
+/** What changes sites, and erases them. */
+export interface SitesService extends Pick<Sites, keyof Sites> {
+  /** Erases a site, wherever its events are kept or still wait. */
+  readonly erase: (
+    who: string,
+    site: string,
+  ) => Effect.Effect<SiteReceipt, SiteRefused | StoreError | SchemaTooNew>
+}
 
 /** Everything the server is given. */
 export interface Services {

@@ -21,7 +21,14 @@ test("a key's use is told once a minute, and only a key's", () => {
   let now = MINUTE + 1234
   const told: Array<readonly [key: number, minute: number]> = []
   const gate = new Gate({
-    ...{ access: "private", adminToken: null, metricsToken: null, localKey: null, writeKeys: [] },
+    ...{
+      access: "private",
+      host: "127.0.0.1",
+      adminToken: null,
+      metricsToken: null,
+      localKey: null,
+      writeKeys: [],
+    },
     ...{ authProxyHeader: null, authProxyRole: null, sites: new SiteDirectory(["main"]) },
     proxies: new TrustedProxies({
       trustedProxies: [],

@@ -89,7 +89,7 @@ const brokenServices = (services: Services): Services => ({
   questions: { ask: () => fault, earliest: fault },
   accounts: new Proxy(services.accounts, { get: () => () => fault }),
   goals: { of: () => fault, add: () => fault, change: () => fault, remove: () => fault },
-  sites: { add: () => fault, change: () => fault },
+  sites: { add: () => fault, change: () => fault, erase: () => fault },
   attempts: { count: () => fault, succeeded: () => fault },
   privacy: { erase: () => fault },
   readiness: fault,

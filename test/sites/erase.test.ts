@@ -1,0 +1,234 @@
+/** A site is erased, whatever goes on meanwhile: all of it, for good, and nothing of another one. */
+import { randomUUID } from "node:crypto"
+import { Effect } from "effect"
+import { expect, test } from "vitest"
+import { NO_FACTS } from "../../src/domain/dimensions.ts"
+import { decodeEvent, Rejection } from "../../src/domain/event.ts"
+import { PageQuery } from "../../src/domain/pageQuery.ts"
+import { encodePayload } from "../../src/domain/payload.ts"
+import { partitionOf } from "../../src/domain/visitor.ts"
+import { compact } from "../../src/events/chunks/compaction.ts"
+import { finishErasures } from "../../src/privacy/finishErasures.ts"
+import { rebuildPartition } from "../../src/rebuild/partition.ts"
+import { eraseSite, Sites } from "../../src/sites/index.ts"
+import { LOCKS } from "../../src/stores/locks.ts"
+import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
+import { streamKeys } from "../../src/stores/redisKeys.ts"
+import { keysLike } from "../../src/stores/scan.ts"
+import { makePartitionLog } from "../../src/stream/partitionLog.ts"
+import { now } from "../support/clock.ts"
+import { crashBeforeFigures, type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
+import { run } from "../support/effects.ts"
+import { rows } from "../support/events.ts"
+import { PATIENCE_MS } from "../support/eventually.ts"
+
+const optionsOf = (deployment: Deployment) => ({
+  ...deployment,
+  partitions: PARTITIONS,
+  settings: ["main", "blog"] as const,
+  changed: Effect.void as Effect.Effect<void>,
+})
+
+const erase = (deployment: Deployment, site: string, changed: Effect.Effect<void> = Effect.void) =>
+  eraseSite({ ...optionsOf(deployment), changed }, "ada", site, now())
+
+const payloadOf = (site: string, visitorId: string, id: string | null = null): string => {
+  const body = { event_type: "page_view", page_url: "/", visitor_id: visitorId, ...(id !== null && { id }) }
+  const options = { now: now(), sites: new Set(["main", "blog", "shop"]), site, referer: null }
+  const event = decodeEvent(body, { ...options, pageQuery: new PageQuery([]) })
+  if (event instanceof Rejection) throw new Error(event.error)
+  return encodePayload(event, visitorId, NO_FACTS)
+}
+
+/** Sends so many views of a site by visitors of its own; those that are named have these. */
+const view = async (
+  deployment: Deployment,
+  site: string,
+  count: number,
+  id = (_: number): string | null => null,
+) => {
+  for (let i = 0; i < count; i++) {
+    const visitorId = randomUUID()
+    await deployment.appendPayload(partitionOf(visitorId, PARTITIONS), payloadOf(site, visitorId, id(i)))
+  }
+}
+
+/** What the stores have of a site, counted apart: raw events, totals, figures of the day, keys. */
+const countOf = async ({ postgres, figures, redis, prefix }: Deployment, site: string) => {
+  const of = "site_id = (SELECT id FROM sites WHERE slug = $1)"
+  const [row] = await rows<{ events: number; totals: number; ids: number }>(
+    postgres,
+    `SELECT (SELECT count(*)::integer FROM chunk_events WHERE ${of}) AS events,
+      (SELECT coalesce(sum(count), 0)::integer FROM daily_totals WHERE ${of} AND metric = 'events') AS totals,
+      (SELECT count(*)::integer FROM idempotency_keys WHERE ${of}) AS ids`,
+    [site],
+  )
+  const { total_events, unique_visitors } = await run(figures.stats(site, "day"))
+  const keys = (await keysLike(redis, `${prefix}:*`)).filter((key) => key.includes(`}:${site}:`))
+  return { ...row, total_events, unique_visitors, hasKeys: keys.length > 0 }
+}
+
+const counted = (events: number, ids = 0) => ({
+  ...{ events, totals: events, ids, total_events: events, unique_visitors: events, hasKeys: events > 0 },
+})
+
+const rebuild = async (deployment: Deployment) => {
+  const reader = await deployment.scoped(connectRedis(deployment.redisSettings, "read", "test"))
+  await run(awaitReady(reader, PATIENCE_MS))
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    const log = makePartitionLog({ ...deployment, partition, reader })
+    await run(rebuildPartition({ ...deployment, partition, partitions: PARTITIONS, log }))
+  }
+}
+
+test("all of a site goes, what waits and what was set aside too, and another one's figures stay as they are", async () => {
+  const deployment = await freshDeployment()
+  const { postgres, redis, prefix, metrics } = deployment
+  const ids = Array.from({ length: 12 }, () => randomUUID())
+  const node = deployment.startNode()
+  await view(deployment, "blog", 12, (i) => ids[i] ?? null)
+  await view(deployment, "main", 30)
+  await deployment.drained()
+  await node.stop()
+  expect(await countOf(deployment, "blog")).toEqual(counted(12, 12))
+  // These wait, and of some the owner has told Postgres, but not Redis.
+  await view(deployment, "main", 6)
+  await view(deployment, "blog", 9)
+  await view(deployment, "main", 4)
+  for (let partition = 0; partition < PARTITIONS; partition++)
+    await crashBeforeFigures(deployment, partition, 5)
+  const stored = (await countOf(deployment, "blog")).events
+  const visitorId = randomUUID()
+  for (const site of ["blog", "main"]) {
+    await redis.xadd(
+      streamKeys(prefix, 1).dead,
+      "*",
+      "e",
+      payloadOf(site, visitorId),
+      "reason",
+      "x",
+      "entry",
+      "1-0",
+    )
+  }
+  await run(
+    postgres.query(
+      "test",
+      "INSERT INTO goals (site, name, filters) VALUES ('blog', 'Read', '[]'), ('main', 'Read', '[]')",
+    ),
+  )
+  await run(
+    postgres.query(
+      "test",
+      `INSERT INTO access_tokens (kind, digest, name, scopes, sites) VALUES
+        ('key', '\\x01', 'its', '{read}', '{blog}'), ('key', '\\x02', 'both', '{read}', '{blog,main}'),
+        ('share', '\\x03', 'its', '{figures}', '{blog}'), ('share', '\\x04', 'other', '{figures}', '{main}')`,
+    ),
+  )
+
+  const receipt = await run(erase(deployment, "blog"))
+  expect(receipt).toMatchObject({
+    ...{
+      site: "blog",
+      by: "ada",
+      events: stored,
+      dead_letters: 1,
+      days: 1,
+      goals: 1,
+      keys: 1,
+      share_links: 1,
+    },
+    ...{ removed: false, complete: true },
+  })
+  expect(await countOf(deployment, "blog")).toEqual(counted(0))
+  expect(await redis.xlen(streamKeys(prefix, 1).dead)).toBe(1)
+  // It is still a site: what comes from now on counts, an event of before that is sent again, too.
+  await view(deployment, "blog", 5, (i) => ids[i] ?? null)
+  const again = deployment.startNode()
+  await deployment.drained()
+  const both = async () => [await countOf(deployment, "blog"), await countOf(deployment, "main")]
+  expect(await both()).toEqual([counted(5, 5), counted(40)])
+  expect(await metrics.registry.metrics()).toMatch(/^test_erased_events_total [1-9]/m)
+  await run(compact(postgres, { now: now(), busy: false, metrics }))
+  expect(await both()).toEqual([counted(5, 5), counted(40)])
+  await again.stop()
+  await rebuild(deployment)
+  expect(await both()).toEqual([counted(5, 5), counted(40)])
+  const left = "SELECT name, sites FROM access_tokens ORDER BY id"
+  expect(await rows(postgres, left)).toEqual([
+    { name: "both", sites: ["blog", "main"] },
+    { name: "other", sites: ["main"] },
+  ])
+  expect(await rows(postgres, "SELECT site FROM goals")).toEqual([{ site: "main" }])
+  const [note] = await rows(postgres, "SELECT who, action, what FROM audit_log ORDER BY id DESC LIMIT 1")
+  expect(note).toEqual({
+    ...{ who: "ada", action: "site erased", what: `blog, ${stored} events, receipt ${receipt.id}` },
+  })
+})
+
+test("an erasure that was killed goes on by itself, and a site that was added is one no more until it is added again", async () => {
+  const deployment = await freshDeployment()
+  const { postgres } = deployment
+  const sites = new Sites(postgres, ["main", "blog"], Effect.void)
+  const shop = { slug: "shop", name: null, hosts: ["shop.example"], timeZone: null, onlyHosts: false }
+  await run(sites.add("ada", shop))
+  const node = deployment.startNode()
+  await view(deployment, "shop", 8)
+  await view(deployment, "main", 8)
+  await deployment.drained()
+  await run(
+    postgres.query(
+      "test",
+      `INSERT INTO users (name, password, role, sites) VALUES ('bob', '', 'viewer', '{shop}'), ('eve', '', 'viewer', '{shop,main}')`,
+    ),
+  )
+  // Right after the transaction.
+  const killed = Effect.die(new Error("killed"))
+  await run(Effect.exit(erase(deployment, "shop", killed)))
+  // A node that has not heard of it.
+  await view(deployment, "shop", 3)
+  await view(deployment, "main", 3)
+  await deployment.drained()
+  expect(await run(finishErasures(deployment, PARTITIONS, PATIENCE_MS))).toBe(true)
+  expect(await countOf(deployment, "shop")).toEqual(counted(0))
+  expect(await countOf(deployment, "main")).toEqual(counted(11))
+  expect(await rows(postgres, "SELECT FROM site_erasures WHERE finished_at IS NULL")).toEqual([])
+  expect(await rows(postgres, "SELECT FROM declared_sites WHERE slug = 'shop'")).toEqual([])
+  // Who had this one only does not have all of them.
+  expect(await rows(postgres, "SELECT sites FROM users ORDER BY name")).toEqual([
+    { sites: [] },
+    { sites: ["main"] },
+  ])
+  const missing = await run(Effect.flip(erase(deployment, "shop")))
+  expect(missing).toMatchObject({ _tag: "SiteRefused", reason: "missing" })
+
+  await run(sites.add("ada", shop))
+  await view(deployment, "shop", 2)
+  await deployment.drained()
+  expect(await countOf(deployment, "shop")).toEqual(counted(2))
+  await node.stop()
+  await rebuild(deployment)
+  expect(await countOf(deployment, "shop")).toEqual(counted(2))
+})
+
+test("an erasure waits for retention, and changes nothing until then", async () => {
+  const deployment = await freshDeployment()
+  const { postgres } = deployment
+  const node = deployment.startNode()
+  await view(deployment, "blog", 4)
+  await deployment.drained()
+  await run(
+    postgres.transaction("test", (sql) =>
+      Effect.gen(function* () {
+        yield* sql.query(`SELECT pg_advisory_xact_lock(${LOCKS.retention})`)
+        const refused = yield* Effect.flip(erase(deployment, "blog"))
+        expect(refused).toMatchObject({ _tag: "SiteRefused", reason: "busy" })
+      }),
+    ),
+  )
+  await view(deployment, "blog", 1)
+  await deployment.drained()
+  expect(await countOf(deployment, "blog")).toEqual(counted(5))
+  expect(await run(erase(deployment, "blog"))).toMatchObject({ events: 5, complete: true })
+  await node.stop()
+})
