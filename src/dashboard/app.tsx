@@ -41,7 +41,7 @@ export const App = () => {
   const dark = useDark()
   const scheme = settings.scheme === "auto" ? (dark ? "dark" : "light") : settings.scheme
   const sites = useSites()
-  const access = useAccess()
+  const access = useAccess(sites.changes)
   const { title } = PLACE === "live" ? wording.t : wording.t[PLACE]
   // Before the panels draw, for they read colours from the document.
   useMemo(() => applySettings(settings.language, scheme, title), [scheme, settings, wording])
@@ -228,18 +228,20 @@ interface Sites {
   readonly zones: SiteZones
   /** The `code` of the last read's failure. */
   readonly failure: string | null
-  /** Has them read again. */
+  /** Has them read again: some have changed. */
   readonly again: () => void
+  /** How often that was. */
+  readonly changes: number
 }
 
-const NO_SITES: Omit<Sites, "again"> = {
+const NO_SITES: Omit<Sites, "again" | "changes"> = {
   ...{ names: [], titles: new Map(), closed: false, failure: null },
   zones: { server: null, chosen: new Map(), site: "" },
 }
 
 const useSites = (): Sites => {
   const [sites, setSites] = useState(NO_SITES)
-  const [tries, setTries] = useState(0)
+  const [changes, count] = useState(0)
   useEffect(() => {
     const reading = new AbortController()
     let retry: ReturnType<typeof setTimeout> | undefined
@@ -265,8 +267,8 @@ const useSites = (): Sites => {
       clearTimeout(retry)
       reading.abort()
     }
-  }, [tries])
-  return { ...sites, again: useCallback(() => setTries((before) => before + 1), []) }
+  }, [changes])
+  return { ...sites, changes, again: useCallback(() => count((before) => before + 1), []) }
 }
 
 const useDark = (): boolean => {

@@ -514,6 +514,16 @@ describe("the settings page", wantsChromium, () => {
     await row.waitFor({ state: "detached" })
   }
 
+  /** Fits every screen, and is accessible. */
+  const fits = async (page: Page) => {
+    expect(await axeFindings(page)).toEqual([])
+    for (const width of [320, 820, 1280, 3840]) {
+      await page.setViewportSize({ width, height: 900 })
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth)
+      expect(wide, `at ${width} pixels`).toBeLessThanOrEqual(width)
+    }
+  }
+
   test("lets an owner share figures and make keys, and take both back", async () => {
     const { node, page, complaints } = await owned()
     await opens(page, "shares")
@@ -648,7 +658,7 @@ describe("the settings page", wantsChromium, () => {
     await addsSite(firefox)
   })
 
-  test("lets an owner rename a site and archive it, by the keyboard alone", async () => {
+  test("lets an owner rename a site, archive and erase it, by the keyboard alone", async () => {
     const { node, page, complaints } = await owned({
       viewport: { width: 320, height: 700 },
       colorScheme: "dark",
@@ -715,19 +725,31 @@ describe("the settings page", wantsChromium, () => {
       })
     await page.goto(`${node.url}/live?site=blog`)
     await page.locator(".today", { hasText: "days of UTC" }).waitFor()
+    // All that there is of it goes, and a receipt tells what.
+    await page.goto(`${node.url}/settings/sites`)
+    await row.locator("[data-does=erase]").press("Enter")
+    const erase = page.locator("[data-form=erase-site]")
+    await page.locator("[data-events]").waitFor()
+    await erase.locator("input:focus").waitFor()
+    await page.keyboard.type("main")
+    expect(await erase.getByRole("button").isDisabled()).toBe(true)
+    await page.keyboard.press("ControlOrMeta+A")
+    await page.keyboard.type("blog")
+    await fits(page)
+    await page.keyboard.press("Enter")
+    const receipt = await page.locator("[data-receipt]:focus").getAttribute("data-receipt")
+    await page.getByText("stands empty and takes events").waitFor()
+    await fits(page)
+    const [kept] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("link", { name: "Download the receipt" }).press("Enter"),
+    ])
+    expect(await downloaded(kept)).toMatchObject({ id: receipt, site: "blog", by: "ada", complete: true })
+    await opens(page, "keys")
+    await page.getByText("There is no API key yet.").waitFor()
     // What was typed wrong is refused, and a browser complains of it.
     expect(complaints.filter((each) => !/\b400\b/.test(each))).toEqual([])
   })
-
-  /** Fits every screen, and is accessible. */
-  const fits = async (page: Page) => {
-    expect(await axeFindings(page)).toEqual([])
-    for (const width of [320, 820, 1280, 3840]) {
-      await page.setViewportSize({ width, height: 900 })
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth)
-      expect(wide, `at ${width} pixels`).toBeLessThanOrEqual(width)
-    }
-  }
 
   test("leads to the clicks over a page, by a link that opens nothing else and ends with the login", async () => {
     const { node, page, complaints } = await owned()

@@ -25,8 +25,12 @@ export const mayChange = ({ may, own, default: byDefault }: Access, site: string
 /** Whether a reader might log in: one that is known, and has not. */
 export const isStranger = (access: Access): boolean => access !== READER && access.login === null
 
-/** Reads what the reader may do. */
-export const useAccess = (): Loaded<Access> => {
+/**
+ * Reads what the reader may do.
+ *
+ * @param change another one whenever the sites have changed; then it is read again, and what was known stays until then
+ */
+export const useAccess = (change: number): Loaded<Access> => {
   const [access, set] = useState<Loaded<Access>>(NOTHING)
   useEffect(() => {
     // A share link shows figures.
@@ -38,7 +42,7 @@ export const useAccess = (): Loaded<Access> => {
         ({ data }) => set({ data, loading: false, failure: null }),
         (cause: unknown) => {
           if (reading.signal.aborted) return
-          set({ data: null, loading: false, failure: failureCode(cause) })
+          set(({ data }) => ({ data, loading: false, failure: failureCode(cause) }))
           retry = setTimeout(load, RETRY_MS)
         },
       )
@@ -47,6 +51,6 @@ export const useAccess = (): Loaded<Access> => {
       clearTimeout(retry)
       reading.abort()
     }
-  }, [])
+  }, [change])
   return access
 }

@@ -67,7 +67,8 @@ describe("the migration to chunks", () => {
         name,
       ])
     }
-    await run(ensureDeployment(postgres, { partitions: 1, timeZone: "UTC", sites: ["main", "blog"] }))
+    await rows(postgres, "INSERT INTO sites (slug) VALUES ('main'), ('blog')")
+    await rows(postgres, "INSERT INTO stream_partitions (partition) VALUES (0)")
     await rows(postgres, "SELECT ensure_event_day(day) FROM unnest('{2025-12-07,2025-12-08}'::date[]) AS day")
     await rows(
       postgres,
