@@ -35,7 +35,7 @@ const lockTables = async (databaseUrl: string) => {
 const ANSWERED_WITHIN_MS = 10_000
 
 /** What the statements of these reads begin with. */
-const READS = { timeline: "WITH newest AS", heatmap: "WITH of_site AS", history: "WITH seen AS" }
+const READS = { timeline: "WITH newest AS", heatmap: "SELECT x, y, count(*)", history: "WITH seen AS" }
 
 test("reads under way at a stop are answered, and so is /ready", async () => {
   const config = await settings()
