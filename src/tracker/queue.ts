@@ -40,32 +40,28 @@ const post = async (batch: Array<Waiting>) => {
     })
   let again = batch
   let wait = Math.min(2 ** ++failures, 60)
-  const landed = () => {
-    flying = flying.filter((event) => !batch.includes(event))
-  }
   flying.push(...batch)
   try {
     // The page may have used up what may outlive it.
-    const answer = await ask(true).catch(() => ask(false))
+    const answer = await ask(true)
+      .catch(() => ask(false))
+      .finally(() => {
+        flying = flying.filter((event) => !batch.includes(event))
+      })
     wait = +(answer.headers.get("Retry-After") || wait)
     if (!/429|5(?!0[15])../.test(`${answer.status}`)) again = []
-    if (answer.status === 413 && batch[1]) {
-      landed()
-      halve(batch)
-      failures = 0
-      return
-    }
-    const told = await answer.json()
-    for (const { index, code, error } of told.data?.rejected || [told]) {
-      const event = batch[index]
-      if (!/LIMITED|UNAVAILABLE|FULL|DOWN/.test(code)) warn(error)
-      else if (event) again.push(event)
+    if (answer.status === 413 && batch[1]) halve(batch)
+    else {
+      const told = await answer.json()
+      for (const { index, code, error } of told.data?.rejected || [told]) {
+        const event = batch[index]
+        if (!/LIMITED|UNAVAILABLE|FULL|DOWN/.test(code)) warn(error)
+        else if (event) again.push(event)
+      }
     }
   } catch {
     if (!again[0] || failures > 2) warn(`no answer from ${url}`)
   }
-  // A page that is left before the answer is read sends them again.
-  landed()
   if (again[0]) {
     waiting = [...again, ...waiting].slice(-MAX_WAITING)
     pause = setTimeout(send, wait * 1000 * (1 + Math.random() / 4))
