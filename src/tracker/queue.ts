@@ -15,8 +15,8 @@ const MAX_WAITING = 100
 const url = `${new URL(data.endpoint || "{{endpoint}}", source)}{{events}}`
 
 let waiting: Array<Waiting> = []
-/** On their way: no answer has come yet. */
-let flying: Array<Waiting> = []
+/** Batches on their way: what became of them is not known yet. */
+const flying = new Set<Array<Waiting>>()
 let pause = 0
 let failures = 0
 
@@ -30,24 +30,20 @@ const halve = (batch: Array<Waiting>) => {
 const post = async (batch: Array<Waiting>) => {
   const body = `[${batch.map(({ json, at }) => json.replace("{", `{"age":${Math.round(performance.now() - at)},`))}]`
   if (batch[1] && new Blob([body]).size > MAX_BYTES) return halve(batch)
-  const ask = (keepalive: boolean) =>
+  // The page may have used up what may outlive it: without that, once it has failed.
+  const ask = (failure?: unknown) =>
     fetch(url, {
       method: "POST",
       body,
-      keepalive,
+      keepalive: !failure,
       credentials: (data.credentials || "include") as RequestCredentials,
       headers: { "Content-Type": "text/plain" },
     })
   let again = batch
   let wait = Math.min(2 ** ++failures, 60)
-  flying.push(...batch)
+  flying.add(batch)
   try {
-    // The page may have used up what may outlive it.
-    const answer = await ask(true)
-      .catch(() => ask(false))
-      .finally(() => {
-        flying = flying.filter((event) => !batch.includes(event))
-      })
+    const answer = await ask().catch(ask)
     wait = +(answer.headers.get("Retry-After") || wait)
     if (!/429|5(?!0[15])../.test(`${answer.status}`)) again = []
     if (answer.status === 413 && batch[1]) halve(batch)
@@ -62,6 +58,8 @@ const post = async (batch: Array<Waiting>) => {
   } catch {
     if (!again[0] || failures > 2) warn(`no answer from ${url}`)
   }
+  // Not before the answer has been read: a page may be left meanwhile.
+  flying.delete(batch)
   if (again[0]) {
     waiting = [...again, ...waiting].slice(-MAX_WAITING)
     pause = setTimeout(send, wait * 1000 * (1 + Math.random() / 4))
@@ -72,7 +70,7 @@ const post = async (batch: Array<Waiting>) => {
 export const send = (again?: unknown): void => {
   clearTimeout(pause)
   pause = 0
-  const sent = again ? [...flying, ...waiting] : waiting
+  const sent = again ? [...flying, waiting].flat() : waiting
   waiting = []
   if (sent[0]) post(sent)
 }

@@ -189,6 +189,22 @@ describe("the tracker's queue", () => {
     ])
   })
 
+  test("sends again at a leave what has an answer that has not been read", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const { sent, timers, leave, settled } = page({
+      answer: (batch) => (batch === 1 ? { status: 503, after: promise } : { status: 201 }),
+    })
+    await settled()
+    leave()
+    await settled()
+    expect(sent.map(({ events }) => events.map(({ id }) => id))).toEqual(
+      Array(2).fill([expect.stringMatching(UUID)]),
+    )
+    expect(sent[1]?.events[0]?.id).toBe(sent[0]?.events[0]?.id)
+    resolve()
+    await eventually(() => expect(timers).toHaveLength(1))
+  })
+
   test("counts bytes: what is too large to outlive the page together goes in parts", async () => {
     const { sent, track, settled } = page()
     for (let i = 0; i < 30; i++) track("ja", { i, text: "日本語のとても長い文章。".repeat(100) })

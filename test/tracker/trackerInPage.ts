@@ -13,6 +13,8 @@ export interface Answer {
   readonly status: number
   readonly rejected?: ReadonlyArray<object>
   readonly retryAfter?: string
+  /** What its body comes after. */
+  readonly after?: Promise<void>
 }
 
 export interface Given {
@@ -116,6 +118,7 @@ export const page = (given: Given = {}) => {
       status,
       rejected = [],
       retryAfter,
+      after,
     } = given.answer?.(sent.length + 1, options.body, options.keepalive) ?? {
       status: 201,
     }
@@ -123,8 +126,10 @@ export const page = (given: Given = {}) => {
     return {
       status,
       headers: new Headers(retryAfter === undefined ? {} : { "Retry-After": retryAfter }),
-      json: async () =>
-        status < 300 ? { data: { rejected } } : { error: `refused with ${status}`, code: "CODE" },
+      json: async () => {
+        await after
+        return status < 300 ? { data: { rejected } } : { error: `refused with ${status}`, code: "CODE" }
+      },
     }
   }
   const listen = (name: string, action: (event: unknown) => void) => {
