@@ -1,7 +1,7 @@
 /**
- * Rollups: the tallies of a site's days by one dimension, kept in files, so that a question without filters adds up
- * sums, and reads no events of days that have ended. They are of days that have ended; those of the others are made when they are asked for, and
- * again when they have changed. Tallies look back only: when a day changes, those of the days before it stay.
+ * Rollups: the tallies of a site's days by one dimension, kept in files, so that a question without filters adds up tallies where it would
+ * count events. They are of days that have ended; those of the others are made when they are asked for, and again when they have changed.
+ * Tallies look back only: when a day changes, those of the days before it stay.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
