@@ -1,10 +1,14 @@
 import { availableParallelism } from "node:os"
-import { defineConfig } from "vitest/config"
+import { configDefaults, defineConfig } from "vitest/config"
 import { LongestFirst } from "./test/support/longestFirst.ts"
+
+/** Makes pictures for the documents, when they are asked for. */
+const PICTURES = process.env.SCREENSHOTS === undefined ? ["test/browser/dashboardPictures.test.ts"] : []
 
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    exclude: [...configDefaults.exclude, ...PICTURES],
     globalSetup: ["test/support/stores.ts"],
     pool: "forks",
     sequence: { sequencer: LongestFirst },

@@ -3,15 +3,17 @@ import { readFileSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
+import { expect } from "vitest"
 import { isQuestionAnswer } from "../../src/dashboard/model/decode.ts"
 import type { QuestionAnswer } from "../../src/dashboard/model/questions.ts"
-import { setClock } from "../support/clock.ts"
+import { now, setClock } from "../support/clock.ts"
 import { ROOT } from "../support/documents.ts"
 import { run } from "../support/effects.ts"
 import { eventually, freePort } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
+import { twoDaysOfVisits } from "./dashboardTraffic.ts"
 
-/** Pictures are written into docs/images when `SCREENSHOTS` is set. */
+/** Pictures are written into docs/images when `SCREENSHOTS` is set; dashboardPictures.test.ts runs only then. */
 export const PICTURES = process.env.SCREENSHOTS !== undefined
 
 export interface Answer {
@@ -84,6 +86,20 @@ export const startDashboardNode = async (
   }
 }
 
+/** A node with two days of visits, all of them counted. */
+export const visited = async (perMinute = 0.2): Promise<DashboardNode> => {
+  const started = await startDashboardNode()
+  await started.send(twoDaysOfVisits(now(), perMinute))
+  return started
+}
+
+/** Every figure of an answer below the API. */
+export const figures = async (node: DashboardNode, path: string): Promise<Record<string, number>> => {
+  const { data } = await node.get(path)
+  if (typeof data !== "object" || data === null) throw new Error(JSON.stringify(data))
+  return Object.fromEntries(Object.entries(data))
+}
+
 /** The status of a question that a busy machine has no answer to in time. The page asks it again. */
 const TOO_LATE = 408
 /**
@@ -136,6 +152,23 @@ export const axeFindings = async (page: Page): Promise<ReadonlyArray<object>> =>
     }))
   })
 }
+
+/** A page fits screens of these widths, and is accessible. */
+export const fits = async (
+  page: Page,
+  widths: ReadonlyArray<number> = [320, 820, 1280, 3840],
+): Promise<void> => {
+  expect(await axeFindings(page)).toEqual([])
+  for (const width of widths) {
+    await page.setViewportSize({ width, height: 900 })
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth)
+    expect(wide, `at ${width} pixels`).toBeLessThanOrEqual(width)
+  }
+}
+
+/** The number that an element shows, whatever its language's separators. */
+export const shown = async (page: Page, selector: string): Promise<number> =>
+  Number(((await page.locator(selector).first().textContent()) ?? "").replace(/[^\d.]/g, ""))
 
 /** Figures that a browser's translation of the page would take apart, so that they stood still. */
 export const translatedFigures = (page: Page): Promise<ReadonlyArray<string>> =>

@@ -2,10 +2,9 @@
 import { chmodSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
-import type { Browser } from "playwright-core"
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { CertificateAuthority } from "../support/certificates.ts"
-import { launch, wantsChromium } from "../support/chromium.ts"
+import { runsBrowser, wantsChromium } from "../support/chromium.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"
 import { listen } from "../support/listen.ts"
 import { runNode, settings } from "../support/node.ts"
@@ -17,11 +16,7 @@ const PAGE =
   '<!doctype html><title>CV</title><script async src="/stats/tracker.js"></script><button>Read</button>'
 
 describe("under a path of a site", wantsChromium, () => {
-  let browser: Browser
-  beforeAll(async () => {
-    browser = await launch()
-  })
-  afterAll(() => browser.close())
+  const browser = runsBrowser()
 
   describe.each(PROXIES)("behind %s", (name) => {
     test("tracker and dashboard find the node", wantsProxy(name), async () => {
@@ -48,7 +43,7 @@ describe("under a path of a site", wantsChromium, () => {
       onTestFinished(proxy.stop)
       const origin = `https://localhost:${proxy.port}`
 
-      const { page: dashboard, complaints } = await openDashboard(browser, `${origin}/stats?site=main`, {
+      const { page: dashboard, complaints } = await openDashboard(browser(), `${origin}/stats?site=main`, {
         ignoreHTTPSErrors: true,
       })
       expect(dashboard.url()).toBe(`${origin}/stats/?site=main`)
@@ -58,7 +53,7 @@ describe("under a path of a site", wantsChromium, () => {
       await dashboard.waitForURL(`${origin}/stats/live*`)
       await dashboard.locator("[data-connection=open]").waitFor()
 
-      const visitor = await browser.newPage({ ignoreHTTPSErrors: true })
+      const visitor = await browser().newPage({ ignoreHTTPSErrors: true })
       visitor.setDefaultTimeout(0)
       await visitor.goto(`${origin}/`)
       await visitor.getByRole("button", { name: "Read" }).click()

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Browser } from "playwright-core"
+import { afterAll, beforeAll } from "vitest"
 import { canInstall, installFromDebian } from "../../src/embedded/debian.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 import { installed, wants } from "./wants.ts"
@@ -55,6 +56,16 @@ const options = (without: ReadonlyArray<string>) => {
 export const launch = async (without: ReadonlyArray<string> = []): Promise<Browser> => {
   const { chromium } = await import("playwright-core")
   return chromium.launch(options(without))
+}
+
+/** Has one run while the tests of a group do, which get it by the answer. */
+export const runsBrowser = (): (() => Browser) => {
+  let browser: Browser
+  beforeAll(async () => {
+    browser = await launch()
+  })
+  afterAll(() => browser?.close())
+  return () => browser
 }
 
 /** Starts one whose user has blocked cookies, and what else sites may keep; whoever asked closes it. */

@@ -6,7 +6,9 @@ import { ROOT } from "./documents.ts"
 /** Files of more than about 25 s on two cores, the longest first. */
 const LONGEST = [
   "test/chaos/chaos.test.ts",
-  "test/browser/dashboard.test.ts",
+  "test/browser/dashboardFront.test.ts",
+  "test/browser/dashboardLive.test.ts",
+  "test/browser/dashboardSites.test.ts",
   "test/docs/snippets.test.ts",
   "test/bench/smoke.test.ts",
   "test/chaos/topologies.test.ts",
