@@ -66,6 +66,14 @@ const deployment = async (given: Parameters<typeof settings>[0] = {}) => {
   return { a, b, both, admin, make }
 }
 
+/** A ticket for the clicks on a page of a site, and the status that whoever has it is answered with. */
+const ticketOf = async (base: string, site: string, headers: { readonly [name: string]: string }) => {
+  const made = await ask(base, "POST", "heatmap/tickets", headers, { page_url: "https://cv.example/", site })
+  expect(made.status, JSON.stringify(made.body)).toBe(200)
+  const ticket = textIn(made.body.data, "ticket")
+  return async () => (await ask(base, "POST", "heatmap/page", {}, { ticket })).status
+}
+
 const cookieOf = ({ headers }: Said): string => (headers.get("set-cookie") ?? "").split(";")[0] ?? ""
 
 /** A dashboard's connection: what it has heard, and the code with which it was closed. */
@@ -207,10 +215,13 @@ describe("logging in", () => {
     const eves = { Cookie: cookieOf(await ask(a.base, "POST", "login", {}, viewer)), Origin: a.base }
     const dashboard = connect(a.base, "", eves)
     await isOpen(dashboard)
+    const shown = await ticketOf(a.base, "main", eves)
+    expect(await shown()).toBe(200)
     const change = (body: object) =>
       ask(a.base, "PATCH", `users/${textIn(eve.body.data, "id")}`, session, body)
     expect((await change({ role: "editor", sites: ["blog"] })).status).toBe(200)
     await eventually(() => expect(dashboard.state.closed).toBe(1008))
+    expect(await shown()).toBe(401)
     expect((await ask(a.base, "GET", "access", eves)).body.data).toMatchObject({
       ...{ name: "eve", login: "session", may: ["figures", "read", "write"], sites: ["blog"] },
     })
@@ -307,7 +318,11 @@ describe("a key", () => {
     await eventually(() => expect(dashboard?.state.frames.join("")).toContain("UNKNOWN_SITE"))
     await eventually(() => expect(dashboard?.state.frames.join("")).toContain("INVALID_QUERY"))
 
+    const shown = await ticketOf(base, "blog", key)
+    expect(await shown()).toBe(200)
+
     expect((await ask(a.base, "DELETE", `keys/${id}`, admin)).status).toBe(200)
+    await eventually(async () => expect(await shown()).toBe(401))
     for (const { state } of dashboards) await eventually(() => expect(state.closed).toBe(1008))
     for (const each of both) expect((await ask(each, "GET", "stats", key)).status).toBe(401)
     expect((await ask(a.base, "DELETE", `keys/${id}`, admin)).status).toBe(404)
@@ -347,8 +362,9 @@ describe("a key", () => {
 
 describe("a share link", () => {
   test("shows the figures of its site and no visitor, and is embedded where its owner allows", async () => {
-    const { a, make } = await deployment()
-    const { token } = await make("shares", { name: "all", site: "blog", embed_on: ["https://blog.example"] })
+    const { a, admin, make } = await deployment()
+    const embedded = { name: "all", site: "blog", embed_on: ["https://blog.example"] }
+    const { id, token } = await make("shares", embedded)
     const link = bearer(token)
     expect((await ask(a.base, "GET", "stats", link)).status).toBe(200)
     expect((await ask(a.base, "GET", "stats?site=main", link)).status).toBe(400)
@@ -364,6 +380,10 @@ describe("a share link", () => {
       expect(page.headers.get("content-security-policy"), path).toMatch(/frame-ancestors 'none'$/)
       expect(page.headers.get("x-frame-options"), path).toBe("DENY")
     }
+    const shown = await ticketOf(a.base, "blog", link)
+    expect(await shown()).toBe(200)
+    expect((await ask(a.base, "DELETE", `shares/${id}`, admin)).status).toBe(200)
+    expect(await shown()).toBe(401)
   })
 
   test("with a password opens by it, and by nothing after its end", async () => {
@@ -395,6 +415,21 @@ test("a proxy that is trusted names whom it has authenticated, and nobody else d
   expect((await ask(trusting.a.base, "GET", "stats", as("guest"))).status).toBe(200)
   expect((await ask(trusting.a.base, "GET", "users", as("guest"))).status).toBe(403)
   expect((await ask(trusting.a.base, "GET", "users", as("boss"))).status).toBe(200)
+  // A ticket shows what its maker sees, for as long as that is so.
+  const ada = await trusting.make("users", {
+    ...{ name: "ada", password: PASSWORD, role: "viewer", sites: ["main", "blog"] },
+  })
+  const adas = as("ada", { Origin: trusting.a.base })
+  const [main, blog, byAdmin] = [
+    await ticketOf(trusting.a.base, "main", adas),
+    await ticketOf(trusting.a.base, "blog", adas),
+    await ticketOf(trusting.a.base, "blog", trusting.admin),
+  ]
+  const shown = () => Promise.all([main(), blog(), byAdmin()])
+  expect(await shown()).toEqual([200, 200, 200])
+  const narrowed = { role: "viewer", sites: ["main"] }
+  await ask(trusting.a.base, "PATCH", `users/${ada.id}`, trusting.admin, narrowed)
+  expect(await shown()).toEqual([200, 401, 200])
   // The proxy's own session is one that browsers send by themselves, too.
   const foreign = as("boss", { Origin: "https://other.example" })
   expect((await ask(trusting.a.base, "POST", "users", foreign, {})).status).toBe(401)

@@ -13,6 +13,7 @@ import {
   type Asking,
   type Gatekeeper,
   type Grant,
+  type Granter,
   type Need,
   NO_ACCESS,
   NOBODY,
@@ -56,6 +57,12 @@ export interface GateOptions {
   readonly now: () => number
 }
 
+/** Tokens that a setting gives, and what comes with them. */
+interface Setting {
+  readonly secrets: Secrets
+  readonly grant: Grant
+}
+
 const secretOf = (text: string | null): Secrets => new Secrets(text === null ? [] : [text])
 
 export class Gate implements Gatekeeper {
@@ -64,10 +71,8 @@ export class Gate implements Gatekeeper {
   readonly isChosen: boolean
   /** Whether nobody has, and others than this machine's users see them. */
   readonly isExposed: boolean
-  readonly #writers: Secrets
-  readonly #admin: Secrets
   readonly #metrics: Secrets
-  readonly #local: Secrets
+  readonly #settings: ReadonlyArray<Setting>
   readonly #proxies: TrustedProxies
   readonly #guesses: Guesses
   readonly #options: GateOptions
@@ -83,10 +88,13 @@ export class Gate implements Gatekeeper {
     this.isPublic = access !== "private"
     this.isChosen = access !== null
     this.isExposed = access === null && !isLoopback(options.host)
-    this.#writers = new Secrets(writeKeys)
-    this.#admin = secretOf(adminToken)
     this.#metrics = secretOf(metricsToken)
-    this.#local = secretOf(localKey)
+    this.#settings = [
+      { secrets: secretOf(adminToken), grant: byName("ADMIN_TOKEN", ["admin"]) },
+      { secrets: this.#metrics, grant: byName("METRICS_TOKEN", ["metrics"]) },
+      { secrets: secretOf(localKey), grant: byName("this machine", ["read"]) },
+      { secrets: new Secrets(writeKeys), grant: byName("a write key", []) },
+    ]
     this.#proxies = proxies
     this.#guesses = new Guesses({ onGuesses: (guesses) => run(logGuesses(guesses)), now })
   }
@@ -152,21 +160,21 @@ export class Gate implements Gatekeeper {
     return this.#known
   }
 
-  /** Whether what was granted still is. */
-  holds({ id, kind, name, sites }: Grant): boolean {
-    if (kind === "proxy") {
-      const now = this.#ofName(name ?? "")
-      return now !== null && isSame(now.sites, sites)
+  /** What is granted now to whom something was granted before; `null` where that has ended. */
+  current({ id, kind, name }: Granter): Grant | null {
+    if (kind === "proxy") return this.#ofName(name ?? "")
+    if (id !== null) {
+      const token = this.#byId.get(id)
+      return token !== undefined && !this.#isOver(token) ? grantOf(token) : null
     }
-    if (id === null) return true
-    const token = this.#byId.get(id)
-    return token !== undefined && !this.#isOver(token) && isSame(token.sites, sites)
+    if (name === null) return NOBODY
+    return this.#settings.find(({ secrets, grant }) => grant.name === name && secrets.any)?.grant ?? null
   }
 
-  /** Whether the token of this id still gives access. */
-  stands(id: number): boolean {
-    const token = this.#byId.get(id)
-    return token !== undefined && !this.#isOver(token)
+  /** Whether what was granted still is, no more and no less. */
+  holds(grant: Grant): boolean {
+    const now = this.current(grant)
+    return now !== null && isSame(now.needs, grant.needs) && isSame(now.sites, grant.sites)
   }
 
   /** The share link of a token; `null` if it is none. */
@@ -209,7 +217,7 @@ export class Gate implements Gatekeeper {
 
   /** What somebody may whom a proxy has authenticated. */
   #ofName(name: string): Grant | null {
-    if (name === "") return null
+    if (name === "" || this.#options.authProxyHeader === null) return null
     const user = this.#known.users.find((each) => each.name === name)
     const role = user?.role ?? this.#options.authProxyRole
     if (role === null) return null
@@ -232,10 +240,7 @@ export class Gate implements Gatekeeper {
   }
 
   #ofSetting(given: string): Grant | null {
-    if (this.#admin.accepts(given)) return byName("ADMIN_TOKEN", ["admin"])
-    if (this.#metrics.accepts(given)) return byName("METRICS_TOKEN", ["metrics"])
-    if (this.#local.accepts(given)) return byName("this machine", ["read"])
-    return this.#writers.accepts(given) ? byName("a write key", []) : null
+    return this.#settings.find(({ secrets }) => secrets.accepts(given))?.grant ?? null
   }
 
   #ofKnown(given: string): Grant | null {
@@ -252,7 +257,7 @@ export class Gate implements Gatekeeper {
   }
 }
 
-/** Whether two reach the same sites, `null` being all. */
+/** Whether two are the same things, `null` being all of them. */
 const isSame = (some: Iterable<string> | null, others: Iterable<string> | null): boolean =>
   some === null || others === null ? some === others : String([...some].sort()) === String([...others].sort())
 

@@ -6,10 +6,11 @@ import type { PageQuery } from "../../domain/pageQuery.ts"
 import { pageOf } from "../../domain/pageUrl.ts"
 import { encodeQuery } from "../../query/language/index.ts"
 import type { Gate } from "../access/gate.ts"
+import { granterOf } from "../http/access.ts"
 import { type Bodies, readJson } from "../http/body.ts"
 import type { Exchange } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
-import type { HeatmapTickets } from "../services/heatmapTickets.ts"
+import type { HeatmapTickets, TicketFor } from "../services/heatmapTickets.ts"
 import type { Questions } from "../services/questions.ts"
 import { rangedHeatmap } from "../services/rangedFigures.ts"
 import type { Runner } from "../services/readCache.ts"
@@ -24,7 +25,7 @@ export interface HeatmapTicketsOptions {
   readonly tickets: HeatmapTickets
   readonly questions: Questions
   readonly pageQuery: PageQuery
-  readonly gate: Pick<Gate, "stands">
+  readonly gate: Pick<Gate, "current" | "suffices" | "seenWith">
   readonly bodies: Bodies
   readonly run: Runner
 }
@@ -55,7 +56,7 @@ export class HeatmapTicketsEndpoint {
         if (Exit.isFailure(exit)) return exchange.failCause(exit.cause)
         const { sites: of, filters, date_range, time_zone } = encodeQuery(exit.value)
         const query = { sites: of, metrics: ["events"], filters, date_range, time_zone }
-        const made = tickets.make({ page_url: pageUrl, query, by: grant.id })
+        const made = tickets.make({ page_url: pageUrl, query, by: granterOf(grant) })
         if (made === null) return exchange.refuse(Problem.of("STORE_UNAVAILABLE"))
         if (made.ticket.length > MAX_TICKET) return exchange.refuse(TOO_LONG)
         const expires_at = new Date(made.until).toISOString()
@@ -66,13 +67,12 @@ export class HeatmapTicketsEndpoint {
 
   /** Answers the script that has a ticket. */
   show(exchange: Exchange) {
-    const { questions, tickets, pageQuery, gate, bodies, run } = this.#options
+    const { questions, tickets, pageQuery, bodies, run } = this.#options
     readJson(bodies, exchange, MAX_ACCOUNT_BODY_BYTES, (body) => {
       const fields = new Fields(body)
       const ticket = tickets.read(fields.text("ticket", 1, MAX_TICKET))
       if (fields.problem !== null) return exchange.refuse(fields.problem)
-      if (ticket === null || (ticket.by !== null && !gate.stands(ticket.by)))
-        return exchange.refuse(NO_TICKET)
+      if (ticket === null || !this.#isGood(ticket)) return exchange.refuse(NO_TICKET)
       const { page_url: url, query } = ticket
       const page = { url, ...pageOf(storedUrl(pageQuery, url)) }
       const declared = { declared: new Set(query.sites), default: query.sites[0] ?? "" }
@@ -84,5 +84,14 @@ export class HeatmapTicketsEndpoint {
         else exchange.json({ success: true, ...exit.value })
       })
     })
+  }
+
+  /** Whether who made a ticket may still see the figures of all of its sites. */
+  #isGood({ by, query }: TicketFor): boolean {
+    const { gate } = this.#options
+    const grant = gate.current(by)
+    if (grant === null || !gate.suffices(grant, "figures")) return false
+    const { declared } = gate.seenWith(grant).sites
+    return query.sites.every((site) => declared.has(site))
   }
 }

@@ -37,6 +37,15 @@ export interface Grant {
   readonly sites: ReadonlySet<string> | null
 }
 
+/** To whom, or by which setting, something is granted: what may be kept, to look up later what is granted then. */
+export type Granter = Pick<Grant, "id" | "kind" | "name">
+
+/** As little as tells it: a token's name is nobody's business who finds what keeps it. */
+export const granterOf = ({ id, kind, name }: Grant): Granter => ({
+  ...(kind !== undefined && { kind }),
+  ...(id === null ? { id, name } : { id, name: null }),
+})
+
 /** Somebody of whom nothing is known. */
 export const NOBODY: Grant = { id: null, name: null, needs: new Set(), sites: new Set() }
 

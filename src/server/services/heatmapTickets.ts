@@ -5,6 +5,7 @@
  */
 import { createHmac, timingSafeEqual } from "node:crypto"
 import { HOUR_MS } from "../../domain/time.ts"
+import type { Granter } from "../http/access.ts"
 import type { VisitorKeys } from "./services.ts"
 
 /** Milliseconds for which a ticket is good. */
@@ -19,8 +20,8 @@ export interface TicketFor {
   readonly page_url: string
   /** The question that its clicks are of, as answers repeat it. */
   readonly query: { readonly sites: ReadonlyArray<string> } & object
-  /** The token by whose access it was made, and with which it ends; `null` for none. */
-  readonly by: number | null
+  /** By whose access it was made: it opens what they may see, for as long as they may. */
+  readonly by: Granter
 }
 
 export interface Ticket {

@@ -120,7 +120,7 @@ const TICKETS = [`${API}/heatmap/tickets`, `${API}/heatmap/page`]
 const OF_PAGE = { page_url: "https://cv.example/cv", date_range: "all" }
 /** One that every server of these tests takes. */
 const TICKET = new HeatmapTickets({ current: () => new World().dayKey }, now).make({
-  ...{ page_url: OF_PAGE.page_url, by: null },
+  ...{ page_url: OF_PAGE.page_url, by: { id: null, name: null } },
   query: { sites: ["main"], ...{ metrics: ["events"], date_range: "all" } },
 })?.ticket
 

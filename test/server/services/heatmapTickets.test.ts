@@ -2,7 +2,11 @@ import { expect, test } from "vitest"
 import { DAY_MS, HOUR_MS } from "../../../src/domain/time.ts"
 import { HeatmapTickets } from "../../../src/server/services/heatmapTickets.ts"
 
-const CONTENTS = { page_url: "https://cv.example/é", query: { sites: ["main"] }, by: 3 }
+const CONTENTS = {
+  page_url: "https://cv.example/é",
+  query: { sites: ["main"] },
+  by: { id: 3, kind: "key", name: null },
+} as const
 
 /** Tickets of a clock that is set, under a key a day. */
 const ticketsAt = (start: number) => {
@@ -25,9 +29,9 @@ test("nothing else is a ticket", () => {
   const { clock, keyOf, tickets } = ticketsAt(10 * DAY_MS)
   const ticket = tickets.make(CONTENTS)?.ticket ?? ""
   const [text = "", signed = ""] = ticket.slice("mah_".length).split(".")
-  const other = Buffer.from(JSON.stringify({ ...CONTENTS, by: null, until: 11 * DAY_MS })).toString(
-    "base64url",
-  )
+  const other = Buffer.from(
+    JSON.stringify({ ...CONTENTS, by: { id: null, name: null }, until: 11 * DAY_MS }),
+  ).toString("base64url")
   for (const wrong of [
     "",
     "mah_",
