@@ -18,20 +18,55 @@ export const newToken = (kind: TokenKind): string => PREFIXES[kind] + randomByte
 /** What is stored of a token: 64 hexadecimal digits. */
 export const digestOf = (token: string): string => hash("sha256", token)
 
-/** Begins what a visitor of a share link with a password is given for it. */
-const UNLOCKED = "mau_"
+/** Begins each kind of those that are stored nowhere, for they say what they open, and until when, and are signed. */
+const SIGNED_PREFIXES = {
+  /** What a visitor of a share link with a password is given for it. */
+  unlocked: "mau_",
+  /** What the script that shows a heatmap over its page is given. */
+  heatmap: "mah_",
+} as const
+
+/** What a token that is stored nowhere is for. */
+export type SignedKind = keyof typeof SIGNED_PREFIXES
+
+const signature = (key: string | Buffer, text: string): Buffer =>
+  createHmac("sha256", key).update(text).digest()
+
+/**
+ * A token that says what it is for until then.
+ *
+ * @param text no character that is not of base64url
+ * @param until unix milliseconds
+ */
+export const signedToken = (kind: SignedKind, key: string | Buffer, text: string, until: number): string => {
+  const said = `${text}.${until}`
+  return `${SIGNED_PREFIXES[kind]}${said}.${signature(key, said).toString("base64url")}`
+}
+
+/** What such a token says at a time, if it is signed under the key that goes with what it says; else `null`. */
+export const readSigned = (
+  kind: SignedKind,
+  token: string,
+  keyOf: (text: string, until: number) => string | Buffer | null,
+  now: number,
+): string | null => {
+  if (!token.startsWith(SIGNED_PREFIXES[kind])) return null
+  const said = token.slice(SIGNED_PREFIXES[kind].length)
+  const [, text, until, signed] = /^([\w-]+)\.(\d{1,15})\.([\w-]{43})$/.exec(said) ?? []
+  if (text === undefined || until === undefined || signed === undefined || Number(until) <= now) return null
+  const key = keyOf(text, Number(until))
+  const given = Buffer.from(signed, "base64url")
+  if (key === null || given.length !== 32) return null
+  return timingSafeEqual(given, signature(key, `${text}.${until}`)) ? text : null
+}
 
 /** The key under which a share link's password opens it; a link with another password has another. */
 export const unlockKey = (passwordHash: string): string =>
   createHash("sha256").update("unlock\n").update(passwordHash).digest("base64url")
 
-const signature = (key: string, text: string): Buffer => createHmac("sha256", key).update(text).digest()
-
 /** What opens a share link until then, unix milliseconds. */
-export const unlockedToken = (id: number, key: string, until: number): string => {
-  const text = `${id}.${until}`
-  return `${UNLOCKED}${text}.${signature(key, text).toString("base64url")}`
-}
+export const unlockedToken = (id: number, key: string, until: number): string =>
+  signedToken("unlocked", key, `${id}`, until)
 
 /** The share link that a token opens at a time, as far as its signature under the link's key says; `null` if it opens none. */
 export const unlockedShare = (
@@ -39,10 +74,6 @@ export const unlockedShare = (
   keyOf: (id: number) => string | null,
   now: number,
 ): number | null => {
-  const [, id, until, signed] = /^mau_(\d{1,9})\.(\d{1,15})\.([\w-]{43})$/.exec(token) ?? []
-  if (id === undefined || until === undefined || signed === undefined || Number(until) <= now) return null
-  const key = keyOf(Number(id))
-  const given = Buffer.from(signed, "base64url")
-  if (key === null || given.length !== 32) return null
-  return timingSafeEqual(given, signature(key, `${id}.${until}`)) ? Number(id) : null
+  const id = readSigned("unlocked", token, (text) => keyOf(Number(text)), now)
+  return id === null ? null : Number(id)
 }

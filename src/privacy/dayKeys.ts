@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { addDays, type Calendar, type Day } from "../domain/period.ts"
-import { HOUR_MS } from "../domain/time.ts"
+import { HOUR_MS, MINUTE_MS } from "../domain/time.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import { logFailure } from "../stores/advice.ts"
 import type { StoreError } from "../stores/errors.ts"
@@ -18,12 +18,12 @@ import { keysLike } from "../stores/scan.ts"
 const GRACE_SECONDS = 600
 /** Between two looks at whether the next day's key is needed. */
 const REFRESH = "20 seconds"
-/** The next day's key is fetched this long before the day begins, milliseconds. */
-const AHEAD_MS = HOUR_MS
+/** The next day's key is fetched this long before the day begins, milliseconds: what is signed for an hour has it, however late the look. */
+const AHEAD_MS = HOUR_MS + 5 * MINUTE_MS
 
 export interface VisitorKeys {
-  /** The key of the day of `now` (unix milliseconds), or `null` while Redis has not given it yet. */
-  readonly current: (now: number) => Buffer | null
+  /** The key of the day of an instant (unix milliseconds); `null` while Redis has not given it yet, and when it is forgotten. */
+  readonly current: (at: number) => Buffer | null
 }
 
 export interface DayKeysOptions {
@@ -34,6 +34,15 @@ export interface DayKeysOptions {
   /** Unix milliseconds. */
   readonly now: () => number
 }
+
+/** The days whose keys there are at an instant, unix milliseconds. */
+export const daysOfKeys = (calendar: Calendar, now: number): ReadonlySet<Day> =>
+  new Set([
+    calendar.dayOf(now),
+    calendar.dayOf(now + AHEAD_MS),
+    // The day before for as long as its key is there: an event of 23:59:50 may come at 00:00:10.
+    calendar.dayOf(now - GRACE_SECONDS * 1000),
+  ])
 
 /** Keeps today's key, tomorrow's shortly before midnight and yesterday's shortly after it, until the scope ends. */
 export const makeVisitorKeys = (options: DayKeysOptions): Effect.Effect<VisitorKeys, never, Scope.Scope> =>
@@ -51,13 +60,7 @@ export const makeVisitorKeys = (options: DayKeysOptions): Effect.Effect<VisitorK
       })
 
     const refresh = Effect.gen(function* () {
-      const at = now()
-      // That of the day before for as long as it is there: an event of 23:59:50 may come at 00:00:10.
-      const wanted = new Set([
-        calendar.dayOf(at),
-        calendar.dayOf(at + AHEAD_MS),
-        calendar.dayOf(at - GRACE_SECONDS * 1000),
-      ])
+      const wanted = daysOfKeys(calendar, now())
       for (const day of known.keys()) if (!wanted.has(day)) known.delete(day)
       for (const day of wanted) if (!known.has(day)) yield* fetchKey(day)
     }).pipe(Effect.catch((error) => logFailure(error, "no visitor key for the day")))

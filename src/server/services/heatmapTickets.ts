@@ -1,18 +1,16 @@
 /**
  * Tickets for the heatmap of one page, for a time and with filters: what a page's own script shows the figures by, which has neither a
  * session nor a key. A ticket is its contents, signed under a key that all nodes share for the day, so it is stored nowhere; it opens
- * nothing else, and is good for an hour, or until a little after midnight.
+ * nothing else, and is good for an hour.
  */
-import { createHmac, timingSafeEqual } from "node:crypto"
+import { createHmac } from "node:crypto"
+import { readSigned, signedToken } from "../../access/tokens.ts"
 import { HOUR_MS } from "../../domain/time.ts"
 import type { Granter } from "../http/access.ts"
 import type { VisitorKeys } from "./services.ts"
 
-/** Milliseconds for which a ticket is good. */
+/** Milliseconds for which a ticket is good: the next day's key is there before. */
 const GOOD_MS = HOUR_MS
-
-/** Begins every ticket, so that one that is found somewhere is known for what it is. */
-const PREFIX = "mah_"
 
 /** What a ticket is for. */
 export interface TicketFor {
@@ -43,32 +41,22 @@ export class HeatmapTickets {
   /** A ticket for a page; `null` while there is no key. */
   make(contents: TicketFor): Ticket | null {
     const until = this.#now() + GOOD_MS
-    const text = Buffer.from(JSON.stringify({ ...contents, until })).toString("base64url")
-    const key = this.#keys.current(this.#now())
+    const key = this.#keyOf(until)
     if (key === null) return null
-    return { ticket: `${PREFIX}${text}.${signature(key, text).toString("base64url")}`, until }
+    const text = Buffer.from(JSON.stringify(contents)).toString("base64url")
+    return { ticket: signedToken("heatmap", key, text, until), until }
   }
 
   /** What a ticket is for; `null` for one that is not good, or not any more. */
   read(ticket: string): TicketFor | null {
-    const now = this.#now()
-    const [, text, signed] = /^mah_([\w-]+)\.([\w-]{43})$/.exec(ticket) ?? []
-    if (text === undefined || signed === undefined) return null
-    const given = Buffer.from(signed, "base64url")
-    // It may have been made before midnight.
-    const isOurs = [now, now - GOOD_MS].some((at) => {
-      const key = this.#keys.current(at)
-      return key !== null && given.length === 32 && timingSafeEqual(given, signature(key, text))
-    })
-    if (!isOurs) return null
+    const text = readSigned("heatmap", ticket, (_, until) => this.#keyOf(until), this.#now())
     // Signed here, so it is what was made here.
-    const contents: TicketFor & { readonly until: number } = JSON.parse(
-      Buffer.from(text, "base64url").toString(),
-    )
-    return contents.until > now ? contents : null
+    return text === null ? null : JSON.parse(Buffer.from(text, "base64url").toString())
+  }
+
+  /** Of the day in which a ticket ends, so that it is there until then. One of its own, for the day's has other uses. */
+  #keyOf(until: number): Buffer | null {
+    const key = this.#keys.current(until)
+    return key && createHmac("sha256", key).update("heatmap tickets").digest()
   }
 }
-
-/** Under a key of its own, for the day's has other uses. */
-const signature = (key: Buffer, text: string): Buffer =>
-  createHmac("sha256", createHmac("sha256", key).update("heatmap tickets").digest()).update(text).digest()
