@@ -122,7 +122,7 @@ const program = Effect.gen(function* () {
   const { postgres } = stores
   yield* prepareStores(config, stores)
   const calendar = new Calendar(config.timeZone)
-  const writer = makeBatchWriter(postgres)
+  const writer = makeBatchWriter(postgres, config.sites)
   const epochs = yield* Effect.forEach(
     Array.from({ length: config.partitions }, (_, partition) => partition),
     (partition) => writer.acquireEpoch(partition),

@@ -22,6 +22,8 @@ export interface PartitionActorOptions {
   readonly redis: RedisConnection
   readonly postgres: Postgres
   readonly writer: BatchWriter
+  /** Those of `SITES`. */
+  readonly sites: ReadonlyArray<string>
   readonly calendar: Calendar
   readonly metrics: Metrics
   readonly live: LiveFeed

@@ -51,7 +51,8 @@ export const runActors = (
       redis,
       replicas: config.ackReplicas,
       postgres,
-      writer: makeBatchWriter(postgres),
+      writer: makeBatchWriter(postgres, config.sites),
+      sites: config.sites,
       calendar,
       metrics,
       live: new LiveFeed({

@@ -11,8 +11,8 @@ import {
   storedDeployment,
   tooNew,
 } from "../events/schema/index.ts"
+import { erasedEntries } from "../events/write/index.ts"
 import { eraseRows } from "../privacy/eraseRows.ts"
-import { erasedEntries } from "../privacy/finishErasures.ts"
 import {
   type Erasure,
   erasures,
@@ -109,7 +109,12 @@ const NOTE_SITE = `
   INSERT INTO site_erasures (id, site, erased_at, finished_at) VALUES ($1, $2, $3, now()) ON CONFLICT DO NOTHING`
 
 /** Erases again the sites that the journal has and the backup has not; returns them, and their events' number. */
-const eraseSitesAgain = (postgres: Postgres, { sites: told }: Journal, declared: ReadonlyArray<string>) =>
+const eraseSitesAgain = <E>({
+  postgres,
+  erasures: { sites: told },
+  sites: declared,
+  now,
+}: RestoreOptions<E>) =>
   Effect.gen(function* () {
     const known = new Set((yield* siteErasures(postgres)).map(({ id }) => id))
     const later = told.filter(({ id }) => !known.has(id))
@@ -117,7 +122,10 @@ const eraseSitesAgain = (postgres: Postgres, { sites: told }: Journal, declared:
     let events = 0
     for (const site of sites)
       events += yield* postgres.transaction("restore", (sql) =>
-        Effect.map(eraseSiteIn(sql, site, !declared.includes(site)), (erased) => erased.events),
+        Effect.map(
+          eraseSiteIn(sql, site, { removed: !declared.includes(site), now: now() }),
+          (erased) => erased.events,
+        ),
       )
     for (const { id, site, erasedAt } of later)
       yield* postgres.query("restore", NOTE_SITE, [id, site, erasedAt])
@@ -163,7 +171,7 @@ export const restoreBackup = <E>(options: RestoreOptions<E>) =>
     )
     yield* migrate(postgres)
     // Before the partitions may be others.
-    const isErasedEntry = yield* erasedEntries(postgres)
+    const isErasedEntry = yield* erasedEntries(postgres, options.sites)
     const before = yield* storedDeployment(postgres)
     const samePartitions = before?.partitions === partitions
     if (!samePartitions || before.timeZone !== timeZone)
@@ -171,7 +179,7 @@ export const restoreBackup = <E>(options: RestoreOptions<E>) =>
     const [row] = yield* postgres.query<{ id: string }>("restore", "SELECT id FROM deployment")
     const deploymentId = row?.id ?? ""
     const erased = yield* eraseAgain(postgres, deploymentId, options.erasures.visitors)
-    const erasedSites = yield* eraseSitesAgain(postgres, options.erasures, options.sites)
+    const erasedSites = yield* eraseSitesAgain(options)
 
     yield* options.claim
     const refill = {

@@ -100,6 +100,7 @@ export const rebuild = (
         prefix: config.redisKeyPrefix,
         partition,
         partitions: deployment.partitions,
+        sites: config.sites,
         calendar,
         metrics,
         log: makePartitionLog({

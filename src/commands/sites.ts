@@ -21,6 +21,7 @@ import type { StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { eraseFromArchives } from "./eraseArchives.ts"
 import { CommandError } from "./error.ts"
+import { receiptLines } from "./receipt.ts"
 import { withStores } from "./stores.ts"
 
 /** Who the audit log says it was. */
@@ -47,8 +48,9 @@ const withSites = (
   Effect.gen(function* () {
     const { postgres, redis, metrics } = yield* withStores(config, "deployment")
     const { id } = yield* deploymentIdentity(postgres)
+    const streams = { redis, metrics, prefix: config.redisKeyPrefix }
     const changed = announceChange(redis, metrics, config.redisKeyPrefix, id, "sites")
-    yield* Effect.mapError(body(new Sites(postgres, config.sites, changed)), (error) =>
+    yield* Effect.mapError(body(new Sites(postgres, config.sites, streams, changed)), (error) =>
       error instanceof SiteRefused ? new CommandError({ message: SENTENCES[error.reason] }) : error,
     )
   })
@@ -163,12 +165,12 @@ export const eraseSiteByCommand = (
         message: `${slug} has ${saidOf(rows)}. Nothing was erased. If all of it shall go, with its figures, goals and share links, add --yes.`,
       })
     }
-    const { redisKeyPrefix: prefix, partitions, sites: settings, retentionArchiveDir } = config
+    const { redisKeyPrefix: prefix, sites: settings, retentionArchiveDir } = config
     const { id } = yield* deploymentIdentity(postgres)
     const tell = (kind: Kind) => announceChange(redis, metrics, prefix, id, kind)
     const receipt = yield* eraseSite(
       {
-        ...{ postgres, redis, metrics, prefix, partitions, settings },
+        ...{ postgres, redis, metrics, prefix, settings },
         changed: Effect.andThen(tell("sites"), tell("access")),
       },
       WHO,
@@ -179,16 +181,13 @@ export const eraseSiteByCommand = (
         error._tag === "SiteRefused" ? new CommandError({ message: SENTENCES[error.reason] }) : error,
       ),
     )
-    const { dead_letters, goals, share_links, keys, removed, complete } = receipt
+    const { goals, share_links, keys, removed, complete } = receipt
     yield* Console.log(`${slug} was erased: ${saidOf(receipt)}.`)
-    yield* Console.log(`receipt ${receipt.id}, ${receipt.erased_at}`)
-    yield* Console.log(
-      `besides\t${dead_letters} dead letters, ${goals} goals, ${share_links} share links, ${keys} keys`,
-    )
+    yield* Console.log(`besides\t${goals} goals, ${share_links} share links, ${keys} keys`)
+    for (const line of receiptLines(receipt)) yield* Console.log(line)
     yield* Console.log(
       removed ? `${slug} is no site any more.` : `${slug} stands empty, for SITES has it, and takes events.`,
     )
-    if (!complete)
-      yield* Console.log("Redis does not answer: what it has left, the nodes delete when it does.")
+    if (!complete) yield* Console.log("Not all of it is gone yet: the nodes go on with it by themselves.")
     if (retentionArchiveDir !== null) yield* eraseFromArchives(stores, retentionArchiveDir)
   })

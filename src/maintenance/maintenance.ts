@@ -48,10 +48,9 @@ export const scheduleMaintenance = ({
     // What a process that died has left of an erasure.
     yield* Effect.forkScoped(
       finishErasures(
-        { redis, postgres, prefix: config.redisKeyPrefix, metrics },
-        config.partitions,
+        { redis, postgres, metrics, prefix: config.redisKeyPrefix, settings: config.sites },
         FINISH_MS,
-      ).pipe(Effect.ignore, Effect.schedule(Schedule.spaced("1 minute"))),
+      ).pipe(Effect.schedule(Schedule.spaced("1 minute"))),
     )
     // Applied payloads and expired day keys should leave the disk, too.
     yield* Effect.forkScoped(

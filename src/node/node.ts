@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import { Accounts } from "../access/accounts.ts"
+import { Accounts, noteIn } from "../access/accounts.ts"
 import { makeAttempts } from "../access/attempts.ts"
 import { type Known, loadKnown, NOBODY_KNOWN } from "../access/known.ts"
 import { announceHttpNode, nodeName } from "../actors/membership.ts"
@@ -138,12 +138,12 @@ const watchChanges = ({ postgres }: Connected) =>
 
 const sitesService = (
   config: AppConfig,
-  stores: Pick<EraseSiteOptions, "redis" | "postgres" | "prefix" | "metrics" | "partitions"> & {
+  stores: Pick<EraseSiteOptions, "redis" | "postgres" | "prefix" | "metrics"> & {
     readonly now: () => number
   },
   changed: (kind: Kind) => Effect.Effect<void>,
 ): Services["sites"] => {
-  const sites = new Sites(stores.postgres, config.sites, changed("sites"))
+  const sites = new Sites(stores.postgres, config.sites, stores, changed("sites"))
   const erasing: EraseSiteOptions = {
     ...stores,
     settings: config.sites,
@@ -215,7 +215,10 @@ const makeServices = (
       goals: new Goals(postgres),
       sites: sitesService(config, { ...shared, postgres }, changed),
       attempts: makeAttempts({ ...shared, keys: visitorKeys }),
-      privacy: { erase: (visitorId) => eraseVisitor({ ...shared, postgres, sites: slugs() }, visitorId) },
+      privacy: {
+        erase: (who, visitorId) =>
+          eraseVisitor({ ...shared, postgres, sites: slugs(), note: noteIn }, who, visitorId),
+      },
       tellRefusals: (refusals) =>
         announce(redis, metrics, shared.prefix, encodeRefusals(deployment.id, refusals)),
       readiness: ready,

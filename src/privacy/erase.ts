@@ -1,20 +1,22 @@
 /** Erasure of a visitor wherever it may be: waiting in a stream, dead-lettered, in Postgres, among the current visitors. */
+import { randomUUID } from "node:crypto"
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
+import { BEYOND_ERASURE, type VisitorReceipt } from "../domain/answers.ts"
 import { openDays } from "../domain/lateWindow.ts"
 import { decodePayload } from "../domain/payload.ts"
 import { type Calendar, PERIODS, periodKey } from "../domain/period.ts"
 import { fingerprint, partitionOf } from "../domain/visitor.ts"
-import { requireKnownSchema } from "../events/schema/index.ts"
+import { requireKnownSchema, storedDeployment } from "../events/schema/index.ts"
 import type { Metrics } from "../metrics/metrics.ts"
 import type { StoreError } from "../stores/errors.ts"
-import type { Postgres } from "../stores/postgres.ts"
+import type { Postgres, Sql } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall, rewriteAppendOnlyFile } from "../stores/redis.ts"
 import { figureKeys, streamKeys, VISITOR_BUCKETS } from "../stores/redisKeys.ts"
 import { dropDeadLetter, listDeadLetters } from "../stream/deadLetters.ts"
 import { compareIds, ZERO_ID } from "../stream/id.ts"
 import { isBeingRebuilt } from "../stream/lease.ts"
-import { type ErasedRows, eraseVisitorRows } from "./eraseRows.ts"
+import { eraseVisitorRows } from "./eraseRows.ts"
 
 /** What an erasure waits for the actors to finish with the visitor's waiting events, or for a rebuild to end, milliseconds. */
 const PATIENCE_MS = 8000
@@ -23,10 +25,11 @@ export interface EraseOptions {
   readonly redis: RedisConnection
   readonly postgres: Postgres
   readonly prefix: string
-  readonly partitions: number
   readonly sites: ReadonlyArray<string>
   readonly metrics: Metrics
   readonly calendar: Calendar
+  /** Writes a line of the audit log, in the transaction in which the visitor's rows go. */
+  readonly note: (sql: Sql, who: string, action: string, what: string) => Effect.Effect<void, StoreError>
   /** Unix milliseconds. */
   readonly now: () => number
 }
@@ -92,39 +95,51 @@ const forgetWhileNotRebuilt = (options: EraseOptions, partition: number, visitor
     }
   }).pipe(orTryAgain("the figures of the visitor's partition are being rebuilt"))
 
-/** What an erasure has found of a visitor. */
-export interface ErasedVisitor extends ErasedRows {
-  /** Of {@link ErasedRows.deleted}, those that had been set aside. */
-  readonly deadLetters: number
-}
-
 /**
  * Erases every raw event of a visitor, of all sites; counts stay, they name nobody. Has to wait while
  * events of the visitor's partition wait that were acknowledged before, or its figures are being rebuilt, or where a newer version
- * has migrated the schema, whose nodes can do it.
+ * has migrated the schema, whose nodes can do it. Returns the receipt, which the audit log has once the visitor's rows have gone.
+ *
+ * @param who as the audit log names them
  */
 export const eraseVisitor = (
   options: EraseOptions,
+  who: string,
   visitorId: string,
-): Effect.Effect<ErasedVisitor, StoreError | ErasureMustWait> =>
+): Effect.Effect<VisitorReceipt, StoreError | ErasureMustWait> =>
   Effect.gen(function* () {
-    const { redis, postgres, partitions, metrics } = options
-    const partition = partitionOf(visitorId, partitions)
+    const { redis, postgres, metrics } = options
     yield* requireKnownSchema(postgres, "erase_visitor").pipe(
       Effect.catchTag("SchemaTooNew", ({ message }) => new ErasureMustWait({ message })),
     )
+    // The deployment's number, whatever this process has been told.
+    const partitions = (yield* storedDeployment(postgres))?.partitions ?? 1
+    const partition = partitionOf(visitorId, partitions)
     yield* awaitProcessed(options, partition)
-    const letters = yield* listDeadLetters(options, Number.MAX_SAFE_INTEGER)
+    const letters = yield* listDeadLetters({ ...options, partitions }, Number.MAX_SAFE_INTEGER)
     let dropped = 0
     for (const letter of letters) {
       const event = decodePayload(letter.payload)
       if (typeof event !== "string" && event.visitorId === visitorId) {
-        if (yield* dropDeadLetter(options, letter.partition, letter.id)) dropped++
+        if (yield* dropDeadLetter({ ...options, partitions }, letter.partition, letter.id)) dropped++
       }
     }
     // Last of what a backup holds: one that has the journal's line was made when everything else had gone.
-    const { deleted, sites } = yield* eraseVisitorRows(postgres, visitorId)
+    const id = randomUUID()
+    const { deleted, sites } = yield* eraseVisitorRows(postgres, visitorId, (sql) =>
+      // Not who it was: what was erased must not live on in a log.
+      options.note(sql, who, "erased", `a visitor, receipt ${id}`),
+    )
     yield* forgetWhileNotRebuilt(options, partition, fingerprint(visitorId))
     yield* rewriteAppendOnlyFile(redis, metrics)
-    return { deleted: deleted + dropped, sites, deadLetters: dropped }
+    return {
+      ...{
+        id,
+        erased_at: new Date(options.now()).toISOString(),
+        by: who,
+        events: deleted,
+        dead_letters: dropped,
+      },
+      ...{ visitor_id: visitorId, sites, not_reached: BEYOND_ERASURE },
+    }
   })

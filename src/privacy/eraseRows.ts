@@ -4,7 +4,7 @@ import type { KeptOnSite } from "../domain/answers.ts"
 import { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "../events/chunks/index.ts"
 import { keptOfVisitor } from "../events/read/index.ts"
 import type { StoreError } from "../stores/errors.ts"
-import type { Postgres } from "../stores/postgres.ts"
+import type { Postgres, Sql } from "../stores/postgres.ts"
 import { noteErasure } from "./journal.ts"
 
 /** Chunks that hold events of the visitor. */
@@ -20,12 +20,13 @@ export interface ErasedRows {
 }
 
 /**
- * Deletes every raw event of a visitor, over all sites, notes it in the journal, and returns what there was. Daily totals and numbers of
+ * Deletes every raw event of a visitor, over all sites, notes it in the journal and where `note` does, and returns what there was. Daily totals and numbers of
  * unique visitors stay: they are counts that name nobody. Events that still wait in a stream are not here yet; the caller sees to those.
  */
 export const eraseVisitorRows = (
   postgres: Postgres,
   visitorId: string,
+  note: (sql: Sql) => Effect.Effect<void, StoreError>,
 ): Effect.Effect<ErasedRows, StoreError> =>
   postgres.transaction("erase_visitor", (sql) =>
     Effect.gen(function* () {
@@ -34,12 +35,16 @@ export const eraseVisitorRows = (
       const sites = yield* keptOfVisitor(sql, visitorId)
       const { rows } = yield* sql.query<ChunkPlace>(SELECT_CHUNKS, [visitorId])
       yield* noteErasure(sql, visitorId)
+      yield* note(sql)
       const erased = visitorId.toLowerCase()
       const deleted = yield* rewriteChunks(sql, rows, (event) => event.visitorId !== erased)
       return { deleted, sites }
     }),
   )
 
-/** {@link eraseVisitorRows}; returns the number of events. */
+/** {@link eraseVisitorRows}, noted in the journal only; returns the number of events. */
 export const eraseRows = (postgres: Postgres, visitorId: string): Effect.Effect<number, StoreError> =>
-  Effect.map(eraseVisitorRows(postgres, visitorId), ({ deleted }) => deleted)
+  Effect.map(
+    eraseVisitorRows(postgres, visitorId, () => Effect.void),
+    ({ deleted }) => deleted,
+  )

@@ -10,7 +10,7 @@ import type { Metrics } from "../metrics/metrics.ts"
 import type { Fenced, StoreError } from "../stores/errors.ts"
 import type { Postgres } from "../stores/postgres.ts"
 import { type RedisConnection, redisCall } from "../stores/redis.ts"
-import { siteKeys, streamKeys } from "../stores/redisKeys.ts"
+import { rebuiltPrefix, siteKeys, streamKeys } from "../stores/redisKeys.ts"
 import { keysLike } from "../stores/scan.ts"
 import { Script } from "../stores/script.ts"
 import { REBUILD_TOKEN, seizeLease } from "../stream/lease.ts"
@@ -23,11 +23,17 @@ const CALL_KEYS = 1000
 /** The lease of an erasure: what a partition waits for at most when the erasing process dies, milliseconds. */
 const LEASE_MS = 15_000
 
-export interface ErasedFiguresOptions {
+/** Where the figures are, and what waits. */
+export interface FigureStores {
   readonly redis: RedisConnection
   readonly postgres: Postgres
   readonly prefix: string
   readonly metrics: Metrics
+}
+
+export interface ErasedFiguresOptions extends FigureStores {
+  /** Those of `SITES`. */
+  readonly settings: ReadonlyArray<string>
 }
 
 const SELECT = `SELECT site, up_to AS "upTo" FROM erased_entries WHERE partition = $1 AND figures`
@@ -36,7 +42,7 @@ const DONE = "UPDATE erased_entries SET figures = false WHERE site = $1 AND part
 
 /** Deletes the figures of erased sites that a partition may still have, as its owner of an epoch. */
 export const dropErasedFigures = (
-  { redis, postgres, prefix, metrics }: ErasedFiguresOptions,
+  { redis, postgres, prefix, metrics }: FigureStores,
   partition: number,
   epoch: number,
 ): Effect.Effect<void, Fenced | StoreError> =>
@@ -46,7 +52,11 @@ export const dropErasedFigures = (
     ])
     for (const { site, upTo } of erased) {
       yield* fencedCall(metrics, partition, "drop_figures", async () => {
-        const keys = await keysLike(redis, siteKeys(prefix, partition, site))
+        // A rebuild that was killed has left some, too.
+        const keys = [
+          ...(await keysLike(redis, siteKeys(prefix, partition, site))),
+          ...(await keysLike(redis, siteKeys(rebuiltPrefix(prefix), partition, site))),
+        ]
         for (let i = 0; i < keys.length; i += CALL_KEYS)
           await dropScript.run(
             redis,
@@ -59,15 +69,12 @@ export const dropErasedFigures = (
   })
 
 /** Partitions that may still have figures of erased sites. */
-export const partitionsWithErased = (
-  postgres: Postgres,
-  partitions: number,
-): Effect.Effect<ReadonlyArray<number>, StoreError> =>
+export const partitionsWithErased = (postgres: Postgres): Effect.Effect<ReadonlyArray<number>, StoreError> =>
   Effect.map(
     postgres.query<{ partition: number }>(
       "erased_figures",
-      "SELECT DISTINCT partition FROM erased_entries WHERE figures AND partition < $1 ORDER BY partition",
-      [partitions],
+      `SELECT DISTINCT partition FROM erased_entries
+      WHERE figures AND partition < (SELECT partitions FROM deployment) ORDER BY partition`,
     ),
     (rows) => rows.map(({ partition }) => partition),
   )
@@ -81,7 +88,7 @@ export const takeErasedFigures = (
     const { redis, postgres, prefix, metrics } = options
     const token = `${REBUILD_TOKEN}${randomUUID()}`
     yield* seizeLease({ redis, prefix, partition, token, leaseMs: LEASE_MS, metrics })
-    const owner = yield* makeBatchWriter(postgres).acquireEpoch(partition)
+    const owner = yield* makeBatchWriter(postgres, options.settings).acquireEpoch(partition)
     // Nothing is read of it.
     const log = makePartitionLog({ prefix, partition, redis, reader: redis, replicas: 0, metrics })
     yield* log.takeOver(token, owner)
@@ -90,7 +97,7 @@ export const takeErasedFigures = (
 
 /** The last entry of each partition's stream, or the last that was applied: what is appended from now on comes after it. */
 export const lastEntries = (
-  { redis, prefix, metrics }: Pick<ErasedFiguresOptions, "redis" | "prefix" | "metrics">,
+  { redis, prefix, metrics }: Pick<FigureStores, "redis" | "prefix" | "metrics">,
   partitions: number,
 ): Effect.Effect<ReadonlyArray<string>, StoreError> =>
   redisCall(metrics, "erase", async () => {

@@ -53,6 +53,8 @@ export interface RebuildOptions {
   readonly prefix: string
   readonly partition: number
   readonly partitions: number
+  /** Those of `SITES`. */
+  readonly sites: ReadonlyArray<string>
   readonly calendar: Calendar
   readonly metrics: Metrics
   readonly log: PartitionLog
@@ -218,7 +220,7 @@ export const rebuildPartition = (
     const { redis, postgres, prefix, partition, partitions, calendar, metrics, log, now } = options
     const token = `${REBUILD_TOKEN}${randomUUID()}`
     yield* seizeLease({ redis, prefix, partition, token, leaseMs: options.leaseMs ?? LEASE_MS, metrics })
-    const writer = makeBatchWriter(postgres)
+    const writer = makeBatchWriter(postgres, options.sites)
     const position = yield* writer.acquireEpoch(partition)
     const { epoch } = position
     const { applied } = yield* log.takeOver(token, position)

@@ -11,18 +11,14 @@ import { noteIn } from "../access/accounts.ts"
 import { BEYOND_ERASURE, type SiteReceipt } from "../domain/answers.ts"
 import { requireKnownSchema, type SchemaTooNew } from "../events/schema/index.ts"
 import { type ErasedFiguresOptions, lastEntries } from "../privacy/erasedFigures.ts"
-import { dropErasedLetters, finishErasures } from "../privacy/finishErasures.ts"
+import { finishErasures } from "../privacy/finishErasures.ts"
 import { eraseSiteRows, type SiteRows } from "../privacy/siteRows.ts"
 import type { StoreError } from "../stores/errors.ts"
 import { LOCKS } from "../stores/locks.ts"
 import type { Sql } from "../stores/postgres.ts"
-import type { FromSettings } from "./allSites.ts"
 import { SiteRefused } from "./sites.ts"
 
 export interface EraseSiteOptions extends ErasedFiguresOptions {
-  readonly partitions: number
-  /** Those of `SITES`. */
-  readonly settings: FromSettings
   /** Tells the nodes, after the transaction. */
   readonly changed: Effect.Effect<void>
 }
@@ -31,6 +27,9 @@ const LOCK_SITES = "UPDATE site_changes SET version = version + 1"
 const LOCK_ACCESS = "UPDATE access_changes SET version = version + 1"
 /** Retention keeps numbers of visitors that it has read of Redis before. */
 const TRY_RETENTION = `SELECT pg_try_advisory_xact_lock(${LOCKS.retention}) AS locked`
+/** A process that stops in the middle stops every partition for no longer. */
+const IDLE = "SET LOCAL idle_in_transaction_session_timeout = '10s'"
+const SELECT_PARTITIONS = "SELECT partitions FROM deployment"
 const IS_ADDED = "SELECT FROM declared_sites WHERE slug = $1 AND added_at IS NOT NULL"
 
 const DELETE_GOALS = "DELETE FROM goals WHERE site = $1"
@@ -47,10 +46,10 @@ const LEAVE = [
 
 const NOTE = "INSERT INTO site_erasures (id, site, erased_at) VALUES ($1, $2, $3)"
 const NOTE_ENTRIES = `
-  INSERT INTO erased_entries (site, partition, up_to, gone, figures)
-  SELECT $1, partition, up_to, $3, true FROM unnest($2::text[]) WITH ORDINALITY AS last (up_to, place)
+  INSERT INTO erased_entries (site, partition, up_to, figures)
+  SELECT $1, partition, up_to, true FROM unnest($2::text[]) WITH ORDINALITY AS last (up_to, place)
   CROSS JOIN LATERAL (SELECT (place - 1)::smallint AS partition) AS numbered
-  ON CONFLICT (site, partition) DO UPDATE SET up_to = excluded.up_to, gone = excluded.gone, figures = true`
+  ON CONFLICT (site, partition) DO UPDATE SET up_to = excluded.up_to, figures = true`
 
 /** What went with a site in Postgres. */
 interface Erased extends SiteRows {
@@ -61,9 +60,13 @@ interface Erased extends SiteRows {
 }
 
 /** Erases a site's rows and all that is of it in the transaction; `removed`: it is no site any more. */
-export const eraseSiteIn = (sql: Sql, site: string, removed: boolean): Effect.Effect<Erased, StoreError> =>
+export const eraseSiteIn = (
+  sql: Sql,
+  site: string,
+  { removed, now }: { readonly removed: boolean; readonly now: number },
+): Effect.Effect<Erased, StoreError> =>
   Effect.gen(function* () {
-    const rows = yield* eraseSiteRows(sql, site)
+    const rows = yield* eraseSiteRows(sql, site, now)
     const { count: goals } = yield* sql.query(DELETE_GOALS, [site])
     yield* sql.query(LOCK_ACCESS)
     const tokens = yield* sql.query<{ shares: number; keys: number }>(DELETE_TOKENS, [site])
@@ -76,17 +79,19 @@ const erase = (options: EraseSiteOptions, who: string, site: string, id: string,
   options.postgres.transaction("erase_site", (sql) =>
     Effect.gen(function* () {
       yield* sql.query("SET LOCAL statement_timeout = 0")
+      yield* sql.query(IDLE)
       yield* sql.query(LOCK_SITES)
       const isOfSettings = options.settings.includes(site)
       const added = yield* sql.query(IS_ADDED, [site])
       if (!isOfSettings && added.rows.length === 0) return yield* new SiteRefused({ reason: "missing" })
       const { rows } = yield* sql.query<{ locked: boolean }>(TRY_RETENTION)
       if (rows[0]?.locked !== true) return yield* new SiteRefused({ reason: "busy" })
-      const erased = yield* eraseSiteIn(sql, site, !isOfSettings)
-      // After the fence: what any node has taken until now.
-      const last = yield* lastEntries(options, options.partitions)
+      const erased = yield* eraseSiteIn(sql, site, { removed: !isOfSettings, now: erasedAt.getTime() })
+      // Of the deployment, whatever this process has been told. After the fence: what any node has taken until now.
+      const deployment = yield* sql.query<{ partitions: number }>(SELECT_PARTITIONS)
+      const last = yield* lastEntries(options, deployment.rows[0]?.partitions ?? 0)
       yield* sql.query(NOTE, [id, site, erasedAt])
-      yield* sql.query(NOTE_ENTRIES, [site, last, erased.removed])
+      yield* sql.query(NOTE_ENTRIES, [site, last])
       yield* noteIn(sql, who, "site erased", `${site}, ${erased.events} events, receipt ${id}`)
       return erased
     }),
@@ -105,14 +110,13 @@ export const eraseSite = (
     const erasedAt = new Date(now)
     const erased = yield* erase(options, who, site, id, erasedAt)
     yield* options.changed
-    const letters = yield* Effect.orElseSucceed(dropErasedLetters(options, options.partitions), () => 0)
-    const complete = yield* Effect.match(finishErasures(options, options.partitions, PATIENCE_MS), {
-      onSuccess: (all) => all,
-      onFailure: () => false,
-    })
+    const { complete, deadLetters } = yield* finishErasures(options, PATIENCE_MS)
+    // Nodes may have read figures meanwhile that have gone since.
+    yield* options.changed
     const { shares, events, ...counts } = erased
     return {
-      ...{ id, erased_at: erasedAt.toISOString(), by: who, events, dead_letters: letters, site },
+      ...{ id, erased_at: erasedAt.toISOString(), by: who, events, site },
+      dead_letters: deadLetters.get(site) ?? 0,
       ...counts,
       share_links: shares,
       complete,

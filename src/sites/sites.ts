@@ -5,7 +5,8 @@
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import { noteIn } from "../access/accounts.ts"
-import { BACK_AGAIN, INSERT_MISSING_SITES } from "../events/schema/index.ts"
+import { INSERT_MISSING_SITES } from "../events/schema/index.ts"
+import { type FigureStores, lastEntries } from "../privacy/erasedFigures.ts"
 import type { StoreError } from "../stores/errors.ts"
 import type { Postgres, Sql } from "../stores/postgres.ts"
 import type { FromSettings, SiteRow } from "./allSites.ts"
@@ -69,6 +70,11 @@ const SELECT = `
 /** One change at a time. Who reads waits for nobody. */
 const LOCK = "UPDATE site_changes SET version = version + 1"
 const COUNT = "SELECT count(*)::integer AS count FROM declared_sites WHERE added_at IS NOT NULL"
+const ERASED_OF =
+  "SELECT partitions FROM deployment WHERE EXISTS (SELECT FROM erased_entries WHERE site = $1)"
+// Arrays count from 1.
+const ERASE_UP_TO = `
+  UPDATE erased_entries SET up_to = ($2::text[])[partition + 1] WHERE site = $1 AND partition < cardinality($2::text[])`
 // One that SITES had once may have left a row.
 const ADD = `
   INSERT INTO declared_sites (slug, name, hosts, only_hosts, time_zone, added_at) VALUES ($1, $2, $3, $4, $5, now())
@@ -128,18 +134,23 @@ const changeText = (slug: string, change: SiteChange): string => {
   ].join(", ")
 }
 
+type Streams = Pick<FigureStores, "redis" | "prefix" | "metrics">
+
 export class Sites {
   readonly #postgres: Postgres
   readonly #settings: FromSettings
+  readonly #streams: Streams
   readonly #changed: Effect.Effect<void>
 
   /**
    * @param settings those of `SITES`
+   * @param streams where events wait
    * @param changed tells the nodes, after a change
    */
-  constructor(postgres: Postgres, settings: FromSettings, changed: Effect.Effect<void>) {
+  constructor(postgres: Postgres, settings: FromSettings, streams: Streams, changed: Effect.Effect<void>) {
     this.#postgres = postgres
     this.#settings = settings
+    this.#streams = streams
     this.#changed = changed
   }
 
@@ -149,7 +160,10 @@ export class Sites {
       .pipe(Effect.tap(this.#changed))
   }
 
-  /** Adds a site. Events and figures that there are of its slug, because it was a site before, are its. */
+  /**
+   * Adds a site. Events and figures that there are of its slug, because `SITES` had it before, are its. One that was erased begins empty:
+   * what nodes have taken of it since, because they had not heard of that, counts for nothing, even where it still waits.
+   */
   add(who: string, { slug, name, hosts, onlyHosts, timeZone }: NewSite): Refusable<void> {
     return this.#change((sql) =>
       Effect.gen({ self: this }, function* () {
@@ -158,7 +172,7 @@ export class Sites {
         if ((counts[0]?.count ?? 0) >= MAX_SITES) return yield* new SiteRefused({ reason: "too_many" })
         const { rows } = yield* sql.query(ADD, [slug, name, hosts, onlyHosts, timeZone])
         if (rows.length === 0) return yield* new SiteRefused({ reason: "taken" })
-        yield* sql.query(BACK_AGAIN, [[slug]])
+        yield* this.#beginEmpty(sql, slug)
         // As sites of SITES have theirs from the start.
         yield* sql.query(INSERT_MISSING_SITES, [[slug]])
         yield* noteIn(
@@ -172,6 +186,14 @@ export class Sites {
         )
       }),
     )
+  }
+
+  #beginEmpty(sql: Sql, slug: string): Effect.Effect<void, StoreError> {
+    return Effect.gen({ self: this }, function* () {
+      const { rows } = yield* sql.query<{ partitions: number }>(ERASED_OF, [slug])
+      for (const { partitions } of rows)
+        yield* sql.query(ERASE_UP_TO, [slug, yield* lastEntries(this.#streams, partitions)])
+    })
   }
 
   /** Changes a site, whether it was added or is one of `SITES`. The default one cannot be archived: it takes events that name none. */

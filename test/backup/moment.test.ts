@@ -14,7 +14,7 @@ import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { replayDeadLetter } from "../../src/stream/deadLetters.ts"
 import { now } from "../support/clock.ts"
 import { run } from "../support/effects.ts"
-import { connect } from "../support/events.ts"
+import { connect, SITES } from "../support/events.ts"
 import { redisUrl, temporaryFolder } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
 import { drained, expectFigures, restoreElsewhere } from "./elsewhere.ts"
@@ -77,7 +77,7 @@ const events = [first, ...others]
 test("events that are stored in between come back once", async () => {
   const { config, redis, keysOf } = await waiting(events)
   const { folder, manifest } = await backUpWhile(config, async () => {
-    const writer = makeBatchWriter(await connect(config.databaseUrl))
+    const writer = makeBatchWriter(await connect(config.databaseUrl), SITES)
     const partition = partitionOf(first.visitor, config.partitions)
     const { epoch } = await run(writer.acquireEpoch(partition))
     const found = await redis.xrange(keysOf(first).events, "-", "+", "COUNT", 12)

@@ -13,6 +13,7 @@ import { makePartitionLog, type NewOwner } from "../../src/stream/partitionLog.t
 import { now } from "../support/clock.ts"
 import { type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
+import { SITES } from "../support/events.ts"
 
 const entriesAfter = async (deployment: Deployment, partition: number, after: string, most: number) => {
   const { events } = streamKeys(deployment.prefix, partition)
@@ -67,12 +68,12 @@ class SteppedActor {
 
   constructor(deployment: Deployment) {
     this.#deployment = deployment
-    this.#writer = makeBatchWriter(deployment.postgres)
+    this.#writer = makeBatchWriter(deployment.postgres, SITES)
   }
 
   /** Forgets everything, like a process that died. */
   crash(): void {
-    this.#writer = makeBatchWriter(this.#deployment.postgres)
+    this.#writer = makeBatchWriter(this.#deployment.postgres, SITES)
     this.#next = "own"
   }
 

@@ -1,6 +1,6 @@
 /** A site is erased, whatever goes on meanwhile: all of it, for good, and nothing of another one. */
 import { randomUUID } from "node:crypto"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { expect, test } from "vitest"
 import { NO_FACTS } from "../../src/domain/dimensions.ts"
 import { decodeEvent, Rejection } from "../../src/domain/event.ts"
@@ -8,24 +8,24 @@ import { PageQuery } from "../../src/domain/pageQuery.ts"
 import { encodePayload } from "../../src/domain/payload.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { compact } from "../../src/events/chunks/compaction.ts"
+import { partitionsWithErased, takeErasedFigures } from "../../src/privacy/erasedFigures.ts"
 import { finishErasures } from "../../src/privacy/finishErasures.ts"
 import { rebuildPartition } from "../../src/rebuild/partition.ts"
 import { eraseSite, Sites } from "../../src/sites/index.ts"
 import { LOCKS } from "../../src/stores/locks.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
-import { streamKeys } from "../../src/stores/redisKeys.ts"
+import { rebuiltPrefix, siteKeys, streamKeys } from "../../src/stores/redisKeys.ts"
 import { keysLike } from "../../src/stores/scan.ts"
 import { makePartitionLog } from "../../src/stream/partitionLog.ts"
 import { now } from "../support/clock.ts"
 import { crashBeforeFigures, type Deployment, freshDeployment, PARTITIONS } from "../support/deployment.ts"
 import { run } from "../support/effects.ts"
-import { rows } from "../support/events.ts"
-import { PATIENCE_MS } from "../support/eventually.ts"
+import { rows, SITES } from "../support/events.ts"
+import { eventually, PATIENCE_MS } from "../support/eventually.ts"
 
 const optionsOf = (deployment: Deployment) => ({
   ...deployment,
-  partitions: PARTITIONS,
-  settings: ["main", "blog"] as const,
+  settings: SITES,
   changed: Effect.void as Effect.Effect<void>,
 })
 
@@ -91,6 +91,9 @@ test("all of a site goes, what waits and what was set aside too, and another one
   await deployment.drained()
   await node.stop()
   expect(await countOf(deployment, "blog")).toEqual(counted(12, 12))
+  // A rebuild that was killed has left this.
+  const rebuilt = siteKeys(rebuiltPrefix(prefix), 1, "blog").replace("*", "2026-01-01")
+  await redis.hset(rebuilt, "total_events", 12)
   // These wait, and of some the owner has told Postgres, but not Redis.
   await view(deployment, "main", 6)
   await view(deployment, "blog", 9)
@@ -142,6 +145,7 @@ test("all of a site goes, what waits and what was set aside too, and another one
   })
   expect(await countOf(deployment, "blog")).toEqual(counted(0))
   expect(await redis.xlen(streamKeys(prefix, 1).dead)).toBe(1)
+  expect(await redis.exists(rebuilt)).toBe(0)
   // It is still a site: what comes from now on counts, an event of before that is sent again, too.
   await view(deployment, "blog", 5, (i) => ids[i] ?? null)
   const again = deployment.startNode()
@@ -169,7 +173,7 @@ test("all of a site goes, what waits and what was set aside too, and another one
 test("an erasure that was killed goes on by itself, and a site that was added is one no more until it is added again", async () => {
   const deployment = await freshDeployment()
   const { postgres } = deployment
-  const sites = new Sites(postgres, ["main", "blog"], Effect.void)
+  const sites = new Sites(postgres, SITES, deployment, Effect.void)
   const shop = { slug: "shop", name: null, hosts: ["shop.example"], timeZone: null, onlyHosts: false }
   await run(sites.add("ada", shop))
   const node = deployment.startNode()
@@ -189,7 +193,11 @@ test("an erasure that was killed goes on by itself, and a site that was added is
   await view(deployment, "shop", 3)
   await view(deployment, "main", 3)
   await deployment.drained()
-  expect(await run(finishErasures(deployment, PARTITIONS, PATIENCE_MS))).toBe(true)
+  const version = "SELECT version::integer AS version FROM site_changes"
+  const [told] = await rows<{ version: number }>(postgres, version)
+  expect(await run(finishErasures(optionsOf(deployment), PATIENCE_MS))).toMatchObject({ complete: true })
+  // Nodes hear of it, which may show figures that have gone.
+  expect(await rows(postgres, version)).toEqual([{ version: (told?.version ?? 0) + 1 }])
   expect(await countOf(deployment, "shop")).toEqual(counted(0))
   expect(await countOf(deployment, "main")).toEqual(counted(11))
   expect(await rows(postgres, "SELECT FROM site_erasures WHERE finished_at IS NULL")).toEqual([])
@@ -209,6 +217,23 @@ test("an erasure that was killed goes on by itself, and a site that was added is
   await node.stop()
   await rebuild(deployment)
   expect(await countOf(deployment, "shop")).toEqual(counted(2))
+
+  // Added again, it begins empty, whatever still waits of before.
+  await run(erase(deployment, "shop"))
+  await view(deployment, "shop", 3)
+  await run(sites.add("ada", shop))
+  await view(deployment, "shop", 1)
+  deployment.startNode()
+  await deployment.drained()
+  expect(await countOf(deployment, "shop")).toEqual(counted(1))
+  // One of SITES to the nodes stays one, whatever the settings are of who erases it.
+  const others = new Sites(postgres, ["main"], deployment, Effect.void)
+  await run(others.add("ada", { ...shop, slug: "blog" }))
+  const elsewhere = eraseSite({ ...optionsOf(deployment), settings: ["main"] }, "ada", "blog", now())
+  expect(await run(elsewhere)).toMatchObject({ removed: true, complete: true })
+  await view(deployment, "blog", 2)
+  await deployment.drained()
+  expect(await countOf(deployment, "blog")).toEqual(counted(2))
 })
 
 test("an erasure waits for retention, and changes nothing until then", async () => {
@@ -229,6 +254,30 @@ test("an erasure waits for retention, and changes nothing until then", async () 
   await view(deployment, "blog", 1)
   await deployment.drained()
   expect(await countOf(deployment, "blog")).toEqual(counted(5))
-  expect(await run(erase(deployment, "blog"))).toMatchObject({ events: 5, complete: true })
   await node.stop()
+
+  // Totals of days that no event comes for any more go before batches stop, those of later days after that.
+  await run(
+    postgres.query(
+      "test",
+      `INSERT INTO daily_totals (site_id, day, metric, name, count, partition)
+      SELECT site_id, '2020-02-02', metric, name, count, partition FROM daily_totals ON CONFLICT DO NOTHING`,
+    ),
+  )
+  const batch = await deployment.scoped(postgres.session("test"))
+  const { commit } = await deployment.scoped(batch.begin())
+  await run(batch.query("SELECT FROM stream_partitions FOR UPDATE"))
+  const erasing = Effect.runFork(erase(deployment, "blog", Effect.die(new Error("killed"))).pipe(Effect.exit))
+  const free = `SELECT DISTINCT day::text AS day FROM (SELECT day FROM daily_totals JOIN sites ON sites.id = site_id
+    WHERE slug = 'blog' FOR UPDATE OF daily_totals SKIP LOCKED) AS free`
+  await eventually(async () => expect(await rows(postgres, free)).toHaveLength(1))
+  expect(await rows(postgres, free)).not.toEqual([{ day: "2020-02-02" }])
+  await run(commit)
+  await run(Fiber.join(erasing))
+  // Killed again, between two partitions.
+  expect(await countOf(deployment, "blog")).toMatchObject({ events: 0, totals: 0, total_events: 5 })
+  await run(takeErasedFigures(optionsOf(deployment), 0))
+  expect(await run(partitionsWithErased(postgres))).toEqual([1])
+  expect(await run(finishErasures(optionsOf(deployment), PATIENCE_MS))).toMatchObject({ complete: true })
+  expect(await countOf(deployment, "blog")).toEqual(counted(0))
 })

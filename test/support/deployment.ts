@@ -23,6 +23,7 @@ import { payloadIn } from "../../src/stream/fields.ts"
 import { type AppendFailure, Producer } from "../../src/stream/producer.ts"
 import { now } from "./clock.ts"
 import { run, testScope } from "./effects.ts"
+import { SITES } from "./events.ts"
 import { PATIENCE_MS } from "./eventually.ts"
 import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
 
@@ -59,7 +60,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
     ensureDeployment(postgres, {
       partitions: PARTITIONS,
       timeZone: calendar.timeZone,
-      sites: ["main", "blog"],
+      sites: SITES,
     }),
   )
   const redis = await scoped(connectRedis(redisSettings, "command", "test"))
@@ -84,7 +85,7 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
   const send = (body: { readonly [key: string]: unknown }, facts: EventFacts = NO_FACTS) => {
     const event = decodeEvent(body, {
       now: now(),
-      sites: new Set(["main", "blog"]),
+      sites: new Set(SITES),
       site: "main",
       referer: null,
       pageQuery: new PageQuery([]),
@@ -106,7 +107,8 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
           redis,
           replicas: options.ackReplicas ?? 0,
           postgres,
-          writer: makeBatchWriter(postgres),
+          writer: makeBatchWriter(postgres, SITES),
+          sites: SITES,
           calendar,
           metrics,
           live: new LiveFeed({ prefix, eventsPerSecond: 50, now }),
@@ -150,7 +152,8 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
     databaseUrl: url,
     replicas: options.ackReplicas ?? 0,
     postgres,
-    writer: makeBatchWriter(postgres),
+    writer: makeBatchWriter(postgres, SITES),
+    sites: SITES,
     redis,
     producer,
     failures,

@@ -25,6 +25,9 @@ export interface Database {
   readonly writer: BatchWriter
 }
 
+/** The sites that there are. */
+export const SITES = ["main", "blog"] as const
+
 /** A migrated database with the sites main and blog. */
 export const freshEvents = async (
   settings: { readonly partitions?: number; readonly timeZone?: string } = {},
@@ -36,10 +39,10 @@ export const freshEvents = async (
     ensureDeployment(postgres, {
       partitions: settings.partitions ?? 2,
       timeZone: settings.timeZone ?? "UTC",
-      sites: ["main", "blog"],
+      sites: SITES,
     }),
   )
-  return { url, postgres, writer: makeBatchWriter(postgres) }
+  return { url, postgres, writer: makeBatchWriter(postgres, SITES) }
 }
 
 /** A page view of a new visitor at noon of 2025-12-08, unless told otherwise. */
@@ -77,7 +80,7 @@ export const store = async (
   events: ReadonlyArray<StreamEvent>,
   { partition = 0, calendar = UTC }: { readonly partition?: number; readonly calendar?: Calendar } = {},
 ) => {
-  const writer = makeBatchWriter(postgres)
+  const writer = makeBatchWriter(postgres, SITES)
   const { epoch, lastStreamId } = await run(writer.acquireEpoch(partition))
   const start = Number(lastStreamId.split("-")[0]) + 1
   return run(writer.write({ partition, epoch, entries: entriesFrom(start, events), calendar }))

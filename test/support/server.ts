@@ -1,7 +1,8 @@
 /** A real server on a free port over services that live in memory, for the semantics of HTTP and WebSocket. */
+import { randomUUID } from "node:crypto"
 import { Effect, Logger, References } from "effect"
 import { AccountRefused } from "../../src/access/accounts.ts"
-import type { Realtime, SiteReceipt } from "../../src/domain/answers.ts"
+import { BEYOND_ERASURE, type Realtime, type SiteReceipt } from "../../src/domain/answers.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import type { Refusal } from "../../src/domain/frames.ts"
 import { decodePayload } from "../../src/domain/payload.ts"
@@ -354,12 +355,15 @@ export class World {
       succeeded: () => this.#read(() => undefined),
     },
     privacy: {
-      erase: (id) =>
+      erase: (who, id) =>
         this.erasureMustWait
           ? Effect.fail(new ErasureMustWait({ message: "the figures are being rebuilt" }))
           : this.#read(() => {
               this.erased.push(id)
-              return { deleted: 7, sites: [], deadLetters: 1 }
+              return {
+                ...{ id: randomUUID(), erased_at: new Date().toISOString(), by: who, visitor_id: id },
+                ...{ events: 6, dead_letters: 1, sites: [], not_reached: BEYOND_ERASURE },
+              }
             }),
     },
     readiness: Effect.sync(() => ({

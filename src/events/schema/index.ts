@@ -1,7 +1,6 @@
 /** The schema of Postgres: its migrations and version, the deployment that it is for, its sites, and a table for each day of events. */
 export { ensureDaysIn, ensureEventDays, hasDay, KnownEventDays, upcomingDays } from "./dayTables.ts"
 export {
-  BACK_AGAIN,
   type DeploymentIdentity,
   deploymentIdentity,
   ensureDeployment,

@@ -27,8 +27,8 @@ export interface Batch {
   readonly calendar: Calendar
 }
 
-/** What a batch has come to. */
-export interface Written {
+/** What the kept entries of a batch have come to. */
+export interface Stored {
   /** The entries, new and redelivered, that count in the figures, in stream order. */
   readonly counted: ReadonlyArray<BatchEntry>
   /** What the counted entries add to the figures. */
@@ -37,6 +37,10 @@ export interface Written {
   readonly duplicates: number
   /** Entries that an earlier transaction had written. */
   readonly redelivered: number
+}
+
+/** What a batch has come to. */
+export interface Written extends Stored {
   /** Entries whose site was erased while they waited. */
   readonly erased: number
 }

@@ -61,10 +61,11 @@ const NOTHING: Written = {
   erased: 0,
 }
 
-export const makeBatchWriter = (postgres: Postgres): BatchWriter => {
+/** @param settings those of `SITES`: what waits of another one that was erased counts for nothing */
+export const makeBatchWriter = (postgres: Postgres, settings: ReadonlyArray<string>): BatchWriter => {
   const days = new KnownEventDays(postgres)
   const sites = new KnownSites(postgres)
-  const erasures = new ErasedEntries(postgres)
+  const erasures = new ErasedEntries(postgres, settings)
   /** Where each partition was when this writer last heard of it. */
   const positions = new Map<number, Position>()
 

@@ -5,7 +5,7 @@ import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import { compareIds } from "../../stream/id.ts"
 import type { UnstorableEvent } from "../chunks/index.ts"
-import { type Batch, chunksOf, keysOf, type SiteIds, totalRowsOf, totalsOf, type Written } from "./batch.ts"
+import { type Batch, chunksOf, keysOf, type SiteIds, type Stored, totalRowsOf, totalsOf } from "./batch.ts"
 import * as statements from "./statements.ts"
 
 /** The partition was elsewhere, or an id was known, whose event is in the chunks all the same: all of it is rolled back. */
@@ -20,7 +20,7 @@ export const fastPath = Effect.fnUntraced(function* (
   batch: Batch,
   siteIds: SiteIds,
   from: string,
-): Effect.fn.Return<Written | null, StoreError | UnstorableEvent> {
+): Effect.fn.Return<Stored | null, StoreError | UnstorableEvent> {
   const { partition, epoch, entries, kept = entries, calendar } = batch
   const [first] = entries
   const last = entries.at(-1)
@@ -50,5 +50,5 @@ export const fastPath = Effect.fnUntraced(function* (
           ),
         )
         .pipe(Effect.catchTag("NotAsExpected", () => Effect.succeed(false)))
-  return isWritten ? { counted: kept, totals, duplicates: 0, redelivered: 0, erased: 0 } : null
+  return isWritten ? { counted: kept, totals, duplicates: 0, redelivered: 0 } : null
 })

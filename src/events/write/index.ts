@@ -7,3 +7,4 @@ export {
   UnknownPartition,
   type Written,
 } from "./batchWriter.ts"
+export { erasedEntries } from "./erasedEntries.ts"

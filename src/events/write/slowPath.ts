@@ -13,9 +13,9 @@ import {
   chunksOf,
   keysOf,
   type SiteIds,
+  type Stored,
   totalRowsOf,
   totalsOf,
-  type Written,
 } from "./batch.ts"
 import * as statements from "./statements.ts"
 
@@ -24,7 +24,7 @@ export const slowPath = Effect.fnUntraced(function* (
   sql: Sql,
   batch: Batch,
   siteIds: SiteIds,
-): Effect.fn.Return<Written, StoreError | Fenced | UnstorableEvent> {
+): Effect.fn.Return<Stored, StoreError | Fenced | UnstorableEvent> {
   const { partition, epoch, entries, kept = entries, calendar } = batch
   // The row stays locked until the commit: no later epoch can begin in between.
   const locked = yield* sql.query<statements.PartitionRow>(statements.lockPartition(partition))
@@ -42,7 +42,7 @@ export const slowPath = Effect.fnUntraced(function* (
   const counted = yield* firstOnes(sql, partition, before, siteIds)
   const last = entries.at(-1)
   if (last === undefined || redelivered === entries.length)
-    return { counted, totals: totalsOf(counted, calendar), duplicates: 0, redelivered, erased: 0 }
+    return { counted, totals: totalsOf(counted, calendar), duplicates: 0, redelivered }
 
   const written = yield* newOnes(sql, partition, after, siteIds)
   const totals = totalsOf(written, calendar)
@@ -61,7 +61,6 @@ export const slowPath = Effect.fnUntraced(function* (
     totals: counted.length === 0 ? totals : totalsOf(counted.concat(written), calendar),
     duplicates: after.length - written.length,
     redelivered,
-    erased: 0,
   }
 })
 

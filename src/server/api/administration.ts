@@ -1,9 +1,7 @@
 /** What only administrators may do: export or erase what is known about a visitor. */
-
-import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { BEYOND_ERASURE, type KeptOfVisitor, type VisitorReceipt } from "../../domain/answers.ts"
+import type { KeptOfVisitor } from "../../domain/answers.ts"
 import { UUID } from "../../domain/limits.ts"
 import type { Exchange } from "../http/exchange.ts"
 import { Problem, STORE_UNAVAILABLE } from "../http/problem.ts"
@@ -22,8 +20,6 @@ export interface AdministrationOptions {
   readonly queries: Pick<EventQueries, "keptOfVisitor">
   readonly accounts: Pick<Services["accounts"], "note">
   readonly run: Runner
-  /** Unix milliseconds. */
-  readonly now: () => number
 }
 
 export class Administration {
@@ -31,11 +27,6 @@ export class Administration {
 
   constructor(options: AdministrationOptions) {
     this.#options = options
-  }
-
-  /** Notes who did something to whose data. Not who it was: what was erased must not live on in a log. */
-  #note(exchange: Exchange, action: string, receipt = "") {
-    return this.#options.accounts.note(whoOf(exchange), action, `a visitor${receipt}`)
   }
 
   /** `GET /visitors/{id}`: all that is kept of a visitor, or how much of it there is. */
@@ -61,9 +52,9 @@ export class Administration {
   }
 
   #exportVisitor(exchange: Exchange, visitor: string) {
-    const { exports, run } = this.#options
+    const { accounts, exports, run } = this.#options
     // Nothing is handed out that nobody would know of.
-    const noted = Effect.tap(this.#note(exchange, "exported"), () =>
+    const noted = Effect.tap(accounts.note(whoOf(exchange), "exported", "a visitor"), () =>
       Effect.logInfo("administration: a visitor's events are exported"),
     )
     run(noted).addObserver((exit) => {
@@ -74,27 +65,19 @@ export class Administration {
 
   eraseVisitor(exchange: Exchange, id: string) {
     if (!UUID.test(id)) return exchange.refuse(NOT_UUID)
-    const { privacy, run, now } = this.#options
+    const { privacy, run } = this.#options
     const visitor = id.toLowerCase()
-    const receiptId = randomUUID()
-    const erased = Effect.catchTag(privacy.erase(visitor), "ErasureMustWait", () =>
+    const erased = Effect.catchTag(privacy.erase(whoOf(exchange), visitor), "ErasureMustWait", () =>
       Effect.fail(STORE_UNAVAILABLE),
     ).pipe(
+      Effect.map((receipt) => ({ deleted: receipt.events + receipt.dead_letters, receipt })),
       Effect.tap(({ deleted }) =>
         Effect.logInfo("administration: a visitor was erased").pipe(Effect.annotateLogs({ events: deleted })),
       ),
-      // Erasing again is right, too, where the note fails.
-      Effect.tap(() => this.#note(exchange, "erased", `, receipt ${receiptId}`)),
     )
     run(erased).addObserver((exit) => {
       if (Exit.isFailure(exit)) return exchange.failCause(exit.cause)
-      const { deleted, deadLetters, sites } = exit.value
-      const receipt: VisitorReceipt = {
-        ...{ id: receiptId, erased_at: new Date(now()).toISOString(), by: whoOf(exchange) },
-        ...{ events: deleted - deadLetters, dead_letters: deadLetters, not_reached: BEYOND_ERASURE },
-        ...{ visitor_id: visitor, sites },
-      }
-      exchange.json({ success: true, data: { deleted, receipt } })
+      exchange.json({ success: true, data: exit.value })
     })
   }
 }

@@ -298,7 +298,7 @@ export const apiRoutes = ({
     GET: (exchange, req) => goals.list(exchange, req),
     POST: (exchange) => goals.add(exchange),
   })
-  const visitors = visitorsRoute({ ...services, exports, run, now })
+  const visitors = visitorsRoute({ ...services, exports, run })
   const oneSite = addSites(add, reads, { sites: services.sites, retentionDays, bodies, run })
   return { exact, prefixes: [[VISITORS_PREFIX, visitors], ...changes(accounts, goals), ...oneSite] }
 }

@@ -26,6 +26,7 @@ import { topicOf } from "./fanOut.ts"
 import { FigureReads } from "./figureReads.ts"
 import { type FollowedQuestion, LiveQuestions, type LiveQuestionsOptions } from "./liveQuestions.ts"
 import {
+  FIGURE_TOPICS,
   type FigureTopic,
   figuresFrame,
   heartbeatFrame,
@@ -120,9 +121,14 @@ export class Hub {
     }
   }
 
-  /** What is known of sites has changed: questions that name no time zone may have another one. */
+  /** What is known of sites has changed: questions that name no time zone may have another one, and a site may have been erased. */
   sitesChanged(): void {
     this.#questions.changed(null)
+    for (const site of [...this.#options.sites.current.declared, ...this.#choices.all]) {
+      this.#reads.changed(site, "realtime")
+      this.#sendersOf(site)?.stats.trigger()
+      for (const topic of FIGURE_TOPICS) this.#figuresChanged(site, topic)
+    }
   }
 
   /** Takes what a node, this one or another, has just refused. */

@@ -3,7 +3,7 @@ import type * as Effect from "effect/Effect"
 import type { Accounts } from "../../access/accounts.ts"
 import type { Attempts } from "../../access/attempts.ts"
 import type { Figures } from "../../aggregates/figures.ts"
-import type { ReadinessReport, SiteReceipt } from "../../domain/answers.ts"
+import type { ReadinessReport, SiteReceipt, VisitorReceipt } from "../../domain/answers.ts"
 import type { Refusal } from "../../domain/frames.ts"
 import type { Period } from "../../domain/period.ts"
 import type { EventQueries as Questions } from "../../events/read/index.ts"
@@ -11,7 +11,7 @@ import type { SchemaTooNew } from "../../events/schema/index.ts"
 import type { Goals } from "../../goals/goals.ts"
 import type { Format, MetricsText } from "../../metrics/exposition.ts"
 import type { VisitorKeys } from "../../privacy/dayKeys.ts"
-import type { ErasedVisitor, ErasureMustWait } from "../../privacy/erase.ts"
+import type { ErasureMustWait } from "../../privacy/erase.ts"
 import type { EngineAnswer, QueryRefused, Question } from "../../query/engine/index.ts"
 import type { SiteRefused, Sites } from "../../sites/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
@@ -44,10 +44,12 @@ export interface EventQueries extends Omit<Questions, "exportVisitors" | "export
 /** What visitors may ask about their data. */
 export interface Privacy {
   /**
-   * Erases every raw event of a visitor, of all sites, wherever it is kept or still waits. Returns what there was; a
+   * Erases every raw event of a visitor, of all sites, wherever it is kept or still waits. Returns the receipt; a
    * failure means that the erasure may be incomplete and has to be asked for again.
+   *
+   * @param who as the audit log names them
    */
-  erase(visitorId: string): Effect.Effect<ErasedVisitor, StoreError | ErasureMustWait>
+  erase(who: string, visitorId: string): Effect.Effect<VisitorReceipt, StoreError | ErasureMustWait>
 }
 
 /** Questions to the events. */

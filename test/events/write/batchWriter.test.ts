@@ -14,6 +14,7 @@ import {
   freshEvents,
   idsOf,
   rows,
+  SITES,
   store,
   write,
 } from "../../support/events.ts"
@@ -134,7 +135,7 @@ describe("an event", () => {
 describe("partitions whose batches share ids", () => {
   test("write each id once, without deadlock, while they run at the same time", async () => {
     const { url, postgres, writer } = await freshEvents()
-    const writers = [writer, makeBatchWriter(await connect(url))]
+    const writers = [writer, makeBatchWriter(await connect(url), SITES)]
     const ids = Array.from({ length: 200 }, () => randomUUID())
     const writtenBy = await Promise.all(
       writers.map(async (each, partition) => {

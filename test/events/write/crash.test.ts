@@ -6,7 +6,7 @@ import { migrate } from "../../../src/events/schema/migrate.ts"
 import { makeBatchWriter } from "../../../src/events/write/batchWriter.ts"
 import { StoreError } from "../../../src/stores/errors.ts"
 import { run } from "../../support/effects.ts"
-import { connect, countOf, dailyTotals, entriesFrom, event, UTC } from "../../support/events.ts"
+import { connect, countOf, dailyTotals, entriesFrom, event, SITES, UTC } from "../../support/events.ts"
 import { eventually, privatePostgres } from "../../support/index.ts"
 
 describe("a Postgres that is killed while batches are written", () => {
@@ -16,7 +16,7 @@ describe("a Postgres that is killed while batches are written", () => {
     await run(migrate(postgres))
     await run(ensureDeployment(postgres, { partitions: 1, timeZone: "UTC", sites: ["main"] }))
 
-    const writer = makeBatchWriter(postgres)
+    const writer = makeBatchWriter(postgres, SITES)
     const failures: Array<unknown> = []
     const retried = <A, E>(effect: Effect.Effect<A, E>) =>
       eventually(() =>

@@ -12,6 +12,7 @@ import {
   event,
   freshEvents,
   idsOf,
+  SITES,
   write,
 } from "../../support/events.ts"
 import { eventually } from "../../support/eventually.ts"
@@ -59,7 +60,7 @@ describe("an entry redelivered after a crash between Postgres and Redis", () => 
       const made = () => event({ id: ids ? randomUUID() : null })
       const written = entriesFrom(10, [made(), made()])
       // As after a commit whose reply was lost: what the other connections have written, these have not heard of.
-      await run(write(makeBatchWriter(await connect(url)), epoch, written))
+      await run(write(makeBatchWriter(await connect(url), SITES), epoch, written))
       const both = await run(write(writer, epoch, [...written, ...entriesFrom(12, [made()])]))
       expect(idsOf(both.counted)).toEqual(["10-0", "11-0", "12-0"])
       expect(both.redelivered).toBe(2)
@@ -142,7 +143,7 @@ describe("an owner that is frozen inside its transaction", () => {
     }
     // On a busy machine the time may be over before the row is asked for.
     const { batch } = await eventually(begin)
-    expect(await run(makeBatchWriter(successor).acquireEpoch(0))).toMatchObject({
+    expect(await run(makeBatchWriter(successor, SITES).acquireEpoch(0))).toMatchObject({
       epoch: 1,
       lastStreamId: "0-0",
     })

@@ -118,6 +118,14 @@ describe("a dashboard", () => {
     expect(dashboard.of("stats_update").length).toBeLessThanOrEqual(3)
   })
 
+  test("is sent the figures again when sites have changed: one may have been erased", async () => {
+    await using running = await serve()
+    const dashboard = await connect(running)
+    running.world.realtime = { ...running.world.realtime, total_events: 0 }
+    running.server.learnSites([])
+    await dashboard.frame({ type: "stats_update", data: running.world.realtime })
+  })
+
   test("sees its own site only, unless it subscribes to another", async () => {
     await using running = await serve()
     const blog = await connect(running, "?site=blog")
