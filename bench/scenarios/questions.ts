@@ -158,6 +158,23 @@ const besidePlainRows = async (
   return figures
 }
 
+/** Asks a node that was asked before, and has started again. */
+export const measureFirstAgain = async (node: BenchNode): Promise<ReadonlyArray<Figure>> => {
+  const { filters } = filtered("91d")(0)
+  const first = await ask(node, { metrics: ["visitors"], date_range: "91d", filters })
+  const unfiltered = await ask(node, { metrics: ["visitors"], dimensions: ["page"], date_range: "91d" })
+  return [
+    figure(
+      "query: first of 90 days, after a restart",
+      first,
+      "ms",
+      null,
+      "two filters; the engine is started for it, and takes over the files of the one before",
+    ),
+    figure("query: unfiltered, 90 days, first after a restart", unfiltered, "ms", null, "by page"),
+  ]
+}
+
 /** Asks a node that has so many events, which was just started. */
 export const measureQuestions = async (
   context: Context,

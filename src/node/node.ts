@@ -208,7 +208,7 @@ const makeServices = (
       figures,
       queries: makeEventQueries({ postgres, calendar, now }),
       questions: {
-        ...(yield* queryEngine({ config, stores, idleMs: QUERY_IDLE_MS })),
+        ...(yield* queryEngine({ config, stores, postgres, idleMs: QUERY_IDLE_MS })),
         earliest: earliestEvents(postgres, calendar),
       },
       accounts: new Accounts(postgres, changed("access")),

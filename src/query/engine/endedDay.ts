@@ -4,6 +4,7 @@ import type { StoreError } from "../../stores/errors.ts"
 import type { DatabaseError, NoRoom } from "./database.ts"
 import { writeDay } from "./dayParts.ts"
 import { GrowingDay } from "./growingDay.ts"
+import { isAsMade, type KeptFile, keptName } from "./keptFiles.ts"
 import { type DayFiles, makeFile, type SiteDay, type Workshop } from "./siteDay.ts"
 
 export class EndedDay implements DayFiles {
@@ -12,11 +13,30 @@ export class EndedDay implements DayFiles {
   readonly #parts: GrowingDay
   #version = ""
   #file: string | null = null
+  /** Its file, where another engine has made it and it was not read yet. */
+  #kept: KeptFile | null = null
 
   /** @param parts what there is of it already, which is its own from now on */
   constructor(shop: Workshop, parts = new GrowingDay(shop)) {
     this.#shop = shop
     this.#parts = parts
+  }
+
+  /** One of which another engine has made the file. */
+  static kept(shop: Workshop, kept: KeptFile): EndedDay {
+    const day = new EndedDay(shop)
+    shop.held.made(kept.path)
+    day.#version = kept.version
+    day.#file = kept.path
+    day.#kept = kept
+    return day
+  }
+
+  /** Whether its file can be read: one that another engine has made may be damaged. */
+  isWhole(): boolean {
+    const kept = this.#kept
+    this.#kept = null
+    return kept === null || isAsMade(kept)
   }
 
   get version() {
@@ -31,7 +51,10 @@ export class EndedDay implements DayFiles {
     return Effect.gen({ self: this }, function* () {
       yield* this.#parts.become(of)
       for (const day of this.#parts.tables.growing)
-        this.#file = yield* makeFile(this.#shop, of, "ended", (target) => writeDay(target, day))
+        this.#file = yield* Effect.map(
+          makeFile(this.#shop, of, "ended", (target) => writeDay(target, day)),
+          (file) => this.#shop.held.rename(file, keptName(of, file)),
+        )
       this.#parts.drop()
       this.#version = of.version
     })

@@ -62,6 +62,13 @@ export const sourcesOf = (options: EventFilesOptions): Sources => {
   return { files: new EventFiles(options), rollups, database, calendar }
 }
 
+/** Takes out of all files what has gone, an erased visitor's events among it. */
+export const lookThrough = ({
+  files,
+  rollups,
+}: Sources): Effect.Effect<void, StoreError | DatabaseError | NoRoom> =>
+  Effect.flatMap(files.look, (days) => rollups.forgetAllBut(days))
+
 /** Answers a question. Fails with the store's or the database's word when it cannot. */
 export const answer = (
   query: Query,

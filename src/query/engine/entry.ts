@@ -11,9 +11,10 @@ import { makePostgres } from "../../stores/postgres.ts"
 import type { Query } from "../language/index.ts"
 import { type DatabaseError, type NoRoom, openDatabase } from "./database.ts"
 import { withinDeadline } from "./deadline.ts"
-import { answer, sourcesOf } from "./engine.ts"
+import { answer, lookThrough, sourcesOf } from "./engine.ts"
 import { answerBeyond, saysWhatIsMissing } from "./expired.ts"
 import { answerFunnel } from "./funnel.ts"
+import { keepFiles } from "./keptFiles.ts"
 import type { EngineFailure, EngineStart, FromEngine, Question, ToEngine } from "./messages.ts"
 
 /** What a question may take, its files included, milliseconds. */
@@ -56,11 +57,13 @@ const serve = ({ config, stores, folder }: EngineStart) =>
       { url: stores.databaseUrl, max: 2, name: "maicivy query engine", statementTimeoutMs: DEADLINE_MS },
       metrics,
     )
+    const kept = keepFiles(folder)
+    yield* Effect.addFinalizer(() => Effect.sync(() => keepFiles(folder)))
     const database = yield* openDatabase(folder, config.queryMemory - OWN_MEMORY, config.queryCache)
     const calendar = new Calendar(config.timeZone)
     const sources = sourcesOf({
       ...{ postgres, database, folder, calendar, now: Date.now },
-      maxBytes: config.queryCache,
+      ...{ maxBytes: config.queryCache, kept },
     })
     const ask = (query: Query) => answer(query, sources)
     const reply = (id: number, query: Question) =>
@@ -91,8 +94,12 @@ const serve = ({ config, stores, folder }: EngineStart) =>
         ),
         Effect.map(say),
       )
+    const look = Effect.catchCause(lookThrough(sources), (cause) =>
+      Effect.sync(() => console.error(Cause.pretty(cause))),
+    )
     process.on("message", (message: ToEngine) => {
       if (message.type === "ask") Effect.runFork(reply(message.id, message.query))
+      if (message.type === "look") Effect.runFork(look)
     })
     say({ type: "ready" })
     return yield* Effect.never

@@ -3,11 +3,10 @@
  * of what Postgres has. Whatever changes a day's chunks (events, late ones too, compaction, erasure, retention) changes its version,
  * and files of another version are never read again.
  */
-import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
-import { addDays, type Calendar, type Day } from "../../domain/period.ts"
-import { DAY_MS, HOUR_MS } from "../../domain/time.ts"
+import type { Calendar, Day } from "../../domain/period.ts"
+import { HOUR_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import type { Range } from "../language/index.ts"
@@ -16,6 +15,7 @@ import { whereItMayEnd } from "./deadline.ts"
 import { EndedDay } from "./endedDay.ts"
 import { GrowingDay } from "./growingDay.ts"
 import { HeldFiles } from "./heldFiles.ts"
+import type { KeptFile } from "./keptFiles.ts"
 import { FRESH_MS } from "./messages.ts"
 import {
   type DayFiles,
@@ -26,33 +26,12 @@ import {
   tablesOf,
   type Workshop,
 } from "./siteDay.ts"
+import { siteDays } from "./siteDays.ts"
 
 /** A day whose events may still come in numbers: until so long after its end, or after it was seen to change. */
 const ENDED_AFTER_MS = 2 * HOUR_MS
 
-/**
- * The parts of the version of a site's UTC day: which deployment it is of, and places and transactions of its chunks. Nothing changes a
- * chunk but a transaction.
- */
-const VERSIONS = `
-  SELECT (SELECT id FROM deployment) AS deployment, slug AS site, site_id, to_char(first_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, 
-    count(*)::integer AS chunks, sum(events)::integer AS events, bit_xor(hashtextextended(concat_ws(' ', event_chunks.tableoid, event_chunks.ctid, event_chunks.xmin), 0))::text AS version
-  FROM event_chunks JOIN sites ON sites.id = site_id
-  GROUP BY slug, site_id, day`
-
-interface VersionRow {
-  readonly deployment: string
-  readonly site: string
-  readonly site_id: number
-  readonly day: Day
-  readonly chunks: number
-  readonly events: number
-  readonly version: string
-}
-
-const utc = (day: Day): number => Date.parse(`${day}T00:00:00Z`)
-
-const nameOf = ({ siteId, day }: SiteDay): string => `${siteId}-${day}`
+const nameOf = ({ siteId, day }: Pick<SiteDay, "siteId" | "day">): string => `${siteId}-${day}`
 
 export interface EventFilesOptions {
   readonly postgres: Postgres
@@ -63,6 +42,8 @@ export interface EventFilesOptions {
   readonly now: () => number
   /** What the files may take of the disk; no bound by default. */
   readonly maxBytes?: number
+  /** Files that an engine before has made of days that had ended. */
+  readonly kept?: ReadonlyArray<KeptFile>
 }
 
 const filesOf = ({ ended, growing }: EventTables): ReadonlyArray<string> => [
@@ -82,6 +63,10 @@ export class EventFiles {
     const { postgres, database, folder, calendar, now } = options
     this.#options = options
     this.#shop = { postgres, database, held: new HeldFiles(folder), calendar, now }
+    for (const file of options.kept ?? []) {
+      this.#files.get(nameOf(file))?.drop()
+      this.#files.set(nameOf(file), EndedDay.kept(this.#shop, file))
+    }
   }
 
   /**
@@ -118,10 +103,7 @@ export class EventFiles {
           ({ site, day }) => sites.includes(site) && ranges.some((range) => touches(range, day)),
         )
         const asked = new Set(wanted.map(nameOf))
-        for (const day of days) {
-          const files = this.#files.get(nameOf(day))
-          if (!asked.has(nameOf(day)) && files !== undefined) yield* files.prune(day)
-        }
+        yield* this.#prune(days.filter((day) => !asked.has(nameOf(day))))
         const found = yield* Effect.forEach(wanted, (day) =>
           whereItMayEnd.pipe(
             Effect.andThen(this.#filesOf(day)),
@@ -134,37 +116,26 @@ export class EventFiles {
     )
   }
 
-  /** Days of the deployment's zone that may have events, with their versions: of the two or three UTC days that they touch. */
+  /** Takes out of all files what has gone, as a question does; returns all days of all sites. */
+  readonly look = Effect.suspend(() =>
+    this.#building.withPermits(1)(Effect.tap(this.#siteDays(), (days) => this.#prune(days))),
+  )
+
+  /** Takes out what has gone of days that are not asked for. */
+  #prune(days: ReadonlyArray<SiteDay>): Effect.Effect<void, StoreError | DatabaseError | NoRoom> {
+    return Effect.forEach(days, (day) => this.#files.get(nameOf(day))?.prune(day) ?? Effect.void, {
+      discard: true,
+    })
+  }
+
+  /** All days of all sites, as they were a moment ago at most. */
   #siteDays(): Effect.Effect<ReadonlyArray<SiteDay>, StoreError> {
     const { postgres, now, calendar } = this.#options
     const at = now()
     // Of a clock that was set back nobody knows how long ago it was.
     if (this.#days !== null && at >= this.#days.at && at - this.#days.at < FRESH_MS)
       return Effect.succeed(this.#days.of)
-    return Effect.map(postgres.query<VersionRow>("day_versions", VERSIONS), (rows) => {
-      const hashes = new Map<
-        string,
-        { of: Omit<SiteDay, "version" | "events">; events: number; parts: Array<string> }
-      >()
-      for (const row of [...rows].sort((a, b) => (a.day < b.day ? -1 : 1))) {
-        const first = calendar.dayOf(utc(row.day))
-        const last = calendar.dayOf(utc(row.day) + DAY_MS - 1)
-        for (let day = first; day <= last; day = addDays(day, 1)) {
-          const key = `${row.site_id} ${day}`
-          const known = hashes.get(key) ?? {
-            ...{ of: { site: row.site, siteId: row.site_id, day }, events: 0 },
-            parts: [row.deployment, calendar.timeZone],
-          }
-          known.events += row.events
-          known.parts.push(row.day, String(row.chunks), row.version)
-          hashes.set(key, known)
-        }
-      }
-      const of = [...hashes.values()].map(({ of, events, parts }) => ({
-        ...of,
-        events,
-        version: createHash("sha256").update(parts.join()).digest("hex").slice(0, 24),
-      }))
+    return Effect.map(siteDays(postgres, calendar), (of) => {
       this.#days = { at, of }
       this.#forgetAllBut(of)
       return of
@@ -209,7 +180,9 @@ export class EventFiles {
   #known(day: SiteDay): DayFiles {
     const { now } = this.#options
     const known = this.#files.get(nameOf(day))
-    if (known === undefined)
+    const isDamaged = known instanceof EndedDay && !known.isWhole()
+    if (isDamaged) known.drop()
+    if (known === undefined || isDamaged)
       return this.#hasEnded(day) ? new EndedDay(this.#shop) : new GrowingDay(this.#shop)
     const isAtRest =
       known instanceof GrowingDay &&

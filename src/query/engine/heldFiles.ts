@@ -1,5 +1,5 @@
 /** Files in the engine's folder: each is there for as long as it is wanted, or being read. */
-import { rmSync, statSync } from "node:fs"
+import { renameSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 
 export class HeldFiles {
@@ -22,6 +22,17 @@ export class HeldFiles {
   /** Notes that a file has been made. */
   made(file: string): void {
     this.#bytes.set(file, statSync(file).size)
+  }
+
+  /** Gives a file that was made a name that tells what is in it; returns its path. */
+  rename(file: string, name: string): string {
+    const path = join(this.#folder, name)
+    renameSync(file, path)
+    this.#bytes.delete(file)
+    this.made(path)
+    // An equal one that was to go once it has been read.
+    this.#unwanted.delete(path)
+    return path
   }
 
   /** What the files that were made take of the disk. */

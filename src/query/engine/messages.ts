@@ -44,11 +44,15 @@ export interface EngineStart {
   readonly type: "start"
   readonly config: AppConfig
   readonly stores: StoreAddresses
-  /** Its own, empty; whoever started it removes it when it has ended. */
+  /** Its own, with the files that the engine before it has made. */
   readonly folder: string
 }
 
-export type ToEngine = EngineStart | { readonly type: "ask"; readonly id: number; readonly query: Question }
+export type ToEngine =
+  | EngineStart
+  | { readonly type: "ask"; readonly id: number; readonly query: Question }
+  /** Whatever has gone, an erased visitor's events among it, is to go from the files. */
+  | { readonly type: "look" }
 
 export type FromEngine =
   /** It listens, with its stores or without. */

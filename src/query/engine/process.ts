@@ -3,13 +3,16 @@
  * while. Whatever happens to it costs the questions that it has, and nothing else.
  */
 import { type ChildProcess, fork } from "node:child_process"
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { TaggedError } from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import { Calendar } from "../../domain/period.ts"
+import type { Postgres } from "../../stores/postgres.ts"
+import { hasFiles, removeOutdated } from "./keptFiles.ts"
 import {
   type EngineAnswer,
   type EngineFailure,
@@ -19,6 +22,8 @@ import {
   type Question,
   type ToEngine,
 } from "./messages.ts"
+import { NodeFolder, TOUCHED_EVERY_MS } from "./nodeFolder.ts"
+import { siteDays } from "./siteDays.ts"
 
 /** Questions that are answered at the same time, and those that may wait for that. */
 const MAX_RUNNING = 4
@@ -45,6 +50,7 @@ type Answering = Deferred.Deferred<EngineAnswer, QueryRefused>
 export interface EngineProcessOptions extends Omit<EngineStart, "type" | "folder"> {
   /** Milliseconds without a question after which the process is ended. */
   readonly idleMs: number
+  readonly postgres: Postgres
 }
 
 interface RunningOptions {
@@ -75,7 +81,8 @@ class Running {
     // It could not be started, or not be told something: it ends, too.
     this.child.on("error", (error) => {
       onLost()
-      onEnded()
+      if (this.child.pid === undefined) onEnded()
+      else this.child.kill("SIGKILL")
       this.#refuseAll(`the query engine cannot be used: ${error.message}`)
     })
     this.#tell(start)
@@ -139,6 +146,11 @@ class Running {
     ),
   )
 
+  /** Has it take out of its files what has gone. */
+  look(): void {
+    this.#tell({ type: "look" })
+  }
+
   /** Resolves when the process has ended. */
   end(): Promise<void> {
     return new Promise((resolve) => {
@@ -153,41 +165,59 @@ class Running {
 /** What a stop waits for the process, before it is killed and after. */
 const [END, KILLED] = ["2 seconds", "1 second"] as const
 
+/** How often files are looked through, whoever asks. */
+const LOOK_EVERY = "1 minute"
+
 /**
- * The process when there is one, started by the first question and ended after the last. Its files hold raw events, so they go with it:
- * what is erased or has expired outlives neither the next question nor the engine.
+ * The process when there is one, started by the first question and ended after the last. Its files hold raw events: what is erased or has
+ * expired outlives neither the next question nor the next look through them, which is taken once a minute.
  */
 class Engine {
   readonly #options: EngineProcessOptions
-  /** Of this node's engines. Nodes that share a data folder have different ports. */
-  readonly #folder: string
+  readonly #folder: NodeFolder
   #running: Running | null = null
   #idle: NodeJS.Timeout | undefined
 
   constructor(options: EngineProcessOptions) {
-    const { port, dataDir } = options.config
     this.#options = options
-    this.#folder = join(dataDir, QUERY_FOLDER, String(port === 0 ? `process-${process.pid}` : port))
-    // What an engine left whose node was killed.
-    rmSync(this.#folder, { recursive: true, force: true })
+    this.#folder = new NodeFolder(join(options.config.dataDir, QUERY_FOLDER))
   }
 
   #current(): Running {
     clearTimeout(this.#idle)
     if (this.#running !== null) return this.#running
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
-    const folder = mkdtempSync(join(this.#folder, "engine-"))
+    const folder = this.#folder.forEngine()
     const { config, stores } = this.#options
     const started = new Running({
       start: { type: "start", config, stores, folder },
       onLost: () => {
         if (this.#running === started) this.#running = null
       },
-      onEnded: () => rmSync(folder, { recursive: true, force: true }),
+      onEnded: () => this.#folder.keep(folder),
     })
     this.#running = started
     return started
   }
+
+  /** Says that this node has its folder, and removes those that nobody has. An engine whose folder was removed is of no use. */
+  readonly live = Effect.suspend(() => {
+    const running = this.#running
+    if (!this.#folder.touch() && running !== null) {
+      this.#running = null
+      void running.end()
+    }
+    return this.#folder.removeOthers
+  })
+
+  /** Has taken from the files what has gone: by the engine, or while there is none. */
+  readonly look = Effect.gen({ self: this }, function* () {
+    if (this.#running !== null) return this.#running.look()
+    const { postgres, config } = this.#options
+    const { kept } = this.#folder
+    if (kept === null || !(yield* Effect.promise(() => hasFiles(kept)))) return
+    const days = yield* siteDays(postgres, new Calendar(config.timeZone))
+    yield* Effect.promise(() => removeOutdated(kept, days, config.queryCache))
+  })
 
   readonly #rest = Effect.sync(() => {
     clearTimeout(this.#idle)
@@ -212,13 +242,21 @@ class Engine {
     )
   }
 
-  readonly end = Effect.suspend(() => {
+  /** Ends the process, and leaves its files to the next node. */
+  readonly stop = Effect.suspend(() =>
+    Effect.ensuring(
+      this.#end,
+      Effect.sync(() => this.#folder.leave()),
+    ),
+  )
+
+  readonly #end = Effect.suspend(() => {
     clearTimeout(this.#idle)
     const running = this.#running
     if (running === null) return Effect.void
     const exited = running.end()
     const ended = Effect.promise(() => exited)
-    // Its files are removed when it is gone.
+    // Its files are kept when it is gone.
     const killed = Effect.sync(() => running.child.kill("SIGKILL")).pipe(
       Effect.andThen(ended),
       Effect.timeoutOption(KILLED),
@@ -234,7 +272,14 @@ const BUSY = new QueryRefused({ failure: "busy", message: "too many questions ar
 export const queryEngine = (options: EngineProcessOptions): Effect.Effect<QueryEngine, never, Scope.Scope> =>
   Effect.gen(function* () {
     const engine = new Engine(options)
-    yield* Effect.addFinalizer(() => engine.end)
+    yield* Effect.addFinalizer(() => engine.stop)
+    const look = Effect.catch(engine.look, ({ message }) =>
+      Effect.annotateLogs(Effect.logWarning("files of questions were not looked through"), {
+        reason: message,
+      }),
+    )
+    yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(LOOK_EVERY)))
+    yield* Effect.forkScoped(Effect.repeat(engine.live, Schedule.spaced(TOUCHED_EVERY_MS)))
     const places = yield* Semaphore.make(MAX_RUNNING)
     let waiting = 0
     const equal = new Map<string, Answering>()

@@ -96,7 +96,7 @@ export class Rollups {
   ): Effect.Effect<A, E | DatabaseError | NoRoom> {
     return Effect.scoped(
       Effect.gen({ self: this }, function* () {
-        yield* Effect.uninterruptible(this.#forgetAllBut(current))
+        yield* Effect.uninterruptible(this.forgetAllBut(current))
         return yield* reading(yield* this.#tallies(query, days))
       }),
     )
@@ -265,7 +265,7 @@ export class Rollups {
   }
 
   /** Forgets the tallies of days that have changed or gone, an erased visitor's among them, and of those that look back on them. */
-  #forgetAllBut(current: ReadonlyArray<SiteDay>): Effect.Effect<void, DatabaseError | NoRoom> {
+  forgetAllBut(current: ReadonlyArray<SiteDay>): Effect.Effect<void, DatabaseError | NoRoom> {
     if (current === this.#current) return Effect.void
     this.#current = current
     const bySite = Map.groupBy(current, ({ siteId }) => siteId)

@@ -1,0 +1,131 @@
+/**
+ * The folder of a node's query files, among those of all nodes of a data folder. A node touches its own while it lives, and leaves it to
+ * the next one when it stops. Whoever starts takes over one that was left by giving it another name, which only one can; those that
+ * nobody takes for long are removed, whatever there is in them.
+ *
+ * In it are the folder of the running engine, and between two engines the one of the last, as what is kept.
+ */
+import { randomBytes } from "node:crypto"
+import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, utimesSync } from "node:fs"
+import { readdir, rm } from "node:fs/promises"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { MINUTE_MS } from "../../domain/time.ts"
+
+/** How often a node touches its folder. */
+export const TOUCHED_EVERY_MS = MINUTE_MS
+
+/** After so long nobody has it any more. */
+const LEFT_AFTER_MS = 5 * TOUCHED_EVERY_MS
+
+/** Names of folders that a node has, and of those that one has left. */
+const [OF_A_NODE, LEFT] = ["node-", "left-"] as const
+/** Of those in them. */
+const [OF_AN_ENGINE, KEPT] = ["engine-", "kept"] as const
+
+const unique = (prefix: string): string => `${prefix}${randomBytes(8).toString("hex")}`
+
+/** What a folder's names are; none where it was never made, or has been removed. */
+const namesIn = (folder: string): ReadonlyArray<string> => {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+/** Whether something succeeds that another process may have done or undone. */
+const succeeds = (act: () => void): boolean => {
+  try {
+    act()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** When it was touched last, unix milliseconds; never, where it has gone. */
+const touchedAt = (path: string): number =>
+  statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.NEGATIVE_INFINITY
+
+const isLeft = (path: string): boolean => touchedAt(path) + LEFT_AFTER_MS < Date.now()
+
+export class NodeFolder {
+  readonly #all: string
+  /** Made when the first question is asked, unless there was one to take over. */
+  #own: string | null = null
+
+  /** @param all the folder of all nodes' folders */
+  constructor(all: string) {
+    this.#all = all
+    this.#takeOver((name) => name.startsWith(LEFT) || isLeft(join(all, name)))
+  }
+
+  /** Takes over a folder that may be taken, if there is one. */
+  #takeOver(mayBeTaken: (name: string) => boolean): void {
+    const all = this.#all
+    const left = namesIn(all)
+      .filter((name) => (name.startsWith(LEFT) || name.startsWith(OF_A_NODE)) && mayBeTaken(name))
+      .map((name) => join(all, name))
+      .sort((a, b) => touchedAt(b) - touchedAt(a))
+    const own = join(all, unique(OF_A_NODE))
+    if (!left.some((path) => succeeds(() => renameSync(path, own)))) return
+    this.#own = own
+    utimesSync(own, new Date(), new Date())
+    // Of an engine whose node was killed.
+    for (const name of namesIn(own).filter((each) => each.startsWith(OF_AN_ENGINE)))
+      this.keep(join(own, name))
+  }
+
+  /** Where the files are kept while there is no engine. */
+  get kept(): string | null {
+    return this.#own === null ? null : join(this.#own, KEPT)
+  }
+
+  /** A new engine's folder, in which is what has been kept. */
+  forEngine(): string {
+    const own = this.#own ?? join(this.#all, unique(OF_A_NODE))
+    this.#own = own
+    mkdirSync(own, { recursive: true, mode: 0o700 })
+    const folder = join(own, unique(OF_AN_ENGINE))
+    if (!succeeds(() => renameSync(join(own, KEPT), folder))) mkdirSync(folder, { mode: 0o700 })
+    return folder
+  }
+
+  /** Keeps the folder of an engine that has ended, instead of what was kept before. */
+  keep(folder: string): void {
+    const { kept } = this
+    if (kept !== null) rmSync(kept, { recursive: true, force: true })
+    // It has been removed, or this node's was left to another one by then.
+    if (kept === null || !succeeds(() => renameSync(folder, kept)))
+      rmSync(folder, { recursive: true, force: true })
+  }
+
+  /** Says that this node lives, or takes over a folder that was left. Returns whether it has all that it had. */
+  touch(): boolean {
+    const own = this.#own
+    if (own !== null && succeeds(() => utimesSync(own, new Date(), new Date()))) return true
+    this.#own = null
+    // Those that were left a moment ago are for a node that starts again.
+    this.#takeOver((name) => isLeft(join(this.#all, name)))
+    return own === null
+  }
+
+  /** Leaves it to the next node. */
+  leave(): void {
+    const own = this.#own
+    if (own === null) return
+    this.#own = null
+    // Neither is, where there are files in it.
+    succeeds(() => rmdirSync(join(own, KEPT)))
+    if (!succeeds(() => rmdirSync(own))) succeeds(() => renameSync(own, join(this.#all, unique(LEFT))))
+  }
+
+  /** Removes the folders that nobody has any more. */
+  readonly removeOthers = Effect.promise(async () => {
+    // There is none yet.
+    const names = await readdir(this.#all).catch(() => [])
+    for (const path of names.map((name) => join(this.#all, name)))
+      if (path !== this.#own && isLeft(path)) await rm(path, { recursive: true, force: true })
+  })
+}

@@ -1,0 +1,191 @@
+import { mkdirSync, readdirSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { describe, expect, test } from "vitest"
+import { Calendar } from "../../../src/domain/period.ts"
+import { DAY_MS } from "../../../src/domain/time.ts"
+import { eraseRows } from "../../../src/privacy/eraseRows.ts"
+import { openDatabase } from "../../../src/query/engine/database.ts"
+import { answer, lookThrough, sourcesOf } from "../../../src/query/engine/engine.ts"
+import { queryEngine } from "../../../src/query/engine/index.ts"
+import { keepFiles, removeOutdated } from "../../../src/query/engine/keptFiles.ts"
+import { NodeFolder } from "../../../src/query/engine/nodeFolder.ts"
+import { siteDays } from "../../../src/query/engine/siteDays.ts"
+import { decodeQuery, QueryProblem } from "../../../src/query/language/index.ts"
+import type { Postgres } from "../../../src/stores/postgres.ts"
+import { run, testScope } from "../../support/effects.ts"
+import { event, freshEvents, store } from "../../support/events.ts"
+import { eventually, redisUrl, temporaryFolder } from "../../support/index.ts"
+import { settings } from "../../support/node.ts"
+
+const NOW = Date.parse("2026-11-30T15:20:10Z")
+const calendar = new Calendar("UTC")
+
+const [ADA, BOB] = ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"] as const
+
+const QUERY = decodeQuery(
+  { metrics: ["events"], date_range: "7d", filters: [["is_not", "page", ["/nowhere"]]] },
+  { now: NOW, sites: new Set(["main"]), site: "main", timeZone: "UTC", earliest: () => null },
+)
+if (QUERY instanceof QueryProblem) throw new Error(QUERY.error)
+const question = QUERY
+
+/** An engine in a folder: what it answers, how many files it has made of days that had ended, and its look through them. */
+const engineIn = async (folder: string, postgres: Postgres) => {
+  const kept = keepFiles(folder)
+  const opened = await testScope().run(openDatabase(folder, 256 * 1024 * 1024))
+  let made = 0
+  const database: typeof opened = {
+    rows: (text, ...more) => {
+      if (text.startsWith("COPY") && /-ended-\d+\.parquet' \(FORMAT/.test(text)) made++
+      return opened.rows(text, ...more)
+    },
+  }
+  let now = NOW
+  const sources = sourcesOf({ postgres, database, folder, calendar, kept, now: () => (now += 1000) })
+  return {
+    ask: async () => {
+      made = 0
+      const { rows } = await run(answer(question, sources))
+      return { events: rows[0]?.metrics[0], made }
+    },
+    look: () => run(lookThrough(sources)),
+  }
+}
+
+const daysIn = (folder: string) =>
+  readdirSync(folder)
+    .flatMap((name) => /^\d+-2026-11-(\d+)-ended-/.exec(name)?.[1] ?? [])
+    .sort()
+
+/** Ada's event of each of the last days, but for Bob's of the third. */
+const fourDays = async () => {
+  const { postgres, url } = await freshEvents()
+  const days = [1, 2, 3, 4].map((day) => ({
+    createdAt: NOW - day * DAY_MS,
+    visitorId: day === 3 ? BOB : ADA,
+  }))
+  await store(
+    postgres,
+    [...days, { createdAt: NOW - 1000, visitorId: ADA }].map((each) => event(each)),
+  )
+  return { postgres, url }
+}
+
+test("an engine takes over the files of the one before, but those that are damaged or of days that have changed", async () => {
+  const { postgres } = await fourDays()
+  const folder = join(temporaryFolder(), "engine")
+  mkdirSync(folder)
+  expect(await (await engineIn(folder, postgres)).ask()).toEqual({ events: 5, made: 4 })
+  // It has ended in the middle of another one.
+  writeFileSync(join(folder, "1-2026-11-20-ended-9.parquet"), "unfinished")
+  expect(await (await engineIn(folder, postgres)).ask()).toEqual({ events: 5, made: 0 })
+  expect(daysIn(folder)).toEqual(["26", "27", "28", "29"])
+  const [first = ""] = readdirSync(folder).filter((name) => name.includes("-29-ended-"))
+  truncateSync(join(folder, first), 100)
+  expect(await (await engineIn(folder, postgres)).ask()).toEqual({ events: 5, made: 1 })
+
+  const third = await engineIn(folder, postgres)
+  expect(await third.ask()).toEqual({ events: 5, made: 0 })
+  await run(eraseRows(postgres, BOB))
+  await third.look()
+  expect(daysIn(folder)).toEqual(["26", "28", "29"])
+  await store(postgres, [event({ createdAt: NOW - 4 * DAY_MS, visitorId: ADA })])
+  const fourth = await engineIn(folder, postgres)
+  expect(await fourth.ask()).toEqual({ events: 5, made: 0 })
+  expect(daysIn(folder)).toEqual(["28", "29"])
+})
+
+test("while there is no engine, whatever is not of a day as it is now goes, and the earliest of what is too much", async () => {
+  const { postgres } = await fourDays()
+  const folder = join(temporaryFolder(), "kept")
+  mkdirSync(folder)
+  await (await engineIn(folder, postgres)).ask()
+  expect(readdirSync(folder)).not.toEqual(keepFiles(folder))
+  writeFileSync(join(folder, "1-2026-11-29-events-3.parquet"), "of a day that goes on")
+  await run(eraseRows(postgres, BOB))
+  const look = async (maxBytes: number) => {
+    await removeOutdated(folder, await run(siteDays(postgres, calendar)), maxBytes)
+    return daysIn(folder)
+  }
+  expect(await look(1e9)).toEqual(["26", "28", "29"])
+  expect(readdirSync(folder)).toHaveLength(3)
+  expect(await look(1)).toEqual([])
+})
+
+describe("the folder of a node", () => {
+  const MINUTES_AGO = new Date(Date.now() - 6 * 60_000)
+  const filesIn = (folder: string | null) => (folder === null ? null : readdirSync(folder))
+  /** A node that has been asked, and whose engine has ended. */
+  const asked = (all: string, file: string) => {
+    const node = new NodeFolder(all)
+    const folder = node.forEngine()
+    writeFileSync(join(folder, file), "")
+    node.keep(folder)
+    return node
+  }
+
+  test("is kept between engines, and left to one node that starts later", () => {
+    const all = temporaryFolder()
+    const first = asked(all, "1")
+    const second = asked(all, "2")
+    expect([first, second].map(({ kept }) => filesIn(kept))).toEqual([["1"], ["2"]])
+    const [one, other] = [first.forEngine(), first.forEngine()]
+    expect([one, other].map(filesIn)).toEqual([["1"], []])
+    first.keep(one)
+    first.keep(other)
+    expect(filesIn(first.kept)).toEqual([])
+    second.leave()
+    const [third, fourth] = [new NodeFolder(all), new NodeFolder(all)]
+    expect([third, fourth].map(({ kept }) => filesIn(kept))).toEqual([["2"], null])
+    first.leave()
+    expect(readdirSync(all)).toHaveLength(1)
+  })
+
+  test("is another one's when its node has not touched it for long, or is removed", async () => {
+    const all = temporaryFolder()
+    const first = new NodeFolder(all)
+    const folder = first.forEngine()
+    writeFileSync(join(folder, "1"), "")
+    const [name = ""] = readdirSync(all)
+    const living = asked(all, "2")
+    await run(living.removeOthers)
+    expect(readdirSync(all)).toHaveLength(2)
+    utimesSync(join(all, name), MINUTES_AGO, MINUTES_AGO)
+    const second = new NodeFolder(all)
+    expect(filesIn(second.kept)).toEqual(["1"])
+    expect(first.touch()).toBe(false)
+    // An engine that ends when its node's folder is another's.
+    first.keep(folder)
+    expect(filesIn(second.kept)).toEqual(["1"])
+
+    const [left = ""] = readdirSync(all).filter((each) => living.kept?.includes(each) === false)
+    utimesSync(join(all, left), MINUTES_AGO, MINUTES_AGO)
+    await run(living.removeOthers)
+    expect(readdirSync(all)).toHaveLength(1)
+    expect(second.touch()).toBe(false)
+  })
+})
+
+test("files outlive engine and node, but those with an erased visitor's events, and only their user reads them", async () => {
+  const { postgres, url } = await fourDays()
+  const config = await settings({ databaseUrl: url })
+  const redis = { url: redisUrl(), cluster: false, certificates: { ca: null, cert: null, key: null } }
+  const stores = { databaseUrl: url, redis }
+  const folders = () => readdirSync(join(config.dataDir, "query"), { recursive: true, encoding: "utf8" })
+  const days = () => folders().flatMap((path) => /-2026-11-(\d+)-ended-/.exec(path)?.[1] ?? [])
+  const start = async () => {
+    const scope = testScope()
+    return { scope, engine: await scope.run(queryEngine({ config, stores, postgres, idleMs: 1 })) }
+  }
+  const first = await start()
+  expect((await run(first.engine.ask(question))).rows[0]?.metrics).toEqual([5])
+  await eventually(() => expect(folders().some((path) => path.endsWith("kept"))).toBe(true))
+  expect(days().sort()).toEqual(["26", "27", "28", "29"])
+  expect(statSync(join(config.dataDir, "query")).mode & 0o777).toBe(0o700)
+  await first.scope.close()
+  expect(folders().filter((path) => path.startsWith("left-")).length).toBe(folders().length)
+  await run(eraseRows(postgres, BOB))
+  const second = await start()
+  await eventually(() => expect(days().sort()).toEqual(["26", "28", "29"]))
+  expect((await run(second.engine.ask(question))).rows[0]?.metrics).toEqual([4])
+})
