@@ -24,7 +24,8 @@ export const chosenSites = (
   declared: ReadonlySet<string>,
 ): { readonly sites: ReadonlyArray<string> } | { readonly unknown: string } => {
   const sites = new Set<string>()
-  for (const name of slugsOf(text))
+  // Each once: whoever repeats one in a large body would be answered for a long time.
+  for (const name of new Set(slugsOf(text)))
     if (declared.has(name)) sites.add(name)
     else if (name === ALL_SITES && declared.size > 0) for (const each of declared) sites.add(each)
     else return { unknown: name }

@@ -3,7 +3,7 @@
  * the one who answers. The vocabulary is that of Plausible's Stats API v2 where that has a word.
  */
 import { Calendar } from "../../domain/period.ts"
-import { ALL_SITES, chosenSites } from "../../domain/siteChoice.ts"
+import { ALL_SITES, choiceOf, chosenSites } from "../../domain/siteChoice.ts"
 import {
   decodeFilters,
   dimensionOf,
@@ -145,16 +145,14 @@ export const sitesOf = (
   const asked: unknown = absent(sites) || typeof sites === "string" ? [sites ?? site ?? context.site] : sites
   if (!isList(asked) || asked.length === 0)
     return new QueryProblem(`sites is ${shown(asked)}: it should be a list of sites, at least one.`)
-  const found = new Set<string>()
-  for (const text of asked) {
-    const chosen = typeof text === "string" ? chosenSites(text, context.sites) : { unknown: text }
-    if ("unknown" in chosen)
-      return new QueryProblem(
+  const chosen = asked.every((text) => typeof text === "string")
+    ? chosenSites(choiceOf(asked), context.sites)
+    : { unknown: asked.find((text) => typeof text !== "string") }
+  return "sites" in chosen
+    ? chosen.sites
+    : new QueryProblem(
         `site ${shown(chosen.unknown)} is unknown: it should be one of ${[...context.sites].join(", ")}, several of them with commas between, or ${ALL_SITES}.`,
       )
-    for (const name of chosen.sites) found.add(name)
-  }
-  return [...found].sort()
 }
 
 const metricsOf = (value: unknown): ReadonlyArray<Metric> | QueryProblem => {

@@ -124,6 +124,7 @@ describe("a question", () => {
     [{ metrics: ["events"], site: "main,nope" }, 'site "nope" is unknown'],
     [{ metrics: ["events"], site: "main", sites: ["blog"] }, "both given"],
     [{ metrics: ["events"], sites: [] }, "sites is []"],
+    [{ metrics: ["events"], sites: ["main", 7] }, "site 7 is unknown"],
     [{ metrics: ["events"], dimensions: ["pages"] }, 'dimensions[0] is "pages"'],
     [{ metrics: ["events"], dimensions: ["page", "source", "city"] }, "at most 2"],
     [{ metrics: ["events"], dimensions: ["time:day", "time:hour"] }, "one of them of time"],
@@ -212,6 +213,23 @@ describe("a range", () => {
     const sitesOf = (site: string) => decodeQuery({ metrics: ["events"], site }, context)
     expect(sitesOf("all")).toMatchObject({ sites: ["all"] })
     expect(sitesOf("main,all")).toMatchObject({ sites: ["all", "main"] })
+  })
+
+  test("that names all sites again and again goes through them once", () => {
+    let expanded = 0
+    class Counted extends Set<string> {
+      override [Symbol.iterator]() {
+        expanded++
+        return super[Symbol.iterator]()
+      }
+    }
+    const context = { ...CONTEXT, sites: new Counted(["main", "blog"]) }
+    const all = Array.from({ length: 1000 }, (_, i) => `all${",all".repeat(i % 3)}`)
+    for (const asked of [{ sites: all }, { site: all.join() }]) {
+      expanded = 0
+      expect(decode(asked, context).sites).toEqual(["blog", "main"])
+      expect(expanded).toBe(1)
+    }
   })
 
   test("of all sites begins with the first event of any, and is today where there is none", () => {
