@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { Calendar } from "../../domain/period.ts"
 import type { Postgres } from "../../stores/postgres.ts"
+import { joined } from "./joined.ts"
 import { hasFiles, removeOutdated } from "./keptFiles.ts"
 import {
   type EngineAnswer,
@@ -282,28 +283,14 @@ export const queryEngine = (options: EngineProcessOptions): Effect.Effect<QueryE
     yield* Effect.forkScoped(Effect.repeat(engine.live, Schedule.spaced(TOUCHED_EVERY_MS)))
     const places = yield* Semaphore.make(MAX_RUNNING)
     let waiting = 0
-    const equal = new Map<string, Answering>()
-    return {
-      ask: (query) =>
-        Effect.suspend(() => {
-          const key = JSON.stringify(query)
-          const same = equal.get(key)
-          if (same !== undefined) return Deferred.await(same)
-          if (waiting >= MAX_RUNNING + MAX_WAITING) return Effect.fail(BUSY)
-          const answering: Answering = Deferred.makeUnsafe()
-          equal.set(key, answering)
-          waiting++
-          return places
-            .withPermits(1)(engine.ask(query))
-            .pipe(
-              Effect.onExit((exit) =>
-                Effect.sync(() => {
-                  equal.delete(key)
-                  waiting--
-                  Deferred.doneUnsafe(answering, exit)
-                }),
-              ),
-            )
-        }),
-    }
+    const ask = (query: Question) =>
+      Effect.suspend(() => {
+        if (waiting >= MAX_RUNNING + MAX_WAITING) return Effect.fail(BUSY)
+        waiting++
+        const left = Effect.sync(() => {
+          waiting--
+        })
+        return Effect.ensuring(places.withPermits(1)(engine.ask(query)), left)
+      })
+    return { ask: joined(ask) }
   })
