@@ -5,7 +5,7 @@
 import { CLICK_TYPES } from "../../domain/aggregation.ts"
 import type { HeatmapPoint, Realtime, TimelineEvent } from "../../domain/answers.ts"
 import type { JsonObject } from "../../domain/event.ts"
-import type { LiveEvent } from "../../domain/frames.ts"
+import { type LiveEvent, QUERY_CODES } from "../../domain/frames.ts"
 import { isSamePage } from "../../domain/pageUrl.ts"
 import type { Period } from "../../domain/period.ts"
 import { HOUR_MS, MINUTE_MS } from "../../domain/time.ts"
@@ -143,11 +143,14 @@ export const overdue = (state: State, since: (part: Part) => number): ReadonlyAr
 /** Time has passed, which moves the window of the last hour on. `now` is in unix milliseconds, here and below. */
 export const withTime = (state: State, now: number): State => withHour(state, (hour) => upTo(hour, now))
 
+/** Why there are no figures now; those that cannot be told at all are their panel's. */
+const UNREAD: ReadonlySet<string> = new Set(QUERY_CODES.filter((code) => code !== "INVALID_QUERY"))
+
 /** The status after a frame. */
 export const withStatus = <Status extends LiveStatus>(status: Status, frame: Frame): Status => {
   if (frame.kind === "realtime") return { ...status, realtime: frame.data, storeUnavailable: false }
   // What a question met is its panel's, and a message of the page's that was refused says nothing of the store.
-  return frame.kind === "failure" && frame.id === null && frame.code === "STORE_UNAVAILABLE"
+  return frame.kind === "failure" && frame.id === null && UNREAD.has(frame.code)
     ? { ...status, storeUnavailable: true }
     : status
 }

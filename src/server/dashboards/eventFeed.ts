@@ -130,13 +130,8 @@ export class EventFeed {
     return events === 0 ? null : { events, by_type: Object.fromEntries(byType) }
   }
 
-  /** Starts the counts of a choice of sites from 0 again, after its stats message. */
+  /** Starts the counts of a choice of sites from 0 again, with its next event: after its stats message, or where nobody watches it. */
   restart(site: string): void {
-    this.#begin(site)
-  }
-
-  /** Counts a choice of sites no longer. */
-  forget(site: string): void {
     this.#intervals.delete(site)
   }
 

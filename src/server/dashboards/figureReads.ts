@@ -1,19 +1,24 @@
 /** Figures as the JSON that frames carry: read once for all who wait for them, and again after a change. */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Semaphore from "effect/Semaphore"
 import { isSeveral } from "../../domain/siteChoice.ts"
 import { FRESH_MS } from "../../query/engine/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
-import type { Problem } from "../http/problem.ts"
+import { failureProblem, Problem } from "../http/problem.ts"
 import type { ChoiceFigures } from "../services/choiceFigures.ts"
 import { ReadCache, type Runner } from "../services/readCache.ts"
 import type { FigureTopic } from "./protocol.ts"
 
 /** Figures of several sites that are asked for at the same time, so that others find the query engine free. */
 const MAX_ASKED = 1
+/** Those that may wait for that. */
+export const MAX_WAITING = 200
 /** Themes in a frame, the most viewed. */
 const TOP_THEMES = 5
+
+const TOO_MANY = new Problem("TOO_MANY_QUERIES", "Too many figures of several sites are being read.")
 
 /** What can be read of a choice of sites. */
 export type FigureKind = "realtime" | FigureTopic
@@ -21,6 +26,8 @@ export type FigureKind = "realtime" | FigureTopic
 export class FigureReads {
   readonly #figures: ChoiceFigures
   readonly #places = Semaphore.makeUnsafe(MAX_ASKED)
+  /** Of several sites. */
+  #waiting = 0
   /** Only joins reads in progress. */
   readonly #reads: ReadCache<string>
 
@@ -38,10 +45,17 @@ export class FigureReads {
 
   #load(site: string, kind: FigureKind): Effect.Effect<unknown, Problem | StoreError> {
     const loaded = this.#asked(site, kind)
-    // The engine may look at what it knew a moment ago, and what has just been counted is to be in the figures.
-    return isSeveral(site)
-      ? Effect.andThen(Effect.sleep(FRESH_MS), this.#places.withPermits(1)(loaded))
-      : loaded
+    if (!isSeveral(site)) return loaded
+    return Effect.suspend(() => {
+      if (this.#waiting >= MAX_WAITING + MAX_ASKED) return Effect.fail(TOO_MANY)
+      this.#waiting++
+      const left = Effect.sync(() => {
+        this.#waiting--
+      })
+      // The engine may look at what it knew a moment ago, and what has just been counted is to be in the figures.
+      const fresh = Effect.andThen(Effect.sleep(FRESH_MS), this.#places.withPermits(1)(loaded))
+      return Effect.ensuring(fresh, left)
+    })
   }
 
   #asked(site: string, kind: FigureKind): Effect.Effect<unknown, Problem | StoreError> {
@@ -55,18 +69,19 @@ export class FigureReads {
       default:
         return Effect.all(
           { stats: this.#figures.stats(site, kind), letters: this.#figures.letters(site, kind) },
-          { concurrency: 2 },
+          { concurrency: isSeveral(site) ? MAX_ASKED : 2 },
         )
     }
   }
 
-  /** JSON of the figures of a choice of sites; `null` if they cannot be read now. */
-  json(site: string, kind: FigureKind): Promise<string | null> {
+  /** JSON of the figures of a choice of sites, or why there are none. */
+  json(site: string, kind: FigureKind): Promise<string | Problem> {
     return new Promise((resolve) => {
       this.#reads.get(
         `${kind} ${site}`,
         () => Effect.map(this.#load(site, kind), (value) => JSON.stringify(value)),
-        (result) => resolve(Exit.isSuccess(result) ? result.value : null),
+        (result) =>
+          resolve(Exit.isSuccess(result) ? result.value : failureProblem(Cause.squash(result.cause))),
       )
     })
   }

@@ -19,6 +19,7 @@ import { slugsOf } from "../../domain/siteChoice.ts"
 import { GROUPS } from "../../live/budget.ts"
 import type { LiveDelta } from "../../live/delta.ts"
 import type { SiteDirectory } from "../../sites/index.ts"
+import { Problem } from "../http/problem.ts"
 import type { ChoiceFigures } from "../services/choiceFigures.ts"
 import type { Runner } from "../services/readCache.ts"
 import { EventFeed, type EventFeedOptions } from "./eventFeed.ts"
@@ -28,17 +29,23 @@ import { type FollowedQuestion, LiveQuestions, type LiveQuestionsOptions } from 
 import {
   FIGURE_TOPICS,
   type FigureTopic,
+  figuresErrorFrame,
   figuresFrame,
   heartbeatFrame,
   initialStatsFrame,
   isFigureTopic,
   refusalsFrame,
-  STORE_ERROR_FRAME,
   statsUpdateFrame,
 } from "./protocol.ts"
 import { RecentRefusals } from "./recentRefusals.ts"
+import { mayPass, RETRY_MS } from "./retry.ts"
 import { Throttle } from "./throttle.ts"
-import { WatchedChoices } from "./watchedChoices.ts"
+import { MAX_CHOICES, WatchedChoices } from "./watchedChoices.ts"
+
+const TOO_MANY = new Problem(
+  "TOO_MANY_QUERIES",
+  `The node watches ${MAX_CHOICES} different choices of sites.`,
+)
 
 export interface HubOptions extends Omit<EventFeedOptions, "choices"> {
   readonly sites: Pick<SiteDirectory, "current">
@@ -166,7 +173,7 @@ export class Hub {
     const topic = topicOf(site, "stats")
     if (fanOut.listeners(topic) === 0) return this.#events.restart(site)
     const data = await this.#reads.json(site, "realtime")
-    if (data === null) return this.#sendersOf(site)?.stats.trigger()
+    if (data instanceof Problem) return this.#failed(topic, data, this.#senders.get(site)?.stats)
     for (let group = 0; group < GROUPS; group++) {
       if (fanOut.listeners(topic, group) === 0) continue
       fanOut.publish(topic, statsUpdateFrame(site, data, this.#events.omitted(site, group)), { group })
@@ -176,25 +183,34 @@ export class Hub {
 
   async #sendFigures(site: string, topic: FigureTopic): Promise<void> {
     const { fanOut } = this.#options
-    if (fanOut.listeners(topicOf(site, topic)) === 0) return
+    const name = topicOf(site, topic)
+    if (fanOut.listeners(name) === 0) return
     const data = await this.#reads.json(site, topic)
-    if (data === null) return this.#sendersOf(site)?.figures[topic].trigger()
-    fanOut.publish(topicOf(site, topic), figuresFrame(site, topic, data))
+    if (data instanceof Problem) return this.#failed(name, data, this.#senders.get(site)?.figures[topic])
+    fanOut.publish(name, figuresFrame(site, topic, data))
+  }
+
+  /** There were no figures to send to a topic. */
+  #failed(topic: string, problem: Problem, sending: Throttle | undefined): void {
+    this.#options.fanOut.publish(topic, figuresErrorFrame(problem))
+    sending?.rest(RETRY_MS)
+    if (mayPass(problem)) sending?.trigger()
   }
 
   /** The frame that a client is sent on connecting and on `refresh_stats`. */
   async initialStats(site: string): Promise<string> {
-    this.#choices.watch(site)
+    if (!this.#watches(site)) return figuresErrorFrame(TOO_MANY)
     const data = await this.#reads.json(site, "realtime")
-    return data === null ? STORE_ERROR_FRAME : initialStatsFrame(site, data)
+    return data instanceof Problem ? figuresErrorFrame(data) : initialStatsFrame(site, data)
   }
 
   /** The frame that a client is sent on subscribing to a topic, or `null` for topics that begin with the next event. */
   async firstFrame(site: string, topic: Topic): Promise<string | null> {
     if (topic === "refusals") return refusalsFrame(site, this.#refusals.of(this.#concerns(site)))
     if (!isFigureTopic(topic)) return null
+    if (!this.#watches(site)) return figuresErrorFrame(TOO_MANY)
     const data = await this.#reads.json(site, topic)
-    return data === null ? STORE_ERROR_FRAME : figuresFrame(site, topic, data)
+    return data instanceof Problem ? figuresErrorFrame(data) : figuresFrame(site, topic, data)
   }
 
   /** The frame that a client is sent on following a question; `null` while there is no answer yet, which is published. */
@@ -204,22 +220,31 @@ export class Hub {
 
   #beat(): void {
     const { sites, fanOut } = this.#options
-    for (const choice of this.#choices.all)
-      if (fanOut.listeners(topicOf(choice, "all")) === 0) this.#forget(choice)
+    this.#forgetUnheard()
     for (const site of [...sites.current.declared, ...this.#choices.all]) {
       const topic = topicOf(site, "all")
       if (fanOut.listeners(topic) === 0) continue
       void this.#reads.json(site, "realtime").then((data) => {
-        fanOut.publish(topic, data === null ? STORE_ERROR_FRAME : heartbeatFrame(site, data))
+        fanOut.publish(topic, data instanceof Problem ? figuresErrorFrame(data) : heartbeatFrame(site, data))
       })
     }
   }
 
-  /** Nobody watches these sites as one any more. */
-  #forget(choice: string): void {
-    this.#choices.forget(choice)
-    this.#events.forget(choice)
-    this.#stopSenders(choice)
+  /** Whether a dashboard can be told of a site, or of several as one. */
+  #watches(site: string): boolean {
+    if (this.#choices.watch(site)) return true
+    this.#forgetUnheard()
+    return this.#choices.watch(site)
+  }
+
+  /** Forgets the choices of sites that nobody watches any more. */
+  #forgetUnheard(): void {
+    for (const choice of this.#choices.all) {
+      if (this.#options.fanOut.listeners(topicOf(choice, "all")) > 0) continue
+      this.#choices.forget(choice)
+      this.#events.restart(choice)
+      this.#stopSenders(choice)
+    }
   }
 
   #stopSenders(site: string): void {

@@ -19,6 +19,7 @@ import type { Answered } from "../services/questions.ts"
 import type { Runner } from "../services/readCache.ts"
 import type { FanOut } from "./fanOut.ts"
 import { queryErrorFrame, queryFrame } from "./protocol.ts"
+import { mayPass, RETRY_MS } from "./retry.ts"
 import { Throttle } from "./throttle.ts"
 
 /** Different questions that a node follows. */
@@ -27,8 +28,6 @@ const MAX_FOLLOWED = 500
 const MAX_ANSWER_BYTES = 48 * 1024
 /** Followed questions that are asked at the same time, so that others find the engine free. */
 const MAX_ASKED = 2
-/** Milliseconds after which a question that got no answer is asked again. */
-const RETRY_MS = 10_000
 /** The time that answers depend on passes without events, milliseconds. */
 const TICK_MS = 60_000
 
@@ -181,9 +180,8 @@ export class LiveQuestions {
   #failed(key: string, followed: Followed, { cause }: Exit.Failure<unknown, unknown>): void {
     const problem = failureProblem(Cause.squash(cause))
     this.#send(followed, problem)
-    // Nothing makes it right.
-    if (problem.code === "INVALID_QUERY") this.#forget(key, followed)
-    else this.#retry(followed)
+    if (mayPass(problem)) this.#retry(followed)
+    else this.#forget(key, followed)
   }
 
   #retry(followed: Followed): void {

@@ -96,8 +96,11 @@ export const subscribedFrame = (site: string, topics: ReadonlyArray<Topic>): str
 export const queryFrame = (id: string, answer: string): string =>
   `{"type":"query","id":${JSON.stringify(id)},"answer":${answer}}`
 
+/** Why there are no figures, or no answer to a question. */
+type Why = Pick<Problem, "code" | "error">
+
 /** Sent instead of an answer to a question. */
-export const queryErrorFrame = (id: string, { code, error }: Pick<Problem, "code" | "error">): string =>
+export const queryErrorFrame = (id: string, { code, error }: Why): string =>
   encode({
     type: "error",
     code: QUERY_CODES.find((each) => each === code) ?? "QUERY_ENGINE_UNAVAILABLE",
@@ -114,6 +117,14 @@ export const STORE_ERROR_FRAME = encode({
   code: "STORE_UNAVAILABLE",
   error: "The figures cannot be read now.",
 })
+
+/** Sent instead of figures: those of several sites are answers to questions, which may be refused as such. */
+export const figuresErrorFrame = ({ code, error }: Why): string => {
+  const known = QUERY_CODES.find((each) => each === code)
+  return known === undefined || known === "STORE_UNAVAILABLE"
+    ? STORE_ERROR_FRAME
+    : encode({ type: "error", code: known, error })
+}
 
 /** Why a message was refused: the code, and one sentence that says what would be right. */
 export class MessageError {

@@ -1,11 +1,12 @@
 /**
  * Runs a job at most once per interval without missing the last trigger. A trigger runs it at once if the last run began
- * an interval ago, else as soon as that is so. Runs never overlap: a trigger during a run leads to another run.
+ * an interval ago, else as soon as that is so; later where the job is to rest. Runs never overlap: a trigger during a run leads to another run.
  */
 export class Throttle {
   readonly #intervalMs: number
   readonly #job: () => Promise<void>
   #startedAt = Number.NEGATIVE_INFINITY
+  #restsUntil = Number.NEGATIVE_INFINITY
   #running = false
   #again = false
   #timer: NodeJS.Timeout | null = null
@@ -23,12 +24,17 @@ export class Throttle {
       this.#again = true
       return
     }
-    const wait = this.#startedAt + this.#intervalMs - performance.now()
+    const wait = Math.max(this.#startedAt + this.#intervalMs, this.#restsUntil) - performance.now()
     if (wait <= 0) return this.#run()
     this.#timer = setTimeout(() => {
       this.#timer = null
       this.#run()
     }, wait)
+  }
+
+  /** Runs the job no sooner than in so many milliseconds. */
+  rest(milliseconds: number) {
+    this.#restsUntil = performance.now() + milliseconds
   }
 
   #run() {

@@ -1,16 +1,21 @@
 /** Several sites as one, as dashboards watch them: what happens on a site is shown under its own name and under theirs. */
 import { isSeveral, slugsOf } from "../../domain/siteChoice.ts"
 
+/** Different choices that a node watches: each has figures of its own. */
+export const MAX_CHOICES = 100
+
 export class WatchedChoices {
   readonly #all = new Set<string>()
   /** The names under which a site's events are shown, where there are more than its own. */
   readonly #bySite = new Map<string, ReadonlyArray<string>>()
 
-  /** A dashboard watches a choice; nothing where it is of one site. */
-  watch(choice: string): void {
-    if (!isSeveral(choice) || this.#all.has(choice)) return
+  /** A dashboard watches a choice; nothing where it is of one site. `false` if it cannot, for there are too many. */
+  watch(choice: string): boolean {
+    if (!isSeveral(choice) || this.#all.has(choice)) return true
+    if (this.#all.size >= MAX_CHOICES) return false
     this.#all.add(choice)
     for (const site of slugsOf(choice)) this.#bySite.set(site, [...this.namesOf(site), choice])
+    return true
   }
 
   /** Nobody watches it any more. */

@@ -50,6 +50,8 @@ describe("today's figures", () => {
   test("say that the store is back, and read what had failed meanwhile", () => {
     const failed = withFailure(stateAfter(loaded(), STORE_ERROR), "clicks", "STORE_UNAVAILABLE")
     expect(failed.storeUnavailable).toBe(true)
+    const ofSeveral = (code: string) => stateAfter(loaded(), { ...STORE_ERROR, code }).storeUnavailable
+    expect(["QUERY_TIMEOUT", "INVALID_QUERY", "UNKNOWN_TYPE"].map(ofSeveral)).toEqual([true, false, false])
     expect(readsOf(failed, heartbeat())).toEqual({ now: ["clicks"] })
     expect(stateAfter(failed, heartbeat()).storeUnavailable).toBe(false)
     expect(withConnection(failed, { is: "connecting" }).storeUnavailable).toBe(false)
