@@ -67,7 +67,7 @@ const unavailable = (store: "redis" | "postgres") =>
 const fakeAccounts = (
   read: <A>(value: () => A) => Effect.Effect<A, StoreError>,
   refusal: () => AccountRefused["reason"] | null,
-): AccountsService => {
+): Omit<AccountsService, "used"> => {
   const change = <A>(value: A) =>
     Effect.flatMap(
       read(() => refusal()),
@@ -99,7 +99,6 @@ const fakeAccounts = (
           ...{ last_used_at: null, expires_at: null },
         },
       ]),
-    used: () => Effect.void,
     addToken: () => change({ id: 1, token: "mak_token" }),
     revoke: () => change(undefined),
     openShare: () => change({ id: 1, passwordHash: "scrypt" }),
@@ -189,6 +188,8 @@ export class World {
   /** Seconds that who tries a password has to wait. */
   attemptsWait = 0
   readonly erased: Array<string> = []
+  /** API keys whose use was told, and in which minute. */
+  readonly used: Array<readonly [key: number, minute: number]> = []
   /** Refused events that nodes would be told of. */
   readonly refused: Array<Refusal> = []
   /** Whether an erasure has to wait. */
@@ -334,10 +335,16 @@ export class World {
         }),
       earliest: this.#read(() => new Map([["main", 0]])),
     },
-    accounts: fakeAccounts(
-      (value) => this.#read(value),
-      () => this.accountRefusal,
-    ),
+    accounts: {
+      ...fakeAccounts(
+        (value) => this.#read(value),
+        () => this.accountRefusal,
+      ),
+      used: (key, minute) =>
+        Effect.sync(() => {
+          this.used.push([key, minute])
+        }),
+    },
     goals: fakeGoals(
       (value) => this.#read(value),
       () => this.accountRefusal,

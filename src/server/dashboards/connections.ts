@@ -10,6 +10,7 @@ import type {
 } from "uWebSockets.js"
 import { type ClientMessage, MAX_QUERIES, TOPICS, type Topic } from "../../domain/frames.ts"
 import { WEBSOCKET_PATH } from "../../domain/paths.ts"
+import { choiceOf, chosenSites } from "../../domain/siteChoice.ts"
 import type { Metrics } from "../../metrics/metrics.ts"
 import type { Gate } from "../access/gate.ts"
 import { needOf, TOPIC_NEEDS } from "../access/needs.ts"
@@ -80,6 +81,8 @@ const FOREIGN_ORIGIN = Problem.of("ORIGIN_NOT_ALLOWED")
 interface Client extends Listener {
   /** One, or several as one. */
   readonly site: string
+  /** As they were asked for; `null` for the default one. */
+  readonly asked: string | null
   access: Access
   /** What connections are limited by, from `limitKey`. */
   readonly address: string
@@ -93,10 +96,7 @@ interface Client extends Listener {
   dropped: (typeof CLOSED_FOR)[number] | null
 }
 
-interface Admission {
-  readonly site: string
-  readonly access: Access
-}
+type Admission = Pick<Client, "site" | "asked" | "access">
 
 export interface ConnectionOptions {
   readonly hub: Pick<Hub, "initialStats" | "firstFrame" | "follow">
@@ -164,7 +164,7 @@ export class Connections {
     const access = gate.admit(asking, needOf(WEBSOCKET_PATH, "GET"))
     if (access instanceof Problem) return access
     const site = parameters.sites(access.sites)
-    return parameters.problem ?? { site, access }
+    return parameters.problem ?? { site, asked: parameters.text("site"), access }
   }
 
   #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t) {
@@ -191,10 +191,9 @@ export class Connections {
     this.#options.refuse(res, problem)
   }
 
-  #client({ site, access }: Admission, address: string): Client {
+  #client(admission: Admission, address: string): Client {
     return {
-      site,
-      access,
+      ...admission,
       address,
       shard: this.#options.fanOut.shard(),
       topics: new Set(),
@@ -322,13 +321,22 @@ export class Connections {
     }
   }
 
-  /** Closes the connections of those whose access has been revoked; the others may see what there is now. */
+  /**
+   * Closes the connections of those whose access has been revoked; the others may see what there is now. Those of all sites are opened
+   * again where that is something else.
+   */
   review(): void {
     const { gate } = this.#options
     for (const ws of this.#sockets) {
       const client = ws.getUserData()
-      if (gate.holds(client.access.grant)) client.access = gate.seenWith(client.access.grant)
-      else this.#end(ws, client, "revoked", POLICY_VIOLATION, "access revoked")
+      const { grant } = client.access
+      if (!gate.holds(grant)) {
+        this.#end(ws, client, "revoked", POLICY_VIOLATION, "access revoked")
+        continue
+      }
+      if (grant.kind === "key" && grant.id !== null) gate.used(grant.id)
+      client.access = gate.seenWith(grant)
+      if (isOfOthers(client)) ws.end(GOING_AWAY, "there are other sites")
     }
   }
 
@@ -349,6 +357,13 @@ export class Connections {
     this.close(size)
     return size
   }
+}
+
+/** Whether what a client has asked for is of other sites now than when it has connected. */
+const isOfOthers = ({ site, asked, access }: Client): boolean => {
+  if (asked === null) return false
+  const chosen = chosenSites(asked, access.sites.declared)
+  return "sites" in chosen && choiceOf(chosen.sites) !== site
 }
 
 /** The first of the subprotocols that a client offers: it expects one of them back, though none means anything here. */
