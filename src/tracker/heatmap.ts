@@ -91,8 +91,8 @@ interface Clicks {
   readonly time: string
 }
 
-const day = (instant: number): string =>
-  new Date(instant).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" })
+const day = (instant: number, timeZone: string): string =>
+  new Date(instant).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone })
 
 /** What a ticket is for. */
 const readTicket = async (ticket: string): Promise<Clicks> => {
@@ -104,7 +104,7 @@ const readTicket = async (ticket: string): Promise<Clicks> => {
   if (!answer.ok) throw new Error(answer.status === 401 ? EXPIRED : error)
   const [from, until] = meta.date_range.map(Date.parse)
   // The second instant is excluded.
-  const days = [...new Set([day(from), day(until - 1)])]
+  const days = [...new Set([day(from, meta.time_zone), day(until - 1, meta.time_zone)])]
   return { points: data, time: ` · ${days.join(" – ")}` }
 }
 

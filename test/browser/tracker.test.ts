@@ -623,6 +623,13 @@ describe("the tracker in a browser", wantsChromium, () => {
     await page.locator("button", { hasText: "Here" }).click()
     await page.locator("#maicivy-heatmap button", { hasText: "Close" }).click()
     expect(await cell.count()).toBe(0)
+    // With a ticket, it says the days of the site's zone, whatever the reader's is.
+    const meta = { date_range: ["2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"], time_zone: "Europe/Paris" }
+    await page.route("**/heatmap/page", (route) => route.fulfill({ json: { success: true, data: [], meta } }))
+    await page.goto("about:blank")
+    await page.goto(`${url}/#maicivy-heatmap=mah_ticket`)
+    const status = page.locator("#maicivy-heatmap [role=status]", { hasText: "2026" })
+    expect(await status.textContent()).toBe("No clicks on this page · 29 Mar 2026")
     expect(await rows()).toHaveLength(4)
     expect([...errors, ...warnings]).toEqual([])
   })
