@@ -2,9 +2,9 @@
 
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type { AppConfig } from "../config/settings.ts"
+import { type AppConfig, isExposed } from "../config/settings.ts"
 import { STOP_DEADLINE_MS } from "../config/stopBudget.ts"
-import { API_PATH, isLoopback, nodeUrl, WEBSOCKET_PATH } from "../domain/paths.ts"
+import { API_PATH, nodeUrl, WEBSOCKET_PATH } from "../domain/paths.ts"
 import { type RunningNode, startNode } from "../node/node.ts"
 import { giveBackWhenIdle } from "../runtime/idleMemory.ts"
 
@@ -63,7 +63,7 @@ const banner = (node: RunningNode, config: AppConfig) =>
     )
     const setup = yield* node.setupToken
     if (setup !== null) process.stdout.write(firstOwner(`${url}/login#setup=${setup}`, config))
-    if (config.access === null && !isLoopback(config.host)) yield* OPEN_TO_ALL
+    if (isExposed(config)) yield* OPEN_TO_ALL
   })
 
 /** Runs until interrupted (SIGTERM, SIGINT). Prints a banner to stdout once the node answers. */

@@ -8,6 +8,7 @@ import * as Config from "effect/Config"
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { isLoopback } from "../domain/paths.ts"
 import { databaseUrl } from "./databaseUrl.ts"
 import { redisUrl, withPassword } from "./redisUrl.ts"
 import {
@@ -420,6 +421,10 @@ export const SETTINGS = {
 export type AppConfig = {
   readonly [K in keyof typeof SETTINGS]: Exclude<ReturnType<(typeof SETTINGS)[K]["parse"]>, Expected>
 }
+
+/** Whether others than this machine's users see the figures, and nobody has chosen that. */
+export const isExposed = ({ access, host }: Pick<AppConfig, "access" | "host">): boolean =>
+  access === null && !isLoopback(host)
 
 /** The value of a setting; fails with the sentence that refuses what was given. */
 const read = (of: Setting): Effect.Effect<unknown, string> =>

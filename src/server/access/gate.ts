@@ -3,8 +3,7 @@ import * as Effect from "effect/Effect"
 import { userName } from "../../access/accounts.ts"
 import { type Known, type KnownToken, NOBODY_KNOWN } from "../../access/known.ts"
 import { digestOf, unlockedShare } from "../../access/tokens.ts"
-import type { AppConfig } from "../../config/settings.ts"
-import { isLoopback } from "../../domain/paths.ts"
+import { type AppConfig, isExposed } from "../../config/settings.ts"
 import { type Role, SCOPES_OF } from "../../domain/roles.ts"
 import { MINUTE_MS } from "../../domain/time.ts"
 import type { SiteDirectory } from "../../sites/index.ts"
@@ -87,7 +86,7 @@ export class Gate implements Gatekeeper {
     this.#options = options
     this.isPublic = access !== "private"
     this.isChosen = access !== null
-    this.isExposed = access === null && !isLoopback(options.host)
+    this.isExposed = isExposed(options)
     this.#metrics = secretOf(metricsToken)
     this.#settings = [
       { secrets: secretOf(adminToken), grant: byName("ADMIN_TOKEN", ["admin"]) },

@@ -60,8 +60,8 @@ const figuresOfSeveral = ({ questions, calendar, now }: ChoiceFiguresOptions): C
       ({ rows: [row] }) => row?.metrics ?? [],
     )
 
-  const daysOf = (period: Period): Range => {
-    const days = periodDays(period, calendar.dayOf(now()))
+  const daysOf = (period: Period, at = now()): Range => {
+    const days = periodDays(period, calendar.dayOf(at))
     return [days[0] ?? "", days.at(-1) ?? ""]
   }
 
@@ -81,9 +81,10 @@ const figuresOfSeveral = ({ questions, calendar, now }: ChoiceFiguresOptions): C
 
     stats: (choice, period) =>
       Effect.gen(function* () {
-        const { data } = yield* rangedStats(ask, yield* queryOf(choice, daysOf(period)))
+        const at = now()
+        const { data } = yield* rangedStats(ask, yield* queryOf(choice, daysOf(period, at)))
         return {
-          ...{ period, period_key: periodKey(period, calendar.dayOf(now())) },
+          ...{ period, period_key: periodKey(period, calendar.dayOf(at)) },
           total_events: data.total_events ?? 0,
           page_views: data.page_views ?? 0,
           letters_generated: data.letters_generated ?? 0,
