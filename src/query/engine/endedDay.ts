@@ -4,7 +4,7 @@ import type { StoreError } from "../../stores/errors.ts"
 import type { DatabaseError, NoRoom } from "./database.ts"
 import { writeDay } from "./dayParts.ts"
 import { GrowingDay } from "./growingDay.ts"
-import { isAsMade, type KeptFile, keptName } from "./keptFiles.ts"
+import { isAsMade, type KeptDay, keptDayName } from "./keptFiles.ts"
 import { type DayFiles, makeFile, type SiteDay, type Workshop } from "./siteDay.ts"
 
 export class EndedDay implements DayFiles {
@@ -14,7 +14,7 @@ export class EndedDay implements DayFiles {
   #version = ""
   #file: string | null = null
   /** Its file, where another engine has made it and it was not read yet. */
-  #kept: KeptFile | null = null
+  #kept: KeptDay | null = null
 
   /** @param parts what there is of it already, which is its own from now on */
   constructor(shop: Workshop, parts = new GrowingDay(shop)) {
@@ -23,7 +23,7 @@ export class EndedDay implements DayFiles {
   }
 
   /** One of which another engine has made the file. */
-  static kept(shop: Workshop, kept: KeptFile): EndedDay {
+  static kept(shop: Workshop, kept: KeptDay): EndedDay {
     const day = new EndedDay(shop)
     shop.held.made(kept.path)
     day.#version = kept.version
@@ -53,7 +53,7 @@ export class EndedDay implements DayFiles {
       for (const day of this.#parts.tables.growing)
         this.#file = yield* Effect.map(
           makeFile(this.#shop, of, "ended", (target) => writeDay(target, day)),
-          (file) => this.#shop.held.rename(file, keptName(of, file)),
+          (file) => this.#shop.held.rename(file, keptDayName(of, file)),
         )
       this.#parts.drop()
       this.#version = of.version

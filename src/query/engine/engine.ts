@@ -5,6 +5,7 @@ import type { StoreError } from "../../stores/errors.ts"
 import type { Query } from "../language/index.ts"
 import type { Database, DatabaseError, DatabaseRow, NoRoom } from "./database.ts"
 import { EventFiles, type EventFilesOptions } from "./eventFiles.ts"
+import type { KeptFile } from "./keptFiles.ts"
 import type { AnswerRow, EngineAnswer } from "./messages.ts"
 import { Rollups } from "./rollups.ts"
 import { tablesOf } from "./siteDay.ts"
@@ -56,10 +57,17 @@ export interface Sources {
 /** The part of what files may take of the disk that rollups may take beside it. */
 const ROLLUPS = 1 / 8
 
-export const sourcesOf = (options: EventFilesOptions): Sources => {
+export interface SourcesOptions extends Omit<EventFilesOptions, "kept"> {
+  /** Files that an engine before has made. */
+  readonly kept?: ReadonlyArray<KeptFile>
+}
+
+export const sourcesOf = ({ kept = [], ...options }: SourcesOptions): Sources => {
   const { database, folder, calendar, maxBytes = Number.POSITIVE_INFINITY } = options
-  const rollups = new Rollups({ database, folder, calendar, maxBytes: maxBytes * ROLLUPS })
-  return { files: new EventFiles(options), rollups, database, calendar }
+  const tallies = kept.filter((file) => file.of === "tallies")
+  const days = kept.filter((file) => file.of === "day")
+  const rollups = new Rollups({ database, folder, calendar, maxBytes: maxBytes * ROLLUPS, kept: tallies })
+  return { files: new EventFiles({ ...options, kept: days }), rollups, database, calendar }
 }
 
 /** Takes out of all files what has gone, an erased visitor's events among it. */

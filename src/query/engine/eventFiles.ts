@@ -15,7 +15,7 @@ import { whereItMayEnd } from "./deadline.ts"
 import { EndedDay } from "./endedDay.ts"
 import { GrowingDay } from "./growingDay.ts"
 import { HeldFiles } from "./heldFiles.ts"
-import type { KeptFile } from "./keptFiles.ts"
+import type { KeptDay } from "./keptFiles.ts"
 import { FRESH_MS } from "./messages.ts"
 import {
   type DayFiles,
@@ -43,7 +43,7 @@ export interface EventFilesOptions {
   /** What the files may take of the disk; no bound by default. */
   readonly maxBytes?: number
   /** Files that an engine before has made of days that had ended. */
-  readonly kept?: ReadonlyArray<KeptFile>
+  readonly kept?: ReadonlyArray<KeptDay>
 }
 
 const filesOf = ({ ended, growing }: EventTables): ReadonlyArray<string> => [

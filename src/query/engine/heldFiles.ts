@@ -1,4 +1,5 @@
 /** Files in the engine's folder: each is there for as long as it is wanted, or being read. */
+import { randomBytes } from "node:crypto"
 import { renameSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 
@@ -8,6 +9,7 @@ export class HeldFiles {
   readonly #readers = new Map<string, number>()
   readonly #unwanted = new Set<string>()
   readonly #bytes = new Map<string, number>()
+  #sum = 0
   #next = 0
 
   constructor(folder: string) {
@@ -21,25 +23,24 @@ export class HeldFiles {
 
   /** Notes that a file has been made. */
   made(file: string): void {
-    this.#bytes.set(file, statSync(file).size)
+    this.#forget(file)
+    const { size } = statSync(file)
+    this.#bytes.set(file, size)
+    this.#sum += size
   }
 
-  /** Gives a file that was made a name that tells what is in it; returns its path. */
+  /** Gives a file that was made a name that tells what is in it; returns its path, which there has not been yet, in no engine. */
   rename(file: string, name: string): string {
-    const path = join(this.#folder, name)
+    const path = join(this.#folder, `${name}-${randomBytes(4).toString("hex")}.parquet`)
     renameSync(file, path)
-    this.#bytes.delete(file)
+    this.#forget(file)
     this.made(path)
-    // An equal one that was to go once it has been read.
-    this.#unwanted.delete(path)
     return path
   }
 
   /** What the files that were made take of the disk. */
   get bytes(): number {
-    let sum = 0
-    for (const bytes of this.#bytes.values()) sum += bytes
-    return sum
+    return this.#sum
   }
 
   /** Keeps files until they are given back. */
@@ -66,8 +67,13 @@ export class HeldFiles {
     }
   }
 
-  #remove(file: string) {
+  #forget(file: string) {
+    this.#sum -= this.#bytes.get(file) ?? 0
     this.#bytes.delete(file)
+  }
+
+  #remove(file: string) {
+    this.#forget(file)
     rmSync(file, { force: true })
   }
 }

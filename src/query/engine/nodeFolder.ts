@@ -6,11 +6,11 @@
  * In it are the folder of the running engine, and between two engines the one of the last, as what is kept.
  */
 import { randomBytes } from "node:crypto"
-import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, utimesSync } from "node:fs"
+import { existsSync, mkdirSync, renameSync, rmdirSync, rmSync, statSync, utimesSync } from "node:fs"
 import { readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
-import * as Effect from "effect/Effect"
 import { MINUTE_MS } from "../../domain/time.ts"
+import { namesIn, onDisk } from "./keptFiles.ts"
 
 /** How often a node touches its folder. */
 export const TOUCHED_EVERY_MS = MINUTE_MS
@@ -24,15 +24,6 @@ const [OF_A_NODE, LEFT] = ["node-", "left-"] as const
 const [OF_AN_ENGINE, KEPT] = ["engine-", "kept"] as const
 
 const unique = (prefix: string): string => `${prefix}${randomBytes(8).toString("hex")}`
-
-/** What a folder's names are; none where it was never made, or has been removed. */
-const namesIn = (folder: string): ReadonlyArray<string> => {
-  try {
-    return readdirSync(folder)
-  } catch {
-    return []
-  }
-}
 
 /** Whether something succeeds that another process may have done or undone. */
 const succeeds = (act: () => void): boolean => {
@@ -94,9 +85,10 @@ export class NodeFolder {
 
   /** Keeps the folder of an engine that has ended, instead of what was kept before. */
   keep(folder: string): void {
+    // It has been removed, or left to another node.
+    if (!existsSync(folder)) return
     const { kept } = this
     if (kept !== null) rmSync(kept, { recursive: true, force: true })
-    // It has been removed, or this node's was left to another one by then.
     if (kept === null || !succeeds(() => renameSync(folder, kept)))
       rmSync(folder, { recursive: true, force: true })
   }
@@ -122,7 +114,7 @@ export class NodeFolder {
   }
 
   /** Removes the folders that nobody has any more. */
-  readonly removeOthers = Effect.promise(async () => {
+  readonly removeOthers = onDisk(async () => {
     // There is none yet.
     const names = await readdir(this.#all).catch(() => [])
     for (const path of names.map((name) => join(this.#all, name)))

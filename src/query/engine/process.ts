@@ -215,9 +215,9 @@ class Engine {
     if (this.#running !== null) return this.#running.look()
     const { postgres, config } = this.#options
     const { kept } = this.#folder
-    if (kept === null || !(yield* Effect.promise(() => hasFiles(kept)))) return
+    if (kept === null || !(yield* hasFiles(kept))) return
     const days = yield* siteDays(postgres, new Calendar(config.timeZone))
-    yield* Effect.promise(() => removeOutdated(kept, days, config.queryCache))
+    yield* removeOutdated(kept, days, config.queryCache)
   })
 
   readonly #rest = Effect.sync(() => {
@@ -269,18 +269,21 @@ class Engine {
 
 const BUSY = new QueryRefused({ failure: "busy", message: "too many questions are being answered" })
 
+/** The next try may succeed. */
+const orLogged = <E extends { readonly message: string }>(
+  look: Effect.Effect<void, E>,
+): Effect.Effect<void> =>
+  Effect.catch(look, ({ message }) =>
+    Effect.annotateLogs(Effect.logWarning("files of questions were not looked through"), { reason: message }),
+  )
+
 /** Keeps the engine until the scope ends. */
 export const queryEngine = (options: EngineProcessOptions): Effect.Effect<QueryEngine, never, Scope.Scope> =>
   Effect.gen(function* () {
     const engine = new Engine(options)
     yield* Effect.addFinalizer(() => engine.stop)
-    const look = Effect.catch(engine.look, ({ message }) =>
-      Effect.annotateLogs(Effect.logWarning("files of questions were not looked through"), {
-        reason: message,
-      }),
-    )
-    yield* Effect.forkScoped(Effect.repeat(look, Schedule.spaced(LOOK_EVERY)))
-    yield* Effect.forkScoped(Effect.repeat(engine.live, Schedule.spaced(TOUCHED_EVERY_MS)))
+    yield* Effect.forkScoped(Effect.repeat(orLogged(engine.look), Schedule.spaced(LOOK_EVERY)))
+    yield* Effect.forkScoped(Effect.repeat(orLogged(engine.live), Schedule.spaced(TOUCHED_EVERY_MS)))
     const places = yield* Semaphore.make(MAX_RUNNING)
     let waiting = 0
     const ask = (query: Question) =>

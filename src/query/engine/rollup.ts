@@ -1,6 +1,7 @@
 /** A rollup: the tallies of a site's days by one dimension, and which days those are. */
 import { addDays, type Calendar, type Day } from "../../domain/period.ts"
 import type { Range } from "../language/index.ts"
+import { isAsMade, type KeptTallies, lookedAt, versionOf } from "./keptFiles.ts"
 import { rangeOf, type SiteDay, type TakenDay } from "./siteDay.ts"
 
 /** Events whose tallies are made at a time, of whole days: they are in memory together. */
@@ -66,7 +67,8 @@ export const askedDays = (
   }
 }
 
-interface ListedDay {
+/** A day, and the version that tallies are of. */
+export interface ListedDay {
   readonly day: Day
   readonly version: string
 }
@@ -90,6 +92,18 @@ export class Rollup {
     this.#since = since
   }
 
+  /** That of an engine before, which has left these files: as far as they are of a site's days as they are now, and as they were made. */
+  static kept(since: Day, files: ReadonlyArray<KeptTallies>, days: ReadonlyArray<SiteDay>): Rollup {
+    const rollup = new Rollup(since)
+    for (const file of [...files].sort((a, b) => (a.first < b.first ? -1 : 1))) {
+      const all = lookedAt(file, days)
+      const added = all.filter(({ day }) => day >= rollup.end)
+      const isNext = added[0]?.day === file.first && versionOf(all) === file.version
+      if (isNext && isAsMade(file)) rollup.add(added, [file.path])
+    }
+    return rollup
+  }
+
   get since() {
     return this.#since
   }
@@ -108,6 +122,11 @@ export class Rollup {
   /** All its files. */
   get allFiles(): ReadonlyArray<string> {
     return [...this.#files, ...[...this.#recent.values()].flatMap(({ files }) => files)]
+  }
+
+  /** Its days from one on until before another. */
+  daysIn(first: Day, end: Day): ReadonlyArray<ListedDay> {
+    return this.#listedFrom(first).filter(({ day }) => day < end)
   }
 
   #listedFrom(first: Day): ReadonlyArray<ListedDay> {

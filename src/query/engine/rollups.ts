@@ -11,7 +11,8 @@ import type { Query, Range } from "../language/index.ts"
 import type { Database, DatabaseError, NoRoom } from "./database.ts"
 import { whereItMayEnd } from "./deadline.ts"
 import { HeldFiles } from "./heldFiles.ts"
-import { type AskedDays, askedDays, endedOf, eventsIn, Rollup, stepOf } from "./rollup.ts"
+import { type KeptTallies, keptTalliesName, versionOf } from "./keptFiles.ts"
+import { type AskedDays, askedDays, endedOf, eventsIn, type ListedDay, Rollup, stepOf } from "./rollup.ts"
 import { type SiteDay, type TakenDay, tablesOf } from "./siteDay.ts"
 import { rangesOf } from "./statement.ts"
 import {
@@ -67,6 +68,8 @@ export interface RollupsOptions {
   readonly calendar: Calendar
   /** What their files may take of the disk. */
   readonly maxBytes: number
+  /** Files that an engine before has made. */
+  readonly kept: ReadonlyArray<KeptTallies>
 }
 
 export class Rollups {
@@ -76,10 +79,14 @@ export class Rollups {
   readonly #chains = new Map<string, Chain>()
   /** All days of all sites when it was last looked which tallies are right. */
   #current: ReadonlyArray<SiteDay> = []
+  /** Files that an engine before has made, until it is known which days there are. */
+  #kept: ReadonlyArray<KeptTallies>
 
   constructor(options: RollupsOptions) {
     this.#options = options
     this.#held = new HeldFiles(options.folder)
+    this.#kept = options.kept
+    for (const { path } of options.kept) this.#held.made(path)
   }
 
   /**
@@ -192,8 +199,9 @@ export class Rollups {
       while (known < ended.length) {
         yield* whereItMayEnd
         const step = stepOf(ended.slice(known))
-        const files = yield* this.#make(chain, step, asked.whole.slice(0, known))
-        rollup.add(step, files)
+        const made = yield* this.#make(chain, step, asked.whole.slice(0, known))
+        const of = [...rollup.daysIn(rollup.since, rollup.end), ...step]
+        rollup.add(step, this.#named(chain, rollup.since, of, step, made))
         known += step.length
       }
       if (rollup.files.length > MAX_FILES) yield* this.#keep(chain, rollup, rollup.since, rollup.end)
@@ -222,12 +230,52 @@ export class Rollups {
   /** Keeps the tallies of a rollup's days from one on until before another, and no others, in one file. */
   #keep(chain: Chain, rollup: Rollup, first: Day, end: Day): Effect.Effect<void, DatabaseError | NoRoom> {
     const files = rollup.files
+    const days = rollup.daysIn(first, end)
     const target = this.#held.path(`${chain.name}-tallies`)
     const isNone = files.length === 0 || first >= end
     const made = isNone
       ? Effect.succeed([])
       : this.#write(target, writeSomeTallies(target, files, first, end))
-    return Effect.map(made, (kept) => this.#held.drop(rollup.keep(first, end, kept)))
+    return Effect.map(made, (kept) =>
+      this.#held.drop(rollup.keep(first, end, this.#named(chain, first, days, days, kept))),
+    )
+  }
+
+  /** Gives files with the tallies of some days, of all that they are of since another, names by which a later engine knows them. */
+  #named(
+    { siteId, dimension }: Chain,
+    since: Day,
+    all: ReadonlyArray<ListedDay>,
+    days: ReadonlyArray<ListedDay>,
+    files: ReadonlyArray<string>,
+  ): ReadonlyArray<string> {
+    const [first, last] = [days[0], days.at(-1)]
+    if (first === undefined || last === undefined) return files
+    const told = { first: first.day, end: addDays(last.day, 1), version: versionOf(all) }
+    const of = { siteId, dimension, since, ...told }
+    return files.map((file) => this.#held.rename(file, keptTalliesName(of, file)))
+  }
+
+  /** Takes over the rollups of an engine before, as far as they are of these days. */
+  #takeOver(current: ReadonlyArray<SiteDay>) {
+    const ofRollups = Map.groupBy(
+      this.#kept,
+      ({ siteId, dimension, since }) => `${siteId} ${dimension} ${since}`,
+    )
+    this.#kept = []
+    for (const files of ofRollups.values()) {
+      const [first] = files
+      if (first === undefined) continue
+      const chain = this.#chainOf(first.siteId, first.dimension)
+      const rollup = Rollup.kept(
+        first.since,
+        files,
+        current.filter(({ siteId }) => siteId === first.siteId),
+      )
+      const isOne = rollup.files.length > 0 && chain.rollups.length < MAX_ROLLUPS
+      if (isOne) chain.rollups = [...chain.rollups, rollup]
+      this.#held.drop(files.flatMap(({ path }) => (isOne && rollup.files.includes(path) ? [] : [path])))
+    }
   }
 
   /** Files of the tallies of some days, which look back on others; none where there are no events. */
@@ -268,6 +316,7 @@ export class Rollups {
   forgetAllBut(current: ReadonlyArray<SiteDay>): Effect.Effect<void, DatabaseError | NoRoom> {
     if (current === this.#current) return Effect.void
     this.#current = current
+    this.#takeOver(current)
     const bySite = Map.groupBy(current, ({ siteId }) => siteId)
     return Effect.forEach(
       [...this.#chains.values()].filter(({ isMaking }) => !isMaking),

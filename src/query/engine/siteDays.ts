@@ -14,11 +14,12 @@ import type { SiteDay } from "./siteDay.ts"
  * come to have these; hardly with as many events between the same two milliseconds.
  */
 const VERSIONS = `
-  SELECT (SELECT id FROM deployment) AS deployment, slug AS site, site_id, to_char(first_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day,
-    count(*)::integer AS chunks, sum(events)::integer AS events,
-    bit_xor(hash_record_extended((event_chunks.tableoid, event_chunks.ctid, event_chunks.xmin, events, first_at, last_at), 0))::text AS version
-  FROM event_chunks JOIN sites ON sites.id = site_id
-  GROUP BY slug, site_id, day`
+  SELECT (SELECT id FROM deployment) AS deployment, slug AS site, site_id, to_char(utc_day, 'YYYY-MM-DD') AS day, chunks, events, version
+  FROM (
+    SELECT site_id, (first_at AT TIME ZONE 'UTC')::date AS utc_day, count(*)::integer AS chunks, sum(events)::integer AS events,
+      bit_xor(hash_record_extended((tableoid, ctid, xmin, events, first_at, last_at), 0))::text AS version
+    FROM event_chunks GROUP BY site_id, utc_day
+  ) AS days JOIN sites ON sites.id = site_id`
 
 interface VersionRow {
   readonly deployment: string

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto"
 import { mkdirSync, readdirSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, test } from "vitest"
@@ -5,11 +6,13 @@ import { Calendar } from "../../../src/domain/period.ts"
 import { DAY_MS } from "../../../src/domain/time.ts"
 import { eraseRows } from "../../../src/privacy/eraseRows.ts"
 import { openDatabase } from "../../../src/query/engine/database.ts"
+import { writeDay, writeEvents, writePartVisits, writeVisits } from "../../../src/query/engine/dayParts.ts"
 import { answer, lookThrough, sourcesOf } from "../../../src/query/engine/engine.ts"
 import { queryEngine } from "../../../src/query/engine/index.ts"
 import { keepFiles, removeOutdated } from "../../../src/query/engine/keptFiles.ts"
 import { NodeFolder } from "../../../src/query/engine/nodeFolder.ts"
-import { siteDays } from "../../../src/query/engine/siteDays.ts"
+import { FORMAT, siteDays } from "../../../src/query/engine/siteDays.ts"
+import { writeTallies } from "../../../src/query/engine/tallies.ts"
 import { decodeQuery, QueryProblem } from "../../../src/query/language/index.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { run, testScope } from "../../support/effects.ts"
@@ -95,6 +98,26 @@ test("an engine takes over the files of the one before, but those that are damag
   expect(daysIn(folder)).toEqual(["28", "29"])
 })
 
+test("what is written to files is of this format", () => {
+  const day = { from: 0, until: DAY_MS }
+  const [events, visits] = ["events", "visits"]
+  const written = [
+    writeEvents("", { lines: { path: "", longest: 1 }, events: [], without: [], day, firstVisit: 0n }),
+    writePartVisits("", events),
+    writeVisits("", [{ events, visits }]),
+    writeDay("", { parts: [{ events, visits }], visits }),
+    ...[null, "page" as const].map((dimension) =>
+      writeTallies("", {
+        ...{ dimension, until: 1, of: { ended: ["1"], growing: [] } },
+        before: { ended: ["2"], growing: [] },
+      }),
+    ),
+  ]
+  const hash = createHash("sha256").update(written.join()).digest("hex").slice(0, 12)
+  // Where they have changed, files that are kept must not be read any more: the number in FORMAT is the next one.
+  expect({ format: FORMAT.split(" ")[1], hash }).toEqual({ format: "1", hash: "39bc7682db8c" })
+})
+
 test("while there is no engine, whatever is not of a day as it is now goes, and the earliest of what is too much", async () => {
   const { postgres } = await fourDays()
   const folder = join(temporaryFolder(), "kept")
@@ -104,7 +127,7 @@ test("while there is no engine, whatever is not of a day as it is now goes, and 
   writeFileSync(join(folder, "1-2026-11-29-events-3.parquet"), "of a day that goes on")
   await run(eraseRows(postgres, BOB))
   const look = async (maxBytes: number) => {
-    await removeOutdated(folder, await run(siteDays(postgres, calendar)), maxBytes)
+    await run(removeOutdated(folder, await run(siteDays(postgres, calendar)), maxBytes))
     return daysIn(folder)
   }
   expect(await look(1e9)).toEqual(["26", "28", "29"])
@@ -172,20 +195,23 @@ test("files outlive engine and node, but those with an erased visitor's events, 
   const redis = { url: redisUrl(), cluster: false, certificates: { ca: null, cert: null, key: null } }
   const stores = { databaseUrl: url, redis }
   const folders = () => readdirSync(join(config.dataDir, "query"), { recursive: true, encoding: "utf8" })
+  const tallies = () => folders().filter((path) => path.includes("-tallies-2026-"))
   const days = () => folders().flatMap((path) => /-2026-11-(\d+)-ended-/.exec(path)?.[1] ?? [])
   const start = async () => {
     const scope = testScope()
     return { scope, engine: await scope.run(queryEngine({ config, stores, postgres, idleMs: 1 })) }
   }
   const first = await start()
-  expect((await run(first.engine.ask(question))).rows[0]?.metrics).toEqual([5])
+  for (const asked of [question, { ...question, filters: [] }])
+    expect((await run(first.engine.ask(asked))).rows[0]?.metrics).toEqual([5])
   await eventually(() => expect(folders().some((path) => path.endsWith("kept"))).toBe(true))
   expect(days().sort()).toEqual(["26", "27", "28", "29"])
   expect(statSync(join(config.dataDir, "query")).mode & 0o777).toBe(0o700)
+  expect(tallies()).toHaveLength(1)
   await first.scope.close()
   expect(folders().filter((path) => path.startsWith("left-")).length).toBe(folders().length)
   await run(eraseRows(postgres, BOB))
   const second = await start()
-  await eventually(() => expect(days().sort()).toEqual(["26", "28", "29"]))
+  await eventually(() => expect([days().sort(), tallies()]).toEqual([["26", "28", "29"], []]))
   expect((await run(second.engine.ask(question))).rows[0]?.metrics).toEqual([4])
 })

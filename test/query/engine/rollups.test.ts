@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from "node:fs"
+import { mkdirSync, readdirSync, truncateSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { describe, expect, test } from "vitest"
@@ -9,6 +9,7 @@ import { LOCK_CHUNKS, rewriteChunks } from "../../../src/events/chunks/index.ts"
 import { eraseRows } from "../../../src/privacy/eraseRows.ts"
 import { openDatabase } from "../../../src/query/engine/database.ts"
 import { answer, sourcesOf } from "../../../src/query/engine/engine.ts"
+import { keepFiles } from "../../../src/query/engine/keptFiles.ts"
 import { decodeQuery, METRICS, QueryProblem } from "../../../src/query/language/index.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { run, testScope } from "../../support/effects.ts"
@@ -25,10 +26,19 @@ const SEED = Number(process.env.TEST_SEED ?? 20261130)
 const NOW = Date.parse("2026-11-02T15:20:10Z")
 const DAYS = 12
 
-/** An engine of its own, whose clock goes on a little with each question, and what its statements read. */
-const engineOn = async (postgres: Postgres, timeZone: string, { maxBytes = 2 ** 40 } = {}) => {
+const newFolder = () => {
   const folder = join(temporaryFolder(), "query")
   mkdirSync(folder)
+  return folder
+}
+
+/** An engine whose clock goes on a little with each question, with what another has left in its folder, and what its statements read. */
+const engineOn = async (
+  postgres: Postgres,
+  timeZone: string,
+  { maxBytes = 2 ** 40, folder = newFolder() } = {},
+) => {
+  const kept = keepFiles(folder)
   const opened = await testScope().run(openDatabase(folder, 256 * 1024 * 1024))
   const statements: Array<string> = []
   const database: typeof opened = {
@@ -39,7 +49,9 @@ const engineOn = async (postgres: Postgres, timeZone: string, { maxBytes = 2 ** 
   }
   let now = NOW
   const calendar = new Calendar(timeZone)
-  const sources = sourcesOf({ postgres, database, folder, calendar, maxBytes, now: () => (now += 1000) })
+  const sources = sourcesOf({
+    ...{ postgres, database, folder, calendar, maxBytes, kept, now: () => (now += 1000) },
+  })
   const read = (body: object) => {
     const query = decodeQuery(body, {
       ...{ now: NOW, sites: new Set(["main", "blog"]), site: "main", timeZone },
@@ -112,11 +124,12 @@ describe("answers from rollups equal a plain count over the stored events", () =
     const { postgres } = await freshEvents({ timeZone })
     const come = (count: number, until: number, days: number) =>
       store(postgres, randomEvents(dice, count, until, days), { calendar })
-    const engine = await engineOn(postgres, timeZone)
+    let engine = await engineOn(postgres, timeZone)
     const wrong: Array<unknown> = []
     let fromTallies = 0
     const compare = async (what: string) => {
       const events = await storedEvents(postgres)
+      if (dice.chance(0.5)) engine = await engineOn(postgres, timeZone, { folder: engine.folder })
       for (let i = 0; i < QUESTIONS && wrong.length < 3; i++) {
         const body = questionAt(dice, calendar)
         const query = engine.read(body)
@@ -182,6 +195,39 @@ describe("rollups", () => {
     expect(told().writes).toBeLessThan(2)
     await ask({ ...page, date_range: ["2026-10-29", "2026-10-31"] })
     expect(told()).toEqual({ writes: 0, fromTallies: 1 })
+  })
+
+  test("are taken over from the engine before, but for what looks back on days that have changed", async () => {
+    const { postgres } = await freshEvents()
+    await store(
+      postgres,
+      [1, 2, 3, 4, 5].map((day) => one(day)),
+    )
+    const page = { metrics: ["visitors", "events"], dimensions: ["page"] }
+    const ended = { ...page, date_range: ["2026-10-28", "2026-11-01"] }
+    const last = { ...page, date_range: ["2026-10-31", "2026-11-01"] }
+    const first = await engineOn(postgres, "UTC")
+    await first.ask(ended)
+    expect(first.told()).toEqual({ writes: 1, fromTallies: 1 })
+    const { folder } = first
+    const next = async () => engineOn(postgres, "UTC", { folder })
+    const second = await next()
+    expect((await second.ask(ended)).rows[0]?.metrics).toEqual([1, 5])
+    expect((await second.ask(last)).rows[0]?.metrics).toEqual([1, 2])
+    expect(second.told()).toEqual({ writes: 0, fromTallies: 2 })
+
+    const tallies = () => readdirSync(folder).filter((name) => name.includes("-tallies-"))
+    const [name = ""] = tallies()
+    truncateSync(join(folder, name), 100)
+    const third = await next()
+    expect((await third.ask(ended)).rows[0]?.metrics).toEqual([1, 5])
+    expect(third.told()).toEqual({ writes: 1, fromTallies: 1 })
+
+    await store(postgres, [one(3)])
+    const fourth = await next()
+    expect((await fourth.ask(last)).rows[0]?.metrics).toEqual([1, 2])
+    expect(tallies().filter((each) => !/-tallies-2026-10-31-/.test(each))).toEqual([])
+    expect((await (await next()).ask(ended)).rows[0]?.metrics).toEqual([1, 6])
   })
 
   test("of an erased visitor are gone with the next question, whatever it asks", async () => {
