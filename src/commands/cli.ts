@@ -316,7 +316,7 @@ const keysCommand = Command.make("keys").pipe(
   ]),
 )
 
-const ONLY_HOSTS = "Refuse events of other hosts, but for those with a write key"
+const ONLY_HOSTS = "The same as --other-hosts refuse"
 
 const sitesCommand = Command.make("sites").pipe(
   Command.withDescription("Sites: add, list, change, rename, time-zone, retention, archive, erase"),
@@ -329,13 +329,15 @@ const sitesCommand = Command.make("sites").pipe(
           Flag.optional,
         ),
         hosts: valueFlag(FLAGS.hosts).pipe(Flag.withDefault([])),
+        otherHosts: valueFlag(FLAGS.otherHosts).pipe(Flag.optional),
         onlyHosts: yesFlag("only-hosts", ONLY_HOSTS),
         timeZone: valueFlag(FLAGS.siteZone).pipe(Flag.optional),
       },
-      ({ name, timeZone, ...site }) =>
+      ({ name, otherHosts, onlyHosts, timeZone, ...site }) =>
         withConfig((config) =>
           addSite(config, {
             ...site,
+            otherHosts: Option.getOrElse(otherHosts, () => (onlyHosts ? "refuse" : "count")),
             name: Option.getOrNull(name),
             timeZone: Option.getOrNull(timeZone),
           }),
@@ -350,17 +352,23 @@ const sitesCommand = Command.make("sites").pipe(
         slug: valueArgument(FLAGS.slug),
         name: valueFlag(FLAGS.siteName).pipe(Flag.optional),
         hosts: valueFlag(FLAGS.changedHosts).pipe(Flag.optional),
-        onlyHosts: maybeFlag("only-hosts", `${ONLY_HOSTS}; false to take all again`),
+        otherHosts: valueFlag(FLAGS.otherHosts).pipe(Flag.optional),
+        onlyHosts: maybeFlag("only-hosts", `${ONLY_HOSTS}; false to refuse none`),
+        timeZone: valueFlag(FLAGS.changedZone).pipe(Flag.optional),
         excludedPaths: valueFlag(FLAGS.excludedPaths).pipe(Flag.optional),
         excludedAddresses: valueFlag(FLAGS.excludedAddresses).pipe(Flag.optional),
       },
-      ({ slug, name, hosts, onlyHosts, excludedPaths, excludedAddresses }) =>
+      ({ slug, timeZone, ...given }) =>
         withConfig((config) =>
           changeSite(config, slug, {
-            ...{ name: Option.getOrNull(name), hosts: Option.getOrNull(hosts) },
-            onlyHosts: Option.getOrNull(onlyHosts),
-            excludedPaths: Option.getOrNull(excludedPaths),
-            excludedAddresses: Option.getOrNull(excludedAddresses),
+            ...{ name: Option.getOrNull(given.name), hosts: Option.getOrNull(given.hosts) },
+            ...{
+              otherHosts: Option.getOrNull(given.otherHosts),
+              onlyHosts: Option.getOrNull(given.onlyHosts),
+            },
+            timeZone: Option.getOrUndefined(timeZone),
+            excludedPaths: Option.getOrNull(given.excludedPaths),
+            excludedAddresses: Option.getOrNull(given.excludedAddresses),
           }),
         ),
     ).pipe(Command.withDescription("Change what is given of a site; the rest stays")),

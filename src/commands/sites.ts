@@ -2,6 +2,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type { AppConfig } from "../config/settings.ts"
+import type { OtherHosts } from "../domain/answers.ts"
 import { shortening } from "../events/retention/index.ts"
 import { deploymentIdentity } from "../events/schema/index.ts"
 import { announceChange, type Kind } from "../live/changes.ts"
@@ -64,6 +65,12 @@ export const addSite = (config: AppConfig, site: NewSite) =>
     Console.log(`${site.slug} is a site from now on.`),
   )
 
+const OTHERS: { readonly [others in OtherHosts]: string } = {
+  count: "every host",
+  refuse: "its hosts only",
+  mark: "other hosts marked",
+}
+
 export const listSites = (config: AppConfig) =>
   Effect.gen(function* () {
     const { postgres } = yield* withStores(config, "deployment")
@@ -73,20 +80,24 @@ export const listSites = (config: AppConfig) =>
         [
           ...[site.slug, site.name, site.hosts.join(",")],
           ...[site.archived ? "archived" : "takes events", site.time_zone ?? ""],
-          ...[site.only_hosts ? "its hosts only" : "every host"],
+          ...[OTHERS[site.other_hosts]],
           ...[site.excluded_paths.join(","), site.excluded_addresses.join(",")],
           ...(site.retention_days === null ? [] : [`${site.retention_days} days`]),
         ].join("\t"),
       )
   })
 
-/** Changes what is not `null`. */
-export const changeSite = (config: AppConfig, slug: string, what: Omit<Partial<SiteChange>, "archived">) =>
+/** Changes what is given. */
+export const changeSite = (
+  config: AppConfig,
+  slug: string,
+  { timeZone, ...what }: Omit<Partial<SiteChange>, "archived">,
+) =>
   Effect.andThen(
     withSites(config, (sites) =>
-      Object.values(what).every((each) => each === null)
+      timeZone === undefined && Object.values(what).every((each) => each === null)
         ? new CommandError({ message: `Nothing of ${slug} is to be changed: give a flag.` })
-        : sites.change(WHO, slug, { ...NO_CHANGE, ...what }),
+        : sites.change(WHO, slug, { ...NO_CHANGE, ...what, timeZone }),
     ),
     Console.log(`${slug} is changed from now on.`),
   )

@@ -3,6 +3,7 @@
  * setting obeys that setting's rule.
  */
 
+import { OTHER_HOSTS } from "../domain/answers.ts"
 import { UUID } from "../domain/limits.ts"
 import { KEY_SCOPES, ROLES } from "../domain/roles.ts"
 import { type BucketAddress, bucketAddress } from "./objectStorage.ts"
@@ -209,6 +210,18 @@ export const FLAGS = {
     metavar: "zone",
     parse: namedTimeZone,
     doc: "The zone in which the site's page and questions speak by default; TIME_ZONE by default",
+  },
+  changedZone: {
+    name: "time-zone",
+    metavar: "zone",
+    parse: (text) => (text === "none" ? null : namedTimeZone(text)),
+    doc: "The zone in which the site's page and questions speak by default; none for TIME_ZONE again",
+  },
+  otherHosts: {
+    name: "other-hosts",
+    metavar: "what",
+    parse: oneOf(...OTHER_HOSTS),
+    doc: "What becomes of events of other hosts, but for those with a write key: count (as at the start), refuse, or mark: stored and left out of the figures",
   },
   hosts: {
     name: "hosts",

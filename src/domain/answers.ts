@@ -5,6 +5,10 @@
 import type { KnownDimensions } from "./dimensions.ts"
 import type { Day, Period } from "./period.ts"
 
+/** What becomes of events of hosts that are none of a site's: counted, refused, or stored and left out of every figure. */
+export const OTHER_HOSTS = ["count", "refuse", "mark"] as const
+export type OtherHosts = (typeof OTHER_HOSTS)[number]
+
 /** A site. */
 export interface Site {
   readonly slug: string
@@ -12,7 +16,9 @@ export interface Site {
   readonly name: string
   /** Where its pages are. */
   readonly hosts: ReadonlyArray<string>
-  /** Events of other hosts are refused, unless they come with a write key. */
+  /** What becomes of events of other hosts, unless they come with a write key. */
+  readonly other_hosts: OtherHosts
+  /** Whether they are refused: for clients that know no more. */
   readonly only_hosts: boolean
   /** The zone in which its page and its questions speak by default, IANA's name; `null` where none is chosen: the deployment's. */
   readonly time_zone: string | null

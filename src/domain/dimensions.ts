@@ -79,7 +79,12 @@ export const DIMENSIONS = {
     "Language that is preferred, two or three letters (ISO 639).",
   ),
   screen: dimension("request", "first", "client", "Width of the screen in CSS pixels, as a range."),
-  bot: dimension("request", "first", "client", "Kind of bot; null for everybody else."),
+  bot: dimension(
+    "request",
+    "first",
+    "client",
+    "Kind of bot, or `other_host` for what was marked as none of the site's; null for everybody else.",
+  ),
 } as const satisfies { readonly [name: string]: Dimension }
 
 export type DimensionName = keyof typeof DIMENSIONS
@@ -103,8 +108,14 @@ export const FACTS = {
 /** Values of a fact by their names. */
 export type FactValues<F extends FactName> = { readonly [K in (typeof FACTS)[F][number]]: string | null }
 
-/** Kinds of bots: of AI companies, other crawlers, monitors, browsers without a screen, and pages fetched before anybody asked. */
-export const BOT_KINDS = ["ai", "crawler", "monitor", "headless", "prefetch"] as const
+/** What stands in place of a bot's kind where a page of another host than the site's has sent the event. */
+export const OTHER_HOST = "other_host"
+
+/**
+ * Kinds of bots: of AI companies, other crawlers, monitors, browsers without a screen, and pages fetched before anybody asked; and
+ * {@link OTHER_HOST}, which is left out of figures as they are.
+ */
+export const BOT_KINDS = ["ai", "crawler", "monitor", "headless", "prefetch", OTHER_HOST] as const
 export type BotKind = (typeof BOT_KINDS)[number]
 
 /** What is stored of an event, each fact encoded; `null` where nothing is known, as of the events of earlier versions. */
@@ -112,7 +123,7 @@ export interface EventFacts {
   readonly origin: string | null
   readonly client: string | null
   readonly label: string | null
-  /** Marked as a bot's: stored, and left out of every figure. */
+  /** Marked as a bot's, or as none of the site's: stored, and left out of every figure. */
   readonly bot: boolean
 }
 

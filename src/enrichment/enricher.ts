@@ -3,7 +3,7 @@
  * durable, because the address is known only then, and is not kept. Synchronous, on the per-event path: every answer of the
  * libraries behind it is remembered, so that an event costs a look-up or two.
  */
-import { type BotKind, type EventFacts, encodeFact, NO_FACTS } from "../domain/dimensions.ts"
+import { type BotKind, type EventFacts, encodeFact, NO_FACTS, OTHER_HOST } from "../domain/dimensions.ts"
 import type { EventInput } from "../domain/event.ts"
 import { acceptedLanguage, languageOf } from "../domain/language.ts"
 import { partsOf } from "../domain/pageUrl.ts"
@@ -81,15 +81,21 @@ export class Enricher {
     this.#options = options
   }
 
-  /** The facts of an event; `null` when it is a bot's, and those are dropped. */
-  factsOf(event: EventInput, sender: TellingSender): EventFacts | null {
-    const client = this.#client(event, sender)
-    if (client.bot !== null && this.#options.bots === "drop") return null
+  /**
+   * The facts of an event; `null` when it is a bot's, and those are dropped.
+   *
+   * @param ofOtherHost whether it is to be marked as none of the site's; a bot that is marked stays what it is
+   */
+  factsOf(event: EventInput, sender: TellingSender, ofOtherHost = false): EventFacts | null {
+    const { bots } = this.#options
+    const client = this.#client(event, sender, ofOtherHost)
+    const isOther = client.bot === OTHER_HOST
+    if (client.bot !== null && !isOther && bots === "drop") return null
     const facts: EventFacts = {
       origin: this.#origin(event, sender.headers.origin),
       client: client.fact,
       label: event.title === null && event.name === null ? null : encodeFact("label", event),
-      bot: client.bot !== null && this.#options.bots === "mark",
+      bot: isOther || (client.bot !== null && bots === "mark"),
     }
     return facts.origin === null && facts.client === null && facts.label === null && !facts.bot
       ? NO_FACTS
@@ -113,18 +119,19 @@ export class Enricher {
       : this.#agents.get(`${userAgent}\n${brands}\n${mobile}\n${platform}`, make)
   }
 
-  #client({ screen, language, userAgent }: EventInput, sender: TellingSender): Client {
+  #client({ screen, language, userAgent }: EventInput, sender: TellingSender, ofOtherHost: boolean): Client {
     const isNamed = sender.unlimited && userAgent !== null
+    const { bots } = this.#options
     // The request is a server's own then, and tells nothing of the visitor.
     const headers = isNamed ? { ...NO_HEADERS, userAgent } : sender.headers
     const unlimited = sender.unlimited && !isNamed
     const agent = this.#agent(headers)
     const place = isNamed ? NOWHERE : this.#place(sender)
     const { acceptLanguage, purpose } = headers
-    const key = `${agent.number}${unlimited ? "w" : ""} ${screen}\n${acceptLanguage}\n${place.country}\n${place.region}\n${place.city}${
+    const key = `${agent.number}${unlimited ? "w" : ofOtherHost ? "o" : ""} ${screen}\n${acceptLanguage}\n${place.country}\n${place.region}\n${place.city}${
       language === null && purpose === "" ? "" : `\n${purpose}\n${language}`
     }`
-    const make = () => clientOf(agent, headers, { unlimited, place, language, screen })
+    const make = () => clientOf(agent, headers, { ofOtherHost, unlimited, place, language, screen }, bots)
     return key.length > MAX_KEY ? make() : this.#clients.get(key, make)
   }
 
@@ -151,13 +158,17 @@ const clientOf = (
   agent: Agent,
   headers: TellingHeaders,
   told: {
+    readonly ofOtherHost: boolean
     readonly unlimited: boolean
     readonly place: Place
     readonly language: string | null
     readonly screen: string | null
   },
+  policy: BotPolicy,
 ): Client => {
-  const bot = told.unlimited ? null : (agent.bot ?? (isPrefetch(headers.purpose) ? "prefetch" : null))
+  const known = told.unlimited ? null : (agent.bot ?? (isPrefetch(headers.purpose) ? "prefetch" : null))
+  // A bot that counts like everybody is marked for its host like everybody.
+  const bot = told.ofOtherHost && (known === null || policy === "count") ? OTHER_HOST : known
   const fact = encodeFact("client", {
     browser: agent.browser,
     browser_version: agent.browserVersion,

@@ -132,7 +132,7 @@ export class Metrics {
     this.eventsRejected = counter("events_rejected_total", "Events refused, by reason.", ["reason"])
     this.botEvents = counter(
       "bot_events_total",
-      "Events of bots that were stored, marked and left out of every other figure.",
+      "Events of bots, and of hosts that are none of a site, that were stored, marked and left out of every other figure.",
       ["kind"],
     )
     fromZero(this.botEvents, BOT_KINDS)

@@ -1,5 +1,5 @@
 /** The sites that there are, by the settings and by what Postgres knows of them. Plain data and no I/O: threads hand each other rows. */
-import type { Site } from "../domain/answers.ts"
+import type { OtherHosts, Site } from "../domain/answers.ts"
 import { Exclusions } from "./exclusions.ts"
 
 /** What Postgres knows of a site beyond its slug. */
@@ -8,7 +8,7 @@ export interface SiteRow {
   readonly name: string | null
   readonly hosts: ReadonlyArray<string>
   readonly archived: boolean
-  readonly onlyHosts: boolean
+  readonly otherHosts: OtherHosts
   /** IANA's name; `null` for the deployment's. */
   readonly timeZone: string | null
   /** Days for which its raw events are kept; `null` for as long as the deployment's. */
@@ -22,6 +22,12 @@ export interface SiteRow {
 /** Slugs as `SITES` has them, the default one first. */
 export type FromSettings = readonly [string, ...ReadonlyArray<string>]
 
+/** A site's hosts, where events of others do not count. */
+export interface OwnHosts {
+  readonly hosts: ReadonlySet<string>
+  readonly others: Exclude<OtherHosts, "count">
+}
+
 /** All sites of a deployment. */
 export interface AllSites {
   /** Those that may be asked about, the default one first. */
@@ -31,8 +37,8 @@ export interface AllSites {
   readonly taking: ReadonlySet<string>
   /** Those of them that take none any more. */
   readonly archived: ReadonlySet<string>
-  /** The hosts of those that take events of no other. */
-  readonly onlyHosts: ReadonlyMap<string, ReadonlySet<string>>
+  /** The hosts of those to which it matters, and what becomes of events of others. */
+  readonly ownHosts: ReadonlyMap<string, OwnHosts>
   /** What those leave out that leave something out. */
   readonly excluded: ReadonlyMap<string, Exclusions>
   readonly details: ReadonlyMap<string, Required<Site>>
@@ -51,7 +57,7 @@ export const allSites = (settings: FromSettings, rows: ReadonlyArray<SiteRow>): 
       const {
         name = slug,
         hosts = [],
-        onlyHosts = false,
+        otherHosts = "count",
         timeZone = null,
         retentionDays = null,
         excludedPaths = [],
@@ -60,7 +66,8 @@ export const allSites = (settings: FromSettings, rows: ReadonlyArray<SiteRow>): 
       return [
         slug,
         {
-          ...{ slug, name: name ?? slug, hosts, only_hosts: onlyHosts, time_zone: timeZone, archived },
+          ...{ slug, name: name ?? slug, hosts, other_hosts: otherHosts },
+          ...{ only_hosts: otherHosts === "refuse", time_zone: timeZone, archived },
           ...{ retention_days: retentionDays, excluded_paths: excludedPaths },
           ...{ excluded_addresses: excludedAddresses },
         },
@@ -74,9 +81,9 @@ export const allSites = (settings: FromSettings, rows: ReadonlyArray<SiteRow>): 
     default: byDefault,
     taking: slugsOf(false),
     archived: slugsOf(true),
-    onlyHosts: new Map(
-      [...details.values()].flatMap(({ slug, hosts, only_hosts }) =>
-        only_hosts && hosts.length > 0 ? [[slug, new Set(hosts)] as const] : [],
+    ownHosts: new Map(
+      [...details.values()].flatMap(({ slug, hosts, other_hosts: others }) =>
+        others !== "count" && hosts.length > 0 ? [[slug, { hosts: new Set(hosts), others }] as const] : [],
       ),
     ),
     excluded: new Map(

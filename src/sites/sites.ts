@@ -5,6 +5,7 @@
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import { noteIn } from "../access/accounts.ts"
+import type { OtherHosts } from "../domain/answers.ts"
 import { INSERT_MISSING_SITES } from "../events/schema/index.ts"
 import { type FigureStores, lastEntries } from "../privacy/erasedFigures.ts"
 import type { StoreError } from "../stores/errors.ts"
@@ -27,7 +28,7 @@ export interface NewSite {
   /** `null`: it is called as its slug is. */
   readonly name: string | null
   readonly hosts: ReadonlyArray<string>
-  readonly onlyHosts: boolean
+  readonly otherHosts: OtherHosts
   /** IANA's name; `null` for the deployment's. */
   readonly timeZone: string | null
 }
@@ -36,6 +37,8 @@ export interface NewSite {
 export interface SiteChange {
   readonly name: string | null
   readonly hosts: ReadonlyArray<string> | null
+  readonly otherHosts: OtherHosts | null
+  /** What clients say that know of counting and refusing only: `false` refuses no more, and leaves marking as it is. */
   readonly onlyHosts: boolean | null
   /** IANA's name; `null` for the deployment's again. */
   readonly timeZone: string | null | undefined
@@ -48,7 +51,7 @@ export interface SiteChange {
 
 /** Everything stays. */
 export const NO_CHANGE: SiteChange = {
-  ...{ name: null, hosts: null, onlyHosts: null, archived: null },
+  ...{ name: null, hosts: null, otherHosts: null, onlyHosts: null, archived: null },
   ...{ timeZone: undefined, retentionDays: undefined },
   ...{ excludedPaths: null, excludedAddresses: null },
 }
@@ -64,7 +67,7 @@ export const NO_SITES_STORED: StoredSites = { version: -1, rows: [] }
 const SELECT_VERSION = "SELECT version::float8 AS version FROM site_changes"
 const SELECT = `
   SELECT slug, name, hosts, archived_at IS NOT NULL AS archived, added_at IS NOT NULL AS added,
-    only_hosts AS "onlyHosts", time_zone AS "timeZone", retention_days AS "retentionDays",
+    other_hosts AS "otherHosts", time_zone AS "timeZone", retention_days AS "retentionDays",
     excluded_paths AS "excludedPaths", excluded_addresses AS "excludedAddresses"
   FROM declared_sites ORDER BY added_at, slug`
 /** One change at a time. Who reads waits for nobody. */
@@ -77,21 +80,23 @@ const ERASE_UP_TO = `
   UPDATE erased_entries SET up_to = ($2::text[])[partition + 1] WHERE site = $1 AND partition < cardinality($2::text[])`
 // One that SITES had once may have left a row.
 const ADD = `
-  INSERT INTO declared_sites (slug, name, hosts, only_hosts, time_zone, added_at) VALUES ($1, $2, $3, $4, $5, now())
+  INSERT INTO declared_sites (slug, name, hosts, other_hosts, time_zone, added_at) VALUES ($1, $2, $3, $4, $5, now())
   ON CONFLICT (slug) DO UPDATE SET name = excluded.name, hosts = excluded.hosts,
-    only_hosts = excluded.only_hosts, time_zone = excluded.time_zone, retention_days = NULL, excluded_paths = '{}', excluded_addresses = '{}',
+    other_hosts = excluded.other_hosts, time_zone = excluded.time_zone, retention_days = NULL, excluded_paths = '{}', excluded_addresses = '{}',
     added_at = now(), archived_at = NULL
   WHERE declared_sites.added_at IS NULL
   RETURNING slug`
 const CHANGE = `
-  INSERT INTO declared_sites (slug, name, hosts, archived_at, only_hosts, excluded_paths, excluded_addresses, time_zone,
+  INSERT INTO declared_sites (slug, name, hosts, archived_at, other_hosts, excluded_paths, excluded_addresses, time_zone,
     retention_days)
-  VALUES ($1, $2, coalesce($3::text[], '{}'), CASE WHEN $4 THEN now() END, coalesce($5::boolean, false),
+  VALUES ($1, $2, coalesce($3::text[], '{}'), CASE WHEN $4 THEN now() END,
+    coalesce($5::text, CASE WHEN $12::boolean THEN 'refuse' ELSE 'count' END),
     coalesce($6::text[], '{}'), coalesce($7::text[], '{}'), $9, $11)
   ON CONFLICT (slug) DO UPDATE SET
     name = coalesce($2, declared_sites.name),
     hosts = coalesce($3::text[], declared_sites.hosts),
-    only_hosts = coalesce($5::boolean, declared_sites.only_hosts),
+    other_hosts = coalesce($5::text, CASE WHEN $12::boolean THEN 'refuse'
+      WHEN NOT $12::boolean AND declared_sites.other_hosts = 'refuse' THEN 'count' END, declared_sites.other_hosts),
     excluded_paths = coalesce($6::text[], declared_sites.excluded_paths),
     excluded_addresses = coalesce($7::text[], declared_sites.excluded_addresses),
     time_zone = CASE WHEN $8 THEN $9 ELSE declared_sites.time_zone END,
@@ -116,16 +121,23 @@ const keepsText = (days: number | null): string =>
     ? "keeps events as the deployment does"
     : `keeps events for ${days} ${days === 1 ? "day" : "days"}`
 
+const OTHERS: { readonly [others in OtherHosts]: string } = {
+  count: "events of every host",
+  refuse: "events of its hosts only",
+  mark: "events of other hosts marked",
+}
+
 /** What a change does, for the audit log. */
 // Not the addresses: the log is kept for ever.
 const changeText = (slug: string, change: SiteChange): string => {
   const { name, hosts, onlyHosts, timeZone, retentionDays, excludedPaths, excludedAddresses, archived } =
     change
+  const otherHosts = change.otherHosts ?? (onlyHosts === null ? null : onlyHosts ? "refuse" : "count")
   return [
     slug,
     ...(name === null ? [] : [`called ${name}`]),
     ...(hosts === null ? [] : [`at ${hosts.length === 0 ? "no host" : hosts.join(" ")}`]),
-    ...(onlyHosts === null ? [] : [onlyHosts ? "events of its hosts only" : "events of every host"]),
+    ...(otherHosts === null ? [] : [OTHERS[otherHosts]]),
     ...(timeZone === undefined ? [] : [timeZone === null ? "in the deployment's zone" : `in ${timeZone}`]),
     ...(retentionDays === undefined ? [] : [keepsText(retentionDays)]),
     ...(excludedPaths === null ? [] : [`leaves out ${excludedPaths.join(" ") || "no path"}`]),
@@ -164,13 +176,13 @@ export class Sites {
    * Adds a site. Events and figures that there are of its slug, because `SITES` had it before, are its. One that was erased begins empty:
    * what nodes have taken of it since, because they had not heard of that, counts for nothing, even where it still waits.
    */
-  add(who: string, { slug, name, hosts, onlyHosts, timeZone }: NewSite): Refusable<void> {
+  add(who: string, { slug, name, hosts, otherHosts, timeZone }: NewSite): Refusable<void> {
     return this.#change((sql) =>
       Effect.gen({ self: this }, function* () {
         if (this.#settings.includes(slug)) return yield* new SiteRefused({ reason: "taken" })
         const { rows: counts } = yield* sql.query<{ count: number }>(COUNT)
         if ((counts[0]?.count ?? 0) >= MAX_SITES) return yield* new SiteRefused({ reason: "too_many" })
-        const { rows } = yield* sql.query(ADD, [slug, name, hosts, onlyHosts, timeZone])
+        const { rows } = yield* sql.query(ADD, [slug, name, hosts, otherHosts, timeZone])
         if (rows.length === 0) return yield* new SiteRefused({ reason: "taken" })
         yield* this.#beginEmpty(sql, slug)
         // As sites of SITES have theirs from the start.
@@ -180,7 +192,7 @@ export class Sites {
           who,
           "site added",
           changeText(slug, {
-            ...{ ...NO_CHANGE, name, hosts, onlyHosts: onlyHosts || null },
+            ...{ ...NO_CHANGE, name, hosts, otherHosts: otherHosts === "count" ? null : otherHosts },
             timeZone: timeZone ?? undefined,
           }),
         )
@@ -198,7 +210,7 @@ export class Sites {
 
   /** Changes a site, whether it was added or is one of `SITES`. The default one cannot be archived: it takes events that name none. */
   change(who: string, slug: string, change: SiteChange): Refusable<void> {
-    const { name, hosts, onlyHosts, archived, excludedPaths, excludedAddresses } = change
+    const { name, hosts, otherHosts, onlyHosts, archived, excludedPaths, excludedAddresses } = change
     const { timeZone, retentionDays } = change
     return this.#change((sql) =>
       Effect.gen({ self: this }, function* () {
@@ -210,9 +222,9 @@ export class Sites {
         if (archived === true && slug === this.#settings[0])
           return yield* new SiteRefused({ reason: "default" })
         yield* sql.query(CHANGE, [
-          ...[slug, name, hosts, archived, onlyHosts, excludedPaths, excludedAddresses],
+          ...[slug, name, hosts, archived, otherHosts, excludedPaths, excludedAddresses],
           ...[timeZone !== undefined, timeZone ?? null],
-          ...[retentionDays !== undefined, retentionDays ?? null],
+          ...[retentionDays !== undefined, retentionDays ?? null, onlyHosts],
         ])
         yield* noteIn(sql, who, "site changed", changeText(slug, change))
       }),

@@ -287,7 +287,7 @@ describe("a key", () => {
           slug: "blog",
           name: "blog",
           hosts: [],
-          only_hosts: false,
+          ...{ other_hosts: "count", only_hosts: false },
           time_zone: null,
           retention_days: null,
           archived: false,

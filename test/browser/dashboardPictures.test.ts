@@ -44,7 +44,7 @@ describe("the dashboard has its pictures taken", wantsChromium, () => {
     const form = page.locator("[data-form=site]")
     await form.getByLabel("Name", { exact: true }).fill("The Shop")
     await form.getByLabel("Hosts of its pages").fill("shop.example")
-    await form.getByLabel("Refuse events of other hosts").check()
+    await form.getByLabel("Events of other hosts").selectOption("refuse")
     await form.getByRole("button", { name: "Add a site" }).click()
     await page.locator("[data-arriving=waiting]").waitFor()
     const body = JSON.stringify({ event_type: "page_view", site: "the-shop" })

@@ -49,7 +49,7 @@ describe("the sites of the settings", wantsChromium, () => {
   })
 
   /** Adds a site in a browser, whose first pages go wrong. */
-  const addsSite = async (of: Browser) => {
+  const addsSite = async (of: Browser, others: "refuse" | "mark") => {
     const { node, page, complaints } = await owned(of)
     const { site, hosts } = await website()
     const [own, other] = hosts
@@ -57,7 +57,7 @@ describe("the sites of the settings", wantsChromium, () => {
     const form = page.locator("[data-form=site]")
     await form.getByLabel("Name", { exact: true }).fill("The Shop")
     await form.getByLabel("Hosts of its pages").fill(`http://${own}/`)
-    await form.getByLabel("Refuse events of other hosts").check()
+    await form.getByLabel("Events of other hosts").selectOption(others)
     await form.getByRole("button", { name: "Add a site" }).click()
     await page.locator("[data-setup=the-shop] [data-arriving=waiting]").waitFor()
     expect(await axeFindings(page)).toEqual([])
@@ -85,12 +85,12 @@ describe("the sites of the settings", wantsChromium, () => {
   }
 
   const ADDS = "lets an owner add a site, says what is refused, and shows the first event the moment it comes"
-  test(ADDS, () => addsSite(browser()))
+  test(ADDS, () => addsSite(browser(), "refuse"))
 
   test(`${ADDS}, in Firefox`, wantsFirefox, async () => {
     const firefox = await launchFirefox()
     onTestFinished(() => firefox.close())
-    await addsSite(firefox)
+    await addsSite(firefox, "mark")
   })
 
   test("lets an owner rename a site, archive and erase it, by the keyboard alone", async () => {

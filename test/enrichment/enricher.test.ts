@@ -98,6 +98,25 @@ describe("an event's facts", () => {
     expect(NO_FACTS.bot).toBe(false)
   })
 
+  test("say which were marked for their host, whatever becomes of bots, and nothing else of them changes", () => {
+    const of = (bots: BotPolicy, userAgent: string, ofOtherHost: boolean) => {
+      const facts = enricher(bots).factsOf(event({ title: "A" }), sender({ userAgent }), ofOtherHost)
+      return facts === null ? null : { ...knownDimensions(facts), marked: facts.bot }
+    }
+    const marked = { bot: "other_host", marked: true }
+    for (const bots of ["mark", "drop", "count"] as const)
+      expect(of(bots, FIREFOX, true)).toEqual({ ...of(bots, FIREFOX, false), ...marked })
+    expect(of("mark", CRAWLER, true)).toEqual(of("mark", CRAWLER, false))
+    expect(of("drop", CRAWLER, true)).toBeNull()
+    // It would count.
+    expect(of("count", CRAWLER, true)).toEqual({ ...of("count", CRAWLER, false), ...marked })
+    // One sender may be of both: what is remembered of one is not said of the other.
+    const by = enricher()
+    const from = sender({ userAgent: FIREFOX })
+    const [there, here] = [by.factsOf(event({}), from, true), by.factsOf(event({}), from, false)]
+    expect([there?.bot, here?.bot]).toEqual([true, false])
+  })
+
   test("name the place by the address, or by the word of a proxy that is trusted", () => {
     const by = enricher("mark", SOMEWHERE)
     const countries = [

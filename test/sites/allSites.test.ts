@@ -13,7 +13,7 @@ import {
 const SETTINGS: FromSettings = ["main", "blog"]
 const NOTHING_LEFT_OUT = { excluded_paths: [], excluded_addresses: [] }
 const row = (slug: string, more: Partial<SiteRow> = {}): SiteRow => ({
-  ...{ slug, name: null, hosts: [], onlyHosts: false, archived: false, added: true },
+  ...{ slug, name: null, hosts: [], otherHosts: "count" as const, archived: false, added: true },
   ...{ timeZone: null, retentionDays: null, excludedPaths: [], excludedAddresses: [] },
   ...more,
 })
@@ -29,7 +29,7 @@ describe("all sites", () => {
       slug: "blog",
       name: "blog",
       hosts: [],
-      only_hosts: false,
+      ...{ other_hosts: "count", only_hosts: false },
       time_zone: null,
       retention_days: null,
       archived: false,
@@ -46,7 +46,7 @@ describe("all sites", () => {
         slug: "shop",
         name: "The shop",
         hosts: ["shop.example"],
-        only_hosts: false,
+        ...{ other_hosts: "count", only_hosts: false },
         time_zone: null,
         retention_days: null,
         archived: false,

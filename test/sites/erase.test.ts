@@ -174,7 +174,13 @@ test("an erasure that was killed goes on by itself, and a site that was added is
   const deployment = await freshDeployment()
   const { postgres } = deployment
   const sites = new Sites(postgres, SITES, deployment, Effect.void)
-  const shop = { slug: "shop", name: null, hosts: ["shop.example"], timeZone: null, onlyHosts: false }
+  const shop = {
+    slug: "shop",
+    name: null,
+    hosts: ["shop.example"],
+    timeZone: null,
+    otherHosts: "count" as const,
+  }
   await run(sites.add("ada", shop))
   const node = deployment.startNode()
   await view(deployment, "shop", 8)

@@ -58,6 +58,7 @@ const answered = async (
 
 /** As it is told to whom may do everything. */
 const NOTHING_CHOSEN = { time_zone: null, retention_days: null, excluded_paths: [], excluded_addresses: [] }
+const EVERY_HOST = { other_hosts: "count", only_hosts: false }
 const TAKEN = { status: 201, body: { success: true } }
 const UNKNOWN = {
   status: 400,
@@ -115,12 +116,13 @@ test("a site that is added takes events on every node, also on those that run, a
   await answered([later.base], "shop", TAKEN, { id })
 
   const details = [
-    { slug: "main", name: "main", hosts: [], only_hosts: false, archived: false, ...NOTHING_CHOSEN },
-    { slug: "blog", name: "blog", hosts: [], only_hosts: false, archived: false, ...NOTHING_CHOSEN },
+    { slug: "main", name: "main", hosts: [], ...EVERY_HOST, archived: false, ...NOTHING_CHOSEN },
+    { slug: "blog", name: "blog", hosts: [], ...EVERY_HOST, archived: false, ...NOTHING_CHOSEN },
     {
       slug: "shop",
       name: "The shop",
       hosts: ["shop.example", "shop.example:8080"],
+      other_hosts: "count",
       only_hosts: false,
       archived: false,
       ...NOTHING_CHOSEN,
@@ -322,6 +324,51 @@ test("who sets a site up is told on every node of what is refused on any, and no
   await eventually(async () =>
     expect((await fromPage(b.base, "https://www.shop.example", { site: "shop" })).status).toBe(201),
   )
+
+  // Those that are marked are taken, and in nothing that does not ask for them.
+  expect((await ask(a.base, "PATCH", "sites/shop", { other_hosts: "mark" })).status).toBe(200)
+  owner.socket.send(JSON.stringify({ type: "subscribe", topics: ["events"], site: "shop" }))
+  await eventually(() =>
+    expect(owner.frames.join("")).toMatch(/"subscribed","site":"shop","topics":\[.*"events"/),
+  )
+  for (const { base } of [a, b])
+    await eventually(async () =>
+      expect((await fromPage(base, "https://copy.example", { site: "shop", title: "Copy" })).status).toBe(
+        201,
+      ),
+    )
+  await told("HOST_NOT_ALLOWED", "shop", "copy.example")
+  for (const { base } of [a, b]) await fromPage(base, "https://shop.example", { site: "shop" })
+  const results = async (question: object) => {
+    const asked = { site: "shop", metrics: ["events"], date_range: "7d", ...question }
+    return Object((await ask(b.base, "POST", "query", asked)).body.data).results
+  }
+  await eventually(async () =>
+    expect(await results({ bots: "include" })).toEqual([{ dimensions: [], metrics: [6] }]),
+  )
+  expect(await results({ bots: "only", dimensions: ["bot", "title"] })).toEqual([
+    { dimensions: ["other_host", "Copy"], metrics: [2] },
+  ])
+  expect(await results({})).toEqual([{ dimensions: [], metrics: [4] }])
+  expect((await ask(b.base, "GET", "stats?site=shop")).body.data).toMatchObject({ total_events: 4 })
+  expect((await ask(b.base, "GET", "realtime?site=shop")).body.data).toMatchObject({ total_events: 4 })
+  expect((await ask(b.base, "GET", "timeline?site=shop")).body.data).toHaveLength(4)
+  await eventually(() =>
+    expect(owner.frames.filter((frame) => frame.includes('"type":"page_view","site":"shop"'))).toHaveLength(
+      2,
+    ),
+  )
+
+  // Clients that know of counting and refusing only.
+  const others = async (what: object) => {
+    expect((await ask(b.base, "PATCH", "sites/shop", what)).status).toBe(200)
+    const { details } = Object((await ask(b.base, "GET", "sites")).body.data)
+    return [details[2].other_hosts, details[2].only_hosts]
+  }
+  expect(await others({ only_hosts: false })).toEqual(["mark", false])
+  expect(await others({ only_hosts: true })).toEqual(["refuse", true])
+  expect(await others({ only_hosts: false })).toEqual(["count", false])
+  expect(await others({ other_hosts: "mark", only_hosts: true })).toEqual(["mark", false])
 })
 
 test("a site's time zone is that of its questions, unless they name one, at once on every node", async () => {
@@ -389,6 +436,7 @@ test("what cannot be done to sites is refused, and what was done is told", async
     ["PATCH", "sites/main", { archived: true }, "CONFLICT"],
     ["PATCH", "sites/blog", { archived: "yes" }, "INVALID_FIELD"],
     ["PATCH", "sites/blog", { only_hosts: 1 }, "INVALID_FIELD"],
+    ["PATCH", "sites/blog", { other_hosts: "leave" }, "INVALID_FIELD"],
     ["PATCH", "sites/blog", { excluded_paths: "/admin" }, "INVALID_FIELD"],
     ["PATCH", "sites/blog", { excluded_paths: ["admin"] }, "INVALID_FIELD"],
     ["PATCH", "sites/blog", { excluded_paths: ["/\u0000"] }, "INVALID_FIELD"],
@@ -559,6 +607,13 @@ test("sites are added, renamed, archived and erased by command, while nodes run"
   await answered(both, "shop", FOREIGN)
   await run("change", "shop", "--name=Shop", "--only-hosts=false", "--hosts=none", "--excluded-paths=none")
   expect(await shop()).toBe("shop\tShop\t\ttakes events\t\tevery host\t\t192.0.2.0/24,::1")
+  await run("change", "shop", "--other-hosts", "mark", "--time-zone", "Europe/Paris", "--hosts=shop.example")
+  expect(await shop()).toBe(
+    "shop\tShop\tshop.example\ttakes events\tEurope/Paris\tother hosts marked\t\t192.0.2.0/24,::1",
+  )
+  await run("change", "shop", "--other-hosts", "count", "--time-zone", "none", "--hosts=none")
+  expect(await shop()).toBe("shop\tShop\t\ttakes events\t\tevery host\t\t192.0.2.0/24,::1")
+  expect(await run("change", "shop", "--other-hosts", "leave")).toContain("one of count, refuse, mark")
   expect(await run("change", "shop", "--excluded-paths", "admin")).toContain("paths such as /admin/*")
   expect(await run("change", "shop")).toBe("Nothing of shop is to be changed: give a flag.")
   expect(await run("add", "other", "--hosts", "other.example", "--only-hosts")).toBe(

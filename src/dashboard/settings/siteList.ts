@@ -1,6 +1,12 @@
 /** The sites as they are listed and changed. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks"
-import type { DeclaredSites, SiteReceipt, Site as Told } from "../../domain/answers.ts"
+import {
+  type DeclaredSites,
+  OTHER_HOSTS,
+  type OtherHosts,
+  type SiteReceipt,
+  type Site as Told,
+} from "../../domain/answers.ts"
 import { isBoolean, isDone, isNumber, isText, listOf, orNull, shape } from "../model/decode.ts"
 import { patch, post, read, remove } from "../model/read.ts"
 import { failureCode } from "../model/readFailure.ts"
@@ -13,10 +19,13 @@ const LATER_MS = 2000
 /** A site as it is told to whom may change it. */
 export type Site = Required<Told>
 
+const isOtherHosts = (value: unknown): value is OtherHosts => OTHER_HOSTS.some((each) => each === value)
+
 const isSite = shape<Site>({
   slug: isText,
   name: isText,
   hosts: listOf(isText),
+  other_hosts: isOtherHosts,
   only_hosts: isBoolean,
   time_zone: orNull(isText),
   retention_days: orNull(isNumber),
@@ -72,7 +81,7 @@ export const useReread = (reread: () => void): (() => void) => {
 }
 
 export const addSite = (
-  site: Omit<Told, "archived" | "retention_days">,
+  site: Omit<Told, "archived" | "retention_days" | "only_hosts">,
   signal: AbortSignal,
 ): Promise<unknown> => post("sites", site, isDone, signal)
 

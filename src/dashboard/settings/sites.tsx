@@ -1,12 +1,12 @@
 /** The tab of sites: which there are, and one more. */
 import { useRef, useState } from "preact/hooks"
-import type { SiteReceipt } from "../../domain/answers.ts"
+import { OTHER_HOSTS, type OtherHosts, type SiteReceipt } from "../../domain/answers.ts"
 import { hostsOf, slugFor, wordsOf } from "../model/sites.ts"
 import { Panel, PartView, useWording } from "../panels/parts.tsx"
 import { useFrame } from "./context.ts"
 import { ErasedSite, EraseSite } from "./eraseSite.tsx"
 import { Failed } from "./failed.tsx"
-import { Form, TextField, useFocused } from "./fields.tsx"
+import { Form, SelectField, TextField, useFocused } from "./fields.tsx"
 import { type Action, useAction } from "./listed.ts"
 import { Does, What } from "./rows.tsx"
 import { SetUp } from "./setUp.tsx"
@@ -186,11 +186,11 @@ const SiteRow = ({ site, isDefault, isShown, onShow, onChange, onErased }: SiteR
 const SiteFacts = ({ site, isDefault }: Pick<SiteRowProps, "site" | "isDefault">) => {
   const { t, number } = useWording()
   const texts = t.settings.ofSites
-  const { slug, name, hosts, only_hosts, archived, time_zone, retention_days: days } = site
+  const { slug, name, hosts, other_hosts: others, archived, time_zone, retention_days: days } = site
   const facts = [
     ...(name === slug ? [] : [slug]),
     ...(hosts.length > 0 ? [hosts.join(", ")] : []),
-    ...(only_hosts && hosts.length > 0 ? [texts.onlyTheirs] : []),
+    ...(others !== "count" && hosts.length > 0 ? [texts.notTheirs[others]] : []),
     ...(time_zone === null ? [] : [time_zone.replaceAll("_", " ")]),
     ...(days === null ? [] : [texts.keeps(days, number(days))]),
     ...(isDefault ? [texts.isDefault] : []),
@@ -201,12 +201,12 @@ const SiteFacts = ({ site, isDefault }: Pick<SiteRowProps, "site" | "isDefault">
 
 interface SiteFieldsProps {
   readonly hosts: string
-  readonly only: boolean
-  readonly set: (change: { readonly hosts?: string; readonly only?: boolean }) => void
+  readonly others: OtherHosts
+  readonly set: (change: { readonly hosts?: string; readonly others?: OtherHosts }) => void
 }
 
-/** Where a site's pages are, and whether its events come from there only. */
-const HostFields = ({ hosts, only, set }: SiteFieldsProps) => {
+/** Where a site's pages are, and what becomes of events of elsewhere. */
+const HostFields = ({ hosts, others, set }: SiteFieldsProps) => {
   const { t } = useWording()
   const texts = t.settings.ofSites
   return (
@@ -218,13 +218,13 @@ const HostFields = ({ hosts, only, set }: SiteFieldsProps) => {
         onInput={(value) => set({ hosts: value })}
         placeholder="example.org, www.example.org"
       />
-      <label class="check">
-        <input type="checkbox" checked={only} onChange={(e) => set({ only: e.currentTarget.checked })} />
-        <span>
-          {texts.only}
-          <small class="hint">{texts.onlyHint}</small>
-        </span>
-      </label>
+      <SelectField
+        label={texts.others}
+        hint={texts.othersHint}
+        options={OTHER_HOSTS.map((each) => [each, texts.othersAre[each]])}
+        value={others}
+        onChoose={(value) => set({ others: value })}
+      />
     </>
   )
 }
@@ -239,7 +239,7 @@ const EditSite = ({ site, action, change }: ChangeProps) => {
   const { t } = useWording()
   const texts = t.settings.ofSites
   const [fields, set] = useState({
-    ...{ name: site.name, hosts: site.hosts.join(", "), only: site.only_hosts },
+    ...{ name: site.name, hosts: site.hosts.join(", "), others: site.other_hosts },
     ...{ paths: site.excluded_paths.join(" "), addresses: site.excluded_addresses.join(" ") },
     ...{ zone: site.time_zone ?? "", days: String(site.retention_days ?? "") },
   })
@@ -247,7 +247,7 @@ const EditSite = ({ site, action, change }: ChangeProps) => {
   const days = daysOf(fields.days)
   const isConfirming = going !== null && going.days === days
   const what = {
-    ...{ name: fields.name, hosts: hostsOf(fields.hosts), only_hosts: fields.only },
+    ...{ name: fields.name, hosts: hostsOf(fields.hosts), other_hosts: fields.others },
     ...{ excluded_paths: wordsOf(fields.paths), excluded_addresses: wordsOf(fields.addresses) },
     ...{ time_zone: zoneOf(fields.zone), retention_days: days },
   }
@@ -313,7 +313,15 @@ const ArchiveSite = ({ site: { slug }, action, change }: ChangeProps) => {
   )
 }
 
-const NEW = { name: "", slug: "", hosts: "", only: false, zone: "" }
+interface NewFields {
+  readonly name: string
+  readonly slug: string
+  readonly hosts: string
+  readonly others: OtherHosts
+  readonly zone: string
+}
+
+const NEW: NewFields = { name: "", slug: "", hosts: "", others: "count", zone: "" }
 
 const NewSite = ({ onMade }: { readonly onMade: (slug: string) => void }) => {
   const { t } = useWording()
@@ -324,7 +332,7 @@ const NewSite = ({ onMade }: { readonly onMade: (slug: string) => void }) => {
   const slug = fields.slug === "" ? slugFor(fields.name) : fields.slug
   const submit = async (signal: AbortSignal) => {
     const site = {
-      ...{ slug, name: fields.name, hosts: hostsOf(fields.hosts), only_hosts: fields.only },
+      ...{ slug, name: fields.name, hosts: hostsOf(fields.hosts), other_hosts: fields.others },
       time_zone: zoneOf(fields.zone),
     }
     await addSite(site, signal)

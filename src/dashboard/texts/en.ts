@@ -167,15 +167,20 @@ export const en = {
       hint: "Where your pages are measured. Every event and every figure belongs to one site.",
       isDefault: "the default: takes events that name no site",
       isArchived: "archived: takes no events",
-      onlyTheirs: "events of these hosts only",
+      notTheirs: {
+        refuse: "events of these hosts only",
+        mark: "events of other hosts are marked",
+      },
       add: "Add a site",
       nameHint: "For people; it can be changed.",
       slug: "Short name",
       slugHint: "By which the tag and the API name it: a-z, 0-9, dots and dashes. It stays.",
       hosts: "Hosts of its pages",
       hostsHint: "Optional, with spaces between them, as browsers show them.",
-      only: "Refuse events of other hosts",
-      onlyHint: "Others' pages, copies and tests then count nothing. What comes with a write key is taken.",
+      others: "Events of other hosts",
+      othersHint:
+        "Of others' pages, copies and tests. Marked ones are kept, and in no figure. What comes with a write key counts.",
+      othersAre: { count: "Count them", refuse: "Refuse them", mark: "Mark them" },
       zone: "Time zone",
       zoneHint: "Its page and questions speak of days of this zone. Without one, of the server's.",
       days: "Days to keep events",
@@ -209,7 +214,7 @@ export const en = {
       addHost: (host: string) => `Add ${host}`,
       why: byName({
         HOST_NOT_ALLOWED: ({ host }: Refused) =>
-          `An event of ${host} was refused: it is no host of the site.`,
+          `An event of ${host} does not count: it is no host of the site.`,
         UNKNOWN_SITE: ({ host, named, slug }: Refused) =>
           `An event of ${host} names the site “${named}”, which there is not. If it is meant for this one: data-site="${slug}".`,
         SITE_ARCHIVED: ({ host }: Refused) => `An event of ${host} was refused: the site is archived.`,

@@ -168,16 +168,20 @@ export const fr: Texts = {
       hint: "Là où vos pages sont mesurées. Chaque événement et chaque chiffre appartient à un site.",
       isDefault: "par défaut : reçoit les événements qui ne nomment aucun site",
       isArchived: "archivé : ne reçoit plus d’événements",
-      onlyTheirs: "événements de ces hôtes seulement",
+      notTheirs: {
+        refuse: "événements de ces hôtes seulement",
+        mark: "événements d’autres hôtes marqués",
+      },
       add: "Ajouter un site",
       nameHint: "Pour les lecteurs ; il peut changer.",
       slug: "Nom court",
       slugHint: "Par lequel la balise et l’API le nomment : a-z, 0-9, points et tirets. Il reste.",
       hosts: "Hôtes de ses pages",
       hostsHint: "Facultatif, séparés par des espaces, tels que les navigateurs les affichent.",
-      only: "Refuser les événements d’autres hôtes",
-      onlyHint:
-        "Les pages d’autrui, les copies et les essais ne comptent alors pas. Ce qui porte une clé d’écriture est reçu.",
+      others: "Événements d’autres hôtes",
+      othersHint:
+        "Des pages d’autrui, des copies, des essais. Marqués, ils sont gardés, et dans aucun chiffre. Ce qui porte une clé d’écriture compte.",
+      othersAre: { count: "Les compter", refuse: "Les refuser", mark: "Les marquer" },
       zone: "Fuseau horaire",
       zoneHint: "Sa page et ses questions parlent des jours de ce fuseau. Sinon, de celui du serveur.",
       days: "Garder les événements pendant (jours)",
@@ -212,7 +216,7 @@ export const fr: Texts = {
       addHost: (host) => `Ajouter ${host}`,
       why: byName({
         HOST_NOT_ALLOWED: ({ host }: Refused) =>
-          `Un événement de ${host} a été refusé : ce n’est pas un hôte du site.`,
+          `Un événement de ${host} ne compte pas : ce n’est pas un hôte du site.`,
         UNKNOWN_SITE: ({ host, named, slug }: Refused) =>
           `Un événement de ${host} nomme le site « ${named} », qui n’existe pas. S’il est pour celui-ci : data-site="${slug}".`,
         SITE_ARCHIVED: ({ host }: Refused) => `Un événement de ${host} a été refusé : le site est archivé.`,

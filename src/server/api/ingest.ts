@@ -304,18 +304,19 @@ export class Ingest {
     const { visitors, enricher, appender, partitions, refusals, sites } = this.#options
     const event = decodeEvent(value, sender.context)
     if (event instanceof Rejection) return event
-    const hosts = sender.unlimited ? undefined : sites.current.onlyHosts.get(event.site)
-    if (hosts !== undefined && !hosts.has(pageHost(event, sender) ?? "")) return ELSEWHERE
+    const own = sender.unlimited ? undefined : sites.current.ownHosts.get(event.site)
+    const isElsewhere = own !== undefined && !own.hosts.has(pageHost(event, sender) ?? "")
+    if (isElsewhere && own.others === "refuse") return ELSEWHERE
     const excluded = sites.current.excluded.get(event.site)
     if (excluded !== undefined && isExcluded(excluded, event, sender)) return EXCLUDED
     if (sender.untracked) return DO_NOT_TRACK
-    const facts = enricher.factsOf(event, sender)
+    const facts = enricher.factsOf(event, sender, isElsewhere)
     if (facts === null) return BOT
     const visitor = visitors.of(event, sender, sender.context.now)
     if (visitor === null) return NO_DERIVED_VISITOR
     if (visitor instanceof Rejection) return visitor
     // It is stored, and in no figure; or counted, and its page does not learn that.
-    if (facts.bot) refusals.note(event.site, BOT, sender.headers, 1)
+    if (facts.bot) refusals.note(event.site, isElsewhere ? ELSEWHERE.code : BOT, sender.headers, 1)
     else if (sender.foreign) refusals.note(event.site, "ORIGIN_NOT_ALLOWED", sender.headers, 1)
     appender.append(partitionOf(visitor, partitions), encodePayload(event, visitor, facts), done)
     return null

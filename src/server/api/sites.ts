@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { excludedAddresses, pathPatterns } from "../../config/values.ts"
+import { OTHER_HOSTS, type OtherHosts } from "../../domain/answers.ts"
 import { MAX_ACCOUNT_BODY_BYTES } from "../../domain/limits.ts"
 import { SiteRefused } from "../../sites/index.ts"
 import { type Bodies, readJson } from "../http/body.ts"
@@ -36,6 +37,9 @@ const nameIn = (fields: Fields): string | null =>
 const flagIn = (fields: Fields, name: string): boolean | null =>
   fields.optional(name, () => fields.flag(name))
 
+const otherHostsIn = (fields: Fields): OtherHosts | null =>
+  fields.optional("other_hosts", () => fields.oneOf("other_hosts", OTHER_HOSTS))
+
 const hostsIn = (fields: Fields): ReadonlyArray<string> | null =>
   fields.optional("hosts", () => fields.hosts("hosts"))
 
@@ -68,7 +72,7 @@ export class SitesEndpoint {
     this.#obey(exchange, (fields) => {
       const site = {
         ...{ slug: fields.newSlug("slug"), name: nameIn(fields), hosts: hostsIn(fields) ?? [] },
-        onlyHosts: flagIn(fields, "only_hosts") ?? false,
+        otherHosts: otherHostsIn(fields) ?? (flagIn(fields, "only_hosts") === true ? "refuse" : "count"),
         timeZone: fields.timeZone("time_zone") ?? null,
       }
       return (who) => this.#options.sites.add(who, site)
@@ -99,7 +103,8 @@ export class SitesEndpoint {
     this.#obey(exchange, (fields) => {
       const change = {
         ...{ name: nameIn(fields), hosts: hostsIn(fields) },
-        ...{ onlyHosts: flagIn(fields, "only_hosts"), archived: flagIn(fields, "archived") },
+        ...{ otherHosts: otherHostsIn(fields), onlyHosts: flagIn(fields, "only_hosts") },
+        archived: flagIn(fields, "archived"),
         timeZone: fields.timeZone("time_zone"),
         retentionDays: fields.days("retention_days", this.#options.retentionDays, "which is RETENTION_DAYS"),
         excludedPaths: fields.optional("excluded_paths", () => fields.listOf("excluded_paths", pathPatterns)),

@@ -1,5 +1,6 @@
 /** How sites are added and changed. */
 import { MAX_EXCLUSIONS, MAX_HOSTS, SITE_SLUG } from "../../config/values.ts"
+import { OTHER_HOSTS } from "../../domain/answers.ts"
 import { MAX_SITE_NAME } from "../api/sites.ts"
 import type { ProblemCode } from "../http/problemCodes.ts"
 import { ACCESS_CODES } from "../http/refusalCodes.ts"
@@ -17,9 +18,15 @@ const hosts: Schema = {
   ...array(text, { maxItems: MAX_HOSTS }),
   description: "Where its pages are.",
 }
+const other_hosts: Schema = {
+  ...{ type: "string", enum: [...OTHER_HOSTS], default: OTHER_HOSTS[0] },
+  description:
+    "What becomes of events of other hosts, unless they come with a write key: they count, are refused, or are stored and marked, and in no figure unless `bots` asks for them.",
+}
 const only_hosts: Schema = {
   type: "boolean",
-  description: "Events of other hosts are refused, unless they come with a write key.",
+  description:
+    "Whether `other_hosts` is `refuse`, for clients that do not know that; said with it, it says nothing.",
 }
 const time_zone: Schema = {
   type: ["string", "null"],
@@ -48,10 +55,12 @@ const excluded_addresses: Schema = {
 export const siteDetails: Schema = {
   type: "object",
   properties: {
-    ...{ slug, name, hosts, only_hosts, time_zone, retention_days, archived },
+    ...{ slug, name, hosts, other_hosts, only_hosts, time_zone, retention_days, archived },
     ...{ excluded_paths, excluded_addresses },
   },
-  required: ["slug", "name", "hosts", "only_hosts", "time_zone", "retention_days", "archived"],
+  required: [
+    ...["slug", "name", "hosts", "other_hosts", "only_hosts", "time_zone", "retention_days", "archived"],
+  ],
   additionalProperties: false,
 }
 
@@ -84,7 +93,7 @@ export const addSite: PathItem = {
   post: change(
     "addSite",
     "Add a site; every node takes its events at once",
-    { slug, name, hosts, only_hosts, time_zone },
+    { slug, name, hosts, other_hosts, only_hosts, time_zone },
     ["slug"],
     CODES,
   ),
@@ -104,7 +113,7 @@ export const changeSite: PathItem = {
     "changeSite",
     "Change a site: its name, its hosts, its time zone, whether it takes events",
     {
-      ...{ name, hosts, only_hosts, time_zone, retention_days, archived },
+      ...{ name, hosts, other_hosts, only_hosts, time_zone, retention_days, archived },
       ...{ excluded_paths, excluded_addresses },
     },
     [],

@@ -110,6 +110,22 @@ describe("the migration to chunks", () => {
   })
 })
 
+test("a site that took events of its hosts only refuses those of others", async () => {
+  const { postgres } = await freshEvents()
+  await rows(postgres, "DELETE FROM schema_migrations WHERE version = 20")
+  await rows(postgres, "ALTER TABLE declared_sites DROP COLUMN only_hosts, DROP COLUMN other_hosts")
+  await rows(postgres, "ALTER TABLE declared_sites ADD COLUMN only_hosts boolean NOT NULL DEFAULT false")
+  await rows(postgres, "INSERT INTO declared_sites (slug, only_hosts) VALUES ('a', true), ('b', false)")
+  expect(await run(migrate(postgres))).toEqual(["020_other_hosts"])
+  // A node of the version before reads what it knows.
+  expect(
+    await rows(postgres, "SELECT slug, other_hosts, only_hosts FROM declared_sites ORDER BY slug"),
+  ).toEqual([
+    { slug: "a", other_hosts: "refuse", only_hosts: true },
+    { slug: "b", other_hosts: "count", only_hosts: false },
+  ])
+})
+
 describe("a schema that a newer version has migrated", () => {
   const migratedByNewer = async () => {
     const events = await freshEvents()

@@ -51,7 +51,7 @@ const connect = async ({ server }: Running, query: string, headers = {}) => {
 }
 
 const siteRow = (slug: string): SiteRow => ({
-  ...{ slug, name: null, hosts: [], onlyHosts: false, archived: false, added: true },
+  ...{ slug, name: null, hosts: [], otherHosts: "count", archived: false, added: true },
   ...{ timeZone: null, retentionDays: null, excludedPaths: [], excludedAddresses: [] },
 })
 

@@ -1,5 +1,6 @@
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib"
 import { describe, expect, test } from "vitest"
+import { knownDimensions } from "../../../src/domain/dimensions.ts"
 import { deriveVisitorId } from "../../../src/domain/visitor.ts"
 import { eventually } from "../../support/index.ts"
 import { raw, rawEvent } from "../../support/rawClient.ts"
@@ -99,14 +100,15 @@ describe("POST /event", () => {
 
 describe("what is refused", () => {
   const site = {
-    ...{ name: null, hosts: ["shop.example"], onlyHosts: false, archived: false, added: true },
+    ...{ name: null, hosts: ["shop.example"], otherHosts: "count" as const, archived: false, added: true },
     ...{ timeZone: null, retentionDays: null, excludedPaths: [], excludedAddresses: [] },
   }
   const SITES = [
-    { ...site, slug: "shop", onlyHosts: true },
+    { ...site, slug: "shop", otherHosts: "refuse" as const },
+    { ...site, slug: "copied", otherHosts: "mark" as const },
     { ...site, slug: "old", archived: true },
     // It has none to go by.
-    { ...site, slug: "open", hosts: [], onlyHosts: true },
+    { ...site, slug: "open", hosts: [], otherHosts: "refuse" as const },
     { ...site, slug: "pages", excludedPaths: ["/admin*", "*.pdf"] },
     { ...site, slug: "people", excludedAddresses: ["127.0.0.0/8"] },
   ]
@@ -133,6 +135,24 @@ describe("what is refused", () => {
 
     await send({ ...shop, page_url: "https://www.shop.example/" }, www, 400)
     await send({ site: "shop" }, {}, 400)
+    // These are taken, and do not count; one of a server of the site's own does.
+    await send({ ...shop, site: "copied", page_url: "https://copy.example/" }, www, 201)
+    await send({ site: "copied" }, {}, 201)
+    await send({ site: "copied" }, { ...www, "user-agent": "Googlebot/2.1" }, 201)
+    await send({ ...shop, site: "copied" }, www, 201)
+    await send({ site: "copied" }, { "x-write-key": WRITE_KEY }, 201)
+    const ofCopied = running.world.accepted.filter((event) => event.site === "copied")
+    expect(ofCopied.map(({ facts }) => [facts.bot, knownDimensions(facts).bot])).toEqual([
+      ...[
+        [true, "other_host"],
+        [true, "other_host"],
+        [true, "crawler"],
+      ],
+      ...[
+        [false, undefined],
+        [false, undefined],
+      ],
+    ])
     await send({ site: "old" }, { referer: "https://old.example/page" }, 400)
     await send({ site: "nowhere" }, www, 400)
     await send({ site: "blog" }, www, 201)
@@ -164,6 +184,9 @@ describe("what is refused", () => {
       expect(Object.fromEntries(sums)).toEqual({
         "shop HOST_NOT_ALLOWED www.shop.example": 1,
         "shop HOST_NOT_ALLOWED null": 1,
+        "copied HOST_NOT_ALLOWED www.shop.example": 2,
+        "copied HOST_NOT_ALLOWED null": 1,
+        "copied ORIGIN_NOT_ALLOWED www.shop.example": 1,
         "old SITE_ARCHIVED old.example": 2,
         "nowhere UNKNOWN_SITE www.shop.example": 2,
         "blog ORIGIN_NOT_ALLOWED www.shop.example": 1,

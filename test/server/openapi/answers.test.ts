@@ -98,10 +98,17 @@ const brokenServices = (services: Services): Services => ({
 
 /** A site that takes events of its hosts only. */
 const OWN = {
-  ...{ slug: "own", name: null, hosts: ["own.example"], onlyHosts: true, archived: false, added: true },
+  ...{
+    slug: "own",
+    name: null,
+    hosts: ["own.example"],
+    otherHosts: "refuse" as const,
+    archived: false,
+    added: true,
+  },
   ...{ timeZone: null, retentionDays: null, excludedPaths: [], excludedAddresses: [] },
 }
-const ARCHIVED = { ...OWN, slug: "old", hosts: [], onlyHosts: false, archived: true }
+const ARCHIVED = { ...OWN, slug: "old", hosts: [], otherHosts: "count" as const, archived: true }
 
 const QUESTION = { metrics: ["events"], date_range: "all" }
 const VALUES = { dimension: "page", date_range: "all" }
