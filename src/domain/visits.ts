@@ -3,7 +3,8 @@
  * definition, written to be read; what answers questions over millions of events must give the same.
  *
  * A visit is made of a visitor's events of one site, by the events' own times, with less than {@link VISIT_GAP_MS} between one and
- * the next; it ends at midnight of the deployment's time zone, because an id without a cookie does.
+ * the next; it ends at midnight of the deployment's time zone, because an id without a cookie does. Events that are marked make visits
+ * of their own: what is in no figure changes none.
  */
 
 import { pageOf } from "./pageUrl.ts"
@@ -31,6 +32,8 @@ export interface VisitEvent {
   /** Unix milliseconds. */
   readonly createdAt: number
   readonly pageUrl: string | null
+  /** Marked as a bot's, or as none of the site's. */
+  readonly bot: boolean
 }
 
 export interface Visit<Event extends VisitEvent> {
@@ -81,7 +84,7 @@ export const visitsOf = <Event extends VisitEvent>(
   calendar: Calendar,
 ): ReadonlyArray<Visit<Event>> => {
   const visits: Array<Visit<Event>> = []
-  for (const [, ofOne] of Map.groupBy(events, ({ site, visitorId }) => `${site} ${visitorId}`)) {
+  for (const [, ofOne] of Map.groupBy(events, ({ site, visitorId, bot }) => `${site} ${visitorId} ${bot}`)) {
     let running: [Event, ...Array<Event>] | null = null
     for (const event of ofOne.toSorted(byTime)) {
       const before = running?.at(-1)

@@ -15,6 +15,7 @@ const event = (time: string, given: Partial<VisitEvent> = {}): VisitEvent => ({
   type: "page_view",
   createdAt: at(time),
   pageUrl: "https://example.org/",
+  bot: false,
   ...given,
 })
 
@@ -48,6 +49,18 @@ describe("a visit", () => {
       event("10:02:00", { site: "blog" }),
     ]
     expect(visitsOf(events, UTC)).toHaveLength(3)
+  })
+
+  test("is of events that count, or of those that are marked", () => {
+    const events = [
+      event("10:00:00"),
+      event("10:01:00", { bot: true, type: "deed" }),
+      event("10:02:00", { bot: true }),
+    ]
+    expect(visitsOf(events, UTC).map(({ seconds, bounce }) => [seconds, bounce])).toEqual([
+      [0, true],
+      [60, false],
+    ])
   })
 
   test("tells where it began and ended, how long it took, and what was in it", () => {

@@ -76,19 +76,23 @@ const eventsOfSource = ({ lines, events, without, day }: PartSource): string => 
   return some.join(" UNION ALL ")
 }
 
-/** A visitor's events in the order of time and id are visits, a new one after a gap, as `domain/visits.ts` defines them. */
+/**
+ * A visitor's events in the order of time and id are visits, a new one after a gap, as `domain/visits.ts` defines them: those that are
+ * marked apart from the others.
+ */
 const eventsOfPart = (source: PartSource): string => `
   WITH of_part AS (${eventsOfSource(source)}), marked AS (
-    SELECT *, visitor IS DISTINCT FROM lag(visitor) OVER ordered OR created_at - lag(created_at) OVER ordered >= ${VISIT_GAP_MS} AS begins
-    FROM of_part WINDOW ordered AS (ORDER BY visitor, created_at, id)
+    SELECT *, visitor IS DISTINCT FROM lag(visitor) OVER ordered OR bots <> lag(bots) OVER ordered
+      OR created_at - lag(created_at) OVER ordered >= ${VISIT_GAP_MS} AS begins
+    FROM of_part WINDOW ordered AS (ORDER BY visitor, bots, created_at, id)
   )
   SELECT * EXCLUDE (begins), (${source.firstVisit} + sum(begins::INTEGER) OVER ordered)::BIGINT AS visit,
     (row_number() OVER ordered)::INTEGER AS place
-  FROM marked WINDOW ordered AS (ORDER BY visitor, created_at, id ROWS UNBOUNDED PRECEDING)
+  FROM marked WINDOW ordered AS (ORDER BY visitor, bots, created_at, id ROWS UNBOUNDED PRECEDING)
   ORDER BY place`
 
 const visitsOfPart = (events: string): string => `
-  SELECT visit, any_value(visitor) AS visitor, min(created_at) AS first_at, max(created_at) AS last_at, arg_min(id, place) AS first_id,
+  SELECT visit, any_value(visitor) AS visitor, any_value(bots) AS bots, min(created_at) AS first_at, max(created_at) AS last_at, arg_min(id, place) AS first_id,
     count(*) FILTER (${IS_VIEW}) AS views, count(*) FILTER (${IS_DEED}) AS deeds,
     arg_min(created_at, place) FILTER (${IS_VIEW}) AS entry_at, arg_min(id, place) FILTER (${IS_VIEW}) AS entry_id,
     arg_min_null(page, place) FILTER (${IS_VIEW}) AS entry_page,
@@ -112,12 +116,12 @@ export const writeVisits = (target: string, parts: ReadonlyArray<PartFiles>): st
     `
     WITH marked AS (
       SELECT * EXCLUDE (${columns(OF_FIRST_EVENT)}), (first_at - max(last_at) OVER (
-        PARTITION BY visitor ORDER BY first_at, first_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        PARTITION BY visitor, bots ORDER BY first_at, first_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
       ) >= ${VISIT_GAP_MS}) IS NOT FALSE AS begins
       FROM ${parquet(parts.map(({ visits }) => visits))}
     ), joined AS (
       SELECT *, last_value(CASE WHEN begins THEN visit END IGNORE NULLS) OVER (
-        PARTITION BY visitor ORDER BY first_at, first_id ROWS UNBOUNDED PRECEDING
+        PARTITION BY visitor, bots ORDER BY first_at, first_id ROWS UNBOUNDED PRECEDING
       ) AS whole
       FROM marked
     ), of_day AS (
@@ -144,7 +148,7 @@ export const eventsOfParts = (
   const ofVisit = [...dimensions].filter((name) => name === "entry_page" || name === "exit_page")
   const ofFirst = [...dimensions].filter((name) => OF_FIRST_EVENT.includes(name))
   return `
-  SELECT created_at, of_part.visitor, of_visit.visit, type, data, bots, visit_ms, bounce
+  SELECT created_at, of_part.visitor, of_visit.visit, type, data, of_part.bots, visit_ms, bounce
     ${own.map((name) => `, of_part."${name}"`).join("")} ${ofVisit.map((name) => `, of_visit."${name}"`).join("")}
     ${ofFirst.map((name) => `, first_part."${name}"`).join("")}
   FROM ${parquet(parts.map(({ events }) => events))} AS of_part

@@ -71,7 +71,10 @@ const question = (sites: ReadonlyArray<string>): { readonly [field: string]: Sch
     { type: "string", enum: [...COMPARISONS_IN_TIME] },
     "Each row has what it was in the time before, too; where the range goes on, as far as it has come.",
   ),
-  bots: described({ type: "string", enum: [...BOTS], default: BOTS[0] }, "Events of bots."),
+  bots: described(
+    { type: "string", enum: [...BOTS], default: BOTS[0] },
+    "Events of bots, and those that a site has had marked.",
+  ),
   order_by: described(
     array({}),
     "Pairs of a metric or dimension, and asc or desc. Default: by the first metric, descending; by time, ascending.",
