@@ -9,7 +9,7 @@ import { iso31661NumericToAlpha2 } from "iso-3166"
 
 const SOURCE = createRequire(import.meta.url).resolve("world-atlas/countries-110m.json")
 /** The file that is made. */
-export const WORLD = new URL("../src/dashboard/front/world.ts", import.meta.url)
+export const WORLD = new URL("../src/dashboard/front/world.txt", import.meta.url)
 
 /** Units from the map's left to its right. */
 const WIDTH = 960
@@ -152,14 +152,7 @@ export const worldMap = (): string => {
   }
   const [top, bottom] = [Math.min(...rows), Math.max(...rows)]
   paths.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-  return [
-    "/** The world's countries, made by `npm run build:map`. */",
-    `export const VIEW_BOX = "0 ${top} ${WIDTH} ${bottom - top}"`,
-    "",
-    "/** A line each: the ISO 3166-1 code, `--` where there is none, and the path of its area. */",
-    `export const COUNTRIES = \`${paths.map((each) => each.join(" ")).join("\n")}\``,
-    "",
-  ].join("\n")
+  return [`0 ${top} ${WIDTH} ${bottom - top}`, ...paths.map((each) => each.join(" ")), ""].join("\n")
 }
 
 if (import.meta.main) {

@@ -23,9 +23,9 @@ export default defineConfig({
       output: {
         // Fixed names: caches are revalidated by ETag.
         entryFileNames: "assets/dashboard.js",
-        // What is loaded when it is needed: the map's shapes.
-        chunkFileNames: "assets/[name].js",
-        assetFileNames: "assets/dashboard[extname]",
+        // The map's shapes are loaded when they are needed.
+        assetFileNames: ({ names }) =>
+          names.includes("world.txt") ? "assets/world.txt" : "assets/dashboard[extname]",
       },
     },
   },

@@ -26,7 +26,7 @@ describe("the built page", () => {
   test("takes less than 150 KB", async () => {
     const node = await startDashboardNode()
     const sizes = await Promise.all(
-      ["/", ...["dashboard.js", "world.js", "dashboard.css"].map((file) => `/assets/${file}`)].map((path) =>
+      ["/", ...["dashboard.js", "world.txt", "dashboard.css"].map((file) => `/assets/${file}`)].map((path) =>
         bytesOf(`${node.url}${path}`),
       ),
     )

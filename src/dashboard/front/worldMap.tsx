@@ -1,28 +1,10 @@
-import { useEffect, useMemo, useState } from "preact/hooks"
+import { useMemo, useState } from "preact/hooks"
 import type { AnswerRow } from "../model/questions.ts"
 import type { Operator } from "../model/view.ts"
+import { useLoaded } from "../panels/loaded.ts"
 import { PartView, useWording } from "../panels/parts.tsx"
 import { readWorld, type World } from "./atlas.ts"
 import type { Tab } from "./tabs.ts"
-
-/** The shapes of countries, which are loaded when somebody opens the map. */
-const useWorld = () => {
-  const [world, set] = useState<World | null>(null)
-  const [failed, fail] = useState(false)
-  const [tries, setTries] = useState(0)
-  useEffect(() => {
-    let gone = false
-    fail(false)
-    readWorld().then(
-      (read) => gone || set(read),
-      () => gone || fail(true),
-    )
-    return () => {
-      gone = true
-    }
-  }, [tries])
-  return { world, failed, again: () => setTries((before) => before + 1) }
-}
 
 export interface WorldMapProps {
   readonly tab: Tab
@@ -34,14 +16,11 @@ export interface WorldMapProps {
 /** Visitors by country: read with the pointer or the arrow keys, and in a table by who cannot see it. */
 export const WorldMap = ({ tab, rows, onChoose }: WorldMapProps) => {
   const { t } = useWording()
-  const { world, failed, again } = useWorld()
+  // Loaded when somebody opens the map.
+  const [world, again] = useLoaded("", readWorld)
   return (
     <>
-      <PartView
-        part={{ data: world, loading: !failed, failure: failed ? "OFFLINE" : null }}
-        onAgain={again}
-        size="tall"
-      >
+      <PartView part={world} onAgain={again} size="tall">
         {(shapes) => <Picture {...{ rows, onChoose }} world={shapes} />}
       </PartView>
       <p class="hint">{t.front.mapHint}</p>
@@ -56,7 +35,7 @@ const useText = (): ((row: AnswerRow) => string) => {
   const { t, measure, valueName } = useWording()
   return (row) => {
     const [count = null, share = null] = row.metrics
-    const figure = `${measure("visitors", count)} ${t.front.metrics.visitors}`
+    const figure = t.front.visitors(count ?? 0, measure("visitors", count))
     return `${valueName("country", row.dimensions[0] ?? null)}: ${figure} · ${measure("percentage", share)}`
   }
 }
@@ -86,6 +65,10 @@ const Picture = ({ world, rows, onChoose }: Omit<WorldMapProps, "tab"> & { reado
       aria-valuemax={Math.max(0, known.length - 1)}
       aria-valuenow={current}
       aria-valuetext={row === undefined ? "" : textOf(row)}
+      // What is read when the keyboard comes to it is shown, too.
+      onFocus={({ currentTarget }) => {
+        if (currentTarget.matches(":focus-visible")) setAt(row?.dimensions[0] ?? null)
+      }}
       onPointerMove={({ target }) => setAt(codeAt(target))}
       onPointerLeave={() => setAt(null)}
       onBlur={() => setAt(null)}

@@ -69,7 +69,7 @@ export const ENDPOINTS: { readonly [path: string]: Row } = {
   ...Object.fromEntries(SETTINGS_PATHS.map((path) => [path, PAGE])),
   [CHOSEN.basePath]: PAGE,
   "/assets/dashboard.js": PAGE,
-  "/assets/world.js": PAGE,
+  "/assets/world.txt": PAGE,
   "/assets/dashboard.css": PAGE,
   "/login": PAGE,
   "/assets/login.js": PAGE,

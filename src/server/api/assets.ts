@@ -185,9 +185,9 @@ export const assets = ({
     file: asset("../../dashboard/built/assets/dashboard.js", JAVASCRIPT),
   },
   {
-    path: "/assets/world.js",
+    path: "/assets/world.txt",
     name: "dashboard",
-    file: asset("../../dashboard/built/assets/world.js", JAVASCRIPT),
+    file: asset("../../dashboard/built/assets/world.txt", "text/plain; charset=utf-8"),
   },
   {
     path: "/assets/dashboard.css",

@@ -127,7 +127,7 @@ const pagePaths: { readonly [path: string]: PathItem } = {
   "/live": asset("live", "The live board; `?site=` chooses the sites", "text/html"),
   ...Object.fromEntries(SETTINGS_PAGES),
   "/assets/dashboard.js": asset("dashboardScript", "The dashboard's script", "text/javascript"),
-  "/assets/world.js": asset("worldScript", "The shapes of the map of countries", "text/javascript"),
+  "/assets/world.txt": asset("worldShapes", "The shapes of the map of countries", "text/plain"),
   "/assets/dashboard.css": asset("dashboardStyle", "The dashboard's style sheet", "text/css"),
   "/login": asset("login", "The page to log in and out, and to make the first owner", "text/html"),
   "/assets/login.js": asset("loginScript", "Its script", "text/javascript"),

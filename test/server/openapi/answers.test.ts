@@ -45,7 +45,7 @@ const CANNOT_FAIL = new Set([
     "/live",
     ...SETTINGS_PATHS,
     "/assets/dashboard.js",
-    "/assets/world.js",
+    "/assets/world.txt",
     "/assets/dashboard.css",
   ],
   ...["/tracker.js", "/hello.js", "/login", "/assets/login.js", "/assets/login.css"],
@@ -331,7 +331,7 @@ const ofARealNode = async (): Promise<Recorder> => {
   await ask("POST", "/hello", posted([EVENT]))
   for (const path of ["/live", ...SETTINGS_PATHS]) await ask("GET", path)
   await ask("GET", "/assets/dashboard.js")
-  await ask("GET", "/assets/world.js")
+  await ask("GET", "/assets/world.txt")
   await ask("GET", "/assets/dashboard.css")
   await ask("GET", "/ws/analytics")
   await recorder.upgrade(base, "/ws/analytics")
