@@ -176,7 +176,12 @@ export const ROOMS: ReadonlyArray<Room> = [
   },
   { path: "dashboard/front", reason: "The front page, which answers questions", main: "frontPage.tsx" },
   { path: "dashboard/settings", reason: "The settings page, one file a tab", main: "settingsPage.tsx" },
-  { path: "dashboard/panels", reason: "What the live page shows, one file a panel", main: "parts.tsx" },
+  {
+    path: "dashboard/panels",
+    reason:
+      "What pages are made of: panels of the live page, one file each, and the parts that the others use, too",
+    main: "parts.tsx",
+  },
   { path: "dashboard/model", reason: "What the pages know, and how they learn it", main: "store.ts" },
   { path: "dashboard/texts", reason: "Every text of the pages, one file a language", main: "index.ts" },
   { path: "login", reason: "The page to log in and out, and to make the first owner", main: "login.js" },

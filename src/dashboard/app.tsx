@@ -1,6 +1,6 @@
 /** The page: settings, the store of the chosen site, and the panels. */
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks"
-import { ALL_SITES, chosenSites } from "../domain/siteChoice.ts"
+import { ALL_SITES, chosenSites, slugsOf } from "../domain/siteChoice.ts"
 import { FrontPage } from "./front/frontPage.tsx"
 import { RETRY_MS } from "./model/asking.ts"
 import { type Access, isSitesAnswer, type SiteZones, siteNames, siteZones } from "./model/decode.ts"
@@ -9,13 +9,14 @@ import { read } from "./model/read.ts"
 import { failureCode } from "./model/readFailure.ts"
 import { applySettings, keepSettings, readSettings, type Settings } from "./model/settings.ts"
 import { shareToken } from "./model/share.ts"
+import { slugsChosen } from "./model/sites.ts"
 import type { Loaded, Part, State } from "./model/state.ts"
 import { Store } from "./model/store.ts"
 import { wordingOf } from "./model/text.ts"
 import { AccessContext, hasSettings, READER, useAccess } from "./panels/access.ts"
 import { AskingContext } from "./panels/answers.ts"
 import { Board } from "./panels/board.tsx"
-import { Closed, NoSite, Unread } from "./panels/closed.tsx"
+import { Closed, NoSite, NoSites, Unread } from "./panels/closed.tsx"
 import { Exposed } from "./panels/exposed.tsx"
 import { FeedPanel } from "./panels/feed.tsx"
 import { Header } from "./panels/header.tsx"
@@ -57,7 +58,7 @@ export const App = () => {
   )
 }
 
-interface PageProps extends Omit<SiteProps, "sites"> {
+interface PageProps extends Omit<SiteProps, "sites" | "several"> {
   readonly sites: Sites
   readonly access: Loaded<Access>
 }
@@ -69,45 +70,48 @@ const Page = ({ sites, access, ...props }: PageProps) => {
   const { t } = useWording()
   if (PLACE === "settings" && access.data !== null && !hasSettings(access.data))
     return <Closed title={t.settings.closed} hint={t.settings.closedHint} />
-  if (sites.closed) return <Closed title={t.closed} hint={t.closedHint} />
+  // Who is logged in, and may not see the sites there are, has none.
+  const isUser = access.data !== null && access.data.login !== null
+  const hasNone = sites.closed ? isUser : sites.known && names.length === 0
+  if (sites.closed && !hasNone) return <Closed title={t.closed} hint={t.closedHint} />
   // A share link is of one site, which it need not name.
   if (shareToken() !== null && site === null) {
     const [only] = names
     if (only === undefined) return sites.failure === null ? null : <Unread failure={sites.failure} />
     return <Page {...props} {...{ sites, access }} settings={{ ...props.settings, site: only }} />
   }
-  const chosen = chosenSites(site ?? names[0] ?? ALL_SITES, new Set(names))
-  if (site !== null && names.length > 0 && "unknown" in chosen)
-    return <NoSite site={chosen.unknown} sites={names} />
+  if (hasNone && PLACE !== "settings") return <NoSites />
+  const chosen = chosenSites(site ?? ALL_SITES, new Set(names))
+  if (names.length > 0 && "unknown" in chosen) return <NoSite site={chosen.unknown} sites={names} />
+  const slugs = slugsChosen(site, names)
   if (PLACE === "settings") {
     const failure = access.failure ?? sites.failure
-    if (access.data !== null && names.length > 0)
+    const [first = null] = slugs
+    if (access.data !== null && (sites.known || hasNone))
       return (
         <SettingsPage
           {...props}
           // What belongs to a site is changed of one at a time.
-          {...ownOf(
-            { ...props.settings, site: site === null ? null : (slugsIn(chosen)[0] ?? null) },
-            names,
-            access.data,
-          )}
+          {...ownOf({ ...props.settings, site: site === null ? null : first }, names, access.data)}
           sitesChanged={sites.again}
+          onGone={(gone) => {
+            // What the address names by then.
+            const named = readSettings().site
+            if (named !== null && slugsOf(named).includes(gone)) props.choose({ site: null })
+          }}
           access={access.data}
         />
       )
     return failure === null ? null : <Unread failure={failure} />
   }
   return PLACE === "live" ? (
-    <SiteZone zones={sites.zones} site={site}>
-      <Site key={site ?? ""} {...props} sites={names} />
+    <SiteZone zones={sites.zones} slugs={slugs}>
+      <Site key={site ?? ""} {...props} sites={names} several={slugs.length > 1} />
     </SiteZone>
   ) : (
     <FrontPage key={site ?? ""} {...props} sites={names} />
   )
 }
-
-const slugsIn = (chosen: ReturnType<typeof chosenSites>): ReadonlyArray<string> =>
-  "sites" in chosen ? chosen.sites : []
 
 /** What settings are about: the reader's own sites, of which the first is chosen where the address names none of them. */
 const ownOf = (settings: Settings, names: ReadonlyArray<string>, { own }: Access) => {
@@ -145,11 +149,13 @@ interface SiteProps {
   readonly settings: Settings
   readonly choose: (change: Partial<Settings>) => void
   readonly sites: ReadonlyArray<string>
+  /** Whether it is about more than one of them. */
+  readonly several: boolean
   readonly scheme: string
 }
 
 /** The panels of one site; another site is another instance. */
-const Site = ({ settings, choose, sites, scheme }: SiteProps) => {
+const Site = ({ settings, choose, sites, several, scheme }: SiteProps) => {
   const store = useStore(settings)
   const { t } = useWording()
   useEffect(() => store?.choosePeriod(settings.period), [store, settings.period])
@@ -157,8 +163,6 @@ const Site = ({ settings, choose, sites, scheme }: SiteProps) => {
   const asked = useMemo(() => (store === null ? null : { asking: store.asking, live: true }), [store])
   if (store === null) return null
   const state: State = store.state
-  const chosen = chosenSites(settings.site ?? "", new Set(sites))
-  const several = slugsIn(chosen).length > 1
   const again = (part: Part) => () => void store.load(part)
   return (
     <>
@@ -222,6 +226,8 @@ const useStore = ({ site, period, page }: Settings): Store | null => {
 /** The sites, as far as they are known; `closed` where they are not for this reader. */
 interface Sites {
   readonly names: ReadonlyArray<string>
+  /** Whether they have been read. There may be none for this reader. */
+  readonly known: boolean
   readonly closed: boolean
   /** What they are called, by their slugs. */
   readonly titles: ReadonlyMap<string, string>
@@ -235,8 +241,8 @@ interface Sites {
 }
 
 const NO_SITES: Omit<Sites, "again" | "changes"> = {
-  ...{ names: [], titles: new Map(), closed: false, failure: null },
-  zones: { server: null, chosen: new Map(), site: "" },
+  ...{ names: [], known: false, titles: new Map(), closed: false, failure: null },
+  zones: { server: null, chosen: new Map() },
 }
 
 const useSites = (): Sites => {
@@ -249,7 +255,7 @@ const useSites = (): Sites => {
       read("sites", {}, isSitesAnswer, reading.signal).then(
         (answer) =>
           setSites({
-            ...{ ...NO_SITES, names: answer.data.sites },
+            ...{ ...NO_SITES, names: answer.data.sites, known: true },
             ...{ titles: siteNames(answer), zones: siteZones(answer) },
           }),
         (cause: unknown) => {

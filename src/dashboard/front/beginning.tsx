@@ -1,6 +1,7 @@
 /** What stands on the front page of a site that has had no event yet: the first step, and what comes of it. */
 import { useContext } from "preact/hooks"
 import { loginUrl, pageUrl } from "../model/place.ts"
+import { slugsChosen } from "../model/sites.ts"
 import { AccessContext, isStranger } from "../panels/access.ts"
 import { Panel, PartView, useWording } from "../panels/parts.tsx"
 import { Arriving, Tag } from "../settings/setUp.tsx"
@@ -26,8 +27,9 @@ const OfManager = (props: BeginningProps) => {
   const changed = useReread(again)
   return (
     <PartView part={part} onAgain={again}>
-      {({ details, default: usual, script }) => {
-        const one = details.find(({ slug, archived }) => slug === (site ?? usual) && !archived)
+      {({ sites, details, script }) => {
+        const [slug, ...others] = slugsChosen(site, sites)
+        const one = details.find((each) => each.slug === slug && others.length === 0 && !each.archived)
         if (one !== undefined) return <FirstSteps {...props} {...{ site: one, script }} onChange={changed} />
         return props.empty ? <NothingYet /> : null
       }}

@@ -1,12 +1,12 @@
-import { useEffect, useState } from "preact/hooks"
+import { useState } from "preact/hooks"
 import { addressOf, overPage } from "../model/clicks.ts"
 import { isSiteHosts, isTicketAnswer } from "../model/decode.ts"
 import { aboutView, topQuestion } from "../model/questions.ts"
 import { post, read } from "../model/read.ts"
-import { failureCode } from "../model/readFailure.ts"
-import { type Loaded, NOTHING } from "../model/state.ts"
+import type { Loaded } from "../model/state.ts"
 import { useAnswer } from "../panels/answers.ts"
 import { Dialogue } from "../panels/dialogue.tsx"
+import { useLoaded } from "../panels/loaded.ts"
 import { PartView, useWording } from "../panels/parts.tsx"
 import { useFront } from "./context.ts"
 
@@ -100,40 +100,19 @@ const Way = ({ page, hosts }: WayProps) => {
   )
 }
 
-/** Hosts of the sites that the page is about, as their settings have them. */
+/** Hosts of the sites that the page is about, as their settings have them; none where they cannot be read: the address is typed. */
 const useSiteHosts = (): ReadonlyArray<string> => {
-  const { site } = useFront()
-  const [hosts, set] = useState<ReadonlyArray<string>>([])
-  useEffect(() => {
-    const reading = new AbortController()
-    read("sites", {}, isSiteHosts, reading.signal).then(
-      ({ data }) => {
-        const chosen = new Set((site ?? data.default).split(","))
-        set(data.details.filter(({ slug }) => chosen.has(slug)).flatMap((each) => each.hosts))
-      },
-      // Without them, the address is typed.
-      () => undefined,
-    )
-    return () => reading.abort()
-  }, [site])
-  return hosts
+  const { slugs } = useFront()
+  const [sites] = useLoaded("", async (signal) => (await read("sites", {}, isSiteHosts, signal)).data.details)
+  return (sites.data ?? []).filter(({ slug }) => slugs.includes(slug)).flatMap(({ hosts }) => hosts)
 }
 
 /** A ticket for the clicks on a page in the view's time and with its filters, and what asks for it again. */
 const useTicket = (pageUrl: string): readonly [ticket: Loaded<string>, again: () => void] => {
   const { site, view } = useFront()
-  const [ticket, set] = useState<Loaded<string>>(NOTHING)
-  const [tries, setTries] = useState(0)
   const body = { ...aboutView(site, view), page_url: pageUrl }
-  useEffect(() => {
-    const reading = new AbortController()
-    set(NOTHING)
-    post("heatmap/tickets", body, isTicketAnswer, reading.signal).then(
-      ({ data }) => set({ data: data.ticket, loading: false, failure: null }),
-      (failure: unknown) =>
-        reading.signal.aborted || set({ data: null, loading: false, failure: failureCode(failure) }),
-    )
-    return () => reading.abort()
-  }, [JSON.stringify(body), tries])
-  return [ticket, () => setTries((before) => before + 1)]
+  return useLoaded(
+    JSON.stringify(body),
+    async (signal) => (await post("heatmap/tickets", body, isTicketAnswer, signal)).data.ticket,
+  )
 }

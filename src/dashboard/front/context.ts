@@ -6,6 +6,8 @@ import { type Condition, readView, type View, withCondition, writeView } from ".
 export interface Front {
   /** One, or several as one, as the address has them. */
   readonly site: string | null
+  /** The slugs that it is of; none while it is not known which there are. */
+  readonly slugs: ReadonlyArray<string>
   /** Whether it is more than one. */
   readonly several: boolean
   readonly view: View

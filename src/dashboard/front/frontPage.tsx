@@ -1,7 +1,6 @@
 /** The front page: what an owner sees first of a site. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { Calendar } from "../../domain/period.ts"
-import { chosenSites } from "../../domain/siteChoice.ts"
 import { Asking } from "../model/asking.ts"
 import { withStatus } from "../model/changes.ts"
 import { type Connection, connect } from "../model/connection.ts"
@@ -10,6 +9,7 @@ import { everQuestion, goesOn, totalsQuestion } from "../model/questions.ts"
 import { post } from "../model/read.ts"
 import { ServerClock } from "../model/serverClock.ts"
 import type { Settings } from "../model/settings.ts"
+import { slugsChosen } from "../model/sites.ts"
 import type { LiveStatus } from "../model/state.ts"
 import { AskingContext, useAnswer } from "../panels/answers.ts"
 import { Header } from "../panels/header.tsx"
@@ -81,14 +81,13 @@ export const FrontPage = ({ settings, choose, sites }: FrontPageProps) => {
   const { site } = settings
   const { asking, status, clock } = useLive(site)
   const [view, show] = useView()
-  const chosen = chosenSites(site ?? "", new Set(sites))
-  const several = "sites" in chosen && chosen.sites.length > 1
+  const slugs = useMemo(() => slugsChosen(site, sites), [site, sites])
   // Without a chosen zone, the day that ends last on earth.
   const today = new Calendar(view.zone ?? "Etc/GMT+12").dayOf(clock.now(Date.now()))
   const live = goesOn(view.range, today)
   const front: Front = useMemo(
-    () => ({ site, several, view, show, now: () => clock.now(Date.now()) }),
-    [site, several, view, show, clock],
+    () => ({ site, slugs, several: slugs.length > 1, view, show, now: () => clock.now(Date.now()) }),
+    [site, slugs, view, show, clock],
   )
   const asked = useMemo(() => ({ asking, live }), [asking, live])
   return (
@@ -135,7 +134,7 @@ const Content = ({ settings, choose, sites, status }: FrontPageProps & { readonl
             <span aria-hidden="true">?</span>
             <span class="unseen">{t.front.help}</span>
           </button>
-          <RangeMenu serverZone={zone} />
+          <RangeMenu siteZone={zone} />
         </section>
       )}
       <main id="figures" tabIndex={-1} class="front">

@@ -1,14 +1,14 @@
 /** The goals of a site: how many visitors each has converted. */
-import { useContext, useEffect, useState } from "preact/hooks"
+import { useContext } from "preact/hooks"
 import { isGoalsAnswer } from "../model/decode.ts"
 import { pageUrl } from "../model/place.ts"
 import { visitorsQuestion } from "../model/questions.ts"
 import { read } from "../model/read.ts"
-import { failureCode } from "../model/readFailure.ts"
-import { type Loaded, NOTHING } from "../model/state.ts"
+import type { Loaded } from "../model/state.ts"
 import type { Condition } from "../model/view.ts"
 import { AccessContext, mayChange } from "../panels/access.ts"
 import { useAnswer } from "../panels/answers.ts"
+import { useLoaded } from "../panels/loaded.ts"
 import { PartView, useWording } from "../panels/parts.tsx"
 import { useFilter, useFront } from "./context.ts"
 
@@ -17,24 +17,14 @@ type Names = ReadonlyArray<string>
 /** The names of the site's goals, and what reads them again. */
 const useGoals = (): readonly [names: Loaded<Names>, again: () => void] => {
   const { site } = useFront()
-  const [names, set] = useState<Loaded<Names>>(NOTHING)
-  const [tries, setTries] = useState(0)
-  useEffect(() => {
-    const reading = new AbortController()
-    set(NOTHING)
-    read("goals", { site }, isGoalsAnswer, reading.signal).then(
-      ({ data }) => set({ data: data.map(({ name }) => name), loading: false, failure: null }),
-      (failure) =>
-        reading.signal.aborted || set({ data: null, loading: false, failure: failureCode(failure) }),
-    )
-    return () => reading.abort()
-  }, [site, tries])
-  return [names, () => setTries((before) => before + 1)]
+  return useLoaded(site ?? "", async (signal) =>
+    (await read("goals", { site }, isGoalsAnswer, signal)).data.map(({ name }) => name),
+  )
 }
 
 /** The tab's list, in the order in which the goals were made. */
 export const Goals = () => {
-  const { site, several, view } = useFront()
+  const { site, slugs, several, view } = useFront()
   const { t } = useWording()
   const access = useContext(AccessContext)
   const [names, again] = useGoals()
@@ -52,7 +42,7 @@ export const Goals = () => {
         goals.length === 0 ? (
           <p class="empty">
             {several ? t.front.noSharedGoals : t.front.noGoals}
-            {(several ? access.may.includes("write") : mayChange(access, site)) && (
+            {mayChange(access, slugs) && (
               <a href={pageUrl("settings", site, "goals")}>{t.settings.goals.make}</a>
             )}
           </p>

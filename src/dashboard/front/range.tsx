@@ -8,7 +8,7 @@ import { RANGE_KEYS } from "./keys.ts"
 import { Menu } from "./menu.tsx"
 
 /** The range that is shown, by name; opens the choice of another, of what it is compared with, and of the time zone. */
-export const RangeMenu = ({ serverZone }: { readonly serverZone: string | null }) => {
+export const RangeMenu = ({ siteZone }: { readonly siteZone: string | null }) => {
   const { view, show } = useFront()
   const wording = useWording()
   const { t, date } = wording
@@ -32,7 +32,7 @@ export const RangeMenu = ({ serverZone }: { readonly serverZone: string | null }
         </button>
       )}
       <Menu name="range" title={t.front.range} label={<span data-range>{label}</span>}>
-        {(close) => <RangeBox serverZone={serverZone} onDone={close} />}
+        {(close) => <RangeBox siteZone={siteZone} onDone={close} />}
       </Menu>
       {typeof range !== "string" && (
         <button
@@ -49,11 +49,11 @@ export const RangeMenu = ({ serverZone }: { readonly serverZone: string | null }
 }
 
 interface RangeBoxProps {
-  readonly serverZone: string | null
+  readonly siteZone: string | null
   readonly onDone: () => void
 }
 
-const RangeBox = ({ serverZone, onDone }: RangeBoxProps) => {
+const RangeBox = ({ siteZone, onDone }: RangeBoxProps) => {
   const { view, show } = useFront()
   const { t } = useWording()
   const choose = (change: Partial<View>) => {
@@ -88,7 +88,7 @@ const RangeBox = ({ serverZone, onDone }: RangeBoxProps) => {
           value={view.compare}
           onChoose={(compare) => show({ compare })}
         />
-        <ZoneChoice serverZone={serverZone} />
+        <ZoneChoice siteZone={siteZone} />
       </div>
     </>
   )
@@ -124,7 +124,7 @@ const Dates = ({ onChoose }: { readonly onChoose: (range: View["range"]) => void
   )
 }
 
-const ZoneChoice = ({ serverZone }: { readonly serverZone: string | null }) => {
+const ZoneChoice = ({ siteZone }: { readonly siteZone: string | null }) => {
   const { view, show } = useFront()
   const { t } = useWording()
   const zones = useMemo(timeZones, [])
@@ -137,7 +137,7 @@ const ZoneChoice = ({ serverZone }: { readonly serverZone: string | null }) => {
       >
         <option value="">
           {t.front.zoneOfSite}
-          {serverZone !== null && view.zone === null ? ` (${serverZone})` : ""}
+          {siteZone !== null && view.zone === null ? ` (${siteZone})` : ""}
         </option>
         {zones.map((each) => (
           <option key={each} value={each}>

@@ -199,12 +199,10 @@ export interface SiteZones {
   readonly server: string | null
   /** By their slugs, of those that have chosen one. */
   readonly chosen: ReadonlyMap<string, string>
-  /** The site of whoever names none. */
-  readonly site: string
 }
 
 /** The time zones of an answer of `/sites`; a node of an earlier version does not say. */
-export const siteZones = ({ data }: { readonly data: { readonly default: string } }): SiteZones =>
+export const siteZones = ({ data }: { readonly data: object }): SiteZones =>
   isZoned(data)
     ? {
         server: data.time_zone,
@@ -213,9 +211,8 @@ export const siteZones = ({ data }: { readonly data: { readonly default: string 
             time_zone === null ? [] : [[slug, time_zone] as const],
           ),
         ),
-        site: data.default,
       }
-    : { server: null, chosen: new Map(), site: data.default }
+    : { server: null, chosen: new Map() }
 
 /** Whether a body is the answer of `/sites`. */
 export const isSitesAnswer = shape<{ readonly data: Pick<DeclaredSites, "sites" | "default"> }>({
@@ -224,13 +221,9 @@ export const isSitesAnswer = shape<{ readonly data: Pick<DeclaredSites, "sites" 
 
 /** Where sites have their pages, by an answer of `/sites`. */
 export const isSiteHosts = shape<{
-  readonly data: {
-    readonly default: string
-    readonly details: ReadonlyArray<Pick<Site, "slug" | "hosts">>
-  }
+  readonly data: { readonly details: ReadonlyArray<Pick<Site, "slug" | "hosts">> }
 }>({
   data: shape({
-    default: isText,
     details: listOf(shape<Pick<Site, "slug" | "hosts">>({ slug: isText, hosts: listOf(isText) })),
   }),
 })

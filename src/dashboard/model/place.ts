@@ -37,9 +37,11 @@ export const pageUrl = (place: Place, site: string | null, tab?: SettingsTab): s
 export const loginUrl = (): string =>
   `${urlBelow("login").href}${openPlace() === "settings" ? "#to=settings" : ""}`
 
+const VISITOR = "visitor"
+
 /** The address at which a visitor is looked for. */
 export const visitorUrl = (site: string | null, visitor: string): string =>
-  `${pageUrl("settings", site, "visitors")}#${visitor}`
+  `${pageUrl("settings", site, "visitors")}#${VISITOR}=${encodeURIComponent(visitor)}`
 
-/** The visitor whom the address names; empty where it names none. In the fragment, which no server and no log is told. */
-export const askedVisitor = (): string => location.hash.slice(1)
+/** The visitor whom the fragment of an address names, which no server and no log is told; empty where it names none. */
+export const visitorOf = (hash: string): string => new URLSearchParams(hash.slice(1)).get(VISITOR) ?? ""

@@ -2,6 +2,7 @@
  * What the front page shows: the range, what it is compared with, the filters, and what is open. All of it stands in the address, so that
  * a view can be sent and the browser's Back works. Pure functions.
  */
+import { isZone } from "./zones.ts"
 
 /** Ranges by a name, as questions name them, in the order in which they are offered. */
 export const RANGES = [
@@ -39,7 +40,7 @@ export type Card = (typeof CARDS)[number]
 export interface View {
   readonly range: ViewRange
   readonly compare: Compare
-  /** IANA name; `null` for the deployment's. */
+  /** IANA name; `null` for the site's. */
   readonly zone: string | null
   readonly conditions: ReadonlyArray<Condition>
   /** The one that is plotted. */
@@ -83,14 +84,6 @@ const isDate = (text: string): boolean => {
 export const rangeOf = (from: string, to: string): ViewRange | null => {
   if (!isDate(from) || !isDate(to)) return null
   return from <= to ? [from, to] : [to, from]
-}
-
-const isZone = (name: string): boolean => {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== ""
-  } catch {
-    return false
-  }
 }
 
 /** `\0` stands for no value; commas and backslashes of a value have a backslash before them. */

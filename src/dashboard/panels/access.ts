@@ -18,9 +18,9 @@ export const AccessContext = createContext<Access>(READER)
 export const hasSettings = ({ login, may }: Access): boolean =>
   login === "session" || may.includes("write") || may.includes("admin")
 
-/** Whether a reader may change what belongs to a site, `null` being the default one. */
-export const mayChange = ({ may, own, default: byDefault }: Access, site: string | null): boolean =>
-  may.includes("write") && own.includes(site ?? byDefault ?? "")
+/** Whether a reader may change what belongs to one of the sites. */
+export const mayChange = ({ may, own }: Access, sites: ReadonlyArray<string>): boolean =>
+  may.includes("write") && sites.some((site) => own.includes(site))
 
 /** Whether a reader might log in: one that is known, and has not. */
 export const isStranger = (access: Access): boolean => access !== READER && access.login === null

@@ -1,11 +1,12 @@
 /** What stands in place of the figures when there are none to be seen. */
-import { useState } from "preact/hooks"
+import { useContext, useState } from "preact/hooks"
 import { isText, shape } from "../model/decode.ts"
 import { shownName } from "../model/names.ts"
-import { loginUrl } from "../model/place.ts"
+import { loginUrl, pageUrl } from "../model/place.ts"
 import { post } from "../model/read.ts"
 import { failureCode } from "../model/readFailure.ts"
 import { shareToken, siteParameters } from "../model/share.ts"
+import { AccessContext, hasSettings, isStranger } from "./access.ts"
 import { useWording } from "./parts.tsx"
 
 export interface NoSiteProps {
@@ -27,6 +28,22 @@ export const NoSite = ({ site, sites }: NoSiteProps) => {
           </li>
         ))}
       </ul>
+    </main>
+  )
+}
+
+/** There is no site for this reader: the only one that was may have been erased. */
+export const NoSites = () => {
+  const { t } = useWording()
+  const access = useContext(AccessContext)
+  return (
+    <main class="instead">
+      <h1>{t.noSites}</h1>
+      <p>{t.noSitesHint}</p>
+      <p>
+        {hasSettings(access) && <a href={pageUrl("settings", null)}>{t.settings.title}</a>}
+        {isStranger(access) && <a href={loginUrl()}>{t.login}</a>}
+      </p>
     </main>
   )
 }

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks"
-import { ALL_SITES, choiceOf, chosenSites } from "../../domain/siteChoice.ts"
+import { ALL_SITES, choiceOf } from "../../domain/siteChoice.ts"
+import { slugsChosen } from "../model/sites.ts"
 import { Dialogue } from "./dialogue.tsx"
 import { useWording } from "./parts.tsx"
 import { useSiteName } from "./siteNames.ts"
@@ -22,7 +23,7 @@ export const SiteChoice = ({ sites, site, several, onChoose }: SiteChoiceProps) 
   const { t } = useWording()
   const siteName = useSiteName()
   const [choosing, setChoosing] = useState(false)
-  const chosen = chosenOf(sites, site)
+  const chosen = slugsChosen(site, sites)
   const all = sites.includes(ALL_SITES) ? choiceOf(sites) : ALL_SITES
   const value = chosen.length > 1 && chosen.length === sites.length ? all : choiceOf(chosen)
   return (
@@ -58,12 +59,6 @@ export const SiteChoice = ({ sites, site, several, onChoose }: SiteChoiceProps) 
       {choosing && <SitesBox {...{ sites, chosen, onChoose }} onClose={() => setChoosing(false)} />}
     </>
   )
-}
-
-/** The slugs that a choice is of. */
-const chosenOf = (sites: ReadonlyArray<string>, site: string | null): ReadonlyArray<string> => {
-  const chosen = site === null ? { sites: sites.slice(0, 1) } : chosenSites(site, new Set(sites))
-  return "sites" in chosen ? chosen.sites : []
 }
 
 interface SitesBoxProps {

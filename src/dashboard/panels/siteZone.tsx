@@ -3,6 +3,7 @@ import { type ComponentChildren, createContext } from "preact"
 import { useContext, useMemo } from "preact/hooks"
 import type { SiteZones } from "../model/decode.ts"
 import { wordingOf } from "../model/text.ts"
+import { zoneOfSites } from "../model/zones.ts"
 import { useWording, WordingContext } from "./parts.tsx"
 
 /** Whose days are counted, where it is another zone than the site's. */
@@ -10,14 +11,14 @@ const OtherDaysContext = createContext<string | null>(null)
 
 export interface SiteZoneProps {
   readonly zones: SiteZones
-  /** `null` for the default one. */
-  readonly site: string | null
+  /** Those that the page is about. */
+  readonly slugs: ReadonlyArray<string>
   readonly children: ComponentChildren
 }
 
-export const SiteZone = ({ zones: { server, chosen, site: byDefault }, site, children }: SiteZoneProps) => {
+export const SiteZone = ({ zones: { server, chosen }, slugs, children }: SiteZoneProps) => {
   const wording = useWording()
-  const zone = chosen.get(site ?? byDefault)
+  const zone = zoneOfSites(slugs, chosen)
   const own = useMemo(
     () => (zone === undefined ? wording : wordingOf(wording.language, zone)),
     [wording, zone],

@@ -155,19 +155,20 @@ export const Checks = ({ label, hint, options, values, onChoose }: ChecksProps) 
 
 export interface SitesFieldProps {
   readonly sites: ReadonlyArray<string>
-  /** None for all of them, also those to come. */
+  /** None for all of them, also those to come, unless `hint` says otherwise. */
   readonly values: ReadonlyArray<string>
+  readonly hint?: string
   readonly onChoose: (values: ReadonlyArray<string>) => void
 }
 
 /** Which sites something is for. */
-export const SitesField = ({ sites, values, onChoose }: SitesFieldProps) => {
+export const SitesField = ({ sites, values, hint, onChoose }: SitesFieldProps) => {
   const { t } = useWording()
   const siteName = useSiteName()
   return (
     <Checks
       label={t.settings.sites}
-      hint={t.settings.sitesHint}
+      hint={hint ?? t.settings.sitesHint}
       options={sites.map((each) => [each, siteName(each)])}
       {...{ values, onChoose }}
     />

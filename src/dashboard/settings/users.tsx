@@ -178,6 +178,8 @@ const UserForm = ({ user, onDone, onCancel }: UserFormProps) => {
   const [fields, set] = useState(user === null ? NEW : { ...user, sites: user.sites ?? [] })
   const texts = t.settings.users
   const { name, role } = fields
+  // Even the only site is one that may be given back.
+  const hadSome = user !== null && user.sites !== null
   const submit = async (signal: AbortSignal) => {
     // Whose only site was erased has none, and not all of them, until some are chosen.
     const hasNone = user?.sites?.length === 0 && fields.sites.length === 0 && role !== "owner"
@@ -214,10 +216,11 @@ const UserForm = ({ user, onDone, onCancel }: UserFormProps) => {
         value={role}
         onChoose={(chosen) => set({ ...fields, role: chosen })}
       />
-      {role !== "owner" && sites.length > 1 && (
+      {role !== "owner" && (sites.length > 1 || hadSome) && (
         <SitesField
           sites={sites}
           values={fields.sites}
+          {...(user?.sites?.length === 0 && { hint: texts.hasNone })}
           onChoose={(some) => set({ ...fields, sites: some })}
         />
       )}
