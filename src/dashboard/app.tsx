@@ -68,6 +68,9 @@ const Page = ({ sites, access, ...props }: PageProps) => {
   const { site } = props.settings
   const { names } = sites
   const { t } = useWording()
+  // What is chosen by the time that an erasure ends.
+  const latest = useRef(site)
+  latest.current = site
   if (PLACE === "settings" && access.data !== null && !hasSettings(access.data))
     return <Closed title={t.settings.closed} hint={t.settings.closedHint} />
   // Who is logged in, and may not see the sites there are, has none.
@@ -95,9 +98,8 @@ const Page = ({ sites, access, ...props }: PageProps) => {
           {...ownOf({ ...props.settings, site: site === null ? null : first }, names, access.data)}
           sitesChanged={sites.again}
           onGone={(gone) => {
-            // What the address names by then.
-            const named = readSettings().site
-            if (named !== null && slugsOf(named).includes(gone)) props.choose({ site: null })
+            const { current } = latest
+            if (current !== null && slugsOf(current).includes(gone)) props.choose({ site: null })
           }}
           access={access.data}
         />

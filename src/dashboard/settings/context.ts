@@ -2,6 +2,7 @@
 import { createContext } from "preact"
 import { useContext } from "preact/hooks"
 import type { Access } from "../model/decode.ts"
+import type { Erasing } from "./erasing.ts"
 
 export interface Frame {
   /** What the reader may do. */
@@ -12,6 +13,7 @@ export interface Frame {
   readonly sites: ReadonlyArray<string>
   /** Has the pages read again which there are. */
   readonly sitesChanged: () => void
+  readonly erasing: Erasing
 }
 
 export const FrameContext = createContext<Frame | null>(null)

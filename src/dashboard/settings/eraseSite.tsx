@@ -1,28 +1,13 @@
 /** Erases a site: what there is of it, a typed confirmation, and the receipt. */
-import { useEffect, useState } from "preact/hooks"
+import { useState } from "preact/hooks"
 import type { SiteReceipt } from "../../domain/answers.ts"
-import { isQuestionAnswer } from "../model/decode.ts"
-import { post } from "../model/read.ts"
+import { useLoaded } from "../panels/loaded.ts"
 import { useWording } from "../panels/parts.tsx"
+import { useFrame } from "./context.ts"
+import { countEvents } from "./countEvents.ts"
 import { Form, TextField, useFocused } from "./fields.tsx"
-import { useAction } from "./listed.ts"
 import { ReceiptView } from "./receipt.tsx"
-import { eraseSite } from "./siteList.ts"
-
-/** How many events a site has; `null` while it is not known, and where nobody can say. */
-const useEvents = (site: string): number | null => {
-  const [events, set] = useState<number | null>(null)
-  useEffect(() => {
-    const asking = new AbortController()
-    const question = { site, metrics: ["events"], date_range: "all", bots: "include" }
-    post("query", question, isQuestionAnswer, asking.signal).then(
-      ({ data }) => set(data.results[0]?.metrics[0] ?? 0),
-      () => {},
-    )
-    return () => asking.abort()
-  }, [site])
-  return events
-}
+import { eraseSite, siteEndpoint } from "./siteList.ts"
 
 export interface EraseSiteProps {
   readonly slug: string
@@ -34,19 +19,24 @@ export interface EraseSiteProps {
 export const EraseSite = ({ slug, isDefault, onErased }: EraseSiteProps) => {
   const { t, number } = useWording()
   const texts = t.settings.eraseSite
-  const action = useAction()
-  const events = useEvents(slug)
+  const { erasing } = useFrame()
+  const endpoint = siteEndpoint(slug)
+  const [events] = useLoaded(slug, (signal) => countEvents(slug, "all", signal))
   const [typed, set] = useState("")
   return (
     <div class="doing" ref={useFocused()}>
       <p class="hint">{texts.hint}</p>
-      {events !== null && <p data-events={events}>{texts.has(events, number(events))}</p>}
+      {!events.loading && (
+        <p data-events={events.data ?? "unknown"}>
+          {events.data === null ? texts.unknown : texts.has(events.data, number(events.data))}
+        </p>
+      )}
       {isDefault && <p class="hint">{texts.staysDefault}</p>}
       <Form
         name="erase-site"
-        submit={action.busy ? texts.erasing : texts.erase}
+        submit={erasing.under === endpoint ? texts.erasing : texts.erase}
         ready={typed === slug}
-        action={action}
+        action={erasing.actionOf(endpoint)}
         onSubmit={async (signal) => onErased(await eraseSite(slug, signal))}
         words={{ STORE_UNAVAILABLE: texts.wait, NOT_FOUND: texts.missing }}
       >

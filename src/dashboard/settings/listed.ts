@@ -1,9 +1,10 @@
 /** What an endpoint lists, and what changes it. */
-import { useCallback, useEffect, useState } from "preact/hooks"
+import { useCallback, useEffect, useRef, useState } from "preact/hooks"
 import type { Is } from "../model/decode.ts"
 import { read } from "../model/read.ts"
 import { ReadFailure } from "../model/readFailure.ts"
-import { type Loaded, NOTHING } from "../model/state.ts"
+import type { Loaded } from "../model/state.ts"
+import { useLoaded } from "../panels/loaded.ts"
 
 export interface Listed<A> {
   readonly part: Loaded<ReadonlyArray<A>>
@@ -14,28 +15,17 @@ interface Body<A> {
   readonly data: ReadonlyArray<A>
 }
 
-/** Reads a list, and again whenever it has been changed; what was read before stays meanwhile. */
+/** Reads a list, and again whenever it has been changed. */
 export const useListed = <A>(
   endpoint: string,
   parameters: Readonly<Record<string, string | number | null>>,
   isBody: Is<Body<A>>,
 ): Listed<A> => {
-  const [part, set] = useState<Loaded<ReadonlyArray<A>>>(NOTHING)
-  const [tries, setTries] = useState(0)
-  const key = JSON.stringify(parameters)
-  useEffect(() => {
-    const reading = new AbortController()
-    set((before) => ({ ...before, loading: true }))
-    read(endpoint, parameters, isBody, reading.signal).then(
-      ({ data }) => set({ data, loading: false, failure: null }),
-      (cause: unknown) => {
-        if (reading.signal.aborted) return
-        set((before) => ({ ...before, loading: false, failure: failureOf(cause).code }))
-      },
-    )
-    return () => reading.abort()
-  }, [endpoint, key, tries])
-  return { part, again: useCallback(() => setTries((before) => before + 1), []) }
+  const [part, again] = useLoaded(
+    JSON.stringify([endpoint, parameters]),
+    async (signal) => (await read(endpoint, parameters, isBody, signal)).data,
+  )
+  return { part, again }
 }
 
 const failureOf = (cause: unknown): ReadFailure =>
@@ -53,18 +43,23 @@ export interface Action {
 export const useAction = (): Action => {
   const [state, set] = useState<Omit<Action, "run">>({ busy: false, failure: null })
   const [left] = useState(() => new AbortController())
+  const under = useRef(false)
   useEffect(() => () => left.abort(), [left])
-  const { busy } = state
   const run = useCallback<Action["run"]>(
     (act) => {
-      if (busy) return
+      if (under.current) return
+      under.current = true
       set({ busy: true, failure: null })
+      const end = (failure: ReadFailure | null) => {
+        under.current = false
+        if (!left.signal.aborted) set({ busy: false, failure })
+      }
       act(left.signal).then(
-        () => set({ busy: false, failure: null }),
-        (cause: unknown) => left.signal.aborted || set({ busy: false, failure: failureOf(cause) }),
+        () => end(null),
+        (cause: unknown) => end(failureOf(cause)),
       )
     },
-    [busy, left],
+    [left],
   )
   return { ...state, run }
 }

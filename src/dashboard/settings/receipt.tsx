@@ -51,7 +51,7 @@ export const ReceiptView = <A extends Receipt>({ title, receipt, lines, onClose 
       </header>
       <dl>
         {all.map(([name, value]) => (
-          <div key={name}>
+          <div key={`${name} ${value}`}>
             <dt>{name}</dt>
             <dd translate={false}>{value}</dd>
           </div>

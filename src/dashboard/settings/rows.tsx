@@ -40,15 +40,17 @@ export interface DoesProps {
   readonly of: string
   readonly name: string
   readonly expanded?: boolean
+  readonly disabled?: boolean
   readonly onClick: () => void
 }
 
 /** A button of a row. */
-export const Does = ({ label, of, name, expanded, onClick }: DoesProps) => (
+export const Does = ({ label, of, name, expanded, disabled = false, onClick }: DoesProps) => (
   <button
     type="button"
     class="quiet"
     data-does={name}
+    disabled={disabled}
     aria-label={`${label}: ${of}`}
     {...(expanded !== undefined && { "aria-expanded": expanded })}
     onClick={onClick}

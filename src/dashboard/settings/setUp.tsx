@@ -10,8 +10,8 @@ import { read } from "../model/read.ts"
 import type { ConnectionState } from "../model/state.ts"
 import { Panel, useWording } from "../panels/parts.tsx"
 import { Failed } from "./failed.tsx"
-import { useAction } from "./listed.ts"
-import { changeSite, type Site } from "./siteList.ts"
+import { type Action, useAction } from "./listed.ts"
+import { addHost, type Site } from "./siteList.ts"
 import { Copied } from "./told.tsx"
 
 export interface TagProps {
@@ -120,6 +120,7 @@ export const Arriving = ({ site, onChange }: ArrivingProps) => {
   const { t } = useWording()
   const [arrivals, is] = useArrivals(site.slug)
   const { event, first, looked } = arrivals
+  const action = useAction()
   const refused = stillRefused(arrivals, site.hosts)
   const texts = t.settings.ofSites
   const state =
@@ -142,10 +143,15 @@ export const Arriving = ({ site, onChange }: ArrivingProps) => {
       {refused.length > 0 && (
         <ul class="refused" aria-label={texts.refusals}>
           {refused.map((each) => (
-            <Refused key={`${each.site} ${each.code} ${each.host}`} {...{ site, onChange }} refusal={each} />
+            <Refused
+              key={`${each.site} ${each.code} ${each.host}`}
+              {...{ site, onChange, action }}
+              refusal={each}
+            />
           ))}
         </ul>
       )}
+      <Failed failure={action.failure} />
       {event === null && (
         <details class="nothing">
           <summary>{texts.nothing}</summary>
@@ -180,16 +186,18 @@ const Arrived = ({ event }: { readonly event: LiveEvent }) => {
 
 interface RefusedProps extends ArrivingProps {
   readonly refusal: Refusal
+  /** One for all that are refused: a host is added to those that the site has once the one before is. */
+  readonly action: Action
 }
 
 /** What was refused, why, and what helps, where that can be done here. */
 const Refused = ({
   site,
   onChange,
+  action,
   refusal: { site: named, code, host, events, timestamp },
 }: RefusedProps) => {
   const { t, clock, number } = useWording()
-  const action = useAction()
   const texts = t.settings.ofSites
   const known = texts.why.get(code)
   const allow = code === "HOST_NOT_ALLOWED" && host !== null
@@ -207,7 +215,7 @@ const Refused = ({
           disabled={action.busy}
           onClick={() =>
             action.run(async (signal) => {
-              await changeSite(site.slug, { hosts: [...site.hosts, host] }, signal)
+              await addHost(site.slug, host, signal)
               onChange()
             })
           }
@@ -215,7 +223,6 @@ const Refused = ({
           {texts.addHost(host)}
         </button>
       )}
-      <Failed failure={action.failure} />
     </li>
   )
 }

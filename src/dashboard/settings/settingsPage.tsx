@@ -7,13 +7,19 @@ import type { Settings } from "../model/settings.ts"
 import { Header } from "../panels/header.tsx"
 import { useWording } from "../panels/parts.tsx"
 import { type Frame, FrameContext } from "./context.ts"
+import { ErasedSite } from "./eraseSite.tsx"
+import { type Erasing, useErasing } from "./erasing.ts"
+import { useReread } from "./siteList.ts"
 import { type Tab, tabsFor } from "./tabs.ts"
+import { ErasedVisitor } from "./visitors.tsx"
 
 export interface SettingsPageProps {
   readonly settings: Settings
   readonly choose: (change: Partial<Settings>) => void
   readonly sites: ReadonlyArray<string>
   readonly sitesChanged: () => void
+  /** A site is there no more. */
+  readonly onGone: (site: string) => void
   readonly access: Access
 }
 
@@ -35,16 +41,36 @@ const useTab = (site: string | null): readonly [SettingsTab | null, (tab: Settin
   return [tab, open]
 }
 
-export const SettingsPage = ({ settings, choose, sites, sitesChanged, access }: SettingsPageProps) => {
+/** The receipt of what was erased last. */
+const Receipt = ({ receipt, close }: Pick<Erasing, "receipt" | "close">) => {
+  if (receipt === null) return null
+  return "visitor_id" in receipt ? (
+    <ErasedVisitor key={receipt.id} receipt={receipt} onClose={close} />
+  ) : (
+    <ErasedSite key={receipt.id} receipt={receipt} onClose={close} />
+  )
+}
+
+export const SettingsPage = ({
+  settings,
+  choose,
+  sites,
+  sitesChanged,
+  onGone,
+  access,
+}: SettingsPageProps) => {
   const { t } = useWording()
   const { site } = settings
   const tabs = useMemo(() => tabsFor(access), [access])
   const [asked, open] = useTab(site)
   const shown = tabs.find(({ name }) => name === asked) ?? tabs[0]
-  const frame: Frame = useMemo(
-    () => ({ access, site, sites, sitesChanged }),
-    [access, site, sites, sitesChanged],
-  )
+  const reread = useReread(sitesChanged)
+  const erasing = useErasing((erased) => {
+    if ("visitor_id" in erased) return
+    if (erased.removed) onGone(erased.site)
+    reread()
+  })
+  const frame: Frame = { access, site, sites, sitesChanged, erasing }
   const title = shown === undefined ? t.settings.title : t.settings.tabs[shown.name]
   useEffect(() => {
     document.title = `${title} · ${t.settings.title}`
@@ -58,6 +84,7 @@ export const SettingsPage = ({ settings, choose, sites, sitesChanged, access }: 
       <div class="settings">
         <TabLinks {...{ tabs, shown, site, open }} />
         <main id="tab" tabIndex={-1}>
+          <Receipt {...erasing} />
           {/* What was typed for one site is not meant for another. */}
           {shown !== undefined && <shown.View key={`${shown.name} ${site ?? ""}`} />}
         </main>

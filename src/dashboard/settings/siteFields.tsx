@@ -1,12 +1,12 @@
-/** Fields of a site that say what the deployment does where they are empty: its time zone, and for how long it keeps its events. */
+/** Fields of a site: its hosts, and those that say what the deployment does where they are empty. */
 import { createContext } from "preact"
 import { useContext, useId, useMemo, useState } from "preact/hooks"
+import { OTHER_HOSTS, type OtherHosts } from "../../domain/answers.ts"
 import { DAY_MS } from "../../domain/time.ts"
-import { isQuestionAnswer } from "../model/decode.ts"
-import { post } from "../model/read.ts"
 import { timeZones } from "../model/zones.ts"
 import { useWording } from "../panels/parts.tsx"
-import { TextField } from "./fields.tsx"
+import { countEvents } from "./countEvents.ts"
+import { SelectField, TextField } from "./fields.tsx"
 import type { Site, SiteList } from "./siteList.ts"
 
 type Deployment = Pick<SiteList, "time_zone" | "retention_days">
@@ -16,6 +16,36 @@ export const NO_DEPLOYMENT: Deployment = { time_zone: "", retention_days: 0 }
 
 /** What sites do that have chosen nothing. */
 export const DeploymentContext = createContext(NO_DEPLOYMENT)
+
+export interface HostFieldsProps {
+  readonly hosts: string
+  readonly others: OtherHosts
+  readonly set: (change: { readonly hosts?: string; readonly others?: OtherHosts }) => void
+}
+
+/** Where a site's pages are, and what becomes of events of elsewhere. */
+export const HostFields = ({ hosts, others, set }: HostFieldsProps) => {
+  const { t } = useWording()
+  const texts = t.settings.ofSites
+  return (
+    <>
+      <TextField
+        label={texts.hosts}
+        hint={texts.hostsHint}
+        value={hosts}
+        onInput={(value) => set({ hosts: value })}
+        placeholder="example.org, www.example.org"
+      />
+      <SelectField
+        label={texts.others}
+        hint={texts.othersHint}
+        options={OTHER_HOSTS.map((each) => [each, texts.othersAre[each]])}
+        value={others}
+        onChoose={(value) => set({ others: value })}
+      />
+    </>
+  )
+}
 
 interface TypedProps {
   readonly value: string
@@ -81,13 +111,10 @@ const goingOf = async (
   days: number,
   signal: AbortSignal,
 ): Promise<Going> => {
-  const [from, before = ""] = [present, days].map((each) =>
-    new Date(Date.now() - each * DAY_MS).toISOString(),
-  )
-  const question = { site: slug, metrics: ["events"], bots: "include", date_range: [from, before] }
+  const ago = (each: number) => new Date(Date.now() - each * DAY_MS).toISOString()
+  const [from, before] = [ago(present), ago(days)]
   // Where nothing can be counted, it is confirmed all the same.
-  const answer = await post("query", question, isQuestionAnswer, signal).catch(() => null)
-  return { days, before, events: answer?.data.results[0]?.metrics[0] ?? null }
+  return { days, before, events: await countEvents(slug, [from, before], signal) }
 }
 
 /** What of a site would go by what is typed, once that was looked for; and what looks for it: whether there is something to confirm. */

@@ -1,5 +1,5 @@
 /** The sites as they are listed and changed. */
-import { useCallback, useEffect, useRef, useState } from "preact/hooks"
+import { useEffect, useRef } from "preact/hooks"
 import {
   type DeclaredSites,
   OTHER_HOSTS,
@@ -8,9 +8,9 @@ import {
   type Site as Told,
 } from "../../domain/answers.ts"
 import { isBoolean, isDone, isNumber, isText, listOf, orNull, shape } from "../model/decode.ts"
-import { patch, post, read, remove } from "../model/read.ts"
-import { failureCode } from "../model/readFailure.ts"
-import { type Loaded, NOTHING } from "../model/state.ts"
+import { patch, post, read } from "../model/read.ts"
+import { useLoaded } from "../panels/loaded.ts"
+import { erase } from "./erasing.ts"
 import { isOfReceipt } from "./receipt.tsx"
 
 /** Milliseconds after which the sites are read once more: another node may be asked, and hear of a change a moment later. */
@@ -50,24 +50,11 @@ const isSitesAnswer = shape<{ readonly data: SiteList }>({
   }),
 })
 
+const readSites = async (signal: AbortSignal): Promise<SiteList> =>
+  (await read("sites", {}, isSitesAnswer, signal)).data
+
 /** All sites, and what reads them again. */
-export const useSiteList = (): readonly [Loaded<SiteList>, () => void] => {
-  const [part, set] = useState<Loaded<SiteList>>(NOTHING)
-  const [tries, setTries] = useState(0)
-  useEffect(() => {
-    const reading = new AbortController()
-    set((before) => ({ ...before, loading: true }))
-    read("sites", {}, isSitesAnswer, reading.signal).then(
-      ({ data }) => set({ data, loading: false, failure: null }),
-      (cause: unknown) => {
-        if (reading.signal.aborted) return
-        set((before) => ({ ...before, loading: false, failure: failureCode(cause) }))
-      },
-    )
-    return () => reading.abort()
-  }, [tries])
-  return [part, useCallback(() => setTries((before) => before + 1), [])]
-}
+export const useSiteList = () => useLoaded("", readSites)
 
 /** What is called when the sites have been changed: reads them now, and once more later. */
 export const useReread = (reread: () => void): (() => void) => {
@@ -85,12 +72,22 @@ export const addSite = (
   signal: AbortSignal,
 ): Promise<unknown> => post("sites", site, isDone, signal)
 
+/** The endpoint that changes a site, and erases it. */
+export const siteEndpoint = (slug: string): string => `sites/${encodeURIComponent(slug)}`
+
 /** Changes what is given of a site. */
 export const changeSite = (
   slug: string,
   change: Partial<Omit<Site, "slug">>,
   signal: AbortSignal,
-): Promise<unknown> => patch(`sites/${encodeURIComponent(slug)}`, change, isDone, signal)
+): Promise<unknown> => patch(siteEndpoint(slug), change, isDone, signal)
+
+/** Adds a host to those that a site has by then: another one may have been added a moment before. */
+export const addHost = async (slug: string, host: string, signal: AbortSignal): Promise<void> => {
+  const { details } = await readSites(signal)
+  const hosts = details.find((each) => each.slug === slug)?.hosts ?? []
+  await changeSite(slug, { hosts: [...new Set([...hosts, host])] }, signal)
+}
 
 const isErased = shape<{ readonly data: SiteReceipt }>({
   data: shape<SiteReceipt>({
@@ -108,9 +105,6 @@ const isErased = shape<{ readonly data: SiteReceipt }>({
   }),
 })
 
-/** Milliseconds that erasing a site may take: millions of events are some seconds. */
-const ERASE_MS = 10 * 60_000
-
 /** Erases a site with all that there is of it. */
 export const eraseSite = async (slug: string, signal: AbortSignal): Promise<SiteReceipt> =>
-  (await remove(`sites/${encodeURIComponent(slug)}`, isErased, signal, ERASE_MS)).data
+  (await erase(siteEndpoint(slug), isErased, signal)).data

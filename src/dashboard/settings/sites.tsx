@@ -1,12 +1,12 @@
 /** The tab of sites: which there are, and one more. */
-import { useRef, useState } from "preact/hooks"
-import { OTHER_HOSTS, type OtherHosts, type SiteReceipt } from "../../domain/answers.ts"
-import { hostsOf, slugFor, wordsOf } from "../model/sites.ts"
+import { useEffect, useRef, useState } from "preact/hooks"
+import type { OtherHosts } from "../../domain/answers.ts"
+import { differing, hostsOf, slugFor, wordsOf } from "../model/sites.ts"
 import { Panel, PartView, useWording } from "../panels/parts.tsx"
 import { useFrame } from "./context.ts"
-import { ErasedSite, EraseSite } from "./eraseSite.tsx"
+import { EraseSite } from "./eraseSite.tsx"
 import { Failed } from "./failed.tsx"
-import { Form, SelectField, TextField, useFocused } from "./fields.tsx"
+import { Form, TextField, useFocused } from "./fields.tsx"
 import { type Action, useAction } from "./listed.ts"
 import { Does, What } from "./rows.tsx"
 import { SetUp } from "./setUp.tsx"
@@ -15,36 +15,38 @@ import {
   DeploymentContext,
   daysOf,
   GoingText,
+  HostFields,
   NO_DEPLOYMENT,
   useGoing,
   ZoneField,
   zoneOf,
 } from "./siteFields.tsx"
-import { addSite, changeSite, type Site, type SiteList as Sites, useReread, useSiteList } from "./siteList.ts"
+import {
+  addSite,
+  changeSite,
+  type Site,
+  type SiteList as Sites,
+  siteEndpoint,
+  useReread,
+  useSiteList,
+} from "./siteList.ts"
 
 export const SitesTab = () => {
   const { t } = useWording()
-  const { sitesChanged } = useFrame()
+  const { sitesChanged, erasing } = useFrame()
   const [part, again] = useSiteList()
   // The one that is being set up.
   const [shown, show] = useState<string | null>(null)
-  const [receipt, setReceipt] = useState<SiteReceipt | null>(null)
   const site = part.data?.details.find(({ slug, archived }) => slug === shown && !archived)
   const changed = useReread(() => {
     again()
     sitesChanged()
   })
+  useEffect(() => {
+    if (erasing.receipt !== null) again()
+  }, [erasing.receipt, again])
   return (
     <DeploymentContext.Provider value={part.data ?? NO_DEPLOYMENT}>
-      {receipt !== null && (
-        <ErasedSite
-          receipt={receipt}
-          onClose={() => {
-            setReceipt(null)
-            sitesChanged()
-          }}
-        />
-      )}
       {part.data !== null && site !== undefined && (
         <SetUp
           key={site.slug}
@@ -55,16 +57,7 @@ export const SitesTab = () => {
       )}
       <Panel name="sites" title={t.settings.tabs.sites} hint={t.settings.ofSites.hint}>
         <PartView part={part} onAgain={again}>
-          {(sites) => (
-            <SiteList
-              {...{ sites, shown, show }}
-              onChange={changed}
-              onErased={(erased) => {
-                setReceipt(erased)
-                again()
-              }}
-            />
-          )}
+          {(sites) => <SiteList {...{ sites, shown, show }} onChange={changed} />}
         </PartView>
       </Panel>
       <Panel name="new-site" title={t.settings.ofSites.add}>
@@ -84,10 +77,9 @@ interface SiteListProps {
   readonly shown: string | null
   readonly show: (slug: string | null) => void
   readonly onChange: () => void
-  readonly onErased: (receipt: SiteReceipt) => void
 }
 
-const SiteList = ({ sites, shown, show, onChange, onErased }: SiteListProps) => (
+const SiteList = ({ sites, shown, show, onChange }: SiteListProps) => (
   <ul class="listed">
     {sites.details.map((site) => (
       <SiteRow
@@ -97,7 +89,6 @@ const SiteList = ({ sites, shown, show, onChange, onErased }: SiteListProps) => 
         isShown={site.slug === shown}
         onShow={() => show(site.slug === shown ? null : site.slug)}
         onChange={onChange}
-        onErased={onErased}
       />
     ))}
   </ul>
@@ -114,12 +105,13 @@ interface SiteRowProps {
   readonly isShown: boolean
   readonly onShow: () => void
   readonly onChange: () => void
-  readonly onErased: (receipt: SiteReceipt) => void
 }
 
-const SiteRow = ({ site, isDefault, isShown, onShow, onChange, onErased }: SiteRowProps) => {
+const SiteRow = ({ site, isDefault, isShown, onShow, onChange }: SiteRowProps) => {
   const { t } = useWording()
   const action = useAction()
+  const { erasing } = useFrame()
+  const isGoing = erasing.under === siteEndpoint(site.slug)
   const [doing, start] = useState<Doing | null>(null)
   const row = useRef<HTMLLIElement>(null)
   const texts = t.settings.ofSites
@@ -131,7 +123,7 @@ const SiteRow = ({ site, isDefault, isShown, onShow, onChange, onErased }: SiteR
   }
   const toggle = (what: Doing) => (doing === what ? end() : start(what))
   const change = (what: SiteChange) => async (signal: AbortSignal) => {
-    await changeSite(slug, what, signal)
+    if (Object.keys(what).length > 0) await changeSite(slug, what, signal)
     end()
     onChange()
   }
@@ -140,28 +132,32 @@ const SiteRow = ({ site, isDefault, isShown, onShow, onChange, onErased }: SiteR
       <SiteFacts {...{ site, isDefault }} />
       <div class="does">
         {!archived && (
-          <Does label={texts.setUp} of={name} name="set-up" expanded={isShown} onClick={onShow} />
+          <Does
+            {...{ label: texts.setUp, of: name, name: "set-up", disabled: isGoing }}
+            expanded={isShown}
+            onClick={onShow}
+          />
         )}
         <Does
-          {...{ label: texts.edit, of: name, name: "edit" }}
+          {...{ label: texts.edit, of: name, name: "edit", disabled: isGoing }}
           expanded={doing === "edit"}
           onClick={() => toggle("edit")}
         />
         {archived && (
           <Does
-            {...{ label: texts.reopen, of: name, name: "reopen" }}
+            {...{ label: texts.reopen, of: name, name: "reopen", disabled: isGoing }}
             onClick={() => action.run(change({ archived: false }))}
           />
         )}
         {!archived && !isDefault && (
           <Does
-            {...{ label: texts.archive, of: name, name: "archive" }}
+            {...{ label: texts.archive, of: name, name: "archive", disabled: isGoing }}
             expanded={doing === "archive"}
             onClick={() => toggle("archive")}
           />
         )}
         <Does
-          {...{ label: t.settings.eraseSite.erase, of: name, name: "erase" }}
+          {...{ label: t.settings.eraseSite.erase, of: name, name: "erase", disabled: isGoing }}
           expanded={doing === "erase"}
           onClick={() => toggle("erase")}
         />
@@ -173,7 +169,7 @@ const SiteRow = ({ site, isDefault, isShown, onShow, onChange, onErased }: SiteR
           {...{ slug, isDefault }}
           onErased={(receipt) => {
             start(null)
-            onErased(receipt)
+            erasing.tell(receipt)
           }}
         />
       )}
@@ -199,36 +195,6 @@ const SiteFacts = ({ site, isDefault }: Pick<SiteRowProps, "site" | "isDefault">
   return <What name={name}>{facts.length > 0 && facts.join(" · ")}</What>
 }
 
-interface SiteFieldsProps {
-  readonly hosts: string
-  readonly others: OtherHosts
-  readonly set: (change: { readonly hosts?: string; readonly others?: OtherHosts }) => void
-}
-
-/** Where a site's pages are, and what becomes of events of elsewhere. */
-const HostFields = ({ hosts, others, set }: SiteFieldsProps) => {
-  const { t } = useWording()
-  const texts = t.settings.ofSites
-  return (
-    <>
-      <TextField
-        label={texts.hosts}
-        hint={texts.hostsHint}
-        value={hosts}
-        onInput={(value) => set({ hosts: value })}
-        placeholder="example.org, www.example.org"
-      />
-      <SelectField
-        label={texts.others}
-        hint={texts.othersHint}
-        options={OTHER_HOSTS.map((each) => [each, texts.othersAre[each]])}
-        value={others}
-        onChoose={(value) => set({ others: value })}
-      />
-    </>
-  )
-}
-
 interface ChangeProps {
   readonly site: Site
   readonly action: Action
@@ -243,6 +209,8 @@ const EditSite = ({ site, action, change }: ChangeProps) => {
     ...{ paths: site.excluded_paths.join(" "), addresses: site.excluded_addresses.join(" ") },
     ...{ zone: site.time_zone ?? "", days: String(site.retention_days ?? "") },
   })
+  // What others have changed meanwhile stays.
+  const [begun] = useState(site)
   const [going, isToConfirm] = useGoing(site)
   const days = daysOf(fields.days)
   const isConfirming = going !== null && going.days === days
@@ -258,7 +226,8 @@ const EditSite = ({ site, action, change }: ChangeProps) => {
         submit={isConfirming ? texts.saveAndDelete : texts.save}
         action={action}
         onSubmit={async (signal) => {
-          if (!(await isToConfirm(days, signal))) await change(what)(signal)
+          if (!(await isToConfirm(days, signal)))
+            await change(differing(begun, { ...begun, ...what }))(signal)
         }}
         words={{ INVALID_FIELD: texts.invalidEdit }}
       >

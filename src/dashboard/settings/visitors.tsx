@@ -2,10 +2,12 @@
 import { useEffect, useState } from "preact/hooks"
 import type { KeptOfVisitor, KeptOnSite, VisitorReceipt } from "../../domain/answers.ts"
 import { isNumber, isText, listOf, shape } from "../model/decode.ts"
-import { askedVisitor } from "../model/place.ts"
-import { endpointUrl, read, remove } from "../model/read.ts"
+import { visitorOf } from "../model/place.ts"
+import { endpointUrl, read } from "../model/read.ts"
 import { Panel, useWording } from "../panels/parts.tsx"
 import { useSiteName } from "../panels/siteNames.ts"
+import { useFrame } from "./context.ts"
+import { erase } from "./erasing.ts"
 import { Form, TextField } from "./fields.tsx"
 import { useAction } from "./listed.ts"
 import { isOfReceipt, ReceiptView } from "./receipt.tsx"
@@ -31,37 +33,24 @@ export const VisitorsTab = () => {
   const { t } = useWording()
   const texts = t.settings.visitors
   const action = useAction()
-  const [id, setId] = useState(askedVisitor)
+  const [id, setId] = useState(() => visitorOf(location.hash))
   const [kept, setKept] = useState<KeptOfVisitor | null>(null)
-  const [receipt, setReceipt] = useState<VisitorReceipt | null>(null)
+  const { erasing } = useFrame()
   const find = async (signal: AbortSignal) => {
     setKept(null)
-    setReceipt(null)
     setKept((await read(pathOf(id.trim()), { summary: "true" }, isKept, signal)).data)
   }
   // One that a link has named is looked for at once.
   useEffect(() => {
     if (id !== "") action.run(find)
   }, [])
-  const sitesOf = useSiteLines()
   return (
     <>
-      {receipt !== null && (
-        <ReceiptView
-          title={texts.erased}
-          receipt={receipt}
-          lines={[
-            [texts.id, receipt.visitor_id],
-            [texts.events, String(receipt.events)],
-            ...sitesOf(receipt.sites),
-          ]}
-          onClose={() => setReceipt(null)}
-        />
-      )}
       <Panel name="find-visitor" title={t.settings.tabs.visitors} hint={texts.hint}>
         <Form
           name="visitor"
           submit={texts.find}
+          ready={erasing.under === null}
           action={action}
           onSubmit={find}
           words={{ INVALID_VISITOR_ID: texts.invalid, NOT_FOUND: texts.invalid }}
@@ -83,11 +72,32 @@ export const VisitorsTab = () => {
           kept={kept}
           onErased={(erased) => {
             setKept(null)
-            setReceipt(erased)
+            erasing.tell(erased)
           }}
         />
       )}
     </>
+  )
+}
+
+export interface ErasedVisitorProps {
+  readonly receipt: VisitorReceipt
+  readonly onClose: () => void
+}
+
+/** What went with a visitor. */
+export const ErasedVisitor = ({ receipt, onClose }: ErasedVisitorProps) => {
+  const { t, number } = useWording()
+  const texts = t.settings.visitors
+  const { visitor_id, events, sites } = receipt
+  const lines = useSiteLines()(sites)
+  return (
+    <ReceiptView
+      title={texts.erased}
+      receipt={receipt}
+      lines={[[texts.id, visitor_id], [texts.events, number(events)], ...lines]}
+      onClose={onClose}
+    />
   )
 }
 
@@ -102,6 +112,15 @@ const useSiteLines = () => {
     )
 }
 
+const KeptOn = (kept: KeptOnSite) => {
+  const [[name, what] = ["", ""]] = useSiteLines()([kept])
+  return (
+    <li data-listed={name}>
+      <What name={name}>{what}</What>
+    </li>
+  )
+}
+
 interface KeptProps {
   readonly kept: KeptOfVisitor
   readonly onErased: (receipt: VisitorReceipt) => void
@@ -111,9 +130,8 @@ interface KeptProps {
 const Kept = ({ kept: { visitor_id, sites }, onErased }: KeptProps) => {
   const { t } = useWording()
   const texts = t.settings.visitors
-  const action = useAction()
+  const { erasing } = useFrame()
   const [typed, type] = useState("")
-  const sitesOf = useSiteLines()
   // Enough of it for nobody to erase another one.
   const beginning = visitor_id.slice(0, 8)
   return (
@@ -123,10 +141,8 @@ const Kept = ({ kept: { visitor_id, sites }, onErased }: KeptProps) => {
       ) : (
         <>
           <ul class="listed">
-            {sitesOf(sites).map(([name, what]) => (
-              <li key={name} data-listed={name}>
-                <What name={name}>{what}</What>
-              </li>
+            {sites.map((each) => (
+              <KeptOn key={each.site} {...each} />
             ))}
           </ul>
           <p class="does">
@@ -145,9 +161,9 @@ const Kept = ({ kept: { visitor_id, sites }, onErased }: KeptProps) => {
         name="erase-visitor"
         submit={texts.erase}
         ready={typed.trim() === beginning}
-        action={action}
+        action={erasing.actionOf(pathOf(visitor_id))}
         onSubmit={async (signal) => {
-          const { data } = await remove(pathOf(visitor_id), isErased, signal)
+          const { data } = await erase(pathOf(visitor_id), isErased, signal)
           onErased(data.receipt)
         }}
         words={{ STORE_UNAVAILABLE: texts.wait }}
