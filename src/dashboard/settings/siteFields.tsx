@@ -83,7 +83,13 @@ export const DaysField = (typed: TypedProps) => {
   const { retention_days: most } = useContext(DeploymentContext)
   return (
     <TextField
-      {...{ ...typed, label: days, hint: daysHint(number(most)), placeholder: String(most), maxLength: 4 }}
+      {...{
+        ...typed,
+        label: days,
+        hint: daysHint(most, number(most)),
+        placeholder: String(most),
+        maxLength: 4,
+      }}
     />
   )
 }
@@ -137,7 +143,7 @@ export const GoingText = ({ events, before }: Going) => {
   const { going } = t.settings.ofSites
   return (
     <p class="failure" role="alert" data-going={events ?? "unknown"}>
-      {going(events === null ? null : number(events), dateOf(before))}
+      {going(events, number(events ?? 0), dateOf(before))}
     </p>
   )
 }

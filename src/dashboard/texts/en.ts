@@ -184,11 +184,11 @@ export const en = {
       zone: "Time zone",
       zoneHint: "Its page and questions speak of days of this zone. Without one, of the server's.",
       days: "Days to keep events",
-      daysHint: (most: string) =>
-        `The server keeps them for ${most} days, and a site for no longer. Figures of days stay.`,
+      daysHint: (n: number, most: string) =>
+        `The server keeps them for ${most} ${n === 1 ? "day" : "days"}, and a site for no longer. Figures of days stay.`,
       keeps: (days: number, n: string) => `keeps events for ${n} ${days === 1 ? "day" : "days"}`,
-      going: (events: string | null, date: string) =>
-        `${events ?? "An unknown number of"} events before ${date} will be deleted for good when old events go next, at night as a rule.`,
+      going: (n: number | null, events: string, date: string) =>
+        `${n === null ? "An unknown number of" : events} ${n === 1 ? "event" : "events"} before ${date} will be deleted for good when old events go next, at night as a rule.`,
       saveAndDelete: "Save, and have them deleted",
       invalid:
         "A short name is of a-z, 0-9, dots and dashes, a host looks like example.org or example.org:8080, and a time zone like Europe/Paris.",

@@ -185,11 +185,11 @@ export const fr: Texts = {
       zone: "Fuseau horaire",
       zoneHint: "Sa page et ses questions parlent des jours de ce fuseau. Sinon, de celui du serveur.",
       days: "Garder les événements pendant (jours)",
-      daysHint: (most) =>
-        `Le serveur les garde ${most} jours, et un site pas plus longtemps. Les chiffres des jours restent.`,
+      daysHint: (n, most) =>
+        `Le serveur les garde ${most} ${n < 2 ? "jour" : "jours"}, et un site pas plus longtemps. Les chiffres des jours restent.`,
       keeps: (days, n) => `garde les événements ${n} ${days > 1 ? "jours" : "jour"}`,
-      going: (events, date) =>
-        `${events === null ? "Des événements, on ne sait combien," : `${events} événements`} d’avant le ${date} seront supprimés définitivement au prochain nettoyage, en général la nuit.`,
+      going: (n, events, date) =>
+        `${n === null ? "Des événements, on ne sait combien," : `${events} ${n < 2 ? "événement" : "événements"}`} d’avant le ${date} ${n !== null && n < 2 ? "sera supprimé" : "seront supprimés"} définitivement au prochain nettoyage, en général la nuit.`,
       saveAndDelete: "Enregistrer et les faire supprimer",
       invalid:
         "Un nom court se compose de a-z, 0-9, points et tirets, un hôte ressemble à example.org ou example.org:8080, et un fuseau horaire à Europe/Paris.",
@@ -323,7 +323,7 @@ export const fr: Texts = {
       kept: "Ce qui est conservé de ce visiteur",
       nothing: "Aucun événement de ce visiteur n’est conservé.",
       events: "Événements",
-      eventsOf: (n, first, last) => `${n} ${n === 1 ? "événement" : "événements"}, du ${first} au ${last}`,
+      eventsOf: (n, first, last) => `${n} ${n < 2 ? "événement" : "événements"}, du ${first} au ${last}`,
       download: "Tout télécharger",
       erase: "Effacer",
       eraseHint:
@@ -336,7 +336,7 @@ export const fr: Texts = {
       erase: "Effacer",
       erasing: "Effacement …",
       hint: "Ses événements, chiffres, objectifs, liens de partage et ses propres clés d’API sont effacés pour de bon, sur chaque nœud. Rien ne les ramène.",
-      has: (n, events) => `Il a ${events} ${n === 1 ? "événement" : "événements"}.`,
+      has: (n, events) => `Il a ${events} ${n < 2 ? "événement" : "événements"}.`,
       unknown: "Le nombre de ses événements ne peut pas être compté maintenant.",
       staysDefault: "Il reste le site par défaut, vide, et reçoit des événements.",
       confirm: (slug) => `Tapez ${slug} pour l’effacer`,
