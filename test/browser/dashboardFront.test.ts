@@ -118,8 +118,12 @@ describe("the front page", wantsChromium, () => {
     )
     expect(new URL(page.url()).searchParams.get("site")).toBe("all")
 
+    await site.focus()
     await site.selectOption("Several sites…")
-    expect(await axeFindings(page)).toEqual([])
+    await fits(page, [320, 1280])
+    await page.locator("dialog").getByRole("button", { name: "Close" }).click()
+    await page.locator(".site select:focus").waitFor()
+    await site.selectOption("Several sites…")
     await page.getByRole("checkbox", { name: "shop" }).focus()
     await page.keyboard.press("Space")
     await page.keyboard.press("Enter")
@@ -175,6 +179,10 @@ describe("the front page", wantsChromium, () => {
     const address = `${node.url}/?range=day&tab_places=map`
     for (const colorScheme of ["light", "dark"] as const) {
       const { page, complaints } = await openDashboard(browser(), address, { colorScheme })
+      // What could not be loaded is loaded by another try.
+      await page.route("**/assets/world.txt", (route) => route.abort(), { times: 1 })
+      await page.reload()
+      await page.locator(".of-places").getByRole("button", { name: "Try again" }).press("Enter")
       const country = (code: string) => page.locator(`.world [data-country=${code}]`)
       await eventually(async () =>
         expect(await numbersOf(page, ".of-places table [data-count]", "data-count")).toEqual([5, 2, 1]),
@@ -183,15 +191,19 @@ describe("the front page", wantsChromium, () => {
       expect(await country("BR").getAttribute("data-visitors")).toBe("2")
       const fill = (code: string) => country(code).evaluate((path) => getComputedStyle(path).fill)
       expect(new Set([await fill("FR"), await fill("BR"), await fill("DE")]).size).toBe(3)
+      // Whoever comes by the keyboard sees what is read.
+      await page.locator(".world").focus()
+      await page.locator(".world-readout", { hasText: "France: 5 visitors" }).waitFor()
       await country("BR").hover()
-      await page.locator(".world-readout", { hasText: "Brazil: 2 Visitors · 25%" }).waitFor()
+      await page.locator(".world-readout", { hasText: "Brazil: 2 visitors · 25%" }).waitFor()
+      await page.locator("[data-card=visitors] [data-value='8']").waitFor()
       expect(await axeFindings(page)).toEqual([])
       // The keyboard reaches the countries that have visitors, those too small for the map as well.
       await page.locator(".world").focus()
       for (const [key, text] of [
-        ["End", "Monaco: 1 Visitors"],
-        ["Home", "France: 5 Visitors"],
-        ["ArrowRight", "Brazil: 2 Visitors"],
+        ["End", "Monaco: 1 visitor ·"],
+        ["Home", "France: 5 visitors"],
+        ["ArrowRight", "Brazil: 2 visitors"],
       ] as const) {
         await page.keyboard.press(key)
         await page.locator(`.world[aria-valuetext^="${text}"]`).waitFor()
@@ -204,7 +216,7 @@ describe("the front page", wantsChromium, () => {
       await country("BR").click()
       await page.locator(".chip[data-filter=country]", { hasText: "Brazil" }).waitFor()
       await fits(page, [320, 1280])
-      expect(complaints).toEqual([])
+      expect(complaints.filter((each) => !each.includes("ERR_FAILED"))).toEqual([])
     }
   })
 
@@ -309,7 +321,7 @@ describe("the front page", wantsChromium, () => {
   )
 
   test("says that there is no such site; on those that there are, names are text, whatever they are", async () => {
-    const node = await startDashboardNode()
+    const node = await startDashboardNode({ host: "0.0.0.0" })
     const names = [
       ...Object.getOwnPropertyNames(Object.prototype),
       "<b>x</b>",
@@ -327,8 +339,11 @@ describe("the front page", wantsChromium, () => {
     )
     const { page } = await openDashboard(browser(), `${node.url}/?site=nope`)
     await page.getByRole("heading", { name: "There is no site called nope." }).waitFor()
+    // Others than this machine's users see the figures, and nobody has chosen that: it is told once.
+    await page.locator(".exposed").getByRole("button").click()
     await page.getByRole("link", { name: "blog" }).click()
     await page.locator("[data-card=visitors] [data-value='1']").waitFor()
+    expect(await page.locator(".exposed").count()).toBe(0)
     await page.route("**/analytics/query", (route) => {
       if (route.request().postDataJSON().limit !== 100) return route.fallback()
       const code = "STORE_UNAVAILABLE"

@@ -153,7 +153,7 @@ export const axeFindings = async (page: Page): Promise<ReadonlyArray<object>> =>
   })
 }
 
-/** A page fits screens of these widths, and is accessible. */
+/** A page fits screens of these widths, and so does what is open over it; it is accessible. */
 export const fits = async (
   page: Page,
   widths: ReadonlyArray<number> = [320, 820, 1280, 3840],
@@ -161,8 +161,12 @@ export const fits = async (
   expect(await axeFindings(page)).toEqual([])
   for (const width of widths) {
     await page.setViewportSize({ width, height: 900 })
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth)
-    expect(wide, `at ${width} pixels`).toBeLessThanOrEqual(width)
+    const tooWide = await page.evaluate(() =>
+      [document.documentElement, ...document.querySelectorAll("dialog[open]")]
+        .filter((each) => each.scrollWidth > each.clientWidth)
+        .map((each) => `${each.tagName} ${each.className}`),
+    )
+    expect(tooWide, `at ${width} pixels`).toEqual([])
   }
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest"
 import { runsBrowser, wantsChromium } from "../support/chromium.ts"
+import { eventually } from "../support/index.ts"
 import { downloaded, opens, owned, removes } from "./dashboardOwner.ts"
 import { axeFindings, fits, openDashboard } from "./dashboardPage.ts"
 
@@ -50,6 +51,11 @@ describe("the settings page", wantsChromium, () => {
     await page.goForward()
     // It was told once.
     await page.locator("[data-listed=Report]", { hasText: "reads · blog" }).waitFor()
+    await eventually(async () => {
+      await page.reload()
+      await page.locator("[data-listed=Report]").waitFor()
+      expect(await page.locator("[data-listed=Report]").textContent()).toContain("last used")
+    })
     expect(await page.locator("[data-copied=key]").count()).toBe(0)
     await removes(page, "Report")
     expect(await status("blog")).toBe(401)
@@ -125,6 +131,34 @@ describe("the settings page", wantsChromium, () => {
     await bob.reload()
     await bob.locator("[data-form=password]").waitFor()
     expect(await tabs()).toEqual(["account"])
+    // Who has no site any more is told so, and may be given one back.
+    const statuses = await page.evaluate(async () => {
+      const api = "/api/v1/analytics"
+      const { data } = await (await fetch(`${api}/users`)).json()
+      const { id } = data.find((each: { readonly name: string }) => each.name !== "ada")
+      const asks = async (method: string, path: string, body: object = {}) => {
+        const headers = { "Content-Type": "application/json" }
+        return (await fetch(`${api}/${path}`, { method, headers, body: JSON.stringify(body) })).status
+      }
+      return [
+        await asks("POST", "sites", { slug: "gone" }),
+        await asks("PATCH", `users/${id}`, { sites: ["gone"] }),
+        await asks("DELETE", "sites/gone"),
+      ]
+    })
+    expect(statuses).toEqual([200, 200, 200])
+    await bob.reload()
+    await bob.locator("[data-form=password]").waitFor()
+    await bob.locator("[data-page=front]").click()
+    await bob.getByRole("heading", { name: "Il n’y a pas de site pour vous." }).waitFor()
+    expect(await axeFindings(bob)).toEqual([])
+    await bob.getByRole("link", { name: "Réglages" }).click()
+    await page.reload()
+    await page.locator("[data-listed='bob@example.org']", { hasText: "Viewer · no site" }).waitFor()
+    await page.locator("[data-listed='bob@example.org'] [data-does=change]").click()
+    await page.locator("[data-listed='bob@example.org']").getByRole("checkbox", { name: "main" }).check()
+    await page.getByRole("button", { name: "Save" }).click()
+    await page.locator("[data-listed='bob@example.org']", { hasText: "Viewer · main" }).waitFor()
     await bob.getByRole("button", { name: "Se déconnecter partout" }).click()
     await bob.waitForURL("**/login")
     await removes(page, "bob@example.org")
@@ -136,6 +170,9 @@ describe("the settings page", wantsChromium, () => {
     // Somebody who asks is told what is known of them, and then nothing is.
     const asks = "00000000-0000-4000-8000-000000000001"
     await opens(page, "visitors")
+    await page.goto(`${page.url()}#tab`)
+    await page.reload()
+    expect(await page.getByLabel("Visitor’s id").inputValue()).toBe("")
     await page.getByLabel("Visitor’s id").fill(asks.slice(1))
     await page.getByRole("button", { name: "Find" }).click()
     await page.getByText("An id looks like").waitFor()
@@ -177,7 +214,8 @@ describe("the settings page", wantsChromium, () => {
       .evaluateAll((all) => all.map((each) => each.getAttribute("data-action")))
     expect(done).toEqual([
       ...["erased", "exported"],
-      ...["user removed", "logged out everywhere", "user changed", "password changed", "logged in"],
+      ...["user removed", "logged out everywhere", "user changed"],
+      ...["site erased", "user changed", "site added", "user changed", "password changed", "logged in"],
       ...["user added", "goal changed", "goal made", "logged in", "first owner made", "setup link made"],
     ])
     await fits(page)

@@ -73,14 +73,44 @@ describe("the sites of the settings", wantsChromium, () => {
     await page.locator("[data-refused=UNKNOWN_SITE]", { hasText: "“shop”" }).waitFor()
     site.tag = tag
     await visitor.goto(`http://${other}/`)
-    const refused = page.locator("[data-refused=HOST_NOT_ALLOWED]", { hasText: other })
     await page.locator("[data-arriving=waiting]").waitFor()
-    await refused.getByRole("button", { name: `Add ${other}` }).click()
-    await refused.waitFor({ state: "detached" })
+    for (const host of ["a.example", "b.example"]) {
+      const body = JSON.stringify([{ event_type: "page_view", site: "the-shop" }])
+      const init = { method: "POST", body, headers: { Origin: `https://${host}` } }
+      await fetch(`${node.url}/api/v1/analytics/events`, init)
+    }
+    // One right after the other.
+    for (const host of [other, "a.example", "b.example"])
+      await page.getByRole("button", { name: `Add ${host}`, exact: true }).click()
+    await page.locator("[data-refused=HOST_NOT_ALLOWED]").first().waitFor({ state: "detached" })
+    await page.locator("[data-listed=the-shop]", { hasText: "a.example, b.example" }).waitFor()
     await visitor.goto(`http://${other}/first`)
     await page.locator("[data-arriving=arrived] [data-event=page_view]", { hasText: "/first" }).waitFor()
     // What was wrong before is not any more.
     await page.locator("[data-refused=UNKNOWN_SITE]").waitFor({ state: "detached" })
+
+    // It is shown with another one.
+    await page.locator("[data-page=front]").click()
+    await page.locator(".top select").selectOption("Several sites…")
+    await page.locator("dialog").getByRole("checkbox", { name: "The Shop" }).check()
+    await page.locator("dialog").getByRole("button", { name: "Show", exact: true }).click()
+    await page.locator("[data-card=visitors] [data-value='1']").waitFor()
+    expect(await axeFindings(page)).toEqual([])
+    const search = () => page.evaluate(() => location.search)
+    expect(await search()).toBe("?site=main%2Cthe-shop")
+
+    // Erased while the address names it, it leaves the settings open, and its receipt.
+    await page.locator("[data-page=settings]").click()
+    await page.locator("[data-listed=the-shop] [data-does=erase]").click()
+    await page.locator("[data-form=erase-site] input").fill("the-shop")
+    await page.locator("[data-form=erase-site] button").click()
+    await page.locator("[data-receipt]", { hasText: "is there no more" }).waitFor()
+    await page.locator("[data-listed=the-shop]").waitFor({ state: "detached" })
+    await page.locator(".top option[value=the-shop]").waitFor({ state: "detached" })
+    expect(await search()).toBe("")
+    await page.locator("[data-receipt]").getByRole("button", { name: "Done" }).click()
+    await page.locator("[data-listed=main]").waitFor()
+    expect(await page.locator("[data-receipt]").count()).toBe(0)
     expect(complaints).toEqual([])
   }
 
@@ -107,8 +137,16 @@ describe("the sites of the settings", wantsChromium, () => {
     await edit.locator("input:focus").waitFor()
     await page.keyboard.press("ControlOrMeta+A")
     await page.keyboard.type("Notes & <b>more</b>")
+    // What somebody else changes meanwhile stays.
+    const changed = await page.evaluate(async () => {
+      const init = { method: "PATCH", headers: { "Content-Type": "application/json" } }
+      const body = JSON.stringify({ hosts: ["blog.example"] })
+      return (await fetch("/api/v1/analytics/sites/blog", { ...init, body })).status
+    })
+    expect(changed).toBe(200)
     await page.keyboard.press("Enter")
     await row.locator("b", { hasText: "Notes & <b>more</b>" }).waitFor()
+    await row.getByText("blog.example").waitFor()
     await row.locator("[data-does=edit]:focus").waitFor()
     await row.locator("[data-does=edit]").press("Enter")
     await edit.getByLabel("Leave out paths").fill("/admin/* *.pdf")
@@ -162,16 +200,31 @@ describe("the sites of the settings", wantsChromium, () => {
     await page.locator(".today", { hasText: "days of UTC" }).waitFor()
     // All that there is of it goes, and a receipt tells what.
     await page.goto(`${node.url}/settings/sites`)
+    const refusal = { success: false, error: "It cannot be counted.", code: "INVALID_QUERY" }
+    await page.route("**/query", (route) => route.fulfill({ status: 400, json: refusal }), { times: 1 })
+    await row.locator("[data-does=erase]").press("Enter")
+    await page.locator("[data-events=unknown]", { hasText: "cannot be counted" }).waitFor()
+    await row.locator("[data-does=erase]").press("Enter")
     await row.locator("[data-does=erase]").press("Enter")
     const erase = page.locator("[data-form=erase-site]")
-    await page.locator("[data-events]").waitFor()
+    await page.locator("[data-events='4']").waitFor()
     await erase.locator("input:focus").waitFor()
     await page.keyboard.type("main")
     expect(await erase.getByRole("button").isDisabled()).toBe(true)
     await page.keyboard.press("ControlOrMeta+A")
     await page.keyboard.type("blog")
     await fits(page)
+    // It goes on whatever else is opened meanwhile.
+    const answered = Promise.withResolvers<void>()
+    await page.route("**/sites/blog", async (route) => {
+      await answered.promise
+      await route.continue()
+    })
     await page.keyboard.press("Enter")
+    await page.locator("[data-listed=blog] [data-does=edit]:disabled").waitFor()
+    await opens(page, "visitors")
+    expect(await page.locator("[data-form=visitor] button").isDisabled()).toBe(true)
+    answered.resolve()
     const receipt = await page.locator("[data-receipt]:focus").getAttribute("data-receipt")
     await page.getByText("stands empty and takes events").waitFor()
     await fits(page)
