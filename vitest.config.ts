@@ -12,8 +12,8 @@ export default defineConfig({
     globalSetup: ["test/support/stores.ts"],
     pool: "forks",
     sequence: { sequencer: LongestFirst },
-    // Tests wait for stores and processes a part of their time, so that one more than there are cores keeps all busy.
-    maxWorkers: Math.min(availableParallelism() + 1, 8),
+    // Tests wait for stores and processes a part of their time, so that two more than there are cores keep all busy.
+    maxWorkers: Math.min(availableParallelism() + 2, 8),
     // Ends what hangs. No test judges how fast a machine is.
     testTimeout: 600_000,
     hookTimeout: 600_000,

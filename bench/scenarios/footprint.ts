@@ -20,7 +20,7 @@ import {
   type Scenario,
   seconds,
 } from "../scenario.ts"
-import { loadPast, PAST_DAYS, storeOfThePast } from "../server/commands.ts"
+import { loadPast, pastDays, storeOfThePast } from "../server/commands.ts"
 import { DEFAULTS } from "../server/defaults.ts"
 import { type BenchNode, startNode } from "../server/node.ts"
 import {
@@ -182,7 +182,7 @@ const postgresOfEvents = async (context: Context) => {
   const plain = await stored(context, await storeOfThePast(context, events))
   const idsDir = join(context.folder, "ids")
   await loadPast(context, idsDir, [
-    { events: withIds, fromDaysAgo: PAST_DAYS * WITH_IDS, toDaysAgo: 0, ids: true },
+    { events: withIds, fromDaysAgo: pastDays(context) * WITH_IDS, toDaysAgo: 0, ids: true },
   ])
   const own = await stored(context, idsDir)
   const keys = own.sizes.find(({ table }) => table === "idempotency_keys")?.bytes ?? 0

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import type { LoadOptions } from "../load/loadStore.ts"
-import type { Context } from "../scenario.ts"
+import { byScale, type Context } from "../scenario.ts"
 import { DEFAULTS } from "./defaults.ts"
 import { endStores } from "./node.ts"
 
@@ -24,9 +24,10 @@ const runToEnd = (
 ): Promise<{ readonly output: string; readonly milliseconds: number }> =>
   new Promise((resolve, reject) => {
     const began = performance.now()
+    const { PATH, HOME, NODE_COMPILE_CACHE } = process.env
     const child = spawn(process.execPath, args, {
       cwd: ROOT,
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, LOG_LEVEL: "error", DATA_DIR: dataDir },
+      env: { PATH, HOME, NODE_COMPILE_CACHE, LOG_LEVEL: "error", DATA_DIR: dataDir },
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     })
     const exited = new Promise<void>((ended) => child.once("exit", () => ended()))
@@ -86,15 +87,18 @@ export const loadPast = async (
   context.say(`${events} events loaded in ${seconds.toFixed(1)} s`)
 }
 
-/** The days of {@link storeOfThePast}: few enough that none of its events expires while it is used. */
-export const PAST_DAYS = DEFAULTS.retentionDays - 1
+/** The days of {@link storeOfThePast}: few enough that none of its events expires while it is used. Each has its own files. */
+export const pastDays = (context: Context): number => {
+  const days = DEFAULTS.retentionDays - 1
+  return byScale(context, { full: days, quick: days, smoke: 6 })
+}
 
 /** A data folder with a number of past events without ids, made once per run. */
 export const storeOfThePast = async (context: Context, events: number): Promise<string> => {
   const dataDir = join(context.sharedFolder, `past-${events}`)
   const complete = `${dataDir}.complete`
   if (!existsSync(complete)) {
-    await loadPast(context, dataDir, [{ events, fromDaysAgo: PAST_DAYS, toDaysAgo: 0, ids: false }])
+    await loadPast(context, dataDir, [{ events, fromDaysAgo: pastDays(context), toDaysAgo: 0, ids: false }])
     writeFileSync(complete, "")
   }
   return dataDir
