@@ -74,6 +74,12 @@ describe("the live page", wantsChromium, () => {
       const clicked = (clicks as ReadonlyArray<{ count: number }>).reduce((sum, each) => sum + each.count, 0)
       expect(Number(await page.locator("[data-clicks]").getAttribute("data-clicks")), "clicks").toBe(clicked)
     })
+    // A board that is open for weeks draws nothing while nothing happens.
+    await eventually(async () =>
+      expect(
+        await page.evaluate(() => document.getAnimations().map(({ id, playState }) => [id, playState])),
+      ).toEqual([]),
+    )
     // Figures came by themselves; only clicks beyond the budget of single events were read, and questions about new rows asked.
     expect(asked.filter((path) => !/\/(heatmap|query)$/.test(path))).toEqual([])
     expect(complaints).toEqual([])
