@@ -71,10 +71,7 @@ export const sourcesOf = ({ kept = [], ...options }: SourcesOptions): Sources =>
 }
 
 /** Takes out of all files what has gone, an erased visitor's events among it. */
-export const lookThrough = ({
-  files,
-  rollups,
-}: Sources): Effect.Effect<void, StoreError | DatabaseError | NoRoom> =>
+export const lookThrough = ({ files, rollups }: Sources): Effect.Effect<void, StoreError> =>
   Effect.flatMap(files.look, (days) => rollups.forgetAllBut(days))
 
 /** Answers a question. Fails with the store's or the database's word when it cannot. */

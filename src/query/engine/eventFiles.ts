@@ -17,6 +17,7 @@ import { GrowingDay } from "./growingDay.ts"
 import { HeldFiles } from "./heldFiles.ts"
 import type { KeptDay } from "./keptFiles.ts"
 import { FRESH_MS } from "./messages.ts"
+import { orDropped } from "./orDropped.ts"
 import {
   type DayFiles,
   type EventTables,
@@ -122,10 +123,12 @@ export class EventFiles {
   )
 
   /** Takes out what has gone of days that are not asked for. */
-  #prune(days: ReadonlyArray<SiteDay>): Effect.Effect<void, StoreError | DatabaseError | NoRoom> {
-    return Effect.forEach(days, (day) => this.#files.get(nameOf(day))?.prune(day) ?? Effect.void, {
-      discard: true,
-    })
+  #prune(days: ReadonlyArray<SiteDay>): Effect.Effect<void> {
+    const prune = (day: SiteDay) => {
+      const files = this.#files.get(nameOf(day))
+      return files === undefined ? Effect.void : orDropped(files.prune(day), () => files.drop())
+    }
+    return Effect.forEach(days, prune, { discard: true })
   }
 
   /** All days of all sites, as they were a moment ago at most. */

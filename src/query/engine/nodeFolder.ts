@@ -35,9 +35,19 @@ const succeeds = (act: () => void): boolean => {
   }
 }
 
-/** When it was touched last, unix milliseconds; never, where it has gone. */
-const touchedAt = (path: string): number =>
-  statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.NEGATIVE_INFINITY
+/** When it was touched last, unix milliseconds; never, where it has gone or nobody may tell. */
+const touchedAt = (path: string): number => {
+  try {
+    return statSync(path).mtimeMs
+  } catch {
+    return Number.NEGATIVE_INFINITY
+  }
+}
+
+const touch = (path: string): boolean => succeeds(() => utimesSync(path, new Date(), new Date()))
+
+/** Removes a folder, if it can. */
+const remove = (path: string): boolean => succeeds(() => rmSync(path, { recursive: true, force: true }))
 
 const isLeft = (path: string): boolean => touchedAt(path) + LEFT_AFTER_MS < Date.now()
 
@@ -45,6 +55,8 @@ export class NodeFolder {
   readonly #all: string
   /** Made when the first question is asked, unless there was one to take over. */
   #own: string | null = null
+  /** That of the engine that was started last. */
+  #last: string | null = null
 
   /** @param all the folder of all nodes' folders */
   constructor(all: string) {
@@ -62,10 +74,10 @@ export class NodeFolder {
     const own = join(all, unique(OF_A_NODE))
     if (!left.some((path) => succeeds(() => renameSync(path, own)))) return
     this.#own = own
-    utimesSync(own, new Date(), new Date())
+    touch(own)
     // Of an engine whose node was killed.
     for (const name of namesIn(own).filter((each) => each.startsWith(OF_AN_ENGINE)))
-      this.keep(join(own, name))
+      this.#keep(join(own, name))
   }
 
   /** Where the files are kept while there is no engine. */
@@ -80,23 +92,31 @@ export class NodeFolder {
     mkdirSync(own, { recursive: true, mode: 0o700 })
     const folder = join(own, unique(OF_AN_ENGINE))
     if (!succeeds(() => renameSync(join(own, KEPT), folder))) mkdirSync(folder, { mode: 0o700 })
+    this.#last = folder
     return folder
   }
 
-  /** Keeps the folder of an engine that has ended, instead of what was kept before. */
+  /**
+   * Keeps the folder of an engine that has ended, instead of what was kept before. One that another engine was started in the place of
+   * ends late: its folder is removed, as that of the other one will be kept, and nobody would look through this one until then.
+   */
   keep(folder: string): void {
+    if (folder === this.#last) this.#keep(folder)
+    else remove(folder)
+  }
+
+  #keep(folder: string): void {
     // It has been removed, or left to another node.
     if (!existsSync(folder)) return
     const { kept } = this
-    if (kept !== null) rmSync(kept, { recursive: true, force: true })
-    if (kept === null || !succeeds(() => renameSync(folder, kept)))
-      rmSync(folder, { recursive: true, force: true })
+    const isKept = kept !== null && remove(kept) && succeeds(() => renameSync(folder, kept))
+    if (!isKept) remove(folder)
   }
 
   /** Says that this node lives, or takes over a folder that was left. Returns whether it has all that it had. */
   touch(): boolean {
     const own = this.#own
-    if (own !== null && succeeds(() => utimesSync(own, new Date(), new Date()))) return true
+    if (own !== null && touch(own)) return true
     this.#own = null
     // Those that were left a moment ago are for a node that starts again.
     this.#takeOver((name) => isLeft(join(this.#all, name)))

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, fork } from "node:child_process"
 import { join } from "node:path"
+import * as Cause from "effect/Cause"
 import { TaggedError } from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -34,6 +35,9 @@ const MAX_WAITING = 32
 const MAX_ANSWER_MS = 20_000
 /** Before them, what its start may take on the slowest of machines: no question's time passes while there is no engine yet. */
 const MAX_START_MS = 60_000
+
+/** How long the process may take to end, before it is killed, and what a stop waits for it then, milliseconds. */
+const [END_MS, KILLED_MS] = [2000, 1000] as const
 
 /** A question that got no answer: `busy`, when too many are waiting. */
 export class QueryRefused extends TaggedError("QueryRefused")<{
@@ -152,19 +156,20 @@ class Running {
     this.#tell({ type: "look" })
   }
 
-  /** Resolves when the process has ended. */
+  /** Resolves when the process has ended; it is killed when it does not by itself. */
   end(): Promise<void> {
     return new Promise((resolve) => {
       if (this.child.exitCode !== null || this.child.signalCode !== null) return resolve()
-      this.child.once("exit", () => resolve())
+      const killed = setTimeout(() => this.child.kill("SIGKILL"), END_MS).unref()
+      this.child.once("exit", () => {
+        clearTimeout(killed)
+        resolve()
+      })
       if (this.child.connected) this.child.disconnect()
       else this.child.kill()
     })
   }
 }
-
-/** What a stop waits for the process, before it is killed and after. */
-const [END, KILLED] = ["2 seconds", "1 second"] as const
 
 /** How often files are looked through, whoever asks. */
 const LOOK_EVERY = "1 minute"
@@ -178,6 +183,7 @@ class Engine {
   readonly #folder: NodeFolder
   #running: Running | null = null
   #idle: NodeJS.Timeout | undefined
+  #isStopped = false
 
   constructor(options: EngineProcessOptions) {
     this.#options = options
@@ -210,9 +216,9 @@ class Engine {
     return this.#folder.removeOthers
   })
 
-  /** Has taken from the files what has gone: by the engine, or while there is none. */
+  /** Has taken from the files what has gone: by the engine, and from those that are kept while there is none. */
   readonly look = Effect.gen({ self: this }, function* () {
-    if (this.#running !== null) return this.#running.look()
+    this.#running?.look()
     const { postgres, config } = this.#options
     const { kept } = this.#folder
     if (kept === null || !(yield* hasFiles(kept))) return
@@ -233,7 +239,8 @@ class Engine {
   })
 
   ask(query: Question): Effect.Effect<EngineAnswer, QueryRefused> {
-    return Effect.suspend(() => this.#current().ask(query)).pipe(
+    const running = Effect.try({ try: () => this.#current(), catch: notStarted })
+    const answered = Effect.flatMap(running, (engine) => engine.ask(query)).pipe(
       Effect.tapError(({ failure, message }) =>
         failure === "failed"
           ? Effect.annotateLogs(Effect.logError("a question was not answered"), { reason: message })
@@ -241,40 +248,45 @@ class Engine {
       ),
       Effect.ensuring(this.#rest),
     )
+    return Effect.suspend(() => (this.#isStopped ? Effect.fail(STOPPED) : answered))
   }
 
-  /** Ends the process, and leaves its files to the next node. */
-  readonly stop = Effect.suspend(() =>
-    Effect.ensuring(
+  /** Ends the process, and leaves its files to the next node. A question that waited for its turn must not start another. */
+  readonly stop = Effect.suspend(() => {
+    this.#isStopped = true
+    return Effect.ensuring(
       this.#end,
       Effect.sync(() => this.#folder.leave()),
-    ),
-  )
+    )
+  })
 
   readonly #end = Effect.suspend(() => {
     clearTimeout(this.#idle)
     const running = this.#running
     if (running === null) return Effect.void
-    const exited = running.end()
-    const ended = Effect.promise(() => exited)
     // Its files are kept when it is gone.
-    const killed = Effect.sync(() => running.child.kill("SIGKILL")).pipe(
-      Effect.andThen(ended),
-      Effect.timeoutOption(KILLED),
-      Effect.asVoid,
-    )
-    return ended.pipe(Effect.timeoutOrElse({ duration: END, orElse: () => killed }))
+    const ended = Effect.promise(() => running.end())
+    return Effect.asVoid(Effect.timeoutOption(ended, END_MS + KILLED_MS))
   })
 }
 
+const STOPPED = new QueryRefused({ failure: "failed", message: "the node is stopping" })
+
+/** Its folder could not be made, say. */
+const notStarted = (cause: unknown) =>
+  new QueryRefused({
+    failure: "failed",
+    message: `the query engine cannot be started: ${cause instanceof Error ? cause.message : String(cause)}`,
+  })
+
 const BUSY = new QueryRefused({ failure: "busy", message: "too many questions are being answered" })
 
-/** The next try may succeed. */
-const orLogged = <E extends { readonly message: string }>(
-  look: Effect.Effect<void, E>,
-): Effect.Effect<void> =>
-  Effect.catch(look, ({ message }) =>
-    Effect.annotateLogs(Effect.logWarning("files of questions were not looked through"), { reason: message }),
+/** The next try may succeed, whatever was wrong with this one. */
+const orLogged = <E>(look: Effect.Effect<void, E>): Effect.Effect<void> =>
+  Effect.catchCause(look, (cause) =>
+    Cause.hasInterruptsOnly(cause)
+      ? Effect.interrupt
+      : Effect.logWarning("files of questions were not looked through", cause),
   )
 
 /** Keeps the engine until the scope ends. */

@@ -86,22 +86,33 @@ export class Rollup {
   #files: ReadonlyArray<string> = []
   /** Tallies of days after its own, by what they are of. */
   #recent = new Map<string, Recent & { readonly files: ReadonlyArray<string> }>()
+  /** Those of its files that an engine before has made and that were not read yet. */
+  #kept: ReadonlyArray<KeptTallies> = []
 
   /** @param since the first day of the ranges that it tells of, or an earlier one */
   constructor(since: Day) {
     this.#since = since
   }
 
-  /** That of an engine before, which has left these files: as far as they are of a site's days as they are now, and as they were made. */
+  /** That of an engine before, which has left these files: as far as they are of a site's days as they are now. */
   static kept(since: Day, files: ReadonlyArray<KeptTallies>, days: ReadonlyArray<SiteDay>): Rollup {
     const rollup = new Rollup(since)
     for (const file of [...files].sort((a, b) => (a.first < b.first ? -1 : 1))) {
       const all = lookedAt(file, days)
       const added = all.filter(({ day }) => day >= rollup.end)
       const isNext = added[0]?.day === file.first && versionOf(all) === file.version
-      if (isNext && isAsMade(file)) rollup.add(added, [file.path])
+      if (!isNext) continue
+      rollup.add(added, [file.path])
+      rollup.#kept = [...rollup.#kept, file]
     }
     return rollup
+  }
+
+  /** Whether its files can be read: those that another engine has made may be damaged. */
+  isWhole(): boolean {
+    const kept = this.#kept
+    this.#kept = []
+    return kept.every(isAsMade)
   }
 
   get since() {

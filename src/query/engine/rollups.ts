@@ -12,6 +12,7 @@ import type { Database, DatabaseError, NoRoom } from "./database.ts"
 import { whereItMayEnd } from "./deadline.ts"
 import { HeldFiles } from "./heldFiles.ts"
 import { type KeptTallies, keptTalliesName, versionOf } from "./keptFiles.ts"
+import { orDropped } from "./orDropped.ts"
 import { type AskedDays, askedDays, endedOf, eventsIn, type ListedDay, Rollup, stepOf } from "./rollup.ts"
 import { type SiteDay, type TakenDay, tablesOf } from "./siteDay.ts"
 import { rangesOf } from "./statement.ts"
@@ -173,6 +174,7 @@ export class Rollups {
 
   /** The rollup that is of most use to a range; a new one where none is of any. */
   #choose(chain: Chain, asked: AskedDays): Match {
+    for (const rollup of chain.rollups) if (!rollup.isWhole()) this.#drop(chain, rollup)
     const [best] = chain.rollups
       .flatMap((rollup) => {
         const known = rollup.match(asked)
@@ -313,7 +315,7 @@ export class Rollups {
   }
 
   /** Forgets the tallies of days that have changed or gone, an erased visitor's among them, and of those that look back on them. */
-  forgetAllBut(current: ReadonlyArray<SiteDay>): Effect.Effect<void, DatabaseError | NoRoom> {
+  forgetAllBut(current: ReadonlyArray<SiteDay>): Effect.Effect<void> {
     if (current === this.#current) return Effect.void
     this.#current = current
     this.#takeOver(current)
@@ -337,9 +339,16 @@ export class Rollups {
     chain: Chain,
     rollup: Rollup,
     versions: ReadonlyMap<Day, string>,
-  ): Effect.Effect<void, DatabaseError | NoRoom> {
+  ): Effect.Effect<void> {
     this.#held.drop(rollup.forgetRecentBut(versions))
     const { first, end } = rollup.rightDays(versions)
-    return first === rollup.since && end === rollup.end ? Effect.void : this.#keep(chain, rollup, first, end)
+    if (first === rollup.since && end === rollup.end) return Effect.void
+    const drop = () => this.#drop(chain, rollup)
+    return rollup.isWhole() ? orDropped(this.#keep(chain, rollup, first, end), drop) : Effect.sync(drop)
+  }
+
+  #drop(chain: Chain, rollup: Rollup) {
+    chain.rollups = chain.rollups.filter((other) => other !== rollup)
+    this.#held.drop(rollup.allFiles)
   }
 }

@@ -1,19 +1,23 @@
 import { createHash } from "node:crypto"
-import { mkdirSync, readdirSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { describe, expect, test } from "vitest"
 import { Calendar } from "../../../src/domain/period.ts"
 import { DAY_MS } from "../../../src/domain/time.ts"
 import { eraseRows } from "../../../src/privacy/eraseRows.ts"
-import { openDatabase } from "../../../src/query/engine/database.ts"
+import { CHUNK_COLUMNS, writeLines } from "../../../src/query/engine/chunkLines.ts"
+import { NoRoom, openDatabase } from "../../../src/query/engine/database.ts"
 import { writeDay, writeEvents, writePartVisits, writeVisits } from "../../../src/query/engine/dayParts.ts"
 import { answer, lookThrough, sourcesOf } from "../../../src/query/engine/engine.ts"
 import { queryEngine } from "../../../src/query/engine/index.ts"
 import { keepFiles, removeOutdated } from "../../../src/query/engine/keptFiles.ts"
 import { NodeFolder } from "../../../src/query/engine/nodeFolder.ts"
+import { firstVisitOf } from "../../../src/query/engine/siteDay.ts"
 import { FORMAT, siteDays } from "../../../src/query/engine/siteDays.ts"
-import { writeTallies } from "../../../src/query/engine/tallies.ts"
-import { decodeQuery, QueryProblem } from "../../../src/query/language/index.ts"
+import { writeSomeTallies, writeTallies } from "../../../src/query/engine/tallies.ts"
+import { decodeQuery, type Query, QueryProblem } from "../../../src/query/language/index.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { run, testScope } from "../../support/effects.ts"
 import { event, freshEvents, store } from "../../support/events.ts"
@@ -31,14 +35,18 @@ const QUERY = decodeQuery(
 )
 if (QUERY instanceof QueryProblem) throw new Error(QUERY.error)
 const question = QUERY
+/** One that tallies tell. */
+const withoutFilters = { ...question, filters: [] }
 
 /** An engine in a folder: what it answers, how many files it has made of days that had ended, and its look through them. */
 const engineIn = async (folder: string, postgres: Postgres) => {
   const kept = keepFiles(folder)
   const opened = await testScope().run(openDatabase(folder, 256 * 1024 * 1024))
   let made = 0
+  let isFull = false
   const database: typeof opened = {
     rows: (text, ...more) => {
+      if (isFull && text.startsWith("COPY")) return Effect.fail(new NoRoom({ message: "the disk is full" }))
       if (text.startsWith("COPY") && /-ended-\d+\.parquet' \(FORMAT/.test(text)) made++
       return opened.rows(text, ...more)
     },
@@ -46,12 +54,16 @@ const engineIn = async (folder: string, postgres: Postgres) => {
   let now = NOW
   const sources = sourcesOf({ postgres, database, folder, calendar, kept, now: () => (now += 1000) })
   return {
-    ask: async () => {
+    ask: async (asked: Query = question) => {
       made = 0
-      const { rows } = await run(answer(question, sources))
+      const { rows } = await run(answer(asked, sources))
       return { events: rows[0]?.metrics[0], made }
     },
     look: () => run(lookThrough(sources)),
+    /** Whether the disk has room for files from now on. */
+    hasRoom: (hasRoom: boolean) => {
+      isFull = !hasRoom
+    },
   }
 }
 
@@ -98,11 +110,38 @@ test("an engine takes over the files of the one before, but those that are damag
   expect(daysIn(folder)).toEqual(["28", "29"])
 })
 
-test("what is written to files is of this format", () => {
+test("files that cannot be written again without an erased visitor go as a whole, and no others wait for them", async () => {
+  const { postgres } = await fourDays()
+  await store(postgres, [event({ createdAt: NOW - 500, visitorId: BOB })])
+  const folder = join(temporaryFolder(), "engine")
+  mkdirSync(folder)
+  const { ask, look, hasRoom } = await engineIn(folder, postgres)
+  for (const asked of [question, withoutFilters]) expect((await ask(asked)).events).toBe(6)
+  const names = () => readdirSync(folder).filter((name) => name.endsWith(".parquet"))
+  expect(names().filter((name) => /-events-|-tallies-/.test(name)).length).toBeGreaterThan(1)
+  await run(eraseRows(postgres, BOB))
+  hasRoom(false)
+  await look()
+  expect([daysIn(folder), names().length]).toEqual([["26", "28", "29"], 3])
+  hasRoom(true)
+  for (const asked of [question, withoutFilters]) expect((await ask(asked)).events).toBe(4)
+})
+
+test("what is written to files is of this format", async () => {
   const day = { from: 0, until: DAY_MS }
   const [events, visits] = ["events", "visits"]
+  const path = join(temporaryFolder(), "lines")
+  const chunk = {
+    ...{ first_at: "1", bots: false, pages: ["https://a.example/b/?utm_source=c#d", null], rest: '"ids":[]' },
+    ...{ origins: ['["a","b"]'], clients: [null], labels: null },
+  }
+  await run(writeLines(path, Stream.succeed([chunk]), () => 1))
   const written = [
+    ...[CHUNK_COLUMNS, readFileSync(path, "utf8")],
+    String(firstVisitOf({ site: "main", siteId: 1, day: "2026-11-29", version: "", events: 1 })),
     writeEvents("", { lines: { path: "", longest: 1 }, events: [], without: [], day, firstVisit: 0n }),
+    writeEvents("", { lines: null, events: [events], without: [1], day, firstVisit: 0n }),
+    writeSomeTallies("", ["1"], "2026-11-28", "2026-11-29"),
     writePartVisits("", events),
     writeVisits("", [{ events, visits }]),
     writeDay("", { parts: [{ events, visits }], visits }),
@@ -115,7 +154,7 @@ test("what is written to files is of this format", () => {
   ]
   const hash = createHash("sha256").update(written.join()).digest("hex").slice(0, 12)
   // Where they have changed, files that are kept must not be read any more: the number in FORMAT is the next one.
-  expect({ format: FORMAT.split(" ")[1], hash }).toEqual({ format: "2", hash: "952892f1cebc" })
+  expect({ format: FORMAT.split(" ")[1], hash }).toEqual({ format: "2", hash: "d16b7ab93fb9" })
 })
 
 test("while there is no engine, whatever is not of a day as it is now goes, and the earliest of what is too much", async () => {
@@ -154,7 +193,9 @@ describe("the folder of a node", () => {
     expect([first, second].map(({ kept }) => filesIn(kept))).toEqual([["1"], ["2"]])
     const [one, other] = [first.forEngine(), first.forEngine()]
     expect([one, other].map(filesIn)).toEqual([["1"], []])
+    // It ends late: another one was started in its place.
     first.keep(one)
+    expect(existsSync(one)).toBe(false)
     first.keep(other)
     expect(filesIn(first.kept)).toEqual([])
     second.leave()
@@ -202,13 +243,18 @@ test("files outlive engine and node, but those with an erased visitor's events, 
     return { scope, engine: await scope.run(queryEngine({ config, stores, postgres, idleMs: 1 })) }
   }
   const first = await start()
-  for (const asked of [question, { ...question, filters: [] }])
-    expect((await run(first.engine.ask(asked))).rows[0]?.metrics).toEqual([5])
-  await eventually(() => expect(folders().some((path) => path.endsWith("kept"))).toBe(true))
-  expect(days().sort()).toEqual(["26", "27", "28", "29"])
+  // Together, so that the engine is not without a question between them.
+  const answers = await Promise.all(
+    [question, withoutFilters].map((asked) => run(first.engine.ask(asked))),
+  )
+  expect(answers.map(({ rows }) => rows[0]?.metrics)).toEqual([[5], [5]])
+  await eventually(() => {
+    expect(folders().filter((path) => path.includes("engine-"))).toEqual([])
+    expect([days().sort(), tallies().length]).toEqual([["26", "27", "28", "29"], 1])
+  })
   expect(statSync(join(config.dataDir, "query")).mode & 0o777).toBe(0o700)
-  expect(tallies()).toHaveLength(1)
   await first.scope.close()
+  await expect(run(first.engine.ask(question))).rejects.toThrow("the node is stopping")
   expect(folders().filter((path) => path.startsWith("left-")).length).toBe(folders().length)
   await run(eraseRows(postgres, BOB))
   const second = await start()
