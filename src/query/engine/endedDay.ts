@@ -50,13 +50,14 @@ export class EndedDay implements DayFiles {
   become(of: SiteDay): Effect.Effect<void, StoreError | DatabaseError | NoRoom> {
     return Effect.gen({ self: this }, function* () {
       yield* this.#parts.become(of)
-      for (const day of this.#parts.tables.growing)
+      const { version, tables } = this.#parts
+      for (const day of tables.growing)
         this.#file = yield* Effect.map(
           makeFile(this.#shop, of, "ended", (target) => writeDay(target, day)),
-          (file) => this.#shop.held.rename(file, keptDayName(of, file)),
+          (file) => this.#shop.held.rename(file, keptDayName({ ...of, version }, file)),
         )
       this.#parts.drop()
-      this.#version = of.version
+      this.#version = version
     })
   }
 

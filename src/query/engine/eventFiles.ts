@@ -154,7 +154,13 @@ export class EventFiles {
     this.#files.set(name, files)
     const upToDate = files.version === day.version ? Effect.void : files.become(day)
     const hasEnded = files instanceof EndedDay
-    return Effect.map(upToDate, () => ({ ...day, hasEnded, tables: files.tables }))
+    return Effect.map(upToDate, () => {
+      const { version, tables } = files
+      // It has changed since: the next question must not take it for outdated.
+      if (version !== day.version && this.#days !== null)
+        this.#days = { ...this.#days, at: Number.NEGATIVE_INFINITY }
+      return { ...day, version, hasEnded, tables }
+    })
   }
 
   /** Removes files that were not asked for the longest, until the others have room; those of a question must all be there. */

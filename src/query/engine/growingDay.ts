@@ -21,6 +21,7 @@ import {
   type SiteDay,
   type Workshop,
 } from "./siteDay.ts"
+import { versionIn } from "./siteDays.ts"
 
 /**
  * SQL: what a chunk is known by: its file, its place, its transaction. A chunk never changes, and a table that is rewritten (`CLUSTER`)
@@ -74,8 +75,9 @@ const sizeOf = (chunks: Chunks): number => {
   return size
 }
 
-/** What is new of a day, and what has gone; `lines` are the new chunks. */
+/** What is new of a day, and what has gone; `lines` are the new chunks, and `version` is of all that there are. */
 interface News {
+  readonly version: string
   readonly gone: ReadonlySet<string>
   readonly added: Chunks
   readonly lines: LinesFile
@@ -114,19 +116,24 @@ export class GrowingDay implements DayFiles {
   become(of: SiteDay): Effect.Effect<void, StoreError | DatabaseError | NoRoom> {
     const { held } = this.#shop
     return Effect.gen({ self: this }, function* () {
-      for (let isDone = false; !isDone; ) {
+      const before = this.#version
+      let version: string | null = null
+      while (version === null) {
         yield* whereItMayEnd
+        // Of no version until all that there is has been read: by an erasure, a day can come to be again what it was.
+        this.#version = ""
+        this.#pruned = ""
         const path = held.path(`${of.siteId}-${of.day}`, "lines")
-        isDone = yield* this.#news(of, path).pipe(
+        version = yield* this.#news(of, path).pipe(
           Effect.tap((news) => this.#take(of, news)),
-          Effect.map(({ added }) => sizeOf(added) < PART_EVENTS),
+          Effect.map((news) => (sizeOf(news.added) < PART_EVENTS ? news.version : null)),
           Effect.ensuring(Effect.sync(() => rmSync(path, { force: true }))),
         )
       }
       if (this.#visits === null && this.#parts.length > 0)
         this.#visits = yield* makeFile(this.#shop, of, "day", (target) => writeVisits(target, this.#parts))
-      if (this.#version !== of.version) this.#changedAt = this.#shop.now()
-      this.#version = of.version
+      if (before !== version) this.#changedAt = this.#shop.now()
+      this.#version = version
     })
   }
 
@@ -155,6 +162,7 @@ export class GrowingDay implements DayFiles {
       Effect.gen({ self: this }, function* () {
         const session: Session = yield* postgres.session("day_chunks")
         yield* session.begin("reading")
+        const version = yield* versionIn(session, this.#shop.calendar, of)
         const gone = yield* session.query<{ key: string }>(GONE, values)
         const added = new Map<string, { number: number; events: number }>()
         const chunks = session.stream<NewRow>(NEW, values, CHUNKS_AT_A_TIME)
@@ -163,7 +171,7 @@ export class GrowingDay implements DayFiles {
           added.set(key, { number, events })
           return number
         })
-        return { gone: new Set(gone.rows.map(({ key }) => key)), added, lines }
+        return { version, gone: new Set(gone.rows.map(({ key }) => key)), added, lines }
       }),
     )
   }

@@ -335,11 +335,7 @@ export class Rollups {
     )
   }
 
-  #forgetChanged(
-    chain: Chain,
-    rollup: Rollup,
-    versions: ReadonlyMap<Day, string>,
-  ): Effect.Effect<void> {
+  #forgetChanged(chain: Chain, rollup: Rollup, versions: ReadonlyMap<Day, string>): Effect.Effect<void> {
     this.#held.drop(rollup.forgetRecentBut(versions))
     const { first, end } = rollup.rightDays(versions)
     if (first === rollup.since && end === rollup.end) return Effect.void

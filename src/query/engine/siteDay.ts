@@ -80,7 +80,7 @@ export const tablesOf = (days: ReadonlyArray<TakenDay>): EventTables => ({
 export interface DayFiles {
   readonly version: string
   readonly tables: EventTables
-  /** Brings them up to date; fails with them as they were. */
+  /** Brings them up to date; `version` is that of what was read then, which may be a later one than the day was known by. */
   readonly become: (day: SiteDay) => Effect.Effect<void, StoreError | DatabaseError | NoRoom>
   /** Takes out what has gone of a day that is not asked for, an erased visitor's events among it; what is new can wait. */
   readonly prune: (day: SiteDay) => Effect.Effect<void, StoreError | DatabaseError | NoRoom>
@@ -107,10 +107,18 @@ export const DAY_OF_VISIT = `(visit >> ${SITE_BITS + VISIT_BITS})::INTEGER`
 const iso = (instant: number): string => new Date(instant).toISOString()
 const utcDay = (at: number) => iso(Math.floor(at / DAY_MS) * DAY_MS)
 
+/** SQL: which chunks are of a site's UTC days that a day touches, with {@link utcDaysValues} as $1 to $3. */
+export const CHUNKS_OF_UTC_DAYS =
+  "site_id = $1 AND first_at >= $2::timestamptz AND first_at < $3::timestamptz"
+
+export const utcDaysValues = ({ siteId }: SiteDay, { from, until }: Range): ReadonlyArray<unknown> => [
+  ...[siteId, utcDay(from), utcDay(until + DAY_MS - 1)],
+]
+
 /** SQL: which chunks may have events of a site's day, with {@link chunkValues} as $1 to $5; only the tables of its UTC days are visited. */
 export const CHUNKS_OF_DAY = `
-  site_id = $1 AND first_at >= $2::timestamptz AND first_at < $3::timestamptz AND first_at < $5::timestamptz AND last_at >= $4::timestamptz`
+  ${CHUNKS_OF_UTC_DAYS} AND first_at < $5::timestamptz AND last_at >= $4::timestamptz`
 
-export const chunkValues = ({ siteId }: SiteDay, { from, until }: Range): ReadonlyArray<unknown> => [
-  ...[siteId, utcDay(from), utcDay(until + DAY_MS - 1), iso(from), iso(until)],
+export const chunkValues = (of: SiteDay, range: Range): ReadonlyArray<unknown> => [
+  ...[...utcDaysValues(of, range), iso(range.from), iso(range.until)],
 ]

@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto"
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -27,7 +36,11 @@ import { settings } from "../../support/node.ts"
 const NOW = Date.parse("2026-11-30T15:20:10Z")
 const calendar = new Calendar("UTC")
 
-const [ADA, BOB] = ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"] as const
+const [ADA, BOB, CLEO] = [
+  "11111111-1111-4111-8111-111111111111",
+  "22222222-2222-4222-8222-222222222222",
+  "33333333-3333-4333-8333-333333333333",
+] as const
 
 const QUERY = decodeQuery(
   { metrics: ["events"], date_range: "7d", filters: [["is_not", "page", ["/nowhere"]]] },
@@ -108,6 +121,27 @@ test("an engine takes over the files of the one before, but those that are damag
   const fourth = await engineIn(folder, postgres)
   expect(await fourth.ask()).toEqual({ events: 5, made: 0 })
   expect(daysIn(folder)).toEqual(["28", "29"])
+})
+
+test("what came while a day was read goes with its visitor, though the day is then what it was before", async () => {
+  const { postgres } = await fourDays()
+  const folder = join(temporaryFolder(), "engine")
+  mkdirSync(folder)
+  const late = [DAY_MS, 500].map((ago) => event({ createdAt: NOW - ago, visitorId: CLEO }))
+  let comes: ReturnType<typeof store> | null = null
+  const { ask, look } = await engineIn(folder, {
+    ...postgres,
+    session: (operation) =>
+      Effect.andThen(
+        Effect.promise(() => (comes ??= store(postgres, late))),
+        postgres.session(operation),
+      ),
+  })
+  for (const asked of [question, withoutFilters]) expect((await ask(asked)).events).toBe(7)
+  await run(eraseRows(postgres, CLEO))
+  await look()
+  expect(daysIn(folder)).toEqual(["26", "27", "28"])
+  for (const asked of [question, withoutFilters]) expect((await ask(asked)).events).toBe(5)
 })
 
 test("files that cannot be written again without an erased visitor go as a whole, and no others wait for them", async () => {
@@ -244,9 +278,7 @@ test("files outlive engine and node, but those with an erased visitor's events, 
   }
   const first = await start()
   // Together, so that the engine is not without a question between them.
-  const answers = await Promise.all(
-    [question, withoutFilters].map((asked) => run(first.engine.ask(asked))),
-  )
+  const answers = await Promise.all([question, withoutFilters].map((asked) => run(first.engine.ask(asked))))
   expect(answers.map(({ rows }) => rows[0]?.metrics)).toEqual([[5], [5]])
   await eventually(() => {
     expect(folders().filter((path) => path.includes("engine-"))).toEqual([])
