@@ -36,9 +36,10 @@ export interface ErasedFiguresOptions extends FigureStores {
   readonly settings: ReadonlyArray<string>
 }
 
-const SELECT = `SELECT site, up_to AS "upTo" FROM erased_entries WHERE partition = $1 AND figures`
-// Another erasure may have come since.
-const DONE = "UPDATE erased_entries SET figures = false WHERE site = $1 AND partition = $2 AND up_to = $3"
+const SELECT = "SELECT site, erasure FROM erased_entries WHERE partition = $1 AND figures"
+// Another erasure may have come since. What has been added again has other entries by now, and the same erasure: its figures are
+// deleted once, or those that it has since would go.
+const DONE = "UPDATE erased_entries SET figures = false WHERE site = $1 AND partition = $2 AND erasure = $3"
 
 /** Deletes the figures of erased sites that a partition may still have, as its owner of an epoch. */
 export const dropErasedFigures = (
@@ -47,10 +48,10 @@ export const dropErasedFigures = (
   epoch: number,
 ): Effect.Effect<void, Fenced | StoreError> =>
   Effect.gen(function* () {
-    const erased = yield* postgres.query<{ site: string; upTo: string }>("erased_figures", SELECT, [
+    const erased = yield* postgres.query<{ site: string; erasure: string }>("erased_figures", SELECT, [
       partition,
     ])
-    for (const { site, upTo } of erased) {
+    for (const { site, erasure } of erased) {
       yield* fencedCall(metrics, partition, "drop_figures", async () => {
         // A rebuild that was killed has left some, too.
         const keys = [
@@ -64,7 +65,7 @@ export const dropErasedFigures = (
             [epoch],
           )
       })
-      yield* postgres.query("erased_figures", DONE, [site, partition, upTo])
+      yield* postgres.query("erased_figures", DONE, [site, partition, erasure])
     }
   })
 

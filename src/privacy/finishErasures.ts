@@ -10,9 +10,10 @@ import { rewriteAppendOnlyFile } from "../stores/redis.ts"
 import { dropDeadLetter, listDeadLetters } from "../stream/deadLetters.ts"
 import { type ErasedFiguresOptions, partitionsWithErased, takeErasedFigures } from "./erasedFigures.ts"
 
-/** Drops the dead letters of erased sites, and adds their number to what is known of each site. */
+/** Drops the dead letters of sites whose erasures are unfinished, and adds their number to what is known of each site. */
 const dropErasedLetters = (
   options: ErasedFiguresOptions,
+  sites: ReadonlySet<string>,
   dropped: Map<string, number>,
 ): Effect.Effect<void, StoreError> =>
   Effect.gen(function* () {
@@ -21,13 +22,14 @@ const dropErasedLetters = (
     const letters = yield* listDeadLetters({ ...options, partitions }, Number.MAX_SAFE_INTEGER)
     for (const { partition, id, entry, payload } of letters) {
       const event = decodePayload(payload)
-      if (typeof event === "string" || !isErased(event.site, partition, entry)) continue
+      if (typeof event === "string" || !sites.has(event.site)) continue
+      if (!isErased(event.site, partition, entry)) continue
       if (yield* dropDeadLetter({ ...options, partitions }, partition, id))
         dropped.set(event.site, (dropped.get(event.site) ?? 0) + 1)
     }
   })
 
-const SELECT_UNFINISHED = "SELECT id FROM site_erasures WHERE finished_at IS NULL"
+const SELECT_UNFINISHED = "SELECT id, site FROM site_erasures WHERE finished_at IS NULL"
 /** Ids that senders gave to events that are gone: sent again, these are new ones. */
 const OF_ERASED = `EXISTS (
   SELECT FROM sites JOIN erased_entries AS erased ON erased.site = sites.slug
@@ -80,8 +82,14 @@ const finish = (
 ): Effect.Effect<void, StoreError | UnknownPartition | SchemaTooNew> =>
   Effect.gen(function* () {
     const { postgres, redis, metrics } = options
-    const unfinished = yield* postgres.query<{ id: string }>("finish_erasures", SELECT_UNFINISHED)
+    const unfinished = yield* postgres.query<{ id: string; site: string }>(
+      "finish_erasures",
+      SELECT_UNFINISHED,
+    )
     if (unfinished.length === 0) return
+    const sites = new Set(unfinished.map(({ site }) => site))
+    // At once: what is sent through again meanwhile would count.
+    yield* dropErasedLetters(options, sites, deadLetters)
     for (let left = yield* partitionsWithErased(postgres); left.length > 0; ) {
       // Its next owner does it.
       for (const partition of left)
@@ -90,8 +98,8 @@ const finish = (
         )
       left = yield* partitionsWithErased(postgres)
     }
-    // Now no earlier owner can set one aside any more.
-    yield* dropErasedLetters(options, deadLetters)
+    // And once no earlier owner can set one aside any more.
+    yield* dropErasedLetters(options, sites, deadLetters)
     yield* deleteKeys(postgres)
     yield* rewriteAppendOnlyFile(redis, metrics)
     yield* postgres.transaction("finish_erasures", (sql) =>

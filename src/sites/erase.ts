@@ -46,10 +46,11 @@ const LEAVE = [
 
 const NOTE = "INSERT INTO site_erasures (id, site, erased_at) VALUES ($1, $2, $3)"
 const NOTE_ENTRIES = `
-  INSERT INTO erased_entries (site, partition, up_to, figures)
-  SELECT $1, partition, up_to, true FROM unnest($2::text[]) WITH ORDINALITY AS last (up_to, place)
+  INSERT INTO erased_entries (site, partition, up_to, gone, figures, erasure)
+  SELECT $1, partition, up_to, $3::boolean, true, $4::uuid FROM unnest($2::text[]) WITH ORDINALITY AS last (up_to, place)
   CROSS JOIN LATERAL (SELECT (place - 1)::smallint AS partition) AS numbered
-  ON CONFLICT (site, partition) DO UPDATE SET up_to = excluded.up_to, figures = true`
+  ON CONFLICT (site, partition) DO UPDATE
+    SET up_to = excluded.up_to, gone = excluded.gone, figures = true, erasure = excluded.erasure`
 
 /** What went with a site in Postgres. */
 interface Erased extends SiteRows {
@@ -91,7 +92,7 @@ const erase = (options: EraseSiteOptions, who: string, site: string, id: string,
       const deployment = yield* sql.query<{ partitions: number }>(SELECT_PARTITIONS)
       const last = yield* lastEntries(options, deployment.rows[0]?.partitions ?? 0)
       yield* sql.query(NOTE, [id, site, erasedAt])
-      yield* sql.query(NOTE_ENTRIES, [site, last])
+      yield* sql.query(NOTE_ENTRIES, [site, last, erased.removed, id])
       yield* noteIn(sql, who, "site erased", `${site}, ${erased.events} events, receipt ${id}`)
       return erased
     }),

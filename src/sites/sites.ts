@@ -73,11 +73,11 @@ const SELECT = `
 /** One change at a time. Who reads waits for nobody. */
 const LOCK = "UPDATE site_changes SET version = version + 1"
 const COUNT = "SELECT count(*)::integer AS count FROM declared_sites WHERE added_at IS NOT NULL"
-const ERASED_OF =
-  "SELECT partitions FROM deployment WHERE EXISTS (SELECT FROM erased_entries WHERE site = $1)"
+const REMOVED =
+  "SELECT partitions FROM deployment WHERE EXISTS (SELECT FROM erased_entries WHERE site = $1 AND gone)"
 // Arrays count from 1.
 const ERASE_UP_TO = `
-  UPDATE erased_entries SET up_to = ($2::text[])[partition + 1] WHERE site = $1 AND partition < cardinality($2::text[])`
+  UPDATE erased_entries SET gone = false, up_to = coalesce(($2::text[])[partition + 1], up_to) WHERE site = $1 AND gone`
 // One that SITES had once may have left a row.
 const ADD = `
   INSERT INTO declared_sites (slug, name, hosts, other_hosts, time_zone, added_at) VALUES ($1, $2, $3, $4, $5, now())
@@ -102,7 +102,8 @@ const CHANGE = `
     time_zone = CASE WHEN $8 THEN $9 ELSE declared_sites.time_zone END,
     retention_days = CASE WHEN $10 THEN $11 ELSE declared_sites.retention_days END,
     archived_at = CASE $4 WHEN true THEN coalesce(declared_sites.archived_at, now()) WHEN false THEN NULL
-      ELSE declared_sites.archived_at END`
+      ELSE declared_sites.archived_at END
+  RETURNING other_hosts AS "otherHosts"`
 
 /** Reads what is known of sites; `null` if that is still what the version says. */
 export const loadSites = (postgres: Postgres, since: number): Effect.Effect<StoredSites | null, StoreError> =>
@@ -129,10 +130,9 @@ const OTHERS: { readonly [others in OtherHosts]: string } = {
 
 /** What a change does, for the audit log. */
 // Not the addresses: the log is kept for ever.
-const changeText = (slug: string, change: SiteChange): string => {
-  const { name, hosts, onlyHosts, timeZone, retentionDays, excludedPaths, excludedAddresses, archived } =
+const changeText = (slug: string, change: Omit<SiteChange, "onlyHosts">): string => {
+  const { name, hosts, otherHosts, timeZone, retentionDays, excludedPaths, excludedAddresses, archived } =
     change
-  const otherHosts = change.otherHosts ?? (onlyHosts === null ? null : onlyHosts ? "refuse" : "count")
   return [
     slug,
     ...(name === null ? [] : [`called ${name}`]),
@@ -173,8 +173,9 @@ export class Sites {
   }
 
   /**
-   * Adds a site. Events and figures that there are of its slug, because `SITES` had it before, are its. One that was erased begins empty:
-   * what nodes have taken of it since, because they had not heard of that, counts for nothing, even where it still waits.
+   * Adds a site. Events and figures that there are of its slug, because `SITES` had it before, are its. One that an erasure had
+   * removed begins empty: what nodes have taken of it since, because they had not heard of that, counts for nothing, even where it
+   * still waits.
    */
   add(who: string, { slug, name, hosts, otherHosts, timeZone }: NewSite): Refusable<void> {
     return this.#change((sql) =>
@@ -202,7 +203,7 @@ export class Sites {
 
   #beginEmpty(sql: Sql, slug: string): Effect.Effect<void, StoreError> {
     return Effect.gen({ self: this }, function* () {
-      const { rows } = yield* sql.query<{ partitions: number }>(ERASED_OF, [slug])
+      const { rows } = yield* sql.query<{ partitions: number }>(REMOVED, [slug])
       for (const { partitions } of rows)
         yield* sql.query(ERASE_UP_TO, [slug, yield* lastEntries(this.#streams, partitions)])
     })
@@ -221,12 +222,14 @@ export class Sites {
         }
         if (archived === true && slug === this.#settings[0])
           return yield* new SiteRefused({ reason: "default" })
-        yield* sql.query(CHANGE, [
+        const changed = yield* sql.query<{ otherHosts: OtherHosts }>(CHANGE, [
           ...[slug, name, hosts, archived, otherHosts, excludedPaths, excludedAddresses],
           ...[timeZone !== undefined, timeZone ?? null],
           ...[retentionDays !== undefined, retentionDays ?? null, onlyHosts],
         ])
-        yield* noteIn(sql, who, "site changed", changeText(slug, change))
+        // What is stored: who knows of counting and refusing only may have left it at marking.
+        const others = otherHosts ?? (onlyHosts === null ? null : (changed.rows[0]?.otherHosts ?? null))
+        yield* noteIn(sql, who, "site changed", changeText(slug, { ...change, otherHosts: others }))
       }),
     )
   }

@@ -8,6 +8,8 @@ import { PageQuery } from "../../src/domain/pageQuery.ts"
 import { encodePayload } from "../../src/domain/payload.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
 import { compact } from "../../src/events/chunks/compaction.ts"
+import { ensureDeployment } from "../../src/events/schema/deployment.ts"
+import { erasedEntries } from "../../src/events/write/index.ts"
 import { partitionsWithErased, takeErasedFigures } from "../../src/privacy/erasedFigures.ts"
 import { finishErasures } from "../../src/privacy/finishErasures.ts"
 import { rebuildPartition } from "../../src/rebuild/partition.ts"
@@ -31,6 +33,11 @@ const optionsOf = (deployment: Deployment) => ({
 
 const erase = (deployment: Deployment, site: string, changed: Effect.Effect<void> = Effect.void) =>
   eraseSite({ ...optionsOf(deployment), changed }, "ada", site, now())
+
+const SHOP = {
+  ...{ slug: "shop", name: null, hosts: ["shop.example"], timeZone: null },
+  otherHosts: "count" as const,
+}
 
 const payloadOf = (site: string, visitorId: string, id: string | null = null): string => {
   const body = { event_type: "page_view", page_url: "/", visitor_id: visitorId, ...(id !== null && { id }) }
@@ -174,14 +181,7 @@ test("an erasure that was killed goes on by itself, and a site that was added is
   const deployment = await freshDeployment()
   const { postgres } = deployment
   const sites = new Sites(postgres, SITES, deployment, Effect.void)
-  const shop = {
-    slug: "shop",
-    name: null,
-    hosts: ["shop.example"],
-    timeZone: null,
-    otherHosts: "count" as const,
-  }
-  await run(sites.add("ada", shop))
+  await run(sites.add("ada", SHOP))
   const node = deployment.startNode()
   await view(deployment, "shop", 8)
   await view(deployment, "main", 8)
@@ -216,7 +216,7 @@ test("an erasure that was killed goes on by itself, and a site that was added is
   const missing = await run(Effect.flip(erase(deployment, "shop")))
   expect(missing).toMatchObject({ _tag: "SiteRefused", reason: "missing" })
 
-  await run(sites.add("ada", shop))
+  await run(sites.add("ada", SHOP))
   await view(deployment, "shop", 2)
   await deployment.drained()
   expect(await countOf(deployment, "shop")).toEqual(counted(2))
@@ -227,19 +227,60 @@ test("an erasure that was killed goes on by itself, and a site that was added is
   // Added again, it begins empty, whatever still waits of before.
   await run(erase(deployment, "shop"))
   await view(deployment, "shop", 3)
-  await run(sites.add("ada", shop))
+  await run(sites.add("ada", SHOP))
   await view(deployment, "shop", 1)
   deployment.startNode()
   await deployment.drained()
   expect(await countOf(deployment, "shop")).toEqual(counted(1))
   // One of SITES to the nodes stays one, whatever the settings are of who erases it.
   const others = new Sites(postgres, ["main"], deployment, Effect.void)
-  await run(others.add("ada", { ...shop, slug: "blog" }))
+  await run(others.add("ada", { ...SHOP, slug: "blog" }))
   const elsewhere = eraseSite({ ...optionsOf(deployment), settings: ["main"] }, "ada", "blog", now())
   expect(await run(elsewhere)).toMatchObject({ removed: true, complete: true })
   await view(deployment, "blog", 2)
   await deployment.drained()
   expect(await countOf(deployment, "blog")).toEqual(counted(2))
+  // What was set aside of it since stays, when another one is erased, whatever the settings are of who finishes that.
+  const { dead } = streamKeys(deployment.prefix, 1)
+  const letter = ["e", payloadOf("blog", randomUUID()), "reason", "x", "entry", `${now() * 2}-0`] as const
+  await deployment.redis.xadd(dead, "*", ...letter)
+  await run(erase(deployment, "main", killed).pipe(Effect.exit))
+  expect(
+    await run(finishErasures({ ...optionsOf(deployment), settings: ["main"] }, PATIENCE_MS)),
+  ).toMatchObject({ complete: true })
+  expect(await deployment.redis.xlen(dead)).toBe(1)
+})
+
+test("what waits of a site counts that an erasure has left one, whatever SITES whoever writes it has", async () => {
+  const deployment = await freshDeployment()
+  const { postgres } = deployment
+  const sites = new Sites(postgres, SITES, deployment, Effect.void)
+  await run(sites.add("ada", SHOP))
+  for (const site of ["shop", "blog"])
+    expect(await run(erase(deployment, site))).toMatchObject({ complete: true })
+  const erasedWith = async (settings: ReadonlyArray<string>) => {
+    const isErased = await run(erasedEntries(postgres, settings))
+    return ["shop", "blog"].map((site) => [isErased(site, 0, "0-0"), isErased(site, 0, `${now()}-0`)])
+  }
+  // One that was of SITES at its erasure is not removed by it, though SITES may leave it out later.
+  expect(await erasedWith(["main"])).toEqual([
+    [true, true],
+    [true, false],
+  ])
+  // Nor is it empty again when it is added then.
+  await view(deployment, "blog", 2)
+  await run(new Sites(postgres, ["main"], deployment, Effect.void).add("ada", { ...SHOP, slug: "blog" }))
+  // An owner knows that shop is none; then a node starts that has it in SITES.
+  deployment.startNode()
+  await view(deployment, "shop", 3)
+  await deployment.drained()
+  expect(await countOf(deployment, "shop")).toEqual(counted(0))
+  expect(await countOf(deployment, "blog")).toEqual(counted(2))
+  const settings = { partitions: PARTITIONS, timeZone: "UTC", sites: [...SITES, "shop"] }
+  await run(ensureDeployment(postgres, settings))
+  await view(deployment, "shop", 4)
+  await deployment.drained()
+  expect(await countOf(deployment, "shop")).toEqual(counted(4))
 })
 
 test("an erasure waits for retention, and changes nothing until then", async () => {
@@ -286,4 +327,22 @@ test("an erasure waits for retention, and changes nothing until then", async () 
   expect(await run(partitionsWithErased(postgres))).toEqual([1])
   expect(await run(finishErasures(optionsOf(deployment), PATIENCE_MS))).toMatchObject({ complete: true })
   expect(await countOf(deployment, "blog")).toEqual(counted(0))
+
+  // One that is added again while its figures are deleted keeps those that it has from then on.
+  const sites = new Sites(postgres, SITES, deployment, Effect.void)
+  await run(sites.add("ada", SHOP))
+  await run(erase(deployment, "shop", Effect.die(new Error("killed"))).pipe(Effect.exit))
+  await deployment.appendPayload(0, payloadOf("shop", randomUUID()))
+  const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+  const row = await deployment.scoped(postgres.session("test"))
+  const held = await deployment.scoped(row.begin())
+  await run(row.query("SET LOCAL idle_in_transaction_session_timeout = 0"))
+  await run(row.query("SELECT FROM erased_entries WHERE partition = 0 FOR UPDATE"))
+  const adding = Effect.runFork(sites.add("ada", SHOP))
+  await eventually(async () => expect(await rows(postgres, waiting)).toHaveLength(1))
+  const dropping = Effect.runFork(takeErasedFigures(optionsOf(deployment), 0))
+  await eventually(async () => expect(await rows(postgres, waiting)).toHaveLength(2))
+  await run(held.commit)
+  await run(Effect.all([Fiber.join(adding), Fiber.join(dropping)]))
+  expect(await run(partitionsWithErased(postgres))).toEqual([1])
 })

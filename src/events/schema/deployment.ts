@@ -48,6 +48,9 @@ const SELECT_STORED = "SELECT partitions, time_zone FROM deployment"
 /** Stops every batch until the end of the transaction, and those of earlier owners for good: no actor owns its partition any more. */
 export const FENCE_ALL = "UPDATE stream_partitions SET epoch = epoch + 1"
 
+/** Sites that an erasure had removed, and that `SITES` has now, are sites again: their events count from now on. `$1`: slugs. */
+const BACK_AGAIN = "UPDATE erased_entries SET gone = false WHERE gone AND site = ANY ($1::text[])"
+
 /** Rows of partitions beyond the count stay: their epochs must go on should the count grow again. */
 export const INSERT_STREAM_PARTITIONS = `
   INSERT INTO stream_partitions (partition)
@@ -144,5 +147,7 @@ export const ensureDeployment = Effect.fnUntraced(function* (
       })
   }
   yield* postgres.query("ensure_deployment", INSERT_STREAM_PARTITIONS, [settings.partitions])
+  // Before this node takes events of them: an owner that does not have them in its SITES finds it here.
+  yield* postgres.query("ensure_deployment", BACK_AGAIN, [settings.sites])
   return { siteIds: yield* ensureSites(postgres, settings.sites) }
 })

@@ -9,7 +9,7 @@ import type { BatchEntry } from "./batch.ts"
 interface Erased {
   /** A stream id. */
   readonly upTo: string
-  /** Whether it is no site any more: then what nodes take that have not heard of it is erased, too. */
+  /** Whether the erasure has removed it, and it is no site since: then what nodes take that have not heard of it is erased, too. */
   readonly gone: boolean
 }
 
@@ -20,10 +20,12 @@ interface ErasedRow extends Erased {
   readonly partition: number
 }
 
-/** `$1`: a partition, or `null` for all of them; `$2`: those of `SITES`, which are sites whatever Postgres knows. */
+/**
+ * `$1`: a partition, or `null` for all of them; `$2`: those of `SITES`, which are sites whatever Postgres knows. What is not of them
+ * may be a site to another node, so only what is stored tells that it is none.
+ */
 const SELECT = `
-  SELECT site, partition, up_to AS "upTo", site <> ALL ($2::text[])
-    AND NOT EXISTS (SELECT FROM declared_sites WHERE slug = site AND added_at IS NOT NULL) AS gone
+  SELECT site, partition, up_to AS "upTo", gone AND site <> ALL ($2::text[]) AS gone
   FROM erased_entries WHERE partition = coalesce($1::smallint, partition)`
 
 const rowsOf = (postgres: Postgres, settings: ReadonlyArray<string>, partition: number | null) =>
