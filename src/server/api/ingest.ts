@@ -31,6 +31,7 @@
  * | a media type                   | read as JSON; another one is 415 `UNSUPPORTED_MEDIA_TYPE`                 | open   |
  * | an `id`                        | taken; the same event sent again counts again                             | open   |
  */
+import { botKindOf, OTHER_HOST } from "../../domain/dimensions.ts"
 import { decodeEvent, type EventInput, Rejection } from "../../domain/event.ts"
 import { MAX_BATCH_BODY_BYTES, MAX_EVENT_BODY_BYTES } from "../../domain/limits.ts"
 import { partsOf } from "../../domain/pageUrl.ts"
@@ -316,8 +317,10 @@ export class Ingest {
     if (visitor === null) return NO_DERIVED_VISITOR
     if (visitor instanceof Rejection) return visitor
     // It is stored, and in no figure; or counted, and its page does not learn that.
-    if (facts.bot) refusals.note(event.site, isElsewhere ? ELSEWHERE.code : BOT, sender.headers, 1)
-    else if (sender.foreign) refusals.note(event.site, "ORIGIN_NOT_ALLOWED", sender.headers, 1)
+    if (facts.bot) {
+      const isOther = isElsewhere && botKindOf(facts) === OTHER_HOST
+      refusals.note(event.site, isOther ? ELSEWHERE.code : BOT, sender.headers, 1)
+    } else if (sender.foreign) refusals.note(event.site, "ORIGIN_NOT_ALLOWED", sender.headers, 1)
     appender.append(partitionOf(visitor, partitions), encodePayload(event, visitor, facts), done)
     return null
   }

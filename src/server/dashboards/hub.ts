@@ -133,9 +133,16 @@ export class Hub {
     this.#questions.changed(null)
     for (const site of [...this.#options.sites.current.declared, ...this.#choices.all]) {
       this.#reads.changed(site, "realtime")
-      this.#sendersOf(site)?.stats.trigger()
-      for (const topic of FIGURE_TOPICS) this.#figuresChanged(site, topic)
+      if (this.#isHeard(site, "stats")) this.#sendersOf(site)?.stats.trigger()
+      for (const topic of FIGURE_TOPICS) {
+        this.#reads.changed(site, topic)
+        if (this.#isHeard(site, topic)) this.#sendersOf(site)?.figures[topic].trigger()
+      }
     }
+  }
+
+  #isHeard(site: string, topic: Topic): boolean {
+    return this.#options.fanOut.listeners(topicOf(site, topic)) > 0
   }
 
   /** Takes what a node, this one or another, has just refused. */

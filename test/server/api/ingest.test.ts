@@ -184,7 +184,8 @@ describe("what is refused", () => {
       expect(Object.fromEntries(sums)).toEqual({
         "shop HOST_NOT_ALLOWED www.shop.example": 1,
         "shop HOST_NOT_ALLOWED null": 1,
-        "copied HOST_NOT_ALLOWED www.shop.example": 2,
+        "copied HOST_NOT_ALLOWED www.shop.example": 1,
+        "copied BOT www.shop.example": 1,
         "copied HOST_NOT_ALLOWED null": 1,
         "copied ORIGIN_NOT_ALLOWED www.shop.example": 1,
         "old SITE_ARCHIVED old.example": 2,
