@@ -6,7 +6,7 @@
  * In it are the folder of the running engine, and between two engines the one of the last, as what is kept.
  */
 import { randomBytes } from "node:crypto"
-import { existsSync, mkdirSync, renameSync, rmdirSync, rmSync, statSync, utimesSync } from "node:fs"
+import { existsSync, mkdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs"
 import { readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { MINUTE_MS } from "../../domain/time.ts"
@@ -22,6 +22,8 @@ const LEFT_AFTER_MS = 5 * TOUCHED_EVERY_MS
 const [OF_A_NODE, LEFT] = ["node-", "left-"] as const
 /** Of those in them. */
 const [OF_AN_ENGINE, KEPT] = ["engine-", "kept"] as const
+/** Of those that are there for a moment. */
+const TOUCH = "touch-"
 
 const unique = (prefix: string): string => `${prefix}${randomBytes(8).toString("hex")}`
 
@@ -44,12 +46,22 @@ const touchedAt = (path: string): number => {
   }
 }
 
-const touch = (path: string): boolean => succeeds(() => utimesSync(path, new Date(), new Date()))
+/** Touches a folder at the time of the disk that it is on, as nodes' own clocks may differ. Returns whether it is there, and could be. */
+const touch = (path: string): boolean =>
+  succeeds(() => {
+    const inIt = join(path, unique(TOUCH))
+    mkdirSync(inIt, { mode: 0o700 })
+    rmdirSync(inIt)
+  })
 
 /** Removes a folder, if it can. */
 const remove = (path: string): boolean => succeeds(() => rmSync(path, { recursive: true, force: true }))
 
-const isLeft = (path: string): boolean => touchedAt(path) + LEFT_AFTER_MS < Date.now()
+/** Which of the folders in one were left, as far as the disk's own clock can be read. */
+const whichAreLeft = (all: string): ((name: string) => boolean) => {
+  const now = touch(all) ? touchedAt(all) : Number.NEGATIVE_INFINITY
+  return (name) => touchedAt(join(all, name)) + LEFT_AFTER_MS < now
+}
 
 export class NodeFolder {
   readonly #all: string
@@ -61,7 +73,8 @@ export class NodeFolder {
   /** @param all the folder of all nodes' folders */
   constructor(all: string) {
     this.#all = all
-    this.#takeOver((name) => name.startsWith(LEFT) || isLeft(join(all, name)))
+    const isLeft = whichAreLeft(all)
+    this.#takeOver((name) => name.startsWith(LEFT) || isLeft(name))
   }
 
   /** Takes over a folder that may be taken, if there is one. */
@@ -119,7 +132,7 @@ export class NodeFolder {
     if (own !== null && touch(own)) return true
     this.#own = null
     // Those that were left a moment ago are for a node that starts again.
-    this.#takeOver((name) => isLeft(join(this.#all, name)))
+    this.#takeOver(whichAreLeft(this.#all))
     return own === null
   }
 
@@ -137,7 +150,10 @@ export class NodeFolder {
   readonly removeOthers = onDisk(async () => {
     // There is none yet.
     const names = await readdir(this.#all).catch(() => [])
-    for (const path of names.map((name) => join(this.#all, name)))
-      if (path !== this.#own && isLeft(path)) await rm(path, { recursive: true, force: true })
+    const isLeft = whichAreLeft(this.#all)
+    for (const name of names) {
+      const path = join(this.#all, name)
+      if (path !== this.#own && isLeft(name)) await rm(path, { recursive: true, force: true })
+    }
   })
 }

@@ -12,7 +12,7 @@ import {
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { describe, expect, test } from "vitest"
+import { describe, expect, test, vi } from "vitest"
 import { Calendar } from "../../../src/domain/period.ts"
 import { DAY_MS } from "../../../src/domain/time.ts"
 import { eraseRows } from "../../../src/privacy/eraseRows.ts"
@@ -248,6 +248,15 @@ describe("the folder of a node", () => {
     const living = asked(all, "2")
     await run(living.removeOthers)
     expect(readdirSync(all)).toHaveLength(2)
+    // Whatever the clocks of nodes are.
+    vi.setSystemTime(Date.now() + DAY_MS)
+    expect(new NodeFolder(all).kept).toBeNull()
+    await run(living.removeOthers)
+    expect(first.touch()).toBe(true)
+    vi.useRealTimers()
+    expect(new NodeFolder(all).kept).toBeNull()
+    expect(readdirSync(all)).toHaveLength(2)
+
     utimesSync(join(all, name), MINUTES_AGO, MINUTES_AGO)
     const second = new NodeFolder(all)
     expect(filesIn(second.kept)).toEqual(["1"])
