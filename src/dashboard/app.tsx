@@ -85,12 +85,15 @@ const Page = ({ sites, access, ...props }: PageProps) => {
   }
   if (hasNone && PLACE !== "settings") return <NoSites />
   const chosen = chosenSites(site ?? ALL_SITES, new Set(names))
-  if (names.length > 0 && "unknown" in chosen) return <NoSite site={chosen.unknown} sites={names} />
+  // Settings are of another one then: Back may lead to one that has been erased.
+  if (names.length > 0 && "unknown" in chosen && PLACE !== "settings")
+    return <NoSite site={chosen.unknown} sites={names} />
   const slugs = slugsChosen(site, names)
   if (PLACE === "settings") {
     const failure = access.failure ?? sites.failure
-    const [first = null] = slugs
-    if (access.data !== null && (sites.known || hasNone))
+    if (access.data !== null && (sites.known || hasNone)) {
+      const { own } = access.data
+      const first = slugs.find((each) => own.includes(each)) ?? slugs[0] ?? null
       return (
         <SettingsPage
           {...props}
@@ -104,6 +107,7 @@ const Page = ({ sites, access, ...props }: PageProps) => {
           access={access.data}
         />
       )
+    }
     return failure === null ? null : <Unread failure={failure} />
   }
   return PLACE === "live" ? (

@@ -5,10 +5,10 @@ import { isDone } from "../model/decode.ts"
 import { urlBelow } from "../model/place.ts"
 import { post } from "../model/read.ts"
 import { Panel, useWording } from "../panels/parts.tsx"
+import { useAction } from "./action.ts"
 import { useFrame } from "./context.ts"
 import { Failed } from "./failed.tsx"
 import { Form, TextField } from "./fields.tsx"
-import { useAction } from "./listed.ts"
 
 export const AccountTab = () => {
   const { t } = useWording()

@@ -1,6 +1,6 @@
 /** What the tabs of the settings share: whose they are, and which site they are about. */
 import { createContext } from "preact"
-import { useContext } from "preact/hooks"
+import { useContext, useEffect, useRef } from "preact/hooks"
 import type { Access } from "../model/decode.ts"
 import type { Erasing } from "./erasing.ts"
 
@@ -22,4 +22,14 @@ export const useFrame = (): Frame => {
   const frame = useContext(FrameContext)
   if (frame === null) throw new Error("not on the settings page")
   return frame
+}
+
+/** Hears of whatever is erased while it is on the page. */
+export const useErased = (hear: () => void): void => {
+  const { receipt } = useFrame().erasing
+  const heard = useRef(receipt)
+  useEffect(() => {
+    if (receipt !== null && receipt !== heard.current) hear()
+    heard.current = receipt
+  }, [receipt])
 }

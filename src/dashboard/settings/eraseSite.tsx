@@ -5,9 +5,10 @@ import { useLoaded } from "../panels/loaded.ts"
 import { useWording } from "../panels/parts.tsx"
 import { useFrame } from "./context.ts"
 import { countEvents } from "./countEvents.ts"
+import { isErasing } from "./erasing.ts"
 import { Form, TextField, useFocused } from "./fields.tsx"
 import { ReceiptView } from "./receipt.tsx"
-import { eraseSite, siteEndpoint } from "./siteList.ts"
+import { eraseSite } from "./siteList.ts"
 
 export interface EraseSiteProps {
   readonly slug: string
@@ -20,7 +21,6 @@ export const EraseSite = ({ slug, isDefault, onErased }: EraseSiteProps) => {
   const { t, number } = useWording()
   const texts = t.settings.eraseSite
   const { erasing } = useFrame()
-  const endpoint = siteEndpoint(slug)
   const [events] = useLoaded(slug, (signal) => countEvents(slug, "all", signal))
   const [typed, set] = useState("")
   return (
@@ -34,11 +34,10 @@ export const EraseSite = ({ slug, isDefault, onErased }: EraseSiteProps) => {
       {isDefault && <p class="hint">{texts.staysDefault}</p>}
       <Form
         name="erase-site"
-        submit={erasing.under === endpoint ? texts.erasing : texts.erase}
+        submit={isErasing(erasing, slug) ? texts.erasing : texts.erase}
         ready={typed === slug}
-        action={erasing.actionOf(endpoint)}
+        action={erasing.actionOf({ kind: "site", name: slug })}
         onSubmit={async (signal) => onErased(await eraseSite(slug, signal))}
-        words={{ STORE_UNAVAILABLE: texts.wait, NOT_FOUND: texts.missing }}
       >
         <TextField label={texts.confirm(slug)} value={typed} onInput={set} />
       </Form>

@@ -8,17 +8,19 @@ export type Words = { readonly [code: string]: string }
 export interface FailedProps {
   readonly failure: ReadFailure | null
   readonly words?: Words
+  /** What could not be done, where that is not at hand. */
+  readonly what?: string
 }
 
 /** Why something could not be done. */
-export const Failed = ({ failure, words = {} }: FailedProps) => {
+export const Failed = ({ failure, words = {}, what }: FailedProps) => {
   const { t } = useWording()
   if (failure === null) return null
   const { code, message } = failure
   const known = Object.hasOwn(words, code) ? words[code] : t.failures.get(code)
   return (
     <p class="failure" role="alert">
-      {t.settings.failed} {known ?? message}
+      {what ?? t.settings.failed} {known ?? message}
     </p>
   )
 }

@@ -3,8 +3,8 @@ import type { ComponentChildren } from "preact"
 import { useEffect, useId, useRef } from "preact/hooks"
 import { useWording } from "../panels/parts.tsx"
 import { useSiteName } from "../panels/siteNames.ts"
+import type { Action } from "./action.ts"
 import { Failed, type Words } from "./failed.tsx"
-import type { Action } from "./listed.ts"
 import { EXPIRIES, type Expiry } from "./tokens.ts"
 
 export interface FieldProps {

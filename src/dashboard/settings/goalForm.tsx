@@ -5,10 +5,10 @@ import { patch, post } from "../model/read.ts"
 import { useAnswer } from "../panels/answers.ts"
 import { useWording } from "../panels/parts.tsx"
 import { useTyped } from "../panels/typed.ts"
+import { useAction } from "./action.ts"
 import { useFrame } from "./context.ts"
 import { Form, SelectField, TextField } from "./fields.tsx"
 import { conditionOf, fieldsOf, type Goal, HOWS, KINDS, type Kind, NEW_GOAL } from "./goalFilters.ts"
-import { useAction } from "./listed.ts"
 import { Reached, TRIED } from "./reached.tsx"
 
 export interface GoalFormProps {

@@ -1,10 +1,9 @@
-/** What an endpoint lists, and what changes it. */
-import { useCallback, useEffect, useRef, useState } from "preact/hooks"
+/** What an endpoint lists. */
 import type { Is } from "../model/decode.ts"
 import { read } from "../model/read.ts"
-import { ReadFailure } from "../model/readFailure.ts"
 import type { Loaded } from "../model/state.ts"
 import { useLoaded } from "../panels/loaded.ts"
+import { useErased } from "./context.ts"
 
 export interface Listed<A> {
   readonly part: Loaded<ReadonlyArray<A>>
@@ -15,7 +14,7 @@ interface Body<A> {
   readonly data: ReadonlyArray<A>
 }
 
-/** Reads a list, and again whenever it has been changed. */
+/** Reads a list, and again whenever it has been changed, or something was erased that may have been of it. */
 export const useListed = <A>(
   endpoint: string,
   parameters: Readonly<Record<string, string | number | null>>,
@@ -25,41 +24,6 @@ export const useListed = <A>(
     JSON.stringify([endpoint, parameters]),
     async (signal) => (await read(endpoint, parameters, isBody, signal)).data,
   )
+  useErased(again)
   return { part, again }
-}
-
-const failureOf = (cause: unknown): ReadFailure =>
-  cause instanceof ReadFailure ? cause : new ReadFailure("UNKNOWN", String(cause))
-
-export interface Action {
-  readonly busy: boolean
-  /** Why the last try has failed. */
-  readonly failure: ReadFailure | null
-  /** Does something, unless it is being done. */
-  readonly run: (act: (signal: AbortSignal) => Promise<void>) => void
-}
-
-/** Something that the reader does, and why it has failed. */
-export const useAction = (): Action => {
-  const [state, set] = useState<Omit<Action, "run">>({ busy: false, failure: null })
-  const [left] = useState(() => new AbortController())
-  const under = useRef(false)
-  useEffect(() => () => left.abort(), [left])
-  const run = useCallback<Action["run"]>(
-    (act) => {
-      if (under.current) return
-      under.current = true
-      set({ busy: true, failure: null })
-      const end = (failure: ReadFailure | null) => {
-        under.current = false
-        if (!left.signal.aborted) set({ busy: false, failure })
-      }
-      act(left.signal).then(
-        () => end(null),
-        (cause: unknown) => end(failureOf(cause)),
-      )
-    },
-    [left],
-  )
-  return { ...state, run }
 }

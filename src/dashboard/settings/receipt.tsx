@@ -24,14 +24,17 @@ export interface ReceiptViewProps<A extends Receipt> {
   readonly onClose: () => void
 }
 
-/** A receipt, once. It has the focus, so that nobody misses it. */
+/** Whether somebody is typing, or about to. */
+const isTyping = (): boolean => document.activeElement?.matches("input, select, textarea") === true
+
+/** A receipt, once. It has the focus, so that nobody misses it, but for who is typing meanwhile. */
 export const ReceiptView = <A extends Receipt>({ title, receipt, lines, onClose }: ReceiptViewProps<A>) => {
   const { t, dateOf, clock, number } = useWording()
   const texts = t.settings.receipt
   const heading = useId()
   const box = useRef<HTMLElement>(null)
   useEffect(() => {
-    box.current?.focus()
+    if (!isTyping()) box.current?.focus()
     box.current?.scrollIntoView({ block: "nearest" })
   }, [])
   const { id, erased_at, by, dead_letters, not_reached } = receipt

@@ -2,8 +2,9 @@
 import type { ComponentChild, ComponentChildren } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
 import { PartView, useWording } from "../panels/parts.tsx"
+import type { Action } from "./action.ts"
 import { Failed, type Words } from "./failed.tsx"
-import type { Action, Listed } from "./listed.ts"
+import type { Listed } from "./listed.ts"
 
 export interface RowsProps<A> {
   readonly listed: Listed<A>

@@ -9,8 +9,8 @@ import { urlBelow } from "../model/place.ts"
 import { read } from "../model/read.ts"
 import type { ConnectionState } from "../model/state.ts"
 import { Panel, useWording } from "../panels/parts.tsx"
+import { type Action, useAction } from "./action.ts"
 import { Failed } from "./failed.tsx"
-import { type Action, useAction } from "./listed.ts"
 import { addHost, type Site } from "./siteList.ts"
 import { Copied } from "./told.tsx"
 
@@ -215,7 +215,7 @@ const Refused = ({
           disabled={action.busy}
           onClick={() =>
             action.run(async (signal) => {
-              await addHost(site.slug, host, signal)
+              await addHost(site, host, signal)
               onChange()
             })
           }

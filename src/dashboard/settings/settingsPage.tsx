@@ -1,5 +1,5 @@
 /** The settings page: what an owner changes of the deployment, a tab for each kind of thing. */
-import { useCallback, useEffect, useMemo, useState } from "preact/hooks"
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import type { SettingsTab } from "../../domain/paths.ts"
 import type { Access } from "../model/decode.ts"
 import { openTab, pageUrl } from "../model/place.ts"
@@ -9,6 +9,7 @@ import { useWording } from "../panels/parts.tsx"
 import { type Frame, FrameContext } from "./context.ts"
 import { ErasedSite } from "./eraseSite.tsx"
 import { type Erasing, useErasing } from "./erasing.ts"
+import { Failed } from "./failed.tsx"
 import { useReread } from "./siteList.ts"
 import { type Tab, tabsFor } from "./tabs.ts"
 import { ErasedVisitor } from "./visitors.tsx"
@@ -41,6 +42,37 @@ const useTab = (site: string | null): readonly [SettingsTab | null, (tab: Settin
   return [tab, open]
 }
 
+/** Why the last erasure has failed, for what was asked of it may not be on the page any more. */
+const NotErased = ({ failed, dismiss }: Pick<Erasing, "failed" | "dismiss">) => {
+  const { t } = useWording()
+  const box = useRef<HTMLElement>(null)
+  useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [failed])
+  if (failed === null) return null
+  const { kind, name, failure } = failed
+  const words =
+    kind === "site"
+      ? { STORE_UNAVAILABLE: t.settings.eraseSite.wait, NOT_FOUND: t.settings.eraseSite.missing }
+      : { STORE_UNAVAILABLE: t.settings.visitors.wait }
+  return (
+    <section class="panel told" data-failed={name} ref={box}>
+      <Failed {...{ failure, words, what: t.settings.erasing.failed(name) }} />
+      <button type="button" class="pill" onClick={dismiss}>
+        {t.settings.done}
+      </button>
+    </section>
+  )
+}
+
+/** What is being erased. */
+const Erases = ({ under }: Pick<Erasing, "under">) => {
+  const { t } = useWording()
+  return (
+    <p class={under === null ? "unseen" : "hint"} role="status">
+      {under !== null && t.settings.erasing.under(under.name)}
+    </p>
+  )
+}
+
 /** The receipt of what was erased last. */
 const Receipt = ({ receipt, close }: Pick<Erasing, "receipt" | "close">) => {
   if (receipt === null) return null
@@ -70,6 +102,12 @@ export const SettingsPage = ({
     if (erased.removed) onGone(erased.site)
     reread()
   })
+  const main = useRef<HTMLElement>(null)
+  /** Closes what had the focus. */
+  const closes = (close: () => void) => () => {
+    main.current?.focus()
+    close()
+  }
   const frame: Frame = { access, site, sites, sitesChanged, erasing }
   const title = shown === undefined ? t.settings.title : t.settings.tabs[shown.name]
   useEffect(() => {
@@ -83,8 +121,10 @@ export const SettingsPage = ({
       <Header place="settings" {...{ settings, sites, choose }} />
       <div class="settings">
         <TabLinks {...{ tabs, shown, site, open }} />
-        <main id="tab" tabIndex={-1}>
-          <Receipt {...erasing} />
+        <main id="tab" tabIndex={-1} ref={main}>
+          <Erases {...erasing} />
+          <NotErased {...erasing} dismiss={closes(erasing.dismiss)} />
+          <Receipt {...erasing} close={closes(erasing.close)} />
           {/* What was typed for one site is not meant for another. */}
           {shown !== undefined && <shown.View key={`${shown.name} ${site ?? ""}`} />}
         </main>

@@ -9,6 +9,7 @@ import {
 } from "../../domain/answers.ts"
 import { isBoolean, isDone, isNumber, isText, listOf, orNull, shape } from "../model/decode.ts"
 import { patch, post, read } from "../model/read.ts"
+import { ReadFailure } from "../model/readFailure.ts"
 import { useLoaded } from "../panels/loaded.ts"
 import { erase } from "./erasing.ts"
 import { isOfReceipt } from "./receipt.tsx"
@@ -19,13 +20,16 @@ const LATER_MS = 2000
 /** A site as it is told to whom may change it. */
 export type Site = Required<Told>
 
+/** As any node tells it: one of before `other_hosts` does not say that. */
+type SiteRead = Omit<Site, "other_hosts"> & Partial<Pick<Site, "other_hosts">>
+
 const isOtherHosts = (value: unknown): value is OtherHosts => OTHER_HOSTS.some((each) => each === value)
 
-const isSite = shape<Site>({
+const isSite = shape<SiteRead>({
   slug: isText,
   name: isText,
   hosts: listOf(isText),
-  other_hosts: isOtherHosts,
+  other_hosts: (value): value is OtherHosts | undefined => value === undefined || isOtherHosts(value),
   only_hosts: isBoolean,
   time_zone: orNull(isText),
   retention_days: orNull(isNumber),
@@ -38,9 +42,13 @@ export interface SiteList extends DeclaredSites {
   readonly details: ReadonlyArray<Site>
 }
 
+interface SitesRead extends Omit<DeclaredSites, "details"> {
+  readonly details: ReadonlyArray<SiteRead>
+}
+
 /** Whether a body is the answer of `/sites`, with what is known of each. */
-const isSitesAnswer = shape<{ readonly data: SiteList }>({
-  data: shape<SiteList>({
+const isSitesAnswer = shape<{ readonly data: SitesRead }>({
+  data: shape<SitesRead>({
     sites: listOf(isText),
     default: isText,
     details: listOf(isSite),
@@ -50,8 +58,14 @@ const isSitesAnswer = shape<{ readonly data: SiteList }>({
   }),
 })
 
-const readSites = async (signal: AbortSignal): Promise<SiteList> =>
-  (await read("sites", {}, isSitesAnswer, signal)).data
+const readSites = async (signal: AbortSignal): Promise<SiteList> => {
+  const { data } = await read("sites", {}, isSitesAnswer, signal)
+  const details = data.details.map((site): Site => {
+    const { other_hosts = site.only_hosts ? "refuse" : "count" } = site
+    return { ...site, other_hosts }
+  })
+  return { ...data, details }
+}
 
 /** All sites, and what reads them again. */
 export const useSiteList = () => useLoaded("", readSites)
@@ -82,11 +96,17 @@ export const changeSite = (
   signal: AbortSignal,
 ): Promise<unknown> => patch(siteEndpoint(slug), change, isDone, signal)
 
-/** Adds a host to those that a site has by then: another one may have been added a moment before. */
-export const addHost = async (slug: string, host: string, signal: AbortSignal): Promise<void> => {
+/** Adds a host to those that a site has, and has by then: another one may have been added a moment before. */
+export const addHost = async (
+  { slug, hosts }: Pick<Site, "slug" | "hosts">,
+  host: string,
+  signal: AbortSignal,
+): Promise<void> => {
   const { details } = await readSites(signal)
-  const hosts = details.find((each) => each.slug === slug)?.hosts ?? []
-  await changeSite(slug, { hosts: [...new Set([...hosts, host])] }, signal)
+  const present = details.find((each) => each.slug === slug)
+  // What cannot be added to would be replaced.
+  if (present === undefined) throw new ReadFailure("UNKNOWN_SITE", `There is no site ${slug}.`)
+  await changeSite(slug, { hosts: [...new Set([...hosts, ...present.hosts, host])] }, signal)
 }
 
 const isErased = shape<{ readonly data: SiteReceipt }>({

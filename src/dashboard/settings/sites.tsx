@@ -1,13 +1,14 @@
 /** The tab of sites: which there are, and one more. */
-import { useEffect, useRef, useState } from "preact/hooks"
+import { useRef, useState } from "preact/hooks"
 import type { OtherHosts } from "../../domain/answers.ts"
 import { differing, hostsOf, slugFor, wordsOf } from "../model/sites.ts"
 import { Panel, PartView, useWording } from "../panels/parts.tsx"
-import { useFrame } from "./context.ts"
+import { type Action, useAction } from "./action.ts"
+import { useErased, useFrame } from "./context.ts"
 import { EraseSite } from "./eraseSite.tsx"
+import { isErasing } from "./erasing.ts"
 import { Failed } from "./failed.tsx"
 import { Form, TextField, useFocused } from "./fields.tsx"
-import { type Action, useAction } from "./listed.ts"
 import { Does, What } from "./rows.tsx"
 import { SetUp } from "./setUp.tsx"
 import {
@@ -21,19 +22,11 @@ import {
   ZoneField,
   zoneOf,
 } from "./siteFields.tsx"
-import {
-  addSite,
-  changeSite,
-  type Site,
-  type SiteList as Sites,
-  siteEndpoint,
-  useReread,
-  useSiteList,
-} from "./siteList.ts"
+import { addSite, changeSite, type Site, type SiteList as Sites, useReread, useSiteList } from "./siteList.ts"
 
 export const SitesTab = () => {
   const { t } = useWording()
-  const { sitesChanged, erasing } = useFrame()
+  const { sitesChanged } = useFrame()
   const [part, again] = useSiteList()
   // The one that is being set up.
   const [shown, show] = useState<string | null>(null)
@@ -42,9 +35,7 @@ export const SitesTab = () => {
     again()
     sitesChanged()
   })
-  useEffect(() => {
-    if (erasing.receipt !== null) again()
-  }, [erasing.receipt, again])
+  useErased(useReread(again))
   return (
     <DeploymentContext.Provider value={part.data ?? NO_DEPLOYMENT}>
       {part.data !== null && site !== undefined && (
@@ -111,7 +102,7 @@ const SiteRow = ({ site, isDefault, isShown, onShow, onChange }: SiteRowProps) =
   const { t } = useWording()
   const action = useAction()
   const { erasing } = useFrame()
-  const isGoing = erasing.under === siteEndpoint(site.slug)
+  const isGoing = isErasing(erasing, site.slug)
   const [doing, start] = useState<Doing | null>(null)
   const row = useRef<HTMLLIElement>(null)
   const texts = t.settings.ofSites

@@ -6,10 +6,10 @@ import { visitorOf } from "../model/place.ts"
 import { endpointUrl, read } from "../model/read.ts"
 import { Panel, useWording } from "../panels/parts.tsx"
 import { useSiteName } from "../panels/siteNames.ts"
+import { useAction } from "./action.ts"
 import { useFrame } from "./context.ts"
 import { erase } from "./erasing.ts"
 import { Form, TextField } from "./fields.tsx"
-import { useAction } from "./listed.ts"
 import { isOfReceipt, ReceiptView } from "./receipt.tsx"
 import { What } from "./rows.tsx"
 
@@ -161,12 +161,11 @@ const Kept = ({ kept: { visitor_id, sites }, onErased }: KeptProps) => {
         name="erase-visitor"
         submit={texts.erase}
         ready={typed.trim() === beginning}
-        action={erasing.actionOf(pathOf(visitor_id))}
+        action={erasing.actionOf({ kind: "visitor", name: visitor_id })}
         onSubmit={async (signal) => {
           const { data } = await erase(pathOf(visitor_id), isErased, signal)
           onErased(data.receipt)
         }}
-        words={{ STORE_UNAVAILABLE: texts.wait }}
       >
         <TextField label={texts.confirm(beginning)} value={typed} onInput={type} />
       </Form>

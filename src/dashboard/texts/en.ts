@@ -179,7 +179,7 @@ export const en = {
       hostsHint: "Optional, with spaces between them, as browsers show them.",
       others: "Events of other hosts",
       othersHint:
-        "Of others' pages, copies and tests. Marked ones are kept, and in no figure. What comes with a write key counts.",
+        "Where hosts are given: of others' pages, copies and tests. Marked ones are kept, and in no figure. What comes with a write key counts.",
       othersAre: { count: "Count them", refuse: "Refuse them", mark: "Mark them" },
       zone: "Time zone",
       zoneHint: "Its page and questions speak of days of this zone. Without one, of the server's.",
@@ -330,6 +330,10 @@ export const en = {
       confirm: (beginning: string) => `Type ${beginning} to erase them`,
       wait: "It has to wait: events are still being processed, or a store does not answer. Try again.",
       erased: "The visitor is erased",
+    },
+    erasing: {
+      under: (name: string) => `Erasing ${name} …`,
+      failed: (name: string) => `${name} is not erased.`,
     },
     eraseSite: {
       erase: "Erase",

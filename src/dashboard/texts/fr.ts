@@ -180,7 +180,7 @@ export const fr: Texts = {
       hostsHint: "Facultatif, séparés par des espaces, tels que les navigateurs les affichent.",
       others: "Événements d’autres hôtes",
       othersHint:
-        "Des pages d’autrui, des copies, des essais. Marqués, ils sont gardés, et dans aucun chiffre. Ce qui porte une clé d’écriture compte.",
+        "Si des hôtes sont donnés : pages d’autrui, copies, essais. Marqués, ils sont gardés, et dans aucun chiffre. Ce qui porte une clé d’écriture compte.",
       othersAre: { count: "Les compter", refuse: "Les refuser", mark: "Les marquer" },
       zone: "Fuseau horaire",
       zoneHint: "Sa page et ses questions parlent des jours de ce fuseau. Sinon, de celui du serveur.",
@@ -331,6 +331,10 @@ export const fr: Texts = {
       confirm: (beginning) => `Tapez ${beginning} pour l’effacer`,
       wait: "Il faut attendre : des événements sont en cours de traitement, ou une base ne répond pas. Réessayez.",
       erased: "Le visiteur est effacé",
+    },
+    erasing: {
+      under: (name) => `Effacement de ${name} …`,
+      failed: (name) => `${name} n’est pas effacé.`,
     },
     eraseSite: {
       erase: "Effacer",
