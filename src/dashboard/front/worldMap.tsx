@@ -1,10 +1,21 @@
 import { useMemo, useState } from "preact/hooks"
 import type { AnswerRow } from "../model/questions.ts"
+import { readFile } from "../model/read.ts"
 import type { Operator } from "../model/view.ts"
 import { useLoaded } from "../panels/loaded.ts"
 import { PartView, useWording } from "../panels/parts.tsx"
-import { readWorld, type World } from "./atlas.ts"
+import { isWorld, type World, worldOf } from "./atlas.ts"
 import type { Tab } from "./tabs.ts"
+
+/** A file of its own, which only who opens the map loads; made by `npm run build:map`. */
+const ADDRESS = new URL("./world.txt", import.meta.url)
+// Where the address of the page has a name and a password in it, so has this one, which cannot be fetched as such.
+ADDRESS.username = ""
+ADDRESS.password = ""
+
+/** Loads the shapes. Not as a module: one that could not be loaded is not asked for again until the page is. */
+const readWorld = async (signal: AbortSignal): Promise<World> =>
+  worldOf(await readFile(ADDRESS, isWorld, signal))
 
 export interface WorldMapProps {
   readonly tab: Tab

@@ -137,7 +137,9 @@ const RETRY_MS = MINUTE_MS
 export const overdue = (state: State, since: (part: Part) => number): ReadonlyArray<Part> =>
   PARTS.filter((part) => {
     const { failure, loading } = state[part]
-    return !loading && since(part) > (failure !== null ? RETRY_MS : part === "clicks" ? CLICKS_MS : Infinity)
+    // What cannot be asked at all is not asked again.
+    if (loading || failure === "INVALID_QUERY") return false
+    return since(part) > (failure !== null ? RETRY_MS : part === "clicks" ? CLICKS_MS : Infinity)
   })
 
 /** Time has passed, which moves the window of the last hour on. `now` is in unix milliseconds, here and below. */

@@ -11,27 +11,49 @@ const READ_TIMEOUT_MS = 20_000
 /** The address of an endpoint of the API. */
 export const endpointUrl = (endpoint: string): URL => urlBelow(`${API_PATH.slice(1)}/${endpoint}`)
 
-/** Fetches a body, which `isBody` checks. Rejects with a {@link ReadFailure}, or as `signal` says when that aborts it. */
+/** Fetches what `take` takes of an answer. Rejects with a {@link ReadFailure}, or as `signal` says when that aborts it. */
+const taken = async <A>(
+  url: URL,
+  init: RequestInit,
+  take: (answer: Response) => Promise<A>,
+  signal: AbortSignal,
+  timeoutMs = READ_TIMEOUT_MS,
+): Promise<A> => {
+  try {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+    const headers = { ...init.headers, ...shareHeaders() }
+    return await take(await fetch(url, { ...init, headers, signal: limit }))
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw new ReadFailure("OFFLINE", String(cause))
+  }
+}
+
+const unknownForm = (url: URL): ReadFailure =>
+  new ReadFailure("UNKNOWN", `${url.pathname} is answered in an unknown form`)
+
+/** Fetches a body, which `isBody` checks; rejects as {@link taken} does. */
 const fetched = async <A>(
   url: URL,
   init: RequestInit,
   isBody: Is<A>,
   signal: AbortSignal,
-  timeoutMs = READ_TIMEOUT_MS,
+  timeoutMs?: number,
 ): Promise<A> => {
-  let body: unknown
-  try {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
-    const headers = { ...init.headers, ...shareHeaders() }
-    body = await (await fetch(url, { ...init, headers, signal: limit })).json()
-  } catch (cause) {
-    signal.throwIfAborted()
-    throw new ReadFailure("OFFLINE", String(cause))
-  }
+  const body: unknown = await taken(url, init, (answer) => answer.json(), signal, timeoutMs)
   if (isBody(body)) return body
-  throw isRefusal(body)
-    ? new ReadFailure(body.code, body.error)
-    : new ReadFailure("UNKNOWN", `${url.pathname} is answered in an unknown form`)
+  throw isRefusal(body) ? new ReadFailure(body.code, body.error) : unknownForm(url)
+}
+
+/** GETs a file of the page, which `isFile` checks; rejects as {@link taken} does. */
+export const readFile = async (
+  url: URL,
+  isFile: (text: string) => boolean,
+  signal: AbortSignal,
+): Promise<string> => {
+  const text = await taken(url, {}, async (answer) => (answer.ok ? answer.text() : ""), signal)
+  if (isFile(text)) return text
+  throw unknownForm(url)
 }
 
 /** GETs an endpoint of the API and returns the body, which `isBody` checks; rejects as {@link fetched} does. */

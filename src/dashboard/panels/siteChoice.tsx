@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks"
+import { useEffect, useRef, useState } from "preact/hooks"
 import { ALL_SITES, choiceOf } from "../../domain/siteChoice.ts"
 import { slugsChosen } from "../model/sites.ts"
 import { Dialogue } from "./dialogue.tsx"
@@ -7,6 +7,9 @@ import { useSiteName } from "./siteNames.ts"
 
 /** What opens the box in which several are chosen; no slug is so. */
 const SOME = "…"
+
+/** Whether a choice has been made that has yet to be shown: another site is another page, with a choice of its own. */
+let isChanging = false
 
 export interface SiteChoiceProps {
   /** All that there are for the reader. */
@@ -19,18 +22,29 @@ export interface SiteChoiceProps {
 }
 
 /** Which site the page is about, or which ones as one. */
-export const SiteChoice = ({ sites, site, several, onChoose }: SiteChoiceProps) => {
+export const SiteChoice = ({ sites, site, several, ...props }: SiteChoiceProps) => {
   const { t } = useWording()
   const siteName = useSiteName()
   const [choosing, setChoosing] = useState(false)
   const chosen = slugsChosen(site, sites)
   const all = sites.includes(ALL_SITES) ? choiceOf(sites) : ALL_SITES
   const value = chosen.length > 1 && chosen.length === sites.length ? all : choiceOf(chosen)
+  const select = useRef<HTMLSelectElement>(null)
+  const onChoose = (next: string) => {
+    isChanging = true
+    props.onChoose(next)
+  }
+  // The keyboard is where it was.
+  useEffect(() => {
+    if (isChanging && document.activeElement === document.body) select.current?.focus()
+    isChanging = false
+  }, [site])
   return (
     <>
       <label class="site">
         <span class="unseen">{t.site}</span>
         <select
+          ref={select}
           value={value}
           onChange={(e) => {
             const { value: next } = e.currentTarget
