@@ -22,7 +22,8 @@ describe("the live page", wantsChromium, () => {
 
   test("shows what the API says while events stream in", async () => {
     node = await visited()
-    const { page, complaints } = await openDashboard(browser(), `${node.url}/live?period=day`)
+    const moves = { reducedMotion: "no-preference" } as const
+    const { page, complaints } = await openDashboard(browser(), `${node.url}/live?period=day`, moves)
     const asked: Array<string> = []
     await page.locator("[data-connection=open]").waitFor()
     await page.locator("[data-stat=page_views]").waitFor()

@@ -1,5 +1,5 @@
 import { createServer } from "node:http"
-import type { Browser } from "playwright-core"
+import type { Browser, Route } from "playwright-core"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { runsBrowser, wantsChromium } from "../support/chromium.ts"
@@ -84,6 +84,8 @@ describe("the sites of the settings", wantsChromium, () => {
       await page.getByRole("button", { name: `Add ${host}`, exact: true }).click()
     await page.locator("[data-refused=HOST_NOT_ALLOWED]").first().waitFor({ state: "detached" })
     await page.locator("[data-listed=the-shop]", { hasText: "a.example, b.example" }).waitFor()
+    // What is marked has not arrived.
+    expect(await page.locator("[data-arriving=arrived]").count()).toBe(0)
     await visitor.goto(`http://${other}/first`)
     await page.locator("[data-arriving=arrived] [data-event=page_view]", { hasText: "/first" }).waitFor()
     // What was wrong before is not any more.
@@ -95,12 +97,14 @@ describe("the sites of the settings", wantsChromium, () => {
     await page.locator("dialog").getByRole("checkbox", { name: "The Shop" }).check()
     await page.locator("dialog").getByRole("button", { name: "Show", exact: true }).click()
     await page.locator("[data-card=visitors] [data-value='1']").waitFor()
+    expect(await page.evaluate(() => document.activeElement?.tagName)).toBe("SELECT")
     expect(await axeFindings(page)).toEqual([])
     const search = () => page.evaluate(() => location.search)
     expect(await search()).toBe("?site=main%2Cthe-shop")
 
     // Erased while the address names it, it leaves the settings open, and its receipt.
     await page.locator("[data-page=settings]").click()
+    await opens(page, "sites")
     await page.locator("[data-listed=the-shop] [data-does=erase]").click()
     await page.locator("[data-form=erase-site] input").fill("the-shop")
     await page.locator("[data-form=erase-site] button").click()
@@ -108,7 +112,10 @@ describe("the sites of the settings", wantsChromium, () => {
     await page.locator("[data-listed=the-shop]").waitFor({ state: "detached" })
     await page.locator(".top option[value=the-shop]").waitFor({ state: "detached" })
     expect(await search()).toBe("")
+    await page.goBack()
+    await page.waitForURL("**/settings?*")
     await page.locator("[data-receipt]").getByRole("button", { name: "Done" }).click()
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("tab")
     await page.locator("[data-listed=main]").waitFor()
     expect(await page.locator("[data-receipt]").count()).toBe(0)
     expect(complaints).toEqual([])
@@ -214,17 +221,27 @@ describe("the sites of the settings", wantsChromium, () => {
     await page.keyboard.press("ControlOrMeta+A")
     await page.keyboard.type("blog")
     await fits(page)
-    // It goes on whatever else is opened meanwhile.
-    const answered = Promise.withResolvers<void>()
-    await page.route("**/sites/blog", async (route) => {
-      await answered.promise
-      await route.continue()
-    })
-    await page.keyboard.press("Enter")
-    await page.locator("[data-listed=blog] [data-does=edit]:disabled").waitFor()
-    await opens(page, "visitors")
-    expect(await page.locator("[data-form=visitor] button").isDisabled()).toBe(true)
-    answered.resolve()
+    // It goes on whatever else is opened meanwhile, and what becomes of it is told there.
+    const answers = async (answer: (route: Route) => Promise<void>) => {
+      const answered = Promise.withResolvers<void>()
+      await page.route("**/sites/blog", (route) => answered.promise.then(() => answer(route)), { times: 1 })
+      await page.keyboard.press("Enter")
+      await page.locator("[data-listed=blog] [data-does=edit]:disabled").waitFor()
+      await opens(page, "visitors")
+      await page.getByRole("status").filter({ hasText: "Erasing blog …" }).waitFor()
+      expect(await page.locator("[data-form=visitor] button").isDisabled()).toBe(true)
+      answered.resolve()
+    }
+    const unread = { success: false, error: "A store does not answer.", code: "STORE_UNAVAILABLE" }
+    await answers((route) => route.fulfill({ status: 503, json: unread }))
+    await page.locator("[data-failed=blog]", { hasText: "blog is not erased. It has to wait" }).waitFor()
+    await fits(page, [320])
+    await opens(page, "sites")
+    await row.locator("[data-does=erase]").press("Enter")
+    await erase.locator("input:focus").waitFor()
+    await page.keyboard.type("blog")
+    await answers((route) => route.continue())
+    expect(await page.locator("[data-failed]").count()).toBe(0)
     const receipt = await page.locator("[data-receipt]:focus").getAttribute("data-receipt")
     await page.getByText("stands empty and takes events").waitFor()
     await fits(page)
@@ -236,6 +253,6 @@ describe("the sites of the settings", wantsChromium, () => {
     await opens(page, "keys")
     await page.getByText("There is no API key yet.").waitFor()
     // What was typed wrong is refused, and a browser complains of it.
-    expect(complaints.filter((each) => !/\b400\b/.test(each))).toEqual([])
+    expect(complaints.filter((each) => !/\b(400|503)\b/.test(each))).toEqual([])
   })
 })

@@ -1,10 +1,16 @@
 import { readFileSync } from "node:fs"
 import { expect, test } from "vitest"
 import { WORLD, worldMap } from "../../../scripts/worldMap.ts"
-import { worldOf } from "../../../src/dashboard/front/atlas.ts"
+import { isWorld, worldOf } from "../../../src/dashboard/front/atlas.ts"
 
 test("the map is what its source says", () => {
   expect(readFileSync(WORLD, "utf8") === worldMap(), "It is out of date: run npm run build:map.").toBe(true)
+})
+
+test("a page is no map", () => {
+  expect([readFileSync(WORLD, "utf8"), "", "<!doctype html>\n<title>Log in</title>\n"].map(isWorld)).toEqual([
+    ...[true, false, false],
+  ])
 })
 
 test("the map has every country once, under the code that events have, within its box", () => {

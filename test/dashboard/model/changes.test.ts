@@ -328,6 +328,7 @@ test("only clicks are read again by time, as they leave their window, and what h
   expect(after(failed, 0.9)).toEqual([])
   expect(after(failed, 1)).toEqual(["themes"])
   expect(after(withReading(failed, "themes"), 1)).toEqual([])
+  expect(after(withFailure(loaded(), "themes", "INVALID_QUERY"), 1)).toEqual([])
 })
 
 test("events that were counted while the connection was lost are new", () => {
