@@ -89,10 +89,10 @@ export class Gate implements Gatekeeper {
     this.isExposed = isExposed(options)
     this.#metrics = secretOf(metricsToken)
     this.#settings = [
-      { secrets: secretOf(adminToken), grant: byName("ADMIN_TOKEN", ["admin"]) },
-      { secrets: this.#metrics, grant: byName("METRICS_TOKEN", ["metrics"]) },
-      { secrets: secretOf(localKey), grant: byName("this machine", ["read"]) },
-      { secrets: new Secrets(writeKeys), grant: byName("a write key", []) },
+      settingOf("ADMIN_TOKEN", secretOf(adminToken), ["admin"]),
+      settingOf("METRICS_TOKEN", this.#metrics, ["metrics"]),
+      settingOf("this machine", secretOf(localKey), ["read"]),
+      settingOf("a write key", new Secrets(writeKeys), []),
     ]
     this.#proxies = proxies
     this.#guesses = new Guesses({ onGuesses: (guesses) => run(logGuesses(guesses)), now })
@@ -160,14 +160,15 @@ export class Gate implements Gatekeeper {
   }
 
   /** What is granted now to whom something was granted before; `null` where that has ended. */
-  current({ id, kind, name }: Granter): Grant | null {
+  current({ id, kind, name, digest }: Granter): Grant | null {
     if (kind === "proxy") return this.#ofName(name ?? "")
     if (id !== null) {
       const token = this.#byId.get(id)
       return token !== undefined && !this.#isOver(token) ? grantOf(token) : null
     }
     if (name === null) return NOBODY
-    return this.#settings.find(({ secrets, grant }) => grant.name === name && secrets.any)?.grant ?? null
+    const setting = this.#settings.find(({ grant }) => grant.name === name && grant.digest === digest)
+    return setting?.secrets.any === true ? setting.grant : null
   }
 
   /** Whether what was granted still is, no more and no less. */
@@ -260,8 +261,9 @@ export class Gate implements Gatekeeper {
 const isSame = (some: Iterable<string> | null, others: Iterable<string> | null): boolean =>
   some === null || others === null ? some === others : String([...some].sort()) === String([...others].sort())
 
-const byName = (name: string, scopes: ReadonlyArray<Scope>): Grant => ({
-  ...{ id: null, name, needs: needsOf(scopes), sites: null },
+const settingOf = (name: string, secrets: Secrets, scopes: ReadonlyArray<Scope>): Setting => ({
+  secrets,
+  grant: { ...{ id: null, name, digest: secrets.shortDigest }, needs: needsOf(scopes), sites: null },
 })
 
 const grantOf = ({ id, kind, name, scopes, sites }: KnownToken): Grant => ({

@@ -32,17 +32,20 @@ export interface Grant {
   readonly kind?: "session" | "key" | "share" | "proxy"
   /** Who it is, for people and the log. */
   readonly name: string | null
+  /** A short one, of the secret of the setting that grants it: what another secret has granted has ended. */
+  readonly digest?: string
   readonly needs: ReadonlySet<Need>
   /** The slugs that it reaches; `null` for all. */
   readonly sites: ReadonlySet<string> | null
 }
 
 /** To whom, or by which setting, something is granted: what may be kept, to look up later what is granted then. */
-export type Granter = Pick<Grant, "id" | "kind" | "name">
+export type Granter = Pick<Grant, "id" | "kind" | "name" | "digest">
 
 /** As little as tells it: a token's name is nobody's business who finds what keeps it. */
-export const granterOf = ({ id, kind, name }: Grant): Granter => ({
+export const granterOf = ({ id, kind, name, digest }: Grant): Granter => ({
   ...(kind !== undefined && { kind }),
+  ...(digest !== undefined && { digest }),
   ...(id === null ? { id, name } : { id, name: null }),
 })
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest"
 import { digestOf } from "../../../src/access/tokens.ts"
-import { Gate } from "../../../src/server/access/gate.ts"
-import type { Asking } from "../../../src/server/http/access.ts"
+import { Gate, type GateOptions } from "../../../src/server/access/gate.ts"
+import { type Asking, granterOf } from "../../../src/server/http/access.ts"
 import { TrustedProxies } from "../../../src/server/http/clientAddress.ts"
 import { RequestHeaders } from "../../../src/server/http/headers.ts"
 import { SiteDirectory } from "../../../src/sites/index.ts"
@@ -17,27 +17,39 @@ const asking = (token: string): Asking => {
   return { res, headers, method: "GET", header: () => "" }
 }
 
-test("a key's use is told once a minute, and only a key's", () => {
-  let now = MINUTE + 1234
-  const told: Array<readonly [key: number, minute: number]> = []
-  const gate = new Gate({
-    ...{
-      access: "private",
-      host: "127.0.0.1",
-      adminToken: null,
-      metricsToken: null,
-      localKey: null,
-      writeKeys: [],
-    },
+/** A private one. */
+const gateOf = (more: Partial<GateOptions>): Gate =>
+  new Gate({
+    ...{ access: "private", host: "127.0.0.1" },
+    ...{ adminToken: null, metricsToken: null, localKey: null, writeKeys: [] },
     ...{ authProxyHeader: null, authProxyRole: null, sites: new SiteDirectory(["main"]) },
     proxies: new TrustedProxies({
       trustedProxies: [],
       clientAddressHeader: "x-forwarded-for",
       proxyProtocol: false,
     }),
-    ...{ run: () => {}, now: () => now },
-    onUsed: (key, minute) => told.push([key, minute]),
+    ...{ run: () => {}, now: () => MINUTE, onUsed: () => {} },
+    ...more,
   })
+
+test("what a setting's secret has granted ends with that secret", () => {
+  const gate = gateOf({ adminToken: "leaked-admin-token" })
+  const { grant } = gate.look(asking("leaked-admin-token"))
+  const granter = JSON.parse(JSON.stringify(granterOf(grant)))
+  expect(granter).toEqual({ id: null, name: "ADMIN_TOKEN", digest: expect.stringMatching(/^[0-9a-f]{4}$/) })
+  expect(gate.current(granter)).toBe(grant)
+  expect(gate.holds(grant)).toBe(true)
+  expect(gateOf({ adminToken: "leaked-admin-token" }).current(granter)).toEqual(grant)
+  expect(gateOf({ adminToken: "another-admin-token" }).current(granter)).toBeNull()
+  expect(gateOf({ metricsToken: "leaked-admin-token" }).current(granter)).toBeNull()
+  expect(gateOf({}).current(granter)).toBeNull()
+  expect(gate.current({ id: null, name: "ADMIN_TOKEN" })).toBeNull()
+})
+
+test("a key's use is told once a minute, and only a key's", () => {
+  let now = MINUTE + 1234
+  const told: Array<readonly [key: number, minute: number]> = []
+  const gate = gateOf({ now: () => now, onUsed: (key, minute) => told.push([key, minute]) })
   const token = { name: "one", scopes: ["read"], sites: null, unlockKey: null, embedOn: [] } as const
   const [key, other] = [
     { ...token, kind: "key", expiresAt: null } as const,
