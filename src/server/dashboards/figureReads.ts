@@ -10,6 +10,7 @@ import { failureProblem, Problem } from "../http/problem.ts"
 import type { ChoiceFigures } from "../services/choiceFigures.ts"
 import { ReadCache, type Runner } from "../services/readCache.ts"
 import type { FigureTopic } from "./protocol.ts"
+import { RETRY_MS } from "./retry.ts"
 
 /** Figures of several sites that are asked for at the same time, so that others find the query engine free. */
 const MAX_ASKED = 1
@@ -23,11 +24,21 @@ const TOO_MANY = new Problem("TOO_MANY_QUERIES", "Too many figures of several si
 /** What can be read of a choice of sites. */
 export type FigureKind = "realtime" | FigureTopic
 
+const keyOf = (site: string, kind: FigureKind): string => `${kind} ${site}`
+
+/** Why figures could not be read, until they may be again. */
+interface Failure {
+  readonly problem: Problem
+  readonly until: number
+}
+
 export class FigureReads {
   readonly #figures: ChoiceFigures
   readonly #places = Semaphore.makeUnsafe(MAX_ASKED)
   /** Of several sites. */
   #waiting = 0
+  /** Of several sites, by what was read; those that end first come first. */
+  readonly #failures = new Map<string, Failure>()
   /** Only joins reads in progress. */
   readonly #reads: ReadCache<string>
 
@@ -74,20 +85,42 @@ export class FigureReads {
     }
   }
 
-  /** JSON of the figures of a choice of sites, or why there are none. */
+  /** JSON of the figures of a choice of sites, or why there are none; of several sites they are not read if they just could not be. */
   json(site: string, kind: FigureKind): Promise<string | Problem> {
+    const failure = this.#failures.get(keyOf(site, kind))
+    return failure !== undefined && failure.until > performance.now()
+      ? Promise.resolve(failure.problem)
+      : this.again(site, kind)
+  }
+
+  /** The same, read in any case: for who has waited since they could not be. */
+  again(site: string, kind: FigureKind): Promise<string | Problem> {
+    const key = keyOf(site, kind)
     return new Promise((resolve) => {
       this.#reads.get(
-        `${kind} ${site}`,
+        key,
         () => Effect.map(this.#load(site, kind), (value) => JSON.stringify(value)),
-        (result) =>
-          resolve(Exit.isSuccess(result) ? result.value : failureProblem(Cause.squash(result.cause))),
+        (result) => {
+          const read = Exit.isSuccess(result) ? result.value : failureProblem(Cause.squash(result.cause))
+          if (isSeveral(site)) this.#note(key, read)
+          resolve(read)
+        },
       )
     })
   }
 
+  #note(key: string, read: string | Problem): void {
+    const now = performance.now()
+    this.#failures.delete(key)
+    if (read instanceof Problem) this.#failures.set(key, { problem: read, until: now + RETRY_MS })
+    for (const [each, { until }] of this.#failures) {
+      if (until > now) break
+      this.#failures.delete(each)
+    }
+  }
+
   /** Makes the next `json` read again: a read in progress may have begun before the figures changed. */
   changed(site: string, kind: FigureKind): void {
-    this.#reads.forget(`${kind} ${site}`)
+    this.#reads.forget(keyOf(site, kind))
   }
 }

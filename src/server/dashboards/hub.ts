@@ -15,7 +15,7 @@
  */
 import type { Refusal, Topic } from "../../domain/frames.ts"
 import { PERIODS } from "../../domain/period.ts"
-import { slugsOf } from "../../domain/siteChoice.ts"
+import { choiceOf, slugsOf } from "../../domain/siteChoice.ts"
 import { GROUPS } from "../../live/budget.ts"
 import type { LiveDelta } from "../../live/delta.ts"
 import type { SiteDirectory } from "../../sites/index.ts"
@@ -131,13 +131,16 @@ export class Hub {
   /** What is known of sites has changed: questions that name no time zone may have another one, and a site may have been erased. */
   sitesChanged(): void {
     this.#questions.changed(null)
-    for (const site of [...this.#options.sites.current.declared, ...this.#choices.all]) {
-      this.#reads.changed(site, "realtime")
-      if (this.#isHeard(site, "stats")) this.#sendersOf(site)?.stats.trigger()
-      for (const topic of FIGURE_TOPICS) {
-        this.#reads.changed(site, topic)
-        if (this.#isHeard(site, topic)) this.#sendersOf(site)?.figures[topic].trigger()
-      }
+    for (const site of [...this.#options.sites.current.declared, ...this.#choices.all])
+      this.#allChanged(site)
+  }
+
+  #allChanged(site: string): void {
+    this.#reads.changed(site, "realtime")
+    if (this.#isHeard(site, "stats")) this.#sendersOf(site)?.stats.trigger()
+    for (const topic of FIGURE_TOPICS) {
+      this.#reads.changed(site, topic)
+      if (this.#isHeard(site, topic)) this.#sendersOf(site)?.figures[topic].trigger()
     }
   }
 
@@ -179,7 +182,7 @@ export class Hub {
     const { fanOut } = this.#options
     const topic = topicOf(site, "stats")
     if (fanOut.listeners(topic) === 0) return this.#events.restart(site)
-    const data = await this.#reads.json(site, "realtime")
+    const data = await this.#reads.again(site, "realtime")
     if (data instanceof Problem) return this.#failed(topic, data, this.#senders.get(site)?.stats)
     for (let group = 0; group < GROUPS; group++) {
       if (fanOut.listeners(topic, group) === 0) continue
@@ -192,7 +195,7 @@ export class Hub {
     const { fanOut } = this.#options
     const name = topicOf(site, topic)
     if (fanOut.listeners(name) === 0) return
-    const data = await this.#reads.json(site, topic)
+    const data = await this.#reads.again(site, topic)
     if (data instanceof Problem) return this.#failed(name, data, this.#senders.get(site)?.figures[topic])
     fanOut.publish(name, figuresFrame(site, topic, data))
   }
@@ -202,6 +205,13 @@ export class Hub {
     this.#options.fanOut.publish(topic, figuresErrorFrame(problem))
     sending?.rest(RETRY_MS)
     if (mayPass(problem)) sending?.trigger()
+  }
+
+  /** A dashboard was sent why there are no figures: it is sent them as soon as there are some, though nothing happens. */
+  #owed(problem: Problem, sending: Throttle | undefined): void {
+    if (!mayPass(problem)) return
+    sending?.rest(RETRY_MS)
+    sending?.trigger()
   }
 
   /** The frame that a client is sent on connecting and on `refresh_stats`. */
@@ -217,7 +227,9 @@ export class Hub {
     if (!isFigureTopic(topic)) return null
     if (!this.#watches(site)) return figuresErrorFrame(TOO_MANY)
     const data = await this.#reads.json(site, topic)
-    return data instanceof Problem ? figuresErrorFrame(data) : figuresFrame(site, topic, data)
+    if (!(data instanceof Problem)) return figuresFrame(site, topic, data)
+    this.#owed(data, this.#sendersOf(site)?.figures[topic])
+    return figuresErrorFrame(data)
   }
 
   /** The frame that a client is sent on following a question; `null` while there is no answer yet, which is published. */
@@ -228,6 +240,7 @@ export class Hub {
   #beat(): void {
     const { sites, fanOut } = this.#options
     this.#forgetUnheard()
+    this.#admitRefused()
     for (const site of [...sites.current.declared, ...this.#choices.all]) {
       const topic = topicOf(site, "all")
       if (fanOut.listeners(topic) === 0) continue
@@ -237,11 +250,33 @@ export class Hub {
     }
   }
 
+  /** The choice that there is always a place for: nobody can take it from all who watch it. */
+  get #allSites(): string {
+    return choiceOf(this.#options.sites.current.declared)
+  }
+
   /** Whether a dashboard can be told of a site, or of several as one. */
   #watches(site: string): boolean {
-    if (this.#choices.watch(site)) return true
+    const all = this.#allSites
+    if (this.#choices.watch(site, all)) return true
     this.#forgetUnheard()
-    return this.#choices.watch(site)
+    if (this.#choices.watch(site, all)) return true
+    this.#choices.refuse(site)
+    return false
+  }
+
+  /** Sends their figures to dashboards that were refused, as far as there are places by now; the others hear again that there are none. */
+  #admitRefused(): void {
+    const { fanOut } = this.#options
+    const all = this.#allSites
+    for (const choice of this.#choices.refused) {
+      const topic = topicOf(choice, "all")
+      if (fanOut.listeners(topic) === 0) this.#choices.forget(choice)
+      else if (this.#choices.watch(choice, all)) {
+        this.#choices.admit(choice)
+        this.#allChanged(choice)
+      } else fanOut.publish(topic, figuresErrorFrame(TOO_MANY))
+    }
   }
 
   /** Forgets the choices of sites that nobody watches any more. */

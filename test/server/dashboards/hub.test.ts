@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import { afterEach, expect, test, vi } from "vitest"
+import { GROUPS } from "../../../src/live/budget.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
 import { FigureReads, MAX_WAITING } from "../../../src/server/dashboards/figureReads.ts"
 import { Hub } from "../../../src/server/dashboards/hub.ts"
@@ -19,7 +20,11 @@ const EXPIRED = new Problem("INVALID_QUERY", "Some of this period have expired."
 const { figures } = new World().services
 
 /** A hub of which everybody hears everything, until it is told otherwise, and what they have heard. */
-const hubOf = (of: Partial<ChoiceFigures>, isHeard: (topic: string) => boolean = () => true) => {
+const hubOf = (
+  of: Partial<ChoiceFigures>,
+  isHeard: (topic: string) => boolean = () => true,
+  heartbeatMs = 3_600_000,
+) => {
   const frames: Array<{ readonly topic: string; readonly frame: string }> = []
   const hub = new Hub({
     sites: new SiteDirectory(["main", "blog"]),
@@ -32,7 +37,7 @@ const hubOf = (of: Partial<ChoiceFigures>, isHeard: (topic: string) => boolean =
     },
     pseudonyms: { of: (visitor) => visitor },
     metrics: new Metrics("test_"),
-    ...{ heartbeatMs: 3_600_000, updateMs: 1, eventsPerSecond: 1, now: () => 0 },
+    ...{ heartbeatMs, updateMs: 1, eventsPerSecond: 1, now: () => 0 },
   })
   const heard = (topic: string) => frames.filter((each) => each.topic === topic).map(({ frame }) => frame)
   return { hub, heard }
@@ -108,6 +113,73 @@ test("a node watches so many choices of sites, and others when those are not wat
   expect(await hub.initialStats("main")).toContain('"initial_stats"')
   gone.add("main,s7/all")
   expect(await hub.initialStats("main,more")).toContain('"initial_stats"')
+  hub.stop()
+})
+
+test("a choice for which there was no place is sent its figures when there is one, and all sites always have one", async () => {
+  vi.useFakeTimers()
+  const gone = new Set<string>()
+  const { hub, heard } = hubOf({}, (topic) => !gone.has(topic), 5000)
+  const tooMany = expect.stringContaining('"code":"TOO_MANY_QUERIES"')
+  for (let i = 0; i < MAX_CHOICES; i++) void hub.initialStats(`main,s${i}`)
+  const all = hub.initialStats("blog,main")
+  expect(await hub.initialStats("main,more")).toEqual(tooMany)
+  expect(await hub.firstFrame("main,other", "day")).toEqual(tooMany)
+  await vi.advanceTimersByTimeAsync(6000)
+  expect(await all).toContain('"initial_stats"')
+  for (const choice of ["main,more", "main,other"]) expect(heard(`${choice}/all`)).toEqual([tooMany])
+  gone.add("main,s7/all")
+  await vi.advanceTimersByTimeAsync(5000)
+  expect(heard("main,more/all")).toEqual([tooMany, expect.stringContaining('"heartbeat"')])
+  const updates = Array.from({ length: GROUPS }, () => expect.stringContaining('"stats_update"'))
+  expect(heard("main,more/stats")).toEqual(updates)
+  expect(heard("main,more/day")).toEqual([expect.stringContaining('"period"')])
+  expect(heard("main,other/all")).toEqual([tooMany, tooMany])
+  gone.add("main,other/all").add("main,s8/all")
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(heard("main,more/stats")).toEqual(updates)
+  expect(heard("main,other/all")).toHaveLength(2)
+  expect(heard("main,other/stats")).toEqual([])
+  hub.stop()
+})
+
+test("what could not be read of several sites is read again after a while, whoever asks, and once for all of them", async () => {
+  vi.useFakeTimers()
+  const timeout = new Problem("QUERY_TIMEOUT", "The question takes too long.")
+  const asked = { main: 0, "blog,main": 0, month: 0 }
+  let isBusy = true
+  const unlessBusy = <A, E>(read: Effect.Effect<A, E>): Effect.Effect<A, E | Problem> =>
+    isBusy ? Effect.fail(timeout) : read
+  const { hub, heard } = hubOf(
+    {
+      realtime: (choice) =>
+        Effect.suspend(() => {
+          asked[choice === "main" ? "main" : "blog,main"]++
+          return unlessBusy(figures.realtime(choice))
+        }),
+      stats: (choice, period) =>
+        Effect.suspend(() => {
+          asked.month++
+          return unlessBusy(figures.stats(choice, period))
+        }),
+    },
+    (topic) => !topic.startsWith("blog/"),
+    5000,
+  )
+  const told = expect.stringContaining('"code":"QUERY_TIMEOUT"')
+  const ask = () => [hub.initialStats("blog,main"), hub.firstFrame("blog,main", "month")]
+  const first = ask()
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(await Promise.all([...first, ...ask()])).toEqual([told, told, told, told])
+  // The heartbeats in 5 and in 10 seconds.
+  await vi.advanceTimersByTimeAsync(9100)
+  expect(asked).toMatchObject({ main: 2, "blog,main": 1, month: 1 })
+  expect(heard("blog,main/all")).toEqual([told, told])
+  isBusy = false
+  await vi.advanceTimersByTimeAsync(6000)
+  expect(asked).toMatchObject({ main: 3, "blog,main": 2, month: 2 })
+  expect(heard("blog,main/all").slice(2)).toEqual([expect.stringContaining('"heartbeat"')])
+  expect(heard("blog,main/month")).toEqual([expect.stringContaining('"period"')])
   hub.stop()
 })
 
