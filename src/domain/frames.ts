@@ -136,6 +136,10 @@ export interface ErrorFrame {
   readonly error: string
   /** Of the question that the error is about. */
   readonly id?: string
+  /** Whose figures the error is sent instead of. */
+  readonly site?: string
+  /** The topic of those figures; absent of `initial_stats` and of heartbeats. */
+  readonly topic?: Topic
 }
 
 /** The answer to a question that is followed, and each one that differs from the one before. */

@@ -15,7 +15,7 @@
  */
 import type { Refusal, Topic } from "../../domain/frames.ts"
 import { PERIODS } from "../../domain/period.ts"
-import { choiceOf, slugsOf } from "../../domain/siteChoice.ts"
+import { choiceOf, isSeveral, slugsOf } from "../../domain/siteChoice.ts"
 import { GROUPS } from "../../live/budget.ts"
 import type { LiveDelta } from "../../live/delta.ts"
 import type { SiteDirectory } from "../../sites/index.ts"
@@ -131,8 +131,7 @@ export class Hub {
   /** What is known of sites has changed: questions that name no time zone may have another one, and a site may have been erased. */
   sitesChanged(): void {
     this.#questions.changed(null)
-    for (const site of [...this.#options.sites.current.declared, ...this.#choices.all])
-      this.#allChanged(site)
+    for (const site of [...this.#options.sites.current.declared, ...this.#choices.all]) this.#allChanged(site)
   }
 
   #allChanged(site: string): void {
@@ -183,7 +182,7 @@ export class Hub {
     const topic = topicOf(site, "stats")
     if (fanOut.listeners(topic) === 0) return this.#events.restart(site)
     const data = await this.#reads.again(site, "realtime")
-    if (data instanceof Problem) return this.#failed(topic, data, this.#senders.get(site)?.stats)
+    if (data instanceof Problem) return this.#failed(site, "stats", data, this.#senders.get(site)?.stats)
     for (let group = 0; group < GROUPS; group++) {
       if (fanOut.listeners(topic, group) === 0) continue
       fanOut.publish(topic, statsUpdateFrame(site, data, this.#events.omitted(site, group)), { group })
@@ -196,13 +195,14 @@ export class Hub {
     const name = topicOf(site, topic)
     if (fanOut.listeners(name) === 0) return
     const data = await this.#reads.again(site, topic)
-    if (data instanceof Problem) return this.#failed(name, data, this.#senders.get(site)?.figures[topic])
+    if (data instanceof Problem)
+      return this.#failed(site, topic, data, this.#senders.get(site)?.figures[topic])
     fanOut.publish(name, figuresFrame(site, topic, data))
   }
 
   /** There were no figures to send to a topic. */
-  #failed(topic: string, problem: Problem, sending: Throttle | undefined): void {
-    this.#options.fanOut.publish(topic, figuresErrorFrame(problem))
+  #failed(site: string, topic: Topic, problem: Problem, sending: Throttle | undefined): void {
+    this.#options.fanOut.publish(topicOf(site, topic), figuresErrorFrame(site, problem, topic))
     sending?.rest(RETRY_MS)
     if (mayPass(problem)) sending?.trigger()
   }
@@ -216,20 +216,20 @@ export class Hub {
 
   /** The frame that a client is sent on connecting and on `refresh_stats`. */
   async initialStats(site: string): Promise<string> {
-    if (!this.#watches(site)) return figuresErrorFrame(TOO_MANY)
+    if (!this.#watches(site)) return figuresErrorFrame(site, TOO_MANY)
     const data = await this.#reads.json(site, "realtime")
-    return data instanceof Problem ? figuresErrorFrame(data) : initialStatsFrame(site, data)
+    return data instanceof Problem ? figuresErrorFrame(site, data) : initialStatsFrame(site, data)
   }
 
   /** The frame that a client is sent on subscribing to a topic, or `null` for topics that begin with the next event. */
   async firstFrame(site: string, topic: Topic): Promise<string | null> {
     if (topic === "refusals") return refusalsFrame(site, this.#refusals.of(this.#concerns(site)))
     if (!isFigureTopic(topic)) return null
-    if (!this.#watches(site)) return figuresErrorFrame(TOO_MANY)
+    if (!this.#watches(site)) return figuresErrorFrame(site, TOO_MANY, topic)
     const data = await this.#reads.json(site, topic)
     if (!(data instanceof Problem)) return figuresFrame(site, topic, data)
     this.#owed(data, this.#sendersOf(site)?.figures[topic])
-    return figuresErrorFrame(data)
+    return figuresErrorFrame(site, data, topic)
   }
 
   /** The frame that a client is sent on following a question; `null` while there is no answer yet, which is published. */
@@ -245,7 +245,10 @@ export class Hub {
       const topic = topicOf(site, "all")
       if (fanOut.listeners(topic) === 0) continue
       void this.#reads.json(site, "realtime").then((data) => {
-        fanOut.publish(topic, data instanceof Problem ? figuresErrorFrame(data) : heartbeatFrame(site, data))
+        fanOut.publish(
+          topic,
+          data instanceof Problem ? figuresErrorFrame(site, data) : heartbeatFrame(site, data),
+        )
       })
     }
   }
@@ -257,6 +260,7 @@ export class Hub {
 
   /** Whether a dashboard can be told of a site, or of several as one. */
   #watches(site: string): boolean {
+    if (!isSeveral(site)) return true
     const all = this.#allSites
     if (this.#choices.watch(site, all)) return true
     this.#forgetUnheard()
@@ -275,7 +279,7 @@ export class Hub {
       else if (this.#choices.watch(choice, all)) {
         this.#choices.admit(choice)
         this.#allChanged(choice)
-      } else fanOut.publish(topic, figuresErrorFrame(TOO_MANY))
+      } else fanOut.publish(topic, figuresErrorFrame(choice, TOO_MANY))
     }
   }
 

@@ -111,19 +111,27 @@ export const queryErrorFrame = (id: string, { code, error }: Why): string =>
 /** The answer to a message that was refused. */
 export const errorFrame = ({ code, error }: MessageError): string => encode({ type: "error", code, error })
 
-/** Sent instead of figures that cannot be read. */
-export const STORE_ERROR_FRAME = encode({
+const STORE_ERROR = {
   type: "error",
   code: "STORE_UNAVAILABLE",
   error: "The figures cannot be read now.",
-})
+} as const
 
-/** Sent instead of figures: those of several sites are answers to questions, which may be refused as such. */
-export const figuresErrorFrame = ({ code, error }: Why): string => {
+/** Sent instead of figures that cannot be asked for. */
+export const STORE_ERROR_FRAME = encode(STORE_ERROR)
+
+/**
+ * Sent instead of figures: those of several sites are answers to questions, which may be refused as such.
+ *
+ * @param topic theirs; absent of those that belong to none
+ */
+export const figuresErrorFrame = (site: string, { code, error }: Why, topic?: Topic): string => {
   const known = QUERY_CODES.find((each) => each === code)
-  return known === undefined || known === "STORE_UNAVAILABLE"
-    ? STORE_ERROR_FRAME
-    : encode({ type: "error", code: known, error })
+  const why =
+    known === undefined || known === "STORE_UNAVAILABLE"
+      ? STORE_ERROR
+      : ({ type: "error", code: known, error } as const)
+  return encode({ ...why, site, ...(topic !== undefined && { topic }) })
 }
 
 /** Why a message was refused: the code, and one sentence that says what would be right. */

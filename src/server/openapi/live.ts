@@ -82,6 +82,8 @@ const NAMED: { readonly [type in FrameType]: Schema } = {
       code: { type: "string", enum: [...ERROR_CODES] },
       error: text,
       id: { ...queryId, description: "Of the question that the error is about." },
+      site: { ...text, description: "Whose figures the error is sent instead of." },
+      topic: { type: "string", enum: [...TOPICS], description: "The topic of those figures." },
     },
     required: ["type", "code", "error"],
     additionalProperties: false,

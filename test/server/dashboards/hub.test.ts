@@ -59,19 +59,19 @@ test("what is refused of several sites is said as it is, and not asked for again
           }),
   })
   const askedOf = () => (["week", "month"] as const).map((of) => asked.filter((each) => each === of).length)
-  const frameOf = ({ code, error }: Problem) => JSON.stringify({ type: "error", code, error })
+  const frameOf = (topic: "week" | "month") => {
+    const { code, error } = refused[topic]
+    return JSON.stringify({ type: "error", code, error, site: "blog,main", topic })
+  }
   const first = hub.firstFrame("blog,main", "week")
   await vi.advanceTimersByTimeAsync(1000)
-  expect(await first).toBe(frameOf(EXPIRED))
+  expect(await first).toBe(frameOf("week"))
   for (let i = 0; i < 8; i++) {
     hub.receive(COUNTED)
     await vi.advanceTimersByTimeAsync(1000)
   }
   expect(heard("blog,main/day")).toHaveLength(8)
-  expect([heard("blog,main/week"), heard("blog,main/month")]).toEqual([
-    [frameOf(EXPIRED)],
-    [frameOf(refused.month)],
-  ])
+  expect([heard("blog,main/week"), heard("blog,main/month")]).toEqual([[frameOf("week")], [frameOf("month")]])
   expect(askedOf()).toEqual([2, 1])
   // Both for the events since then.
   await vi.advanceTimersByTimeAsync(RETRY_MS)

@@ -4,6 +4,7 @@ import { ERROR_CODES, MESSAGE_CODES, TOPICS } from "../../../src/domain/frames.t
 import {
   errorFrame,
   eventFrame,
+  figuresErrorFrame,
   figuresFrame,
   heartbeatFrame,
   initialStatsFrame,
@@ -72,6 +73,14 @@ const FRAMES: ReadonlyArray<readonly [frame: string, bytes: string]> = [
   [
     queryErrorFrame('"', { code: "INVALID_QUERY", error: "Why." }),
     '{"type":"error","code":"INVALID_QUERY","error":"Why.","id":"\\""}',
+  ],
+  [
+    figuresErrorFrame("main", { code: "STORE_UNAVAILABLE", error: "Why." }),
+    '{"type":"error","code":"STORE_UNAVAILABLE","error":"The figures cannot be read now.","site":"main"}',
+  ],
+  [
+    figuresErrorFrame("blog,main", { code: "QUERY_TIMEOUT", error: "Why." }, "month"),
+    '{"type":"error","code":"QUERY_TIMEOUT","error":"Why.","site":"blog,main","topic":"month"}',
   ],
   [
     STORE_ERROR_FRAME,
