@@ -6,7 +6,7 @@
  * In it are the folder of the running engine, and between two engines the one of the last, as what is kept.
  */
 import { randomBytes } from "node:crypto"
-import { existsSync, mkdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs"
+import { existsSync, mkdirSync, renameSync, rmdirSync, rmSync, statSync, utimesSync } from "node:fs"
 import { readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { MINUTE_MS } from "../../domain/time.ts"
@@ -52,7 +52,9 @@ const touch = (path: string): boolean =>
     const inIt = join(path, unique(TOUCH))
     mkdirSync(inIt, { mode: 0o700 })
     rmdirSync(inIt)
-  })
+  }) ||
+  // On a full disk, by its own clock.
+  succeeds(() => utimesSync(path, new Date(), new Date()))
 
 /** Removes a folder, if it can. */
 const remove = (path: string): boolean => succeeds(() => rmSync(path, { recursive: true, force: true }))
