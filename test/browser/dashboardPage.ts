@@ -142,6 +142,8 @@ export const openDashboard = async (
 
 /** What axe finds wrong with a page as it is. */
 export const axeFindings = async (page: Page): Promise<ReadonlyArray<object>> => {
+  // What is of an earlier question is pale until its answer comes.
+  await page.waitForFunction(() => document.querySelector(".old") === null)
   await page.evaluate(readFileSync(join(ROOT, "node_modules/axe-core/axe.min.js"), "utf8"))
   return page.evaluate(async () => {
     const { violations: found } = await Reflect.get(window, "axe").run()

@@ -17,18 +17,19 @@ const migrationsIn = (paths: ReadonlyArray<string>): ReadonlyArray<string> =>
   paths.flatMap((path) => MIGRATION.exec(path)?.[1] ?? []).sort()
 
 /**
- * The last commit with all migrations but the newest, `null` if it is not in the history. Not every commit before that one will do: on
- * the way, two may have had the same number.
+ * The last commit with all migrations but the newest ones, `null` if it is not in the history. Not every commit before those will do: on
+ * the way, two may have had the same number, or one another name.
  */
 const previousCommit = (root: string): string | null => {
   const now = migrationsIn(readdirSync(join(root, MIGRATIONS)).map((file) => `migrations/${file}`))
-  const wanted = now.slice(0, -1).join()
+  const areEarlier = (names: ReadonlyArray<string>) =>
+    names.length > 0 && names.length < now.length && names.every((name, i) => name === now[i])
   // Wherever the files were then: folders get renamed, migrations do not.
   const changes = git(root, "log", "--format=%H", "--", ":(glob)src/**/*.sql")?.split("\n") ?? []
   for (const change of changes) {
     const before = git(root, "rev-parse", "--verify", `${change}^`)
     const paths = before === null ? null : git(root, "ls-tree", "-r", "--name-only", before, "src")
-    if (before !== null && paths !== null && migrationsIn(paths.split("\n")).join() === wanted) return before
+    if (before !== null && paths !== null && areEarlier(migrationsIn(paths.split("\n")))) return before
   }
   return null
 }
