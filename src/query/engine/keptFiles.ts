@@ -4,7 +4,7 @@
  * never read.
  */
 import { createHash, type Hash } from "node:crypto"
-import { closeSync, openSync, readdirSync, readSync, rmSync } from "node:fs"
+import { closeSync, existsSync, openSync, readdirSync, readSync, rmSync } from "node:fs"
 import { readdir, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { TaggedError } from "effect/Data"
@@ -123,6 +123,13 @@ export const namesIn = (folder: string): ReadonlyArray<string> => {
   }
 }
 
+/** The same; rejects where they cannot be told, so that what has to go is not taken for gone. */
+export const listed = (folder: string): Promise<ReadonlyArray<string>> =>
+  readdir(folder).catch((cause: unknown) => {
+    if (existsSync(folder)) throw cause
+    return []
+  })
+
 const remove = { recursive: true, force: true }
 
 /** Removes what is in an engine's folder but the files that can be kept, and returns those, later days at the end. */
@@ -148,7 +155,7 @@ export const onDisk = <A>(act: () => Promise<A>): Effect.Effect<A, DiskError> =>
 
 /** Whether there is anything in a folder. */
 export const hasFiles = (folder: string): Effect.Effect<boolean, DiskError> =>
-  onDisk(async () => (await readdir(folder).catch(() => [])).length > 0)
+  onDisk(async () => (await listed(folder)).length > 0)
 
 /** Tells whether a file is of days as they are now. */
 const isOf = (days: ReadonlyArray<SiteDay>): ((file: KeptFile) => boolean) => {
@@ -186,7 +193,7 @@ export const removeOutdated = (
 const remain = async (folder: string, days: ReadonlyArray<SiteDay>, maxBytes: number): Promise<void> => {
   const isCurrent = isOf(days)
   const current: Array<KeptFile> = []
-  for (const name of await readdir(folder).catch(() => [])) {
+  for (const name of await listed(folder)) {
     const file = keptFile(folder, name)
     if (file !== null && isCurrent(file)) current.push(file)
     else await rm(join(folder, name), remove)

@@ -7,10 +7,10 @@
  */
 import { randomBytes } from "node:crypto"
 import { existsSync, mkdirSync, renameSync, rmdirSync, rmSync, statSync, utimesSync } from "node:fs"
-import { readdir, rm } from "node:fs/promises"
+import { rm } from "node:fs/promises"
 import { join } from "node:path"
 import { MINUTE_MS } from "../../domain/time.ts"
-import { namesIn, onDisk } from "./keptFiles.ts"
+import { listed, namesIn, onDisk } from "./keptFiles.ts"
 
 /** How often a node touches its folder. */
 export const TOUCHED_EVERY_MS = MINUTE_MS
@@ -148,12 +148,10 @@ export class NodeFolder {
     if (!succeeds(() => rmdirSync(own))) succeeds(() => renameSync(own, join(this.#all, unique(LEFT))))
   }
 
-  /** Removes the folders that nobody has any more. */
+  /** Removes the folders of nodes that have gone. */
   readonly removeOthers = onDisk(async () => {
-    // There is none yet.
-    const names = await readdir(this.#all).catch(() => [])
     const isLeft = whichAreLeft(this.#all)
-    for (const name of names) {
+    for (const name of await listed(this.#all)) {
       const path = join(this.#all, name)
       if (path !== this.#own && isLeft(name)) await rm(path, { recursive: true, force: true })
     }
