@@ -152,7 +152,11 @@ export const ROOMS: ReadonlyArray<Room> = [
     reason: "A thread beside the main one: started, measured, restarted, stopped",
     main: "parent.ts",
   },
-  { path: "runtime", reason: "What every thread does: logging, giving memory back", main: "logging.ts" },
+  {
+    path: "runtime",
+    reason: "What every thread does: logging, giving memory back, taking turns",
+    main: "logging.ts",
+  },
   {
     path: "embedded",
     reason: "Redis and PostgreSQL for a machine that has none",

@@ -10,8 +10,8 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import { Calendar } from "../../domain/period.ts"
+import { waitingLine } from "../../runtime/waitingLine.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import { joined } from "./joined.ts"
 import { hasFiles, removeOutdated } from "./keptFiles.ts"
@@ -296,16 +296,6 @@ export const queryEngine = (options: EngineProcessOptions): Effect.Effect<QueryE
     yield* Effect.addFinalizer(() => engine.stop)
     yield* Effect.forkScoped(Effect.repeat(orLogged(engine.look), Schedule.spaced(LOOK_EVERY)))
     yield* Effect.forkScoped(Effect.repeat(orLogged(engine.live), Schedule.spaced(TOUCHED_EVERY_MS)))
-    const places = yield* Semaphore.make(MAX_RUNNING)
-    let waiting = 0
-    const ask = (query: Question) =>
-      Effect.suspend(() => {
-        if (waiting >= MAX_RUNNING + MAX_WAITING) return Effect.fail(BUSY)
-        waiting++
-        const left = Effect.sync(() => {
-          waiting--
-        })
-        return Effect.ensuring(places.withPermits(1)(engine.ask(query)), left)
-      })
-    return { ask: joined(ask) }
+    const inTurn = waitingLine({ running: MAX_RUNNING, waiting: MAX_WAITING, full: BUSY })
+    return { ask: joined((query) => inTurn(engine.ask(query))) }
   })

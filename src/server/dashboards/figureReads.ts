@@ -2,9 +2,9 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Semaphore from "effect/Semaphore"
 import { isSeveral } from "../../domain/siteChoice.ts"
 import { FRESH_MS } from "../../query/engine/index.ts"
+import { waitingLine } from "../../runtime/waitingLine.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import { failureProblem, Problem } from "../http/problem.ts"
 import type { ChoiceFigures } from "../services/choiceFigures.ts"
@@ -34,9 +34,8 @@ interface Failure {
 
 export class FigureReads {
   readonly #figures: ChoiceFigures
-  readonly #places = Semaphore.makeUnsafe(MAX_ASKED)
-  /** Of several sites. */
-  #waiting = 0
+  /** For figures of several sites. */
+  readonly #inTurn = waitingLine({ running: MAX_ASKED, waiting: MAX_WAITING, full: TOO_MANY })
   /** Of several sites, by what was read; those that end first come first. */
   readonly #failures = new Map<string, Failure>()
   /** Only joins reads in progress. */
@@ -56,17 +55,8 @@ export class FigureReads {
 
   #load(site: string, kind: FigureKind): Effect.Effect<unknown, Problem | StoreError> {
     const loaded = this.#asked(site, kind)
-    if (!isSeveral(site)) return loaded
-    return Effect.suspend(() => {
-      if (this.#waiting >= MAX_WAITING + MAX_ASKED) return Effect.fail(TOO_MANY)
-      this.#waiting++
-      const left = Effect.sync(() => {
-        this.#waiting--
-      })
-      // The engine may look at what it knew a moment ago, and what has just been counted is to be in the figures.
-      const fresh = Effect.andThen(Effect.sleep(FRESH_MS), this.#places.withPermits(1)(loaded))
-      return Effect.ensuring(fresh, left)
-    })
+    // The engine may look at what it knew a moment ago, and what has just been counted is to be in the figures.
+    return isSeveral(site) ? Effect.andThen(Effect.sleep(FRESH_MS), this.#inTurn(loaded)) : loaded
   }
 
   #asked(site: string, kind: FigureKind): Effect.Effect<unknown, Problem | StoreError> {
