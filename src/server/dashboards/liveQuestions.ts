@@ -77,7 +77,6 @@ interface Followed {
   sites: ReadonlyArray<string> | null
   sent: Sent | null
   readonly asking: Throttle
-  retry: NodeJS.Timeout | undefined
 }
 
 export interface LiveQuestionsOptions {
@@ -124,7 +123,7 @@ export class LiveQuestions {
     const asking = new Throttle(this.#options.updateMs, () => this.#ask(key))
     const askable = { declared: new Set(visible), default: site }
     const ids = new Map([[questionTopic(question), id]])
-    this.#followed.set(key, { ...{ askable, query, ids, asking }, sites: null, sent: null, retry: undefined })
+    this.#followed.set(key, { ...{ askable, query, ids, asking }, sites: null, sent: null })
     asking.trigger()
     return null
   }
@@ -148,9 +147,8 @@ export class LiveQuestions {
     return true
   }
 
-  #forget(key: string, { asking, retry }: Followed): void {
+  #forget(key: string, { asking }: Followed): void {
     asking.stop()
-    clearTimeout(retry)
     this.#followed.delete(key)
   }
 
@@ -180,14 +178,10 @@ export class LiveQuestions {
   #failed(key: string, followed: Followed, { cause }: Exit.Failure<unknown, unknown>): void {
     const problem = failureProblem(Cause.squash(cause))
     this.#send(followed, problem)
-    if (mayPass(problem)) this.#retry(followed)
-    else this.#forget(key, followed)
-  }
-
-  #retry(followed: Followed): void {
-    clearTimeout(followed.retry)
-    followed.retry = setTimeout(() => followed.asking.trigger(), RETRY_MS)
-    followed.retry.unref()
+    if (mayPass(problem)) {
+      followed.asking.rest(RETRY_MS)
+      followed.asking.trigger()
+    } else this.#forget(key, followed)
   }
 
   #send(followed: Followed, sent: Sent): void {

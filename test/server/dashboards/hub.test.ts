@@ -4,6 +4,7 @@ import { GROUPS } from "../../../src/live/budget.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
 import { FigureReads, MAX_WAITING } from "../../../src/server/dashboards/figureReads.ts"
 import { Hub } from "../../../src/server/dashboards/hub.ts"
+import { LiveQuestions } from "../../../src/server/dashboards/liveQuestions.ts"
 import { RETRY_MS } from "../../../src/server/dashboards/retry.ts"
 import { Throttle } from "../../../src/server/dashboards/throttle.ts"
 import { MAX_CHOICES } from "../../../src/server/dashboards/watchedChoices.ts"
@@ -191,4 +192,34 @@ test("figures of several sites wait for each other, and so many of them", async 
   expect(await reads.json("main,more", "realtime")).toMatchObject({ code: "TOO_MANY_QUERIES" })
   expect(await reads.json("main", "letters")).toContain('"period":"day"')
   expect(settled).toEqual([])
+})
+
+test("a followed question that got no answer is asked again after a while, whatever is counted until then", async () => {
+  vi.useFakeTimers()
+  let asked = 0
+  const sent: Array<string> = []
+  const questions = new LiveQuestions({
+    questions: {
+      answer: () =>
+        Effect.suspend(() =>
+          Effect.fail(new Problem(asked++ === 0 ? "QUERY_TIMEOUT" : "QUERY_ENGINE_UNAVAILABLE", "No.")),
+        ),
+    },
+    run: Effect.runFork,
+    fanOut: { listeners: () => 1, publish: (_, frame) => sent.push(frame) },
+    updateMs: 1,
+  })
+  questions.follow({ site: "main", visible: ["main"], id: "one", query: {} })
+  for (let i = 0; i < 9; i++) {
+    questions.changed("main")
+    await vi.advanceTimersByTimeAsync(1000)
+  }
+  expect([asked, sent.length]).toEqual([1, 1])
+  await vi.advanceTimersByTimeAsync(2000)
+  expect(asked).toBe(2)
+  expect(sent).toEqual([
+    expect.stringContaining('"code":"QUERY_TIMEOUT"'),
+    expect.stringContaining('"code":"QUERY_ENGINE_UNAVAILABLE"'),
+  ])
+  questions.stop()
 })

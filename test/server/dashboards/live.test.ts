@@ -346,25 +346,24 @@ describe("a question that is followed", () => {
     )
   })
 
-  test("that gets no answer says why under its id, and is asked again", async () => {
+  test("that gets no answer says why under its id", async () => {
     await using running = await serve({}, { updateMs: 1 })
     const { world } = running
     const dashboard = await connect(running)
     dashboard.send(follow({ bad: { metrics: ["nothing"] }, good: question }))
     await dashboard.frame({ type: "error", code: "INVALID_QUERY", id: "bad" })
     await dashboard.frame({ type: "query", id: "good" })
-    world.queryFailure = "deadline"
-    running.server.hub.receive(delta(event()))
-    await dashboard.frame({ type: "error", code: "QUERY_TIMEOUT", id: "good" })
-    world.queryFailure = null
-    running.server.hub.receive(delta(event()))
-    await eventually(() => expect(dashboard.of("query")).toHaveLength(2))
-
     world.queryRows = Array.from({ length: 1000 }, (_, i) => ({
       ...{ dimensions: [`/${i}${"x".repeat(50)}`], metrics: [1], comparison: null },
     }))
     running.server.hub.receive(delta(event()))
     await dashboard.frame({ type: "error", code: "INVALID_QUERY", id: "good" })
+    world.queryRows = rows(2)
+    running.server.hub.receive(delta(event()))
+    await eventually(() => expect(dashboard.of("query")).toHaveLength(2))
+    world.queryFailure = "deadline"
+    running.server.hub.receive(delta(event()))
+    await dashboard.frame({ type: "error", code: "QUERY_TIMEOUT", id: "good" })
   })
 
   test("has bounds: in bytes, and in how many a connection may follow", async () => {
