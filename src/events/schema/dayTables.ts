@@ -59,8 +59,13 @@ export class KnownEventDays {
     )
   }
 
-  /** Forgets every day after an insert has failed because a day's table was dropped; another try asks for all of them. */
-  forgetDroppedDays(error: StoreError): void {
-    if (meaningOf(error.code) === "no-day-table") this.#days.clear()
+  /**
+   * Forgets every day after an insert has failed because a day has no table, so that another try asks for all of them; returns whether
+   * it has failed for that. The table was dropped, or another session has made it a moment ago and this one's has not heard of it.
+   */
+  forgetDroppedDays(error: StoreError): boolean {
+    const isDropped = meaningOf(error.code) === "no-day-table"
+    if (isDropped) this.#days.clear()
+    return isDropped
   }
 }

@@ -80,6 +80,26 @@ export const makeBatchWriter = (postgres: Postgres, settings: ReadonlyArray<stri
     yield* sites.ensure(entries.map(({ event }) => event.site))
   })
 
+  const write = Effect.fnUntraced(function* (given: Batch) {
+    const { partition, epoch, entries } = given
+    const last = entries.at(-1)
+    if (last === undefined) return NOTHING
+    const kept = yield* erasures.kept(partition, entries)
+    const batch = { ...given, kept }
+    yield* prepare(batch)
+    const position = positions.get(partition)
+    // Until this try has ended well, nobody knows.
+    positions.delete(partition)
+    const fast =
+      position?.epoch === epoch
+        ? fastPath(postgres, batch, sites.ids, position.lastStreamId)
+        : Effect.succeed(null)
+    const slow = postgres.transaction("write_batch", (sql) => slowPath(sql, batch, sites.ids))
+    const written = yield* Effect.flatMap(fast, (done) => (done === null ? slow : Effect.succeed(done)))
+    if (written.redelivered < entries.length) positions.set(partition, { epoch, lastStreamId: last.streamId })
+    return { ...written, erased: entries.length - kept.length }
+  })
+
   return {
     acquireEpoch: Effect.fnUntraced(function* (partition) {
       const [row] = yield* postgres.query<EpochRow>("acquire_epoch", NEXT_EPOCH, [partition])
@@ -96,31 +116,11 @@ export const makeBatchWriter = (postgres: Postgres, settings: ReadonlyArray<stri
       return { ...position, deployment: row.deployment }
     }),
 
-    write: Effect.fnUntraced(function* (given) {
-      const { partition, epoch, entries } = given
-      const last = entries.at(-1)
-      if (last === undefined) return NOTHING
-      const kept = yield* erasures.kept(partition, entries)
-      const batch = { ...given, kept }
-      yield* prepare(batch)
-      const position = positions.get(partition)
-      // Until this try has ended well, nobody knows.
-      positions.delete(partition)
-      const fast =
-        position?.epoch === epoch
-          ? fastPath(postgres, batch, sites.ids, position.lastStreamId)
-          : Effect.succeed(null)
-      const slow = postgres.transaction("write_batch", (sql) => slowPath(sql, batch, sites.ids))
-      const written = yield* Effect.flatMap(fast, (done) =>
-        done === null ? slow : Effect.succeed(done),
-      ).pipe(
-        Effect.tapError((error) =>
-          error._tag === "StoreError" ? Effect.sync(() => days.forgetDroppedDays(error)) : Effect.void,
-        ),
-      )
-      if (written.redelivered < entries.length)
-        positions.set(partition, { epoch, lastStreamId: last.streamId })
-      return { ...written, erased: entries.length - kept.length }
-    }),
+    // A table that is missing is made by the next try; nothing of this one is there.
+    write: (given) =>
+      Effect.retry(write(given), {
+        times: 1,
+        while: (error) => error._tag === "StoreError" && days.forgetDroppedDays(error),
+      }),
   }
 }
