@@ -1,6 +1,10 @@
 /** Starts the baseline with the same embedded stores as the product: same versions, same settings. */
 import { join } from "node:path"
-import { Effect, Exit, Fiber, Logger, Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as Scope from "effect/Scope"
 import { Redis } from "ioredis"
 import pg from "pg"
 import { embeddedPostgres, embeddedRedis } from "../../src/embedded/index.ts"

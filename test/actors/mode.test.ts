@@ -1,6 +1,10 @@
 /** An actor's modes: which may follow which, and the way that a real one takes through them. */
 import { randomUUID } from "node:crypto"
-import { Effect, Exit, Fiber, Logger, References } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
+import * as References from "effect/References"
 import { describe, expect, onTestFinished, test, vi } from "vitest"
 import { ActorMode, type Mode } from "../../src/actors/mode.ts"
 import { runPartitionActor } from "../../src/actors/partitionActor.ts"

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { Redis } from "ioredis"
 import { expect, onTestFinished, test } from "vitest"
 import { writeManifest } from "../../src/backup/manifest.ts"

@@ -1,6 +1,6 @@
 /** Backups of a test's deployments, and stores of its own to restore them into. */
 import { join } from "node:path"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { Redis } from "ioredis"
 import { expect } from "vitest"
 import { makeBackup } from "../../src/backup/backup.ts"

@@ -1,6 +1,6 @@
 /** What happens between the reading of the streams and the moment of Postgres. */
 import { join } from "node:path"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { Redis } from "ioredis"
 import { expect, onTestFinished, test } from "vitest"
 import { makeBackup } from "../../src/backup/backup.ts"

@@ -1,5 +1,5 @@
 import { join } from "node:path"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { expect, test } from "vitest"
 import { type MoveCommand, move } from "../../src/commands/move.ts"
 import type { AppConfig } from "../../src/config/settings.ts"

@@ -1,6 +1,6 @@
 /** A short selection of the experiments, and the proof that they detect mistakes. */
 import { join } from "node:path"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { expect, test } from "vitest"
 import { Random } from "../../src/tools/traffic/random.ts"
 import { ROOT } from "../support/documents.ts"

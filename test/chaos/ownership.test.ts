@@ -1,6 +1,6 @@
 /** The ownership protocol, step by step: two actors, each of which may pause at any step for any time. */
 import { randomUUID } from "node:crypto"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import fc from "fast-check"
 import { expect, test } from "vitest"
 import { applyTotals } from "../../src/aggregates/apply.ts"

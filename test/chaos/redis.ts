@@ -1,7 +1,8 @@
 /** The Redis that an experiment strikes at: a single server, a cluster, or a master with replicas and their Sentinels. */
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { Cluster, Redis } from "ioredis"
 import { embeddedRedis } from "../../src/embedded/index.ts"
 import type { RedisConnection } from "../../src/stores/redis.ts"

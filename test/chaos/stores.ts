@@ -1,7 +1,7 @@
 /** An experiment's own Redis and PostgreSQL, which it may kill, stop, starve and fill. */
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import pg from "pg"
 import { embeddedPostgres } from "../../src/embedded/index.ts"
 import { openScope } from "../support/effects.ts"

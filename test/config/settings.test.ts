@@ -1,4 +1,5 @@
-import { ConfigProvider, Effect } from "effect"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
 import { describe, expect, test } from "vitest"
 import { loadConfig, SETTINGS } from "../../src/config/settings.ts"
 

@@ -14,7 +14,8 @@ import {
   writeSync,
 } from "node:fs"
 import { join } from "node:path"
-import { Effect, Logger } from "effect"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import { expect, test } from "vitest"
 import { run } from "../support/effects.ts"
 import { eventually, temporaryFolder } from "../support/index.ts"

@@ -13,7 +13,8 @@ import {
   writeFileSync,
 } from "node:fs"
 import { dirname, join } from "node:path"
-import { Effect, Logger } from "effect"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest"
 import { embeddedPostgres, lockDataDir } from "../../src/embedded/index.ts"
 import { isAlive, startTimeOf, statFields } from "../../src/embedded/process.ts"

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { expect, test } from "vitest"
 import { secretIn } from "../../src/config/secretFile.ts"
 import { makeFolder } from "../../src/embedded/folder.ts"

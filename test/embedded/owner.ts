@@ -1,5 +1,5 @@
 /** A program to be killed: holds the data directory of its argument, runs both stores, says so, and runs until then. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { embeddedPostgres, embeddedRedis, lockDataDir } from "../../src/embedded/index.ts"
 
 const dataDir = process.argv[2] ?? ""

@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { expect, test } from "vitest"
 import { embeddedPostgres, embeddedRedis, lockDataDir } from "../../src/embedded/index.ts"
 import { isAlive } from "../../src/embedded/process.ts"

@@ -9,7 +9,7 @@ import {
 } from "node:fs"
 import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { describe, expect, test } from "vitest"
 import { encodeFact } from "../../src/domain/dimensions.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"

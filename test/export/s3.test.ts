@@ -1,7 +1,8 @@
 /** Exports to object storage: a real server, with a line before it that may fail. */
 import { readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
-import { ConfigProvider, Effect } from "effect"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
 import { beforeAll, describe, expect, test } from "vitest"
 import { bucketAddress, loadObjectStorage, type ObjectStorage } from "../../src/config/objectStorage.ts"
 import { openBucket } from "../../src/export/bucket.ts"

@@ -1,6 +1,7 @@
 /** Every way in which two deployments can meet in one Redis, and what they are told. */
 import { randomUUID } from "node:crypto"
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { Redis } from "ioredis"
 import pg from "pg"
 import { describe, expect, onTestFinished, test } from "vitest"

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { expect, onTestFinished, test } from "vitest"
 import { rebuild } from "../../src/commands/rebuild.ts"
 import { describeRetention, retain } from "../../src/commands/retention.ts"

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
-import { Effect, Fiber } from "effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { expect, test } from "vitest"
 import { noteIn } from "../../src/access/accounts.ts"
 import { periodKey } from "../../src/domain/period.ts"

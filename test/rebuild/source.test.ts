@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
-import { Effect, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { describe, expect, test } from "vitest"
 import { aggregate } from "../../src/domain/aggregation.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"

@@ -1,5 +1,7 @@
 import { PassThrough } from "node:stream"
-import { Effect, Fiber, Result } from "effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import { describe, expect, test } from "vitest"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { startServer } from "../../src/server/server.ts"

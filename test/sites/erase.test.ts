@@ -1,6 +1,7 @@
 /** A site is erased, whatever goes on meanwhile: all of it, for good, and nothing of another one. */
 import { randomUUID } from "node:crypto"
-import { Effect, Fiber } from "effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { expect, test } from "vitest"
 import { NO_FACTS } from "../../src/domain/dimensions.ts"
 import { decodeEvent, Rejection } from "../../src/domain/event.ts"

@@ -1,4 +1,5 @@
-import { ConfigProvider, Effect } from "effect"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { parseRedisUrl } from "../../src/config/redisUrl.ts"
 import { loadConfig } from "../../src/config/settings.ts"

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { expect, test } from "vitest"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { checkPostgres } from "../../src/stores/checks.ts"

@@ -1,5 +1,5 @@
 /** How the stores' drivers fail, as everything else sees it. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { Redis } from "ioredis"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { Metrics } from "../../src/metrics/metrics.ts"

@@ -1,4 +1,6 @@
-import { Data, Effect, Fiber } from "effect"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { describe, expect, test } from "vitest"
 import type { PostgresOptions } from "../../src/stores/postgres.ts"
 import { run } from "../support/effects.ts"

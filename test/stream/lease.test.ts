@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { expect, test } from "vitest"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
 import {

@@ -1,7 +1,9 @@
 /** The command line within the test's process, on a deployment of the test's own. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { ConfigProvider, Effect, Logger } from "effect"
+import * as ConfigProvider from "effect/ConfigProvider"
 import { CliConfig, CliOutput, Command, type HelpDoc } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import { Redis } from "ioredis"
 import { onTestFinished, vi } from "vitest"
 import { GLOBAL_FLAGS, root, runCommandLine } from "../../src/commands/cli.ts"

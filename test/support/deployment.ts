@@ -1,6 +1,8 @@
 /** A deployment of the test's own, in its process: stores, a producer, figures, and actors that can be stopped and killed. */
 import { randomUUID } from "node:crypto"
-import { Effect, Fiber, Logger } from "effect"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import { onTestFinished } from "vitest"
 import { runSupervisor } from "../../src/actors/supervisor.ts"
 import { makeFigures } from "../../src/aggregates/figures.ts"

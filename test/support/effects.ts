@@ -1,5 +1,8 @@
 /** Effects within tests: run without their log, in a scope that ends with the test. */
-import { Effect, Exit, Logger, Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Logger from "effect/Logger"
+import * as Scope from "effect/Scope"
 import { onTestFinished } from "vitest"
 
 /** Runs an effect without its log. */

@@ -1,6 +1,7 @@
 /** All that a deployment does with events, from the POST to the rebuild, and every answer on the way: equal on equal stores. */
 import { createHash } from "node:crypto"
-import { Effect, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { expect } from "vitest"
 import { rebuild } from "../../src/commands/rebuild.ts"
 import { retain } from "../../src/commands/retention.ts"

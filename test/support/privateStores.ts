@@ -1,5 +1,6 @@
 /** A Redis or PostgreSQL for one test alone, which may kill, stop or starve it. */
-import type { Effect, Scope } from "effect"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import {
   embeddedPostgres,
   embeddedRedis,

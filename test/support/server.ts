@@ -1,6 +1,8 @@
 /** A real server on a free port over services that live in memory, for the semantics of HTTP and WebSocket. */
 import { randomUUID } from "node:crypto"
-import { Effect, Logger, References } from "effect"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as References from "effect/References"
 import { AccountRefused } from "../../src/access/accounts.ts"
 import { BEYOND_ERASURE, type Realtime, type SiteReceipt } from "../../src/domain/answers.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"

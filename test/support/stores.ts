@@ -1,6 +1,6 @@
 /** Vitest's global set-up: one Redis and one PostgreSQL for the whole run, browsers, and what is compiled once. */
 import { execFileSync } from "node:child_process"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { Redis } from "ioredis"
 import type { TestProject } from "vitest/node"
 import { embeddedPostgres, embeddedRedis, findRedis } from "../../src/embedded/index.ts"

@@ -1,6 +1,6 @@
 /** The start and the doctor look at every server of a cluster, and at the replicas of a master that Sentinels watch. */
 
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest"
 import { checkRedis } from "../../src/stores/checkRedis.ts"
 import { aclRules } from "../../src/stores/rights.ts"

@@ -1,6 +1,6 @@
 /** Several hosts in DATABASE_URL: a primary and its synchronous standby, which takes over. */
 import { randomUUID } from "node:crypto"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { rebuild } from "../../src/commands/rebuild.ts"
 import { withStores } from "../../src/commands/stores.ts"

@@ -1,5 +1,5 @@
 /** Postgres behind pgbouncer in transaction mode: each transaction may run in another session of the server. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import pg from "pg"
 import { describe, expect, test } from "vitest"
 import { now } from "../support/clock.ts"

@@ -1,6 +1,6 @@
 /** Postgres as others have set it up: roles and databases with settings of their own, and rights in one schema only. */
 import { randomUUID } from "node:crypto"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import pg from "pg"
 import { describe, expect, inject, onTestFinished, test } from "vitest"
 import { migrate } from "../../src/events/schema/migrate.ts"

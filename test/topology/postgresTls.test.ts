@@ -1,7 +1,7 @@
 /** Postgres with TLS and a CA that nobody else knows. */
 import { copyFileSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { checkPostgres } from "../../src/stores/checks.ts"

@@ -1,7 +1,9 @@
 /** A user of Redis with the documented rights: they are enough for everything, and none is too many. */
 import { randomUUID } from "node:crypto"
 import { join } from "node:path"
-import { Effect, Logger, type Scope } from "effect"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import type * as Scope from "effect/Scope"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { marked } from "../../scripts/marked.ts"
 import { verifyBackup } from "../../src/backup/verify.ts"

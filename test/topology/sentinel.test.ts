@@ -1,5 +1,5 @@
 /** A master that Sentinels watch: clients follow it through failovers, by hand and by death. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { checkRedis } from "../../src/stores/checkRedis.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"

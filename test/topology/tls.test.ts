@@ -2,7 +2,7 @@
 import { copyFileSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { createServer } from "node:tls"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { type CertificateFiles, NO_CERTIFICATES, tlsOptions } from "../../src/stores/certificates.ts"
 import { checkRedis } from "../../src/stores/checkRedis.ts"

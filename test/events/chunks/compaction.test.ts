@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto"
-import { Deferred, Effect, Fiber } from "effect"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { describe, expect, test } from "vitest"
 import { DAY_MS, HOUR_MS } from "../../../src/domain/time.ts"
 import { compact } from "../../../src/events/chunks/compaction.ts"

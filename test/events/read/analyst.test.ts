@@ -1,5 +1,5 @@
 /** The role that docs/operations.md has for reading with SQL. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { expect, test } from "vitest"
 import { codes, read, section } from "../../support/documents.ts"
 import { run } from "../../support/effects.ts"

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
-import { Effect, Stream } from "effect"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { describe, expect, test } from "vitest"
 import type { StreamEvent } from "../../../src/domain/event.ts"
 import { Calendar } from "../../../src/domain/period.ts"

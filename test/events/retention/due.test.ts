@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { expect, test } from "vitest"
 import { retentionTimes } from "../../../src/events/retention/due.ts"
 import { runRetention } from "../../../src/events/retention/retention.ts"

@@ -1,6 +1,7 @@
 import { chmodSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { Effect, Logger } from "effect"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import { TestClock } from "effect/testing"
 import { describe, expect, test } from "vitest"
 import { scheduleRetention } from "../../../src/events/retention/schedule.ts"

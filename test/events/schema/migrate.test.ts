@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { describe, expect, test } from "vitest"
 import { runRetention } from "../../../src/events/retention/retention.ts"
 import { DeploymentMismatch, ensureDeployment } from "../../../src/events/schema/deployment.ts"

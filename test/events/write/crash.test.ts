@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { describe, expect, test } from "vitest"
 import { ensureDeployment } from "../../../src/events/schema/deployment.ts"
 import { migrate } from "../../../src/events/schema/migrate.ts"

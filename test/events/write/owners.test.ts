@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { describe, expect, test } from "vitest"
 import { makeBatchWriter } from "../../../src/events/write/batchWriter.ts"
 import { Fenced } from "../../../src/stores/errors.ts"

@@ -1,4 +1,6 @@
-import { Deferred, Effect, Option } from "effect"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { expect, test } from "vitest"
 import { withinDeadline } from "../../../src/query/engine/deadline.ts"
 import { run } from "../../support/effects.ts"

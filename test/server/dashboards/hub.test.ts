@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { afterEach, expect, test, vi } from "vitest"
 import { GROUPS } from "../../../src/live/budget.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"

@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process"
 import { createServer, type RequestListener } from "node:http"
 import { promisify } from "node:util"
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { streamKeys } from "../../../src/stores/redisKeys.ts"
 import { parseExposition } from "../../../src/tools/doctor/exposition.ts"
