@@ -130,13 +130,24 @@ export interface EventFacts {
 /** Of an event that nothing is known of. */
 export const NO_FACTS: EventFacts = { origin: null, client: null, label: null, bot: false }
 
-/** A fact as text: a JSON array without the nulls at its end; `null` when there is nothing in it. */
+/** Neighbouring values of a fact as text, of which {@link joinFact} makes one. */
+export const encodeValues = (values: ReadonlyArray<string | null>): string =>
+  JSON.stringify(values).slice(1, -1)
+
+const NULL_AT_END = ",null"
+
+/** A fact of its encoded values, joined by commas: a JSON array without the nulls at its end; `null` when there is nothing in it. */
+export const joinFact = (values: string): string | null => {
+  let end = values.length
+  while (values.endsWith(NULL_AT_END, end)) end -= NULL_AT_END.length
+  const told = values.slice(0, end)
+  return told === "null" ? null : `[${told}]`
+}
+
+/** A fact as text. */
 export const encodeFact = <F extends FactName>(fact: F, values: Partial<FactValues<F>>): string | null => {
   const named: { readonly [name: string]: string | null | undefined } = values
-  const list = FACTS[fact].map((name) => named[name] ?? null)
-  let length = list.length
-  while (length > 0 && list[length - 1] === null) length--
-  return length === 0 ? null : JSON.stringify(list.slice(0, length))
+  return joinFact(encodeValues(FACTS[fact].map((name) => named[name] ?? null)))
 }
 
 /** The values of an encoded fact, in the order of {@link FACTS}, as many as there are; `null` for a text that is none. */

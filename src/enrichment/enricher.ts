@@ -1,17 +1,26 @@
 /**
  * Enrichment: what a request and its event tell, as the facts that are stored with the event. It happens before the event is
- * durable, because the address is known only then, and is not kept. Synchronous, on the per-event path: every answer of the
- * libraries behind it is remembered, so that an event costs a look-up or two.
+ * durable, because the address is known only then, and is not kept. Synchronous, on the per-event path: what libraries and patterns
+ * tell is remembered, encoded, by the text that they told it of, so that an event costs a few look-ups and joining what they return.
  */
-import { type BotKind, type EventFacts, encodeFact, NO_FACTS, OTHER_HOST } from "../domain/dimensions.ts"
+import {
+  type BotKind,
+  type EventFacts,
+  encodeFact,
+  encodeValues,
+  joinFact,
+  NO_FACTS,
+  OTHER_HOST,
+} from "../domain/dimensions.ts"
 import type { EventInput } from "../domain/event.ts"
 import { acceptedLanguage, languageOf } from "../domain/language.ts"
 import { partsOf } from "../domain/pageUrl.ts"
-import { type Agent, type AgentHeaders, agentOf } from "./agents.ts"
+import { type AgentHeaders, agentOf } from "./agents.ts"
 import { isPrefetch } from "./bots.ts"
-import { originOf } from "./origin.ts"
+import { type Landing, landingOf, originOf, type Referrer, referrerOf } from "./origin.ts"
 import { NOWHERE, type Place, type PlaceHeaders, type Places, placeOfHeaders } from "./place.ts"
 import { Recent } from "./recent.ts"
+import { plainHost } from "./sources.ts"
 
 /** What becomes of bots' events: marked and left out of the figures, not recorded, or counted like everybody's. */
 export type BotPolicy = "mark" | "drop" | "count"
@@ -48,34 +57,35 @@ const NO_HEADERS: TellingHeaders = {
   ...{ country: "", region: "", city: "" },
 }
 
-/** Programs, senders and trails that are remembered; a thousand take about 0.3 MB. */
+/** Programs, languages, pages and referrers that are remembered; a thousand take about 0.3 MB. */
 const AGENTS = 2000
-const CLIENTS = 4000
-const TRAILS = 4000
+const LANGUAGES = 1000
+const PAGES = 4000
+const REFERRERS = 4000
 /** Code units of a key; what is longer is worked out each time rather than remembered. */
 const MAX_KEY = 1200
 
-/** What is known of a program by its headers, and a number that stands for it. */
-interface KnownAgent extends Agent {
-  readonly number: number
+/** What is known of a program by its headers. */
+interface KnownAgent {
+  readonly bot: BotKind | null
+  /** Browser, version, system and device, encoded. */
+  readonly values: string
   /** A copy: requests' headers are used again. */
   readonly headers: AgentHeaders
 }
 
-/** What is known of a sender. */
-interface Client {
-  readonly fact: string | null
-  readonly bot: BotKind | null
-}
+const UNKNOWN_PLACE = encodeValues([null, null, null])
+
+const placeValues = (place: Place): string =>
+  place === NOWHERE ? UNKNOWN_PLACE : encodeValues([place.country, place.region, place.city])
 
 /** Works out what is stored of events beside what they say themselves. */
 export class Enricher {
   readonly #options: EnricherOptions
   readonly #agents = new Recent<KnownAgent>(AGENTS)
-  #lastAgent = 0
-  readonly #clients = new Recent<Client>(CLIENTS)
-  /** An origin that is null is kept as an empty text. */
-  readonly #origins = new Recent<string>(TRAILS)
+  readonly #languages = new Recent<string>(LANGUAGES)
+  readonly #landings = new Recent<Landing>(PAGES)
+  readonly #referrers = new Recent<Referrer | null>(REFERRERS)
 
   constructor(options: EnricherOptions) {
     this.#options = options
@@ -88,51 +98,53 @@ export class Enricher {
    */
   factsOf(event: EventInput, sender: TellingSender, ofOtherHost = false): EventFacts | null {
     const { bots } = this.#options
-    const client = this.#client(event, sender, ofOtherHost)
-    const isOther = client.bot === OTHER_HOST
-    if (client.bot !== null && !isOther && bots === "drop") return null
+    const isNamed = sender.unlimited && event.userAgent !== null
+    // The request is a server's own then, and tells nothing of the visitor.
+    const headers = isNamed ? { ...NO_HEADERS, userAgent: event.userAgent } : sender.headers
+    const agent = this.#agent(headers)
+    const isTrusted = sender.unlimited && !isNamed
+    const kind = isTrusted ? null : (agent.bot ?? (isPrefetch(headers.purpose) ? "prefetch" : null))
+    // A bot that counts like everybody is marked for its host like everybody.
+    const isOther = ofOtherHost && (kind === null || bots === "count")
+    if (kind !== null && !isOther && bots === "drop") return null
+    const place = isNamed ? NOWHERE : this.#place(sender)
+    const language = this.#language(event.language, headers.acceptLanguage)
     const facts: EventFacts = {
       origin: this.#origin(event, sender.headers.origin),
-      client: client.fact,
+      client: clientOf(agent, place, language, event.screen, isOther ? OTHER_HOST : kind),
       label: event.title === null && event.name === null ? null : encodeFact("label", event),
-      bot: isOther || (client.bot !== null && bots === "mark"),
+      bot: isOther || (kind !== null && bots === "mark"),
     }
     return facts.origin === null && facts.client === null && facts.label === null && !facts.bot
       ? NO_FACTS
       : facts
   }
 
-  /** Few programs have many users, so they are remembered apart from what else tells these from each other. */
+  /** Few programs have many users. */
   #agent(headers: AgentHeaders): KnownAgent {
     const { userAgent, brands, mobile, platform } = headers
-    const make = () => ({
-      ...{ ...agentOf(headers), number: ++this.#lastAgent },
-      headers: { userAgent, brands, mobile, platform },
-    })
-    if (userAgent.length + brands.length + mobile.length + platform.length > MAX_KEY) return make()
+    if (userAgent.length + brands.length + mobile.length + platform.length > MAX_KEY)
+      return knownAgent(headers)
     // Programs of one name have the same hints, but for a few: comparing these costs less than a key made of all.
-    const known = this.#agents.get(userAgent, make)
-    return known.headers.brands === brands &&
+    const known = this.#agents.get(userAgent) ?? this.#agents.set(userAgent, knownAgent(headers))
+    if (
+      known.headers.brands === brands &&
       known.headers.mobile === mobile &&
       known.headers.platform === platform
-      ? known
-      : this.#agents.get(`${userAgent}\n${brands}\n${mobile}\n${platform}`, make)
+    )
+      return known
+    const key = `${userAgent}\n${brands}\n${mobile}\n${platform}`
+    return this.#agents.get(key) ?? this.#agents.set(key, knownAgent(headers))
   }
 
-  #client({ screen, language, userAgent }: EventInput, sender: TellingSender, ofOtherHost: boolean): Client {
-    const isNamed = sender.unlimited && userAgent !== null
-    const { bots } = this.#options
-    // The request is a server's own then, and tells nothing of the visitor.
-    const headers = isNamed ? { ...NO_HEADERS, userAgent } : sender.headers
-    const unlimited = sender.unlimited && !isNamed
-    const agent = this.#agent(headers)
-    const place = isNamed ? NOWHERE : this.#place(sender)
-    const { acceptLanguage, purpose } = headers
-    const key = `${agent.number}${unlimited ? "w" : ofOtherHost ? "o" : ""} ${screen}\n${acceptLanguage}\n${place.country}\n${place.region}\n${place.city}${
-      language === null && purpose === "" ? "" : `\n${purpose}\n${language}`
-    }`
-    const make = () => clientOf(agent, headers, { ofOtherHost, unlimited, place, language, screen }, bots)
-    return key.length > MAX_KEY ? make() : this.#clients.get(key, make)
+  /** The visitor's language, encoded: by the tracker's word, else by the header's. */
+  #language(told: string | null, accepted: string): string {
+    const key = told === null ? accepted : `${accepted}\n${told}`
+    const known = this.#languages.get(key)
+    if (known !== undefined) return known
+    const language = (told === null ? null : languageOf(told)) ?? acceptedLanguage(accepted)
+    const values = encodeValues([language])
+    return key.length > MAX_KEY ? values : this.#languages.set(key, values)
   }
 
   /** A proxy's word comes first: it has seen the client itself. */
@@ -146,41 +158,43 @@ export class Enricher {
   }
 
   #origin({ sentPageUrl, referrer }: EventInput, origin: string): string | null {
-    const key = `${sentPageUrl}\n${referrer}\n${origin}`
-    const make = () =>
-      originOf({ pageUrl: sentPageUrl, referrer, host: origin === "" ? null : partsOf(origin).host }) ?? ""
-    const known = key.length > MAX_KEY ? make() : this.#origins.get(key, make)
-    return known === "" ? null : known
+    const page = sentPageUrl === null ? null : this.#landing(sentPageUrl)
+    const from = referrer === null ? null : this.#referrer(referrer)
+    const isNeeded = from !== null && origin !== "" && (page?.host ?? null) === null
+    const host = isNeeded ? partsOf(origin).host : null
+    return originOf(page, from, host === null ? null : plainHost(host))
+  }
+
+  #landing(url: string): Landing {
+    if (url.length > MAX_KEY) return landingOf(url)
+    return this.#landings.get(url) ?? this.#landings.set(url, landingOf(url))
+  }
+
+  #referrer(url: string): Referrer | null {
+    if (url.length > MAX_KEY) return referrerOf(url)
+    const known = this.#referrers.get(url)
+    return known === undefined ? this.#referrers.set(url, referrerOf(url)) : known
   }
 }
 
-const clientOf = (
-  agent: Agent,
-  headers: TellingHeaders,
-  told: {
-    readonly ofOtherHost: boolean
-    readonly unlimited: boolean
-    readonly place: Place
-    readonly language: string | null
-    readonly screen: string | null
-  },
-  policy: BotPolicy,
-): Client => {
-  const known = told.unlimited ? null : (agent.bot ?? (isPrefetch(headers.purpose) ? "prefetch" : null))
-  // A bot that counts like everybody is marked for its host like everybody.
-  const bot = told.ofOtherHost && (known === null || policy === "count") ? OTHER_HOST : known
-  const fact = encodeFact("client", {
-    browser: agent.browser,
-    browser_version: agent.browserVersion,
-    os: agent.os,
-    device: agent.device,
-    country: told.place.country,
-    region: told.place.region,
-    city: told.place.city,
-    language:
-      (told.language === null ? null : languageOf(told.language)) ?? acceptedLanguage(headers.acceptLanguage),
-    screen: told.screen,
+const knownAgent = (headers: AgentHeaders): KnownAgent => {
+  const { userAgent, brands, mobile, platform } = headers
+  const { browser, browserVersion, os, device, bot } = agentOf(headers)
+  return {
     bot,
-  })
-  return { fact, bot }
+    values: encodeValues([browser, browserVersion, os, device]),
+    headers: { userAgent, brands, mobile, platform },
+  }
 }
+
+/** The fact `client`, of its values in their order. */
+const clientOf = (
+  agent: KnownAgent,
+  place: Place,
+  language: string,
+  screen: string | null,
+  bot: BotKind | null,
+): string | null =>
+  joinFact(
+    `${agent.values},${placeValues(place)},${language},${JSON.stringify(screen)}${bot === null ? "" : `,"${bot}"`}`,
+  )

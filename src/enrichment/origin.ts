@@ -5,15 +5,6 @@ import { hostAndPath, parametersOf, partsOf } from "../domain/pageUrl.ts"
 import { channelOf } from "./channels.ts"
 import { plainHost, type Source, type SourceKind, sourceNamed, sourceOfHost } from "./sources.ts"
 
-/** What an event says about where its visitor came from. */
-export interface Trail {
-  /** As sent: parameters that are not kept may tell something, too. */
-  readonly pageUrl: string | null
-  readonly referrer: string | null
-  /** The page's host, where the URL does not name it. */
-  readonly host: string | null
-}
-
 /** Code units of a value that a link's maker chose. */
 const MAX_VALUE = 200
 
@@ -42,20 +33,36 @@ const UTM = ["utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_conten
 /** What a visitor has who typed the address, or follows a link within the site. */
 const DIRECT = encodeFact("origin", { channel: "Direct" })
 
-/** The address of the page that linked here, unless it is of the page's own host: then `null`. */
-const foreign = (referrer: string | null, own: string | null) => {
-  if (referrer === null) return null
-  const { host, path } = partsOf(referrer)
-  // A path alone is one of the site.
-  if (host === null || (own !== null && plainHost(host) === plainHost(own))) return null
-  return { host, path }
+/** What the maker of a link has written into it; `null` where nothing. */
+interface Tags {
+  readonly utm: { readonly [parameter: string]: string | null }
+  /** Who sends the visitor. */
+  readonly told: string | null
+  readonly medium: string | null
 }
 
-/** The fact `origin` of an event. Pure; takes some microseconds, so callers remember what they have asked. */
-export const originOf = ({ pageUrl, referrer, host }: Trail): string | null => {
-  const page = pageUrl === null ? null : partsOf(pageUrl)
-  const from = foreign(referrer, page?.host ?? host)
-  const given = page === null || page.query === "" ? new Map<string, string>() : parametersOf(page.query)
+/** What the URL of an event's page tells of where its visitor came from. */
+export interface Landing {
+  /** Without `www.`; `null` where the URL names none. */
+  readonly host: string | null
+  /** `null` where there are none. */
+  readonly tags: Tags | null
+}
+
+/** A page that links here. */
+export interface Referrer {
+  /** Without `www.` */
+  readonly host: string
+  readonly source: Source
+  /** Without its query. */
+  readonly address: string
+  /** The fact `origin` of who follows it, where the page that it leads to has no tags. */
+  readonly origin: string | null
+}
+
+const tagsOf = (query: string): Tags | null => {
+  if (query === "") return null
+  const given = parametersOf(query)
   const named = (name: string): string | null => {
     const value = cut((given.get(name) ?? "").trim().toWellFormed(), MAX_VALUE).replaceAll("\u0000", "")
     return value === "" ? null : value
@@ -63,19 +70,54 @@ export const originOf = ({ pageUrl, referrer, host }: Trail): string | null => {
   const utm = Object.fromEntries(UTM.map((name) => [name, named(name)]))
   const click = CLICK_IDS.find(([parameter]) => given.has(parameter))
   const told = named("utm_source") ?? named("ref") ?? named("source") ?? click?.[1] ?? null
-  const source: Source | null =
-    told !== null ? sourceNamed(told) : from === null ? null : sourceOfHost(from.host, from.path)
-  const tagged = named("utm_medium") ?? (click === undefined ? null : "cpc")
-  const campaign = named("utm_campaign")
+  const medium = named("utm_medium") ?? (click === undefined ? null : "cpc")
+  return told === null && medium === null && Object.values(utm).every((value) => value === null)
+    ? null
+    : { utm, told, medium }
+}
+
+/** What a page's URL tells, as it was sent: parameters that are not kept may tell something, too. Takes some microseconds. */
+export const landingOf = (url: string): Landing => {
+  const { host, query } = partsOf(url)
+  return { host: host === null ? null : plainHost(host), tags: tagsOf(query) }
+}
+
+/** What a referrer tells; `null` for a path alone, which is one of the site. Takes some microseconds. */
+export const referrerOf = (url: string): Referrer | null => {
+  const { host, path } = partsOf(url)
+  if (host === null) return null
+  const plain = plainHost(host)
+  const from = { host: plain, source: sourceOfHost(host, path), address: hostAndPath(plain, path) }
+  return { ...from, origin: encoded(null, from) }
+}
+
+const encoded = (tags: Tags | null, from: Omit<Referrer, "origin"> | null): string | null => {
+  const told = tags?.told ?? null
+  const source: Source | null = told !== null ? sourceNamed(told) : (from?.source ?? null)
+  const campaign = tags?.utm.utm_campaign ?? null
+  const tagged = tags?.medium ?? null
   if (source === null && tagged === null && campaign === null) return DIRECT
   // A name that nothing is known of tells no medium, while a host that links here does.
   const isUnknown = source === null || (told !== null && source.kind === "referral")
   const medium = tagged ?? (isUnknown ? null : MEDIA[source.kind])
   return encodeFact("origin", {
-    ...utm,
+    ...tags?.utm,
     source: source?.name ?? null,
     medium,
     channel: channelOf({ source, medium, campaign }),
-    referrer: from === null ? null : hostAndPath(plainHost(from.host), from.path),
+    referrer: from?.address ?? null,
   })
+}
+
+/** The fact `origin` of an event. `host` is that of its page, without `www.`, where the page's URL names none. */
+export const originOf = (
+  page: Landing | null,
+  referrer: Referrer | null,
+  host: string | null,
+): string | null => {
+  const own = page?.host ?? host
+  const from = own !== null && referrer?.host === own ? null : referrer
+  const tags = page?.tags ?? null
+  if (tags !== null) return encoded(tags, from)
+  return from === null ? DIRECT : from.origin
 }

@@ -98,6 +98,7 @@ export const placesIn = (database: Buffer): Places => {
   return {
     builtAt: Math.floor(reader.metadata.buildEpoch.getTime() / 1000),
     of: (address) =>
-      isIP(address) === 0 ? NOWHERE : known.get(address, () => placeOfRecord(reader.get(address))),
+      known.get(address) ??
+      (isIP(address) === 0 ? NOWHERE : known.set(address, placeOfRecord(reader.get(address)))),
   }
 }

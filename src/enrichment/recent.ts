@@ -11,21 +11,21 @@ export class Recent<Value> {
     this.#size = size
   }
 
-  /** The value of a key, made where it is not known; values must not be undefined. */
-  get(key: string, make: () => Value): Value {
+  /** The value that is remembered for a key. */
+  get(key: string): Value | undefined {
     const young = this.#young.get(key)
     if (young !== undefined) return young
-    const value = this.#old.get(key) ?? make()
+    const old = this.#old.get(key)
+    return old === undefined ? undefined : this.set(key, old)
+  }
+
+  /** Remembers the value of a key, and returns it; values must not be undefined. */
+  set(key: string, value: Value): Value {
     if (this.#young.size >= this.#size) {
       this.#old = this.#young
       this.#young = new Map()
     }
     this.#young.set(key, value)
     return value
-  }
-
-  clear(): void {
-    this.#young.clear()
-    this.#old.clear()
   }
 }

@@ -1,15 +1,24 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { type KnownDimensions, knownDimensions, NO_FACTS } from "../../src/domain/dimensions.ts"
+import {
+  encodeFact,
+  type KnownDimensions,
+  knownDimensions,
+  NO_FACTS,
+  OTHER_HOST,
+} from "../../src/domain/dimensions.ts"
 import { decodeEvent, Rejection } from "../../src/domain/event.ts"
+import { acceptedLanguage, languageOf } from "../../src/domain/language.ts"
 import { PageQuery } from "../../src/domain/pageQuery.ts"
+import { agentOf } from "../../src/enrichment/agents.ts"
+import { isPrefetch } from "../../src/enrichment/bots.ts"
 import {
   type BotPolicy,
   Enricher,
   type TellingHeaders,
   type TellingSender,
 } from "../../src/enrichment/enricher.ts"
-import { NO_PLACES, type Places } from "../../src/enrichment/place.ts"
+import { NO_PLACES, NOWHERE, type Places, placeOfHeaders } from "../../src/enrichment/place.ts"
 
 const FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0"
 const CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
@@ -142,6 +151,58 @@ describe("an event's facts", () => {
       ...{ browser: "Firefox", country: "PE", source: "1.example", referrer: "1.example/a" },
     })
   })
+})
+
+test("facts are what each of their values is when told alone, whatever was told before", () => {
+  const some = (...texts: ReadonlyArray<string>) =>
+    fc.oneof(fc.constantFrom("", ...texts), fc.string({ unit: "binary", maxLength: 8 }))
+  const senders = fc.record({
+    userAgent: some(FIREFOX, CRAWLER, `${FIREFOX} A`),
+    brands: some('"Brave"'),
+    mobile: some("?1"),
+    platform: some('"Android"'),
+    acceptLanguage: some("de-DE,de;q=0.9", "fr"),
+    purpose: some("prefetch"),
+    origin: some("https://www.example.org", "https://b.example"),
+    country: some("DE", "FR"),
+    region: some("BY"),
+    city: some("Lyon", "S%C3%A8te"),
+  })
+  const bodies = fc.record({
+    page_url: some("https://example.org/a", "/?utm_source=x", "https://www.example.org/?ref=b.example&a=1"),
+    referrer: some("https://www.google.com/", "https://example.org/b", "/c"),
+    language: some("pt-BR", "fr,de"),
+    screen: fc.constantFrom(null, 390, "1920x1080"),
+    user_agent: some(FIREFOX),
+    title: some("A"),
+  })
+  const policies = fc.constantFrom<BotPolicy>("mark", "drop", "count")
+  const enrichers = { mark: enricher("mark"), drop: enricher("drop"), count: enricher("count") }
+  fc.assert(
+    fc.property(
+      fc.tuple(senders, bodies, policies, fc.boolean(), fc.boolean(), fc.boolean()),
+      ([headers, body, bots, unlimited, proxied, isElsewhere]) => {
+        const decoded = decodeEvent({ event_type: "a", ...body }, CONTEXT)
+        fc.pre(!(decoded instanceof Rejection))
+        const from = sender(headers, { unlimited, proxied })
+        const facts = enrichers[bots].factsOf(decoded, from, isElsewhere)
+        expect(facts).toEqual(enricher(bots).factsOf(decoded, from, isElsewhere))
+        if (facts === null || unlimited) return
+        const { bot, ...agent } = agentOf(headers)
+        const kind = bot ?? (isPrefetch(headers.purpose) ? "prefetch" : null)
+        expect(facts.client).toBe(
+          encodeFact("client", {
+            ...{ browser: agent.browser, browser_version: agent.browserVersion },
+            ...{ os: agent.os, device: agent.device, screen: decoded.screen },
+            ...((proxied ? placeOfHeaders(headers) : null) ?? NOWHERE),
+            language: languageOf(decoded.language ?? "") ?? acceptedLanguage(headers.acceptLanguage),
+            bot: isElsewhere && (kind === null || bots === "count") ? OTHER_HOST : kind,
+          }),
+        )
+      },
+    ),
+    { numRuns: 300 },
+  )
 })
 
 test("whatever senders write, facts are JSON that Postgres takes", () => {

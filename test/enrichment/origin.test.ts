@@ -1,12 +1,19 @@
 import { describe, expect, test } from "vitest"
 import { decodeFact, FACTS } from "../../src/domain/dimensions.ts"
 import { channelOf } from "../../src/enrichment/channels.ts"
-import { originOf } from "../../src/enrichment/origin.ts"
+import { landingOf, originOf, referrerOf } from "../../src/enrichment/origin.ts"
 import { type SourceKind, sourceNamed, sourceOfHost } from "../../src/enrichment/sources.ts"
 
+const origin = (pageUrl: string | null, referrer: string | null, host: string | null = null) =>
+  originOf(
+    pageUrl === null ? null : landingOf(pageUrl),
+    referrer === null ? null : referrerOf(referrer),
+    host,
+  )
+
 /** What is known, by name. */
-const known = (pageUrl: string | null, referrer: string | null, host: string | null = null) => {
-  const values = decodeFact(originOf({ pageUrl, referrer, host }) ?? "[]") ?? []
+const known = (...of: Parameters<typeof origin>) => {
+  const values = decodeFact(origin(...of) ?? "[]") ?? []
   return Object.fromEntries(
     FACTS.origin.map((name, i) => [name, values[i] ?? null] as const).filter(([, value]) => value !== null),
   )
@@ -109,7 +116,7 @@ describe("where a visitor comes from", () => {
     for (const text of ["%zz", "\u0000", "\ud800", "=&=&&", "x".repeat(3000), "constructor", "__proto__"]) {
       const page = `${PAGE}?utm_source=${text}&${text}=1`
       expect(known(page, text), text).toHaveProperty("channel")
-      expect(originOf({ pageUrl: page, referrer: null, host: null })).not.toMatch(/\\u0000|\\ud8/)
+      expect(origin(page, null)).not.toMatch(/\\u0000|\\ud8/)
     }
   })
 })
