@@ -8,7 +8,6 @@ import { EventFiles, type EventFilesOptions } from "./eventFiles.ts"
 import type { KeptFile } from "./keptFiles.ts"
 import type { AnswerRow, EngineAnswer } from "./messages.ts"
 import { Rollups } from "./rollups.ts"
-import { tablesOf } from "./siteDay.ts"
 import { isSeries, MARK, patternCheck, statementFor } from "./statement.ts"
 import { statementOfTallies } from "./tallies.ts"
 
@@ -89,7 +88,7 @@ export const answer = (
           rollups.read(asked, days, current, (tallies) => {
             const { text, values } =
               tallies === null
-                ? statementFor(asked, tablesOf(days))
+                ? statementFor(asked, { days, calendar })
                 : statementOfTallies(asked, tallies, calendar)
             return database.rows(text, values)
           })

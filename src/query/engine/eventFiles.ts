@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
-import type { Calendar, Day } from "../../domain/period.ts"
+import type { Calendar } from "../../domain/period.ts"
 import { HOUR_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
@@ -25,6 +25,7 @@ import {
   type SiteDay,
   type TakenDay,
   tablesOf,
+  touches,
   type Workshop,
 } from "./siteDay.ts"
 import { siteDays } from "./siteDays.ts"
@@ -92,16 +93,12 @@ export class EventFiles {
     ranges: ReadonlyArray<Range>,
   ): Effect.Effect<ReadonlyArray<TakenDay>, StoreError | DatabaseError | NoRoom> {
     const { calendar } = this.#options
-    const touches = (range: Range, day: Day) => {
-      const { from, until } = rangeOf(calendar, day)
-      return range.from < until && range.until > from
-    }
     return this.#building.withPermits(1)(
       Effect.gen({ self: this }, function* () {
         yield* whereItMayEnd
         const days = yield* this.#siteDays()
         const wanted = days.filter(
-          ({ site, day }) => sites.includes(site) && ranges.some((range) => touches(range, day)),
+          ({ site, day }) => sites.includes(site) && ranges.some((range) => touches(range, calendar, day)),
         )
         const asked = new Set(wanted.map(nameOf))
         yield* this.#prune(days.filter((day) => !asked.has(nameOf(day))))

@@ -6,8 +6,16 @@ import { Values } from "./columns.ts"
 import type { DatabaseError, NoRoom } from "./database.ts"
 import type { Sources } from "./engine.ts"
 import type { EngineAnswer } from "./messages.ts"
-import { type EventTables, tablesOf } from "./siteDay.ts"
-import { BOTS, condition, eventsOf, patternCheck, type Statement } from "./statement.ts"
+import {
+  type AskedEvents,
+  allEvents,
+  BOTS,
+  condition,
+  eventsIn,
+  patternCheck,
+  type Statement,
+  truth,
+} from "./statement.ts"
 
 /**
  * The events of a step, and where each stands in time: after every event of the step before that it may follow, and after no other.
@@ -20,11 +28,14 @@ const candidates = (step: number): string =>
  * The statement that answers a funnel: one row, visitors by step (v0, v1 …). `taken_n` has for each event that begins the funnel the
  * first time at which its visitor has taken step n after it; the earlier a step is taken, the more may follow.
  */
-export const funnelStatement = ({ steps, within, query }: Funnel, tables: EventTables): Statement => {
+export const funnelStatement = ({ steps, within, query }: Funnel, asked: AskedEvents): Statement => {
   const values = new Values()
   const met = steps.map((step, i) => `${condition(step, values)} AS s${i}`)
-  const filters = query.filters.map((filter) => `AND ${condition(filter, values)}`)
-  const [from, until] = [values.add(query.range.from), values.add(query.range.until)]
+  const filters = query.filters.map((filter) => truth(filter, values))
+  const every = eventsIn(asked, query.range, values, {
+    selected: `${within === "visit" ? "visit" : "visitor"} AS who, visitor, created_at, ${met.join(", ")}`,
+    condition: [BOTS[query.bots], ...filters].join(" AND "),
+  })
   const inTime =
     within === "visit" ? "" : `WHERE later.created_at <= prior.began + ${values.add(within)}::BIGINT`
   const taken = steps.map((_, i) =>
@@ -38,10 +49,7 @@ export const funnelStatement = ({ steps, within, query }: Funnel, tables: EventT
   )`,
   )
   const text = `
-  WITH events AS NOT MATERIALIZED (${eventsOf(tables, values.dimensions)}), every AS (
-    SELECT ${within === "visit" ? "visit" : "visitor"} AS who, visitor, created_at, ${met.join(", ")}
-    FROM events
-    WHERE created_at >= ${from}::BIGINT AND created_at < ${until}::BIGINT AND ${BOTS[query.bots]} ${filters.join(" ")}
+  WITH ${allEvents(asked, values)}, every AS (${every}
   ), met AS MATERIALIZED (
     SELECT * FROM every WHERE ${steps.map((_, i) => `s${i}`).join(" OR ")}
   ), ${taken.join(", ")}
@@ -52,14 +60,14 @@ export const funnelStatement = ({ steps, within, query }: Funnel, tables: EventT
 /** Answers a funnel: a row for each step, in order, whose metric is its visitors. */
 export const answerFunnel = (
   funnel: Funnel,
-  { files, database }: Sources,
+  { files, database, calendar }: Sources,
 ): Effect.Effect<EngineAnswer, StoreError | DatabaseError | NoRoom> =>
   Effect.gen(function* () {
     const { query, steps } = funnel
     const check = patternCheck([...query.filters, ...steps])
     if (check !== null) yield* database.rows(check.text, check.values)
     const [row] = yield* files.read(query.sites, [query.range], (days) => {
-      const { text, values } = funnelStatement(funnel, tablesOf(days))
+      const { text, values } = funnelStatement(funnel, { days, calendar })
       return database.rows(text, values)
     })
     const rows = steps.map((_, i) => ({

@@ -92,6 +92,18 @@ export const rangeOf = (calendar: Calendar, day: Day): Range => ({
   until: calendar.startOf(addDays(day, 1)),
 })
 
+/** Whether a range has something of a day. */
+export const touches = (range: Range, calendar: Calendar, day: Day): boolean => {
+  const { from, until } = rangeOf(calendar, day)
+  return range.from < until && range.until > from
+}
+
+/** Whether a range has all of a day. */
+export const isWhollyIn = (range: Range, calendar: Calendar, day: Day): boolean => {
+  const { from, until } = rangeOf(calendar, day)
+  return range.from <= from && until <= range.until
+}
+
 const utc = (day: Day): number => Date.parse(`${day}T00:00:00Z`)
 
 /** The number of a day; each is one more than that of the day before. */

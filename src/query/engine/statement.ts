@@ -1,6 +1,7 @@
 /** Questions as SQL for the query engine. What users choose is in the values, never in the text. */
 import type { DimensionName } from "../../domain/dimensions.ts"
-import type { Bucket, Filter, Metric, Query, Range } from "../language/index.ts"
+import type { Calendar } from "../../domain/period.ts"
+import type { Bucket, Filter, Metric, MetricName, Query, Range } from "../language/index.ts"
 import {
   columns,
   DIMENSION_NAMES,
@@ -12,7 +13,7 @@ import {
   Values,
 } from "./columns.ts"
 import { eventsOfParts } from "./dayParts.ts"
-import type { EventTables } from "./siteDay.ts"
+import { type EventTables, isWhollyIn, type TakenDay, tablesOf, touches } from "./siteDay.ts"
 
 export interface Statement {
   readonly text: string
@@ -48,24 +49,31 @@ const comparison = (filter: Filter & { readonly is: "comparison" }, values: Valu
     return `regexp_matches(${column}, ${value}, '${filter.caseSensitive ? "c" : "i"}')`
   })
   if (texts.length < filter.values.length) alternatives.push(`${column} IS NULL`)
-  return `coalesce(${alternatives.join(" OR ")}, false)`
+  return `(${alternatives.join(" OR ")})`
 }
 
-/** SQL: whether an event meets a condition; never NULL. */
-export const condition = (filter: Filter, values: Values): string => {
+/**
+ * SQL: true for an event that meets a condition; NULL or false for others. Comparisons stand in it as they are, so that files are read
+ * by them: of columns that come after, only what is left of the rows.
+ */
+export const truth = (filter: Filter, values: Values): string => {
   switch (filter.is) {
     case "comparison":
       return comparison(filter, values)
     case "all":
-      return `(${["true", ...filter.filters.map((each) => condition(each, values))].join(" AND ")})`
+      return `(${["true", ...filter.filters.map((each) => truth(each, values))].join(" AND ")})`
     case "any":
-      return `(${["false", ...filter.filters.map((each) => condition(each, values))].join(" OR ")})`
+      return `(${["false", ...filter.filters.map((each) => truth(each, values))].join(" OR ")})`
     case "not":
       return `NOT ${condition(filter.filter, values)}`
     case "done":
-      return `visit IN (SELECT visit FROM events WHERE ${condition(filter.filter, values)})`
+      return `visit IN (SELECT visit FROM events WHERE ${truth(filter.filter, values)})`
   }
 }
+
+/** SQL: whether an event meets a condition; never NULL. */
+export const condition = (filter: Filter, values: Values): string =>
+  `coalesce(${truth(filter, values)}, false)`
 
 const patternsIn = (filter: Filter): ReadonlyArray<string> => {
   if (filter.is === "not" || filter.is === "done") return patternsIn(filter.filter)
@@ -97,6 +105,13 @@ const dimensionColumns = (query: Query, values: Values): ReadonlyArray<string> =
       dimension.of === "figure" ? figureValue(dimension, values) : dimensionValue(dimension, values)
     return `${value} AS d${i}`
   })
+
+/** Metrics that are told by what a visit is, beyond its number; the others by events alone. */
+const OF_WHOLE_VISITS: ReadonlySet<MetricName> = new Set(["bounce_rate", "visit_duration"] as const)
+
+/** Whether a question's rows are made of visits; else they are made of events, in one step. */
+const isOfVisits = ({ metrics, presence = 1 }: Query): boolean =>
+  presence > 1 || metrics.some((metric) => metric.of === "events" && OF_WHOLE_VISITS.has(metric.name))
 
 /** What of each metric is added up: within a visit, over visits, and what is shown. */
 interface MetricParts {
@@ -174,18 +189,54 @@ export interface RangeRows {
   readonly name: "now" | "before"
 }
 
-/** SQL: counts the events of one range, under its name and `_rows`: the dimensions d0, d1, and what metrics are made of. */
-const countedEvents = (query: Query, { range, buckets, name }: RangeRows, values: Values): string => {
-  const parts = query.metrics.map((metric, i) => metricParts(metric, i, values))
+/** What a question reads: days with their files, and the calendar that tells when each begins. */
+export interface AskedEvents {
+  readonly days: ReadonlyArray<TakenDay>
+  /** Of the deployment's zone. */
+  readonly calendar: Calendar
+}
+
+/** SQL: selects from the events of a range that meet a condition. Where a range has all of a day, no event of it is asked when it was. */
+export const eventsIn = (
+  { days, calendar }: AskedEvents,
+  range: Range,
+  values: Values,
+  { selected, joined = "", condition: met }: { selected: string; joined?: string; condition: string },
+): string => {
+  const inTime = () =>
+    `created_at >= ${values.add(range.from)}::BIGINT AND created_at < ${values.add(range.until)}::BIGINT`
+  const touched = days.filter(({ day }) => touches(range, calendar, day))
+  const whole = touched.filter(({ day }) => isWhollyIn(range, calendar, day))
+  const cut = touched.filter((day) => !whole.includes(day))
+  const some = [
+    ...(whole.length === 0 && cut.length > 0 ? [] : [{ of: whole, conditions: met }]),
+    ...(cut.length === 0 ? [] : [{ of: cut, conditions: `${inTime()} AND ${met}` }]),
+  ]
+  return some
+    .map(
+      ({ of, conditions }) =>
+        `SELECT ${selected} FROM (${eventsOf(tablesOf(of), values.dimensions)}) AS events ${joined} WHERE ${conditions}`,
+    )
+    .join(" UNION ALL ")
+}
+
+/** SQL: what rows of events add up to, and of what they are told apart by. */
+const sumsOfEvents = (query: Query, name: string, parts: ReadonlyArray<MetricParts>): string => {
   const dimensions = query.dimensions.map((_, i) => `d${i}`)
-  const filters = query.filters.map((filter) => condition(filter, values))
   return `
-  ${name}_met AS (
-    SELECT visit, visitor, type, visit_ms, bounce${list(dimensionColumns(query, values))}${list(parts.flatMap(({ ofEvent }) => ofEvent ?? []))}
-    FROM events ${join(buckets, values)}
-    WHERE created_at >= ${values.add(range.from)}::BIGINT AND created_at < ${values.add(range.until)}::BIGINT AND ${BOTS[query.bots]}
-      ${filters.map((filter) => `AND ${filter}`).join(" ")}
-  ), ${name}_visits AS (
+  ${name}_rows AS (
+    SELECT count(DISTINCT visitor) AS visitors, count(DISTINCT visit) AS visits, count(*) AS events,
+      count(*) FILTER (type = 'page_view') AS page_views, count(*) FILTER (type = 'letter_generate') AS letters,
+      (SELECT count(DISTINCT visitor) FROM ${name}_met ${inFigures(query)}) AS all_visitors${list(dimensions)}${list(parts.flatMap(({ ofVisit }) => ofVisit))}
+    FROM ${name}_met ${inFigures(query)} ${groupBy(dimensions)}
+  )`
+}
+
+/** SQL: what visits add up to, each counted once for every value of the dimensions that it has events of. */
+const sumsOfVisits = (query: Query, name: string, parts: ReadonlyArray<MetricParts>): string => {
+  const dimensions = query.dimensions.map((_, i) => `d${i}`)
+  return `
+  ${name}_visits AS (
     SELECT visit${list(dimensions)}, any_value(visitor) AS visitor, any_value(visit_ms) AS visit_ms, any_value(bounce) AS bounce,
       count(*) AS events, count(*) FILTER (type = 'page_view') AS page_views,
       count(*) FILTER (type = 'letter_generate') AS letters${list(parts.flatMap(({ ofVisit }) => ofVisit))}
@@ -197,6 +248,23 @@ const countedEvents = (query: Query, { range, buckets, name }: RangeRows, values
       (SELECT count(DISTINCT visitor) FROM ${name}_visits) AS all_visitors${list(dimensions)}${list(parts.flatMap(({ ofRow }) => ofRow))}
     FROM ${stillPresent(`${name}_visits`, query.presence ?? 1)} ${groupBy(dimensions)}
   )`
+}
+
+/** SQL: counts the events of one range, under its name and `_rows`: the dimensions d0, d1, and what metrics are made of. */
+const countedEvents = (
+  query: Query,
+  { range, buckets, name }: RangeRows,
+  asked: AskedEvents,
+  values: Values,
+): string => {
+  const parts = query.metrics.map((metric, i) => metricParts(metric, i, values))
+  const met = eventsIn(asked, range, values, {
+    selected: `visit, visitor, type, visit_ms, bounce${list(dimensionColumns(query, values))}${list(parts.flatMap(({ ofEvent }) => ofEvent ?? []))}`,
+    joined: join(buckets, values),
+    condition: [BOTS[query.bots], ...query.filters.map((filter) => truth(filter, values))].join(" AND "),
+  })
+  const sums = isOfVisits(query) ? sumsOfVisits : sumsOfEvents
+  return `${name}_met AS (${met}), ${sums(query, name, parts)}`
 }
 
 /** SQL: what was counted of a range, as it is shown: the dimensions d0, d1 and the metrics m0, m1 … */
@@ -256,10 +324,13 @@ export const answerFrom = (query: Query, counted: ReadonlyArray<string>): string
   ${series ? "" : `LIMIT ${query.limit} OFFSET ${query.offset}`}`
 }
 
+/** SQL: all events of some days, for what is asked of whole visits. */
+export const allEvents = ({ days }: AskedEvents, values: Values): string =>
+  `events AS NOT MATERIALIZED (${eventsOf(tablesOf(days), values.dimensions)})`
+
 /** The statement that answers a question from files of events. */
-export const statementFor = (query: Query, tables: EventTables): Statement => {
+export const statementFor = (query: Query, asked: AskedEvents): Statement => {
   const values = new Values()
-  const counted = rangesOf(query).map((rows) => countedEvents(query, rows, values))
-  const events = `events AS NOT MATERIALIZED (${eventsOf(tables, values.dimensions)})`
-  return { text: answerFrom(query, [events, ...counted]), values: values.list }
+  const counted = rangesOf(query).map((rows) => countedEvents(query, rows, asked, values))
+  return { text: answerFrom(query, [allEvents(asked, values), ...counted]), values: values.list }
 }
