@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs"
 import { request } from "node:http"
 import { join } from "node:path"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
-import { expect } from "vitest"
+import { expect, onTestFinished } from "vitest"
 import { isQuestionAnswer } from "../../src/dashboard/model/decode.ts"
 import type { QuestionAnswer } from "../../src/dashboard/model/questions.ts"
 import { now, setClock } from "../support/clock.ts"
@@ -117,6 +117,8 @@ export const openDashboard = async (
   // What moves is in no place to be clicked at, and has no colour to be judged.
   const still = { reducedMotion: "reduce" } as const
   const context = await browser.newContext({ ...still, locale: "en-GB", timezoneId: "UTC", ...options })
+  // Left open, it would go on asking for a node that has gone.
+  onTestFinished(() => context.close())
   await setClock(context)
   const page = await context.newPage()
   // What hangs is ended with its test.
