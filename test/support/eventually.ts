@@ -1,6 +1,9 @@
 /** Waits for what happens soon, in place of a sleep that is too long on a fast machine and too short on a slow one. */
 
-const POLL_EVERY_MS = 10
+/** Milliseconds between two tries: few at first, then a part of what has passed, for a try takes time from what it waits for. */
+const FIRST_PAUSE_MS = 10
+const LONGEST_PAUSE_MS = 200
+const PART_OF_WAIT = 0.1
 /** What takes longer never happens, however busy the machine is. */
 export const PATIENCE_MS = 120_000
 
@@ -12,13 +15,14 @@ export const eventually = async <A>(
   assertion: () => A | Promise<A>,
   { timeout = PATIENCE_MS }: { readonly timeout?: number } = {},
 ): Promise<A> => {
-  const deadline = performance.now() + timeout
+  const began = performance.now()
   for (;;) {
     try {
       return await assertion()
     } catch (error) {
-      if (performance.now() > deadline) throw error
+      if (performance.now() - began > timeout) throw error
     }
-    await new Promise((resolve) => setTimeout(resolve, POLL_EVERY_MS))
+    const pause = Math.max(FIRST_PAUSE_MS, PART_OF_WAIT * (performance.now() - began))
+    await new Promise((resolve) => setTimeout(resolve, Math.min(pause, LONGEST_PAUSE_MS)))
   }
 }
