@@ -1,7 +1,8 @@
-import type { Page, Route } from "playwright-core"
-import { describe, expect, test } from "vitest"
+import type { Browser, Page, Route } from "playwright-core"
+import { describe, expect, onTestFinished, test } from "vitest"
 import { Random } from "../../src/tools/traffic/random.ts"
 import { runsBrowser, wantsChromium } from "../support/chromium.ts"
+import { launchFirefox, wantsFirefox } from "../support/firefox.ts"
 import { eventually } from "../support/index.ts"
 import { TOKEN } from "../support/node.ts"
 import { owned } from "./dashboardOwner.ts"
@@ -495,5 +496,41 @@ describe("the front page", wantsChromium, () => {
     await eventually(async () =>
       expect(await status.textContent()).toMatch(/^This link is not good any more/),
     )
+  })
+
+  /** The address has the name and the password that a proxy before the node asks for. */
+  const worksWithCredentials = async (of: Browser) => {
+    const node = await startDashboardNode()
+    const view = { event_type: "page_view", page_url: "https://cv.example/a" }
+    await node.send([{ ...view, visitor_id: "00000000-0000-4000-8000-000000000001" }], {
+      ...{ "CF-IPCountry": "FR", "X-Forwarded-For": "203.0.113.7" },
+    })
+    const address = node.url.replace("//", "//of:proxy@")
+    const { page, complaints } = await openDashboard(of, `${address}/?range=day&lang=en`)
+    await page.locator("[data-connection=open]").waitFor()
+    await page.locator(".of-pages [data-row='/a'] .bar").click()
+    await page.locator(".chip[data-filter=page]").waitFor()
+    await page.waitForURL("**f=is*")
+    await page.goBack()
+    await page.locator(".chip").waitFor({ state: "detached" })
+    await page.locator(".top select").first().selectOption({ label: "blog" })
+    await page.waitForURL("**site=blog*")
+    await page.goto(`${address}/?range=day&tab_places=map`)
+    await page.locator(".world [data-country=FR][data-visitors='1']").waitFor()
+    await page.goto(`${address}/live`)
+    await page.locator("[data-connection=open]").waitFor()
+    await page.locator(".timeline tbody tr").first().waitFor()
+    await page.locator(".top select").first().selectOption({ label: "blog" })
+    await page.waitForURL("**/live?site=blog")
+    expect(complaints).toEqual([])
+  }
+
+  const CREDENTIALS = "works by an address that has a name and a password in it"
+  test(CREDENTIALS, () => worksWithCredentials(browser()))
+
+  test(`${CREDENTIALS}, in Firefox`, wantsFirefox, async () => {
+    const firefox = await launchFirefox()
+    onTestFinished(() => firefox.close())
+    await worksWithCredentials(firefox)
   })
 })

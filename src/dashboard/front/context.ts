@@ -1,6 +1,7 @@
 /** What the panels of the front page share: what is shown. */
 import { createContext } from "preact"
 import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks"
+import { changeAddress } from "../model/place.ts"
 import { type Condition, readView, type View, withCondition, writeView } from "../model/view.ts"
 
 export interface Front {
@@ -41,9 +42,7 @@ export const useView = (): readonly [View, Front["show"]] => {
     latest.current = { ...latest.current, ...change }
     const url = new URL(location.href)
     writeView(latest.current, url.searchParams)
-    if (url.href !== location.href)
-      if (how === "replace") history.replaceState(null, "", url)
-      else history.pushState(null, "", url)
+    if (url.href !== location.href) changeAddress(how ?? "push", url)
     setView(latest.current)
   }, [])
   return [view, show]

@@ -33,6 +33,16 @@ export const pageUrl = (place: Place, site: string | null, tab?: SettingsTab): s
   return url.href
 }
 
+/**
+ * Gives this page another address below its origin. Where the address that the page was opened with has a name and a password in it, `url`,
+ * made of `location`, has none, and a browser takes such an address for another site's; one that is relative keeps them.
+ */
+export const changeAddress = (how: "push" | "replace", url: URL): void => {
+  const address = `${url.pathname}${url.search}${url.hash}`
+  if (how === "push") history.pushState(null, "", address)
+  else history.replaceState(null, "", address)
+}
+
 /** Where to log in, and then come back to the settings if that is where one was. */
 export const loginUrl = (): string =>
   `${urlBelow("login").href}${openPlace() === "settings" ? "#to=settings" : ""}`

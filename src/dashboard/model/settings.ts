@@ -1,5 +1,6 @@
 /** What the reader has chosen. Site, period and page stand in the address, so that it can be shared; the rest is stored locally. */
 import { PERIODS, type Period } from "../../domain/period.ts"
+import { changeAddress } from "./place.ts"
 import { LANGUAGES, type Language } from "./text.ts"
 import { among } from "./view.ts"
 
@@ -63,7 +64,7 @@ export const keepSettings = (settings: Settings): Settings => {
     if (value === null) url.searchParams.delete(name)
     else url.searchParams.set(name, value)
   if (url.searchParams.has("lang")) url.searchParams.set("lang", settings.language)
-  if (url.href !== location.href) history.replaceState(null, "", url)
+  if (url.href !== location.href) changeAddress("replace", url)
   store("language", settings.language)
   store("scheme", settings.scheme)
   return settings

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import type { SettingsTab } from "../../domain/paths.ts"
 import type { Access } from "../model/decode.ts"
-import { openTab, pageUrl } from "../model/place.ts"
+import { changeAddress, openTab, pageUrl } from "../model/place.ts"
 import type { Settings } from "../model/settings.ts"
 import { Header } from "../panels/header.tsx"
 import { useWording } from "../panels/parts.tsx"
@@ -34,7 +34,7 @@ const useTab = (site: string | null): readonly [SettingsTab | null, (tab: Settin
   }, [])
   const open = useCallback(
     (next: SettingsTab) => {
-      history.pushState(null, "", pageUrl("settings", site, next))
+      changeAddress("push", new URL(pageUrl("settings", site, next)))
       set(next)
     },
     [site],
