@@ -58,7 +58,7 @@ export const App = () => {
   )
 }
 
-interface PageProps extends Omit<SiteProps, "sites" | "several"> {
+interface PageProps extends Omit<SiteProps, "sites" | "several" | "sitesChanged"> {
   readonly sites: Sites
   readonly access: Loaded<Access>
 }
@@ -83,7 +83,7 @@ const Page = ({ sites, access, ...props }: PageProps) => {
     if (only === undefined) return sites.failure === null ? null : <Unread failure={sites.failure} />
     return <Page {...props} {...{ sites, access }} settings={{ ...props.settings, site: only }} />
   }
-  if (hasNone && PLACE !== "settings") return <NoSites />
+  if (hasNone && PLACE !== "settings") return <NoSites again={sites.again} />
   const chosen = chosenSites(site ?? ALL_SITES, new Set(names))
   // Settings are of another one then: Back may lead to one that has been erased.
   if (names.length > 0 && "unknown" in chosen && PLACE !== "settings")
@@ -112,10 +112,10 @@ const Page = ({ sites, access, ...props }: PageProps) => {
   }
   return PLACE === "live" ? (
     <SiteZone zones={sites.zones} slugs={slugs}>
-      <Site key={site ?? ""} {...props} sites={names} several={slugs.length > 1} />
+      <Site key={site ?? ""} {...props} sites={names} several={slugs.length > 1} sitesChanged={sites.again} />
     </SiteZone>
   ) : (
-    <FrontPage key={site ?? ""} {...props} sites={names} />
+    <FrontPage key={site ?? ""} {...props} sites={names} sitesChanged={sites.again} />
   )
 }
 
@@ -158,11 +158,13 @@ interface SiteProps {
   /** Whether it is about more than one of them. */
   readonly several: boolean
   readonly scheme: string
+  /** The sites for this reader may be others. */
+  readonly sitesChanged: () => void
 }
 
 /** The panels of one site; another site is another instance. */
-const Site = ({ settings, choose, sites, several, scheme }: SiteProps) => {
-  const store = useStore(settings)
+const Site = ({ settings, choose, sites, several, scheme, sitesChanged }: SiteProps) => {
+  const store = useStore(settings, sitesChanged)
   const { t } = useWording()
   useEffect(() => store?.choosePeriod(settings.period), [store, settings.period])
   useEffect(() => store?.choosePage(settings.page), [store, settings.page])
@@ -217,11 +219,11 @@ const Site = ({ settings, choose, sites, several, scheme }: SiteProps) => {
 }
 
 /** The store of a site while its panels are on the page. */
-const useStore = ({ site, period, page }: Settings): Store | null => {
+const useStore = ({ site, period, page }: Settings, onRevoked: () => void): Store | null => {
   const [, draw] = useReducer((count: number) => count + 1, 0)
   const store = useRef<Store | null>(null)
   useEffect(() => {
-    const made = new Store(site, period, page, () => draw(undefined))
+    const made = new Store({ site, period, page, draw: () => draw(undefined), onRevoked })
     store.current = made
     draw(undefined)
     return () => made.close()

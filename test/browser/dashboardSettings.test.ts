@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { runsBrowser, wantsChromium } from "../support/chromium.ts"
 import { eventually } from "../support/index.ts"
-import { downloaded, opens, owned, removes } from "./dashboardOwner.ts"
+import { downloaded, OWNER, opens, owned, removes } from "./dashboardOwner.ts"
 import { axeFindings, fits, openDashboard } from "./dashboardPage.ts"
 
 describe("the settings page", wantsChromium, () => {
@@ -219,5 +219,46 @@ describe("the settings page", wantsChromium, () => {
       ...["user added", "goal changed", "goal made", "logged in", "first owner made", "setup link made"],
     ])
     await fits(page)
+  })
+
+  test("gives somebody whose sites become others those, and one who has none the next one, without a reload", async () => {
+    const { page } = await owned(browser())
+    /** What the owner asks of the API. */
+    const asks = (method: string, path: string, body: object = {}): Promise<unknown> =>
+      page.evaluate(
+        async ([method, path, body]) => {
+          const headers = { "Content-Type": "application/json" }
+          const answer = await fetch(`/api/v1/analytics/${path}`, { method, headers, body })
+          if (!answer.ok) throw new Error(await answer.text())
+          return (await answer.json()).data
+        },
+        [method, path, JSON.stringify(body)] as const,
+      )
+    await asks("POST", "sites", { slug: "gone" })
+    const { password } = OWNER
+    await asks("POST", "users", { name: "bob", role: "viewer", sites: ["main"], password })
+    const users: unknown = await page.evaluate(async () => (await fetch("/api/v1/analytics/users")).json())
+    const { id } = Object(users).data.find((each: { readonly name: string }) => each.name === "bob")
+    const url = new URL("/", page.url()).href
+    const { page: bob } = await openDashboard(browser(), `${url}login`)
+    await bob.locator("[name=name]").fill("bob")
+    await bob.locator("[name=password]").fill(password)
+    await bob.getByRole("button").click()
+    await bob.locator("[data-connection=open]").waitFor()
+    await bob.goto(`${url}?site=main`)
+    await bob.locator("[data-connection=open]").waitFor()
+    await asks("PATCH", `users/${id}`, { sites: ["gone"] })
+    await bob.getByRole("heading", { name: "There is no site called main." }).waitFor()
+    await bob.getByRole("link", { name: "gone", exact: true }).click()
+    await bob.clock.install()
+    await bob.goto(`${url}live`)
+    await bob.locator("[data-connection=open]").waitFor()
+    await asks("DELETE", "sites/gone")
+    const none = bob.getByRole("heading", { name: "There is no site for you." })
+    await none.waitFor()
+    await asks("PATCH", `users/${id}`, { sites: ["blog"] })
+    await bob.clock.fastForward(30_000)
+    await bob.locator("[data-connection=open]").waitFor()
+    expect(await none.count()).toBe(0)
   })
 })

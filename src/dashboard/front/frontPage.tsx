@@ -30,10 +30,12 @@ export interface FrontPageProps {
   readonly settings: Settings
   readonly choose: (change: Partial<Settings>) => void
   readonly sites: ReadonlyArray<string>
+  /** The sites for this reader may be others. */
+  readonly sitesChanged: () => void
 }
 
 /** What keeps the answers of a site up to date while the page is open. */
-const useLive = (site: string | null) => {
+const useLive = (site: string | null, sitesChanged: () => void) => {
   const clock = useMemo(() => new ServerClock(), [])
   const connection = useRef<Connection | null>(null)
   const asking = useMemo(
@@ -67,19 +69,20 @@ const useLive = (site: string | null) => {
         if (frame.kind === "realtime") clock.heard(frame.data.timestamp, Date.now())
         set((before) => withStatus(before, frame))
       },
+      onRevoked: sitesChanged,
     })
     connection.current = opened
     return () => {
       opened.close()
       asking.close()
     }
-  }, [site, asking, clock])
+  }, [site, asking, clock, sitesChanged])
   return { asking, status, clock }
 }
 
-export const FrontPage = ({ settings, choose, sites }: FrontPageProps) => {
+export const FrontPage = ({ settings, choose, sites, sitesChanged }: FrontPageProps) => {
   const { site } = settings
-  const { asking, status, clock } = useLive(site)
+  const { asking, status, clock } = useLive(site, sitesChanged)
   const [view, show] = useView()
   const slugs = useMemo(() => slugsChosen(site, sites), [site, sites])
   // Without a chosen zone, the day that ends last on earth.
@@ -108,7 +111,12 @@ const useTotals = () => {
   return { totals, empty: ever.part.data?.results[0]?.metrics[0] === 0 }
 }
 
-const Content = ({ settings, choose, sites, status }: FrontPageProps & { readonly status: LiveStatus }) => {
+const Content = ({
+  settings,
+  choose,
+  sites,
+  status,
+}: Omit<FrontPageProps, "sitesChanged"> & { readonly status: LiveStatus }) => {
   const front = useFront()
   const { t } = useWording()
   const [help, setHelp] = useState(false)

@@ -19,6 +19,8 @@ import { shareToken } from "./share.ts"
 import type { ConnectionState } from "./state.ts"
 
 const SILENCE_MS = 16_000
+/** With this the server closes a connection whose access was revoked, or is to something else now. */
+const POLICY_VIOLATION = 1008
 /** What every connection is subscribed to at first. */
 const INITIAL: ReadonlyArray<Topic> = ["stats", "events"]
 
@@ -28,6 +30,8 @@ export interface ConnectionOptions {
   readonly topics: ReadonlyArray<Topic>
   readonly onState: (state: ConnectionState) => void
   readonly onFrame: (frame: Frame) => void
+  /** What the reader may see is something else now. */
+  readonly onRevoked?: () => void
 }
 
 export interface Connection {
@@ -41,7 +45,7 @@ export interface Connection {
 /**
  * Connects and stays connected until it is closed. Long: the handlers of one socket, over the state that they share.
  */
-export const connect = ({ site, topics, onState, onFrame }: ConnectionOptions): Connection => {
+export const connect = ({ site, topics, onState, onFrame, onRevoked }: ConnectionOptions): Connection => {
   let followed = topics
   let socket: WebSocket | null = null
   let timer = 0
@@ -107,8 +111,10 @@ export const connect = ({ site, topics, onState, onFrame }: ConnectionOptions): 
       const frame = decodeFrame(String(data))
       if (frame !== null) onFrame(frame)
     })
-    opened.addEventListener("close", () => {
-      if (socket === opened) lost()
+    opened.addEventListener("close", ({ code }) => {
+      if (socket !== opened) return
+      if (code === POLICY_VIOLATION) onRevoked?.()
+      lost()
     })
   }
 

@@ -40,6 +40,16 @@ const TICK_MS = 5000
 
 const topicsOf = (period: Period): ReadonlyArray<Topic> => ["stats", "events", "themes", period]
 
+export interface StoreOptions {
+  readonly site: string | null
+  readonly period: Period
+  readonly page: string
+  /** Called soon after every change. */
+  readonly draw: () => void
+  /** What the reader may see is something else now. */
+  readonly onRevoked: () => void
+}
+
 /** The store of one site; {@link Store.close} ends it. */
 export class Store {
   #state: State
@@ -65,8 +75,8 @@ export class Store {
   #drawing = 0
   #lost = false
 
-  /** Connects at once. `draw` is called soon after every change. */
-  constructor(site: string | null, period: Period, page: string, draw: () => void) {
+  /** Connects at once. */
+  constructor({ site, period, page, draw, onRevoked }: StoreOptions) {
     this.#site = site
     this.#draw = draw
     this.#state = initialState(period, page)
@@ -75,6 +85,7 @@ export class Store {
       topics: topicsOf(period),
       onState: (connection) => this.#connectionIs(connection),
       onFrame: (frame) => this.#take(frame),
+      onRevoked,
     })
     this.#ticks = window.setInterval(() => this.#tick(), TICK_MS)
     for (const part of PARTS) void this.load(part)

@@ -1,5 +1,6 @@
 /** What stands in place of the figures when there are none to be seen. */
-import { useContext, useState } from "preact/hooks"
+import { useContext, useEffect, useState } from "preact/hooks"
+import { RETRY_MS } from "../model/asking.ts"
 import { isText, shape } from "../model/decode.ts"
 import { shownName } from "../model/names.ts"
 import { loginUrl, pageUrl } from "../model/place.ts"
@@ -32,10 +33,19 @@ export const NoSite = ({ site, sites }: NoSiteProps) => {
   )
 }
 
-/** There is no site for this reader: the only one that was may have been erased. */
-export const NoSites = () => {
+export interface NoSitesProps {
+  /** Looks whether there are some. */
+  readonly again: () => void
+}
+
+/** There is no site for this reader: the only one that was may have been erased. Another one may be given at any time. */
+export const NoSites = ({ again }: NoSitesProps) => {
   const { t } = useWording()
   const access = useContext(AccessContext)
+  useEffect(() => {
+    const looking = setInterval(again, RETRY_MS)
+    return () => clearInterval(looking)
+  }, [again])
   return (
     <main class="instead">
       <h1>{t.noSites}</h1>
