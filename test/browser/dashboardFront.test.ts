@@ -187,6 +187,8 @@ describe("the front page", wantsChromium, () => {
           : route.fulfill({ contentType: "text/html", body: "<!doctype html>\n" })
       await page.route("**/assets/world.txt", fails, { times: 1 })
       await page.goto(`${address}&tab_places=map`)
+      const why = colorScheme === "light" ? "The server does not answer." : "reload the page"
+      await page.locator(".of-places .failure", { hasText: why }).waitFor()
       await page.locator(".of-places").getByRole("button", { name: "Try again" }).press("Enter")
       const country = (code: string) => page.locator(`.world [data-country=${code}]`)
       await eventually(async () =>

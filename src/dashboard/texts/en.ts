@@ -587,7 +587,9 @@ export const en = {
     UNKNOWN_SITE: "There is no such site.",
     QUERY_TIMEOUT: "The question takes too long: choose a shorter time.",
     QUERY_ENGINE_UNAVAILABLE: "The query engine does not answer now.",
-    TOO_MANY_QUERIES: "The server is answering as many questions as it can.",
+    TOO_MANY_QUERIES: "The server has as many questions as it can answer now: try again in a moment.",
+    UNKNOWN:
+      "The server’s answer is of a form that this page does not know: reload the page, which may be of an earlier version.",
     TOO_MANY_ATTEMPTS: "Too many passwords have been tried: wait a while.",
     INVALID_QUERY: "There is no such question.",
     UNAUTHORIZED: "You may not see these figures: log in.",

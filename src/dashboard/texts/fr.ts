@@ -590,7 +590,10 @@ export const fr: Texts = {
     UNKNOWN_SITE: "Ce site n’existe pas.",
     QUERY_TIMEOUT: "La question prend trop de temps : choisissez une période plus courte.",
     QUERY_ENGINE_UNAVAILABLE: "Le moteur de requêtes ne répond pas.",
-    TOO_MANY_QUERIES: "Le serveur répond déjà à autant de questions qu’il peut.",
+    TOO_MANY_QUERIES:
+      "Le serveur a déjà autant de questions qu’il peut en traiter : réessayez dans un instant.",
+    UNKNOWN:
+      "Cette page ne connaît pas la forme de la réponse du serveur : rechargez-la, elle est peut-être d’une version antérieure.",
     TOO_MANY_ATTEMPTS: "Trop de mots de passe ont été essayés : patientez un peu.",
     INVALID_QUERY: "Cette question n’existe pas.",
     UNAUTHORIZED: "Ces chiffres vous sont fermés : connectez-vous.",
