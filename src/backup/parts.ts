@@ -7,6 +7,7 @@ import { Transform } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { createGunzip, createGzip } from "node:zlib"
 import * as Schema from "effect/Schema"
+import { isMissing } from "../config/missingFile.ts"
 import { FILE_MODE } from "../embedded/index.ts"
 
 /** Half as small again as none at all, at several times the speed of the default. */
@@ -93,7 +94,7 @@ export const problemOf = async (folder: string, part: Part): Promise<string | nu
       },
     )
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return "is missing"
+    if (isMissing(cause)) return "is missing"
     return `cannot be read (${cause instanceof Error ? cause.message : String(cause)})`
   }
   if (bytes !== part.bytes) return `has ${bytes} bytes instead of ${part.bytes}`

@@ -2,9 +2,7 @@
 import { randomBytes } from "node:crypto"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
-
-const isMissing = (cause: unknown): boolean =>
-  cause instanceof Error && "code" in cause && cause.code === "ENOENT"
+import { isMissing } from "./missingFile.ts"
 
 /** The secret in a file; `null` when there is no such file. Throws when it cannot be read. */
 export const storedSecret = (path: string): string | null => {

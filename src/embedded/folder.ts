@@ -16,6 +16,7 @@ import {
   statSync,
 } from "node:fs"
 import { join } from "node:path"
+import { isMissing } from "../config/missingFile.ts"
 
 const FOLDER_MODE = 0o700
 export const FILE_MODE = 0o600
@@ -44,8 +45,7 @@ export const hasStore = (dataDir: string, store: keyof typeof MADE_BY): boolean 
     statSync(join(dataDir, ...MADE_BY[store]))
     return true
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    if (code === "ENOENT" || code === "ENOTDIR") return false
+    if (isMissing(error)) return false
     throw error
   }
 }
@@ -133,6 +133,6 @@ const closeOne = (path: string): boolean => {
     }
     return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ENOENT"
+    return isMissing(error)
   }
 }

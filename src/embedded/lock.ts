@@ -4,6 +4,7 @@ import { join } from "node:path"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { isMissing } from "../config/missingFile.ts"
 import { closeToOthers, FILE_MODE, identityOf, makeFolder } from "./folder.ts"
 import { isAlive, startTimeOf } from "./process.ts"
 
@@ -111,7 +112,7 @@ const removeStale = (dataDir: string, path: string, mine: Holder): Holder | unde
   try {
     renameSync(path, aside)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return
+    if (isMissing(error)) return
     throw error
   }
   if (readIfThere(aside) !== seen) linkIfFree(aside, path)
@@ -129,7 +130,7 @@ const readIfThere = (path: string): string | undefined => {
   try {
     return readFileSync(path, "utf8")
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined
+    if (isMissing(error)) return undefined
     throw error
   }
 }

@@ -4,6 +4,7 @@ import { chmod, mkdir, open, readFile, rename, rm, rmdir, stat, writeFile } from
 import { dirname, join, resolve } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { isMissing } from "../config/missingFile.ts"
 import { FILE_MODE, isAlive, makeFolder } from "../embedded/index.ts"
 import { ExportError, reasonOf } from "./error.ts"
 import type { ExportTarget } from "./target.ts"
@@ -12,8 +13,6 @@ import type { ExportTarget } from "./target.ts"
 const UNFINISHED = "_unfinished."
 
 const codeOf = (cause: unknown): unknown => (cause instanceof Error && "code" in cause ? cause.code : null)
-
-const isMissing = (cause: unknown): boolean => ["ENOENT", "ENOTDIR"].some((code) => codeOf(cause) === code)
 
 /** What stands for a file that is not there; another failure is thrown on. */
 const nullIfMissing = (cause: unknown): null => {

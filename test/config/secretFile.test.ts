@@ -33,3 +33,10 @@ test("a secret that cannot be read is not replaced either", () => {
   mkdirSync(path)
   expect(() => secretIn(path)).toThrow("EISDIR")
 })
+
+test("a secret is not there where a folder of its path is a file, and cannot be made", () => {
+  const file = join(temporaryFolder(), "file")
+  writeFileSync(file, "")
+  expect(storedSecret(join(file, "key"))).toBeNull()
+  expect(() => secretIn(join(file, "key"))).toThrow(/EEXIST|ENOTDIR/)
+})
