@@ -1,4 +1,5 @@
-/** In the query engine's process: its entry. It ends with the node that has started it, or when it is told to. */
+/** In the query engine's process: its entry. It ends with the node that has started it, with its folder, or when it is told to. */
+import { existsSync } from "node:fs"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -66,6 +67,16 @@ const serve = ({ config, stores, folder }: EngineStart) =>
       ...{ maxBytes: config.queryCache, kept },
     })
     const ask = (query: Query) => answer(query, sources)
+    /** Says what a fault of the engine's own was, and returns it in short; without its folder it has none, and cannot go on. */
+    const told = (cause: Cause.Cause<unknown>): string => {
+      if (!existsSync(folder)) return "the folder of the query engine has gone"
+      console.error(Cause.pretty(cause))
+      return "a fault of the query engine"
+    }
+    // Whoever asks next has another engine, in a folder of its own.
+    const endsWithFolder = Effect.sync(() => {
+      if (!existsSync(folder)) process.disconnect?.()
+    })
     const reply = (id: number, query: Question) =>
       ("steps" in query
         ? answerFunnel(query, sources).pipe(saysWhatIsMissing({ postgres, calendar }, query.query))
@@ -87,15 +98,13 @@ const serve = ({ config, stores, folder }: EngineStart) =>
         Effect.catch((error) => Effect.succeed<FromEngine>({ type: "refused", id, ...refusalOf(error) })),
         // A fault of the engine's own costs this question, and none of the others.
         Effect.catchCause((cause) =>
-          Effect.sync((): FromEngine => {
-            console.error(Cause.pretty(cause))
-            return { type: "refused", id, failure: "failed", reason: "a fault of the query engine" }
-          }),
+          Effect.sync((): FromEngine => ({ type: "refused", id, failure: "failed", reason: told(cause) })),
         ),
         Effect.map(say),
+        Effect.andThen(endsWithFolder),
       )
-    const look = Effect.catchCause(lookThrough(sources), (cause) =>
-      Effect.sync(() => console.error(Cause.pretty(cause))),
+    const look = Effect.catchCause(lookThrough(sources), (cause) => Effect.sync(() => told(cause))).pipe(
+      Effect.andThen(endsWithFolder),
     )
     process.on("message", (message: ToEngine) => {
       if (message.type === "ask") Effect.runFork(reply(message.id, message.query))
