@@ -316,7 +316,7 @@ const keysCommand = Command.make("keys").pipe(
   ]),
 )
 
-const ONLY_HOSTS = "The same as --other-hosts refuse"
+const ONLY_HOSTS = "Short for --other-hosts refuse"
 
 const sitesCommand = Command.make("sites").pipe(
   Command.withDescription("Sites: add, list, change, rename, time-zone, retention, archive, erase"),
