@@ -60,6 +60,8 @@ export class EventFiles {
   /** By site and day. */
   readonly #files = new Map<string, DayFiles>()
   #days: { readonly at: number; readonly of: ReadonlyArray<SiteDay> } | null = null
+  /** The days as they were asked for ahead of the next question; none until there is an answer. */
+  #ahead: { readonly at: number; of: ReadonlyArray<SiteDay> | null } | null = null
 
   constructor(options: EventFilesOptions) {
     const { postgres, database, folder, calendar, now } = options
@@ -128,19 +130,44 @@ export class EventFiles {
     return Effect.forEach(days, prune, { discard: true })
   }
 
-  /** All days of all sites, as they were a moment ago at most. */
+  /**
+   * All days of all sites, as they were a moment ago at most. Before that has passed they are asked for again, so that who asks one
+   * question after another does not wait for it.
+   */
   #siteDays(): Effect.Effect<ReadonlyArray<SiteDay>, StoreError> {
     const { postgres, now, calendar } = this.#options
     const at = now()
+    const ahead = this.#ahead
+    if (ahead !== null && ahead.of !== null) this.#learn(ahead.at, ahead.of)
     // Of a clock that was set back nobody knows how long ago it was.
-    if (this.#days !== null && at >= this.#days.at && at - this.#days.at < FRESH_MS)
-      return Effect.succeed(this.#days.of)
-    return Effect.map(siteDays(postgres, calendar), (of) => {
-      this.#days = { at, of }
-      this.#forgetAllBut(of)
-      return of
-    })
+    if (this.#days === null || at < this.#days.at || at - this.#days.at >= FRESH_MS)
+      return Effect.map(siteDays(postgres, calendar), (of) => this.#learn(at, of))
+    const { of } = this.#days
+    return at - this.#days.at < FRESH_MS / 2 ? Effect.succeed(of) : Effect.as(this.#askAhead(at), of)
   }
+
+  #learn(at: number, of: ReadonlyArray<SiteDay>): ReadonlyArray<SiteDay> {
+    this.#days = { at, of }
+    this.#ahead = null
+    this.#forgetAllBut(of)
+    return of
+  }
+
+  #askAhead(at: number): Effect.Effect<void> {
+    if (this.#ahead !== null) return Effect.void
+    const { postgres, calendar } = this.#options
+    const ahead: { at: number; of: ReadonlyArray<SiteDay> | null } = { at, of: null }
+    this.#ahead = ahead
+    const asked = Effect.map(siteDays(postgres, calendar), (of) => {
+      ahead.of = of
+    })
+    // Where it fails, the next question asks for itself, and is told why.
+    return Effect.asVoid(Effect.forkDetach(Effect.catchCause(asked, () => this.#forgetAhead)))
+  }
+
+  readonly #forgetAhead = Effect.sync(() => {
+    this.#ahead = null
+  })
 
   /** A day with its files, up to date. */
   #filesOf(day: SiteDay): Effect.Effect<TakenDay, StoreError | DatabaseError | NoRoom> {
@@ -154,8 +181,10 @@ export class EventFiles {
     return Effect.map(upToDate, () => {
       const { version, tables } = files
       // It has changed since: the next question must not take it for outdated.
-      if (version !== day.version && this.#days !== null)
-        this.#days = { ...this.#days, at: Number.NEGATIVE_INFINITY }
+      if (version !== day.version) {
+        if (this.#days !== null) this.#days = { ...this.#days, at: Number.NEGATIVE_INFINITY }
+        this.#ahead = null
+      }
       return { ...day, version, hasEnded, tables }
     })
   }

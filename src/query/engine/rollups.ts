@@ -123,9 +123,13 @@ export class Rollups {
       for (const { range } of rangesOf(query)) {
         const asked = askedDays(range, days, calendar)
         const told = yield* this.#talliesOf(this.#chainOf(first.siteId, dimension), asked)
-        const all = isPart(query) ? yield* this.#talliesOf(this.#chainOf(first.siteId, null), asked) : told
-        if (told === null || all === null) return null
-        found.push({ told, all })
+        if (told === null) return null
+        if (!isPart(query)) found.push({ told, all: null })
+        else {
+          const all = yield* this.#talliesOf(this.#chainOf(first.siteId, null), asked)
+          if (all === null) return null
+          found.push({ told, all })
+        }
       }
       return found
     })

@@ -100,10 +100,10 @@ const talliesOf = ({ files, first, end, recent }: RangeTallies): string => {
 /** SQL: the visitors of tallies who were not there before, since a day. */
 const VISITORS = "coalesce(sum(visitors) FILTER (previous IS NULL OR previous < since), 0)"
 
-/** The tallies of a question's range: by its dimension, and by none, which tell of how many visitors those of a value are a part. */
+/** The tallies of a question's range: by its dimension, and, where that is asked, by none: of how many visitors those of a value are a part. */
 export interface TalliesOfQuestion {
   readonly told: RangeTallies
-  readonly all: RangeTallies
+  readonly all: RangeTallies | null
 }
 
 const countedTallies = (
@@ -127,7 +127,7 @@ const countedTallies = (
     SELECT ${VISITORS} AS visitors, ${COUNTS.slice(1)
       .map((count) => `coalesce(sum(${count}), 0) AS ${count}`)
       .join(", ")},
-      (SELECT ${VISITORS} FROM ${talliesOf(all)}, (SELECT ${since} AS since)) AS all_visitors
+      ${all === null ? "NULL" : `(SELECT ${VISITORS} FROM ${talliesOf(all)}, (SELECT ${since} AS since))`} AS all_visitors
       ${dimension === undefined ? "" : `, ${dimension.of === "time" ? "bucket" : "value"} AS d0`}
     FROM ${tallies} ${dimension === undefined ? "" : "GROUP BY d0"}
   )`
