@@ -11,6 +11,7 @@ import { Metrics } from "../../../src/metrics/metrics.ts"
 import { eraseRows } from "../../../src/privacy/eraseRows.ts"
 import { openDatabase } from "../../../src/query/engine/database.ts"
 import { answer, sourcesOf } from "../../../src/query/engine/engine.ts"
+import { FRESH_MS } from "../../../src/query/engine/index.ts"
 import { decodeQuery, type Query, QueryProblem } from "../../../src/query/language/index.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { run, testScope } from "../../support/effects.ts"
@@ -30,13 +31,18 @@ const MB = 1024 * 1024
 /** What of the least QUERY_MEMORY is the database's, bytes. */
 const SMALLEST = 64 * MB
 
-const filesOf = async (postgres: Postgres, at: number, { maxBytes = 2 ** 40, memory = 256 * MB } = {}) => {
+/** Files whose clock goes on by a step whenever it is looked at, milliseconds. */
+const filesOf = async (
+  postgres: Postgres,
+  at: number,
+  { maxBytes = 2 ** 40, memory = 256 * MB, step = 1000 } = {},
+) => {
   const folder = join(temporaryFolder(), "query")
   mkdirSync(folder)
   const database = await testScope().run(openDatabase(folder, memory))
   let now = at
   const sources = sourcesOf({
-    ...{ postgres, database, folder, calendar, maxBytes, now: () => (now += 1000) },
+    ...{ postgres, database, folder, calendar, maxBytes, now: () => (now += step) },
   })
   const answered = (query: Query) => answer(query, sources)
   const ask = (query: Query) => run(answered(query))
@@ -138,6 +144,25 @@ describe("the files of a day that goes on", () => {
     await same("a clock that was set back")
     expect(readdirSync(growing.folder).filter((name) => name.includes("-events-")).length).toBeLessThan(8)
   })
+})
+
+test("days are asked for ahead of the next question, and none is told what is older than a moment", async () => {
+  const { postgres } = await freshEvents()
+  const { ask, goTo } = await filesOf(postgres, NOW, { step: 0 })
+  const question = questionOf({ date_range: ["2026-11-01", "2026-11-01"] })
+  const come = () => store(postgres, [event({ createdAt: NOW - DAY_MS })])
+  const asked = async () => (await ask(question)).rows[0]?.metrics[0]
+
+  await come()
+  expect(await asked()).toBe(1)
+  await come()
+  expect(await asked()).toBe(1)
+  // What was asked for then is told without any more time passing.
+  goTo(NOW + FRESH_MS / 2)
+  await eventually(async () => expect(await asked()).toBe(2))
+  await come()
+  goTo(NOW + FRESH_MS / 2 + FRESH_MS)
+  expect(await asked()).toBe(3)
 })
 
 test("files of a day become one when it has ended and nothing has changed for a while", async () => {
