@@ -1,6 +1,6 @@
 # Stand-ins for official images where no registry answers: Debian's packages in one file system, under the names that the
 # tests, the Dockerfile and the compose file use. Of the official images' ways they have those that are relied on here.
-# Sourced by run, for its `say`, `install_packages` and `$work`.
+# Sourced by run, for its `say`, `install_packages`, `have_packages` and `$work`.
 
 REDIS_IMAGE=redis:8
 POSTGRES_IMAGE=postgres:17
@@ -24,7 +24,7 @@ make_root() {
 # for what this machine has not fetched already.
 add_node() {
   local root=$1 cafile
-  node scripts/install.mjs >"$work/install.log" 2>&1 || { tail -n 5 "$work/install.log"; return 1; }
+  have_packages || return 1
   cp -L node_modules/node/bin/node "$root/usr/local/bin/node" || return 1
   npm install --global --prefix "$root/usr/local" --loglevel=error npm@11 >/dev/null || return 1
   mkdir -p "$root/usr/local/etc" "$root/root/.npm"
