@@ -10,6 +10,7 @@ import { exportErasures } from "../../src/commands/backup.ts"
 import { retain } from "../../src/commands/retention.ts"
 import { withStores } from "../../src/commands/stores.ts"
 import { MARK_UNFINISHED } from "../../src/events/schema/index.ts"
+import type { Postgres } from "../../src/stores/postgres.ts"
 import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { now } from "../support/clock.ts"
 import { run } from "../support/effects.ts"
@@ -270,6 +271,39 @@ test("visitors of a month whose first events are deleted are counted as before, 
     await send(restored, again)
     await drained(target)
     await expectFigures(restored, [...all, ...again], "UTC")
+    await restored.stop()
+  }
+})
+
+test("a site's own retention is restored with it, and its figures are those that were", async () => {
+  const config = await settings()
+  const node = await runNode(config)
+  const events = someEvents(150)
+  await send(node, events)
+  await drained(config)
+  const postgres = await connect(config.databaseUrl)
+  await rows(postgres, "INSERT INTO declared_sites (slug, retention_days) VALUES ('blog', 2)")
+  await run(
+    Effect.scoped(
+      Effect.flatMap(withStores(config), (stores) =>
+        retain(config, stores, { dryRun: false, yes: true, dropTables: true, retentionDays: 90 }, now),
+      ),
+    ),
+  )
+  const limits = (of: Postgres) =>
+    rows(
+      of,
+      "SELECT slug, raw_since, retention_days FROM sites LEFT JOIN declared_sites USING (slug) ORDER BY slug",
+    )
+  const before = await limits(postgres)
+  expect(before).toMatchObject([{ raw_since: expect.any(Date), retention_days: 2 }, { raw_since: null }])
+  const { folder } = await backUp(config)
+  await node.stop()
+  for (const partitions of [2, 3]) {
+    const target = await restoreElsewhere(folder, config, { partitions })
+    expect(await limits(await connect(target.databaseUrl))).toEqual(before)
+    const restored = await runNode(target)
+    await expectFigures(restored, events, "UTC")
     await restored.stop()
   }
 })

@@ -13,8 +13,10 @@ import * as Effect from "effect/Effect"
 import { describe, expect, test } from "vitest"
 import { encodeFact } from "../../src/domain/dimensions.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
+import { Calendar } from "../../src/domain/period.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { compact } from "../../src/events/chunks/compaction.ts"
+import { runRetention } from "../../src/events/retention/retention.ts"
 import { COLUMNS, lineMaker } from "../../src/export/columns.ts"
 import { type ExportedDay, type ExportOptions, exportDays } from "../../src/export/export.ts"
 import { type Format, makeNdjson, makeParquet } from "../../src/export/files.ts"
@@ -22,6 +24,7 @@ import { openFolder } from "../../src/export/folder.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { eraseRows } from "../../src/privacy/eraseRows.ts"
 import { openDatabase } from "../../src/query/engine/database.ts"
+import { eraseSiteIn } from "../../src/sites/erase.ts"
 import type { Postgres } from "../../src/stores/postgres.ts"
 import { mixed, storeInBatches } from "../support/chunks.ts"
 import { commandLine } from "../support/commandLine.ts"
@@ -222,6 +225,47 @@ describe("an export", () => {
       "main 2026-03-30 0 removed",
     ])
     expect(readFileSync(join(to, `site=main/day=${SHORT_DAY}/events.ndjson.gz`))).toEqual(file)
+  })
+
+  test("keeps the days that a site's own retention has taken, and writes those of others", async () => {
+    const { postgres, to } = await deployment()
+    await exportTo(postgres, to, "ndjson", { from: SHORT_DAY, site: "main" })
+    const before = filesIn(to)
+    await rows(postgres, "INSERT INTO declared_sites (slug, retention_days) VALUES ('main', 1)")
+    const retained = await run(
+      runRetention(postgres, {
+        ...{ retentionDays: 90, archiveDir: null, dryRun: false, now: NOW, metrics: new Metrics("test_") },
+        ...{ calendar: new Calendar("Europe/Paris"), partitions: 2, uniquesOf: () => Effect.succeed(0) },
+      }),
+    )
+    expect(retained).toMatchObject({ skipped: false, rows: 4 })
+    // Of a day that is not whole any more, and was not exported before.
+    await store(postgres, [at("2026-03-28T12:00:00Z")])
+    expect(await exportTo(postgres, to, "ndjson")).toEqual([
+      "blog 2026-03-29 1 written",
+      "main 2026-03-28 1 expired",
+    ])
+    expect(filesIn(to).filter((path) => path.startsWith("site=main"))).toEqual(before)
+  })
+
+  test("lets the days of an erased site go, also where it was ended meanwhile, and begins again with the site", async () => {
+    const { postgres, to } = await deployment([...EVENTS, at("2026-03-28T12:00:00Z", { site: "blog" })])
+    await exportTo(postgres, to, "ndjson")
+    await run(postgres.transaction("test", (sql) => eraseSiteIn(sql, "blog", { removed: true, now: NOW })))
+    const onDay = ({ outcome }: ExportedDay) =>
+      outcome === "removed" ? Effect.die(new Error("ended")) : Effect.void
+    await expect(exportTo(postgres, to, "ndjson", { onDay })).rejects.toThrow("ended")
+    const ofBlog = () => filesIn(to).filter((path) => path.startsWith("site=blog"))
+    expect(ofBlog()).toEqual(["site=blog/day=2026-03-29/events.ndjson.gz"])
+    expect(await exportTo(postgres, to, "ndjson")).toEqual([
+      "blog 2026-03-29 0 removed",
+      ...UNCHANGED.slice(1),
+    ])
+    expect(ofBlog()).toEqual([])
+    expect(await exportTo(postgres, to, "ndjson", { site: "blog" })).toEqual([])
+    await store(postgres, [at("2026-03-29T13:00:00.000Z", { site: "blog" })])
+    expect(await exportTo(postgres, to, "ndjson", { site: "blog" })).toEqual(["blog 2026-03-29 1 written"])
+    expect((await readBack(to, "ndjson")).filter(({ site }) => site === "blog")).toHaveLength(1)
   })
 
   test("that was ended goes on where it was", async () => {

@@ -7,6 +7,7 @@ import { type EventFacts, NO_FACTS } from "../../src/domain/dimensions.ts"
 import { PERIODS, periodKey } from "../../src/domain/period.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
+import { runRetention } from "../../src/events/retention/retention.ts"
 import { snapshotUniques } from "../../src/events/totals/periodUniques.ts"
 import { dropFigures, rebuildPartition } from "../../src/rebuild/partition.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
@@ -130,6 +131,41 @@ test("visitors of a period whose raw events are partly gone keep their number", 
   await run(deployment.postgres.query("test", "UPDATE deployment SET raw_since = $1", [new Date(gone)]))
   await rebuild(deployment)
   expect(await run(deployment.figures.stats("main", "month"))).toEqual(before)
+})
+
+test("a site that keeps its events for fewer days keeps its numbers, and another one's are counted again", async () => {
+  const deployment = await freshDeployment()
+  const { postgres, calendar, metrics, figures } = deployment
+  const node = deployment.startNode()
+  await sendMixed(deployment, 300)
+  await deployment.drained()
+  await node.stop()
+  const numbers = () =>
+    Promise.all(
+      ["main", "blog"].flatMap((site) =>
+        PERIODS.flatMap((period) => [
+          run(figures.stats(site, period)),
+          run(figures.themes(site, 20, period)),
+          run(figures.letters(site, period)),
+        ]),
+      ),
+    )
+  const before = await numbers()
+  await run(postgres.query("test", "INSERT INTO declared_sites (slug, retention_days) VALUES ('blog', 2)"))
+  const retained = await run(
+    runRetention(postgres, {
+      ...{ retentionDays: 90, archiveDir: null, dryRun: false, now: now(), metrics, calendar },
+      ...{ partitions: PARTITIONS, uniquesOf: uniquesOf(deployment) },
+    }),
+  )
+  const days = retained.skipped ? [] : retained.days
+  expect(new Set(days.map(({ site }) => site))).toEqual(new Set(["blog"]))
+  await rebuild(deployment)
+  expect(await numbers()).toEqual(before)
+  // Redis has lost everything: of those who are gone a number is left.
+  for (let partition = 0; partition < PARTITIONS; partition++) await run(dropFigures(deployment, partition))
+  await rebuild(deployment)
+  expect(await numbers()).toEqual(before)
 })
 
 describe("visitors of a period whose raw events are partly gone", () => {
