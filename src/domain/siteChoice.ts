@@ -6,8 +6,8 @@
 /** All sites that there are for whoever asks; a site of this name takes precedence. */
 export const ALL_SITES = "all"
 
-/** No slug has one. */
-const SEPARATOR = ","
+/** Between the slugs of a choice; no slug has one. */
+export const SEPARATOR = ","
 
 /** The slugs of a choice that has been read; none of them is {@link ALL_SITES}. */
 export const slugsOf = (choice: string): ReadonlyArray<string> => choice.split(SEPARATOR)

@@ -20,6 +20,7 @@ import {
   type Topic,
 } from "../../domain/frames.ts"
 import { PERIODS, type Period } from "../../domain/period.ts"
+import { SEPARATOR } from "../../domain/siteChoice.ts"
 import type { Problem } from "../http/problem.ts"
 
 /** Topics whose frames are whole figures, which a client is also sent on subscribing. */
@@ -53,9 +54,16 @@ export const RESERVED_TYPES: ReadonlySet<string> = new Set(Object.keys(RESERVED)
 
 const encode = (frame: ServerFrame): string => JSON.stringify(frame)
 
+/** Characters of the slugs of several sites that a frame names: hundreds of them would be most of every frame, for every dashboard. */
+const MAX_SITE_LENGTH = 256
+
+/** A site as frames name it. Of several ones, whose connection knows which they are, the first, and that there are more. */
+const named = (site: string): string =>
+  site.length <= MAX_SITE_LENGTH ? site : `${site.slice(0, site.lastIndexOf(SEPARATOR, MAX_SITE_LENGTH))},…`
+
 /** A frame around figures that are JSON already; a site is a slug, which JSON does not escape. */
 const aroundFigures = (type: NamedFrame["type"], site: string, data: string, more = ""): string =>
-  `{"type":"${type}","site":"${site}","data":${data}${more}}`
+  `{"type":"${type}","site":"${named(site)}","data":${data}${more}}`
 
 /** On connecting and on `refresh_stats`. `realtime` is the JSON of a `Realtime`, here and below. */
 export const initialStatsFrame = (site: string, realtime: string): string =>
@@ -84,13 +92,13 @@ export const eventFrame = (event: LiveEvent): string => {
 
 /** What was refused lately, the latest first. */
 export const refusalsFrame = (site: string, data: ReadonlyArray<Refusal>): string =>
-  encode({ type: "refusals", site, data })
+  encode({ type: "refusals", site: named(site), data })
 
 /** @param now unix milliseconds */
 export const pongFrame = (now: number): string => encode({ type: "pong", time: Math.floor(now / 1000) })
 
 export const subscribedFrame = (site: string, topics: ReadonlyArray<Topic>): string =>
-  encode({ type: "subscribed", site, topics })
+  encode({ type: "subscribed", site: named(site), topics })
 
 /** `answer` is JSON. */
 export const queryFrame = (id: string, answer: string): string =>
@@ -131,7 +139,7 @@ export const figuresErrorFrame = (site: string, { code, error }: Why, topic?: To
     known === undefined || known === "STORE_UNAVAILABLE"
       ? STORE_ERROR
       : ({ type: "error", code: known, error } as const)
-  return encode({ ...why, site, ...(topic !== undefined && { topic }) })
+  return encode({ ...why, site: named(site), ...(topic !== undefined && { topic }) })
 }
 
 /** Why a message was refused: the code, and one sentence that says what would be right. */

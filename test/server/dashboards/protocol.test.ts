@@ -39,6 +39,8 @@ const answered = JSON.stringify({
   query: {},
 })
 
+const MANY_SITES = ["x".repeat(63), "y".repeat(64), "z".repeat(64), "zz".repeat(32), "zzz"].join()
+
 /** Every frame beside the bytes that clients have always got. */
 const FRAMES: ReadonlyArray<readonly [frame: string, bytes: string]> = [
   [initialStatsFrame("main", realtime), `{"type":"initial_stats","site":"main","data":${realtime}}`],
@@ -81,6 +83,11 @@ const FRAMES: ReadonlyArray<readonly [frame: string, bytes: string]> = [
   [
     figuresErrorFrame("blog,main", { code: "QUERY_TIMEOUT", error: "Why." }, "month"),
     '{"type":"error","code":"QUERY_TIMEOUT","error":"Why.","site":"blog,main","topic":"month"}',
+  ],
+  // Of more slugs than a frame should name, those that are whole within 256 characters.
+  [
+    heartbeatFrame(MANY_SITES, realtime),
+    `{"type":"heartbeat","site":"${"x".repeat(63)},${"y".repeat(64)},${"z".repeat(64)},…","data":${realtime}}`,
   ],
   [
     STORE_ERROR_FRAME,
