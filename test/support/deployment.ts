@@ -27,7 +27,7 @@ import { now } from "./clock.ts"
 import { run, testScope } from "./effects.ts"
 import { SITES } from "./events.ts"
 import { PATIENCE_MS } from "./eventually.ts"
-import { eventually, freshDatabase, freshKeyPrefix, redisUrl } from "./index.ts"
+import { eventually, freshKeyPrefix, migratedDatabase, redisUrl } from "./index.ts"
 
 export const PARTITIONS = 2
 
@@ -53,11 +53,11 @@ export const freshDeployment = async (options: DeploymentOptions = {}) => {
     cluster: options.cluster ?? false,
     certificates: options.certificates ?? NO_CERTIFICATES,
   }
-  const url = options.databaseUrl ?? (await freshDatabase())
+  const url = options.databaseUrl ?? (await migratedDatabase())
   const postgres = await scoped(
     makePostgres({ url, max: 8, name: "test", statementTimeoutMs: PATIENCE_MS }, metrics),
   )
-  await run(migrate(postgres))
+  if (options.databaseUrl !== undefined) await run(migrate(postgres))
   await run(
     ensureDeployment(postgres, {
       partitions: PARTITIONS,

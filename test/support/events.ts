@@ -4,12 +4,11 @@ import { NO_FACTS } from "../../src/domain/dimensions.ts"
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { Calendar } from "../../src/domain/period.ts"
 import { ensureDeployment } from "../../src/events/schema/deployment.ts"
-import { migrate } from "../../src/events/schema/migrate.ts"
 import { type BatchEntry, type BatchWriter, makeBatchWriter } from "../../src/events/write/batchWriter.ts"
 import { Metrics } from "../../src/metrics/metrics.ts"
 import { makePostgres, type Postgres, type PostgresOptions } from "../../src/stores/postgres.ts"
 import { run, testScope } from "./effects.ts"
-import { freshDatabase } from "./index.ts"
+import { migratedDatabase } from "./index.ts"
 
 export const UTC = new Calendar("UTC")
 
@@ -32,9 +31,8 @@ export const SITES = ["main", "blog"] as const
 export const freshEvents = async (
   settings: { readonly partitions?: number; readonly timeZone?: string } = {},
 ): Promise<Database> => {
-  const url = await freshDatabase()
+  const url = await migratedDatabase()
   const postgres = await connect(url)
-  await run(migrate(postgres))
   await run(
     ensureDeployment(postgres, {
       partitions: settings.partitions ?? 2,

@@ -9,12 +9,15 @@ import { hasDocker, startContainers } from "./containers.ts"
 import { ROOT } from "./documents.ts"
 import { openScope, run } from "./effects.ts"
 import { installFirefox } from "./firefox.ts"
+import { makeMigratedDatabase } from "./isolation.ts"
 import { newFolder, removeFoldersOfKilledRuns, removeLeftFolder } from "./temporaryFolder.ts"
 
 declare module "vitest" {
   export interface ProvidedContext {
     redisUrl: string
     databaseUrl: string
+    /** The name of a database that has every migration, and nothing else. */
+    migratedDatabase: string
   }
 }
 
@@ -39,8 +42,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const stores = given() ?? (await own())
   project.provide("redisUrl", stores.redisUrl)
   project.provide("databaseUrl", stores.databaseUrl)
+  const migrated = await makeMigratedDatabase(stores.databaseUrl)
+  project.provide("migratedDatabase", migrated.name)
   console.log(`Tests run against ${stores.from}.`)
   return async () => {
+    await migrated.remove()
     await stores.stop()
     await removeLeftFolder(compiled)
   }
