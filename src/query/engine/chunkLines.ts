@@ -34,9 +34,12 @@ const AS_JSON = [
   "label",
 ]
 
-/** SQL: the columns of a {@link ChunkRow}. */
+const AS_LISTS = ["pages", "origins", "clients", "labels"]
+
+/** SQL: the columns of a {@link ChunkRow}. Lists come as JSON, which is read several times as fast as arrays. */
 export const CHUNK_COLUMNS = [
-  "(extract(epoch FROM first_at) * 1000)::bigint::text AS first_at, bots, pages, origins, clients, labels",
+  "(extract(epoch FROM first_at) * 1000)::bigint::text AS first_at, bots",
+  ...AS_LISTS.map((column) => `to_json(${column}) AS ${column}`),
   `concat_ws(',', ${AS_JSON.map((column) => `'"${column}":' || to_json(${column})::text`).join(", ")}) AS rest`,
 ].join(", ")
 

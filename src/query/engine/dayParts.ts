@@ -81,15 +81,13 @@ const eventsOfSource = ({ lines, events, without, day }: PartSource): string => 
  * marked apart from the others.
  */
 const eventsOfPart = (source: PartSource): string => `
-  WITH of_part AS (${eventsOfSource(source)}), marked AS (
-    SELECT *, visitor IS DISTINCT FROM lag(visitor) OVER ordered OR bots <> lag(bots) OVER ordered
-      OR created_at - lag(created_at) OVER ordered >= ${VISIT_GAP_MS} AS begins
-    FROM of_part WINDOW ordered AS (ORDER BY visitor, bots, created_at, id)
+  WITH ordered AS (SELECT * FROM (${eventsOfSource(source)}) ORDER BY visitor, bots, created_at, id), marked AS (
+    SELECT *, visitor IS DISTINCT FROM lag(visitor) OVER () OR bots <> lag(bots) OVER ()
+      OR created_at - lag(created_at) OVER () >= ${VISIT_GAP_MS} AS begins, (row_number() OVER ())::INTEGER AS place
+    FROM ordered
   )
-  SELECT * EXCLUDE (begins), (${source.firstVisit} + sum(begins::INTEGER) OVER ordered)::BIGINT AS visit,
-    (row_number() OVER ordered)::INTEGER AS place
-  FROM marked WINDOW ordered AS (ORDER BY visitor, bots, created_at, id ROWS UNBOUNDED PRECEDING)
-  ORDER BY place`
+  SELECT * EXCLUDE (begins), (${source.firstVisit} + sum(begins::INTEGER) OVER (ROWS UNBOUNDED PRECEDING))::BIGINT AS visit
+  FROM marked`
 
 const visitsOfPart = (events: string): string => `
   SELECT visit, any_value(visitor) AS visitor, any_value(bots) AS bots, min(created_at) AS first_at, max(created_at) AS last_at, arg_min(id, place) AS first_id,

@@ -20,7 +20,7 @@ import { CHUNK_COLUMNS, writeLines } from "../../../src/query/engine/chunkLines.
 import { NoRoom, openDatabase } from "../../../src/query/engine/database.ts"
 import { writeDay, writeEvents, writePartVisits, writeVisits } from "../../../src/query/engine/dayParts.ts"
 import { answer, lookThrough, sourcesOf } from "../../../src/query/engine/engine.ts"
-import { queryEngine } from "../../../src/query/engine/index.ts"
+import { type QueryEngine, queryEngine } from "../../../src/query/engine/index.ts"
 import { keepFiles, removeOutdated } from "../../../src/query/engine/keptFiles.ts"
 import { NodeFolder } from "../../../src/query/engine/nodeFolder.ts"
 import { firstVisitOf } from "../../../src/query/engine/siteDay.ts"
@@ -189,7 +189,7 @@ test("what is written to files is of this format", async () => {
   ]
   const hash = createHash("sha256").update(written.join()).digest("hex").slice(0, 12)
   // Where they have changed, files that are kept must not be read any more: the number in FORMAT is the next one.
-  expect({ format: FORMAT.split(" ")[1], hash }).toEqual({ format: "2", hash: "d16b7ab93fb9" })
+  expect({ format: FORMAT.split(" ")[1], hash }).toEqual({ format: "3", hash: "d9cef36eecc3" })
 })
 
 test("while there is no engine, whatever is not of a day as it is now goes, and the earliest of what is too much", async () => {
@@ -286,9 +286,12 @@ test("files outlive engine and node, but those with an erased visitor's events, 
     const scope = testScope()
     return { scope, engine: await scope.run(queryEngine({ config, stores, postgres, idleMs: 1 })) }
   }
+  /** Asks what a busy machine may have no time for: files that were made meanwhile are there for the next try. */
+  const inTime = (engine: QueryEngine, asked: Query) =>
+    run(Effect.retry(engine.ask(asked), { while: ({ failure }) => failure === "deadline" }))
   const first = await start()
   // Together, so that the engine is not without a question between them.
-  const answers = await Promise.all([question, withoutFilters].map((asked) => run(first.engine.ask(asked))))
+  const answers = await Promise.all([question, withoutFilters].map((asked) => inTime(first.engine, asked)))
   expect(answers.map(({ rows }) => rows[0]?.metrics)).toEqual([[5], [5]])
   await eventually(() => {
     expect(folders().filter((path) => path.includes("engine-"))).toEqual([])
@@ -301,5 +304,5 @@ test("files outlive engine and node, but those with an erased visitor's events, 
   await run(eraseRows(postgres, BOB))
   const second = await start()
   await eventually(() => expect([days().sort(), tallies()]).toEqual([["26", "28", "29"], []]))
-  expect((await run(second.engine.ask(question))).rows[0]?.metrics).toEqual([4])
+  expect((await inTime(second.engine, question)).rows[0]?.metrics).toEqual([4])
 })
