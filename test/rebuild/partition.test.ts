@@ -7,7 +7,6 @@ import { type EventFacts, NO_FACTS } from "../../src/domain/dimensions.ts"
 import { PERIODS, periodKey } from "../../src/domain/period.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { partitionOf } from "../../src/domain/visitor.ts"
-import { runRetention } from "../../src/events/retention/retention.ts"
 import { snapshotUniques } from "../../src/events/totals/periodUniques.ts"
 import { dropFigures, rebuildPartition } from "../../src/rebuild/partition.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
@@ -135,7 +134,7 @@ test("visitors of a period whose raw events are partly gone keep their number", 
 
 test("a site that keeps its events for fewer days keeps its numbers, and another one's are counted again", async () => {
   const deployment = await freshDeployment()
-  const { postgres, calendar, metrics, figures } = deployment
+  const { postgres, calendar, figures } = deployment
   const node = deployment.startNode()
   await sendMixed(deployment, 300)
   await deployment.drained()
@@ -151,15 +150,18 @@ test("a site that keeps its events for fewer days keeps its numbers, and another
       ),
     )
   const before = await numbers()
-  await run(postgres.query("test", "INSERT INTO declared_sites (slug, retention_days) VALUES ('blog', 2)"))
-  const retained = await run(
-    runRetention(postgres, {
-      ...{ retentionDays: 90, archiveDir: null, dryRun: false, now: now(), metrics, calendar },
-      ...{ partitions: PARTITIONS, uniquesOf: uniquesOf(deployment) },
+  // What retention does as today begins to expire of the site alone.
+  const at = now()
+  const [blog] = await run(postgres.query<{ id: number }>("test", "SELECT id FROM sites WHERE slug = 'blog'"))
+  const siteId = blog?.id ?? 0
+  await run(
+    snapshotUniques(postgres, {
+      ...{ days: [calendar.dayOf(at)], cutoff: at, calendar, partitions: PARTITIONS, siteId },
+      uniquesOf: uniquesOf(deployment),
     }),
   )
-  const days = retained.skipped ? [] : retained.days
-  expect(new Set(days.map(({ site }) => site))).toEqual(new Set(["blog"]))
+  await run(postgres.query("test", "DELETE FROM event_chunks WHERE site_id = $1", [siteId]))
+  await run(postgres.query("test", "UPDATE sites SET raw_since = $2 WHERE id = $1", [siteId, new Date(at)]))
   await rebuild(deployment)
   expect(await numbers()).toEqual(before)
   // Redis has lost everything: of those who are gone a number is left.
