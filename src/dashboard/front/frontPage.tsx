@@ -105,9 +105,9 @@ export const FrontPage = ({ settings, choose, sites, sitesChanged }: FrontPagePr
 /** The totals of the view, and whether the site has not had any event ever, which is asked only where they say nothing. */
 const useTotals = () => {
   const { site, view } = useFront()
-  const totals = useAnswer(totalsQuestion(site, view))
+  const totals = useAnswer(totalsQuestion(site, view), { first: true })
   const [visitors] = totals.part.data?.results[0]?.metrics ?? []
-  const ever = useAnswer(visitors === 0 ? everQuestion(site) : null, true)
+  const ever = useAnswer(visitors === 0 ? everQuestion(site) : null, { always: true })
   return { totals, empty: ever.part.data?.results[0]?.metrics[0] === 0 }
 }
 

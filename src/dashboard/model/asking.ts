@@ -1,6 +1,6 @@
 /**
  * Keeps answers to questions up to date: each is asked once over HTTP, then followed over the WebSocket, which pushes an answer whenever
- * it has changed; never by the clock. Few questions are asked at a time, first those of the top of the page.
+ * it has changed; never by the clock. Few questions are asked at a time, in the order in which they came, but for one that is to be first.
  */
 import type { Question, QuestionAnswer } from "./questions.ts"
 import { failureCode } from "./readFailure.ts"
@@ -32,6 +32,8 @@ interface Watched {
   /** Whether what is counted now may change its answer. */
   readonly live: boolean
   readonly listen: (loaded: Loaded<QuestionAnswer>) => void
+  /** Whether it is asked before those that wait. */
+  readonly first: boolean
   loaded: Loaded<QuestionAnswer>
   /** In the queue, or under way. */
   waiting: boolean
@@ -54,14 +56,19 @@ export class Asking {
     this.#options = options
   }
 
-  /** Asks a question, and hears every other answer if it is `live`; returns what asks again, and what ends it. */
+  /**
+   * Asks a question, and hears every other answer if it is `live`; returns what asks again, and what ends it. One that is `first` is
+   * asked before those that wait, which may have come in the same turn.
+   */
   watch(
     question: Question,
     live: boolean,
     listen: (loaded: Loaded<QuestionAnswer>) => void,
+    first = false,
   ): { readonly again: () => void; readonly end: () => void } {
     const id = `q${++this.#lastId}`
-    const watched: Watched = { id, question, live, listen, loaded: NOTHING, waiting: false, under: null }
+    const unasked = { loaded: NOTHING, waiting: false, under: null }
+    const watched: Watched = { id, question, live, listen, first, ...unasked }
     this.#watched.set(id, watched)
     this.#put(watched)
     if (live) this.#follow(watched)
@@ -127,7 +134,7 @@ export class Asking {
   #put(watched: Watched): void {
     if (watched.waiting) return
     watched.waiting = true
-    this.#queue = [...this.#queue, watched]
+    this.#queue = watched.first ? [watched, ...this.#queue] : [...this.#queue, watched]
     this.#tell(watched, { ...watched.loaded, loading: true })
     // In one turn, so that what is watched together is asked in the order of the page.
     queueMicrotask(() => this.#next())

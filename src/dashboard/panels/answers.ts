@@ -1,6 +1,6 @@
 /** How panels ask questions. */
 import { createContext } from "preact"
-import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks"
+import { useCallback, useContext, useLayoutEffect, useRef, useState } from "preact/hooks"
 import type { Asking } from "../model/asking.ts"
 import type { Question, QuestionAnswer } from "../model/questions.ts"
 import { type Loaded, NOTHING } from "../model/state.ts"
@@ -22,25 +22,33 @@ export interface Answered {
   readonly again: () => void
 }
 
-/** The answer to a question, kept up to date; nothing is asked where there is none. `always`: whatever else the page shows. */
-export const useAnswer = (question: Question | null, always = false): Answered => {
+export interface Manner {
+  /** Kept up to date whatever else the page shows. */
+  readonly always?: boolean
+  /** Asked before the page's other questions: of components, those within another one ask before it. */
+  readonly first?: boolean
+}
+
+/** The answer to a question, kept up to date; nothing is asked where there is none. */
+export const useAnswer = (question: Question | null, { always, first }: Manner = {}): Answered => {
   const asked = useContext(AskingContext)
   if (asked === null) throw new Error("nobody answers here")
   const { asking } = asked
-  const live = question !== null && (always || asked.live)
+  const live = question !== null && (always === true || asked.live)
   const key = JSON.stringify(question)
   const [{ part, of }, set] = useState({ part: NOTHING as Loaded<QuestionAnswer>, of: key })
   const again = useRef(() => {})
-  useEffect(() => {
+  // Before the page is drawn, which takes about as long as an answer.
+  useLayoutEffect(() => {
     if (question === null) return set({ part: NOTHING, of: key })
-    const watched = asking.watch(question, live, (loaded) =>
+    const listen = (loaded: Loaded<QuestionAnswer>) =>
       set((before) =>
         // The answer before stays until there is another one.
         loaded.data === null && loaded.failure === null && before.part.data !== null
           ? { ...before, part: { ...before.part, loading: true } }
           : { part: loaded, of: key },
-      ),
-    )
+      )
+    const watched = asking.watch(question, live, listen, first)
     again.current = watched.again
     return watched.end
   }, [asking, key, live])

@@ -61,6 +61,15 @@ describe("questions of a page", () => {
     asking.close()
   })
 
+  test("wait for the one that is to be first, whenever it came", async () => {
+    const asking = start()
+    for (const name of ["a", "b", "c", "d", "e"]) asking.watch(question(name), true, () => {})
+    asking.watch(question("first"), true, () => {}, true)
+    await vi.advanceTimersByTimeAsync(0)
+    expect(order).toEqual(["first", "a", "b", "c"])
+    asking.close()
+  })
+
   test("are followed if they go on, all of them in one message", async () => {
     const asking = start()
     const heard: Array<Loaded<QuestionAnswer>> = []
