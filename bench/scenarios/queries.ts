@@ -9,6 +9,7 @@ import { atMost, byScale, type Context, check, type Findings, figure, type Scena
 import { runCommand, storeOfThePast } from "../server/commands.ts"
 import { BENCH_TOKEN, type BenchNode, startNode } from "../server/node.ts"
 import { openStores } from "../server/stores.ts"
+import { measureFrontPage } from "./frontPage.ts"
 import { measureFirstAgain, measureQuestions } from "./questions.ts"
 
 /** Answers are cached for a moment, so requests wait for that to pass, or vary a parameter. */
@@ -96,7 +97,10 @@ const run = async (context: Context): Promise<Findings> => {
   const rows = await stores.rows()
   const questions = [...(await measureQuestions(context, { node, stores, dataDir, events }))]
   await node.stop()
-  questions.push(...(await measureFirstAgain(await startNode(context, { dataDir }))))
+  const again = await startNode(context, { dataDir })
+  questions.push(...(await measureFirstAgain(again)))
+  await again.stop()
+  const frontPage = await measureFrontPage(context, await startNode(context, { dataDir }))
   const loaded = events.toLocaleString("en-US")
   const slowest = [...cold].sort(([, a], [, b]) => b - a)[0]
   return {
@@ -122,11 +126,12 @@ const run = async (context: Context): Promise<Findings> => {
       figure("slowest cold answer", slowest?.[1] ?? Number.NaN, "ms", null, slowest?.[0] ?? ""),
       figure("export of a month's visitors", exported.ms / 1000, "s"),
       ...questions,
+      ...frontPage.figures,
       figure("rebuild of all figures", rebuilt.milliseconds / 1000, "s", null, `${loaded} events`),
     ],
     checks: [check("rows of the loaded events", events, rows)],
     plots: [],
-    remarks: [],
+    remarks: frontPage.remarks,
   }
 }
 
