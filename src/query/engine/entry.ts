@@ -8,15 +8,17 @@ import * as Schedule from "effect/Schedule"
 import { Calendar } from "../../domain/period.ts"
 import { Metrics } from "../../metrics/metrics.ts"
 import type { StoreError } from "../../stores/errors.ts"
-import { makePostgres } from "../../stores/postgres.ts"
+import { makePostgres, type Postgres } from "../../stores/postgres.ts"
 import type { Query } from "../language/index.ts"
 import { type DatabaseError, type NoRoom, openDatabase } from "./database.ts"
 import { withinDeadline } from "./deadline.ts"
 import { answer, lookThrough, sourcesOf } from "./engine.ts"
+import type { DaysAt } from "./eventFiles.ts"
 import { answerBeyond, saysWhatIsMissing } from "./expired.ts"
 import { answerFunnel } from "./funnel.ts"
 import { keepFiles } from "./keptFiles.ts"
 import type { EngineFailure, EngineStart, FromEngine, Question, ToEngine } from "./messages.ts"
+import { siteDays } from "./siteDays.ts"
 
 /** What a question may take, its files included, milliseconds. */
 const DEADLINE_MS = 10_000
@@ -51,6 +53,14 @@ const refusalOf = (
   return { failure: error._tag === "DatabaseError" && isInvalid(error) ? "invalid" : "failed", reason }
 }
 
+/** Connects, and reads all days of all sites. */
+const firstDays = (postgres: Postgres, calendar: Calendar): Effect.Effect<DaysAt, StoreError> =>
+  Effect.gen(function* () {
+    yield* postgres.query("connect", "SELECT 1")
+    const at = Date.now()
+    return { at, of: yield* siteDays(postgres, calendar) }
+  })
+
 const serve = ({ config, stores, folder }: EngineStart) =>
   Effect.gen(function* () {
     const metrics = new Metrics(config.metricsPrefix, "actors")
@@ -58,13 +68,15 @@ const serve = ({ config, stores, folder }: EngineStart) =>
       { url: stores.databaseUrl, max: 2, name: "maicivy query engine", statementTimeoutMs: DEADLINE_MS },
       metrics,
     )
+    const calendar = new Calendar(config.timeZone)
+    // While the database is loaded, which takes about as long.
+    const first = yield* Effect.forkScoped(firstDays(postgres, calendar), { startImmediately: true })
     const kept = keepFiles(folder)
     yield* Effect.addFinalizer(() => Effect.sync(() => keepFiles(folder)))
     const database = yield* openDatabase(folder, config.queryMemory - OWN_MEMORY, config.queryCache)
-    const calendar = new Calendar(config.timeZone)
     const sources = sourcesOf({
-      ...{ postgres, database, folder, calendar, now: Date.now },
-      ...{ maxBytes: config.queryCache, kept },
+      ...{ postgres, database, folder, calendar, now: Date.now, kept },
+      ...{ maxBytes: config.queryCache, first: Fiber.join(first) },
     })
     const ask = (query: Query) => answer(query, sources)
     /** Says what a fault of the engine's own was, and returns it in short; without its folder it has none, and cannot go on. */
@@ -73,6 +85,10 @@ const serve = ({ config, stores, folder }: EngineStart) =>
       console.error(Cause.pretty(cause))
       return "a fault of the query engine"
     }
+    const orTold = <E>(act: Effect.Effect<void, E>) =>
+      Effect.catchCause(act, (cause) => Effect.sync(() => told(cause)))
+    // Where that fails, the next engine makes them again.
+    yield* Effect.addFinalizer(() => orTold(Effect.sync(() => sources.files.keep())))
     // Whoever asks next has another engine, in a folder of its own.
     const endsWithFolder = Effect.sync(() => {
       if (!existsSync(folder)) process.disconnect?.()
@@ -103,9 +119,7 @@ const serve = ({ config, stores, folder }: EngineStart) =>
         Effect.map(say),
         Effect.andThen(endsWithFolder),
       )
-    const look = Effect.catchCause(lookThrough(sources), (cause) => Effect.sync(() => told(cause))).pipe(
-      Effect.andThen(endsWithFolder),
-    )
+    const look = Effect.andThen(orTold(lookThrough(sources)), endsWithFolder)
     process.on("message", (message: ToEngine) => {
       if (message.type === "ask") Effect.runFork(reply(message.id, message.query))
       if (message.type === "look") Effect.runFork(look)

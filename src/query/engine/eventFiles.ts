@@ -16,6 +16,7 @@ import { EndedDay } from "./endedDay.ts"
 import { GrowingDay } from "./growingDay.ts"
 import { HeldFiles } from "./heldFiles.ts"
 import type { KeptDay } from "./keptFiles.ts"
+import { arePartsAsMade, type KeptParts, removeParts } from "./keptParts.ts"
 import { FRESH_MS } from "./messages.ts"
 import { orDropped } from "./orDropped.ts"
 import {
@@ -35,6 +36,12 @@ const ENDED_AFTER_MS = 2 * HOUR_MS
 
 const nameOf = ({ siteId, day }: Pick<SiteDay, "siteId" | "day">): string => `${siteId}-${day}`
 
+/** All days of all sites, and when they were read, unix milliseconds. */
+export interface DaysAt {
+  readonly at: number
+  readonly of: ReadonlyArray<SiteDay>
+}
+
 export interface EventFilesOptions {
   readonly postgres: Postgres
   readonly database: Database
@@ -44,8 +51,10 @@ export interface EventFilesOptions {
   readonly now: () => number
   /** What the files may take of the disk; no bound by default. */
   readonly maxBytes?: number
-  /** Files that an engine before has made of days that had ended. */
-  readonly kept?: ReadonlyArray<KeptDay>
+  /** All days of all sites, as they were a moment ago, where somebody has read them already. */
+  readonly first?: Effect.Effect<DaysAt, StoreError>
+  /** Files that an engine before has made. */
+  readonly kept?: ReadonlyArray<KeptDay | KeptParts>
 }
 
 const filesOf = ({ ended, growing }: EventTables): ReadonlyArray<string> => [
@@ -59,7 +68,7 @@ export class EventFiles {
   readonly #building = Semaphore.makeUnsafe(1)
   /** By site and day. */
   readonly #files = new Map<string, DayFiles>()
-  #days: { readonly at: number; readonly of: ReadonlyArray<SiteDay> } | null = null
+  #days: DaysAt | null = null
   /** The days as they were asked for ahead of the next question; none until there is an answer. */
   #ahead: { readonly at: number; of: ReadonlyArray<SiteDay> | null } | null = null
 
@@ -69,8 +78,22 @@ export class EventFiles {
     this.#shop = { postgres, database, held: new HeldFiles(folder), calendar, now }
     for (const file of options.kept ?? []) {
       this.#files.get(nameOf(file))?.drop()
-      this.#files.set(nameOf(file), EndedDay.kept(this.#shop, file))
+      this.#files.set(nameOf(file), file.of === "day" ? EndedDay.kept(this.#shop, file) : this.#ofParts(file))
     }
+  }
+
+  /** A day that went on when another engine has made its parts. */
+  #ofParts(kept: KeptParts): DayFiles {
+    const isWhole = arePartsAsMade(kept)
+    if (!isWhole) removeParts(kept)
+    const day = isWhole ? GrowingDay.kept(this.#shop, kept) : new GrowingDay(this.#shop)
+    return this.#hasEnded(kept) ? new EndedDay(this.#shop, day) : day
+  }
+
+  /** Leaves the parts of days that go on to a later engine. Nothing can be read any more. */
+  keep(): void {
+    for (const files of this.#files.values())
+      if (files instanceof GrowingDay) files.keep(this.#options.folder)
   }
 
   /**
@@ -135,6 +158,22 @@ export class EventFiles {
    * question after another does not wait for it.
    */
   #siteDays(): Effect.Effect<ReadonlyArray<SiteDay>, StoreError> {
+    const { first } = this.#options
+    return this.#days === null && first !== undefined
+      ? Effect.andThen(this.#learnFirst(first), this.#current)
+      : this.#current
+  }
+
+  /** Where it fails, the days are read again, and whoever asks is told why. */
+  #learnFirst(first: Effect.Effect<DaysAt, StoreError>): Effect.Effect<void> {
+    return Effect.ignore(
+      Effect.map(first, ({ at, of }) => {
+        if (this.#days === null) this.#learn(at, of)
+      }),
+    )
+  }
+
+  readonly #current = Effect.suspend((): Effect.Effect<ReadonlyArray<SiteDay>, StoreError> => {
     const { postgres, now, calendar } = this.#options
     const at = now()
     const ahead = this.#ahead
@@ -144,7 +183,7 @@ export class EventFiles {
       return Effect.map(siteDays(postgres, calendar), (of) => this.#learn(at, of))
     const { of } = this.#days
     return at - this.#days.at < FRESH_MS / 2 ? Effect.succeed(of) : Effect.as(this.#askAhead(at), of)
-  }
+  })
 
   #learn(at: number, of: ReadonlyArray<SiteDay>): ReadonlyArray<SiteDay> {
     this.#days = { at, of }
@@ -226,7 +265,7 @@ export class EventFiles {
     return isAtRest && this.#hasEnded(day) ? new EndedDay(this.#shop, known) : known
   }
 
-  #hasEnded({ day }: SiteDay): boolean {
+  #hasEnded({ day }: Pick<SiteDay, "day">): boolean {
     const { calendar, now } = this.#options
     return rangeOf(calendar, day).until + ENDED_AFTER_MS <= now()
   }

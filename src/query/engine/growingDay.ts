@@ -5,12 +5,21 @@
  */
 import { rmSync } from "node:fs"
 import * as Effect from "effect/Effect"
+import type { Calendar } from "../../domain/period.ts"
 import type { StoreError } from "../../stores/errors.ts"
-import type { Session } from "../../stores/postgres.ts"
+import type { Postgres, Session } from "../../stores/postgres.ts"
 import { CHUNK_COLUMNS, type ChunkRow, type LinesFile, writeLines } from "./chunkLines.ts"
 import type { DatabaseError, NoRoom } from "./database.ts"
-import { type PartFiles, type PartSource, writeEvents, writePartVisits, writeVisits } from "./dayParts.ts"
+import { type PartSource, writeEvents, writePartVisits, writeVisits } from "./dayParts.ts"
 import { whereItMayEnd } from "./deadline.ts"
+import {
+  type Chunks,
+  filesOfParts,
+  type KeptParts,
+  keepParts,
+  keptPartName,
+  type ListedPart,
+} from "./keptParts.ts"
 import {
   CHUNKS_OF_DAY,
   chunkValues,
@@ -24,10 +33,12 @@ import {
 import { versionIn } from "./siteDays.ts"
 
 /**
- * SQL: what a chunk is known by: its file, its place, its transaction. A chunk never changes, and a table that is rewritten (`CLUSTER`)
- * is another file.
+ * SQL: what a chunk is known by, to later engines, too: its deployment, its file, its place, its transaction, and as in versions of days
+ * what it has, where another server has come to have those. A chunk never changes, and a table that is rewritten (`CLUSTER`) is another
+ * file.
  */
-const KEY = "hashtextextended(concat_ws(' ', pg_relation_filenode(tableoid), ctid, xmin), 0)"
+const KEY =
+  "hash_record_extended(((SELECT id FROM deployment), pg_relation_filenode(tableoid), ctid, xmin, events, first_at, last_at), 0)"
 
 /**
  * Events of a part at most: its chunks are read together, and its events sorted in memory. A day that has more is made in steps, and
@@ -53,21 +64,15 @@ const NEW = `
 
 type NewRow = ChunkRow & { readonly key: string; readonly events: number; readonly [column: string]: unknown }
 
-/** Chunks by their keys: the number that their events have in the files, and how many events. */
-type Chunks = ReadonlyMap<string, { readonly number: number; readonly events: number }>
-
-interface Part extends PartFiles {
-  readonly chunks: Chunks
+interface Part extends ListedPart {
   /** Events of its chunks. */
   readonly size: number
-  /** The number of its first visit, from the day's: beyond those of the parts before it. */
-  readonly firstVisit: number
 }
 
 /** Times that a part must be larger than those after it together. */
 const RATIO = 2
 
-const filesOf = (parts: ReadonlyArray<Part>) => parts.flatMap(({ events, visits }) => [events, visits])
+const filesOf = (parts: ReadonlyArray<Part>) => filesOfParts({ parts, visits: null })
 
 const sizeOf = (chunks: Chunks): number => {
   let size = 0
@@ -83,8 +88,27 @@ interface News {
   readonly lines: LinesFile
 }
 
+/** Those of some known chunks of a day that are not there any more. */
+export const goneOf = (
+  postgres: Postgres,
+  calendar: Calendar,
+  of: SiteDay,
+  known: ReadonlyArray<string>,
+): Effect.Effect<ReadonlySet<string>, StoreError> =>
+  Effect.map(
+    postgres.query<{ key: string }>("day_chunks", GONE, knownValues(calendar, of, known)),
+    (rows) => new Set(rows.map(({ key }) => key)),
+  )
+
+const knownValues = (
+  calendar: Calendar,
+  of: SiteDay,
+  known: ReadonlyArray<string>,
+): ReadonlyArray<unknown> => [...[...chunkValues(of, rangeOf(calendar, of.day)), known]]
+
 export class GrowingDay implements DayFiles {
   readonly #shop: Workshop
+  #of: Pick<SiteDay, "siteId" | "day"> | null = null
   #version = ""
   #parts: ReadonlyArray<Part> = []
   #visits: string | null = null
@@ -95,6 +119,36 @@ export class GrowingDay implements DayFiles {
 
   constructor(shop: Workshop) {
     this.#shop = shop
+  }
+
+  /** One of which another engine has made parts. */
+  static kept(shop: Workshop, kept: KeptParts): GrowingDay {
+    const day = new GrowingDay(shop)
+    for (const file of filesOfParts(kept)) shop.held.made(file)
+    rmSync(kept.path, { force: true })
+    day.#of = kept
+    day.#parts = kept.parts.map((part) => ({ ...part, size: sizeOf(part.chunks) }))
+    day.#visits = kept.visits
+    day.#nextChunk = kept.nextChunk
+    day.#changedAt = kept.changedAt
+    // Where visits are missing, there is more to do than nothing.
+    day.#version = kept.visits === null ? "" : kept.version
+    return day
+  }
+
+  /** Leaves its parts to a later engine, in a folder; it is of no use any more. */
+  keep(folder: string): void {
+    if (this.#of === null || this.#parts.length === 0) return
+    const { siteId, day } = this.#of
+    const named = (file: string) => this.#shop.held.rename(file, keptPartName({ siteId, day }, file))
+    const parts = this.#parts.map((part) => ({
+      ...part,
+      events: named(part.events),
+      visits: named(part.visits),
+    }))
+    const visits = this.#visits === null ? null : named(this.#visits)
+    const [version, changedAt, nextChunk] = [this.#version, this.#changedAt, this.#nextChunk]
+    keepParts(folder, { siteId, day, version, changedAt, nextChunk, parts, visits })
   }
 
   get version() {
@@ -116,6 +170,7 @@ export class GrowingDay implements DayFiles {
   become(of: SiteDay): Effect.Effect<void, StoreError | DatabaseError | NoRoom> {
     const { held } = this.#shop
     return Effect.gen({ self: this }, function* () {
+      this.#of = of
       const before = this.#version
       let version: string | null = null
       while (version === null) {
@@ -138,26 +193,24 @@ export class GrowingDay implements DayFiles {
   }
 
   prune(of: SiteDay): Effect.Effect<void, StoreError | DatabaseError | NoRoom> {
-    const { postgres } = this.#shop
+    const { postgres, calendar } = this.#shop
     if (this.#parts.length === 0 || this.#version === of.version || this.#pruned === of.version)
       return Effect.void
     return Effect.gen({ self: this }, function* () {
-      const found = yield* postgres.query<{ key: string }>("day_chunks", GONE, this.#known(of))
-      yield* this.#removeGone(of, new Set(found.map(({ key }) => key)))
+      yield* this.#removeGone(of, yield* goneOf(postgres, calendar, of, this.#known))
       this.#pruned = of.version
     })
   }
 
-  /** Values of the statements about what is known. */
-  #known(of: SiteDay): ReadonlyArray<unknown> {
-    const known = this.#parts.flatMap(({ chunks }) => [...chunks.keys()])
-    return [...chunkValues(of, rangeOf(this.#shop.calendar, of.day)), known]
+  /** Keys of the chunks that its files have. */
+  get #known(): ReadonlyArray<string> {
+    return this.#parts.flatMap(({ chunks }) => [...chunks.keys()])
   }
 
   /** What there is of the day and what was known before, told from one snapshot. */
   #news(of: SiteDay, path: string): Effect.Effect<News, StoreError | DatabaseError | NoRoom> {
     const { postgres } = this.#shop
-    const values = this.#known(of)
+    const values = knownValues(this.#shop.calendar, of, this.#known)
     return Effect.scoped(
       Effect.gen({ self: this }, function* () {
         const session: Session = yield* postgres.session("day_chunks")

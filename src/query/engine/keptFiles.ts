@@ -3,14 +3,16 @@
  * name of each tells the version of its days, and a digest of what is in it: one that is not as it was made, for whatever reason, is
  * never read.
  */
-import { createHash, type Hash } from "node:crypto"
-import { closeSync, existsSync, openSync, readdirSync, readSync, rmSync } from "node:fs"
+import { createHash } from "node:crypto"
+import { existsSync, readdirSync, rmSync } from "node:fs"
 import { readdir, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { TaggedError } from "effect/Data"
 import * as Effect from "effect/Effect"
 import type { Day } from "../../domain/period.ts"
 import { DIMENSION_NAMES } from "./columns.ts"
+import { digestOf, HEX, shortHash } from "./digest.ts"
+import { filesOfParts, type KeptParts, keptPartsIn } from "./keptParts.ts"
 import type { SiteDay } from "./siteDay.ts"
 import type { TallyDimension } from "./tallies.ts"
 
@@ -43,37 +45,19 @@ export interface KeptTallies extends Kept, TalliedDays {
   readonly of: "tallies"
 }
 
-/** A file that is kept. */
-export type KeptFile = KeptDay | KeptTallies
+/** What is kept: a file, or the parts of a day that goes on. */
+export type KeptFile = KeptDay | KeptTallies | KeptParts
 
-const [DAY, HEX] = ["(\\d{4}-\\d{2}-\\d{2})", "([0-9a-f]{24})"]
+const DAY = "(\\d{4}-\\d{2}-\\d{2})"
 const DAY_NAME = new RegExp(`^(\\d+)-${DAY}-ended-${HEX}-${HEX}-\\w+\\.parquet$`)
 const TALLIES_NAME = new RegExp(`^(\\d+)-(\\w+)-tallies-${DAY}-${DAY}-${DAY}-${HEX}-${HEX}-\\w+\\.parquet$`)
 
 /** What a dimension is called in a name that has none. */
 const NONE = "all"
 
-const shortHash = (hash: Hash): string => hash.digest("hex").slice(0, 24)
-
 /** The version of some days together. */
 export const versionOf = (days: ReadonlyArray<Pick<SiteDay, "day" | "version">>): string =>
   shortHash(createHash("sha256").update(days.map(({ day, version }) => `${day} ${version}`).join()))
-
-/** Read at a time, bytes. */
-const BLOCK = 1024 * 1024
-
-const digestOf = (path: string): string => {
-  const hash = createHash("sha256")
-  const block = Buffer.allocUnsafe(BLOCK)
-  const file = openSync(path, "r")
-  try {
-    for (let read = readSync(file, block); read > 0; read = readSync(file, block))
-      hash.update(block.subarray(0, read))
-  } finally {
-    closeSync(file)
-  }
-  return shortHash(hash)
-}
 
 /** The name by which a file of a day that has just been made can be kept, unless another one has it. */
 export const keptDayName = ({ siteId, day, version }: SiteDay, path: string): string =>
@@ -84,7 +68,7 @@ export const keptTalliesName = (of: TalliedDays, path: string): string =>
   `${of.siteId}-${of.dimension ?? NONE}-tallies-${of.since}-${of.first}-${of.end}-${of.version}-${digestOf(path)}`
 
 /** Whether a file is as it was made: an end of the machine may have lost a part of it. */
-export const isAsMade = ({ path, digest }: KeptFile): boolean => {
+export const isAsMade = ({ path, digest }: Kept): boolean => {
   try {
     return digestOf(path) === digest
   } catch {
@@ -109,10 +93,22 @@ const keptTallies = (folder: string, name: string): KeptTallies | null => {
   return { of: "tallies", ...of, digest, path: join(folder, name) }
 }
 
-const keptFile = (folder: string, name: string): KeptFile | null =>
-  keptDay(folder, name) ?? keptTallies(folder, name)
+/** What is kept in a folder of these names, and all else that is in it. */
+const keptIn = (
+  folder: string,
+  names: ReadonlyArray<string>,
+): { readonly kept: ReadonlyArray<KeptFile>; readonly others: ReadonlyArray<string> } => {
+  const files = names.flatMap((name) => keptDay(folder, name) ?? keptTallies(folder, name) ?? [])
+  const kept = [...files, ...keptPartsIn(folder, names)]
+  const paths = new Set(kept.flatMap(pathsOf))
+  return { kept, others: names.map((name) => join(folder, name)).filter((path) => !paths.has(path)) }
+}
 
-const lastDay = (file: KeptFile): Day => (file.of === "day" ? file.day : file.end)
+/** The files of what is kept. */
+const pathsOf = (file: KeptFile): ReadonlyArray<string> =>
+  file.of === "parts" ? [file.path, ...filesOfParts(file)] : [file.path]
+
+const lastDay = (file: KeptFile): Day => (file.of === "tallies" ? file.end : file.day)
 
 /** The names in a folder; none where it was never made, or has been removed. */
 export const namesIn = (folder: string): ReadonlyArray<string> => {
@@ -132,15 +128,11 @@ export const listed = (folder: string): Promise<ReadonlyArray<string>> =>
 
 const remove = { recursive: true, force: true }
 
-/** Removes what is in an engine's folder but the files that can be kept, and returns those, later days at the end. */
+/** Removes what is in an engine's folder but what can be kept, and returns that, later days at the end. */
 export const keepFiles = (folder: string): ReadonlyArray<KeptFile> => {
-  const kept: Array<KeptFile> = []
-  for (const name of namesIn(folder)) {
-    const file = keptFile(folder, name)
-    if (file === null) rmSync(join(folder, name), remove)
-    else kept.push(file)
-  }
-  return kept.sort((a, b) => (lastDay(a) < lastDay(b) ? -1 : 1))
+  const { kept, others } = keptIn(folder, namesIn(folder))
+  for (const path of others) rmSync(path, remove)
+  return [...kept].sort((a, b) => (lastDay(a) < lastDay(b) ? -1 : 1))
 }
 
 /** Files that could not be removed, or looked for. */
@@ -168,6 +160,8 @@ const isOf = (days: ReadonlyArray<SiteDay>): ((file: KeptFile) => boolean) => {
   return (file) => {
     const ofSite = bySite.get(file.siteId)
     if (ofSite === undefined) return false
+    // Those of its parts that have gone have been removed.
+    if (file.of === "parts") return ofSite.has(file.day)
     if (file.of === "day") return ofSite.get(file.day)?.version === file.version
     return file.version === versionOf(lookedAt(file, [...ofSite.values()]))
   }
@@ -192,15 +186,12 @@ export const removeOutdated = (
 
 const remain = async (folder: string, days: ReadonlyArray<SiteDay>, maxBytes: number): Promise<void> => {
   const isCurrent = isOf(days)
-  const current: Array<KeptFile> = []
-  for (const name of await listed(folder)) {
-    const file = keptFile(folder, name)
-    if (file !== null && isCurrent(file)) current.push(file)
-    else await rm(join(folder, name), remove)
-  }
+  const { kept, others } = keptIn(folder, await listed(folder))
+  const outdated = kept.filter((file) => !isCurrent(file))
+  for (const path of [...others, ...outdated.flatMap(pathsOf)]) await rm(path, remove)
   let bytes = 0
-  for (const { path } of current.sort((a, b) => (lastDay(a) > lastDay(b) ? -1 : 1))) {
-    bytes += (await stat(path).catch(() => null))?.size ?? 0
-    if (bytes > maxBytes) await rm(path, remove)
+  for (const file of kept.filter(isCurrent).sort((a, b) => (lastDay(a) > lastDay(b) ? -1 : 1))) {
+    for (const path of pathsOf(file)) bytes += (await stat(path).catch(() => null))?.size ?? 0
+    if (bytes > maxBytes) for (const path of pathsOf(file)) await rm(path, remove)
   }
 }

@@ -13,6 +13,7 @@ import type * as Scope from "effect/Scope"
 import { Calendar } from "../../domain/period.ts"
 import { waitingLine } from "../../runtime/waitingLine.ts"
 import type { Postgres } from "../../stores/postgres.ts"
+import { removeGoneParts } from "./goneParts.ts"
 import { joined } from "./joined.ts"
 import { hasFiles, removeOutdated } from "./keptFiles.ts"
 import {
@@ -222,7 +223,9 @@ class Engine {
     const { postgres, config } = this.#options
     const { kept } = this.#folder
     if (kept === null || !(yield* hasFiles(kept))) return
-    const days = yield* siteDays(postgres, new Calendar(config.timeZone))
+    const calendar = new Calendar(config.timeZone)
+    const days = yield* siteDays(postgres, calendar)
+    yield* removeGoneParts(kept, days, postgres, calendar)
     yield* removeOutdated(kept, days, config.queryCache)
   })
 

@@ -20,6 +20,7 @@ import { CHUNK_COLUMNS, writeLines } from "../../../src/query/engine/chunkLines.
 import { NoRoom, openDatabase } from "../../../src/query/engine/database.ts"
 import { writeDay, writeEvents, writePartVisits, writeVisits } from "../../../src/query/engine/dayParts.ts"
 import { answer, lookThrough, sourcesOf } from "../../../src/query/engine/engine.ts"
+import { removeGoneParts } from "../../../src/query/engine/goneParts.ts"
 import { type QueryEngine, queryEngine } from "../../../src/query/engine/index.ts"
 import { keepFiles, removeOutdated } from "../../../src/query/engine/keptFiles.ts"
 import { NodeFolder } from "../../../src/query/engine/nodeFolder.ts"
@@ -51,7 +52,7 @@ const question = QUERY
 /** One that tallies tell. */
 const withoutFilters = { ...question, filters: [] }
 
-/** An engine in a folder: what it answers, how many files it has made of days that had ended, and its look through them. */
+/** An engine in a folder: what it answers, how many files it has made of days that had ended, its look through them, and its end. */
 const engineIn = async (folder: string, postgres: Postgres) => {
   const kept = keepFiles(folder)
   const opened = await testScope().run(openDatabase(folder, 256 * 1024 * 1024))
@@ -73,6 +74,10 @@ const engineIn = async (folder: string, postgres: Postgres) => {
       return { events: rows[0]?.metrics[0], made }
     },
     look: () => run(lookThrough(sources)),
+    end: () => {
+      sources.files.keep()
+      keepFiles(folder)
+    },
     /** Whether the disk has room for files from now on. */
     hasRoom: (hasRoom: boolean) => {
       isFull = !hasRoom
@@ -143,6 +148,80 @@ test("what came while a day was read goes with its visitor, though the day is th
   await look()
   expect(daysIn(folder)).toEqual(["26", "27", "28"])
   for (const asked of [question, withoutFilters]) expect((await ask(asked)).events).toBe(5)
+})
+
+/** Files of the parts of days that go on, and of their visits. */
+const partsIn = (folder: string) => readdirSync(folder).filter((name) => name.includes("-part-"))
+
+describe("the parts of a day that goes on", () => {
+  /** Ten events of Ada's, and two of Bob's that came later: each a part. */
+  const today = async () => {
+    const { postgres } = await freshEvents()
+    const folder = join(temporaryFolder(), "kept")
+    mkdirSync(folder)
+    const first = await engineIn(folder, postgres)
+    const at = (visitorId: string, count: number) =>
+      store(
+        postgres,
+        Array.from({ length: count }, (_, i) => event({ createdAt: NOW - 1000 - i, visitorId })),
+      )
+    await at(ADA, 10)
+    expect((await first.ask()).events).toBe(10)
+    await at(BOB, 2)
+    expect((await first.ask()).events).toBe(12)
+    first.end()
+    const parts = partsIn(folder)
+    expect(parts).toHaveLength(5)
+    return { postgres, folder, parts, at }
+  }
+
+  test("are gone on with by the next engine, which reads what has come since", async () => {
+    const { postgres, folder, parts, at } = await today()
+    const second = await engineIn(folder, postgres)
+    expect(await second.ask()).toEqual({ events: 12, made: 0 })
+    expect(partsIn(folder)).toEqual(parts)
+    await at(CLEO, 1)
+    expect((await second.ask()).events).toBe(13)
+    expect(parts.filter((name) => !existsSync(join(folder, name)))).toHaveLength(1)
+    second.end()
+    const third = await engineIn(folder, postgres)
+    expect((await third.ask()).events).toBe(13)
+    third.end()
+    await run(eraseRows(postgres, BOB))
+    expect((await (await engineIn(folder, postgres)).ask()).events).toBe(11)
+  })
+
+  test("are made again where one is damaged, or the list of them is", async () => {
+    for (const damaged of [/-part-/, /\.list$/]) {
+      const { postgres, folder } = await today()
+      const [name = ""] = readdirSync(folder).filter((each) => damaged.test(each))
+      truncateSync(join(folder, name), 30)
+      expect((await (await engineIn(folder, postgres)).ask()).events).toBe(12)
+    }
+  })
+
+  test("lose, while there is no engine, those with an erased visitor's events, and go with their day", async () => {
+    const { postgres, folder, parts } = await today()
+    const look = async () => {
+      const days = await run(siteDays(postgres, calendar))
+      await run(removeGoneParts(folder, days, postgres, calendar))
+      await run(removeOutdated(folder, days, 1e9))
+      return partsIn(folder)
+    }
+    expect(await look()).toEqual(parts)
+    await run(eraseRows(postgres, BOB))
+    const left = await look()
+    expect(left).toHaveLength(2)
+    expect(parts).toEqual(expect.arrayContaining(left))
+    expect(await look()).toEqual(left)
+    const second = await engineIn(folder, postgres)
+    expect((await second.ask()).events).toBe(10)
+    expect(left.every((name) => existsSync(join(folder, name)))).toBe(true)
+    second.end()
+    await run(eraseRows(postgres, ADA))
+    expect(await look()).toEqual([])
+    expect(readdirSync(folder)).toEqual([])
+  })
 })
 
 test("files that cannot be written again without an erased visitor go as a whole, and no others wait for them", async () => {
