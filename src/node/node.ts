@@ -25,6 +25,7 @@ import { eraseVisitor } from "../privacy/erase.ts"
 import { earliestEvents, queryEngine } from "../query/engine/index.ts"
 import { syncLog } from "../runtime/logging.ts"
 import type { Thread } from "../runtime/thread/parent.ts"
+import { FOLLOWED_AGAIN_MS } from "../server/dashboards/liveQuestions.ts"
 import { type Server, startServer } from "../server/server.ts"
 import type { AccountsService, Services } from "../server/services/services.ts"
 import type { Told } from "../server/threads/messages.ts"
@@ -88,8 +89,11 @@ const metricsOf = (threads: ReadonlyArray<Measured>): Thread["metrics"] =>
     ),
   ).pipe(Effect.map((each) => each.flat()))
 
-/** The query engine ends when nobody has asked for so long, milliseconds. */
-const QUERY_IDLE_MS = 300_000
+/**
+ * The query engine ends when nobody has asked for so long, milliseconds. Questions that a dashboard follows are asked more often, so it
+ * stays for as long as there is one.
+ */
+const QUERY_IDLE_MS = 5 * FOLLOWED_AGAIN_MS
 
 const onMainThread = (
   config: AppConfig,

@@ -164,6 +164,8 @@ export class World {
   queryFailure: QueryRefused["failure"] | null = null
   /** Questions asked so far, and the rows that they get. */
   readonly asked: Array<Question> = []
+  /** How often it was made ready for questions. */
+  prepared = 0
   queryRows: EngineAnswer["rows"] = [{ dimensions: [], metrics: [1], comparison: null }]
   storesUnavailable = false
   ready = true
@@ -335,6 +337,9 @@ export class World {
             ? Effect.fail(new QueryRefused({ failure: this.queryFailure ?? "failed", message: "as told" }))
             : Effect.succeed({ rows: this.queryRows, total: this.queryRows.length })
         }),
+      prepare: Effect.sync(() => {
+        this.prepared++
+      }),
       earliest: this.#read(() => new Map([["main", 0]])),
     },
     accounts: {

@@ -1,6 +1,6 @@
 /**
- * In the node: keeps the query engine, a process of its own. The first question starts it, and it is ended when nobody has asked for a
- * while. Whatever happens to it costs the questions that it has, and nothing else.
+ * In the node: keeps the query engine, a process of its own. The first question starts it, or whoever is about to ask, and it is ended
+ * when nobody has asked for a while. Whatever happens to it costs the questions that it has, and nothing else.
  */
 import { type ChildProcess, fork } from "node:child_process"
 import { join } from "node:path"
@@ -49,6 +49,8 @@ export class QueryRefused extends TaggedError("QueryRefused")<{
 export interface QueryEngine {
   /** Answers a question; equal ones that are asked at the same time have one answer. */
   readonly ask: (query: Question) => Effect.Effect<EngineAnswer, QueryRefused>
+  /** Starts the engine for questions that are about to come; it ends after a while when none does. */
+  readonly prepare: Effect.Effect<void>
 }
 
 type Answering = Deferred.Deferred<EngineAnswer, QueryRefused>
@@ -176,7 +178,7 @@ class Running {
 const LOOK_EVERY = "1 minute"
 
 /**
- * The process when there is one, started by the first question and ended after the last. Its files hold raw events: what is erased or has
+ * The process when there is one, started for the first question and ended after the last. Its files hold raw events: what is erased or has
  * expired outlives neither the next question nor the next look through them, which is taken once a minute.
  */
 class Engine {
@@ -254,6 +256,13 @@ class Engine {
     return Effect.suspend(() => (this.#isStopped ? Effect.fail(STOPPED) : answered))
   }
 
+  /** What was wrong with it, the question says that comes. */
+  readonly prepare = Effect.suspend(() => {
+    if (this.#isStopped) return Effect.void
+    const started = Effect.try({ try: () => this.#current(), catch: notStarted })
+    return Effect.ensuring(Effect.ignore(started), this.#rest)
+  })
+
   /** Ends the process, and leaves its files to the next node. A question that waited for its turn must not start another. */
   readonly stop = Effect.suspend(() => {
     this.#isStopped = true
@@ -300,5 +309,5 @@ export const queryEngine = (options: EngineProcessOptions): Effect.Effect<QueryE
     yield* Effect.forkScoped(Effect.repeat(orLogged(engine.look), Schedule.spaced(LOOK_EVERY)))
     yield* Effect.forkScoped(Effect.repeat(orLogged(engine.live), Schedule.spaced(TOUCHED_EVERY_MS)))
     const inTurn = waitingLine({ running: MAX_RUNNING, waiting: MAX_WAITING, full: BUSY })
-    return { ask: joined((query) => inTurn(engine.ask(query))) }
+    return { ask: joined((query) => inTurn(engine.ask(query))), prepare: engine.prepare }
   })

@@ -152,6 +152,9 @@ interface Asset {
   readonly file: Pick<Prepared, "answer"> & { readonly ready: () => unknown }
 }
 
+/** The path of the script that the dashboard's documents load. */
+export const DASHBOARD_SCRIPT = "/assets/dashboard.js"
+
 /** The pages of the dashboard: one document, which shows what its address says. */
 const PAGES: ReadonlyArray<readonly [path: string, name: string]> = [
   ["/", "dashboard"],
@@ -180,7 +183,7 @@ export const assets = ({
 }: Pick<AppConfig, "basePath" | "scriptPath" | "eventPath">): ReadonlyArray<Asset> => [
   ...PAGES.map(([path, name]) => ({ path, name, file: page(path) })),
   {
-    path: "/assets/dashboard.js",
+    path: DASHBOARD_SCRIPT,
     name: "dashboard",
     file: asset("../../dashboard/built/assets/dashboard.js", JAVASCRIPT),
   },

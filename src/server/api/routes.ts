@@ -11,7 +11,7 @@ import type { TrustedProxies } from "../http/clientAddress.ts"
 import { type Exchange, JSON_TYPE, type Traffic } from "../http/exchange.ts"
 import { Problem } from "../http/problem.ts"
 import { Parameters } from "../http/query.ts"
-import type { Handler, Route, Routes } from "../http/router.ts"
+import { askingOf, type Handler, type Route, type Routes } from "../http/router.ts"
 import type { IncomingRequest } from "../http/wire.ts"
 import type { ChoiceFigures } from "../services/choiceFigures.ts"
 import { HeatmapTickets } from "../services/heatmapTickets.ts"
@@ -22,7 +22,7 @@ import type { Services } from "../services/services.ts"
 import { AccessEndpoint } from "./accessEndpoint.ts"
 import { AccountsEndpoint } from "./accounts.ts"
 import { Administration, type AdministrationOptions } from "./administration.ts"
-import { assets, Prepared } from "./assets.ts"
+import { assets, DASHBOARD_SCRIPT, Prepared } from "./assets.ts"
 import { EXPORT_KINDS, Exports } from "./exports.ts"
 import { GoalsEndpoint } from "./goals.ts"
 import { HeatmapTicketsEndpoint, type HeatmapTicketsOptions } from "./heatmapTickets.ts"
@@ -211,18 +211,31 @@ const embedOn = (gate: Gate, req: IncomingRequest): ReadonlyArray<string> => {
   return token === null ? [] : (gate.shareOf(token)?.embedOn ?? [])
 }
 
+/**
+ * Whether whoever loads a file of the dashboard is about to ask questions. Only browsers load its script: what looks at times whether the
+ * page is there loads the document alone.
+ */
+const isAboutToAsk = (gate: Gate, path: string, exchange: Exchange, req: IncomingRequest): boolean => {
+  if (path !== DASHBOARD_SCRIPT) return false
+  const { grant, sites } = gate.look(askingOf(exchange, req))
+  return gate.suffices(grant, "figures") && sites.declared.size > 0
+}
+
+type ChosenPath = "basePath" | "scriptPath" | "eventPath"
+
 /** What browsers load. */
 const addPages = (
   add: Add,
-  gate: Gate,
-  paths: Pick<RouteOptions, "basePath" | "scriptPath" | "eventPath">,
+  { gate, services, run, ...paths }: Pick<RouteOptions, "gate" | "services" | "run" | ChosenPath>,
 ): void => {
   const { basePath, scriptPath } = paths
   const files = assets(paths)
   // Pages of other origins load the tracker.
   for (const { path, name, file } of files) {
-    const answer: Handler = (exchange, req) =>
+    const answer: Handler = (exchange, req) => {
+      if (isAboutToAsk(gate, path, exchange, req)) run(services.questions.prepare)
       file.answer(exchange, req, name === "dashboard" ? embedOn(gate, req) : [])
+    }
     // At the start, so that an upgrade in place cannot mix versions.
     file.ready()
     const row = path === scriptPath ? CHOSEN.scriptPath : path
@@ -289,7 +302,7 @@ export const apiRoutes = ({
       },
     })
   add(WEBSOCKET_PATH, "websocket", false, { GET: (exchange) => exchange.refuse(UPGRADE_REQUIRED) })
-  addPages(add, gate, { basePath, scriptPath, eventPath })
+  addPages(add, { gate, services, run, basePath, scriptPath, eventPath })
 
   const accounts = new AccountsEndpoint({ ...services, gate, bodies, proxies, basePath, run, now })
   addAccounts(add, accounts)

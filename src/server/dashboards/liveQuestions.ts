@@ -28,8 +28,8 @@ const MAX_FOLLOWED = 500
 const MAX_ANSWER_BYTES = 48 * 1024
 /** Followed questions that are asked at the same time, so that others find the engine free. */
 const MAX_ASKED = 2
-/** The time that answers depend on passes without events, milliseconds. */
-const TICK_MS = 60_000
+/** Questions are asked again after so long without events, milliseconds: answers depend on the time, too. */
+export const FOLLOWED_AGAIN_MS = 60_000
 
 /** A question as a dashboard follows it. */
 export interface FollowedQuestion {
@@ -105,7 +105,7 @@ export class LiveQuestions {
 
   constructor(options: LiveQuestionsOptions) {
     this.#options = options
-    this.#tick = setInterval(() => this.changed(null), TICK_MS)
+    this.#tick = setInterval(() => this.changed(null), FOLLOWED_AGAIN_MS)
     this.#tick.unref()
   }
 

@@ -55,6 +55,8 @@ export interface Privacy {
 /** Questions to the events. */
 export interface Queries {
   readonly ask: (query: Question) => Effect.Effect<EngineAnswer, QueryRefused>
+  /** Makes ready for questions that are about to come. */
+  readonly prepare: Effect.Effect<void>
   /** The first event of each site, unix milliseconds. */
   readonly earliest: Effect.Effect<ReadonlyMap<string, number>, StoreError>
 }

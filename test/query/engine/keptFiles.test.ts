@@ -384,4 +384,13 @@ test("files outlive engine and node, but those with an erased visitor's events, 
   const second = await start()
   await eventually(() => expect([days().sort(), tallies()]).toEqual([["26", "28", "29"], []]))
   expect((await inTime(second.engine, question)).rows[0]?.metrics).toEqual([4])
+  // One that was made ready for questions which do not come ends, too.
+  const running = () => folders().filter((path) => path.includes("engine-"))
+  await eventually(() => expect(running()).toEqual([]))
+  await run(second.engine.prepare)
+  expect(running()).not.toEqual([])
+  await eventually(() => expect(running()).toEqual([]))
+  await second.scope.close()
+  await run(second.engine.prepare)
+  expect(running()).toEqual([])
 })

@@ -7,9 +7,9 @@ import { run } from "../../support/effects.ts"
 import { eventually, temporaryFolder } from "../../support/index.ts"
 import { runNode, settings } from "../../support/node.ts"
 
-const startNode = async () => {
+const startNode = async (given: Parameters<typeof settings>[0] = {}) => {
   const dataDir = temporaryFolder()
-  const node = await runNode(await settings({ dataDir }))
+  const node = await runNode(await settings({ dataDir, ...given }))
   const askOnce = async (body: object, path: string) => {
     const response = await fetch(`${node.base}/api/v1/analytics/${path}`, {
       method: "POST",
@@ -120,6 +120,26 @@ describe("a node asked questions", () => {
     await node.stop()
     expect(engines()).toEqual([])
     expect(await enginesFoldersIn(node.dataDir)).toEqual([])
+  })
+
+  test("has its engine ready for who opens the dashboard, not for who looks whether it is there", async () => {
+    const node = await startNode()
+    const load = async (path: string) => expect((await fetch(`${node.base}${path}`)).status).toBe(200)
+    await load("/")
+    await load("/assets/dashboard.css")
+    expect(engines()).toEqual([])
+    await load("/assets/dashboard.js")
+    const [engine, ...others] = engines()
+    expect(others).toEqual([])
+    await load("/assets/dashboard.js")
+    expect((await node.ask({ metrics: ["events"], date_range: "day" })).status).toBe(200)
+    expect(engines()).toEqual([engine])
+  })
+
+  test("has none ready for who may not ask", async () => {
+    const node = await startNode({ access: "private" })
+    expect((await fetch(`${node.base}/assets/dashboard.js`)).status).toBe(200)
+    expect(engines()).toEqual([])
   })
 
   test("gives up an engine that hangs, and has another one for whoever asks then", async () => {

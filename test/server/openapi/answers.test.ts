@@ -86,7 +86,7 @@ const brokenServices = (services: Services): Services => ({
     exportVisitors: throwingRows,
     exportVisitor: throwingRows,
   },
-  questions: { ask: () => fault, earliest: fault },
+  questions: { ask: () => fault, prepare: Effect.void, earliest: fault },
   accounts: new Proxy(services.accounts, { get: () => () => fault }),
   goals: { of: () => fault, add: () => fault, change: () => fault, remove: () => fault },
   sites: { add: () => fault, change: () => fault, erase: () => fault },
