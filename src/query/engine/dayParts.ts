@@ -154,8 +154,13 @@ export const eventsOfParts = (
     ${ofFirst.length === 0 ? "" : `JOIN ${parquet(parts.map((part) => part.visits))} AS first_part ON first_part.visit = of_visit.visit`}`
 }
 
-/** The statement that writes the events of a day to one file, as they are asked for. */
-export const writeDay = (target: string, day: PartedDay): string => copyTo(target, eventsOfParts([day]))
+/**
+ * The statement that writes the events of a day to one file, as they are asked for. Those of a visit are next to each other: they have
+ * most of their values in common, so the file is smaller, and questions sooner told from it. Joining may take them apart; they are
+ * sorted where they are no more than a part, and those of larger days stay as they are after it.
+ */
+export const writeDay = (target: string, day: PartedDay): string =>
+  copyTo(target, `${eventsOfParts([day])} ${day.parts.length === 1 ? "ORDER BY visit, created_at" : ""}`)
 
 /** The statement that writes lines of JSON to a file as a table that has these columns, by their types. */
 export const linesToParquet = (

@@ -206,6 +206,30 @@ test("days that all go on need no more memory than the smallest engine has", asy
   expect([row?.metrics[events], row?.comparison?.[events]]).toEqual([30, 30])
 })
 
+test("in the file of a day that has ended, the events of a visit are next to each other", async () => {
+  const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
+  const dice = new Dice(3)
+  await store(
+    postgres,
+    randomEvents(dice, 2000, NOW, 0.5).map((each) => ({ ...each, site: "main" })),
+    { calendar },
+  )
+  const { folder, ask } = await filesOf(postgres, HAS_ENDED)
+  await ask(questionOf({ date_range: "day" }))
+  const database = await testScope().run(openDatabase(folder, SMALLEST))
+  const found = await run(
+    database.rows(
+      `SELECT count(DISTINCT visit) AS visits, count(*) FILTER (visit IS DISTINCT FROM before) AS runs
+      FROM (
+        SELECT visit, lag(visit) OVER (ORDER BY file_row_number) AS before
+        FROM read_parquet('${folder}/*-ended-*', file_row_number = true)
+      )`,
+    ),
+  )
+  expect(Number(found[0]?.visits)).toBeGreaterThan(100)
+  expect(found[0]?.runs).toBe(found[0]?.visits)
+})
+
 test("chunks that are as large as they get are read in what memory the smallest engine has", async () => {
   const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
   const EVENTS = 4000

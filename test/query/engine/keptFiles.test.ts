@@ -268,7 +268,7 @@ test("what is written to files is of this format", async () => {
   ]
   const hash = createHash("sha256").update(written.join()).digest("hex").slice(0, 12)
   // Where they have changed, files that are kept must not be read any more: the number in FORMAT is the next one.
-  expect({ format: FORMAT.split(" ")[1], hash }).toEqual({ format: "3", hash: "d9cef36eecc3" })
+  expect({ format: FORMAT.split(" ")[1], hash }).toEqual({ format: "4", hash: "a9c39b71c512" })
 })
 
 test("while there is no engine, whatever is not of a day as it is now goes, and the earliest of what is too much", async () => {
