@@ -8,11 +8,8 @@ export const script =
 /** The tag's attributes. */
 export const data = script?.dataset || {}
 
-/**
- * The address that the script has, or the page's for one that stands in it. A name and a password in the page's address are in those that
- * follow from it, too; browsers send nothing to such a one.
- */
-export const source = (script?.src || location.href).replace(/(\/\/)[^/]*@/, "$1")
+/** The address that the script has, or the page's for one that stands in it. */
+export const source = script?.src || location.href
 
 const said = new Set<unknown>()
 
