@@ -193,7 +193,8 @@ describe("the live page", wantsChromium, () => {
 
   test("reads the timeline once, although events come before its first answer", async () => {
     node = await visited()
-    const { page, complaints } = await openDashboard(browser(), `${node.url}/live`)
+    const address = `${node.url}/live`
+    const { page, complaints } = await openDashboard(browser(), address)
     await page.locator(".timeline tbody tr").first().waitFor()
     const showsEvent = async (path: string) => {
       await node.send([{ event_type: "page_view", page_url: path }])
@@ -210,6 +211,8 @@ describe("the live page", wantsChromium, () => {
     const reads = async () => {
       let asked = 0
       const answer = Promise.withResolvers<void>()
+      // The page before may still be about to read, after a connection that was lost.
+      await page.goto("about:blank")
       await page.unroute("**/analytics/timeline?*")
       await page.route("**/analytics/timeline?*", async (route) => {
         asked++
@@ -217,7 +220,7 @@ describe("the live page", wantsChromium, () => {
         await route.fallback()
       })
       connections = 0
-      await page.reload()
+      await page.goto(address)
       await page.locator("[data-connection=open]").waitFor()
       await showsEvent("/early")
       // As slow as this, an answer is still waited for.
