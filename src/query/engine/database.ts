@@ -29,7 +29,10 @@ const STATEMENT_BYTES = 64 * 1024 * 1024
 const threadsOf = (memoryBytes: number): number => (memoryBytes < 2 * STATEMENT_BYTES ? 1 : 2)
 
 export interface Database {
-  /** Runs one statement, when there is memory for it; one that is interrupted is ended, and has its memory until then. */
+  /**
+   * Runs one statement, when there is memory for it; one that is interrupted is ended, and has its memory until then. One that needs more
+   * than others leave it (what it sorts or joins can go to the disk, but not all at once) is run again when it has all of it.
+   */
   readonly rows: (
     text: string,
     values?: ReadonlyArray<string | number>,
@@ -46,6 +49,12 @@ export const databaseError = (cause: unknown): DatabaseError | NoRoom => {
     ? new NoRoom({ message: FULL })
     : new DatabaseError({ message })
 }
+
+const needsMore = (error: DatabaseError | NoRoom): boolean =>
+  error._tag === "DatabaseError" && error.message.startsWith("Out of Memory")
+
+/** How often a statement is told that it is to end, milliseconds: what has not begun yet when it is told does not hear it. */
+const TOLD_EVERY_MS = 10
 
 /** The package has a binary a platform, and none for some. */
 const loadDuckDB = Effect.tryPromise({
@@ -101,7 +110,10 @@ export const openDatabase = (
       Effect.tryPromise({ try: () => instance.connect(), catch: databaseError }),
       (opened) => Effect.sync(() => opened.closeSync()),
     )
-    const memory = yield* Semaphore.make(Math.max(1, Math.floor(memoryBytes / STATEMENT_BYTES)))
+    const shares = Math.max(1, Math.floor(memoryBytes / STATEMENT_BYTES))
+    const memory = yield* Semaphore.make(shares)
+    /** Whoever waits for memory first: those after it that need less would overtake it for ever. */
+    const first = yield* Semaphore.make(1)
     const run = (opened: DuckDBConnection, text: string, values: Array<DuckDBValue>) =>
       Effect.callback<ReadonlyArray<DatabaseRow>, DatabaseError | NoRoom>((resume) => {
         const running = opened.runAndReadAll(text, values).then(
@@ -110,13 +122,27 @@ export const openDatabase = (
         )
         return Effect.promise(() => {
           opened.interrupt()
-          return running
+          const again = setInterval(() => opened.interrupt(), TOLD_EVERY_MS)
+          return running.finally(() => clearInterval(again))
         })
       })
+    const runWith = (taken: number, text: string, values: ReadonlyArray<string | number>) =>
+      Effect.scoped(
+        first
+          .withPermits(1)(memory.takeScoped(taken))
+          .pipe(
+            Effect.andThen(connection),
+            Effect.flatMap((opened) => run(opened, text, [...values])),
+          ),
+      )
     return {
-      rows: (text, values = [], { readsLines } = { readsLines: false }) =>
-        memory.withPermits(readsLines ? threadsOf(memoryBytes) : 1)(
-          Effect.scoped(Effect.flatMap(connection, (opened) => run(opened, text, [...values]))),
-        ),
+      rows: (text, values = [], { readsLines } = { readsLines: false }) => {
+        const taken = readsLines ? threadsOf(memoryBytes) : 1
+        return Effect.catchIf(
+          runWith(taken, text, values),
+          (error) => needsMore(error) && taken < shares,
+          () => runWith(shares, text, values),
+        )
+      },
     }
   })

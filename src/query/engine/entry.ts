@@ -36,11 +36,9 @@ const isInvalid = ({ message }: DatabaseError): boolean =>
 /** SQLSTATE of a statement that took too long: what is left of the question's time would be too little for another try. */
 const OUT_OF_TIME = "57014"
 
-/** Another try may succeed: a connection was lost, a table was locked, others have the memory. */
+/** Another try may succeed: a connection was lost, a table was locked. */
 const isPassing = (error: StoreError | DatabaseError | NoRoom): boolean =>
-  error._tag === "StoreError"
-    ? error.unavailable && error.code !== OUT_OF_TIME
-    : error._tag === "DatabaseError" && error.message.startsWith("Out of Memory")
+  error._tag === "StoreError" && error.unavailable && error.code !== OUT_OF_TIME
 
 const TRIES = { times: 2, schedule: Schedule.spaced("250 millis"), while: isPassing }
 
