@@ -1,4 +1,4 @@
-/** Starts the page: its styles, then the app. */
+/** Starts the page: its styles, its first question, then the app. */
 import { render } from "preact"
 import "uplot/dist/uPlot.min.css"
 import "./styles/base.css"
@@ -14,6 +14,8 @@ import "./styles/board.css"
 import "./styles/settings.css"
 import "./styles/sites.css"
 import { App } from "./app.tsx"
+import { beginFirst } from "./model/ask.ts"
 
+beginFirst()
 const place = document.getElementById("app")
 if (place !== null) render(<App />, place)

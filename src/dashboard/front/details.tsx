@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks"
-import { isQuestionAnswer } from "../model/decode.ts"
+import { ask } from "../model/ask.ts"
 import { type AnswerRow, type Question, topQuestion } from "../model/questions.ts"
-import { endpointUrl, post } from "../model/read.ts"
+import { endpointUrl } from "../model/read.ts"
 import { failureCode } from "../model/readFailure.ts"
 import { shareToken } from "../model/share.ts"
 import { Dialogue } from "../panels/dialogue.tsx"
@@ -57,8 +57,8 @@ const useRows = (question: Question): readonly [rows: Rows, next: () => void, ag
     const under = new AbortController()
     reading.current = under
     set((before) => ({ ...before, loading: true }))
-    post("query", { ...question, limit: PAGE, offset }, isQuestionAnswer, under.signal).then(
-      ({ data: { results, meta } }) => {
+    ask({ ...question, limit: PAGE, offset }, under.signal).then(
+      ({ results, meta }) => {
         if (under.signal.aborted) return
         set(({ rows }) => ({
           rows: offset === 0 ? results : [...rows, ...results],

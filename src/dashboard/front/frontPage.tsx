@@ -1,17 +1,16 @@
 /** The front page: what an owner sees first of a site. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { Calendar } from "../../domain/period.ts"
+import { askOrTake } from "../model/ask.ts"
 import { Asking } from "../model/asking.ts"
 import { withStatus } from "../model/changes.ts"
 import { type Connection, connect } from "../model/connection.ts"
-import { isQuestionAnswer } from "../model/decode.ts"
 import { everQuestion, goesOn, totalsQuestion } from "../model/questions.ts"
-import { post } from "../model/read.ts"
 import { ServerClock } from "../model/serverClock.ts"
 import type { Settings } from "../model/settings.ts"
 import { slugsChosen } from "../model/sites.ts"
 import type { LiveStatus } from "../model/state.ts"
-import { AskingContext, useAnswer } from "../panels/answers.ts"
+import { type Answered, AskingContext, useAnswer } from "../panels/answers.ts"
 import { Header } from "../panels/header.tsx"
 import { useWording } from "../panels/parts.tsx"
 import { Beginning } from "./beginning.tsx"
@@ -41,7 +40,7 @@ const useLive = (site: string | null, sitesChanged: () => void) => {
   const asking = useMemo(
     () =>
       new Asking({
-        ask: async (question, signal) => (await post("query", question, isQuestionAnswer, signal)).data,
+        ask: askOrTake,
         follow: (begun, ended) => connection.current?.ask(begun, ended),
       }),
     [site],
@@ -86,7 +85,8 @@ export const FrontPage = ({ settings, choose, sites, sitesChanged }: FrontPagePr
   const [view, show] = useView()
   const slugs = useMemo(() => slugsChosen(site, sites), [site, sites])
   // Without a chosen zone, the day that ends last on earth.
-  const today = new Calendar(view.zone ?? "Etc/GMT+12").dayOf(clock.now(Date.now()))
+  const calendar = useMemo(() => new Calendar(view.zone ?? "Etc/GMT+12"), [view.zone])
+  const today = calendar.dayOf(clock.now(Date.now()))
   const live = goesOn(view.range, today)
   const front: Front = useMemo(
     () => ({ site, slugs, several: slugs.length > 1, view, show, now: () => clock.now(Date.now()) }),
@@ -111,6 +111,20 @@ const useTotals = () => {
   return { totals, empty: ever.part.data?.results[0]?.metrics[0] === 0 }
 }
 
+/** Milliseconds after which the page is drawn whole, whether its first figures have come or not. */
+const WHOLE_MS = 500
+
+/** Whether the whole page is to be drawn: its first figures come sooner where what is below them comes after them. */
+const useWhole = ({ part }: Answered): boolean => {
+  const [whole, set] = useState(false)
+  const isTold = part.data !== null || part.failure !== null
+  useEffect(() => {
+    const late = setTimeout(() => set(true), isTold ? 0 : WHOLE_MS)
+    return () => clearTimeout(late)
+  }, [isTold])
+  return whole
+}
+
 const Content = ({
   settings,
   choose,
@@ -123,6 +137,7 @@ const Content = ({
   useKeys(front, () => setHelp(true))
   const [zone, setZone] = useState<string | null>(null)
   const { totals, empty } = useTotals()
+  const whole = useWhole(totals)
   // What began with this page open: the figures take the place of the first steps, and the first event stays in sight.
   const [begins, setBegins] = useState(false)
   useEffect(() => {
@@ -148,7 +163,7 @@ const Content = ({
       <main id="figures" tabIndex={-1} class="front">
         {(empty || begins) && <Beginning empty={empty} onClose={() => setBegins(false)} />}
         {!empty && <FiguresPanel totals={totals} onZone={setZone} />}
-        {!empty && PANELS.map((panel) => <BreakdownPanel key={panel.name} {...panel} />)}
+        {whole && !empty && PANELS.map((panel) => <BreakdownPanel key={panel.name} {...panel} />)}
       </main>
       <Details />
       <Clicks />

@@ -1,6 +1,7 @@
 /**
  * Keeps answers to questions up to date: each is asked once over HTTP, then followed over the WebSocket, which pushes an answer whenever
- * it has changed; never by the clock. Few questions are asked at a time, in the order in which they came, but for one that is to be first.
+ * it has changed; never by the clock. Few questions are asked at a time, in the order in which they came, but for one that is to be first:
+ * the others wait for its answer, which would come later beside theirs.
  */
 import type { Question, QuestionAnswer } from "./questions.ts"
 import { failureCode } from "./readFailure.ts"
@@ -141,12 +142,16 @@ export class Asking {
   }
 
   #next(): void {
-    while (this.#running < AT_A_TIME) {
+    while (this.#running < AT_A_TIME && !this.#isFirstUnderWay()) {
       const [watched, ...rest] = this.#queue
       if (watched === undefined) return
       this.#queue = rest
       void this.#ask(watched)
     }
+  }
+
+  #isFirstUnderWay(): boolean {
+    return [...this.#watched.values()].some(({ first, under }) => first && under !== null)
   }
 
   async #ask(watched: Watched): Promise<void> {

@@ -15,6 +15,7 @@ export interface Question {
   readonly order_by?: ReadonlyArray<readonly [name: string, direction: "asc" | "desc"]>
   readonly limit?: number
   readonly offset?: number
+  readonly bots?: "exclude" | "include"
 }
 
 /** A row of an answer. */

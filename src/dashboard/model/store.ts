@@ -5,6 +5,7 @@
  */
 import type { Topic } from "../../domain/frames.ts"
 import type { Period } from "../../domain/period.ts"
+import { ask } from "./ask.ts"
 import { Asking } from "./asking.ts"
 import {
   isTimelineEmpty,
@@ -21,9 +22,9 @@ import {
   withTime,
 } from "./changes.ts"
 import { type Connection, connect } from "./connection.ts"
-import { type Answer, type Frame, isAnswer, isQuestionAnswer } from "./decode.ts"
+import { type Answer, type Frame, isAnswer } from "./decode.ts"
 import { MINUTES } from "./lastHour.ts"
-import { post, read } from "./read.ts"
+import { read } from "./read.ts"
 import { failureCode } from "./readFailure.ts"
 import { Rereads } from "./rereads.ts"
 import { ServerClock } from "./serverClock.ts"
@@ -67,7 +68,7 @@ export class Store {
   readonly #clock = new ServerClock()
   /** Questions of the board. */
   readonly asking = new Asking({
-    ask: async (question, signal) => (await post("query", question, isQuestionAnswer, signal)).data,
+    ask,
     follow: (begun, ended) => this.#connection.ask(begun, ended),
   })
   /** When the last read of each part began. */

@@ -54,36 +54,49 @@ const wall = (name: string): Date =>
 const COUNTRY = /^[A-Z]{2}$/
 const LANGUAGE = /^[a-z]{2,3}$/
 
+/** What is made when it is first used: a format takes milliseconds to make, and a page that opens uses few of them. */
+const lazily = <A>(make: () => A): (() => A) => {
+  let made: A | undefined
+  return () => (made ??= make())
+}
+
 /** Figures of metrics, in their units. */
 const measures = (locale: string) => {
-  const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 })
-  const part = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 })
-  const rate = new Intl.NumberFormat(locale, { maximumFractionDigits: 2, minimumFractionDigits: 2 })
-  const compact = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 })
-  const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 })
+  const whole = lazily(() => new Intl.NumberFormat(locale, { maximumFractionDigits: 0 }))
+  const part = lazily(() => new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }))
+  const rate = lazily(
+    () => new Intl.NumberFormat(locale, { maximumFractionDigits: 2, minimumFractionDigits: 2 }),
+  )
+  const compact = lazily(
+    () => new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 }),
+  )
+  const percent = lazily(() => new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 }))
   const unit = (name: string) =>
-    new Intl.NumberFormat(locale, {
-      style: "unit",
-      unit: name,
-      unitDisplay: "narrow",
-      maximumFractionDigits: 0,
-    })
+    lazily(
+      () =>
+        new Intl.NumberFormat(locale, {
+          style: "unit",
+          unit: name,
+          unitDisplay: "narrow",
+          maximumFractionDigits: 0,
+        }),
+    )
   const [hours, minutes, seconds] = [unit("hour"), unit("minute"), unit("second")]
   const duration = (value: number): string => {
     const all = Math.round(value)
     const [h, m, s] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60]
-    if (h > 0) return `${hours.format(h)} ${minutes.format(m)}`
-    return m > 0 ? `${minutes.format(m)} ${seconds.format(s)}` : seconds.format(s)
+    if (h > 0) return `${hours().format(h)} ${minutes().format(m)}`
+    return m > 0 ? `${minutes().format(m)} ${seconds().format(s)}` : seconds().format(s)
   }
   const measure = (metric: string, value: number | null): string => {
     if (value === null) return "–"
-    if (metric === "bounce_rate" || metric === "percentage") return percent.format(value / 100)
+    if (metric === "bounce_rate" || metric === "percentage") return percent().format(value / 100)
     if (metric === "visit_duration") return duration(value)
-    return metric === "views_per_visit" ? rate.format(value) : part.format(value)
+    return metric === "views_per_visit" ? rate().format(value) : part().format(value)
   }
   const short = (metric: string, value: number): string => {
     if (metric === "bounce_rate" || metric === "visit_duration") return measure(metric, value)
-    return value < 10_000 ? (Number.isInteger(value) ? whole : part).format(value) : compact.format(value)
+    return value < 10_000 ? (Number.isInteger(value) ? whole : part)().format(value) : compact().format(value)
   }
   return { measure, short }
 }
@@ -95,8 +108,8 @@ const localDate = (at: Date): string =>
 /** Beginnings of intervals. */
 const moments = (locale: string) => {
   const utc = (options: Intl.DateTimeFormatOptions) => {
-    const format = new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" })
-    return (name: string) => format.format(wall(name))
+    const format = lazily(() => new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" }))
+    return (name: string) => format().format(wall(name))
   }
   const time = utc({ hour: "2-digit", minute: "2-digit" })
   const day = utc({ weekday: "short", day: "numeric", month: "short" })
@@ -119,12 +132,12 @@ const moments = (locale: string) => {
 
 /** Values of dimensions, as people name them. */
 const valueNames = (locale: string, t: Texts) => {
-  const regions = new Intl.DisplayNames(locale, { type: "region" })
-  const languages = new Intl.DisplayNames(locale, { type: "language" })
+  const regions = lazily(() => new Intl.DisplayNames(locale, { type: "region" }))
+  const languages = lazily(() => new Intl.DisplayNames(locale, { type: "language" }))
   return (dimension: string, value: string | null): string => {
     if (value === null) return t.noneOf.get(dimension) ?? t.none
-    if (dimension === "country" && COUNTRY.test(value)) return regions.of(value) ?? value
-    if (dimension === "language" && LANGUAGE.test(value)) return languages.of(value) ?? value
+    if (dimension === "country" && COUNTRY.test(value)) return regions().of(value) ?? value
+    if (dimension === "language" && LANGUAGE.test(value)) return languages().of(value) ?? value
     if (dimension === "device") return t.devices.get(value) ?? shownName(value)
     if (dimension === "event") return t.types.get(value) ?? shownName(value)
     return shownName(value)
@@ -134,45 +147,55 @@ const valueNames = (locale: string, t: Texts) => {
 /** @param timeZone of clocks; the browser's by default */
 export const wordingOf = (language: Language, timeZone?: string): Wording => {
   const locale = TEXTS[language].locale
-  const number = new Intl.NumberFormat(locale)
-  const percent = new Intl.NumberFormat(locale, {
-    style: "percent",
-    minimumFractionDigits: 1,
-    maximumFractionDigits: 1,
-  })
-  const change = new Intl.NumberFormat(locale, {
-    style: "percent",
-    maximumFractionDigits: 0,
-    signDisplay: "exceptZero",
-  })
-  const points = new Intl.NumberFormat(locale, { maximumFractionDigits: 1, signDisplay: "exceptZero" })
+  const number = lazily(() => new Intl.NumberFormat(locale))
+  const percent = lazily(
+    () =>
+      new Intl.NumberFormat(locale, {
+        style: "percent",
+        minimumFractionDigits: 1,
+        maximumFractionDigits: 1,
+      }),
+  )
+  const change = lazily(
+    () =>
+      new Intl.NumberFormat(locale, {
+        style: "percent",
+        maximumFractionDigits: 0,
+        signDisplay: "exceptZero",
+      }),
+  )
+  const points = lazily(
+    () => new Intl.NumberFormat(locale, { maximumFractionDigits: 1, signDisplay: "exceptZero" }),
+  )
   const local = (options: Intl.DateTimeFormatOptions) =>
-    new Intl.DateTimeFormat(locale, { ...options, ...(timeZone !== undefined && { timeZone }) })
+    lazily(() => new Intl.DateTimeFormat(locale, { ...options, ...(timeZone !== undefined && { timeZone }) }))
   const clock = local({ hour: "2-digit", minute: "2-digit", second: "2-digit" })
   const shortClock = local({ hour: "2-digit", minute: "2-digit" })
   const date = local({ day: "numeric", month: "short" })
   const whole = local({ dateStyle: "short" })
-  const day = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", timeZone: "UTC" })
-  const weekday = new Intl.DateTimeFormat(locale, { weekday: "short", timeZone: "UTC" })
+  const day = lazily(
+    () => new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", timeZone: "UTC" }),
+  )
+  const weekday = lazily(() => new Intl.DateTimeFormat(locale, { weekday: "short", timeZone: "UTC" }))
   const t = TEXTS[language]
   const metricNames: ReadonlyMap<string, string> = new Map(Object.entries(t.front.metrics))
   return {
     language,
     t,
-    number: (value) => number.format(value),
-    percent: (share) => percent.format(share),
+    number: (value) => number().format(value),
+    percent: (share) => percent().format(share),
     // A minus sign is as wide as a plus; a hyphen is not.
-    change: (share) => change.format(share).replace("-", "−"),
-    points: (by) => `${points.format(by).replace("-", "−")} ${t.front.points}`,
-    clock: (instant) => clock.format(new Date(instant)),
-    shortClock: (instant) => shortClock.format(instant),
+    change: (share) => change().format(share).replace("-", "−"),
+    points: (by) => `${points().format(by).replace("-", "−")} ${t.front.points}`,
+    clock: (instant) => clock().format(new Date(instant)),
+    shortClock: (instant) => shortClock().format(instant),
     moment: (instant) => {
       const at = new Date(instant)
-      const today = whole.format(new Date()) === whole.format(at)
-      return today ? clock.format(at) : `${date.format(at)} ${shortClock.format(at)}`
+      const today = whole().format(new Date()) === whole().format(at)
+      return today ? clock().format(at) : `${date().format(at)} ${shortClock().format(at)}`
     },
-    day: (text) => day.format(new Date(`${text}T00:00:00Z`)),
-    weekday: (text) => weekday.format(new Date(`${text}T00:00:00Z`)),
+    day: (text) => day().format(new Date(`${text}T00:00:00Z`)),
+    weekday: (text) => weekday().format(new Date(`${text}T00:00:00Z`)),
     typeName: (type) => t.types.get(type) ?? shownName(type),
     ...measures(locale),
     ...moments(locale),

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks"
-import { isQuestionAnswer } from "../model/decode.ts"
+import { ask } from "../model/ask.ts"
 import {
   linesQuestion,
   PRESENT_BY,
@@ -11,7 +11,6 @@ import {
   usualQuestions,
 } from "../model/presence.ts"
 import type { QuestionAnswer } from "../model/questions.ts"
-import { post } from "../model/read.ts"
 import { useAnswer } from "./answers.ts"
 import { Country, Panel, PartView, useWording } from "./parts.tsx"
 
@@ -38,11 +37,8 @@ const useUsual = ({ site, now }: BoardProps, by: PresentBy): ReadonlyArray<Quest
   useEffect(() => {
     const reading = new AbortController()
     const asked = questions.map((question) =>
-      post("query", question, isQuestionAnswer, reading.signal).then(
-        ({ data }) => data,
-        // A week that cannot be told is left out.
-        () => null,
-      ),
+      // A week that cannot be told is left out.
+      ask(question, reading.signal).catch(() => null),
     )
     void Promise.all(asked).then((all) => {
       if (!reading.signal.aborted) set(all)

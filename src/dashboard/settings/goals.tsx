@@ -1,8 +1,9 @@
 /** The tab of goals: what visitors of a site should reach, and how many do. */
 import { useEffect, useMemo, useState } from "preact/hooks"
+import { ask } from "../model/ask.ts"
 import { Asking } from "../model/asking.ts"
-import { isDone, isQuestionAnswer } from "../model/decode.ts"
-import { post, remove } from "../model/read.ts"
+import { isDone } from "../model/decode.ts"
+import { remove } from "../model/read.ts"
 import type { Condition } from "../model/view.ts"
 import { AskingContext } from "../panels/answers.ts"
 import { Panel, useWording } from "../panels/parts.tsx"
@@ -23,7 +24,7 @@ export const GoalsTab = () => {
   const asking = useMemo(
     () =>
       new Asking({
-        ask: async (question, signal) => (await post("query", question, isQuestionAnswer, signal)).data,
+        ask,
         follow: () => {},
       }),
     [],

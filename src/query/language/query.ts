@@ -4,6 +4,7 @@
  */
 import { Calendar } from "../../domain/period.ts"
 import { ALL_SITES, choiceOf, chosenSites } from "../../domain/siteChoice.ts"
+import { MINUTE_MS } from "../../domain/time.ts"
 import {
   decodeFilters,
   dimensionOf,
@@ -274,11 +275,20 @@ const earliestOf = (sites: ReadonlyArray<string>, { earliest }: QueryContext): n
     return first !== null && (least === null || first < least) ? first : least
   }, null)
 
-/** Where the range goes on, a comparison with totals ends after as much time as has passed of it. */
+/**
+ * Where the range goes on, a comparison with totals ends after as many minutes as have passed of it: no more often than that, so that
+ * what has been told of its last day tells the next questions, too.
+ */
 const asFarAs = (comparison: Range, range: Range, now: number): Range =>
   now < range.from || now >= range.until
     ? comparison
-    : { ...comparison, until: Math.min(comparison.until, comparison.from + (now - range.from)) }
+    : {
+        ...comparison,
+        until: Math.min(
+          comparison.until,
+          comparison.from + Math.floor((now - range.from) / MINUTE_MS) * MINUTE_MS,
+        ),
+      }
 
 /** The time of a question: its range, what that is compared with, and their intervals. */
 const timesOf = (

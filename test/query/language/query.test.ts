@@ -9,7 +9,8 @@ import {
 } from "../../../src/query/language/index.ts"
 
 const NOW = Date.parse("2026-03-30T09:41:30Z")
-const HOUR = 3_600_000
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
 
 const CONTEXT: QueryContext = {
   now: NOW,
@@ -250,6 +251,14 @@ describe("a range", () => {
   ])("%j is compared with its %s, as far as it has come", (date_range, compare, expected) => {
     const { comparison } = decode({ date_range, compare })
     expect(comparison === null ? null : days(comparison)).toEqual(expected)
+  })
+
+  test("are compared with the same time as long as a minute goes on", () => {
+    const until = (now: number) =>
+      decode({ date_range: "day", compare: "previous_period" }, { now }).comparison?.until
+    const minute = Math.floor(CONTEXT.now / MINUTE) * MINUTE
+    expect(until(minute + MINUTE - 1)).toBe(until(minute))
+    expect(until(minute + MINUTE)).toBe((until(minute) ?? 0) + MINUTE)
   })
 
   test("of a series is compared with the whole of the other one", () => {
