@@ -94,6 +94,31 @@ describe("the front page", wantsChromium, () => {
     expect(complaints).toEqual([])
   })
 
+  test("asks what its cards show first and once, and the rest when that is there", async () => {
+    const node = await visited()
+    const { page } = await openDashboard(browser(), `${node.url}/?range=day`)
+    const dimensions: Array<ReadonlyArray<string>> = []
+    const told = Promise.withResolvers<void>()
+    await page.route("**/analytics/query", async (route) => {
+      const { dimensions: asked = [] } = route.request().postDataJSON()
+      dimensions.push(asked)
+      if (asked.length === 0) await told.promise
+      await route.continue()
+    })
+    // Nothing is pushed, either.
+    await page.routeWebSocket(
+      () => true,
+      () => {},
+    )
+    await page.reload({ waitUntil: "commit" })
+    // Its panels are there however long the answer takes.
+    await page.locator(".of-pages").waitFor()
+    expect(dimensions).toEqual([[]])
+    told.resolve()
+    await page.locator(".of-pages [data-row]").first().waitFor()
+    expect(dimensions.filter(({ length }) => length === 0)).toEqual([[]])
+  })
+
   test("shows several sites as one, chosen by the keyboard, and keeps them in its address", async () => {
     const node = await startDashboardNode({ sites: ["main", "blog", "shop"] })
     const view = (site: string, visitor: number, path: string) => ({
