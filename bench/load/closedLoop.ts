@@ -15,6 +15,8 @@ export interface Slice {
   readonly requests: number
   readonly seconds: number
   readonly perSecond: number
+  /** Half of the answers came within so long, milliseconds. */
+  readonly p50: number
   /** Answers other than 2xx, and connections that failed. */
   readonly failed: number
 }
@@ -85,6 +87,7 @@ export const readSummary = (output: string): Slice => {
     requests: number("requests"),
     seconds,
     perSecond: number("requests") / seconds,
+    p50: number("p50") / 1000,
     failed: number("failed") + number("broken"),
   }
 }
@@ -137,6 +140,7 @@ const byAutocannon = async (options: SliceOptions): Promise<Slice> => {
     requests: result["2xx"],
     seconds: result.duration,
     perSecond: result["2xx"] / result.duration,
+    p50: result.latency.p50,
     // Timeouts are among the errors.
     failed: result.non2xx + result.errors,
   }

@@ -165,7 +165,7 @@ const run = async (context: Context): Promise<Findings> => {
         `${name(each.clients)}: of what a bare publish takes`,
         each.product / each.bare,
         "×",
-        each.clients === 10_000 ? atMost(1.5) : null,
+        each.clients === 10_000 ? atMost(1.15) : null,
       ),
       figure(`${name(each.clients)}: all connected after`, each.connectMs, "ms"),
       figure(

@@ -66,10 +66,10 @@ const idle = async (context: Context, node: BenchNode): Promise<ReadonlyArray<Fi
       "CPU idle",
       percent.node,
       "%",
-      atMost(1),
+      atMost(0.7),
       `of one core, over ${duration} s; ${inParts(percent, 2)}`,
     ),
-    figure("resident memory idle", memory.node, "MB", atMost(120), inParts(memory, 0)),
+    figure("resident memory idle", memory.node, "MB", atMost(110), inParts(memory, 0)),
   ]
 }
 
@@ -159,7 +159,7 @@ const startUp = async (context: Context): Promise<ReadonlyArray<Figure>> => {
       "next start",
       second.startMs / 1000,
       "s",
-      null,
+      atMost(2),
       "npm start to the banner, the stores' start included",
     ),
   ]
@@ -199,7 +199,7 @@ const postgresOfEvents = async (context: Context) => {
         "Postgres for 10M events",
         (perEvent * TEN_MILLION) / MB,
         "MB",
-        atMost(500),
+        atMost(400),
         `over ${RETENTION_DAYS} days, indexes and all${scaled}; an event: ${tables}`,
       ),
       figure(

@@ -8,6 +8,9 @@ import { aimBesideBare, besideBareRemarks, runSlice, type Slice } from "../load/
 import { prepareCorpus } from "../load/corpus.ts"
 import { CONNECTIONS } from "../load/passage.ts"
 import {
+  type Aim,
+  atLeast,
+  atMost,
   byScale,
   type Context,
   check,
@@ -26,6 +29,8 @@ import { openStores, type Stores } from "../server/stores.ts"
 
 /** Unprocessed events that the accepting node's streams may hold: more than arrive in a slice. */
 const ACCEPTED = 20_000_000
+/** What most senders look like. */
+const FEW_CONNECTIONS = 64
 /** Connections for batches: a request has hundreds of events, so fewer are in flight at a time. */
 const BATCH_CONNECTIONS = 16
 
@@ -38,6 +43,17 @@ interface Subject {
   readonly processes: boolean
 }
 
+/** What is sent, and over how many connections at a time. */
+interface Sending {
+  readonly perRequest: number
+  readonly connections: number
+}
+
+const SINGLE: Sending = { perRequest: 1, connections: CONNECTIONS }
+const SINGLE_OVER_FEW: Sending = { perRequest: 1, connections: FEW_CONNECTIONS }
+const HUNDREDS: Sending = { perRequest: 100, connections: BATCH_CONNECTIONS }
+const THOUSANDS: Sending = { perRequest: 1000, connections: BATCH_CONNECTIONS }
+
 interface Pair {
   readonly product: Slice
   readonly bare: Slice
@@ -47,13 +63,12 @@ interface Pair {
 
 const comparePairs = async (
   subject: Subject,
-  perRequest: number,
+  { perRequest, connections }: Sending,
   pairs: number,
   slice: number,
 ): Promise<ReadonlyArray<Pair>> => {
   const { context, productPort, barePort, stores, processes } = subject
   const corpus = prepareCorpus(context, perRequest === 1 ? {} : { events: 20 * perRequest, perRequest })
-  const connections = perRequest === 1 ? CONNECTIONS : BATCH_CONNECTIONS
   const load = (port: number) => runSlice({ port, connections, seconds: slice, corpus })
   const measured: Array<Pair> = []
   // The first pair is a warm-up and not counted, except in a smoke run.
@@ -64,7 +79,7 @@ const comparePairs = async (
     await (processes ? stores.drained() : stores.emptied())
     const pair = { product, bare, backlog }
     context.say(
-      `${perRequest} a request: ${Math.round(product.perSecond)}/s, bare ${Math.round(bare.perSecond)}/s, ` +
+      `${perRequest} a request, ${connections} connections: ${Math.round(product.perSecond)}/s, bare ${Math.round(bare.perSecond)}/s, ` +
         `${backlog} waited${i === 0 ? " (warming up)" : ""}`,
     )
     if (i > 0) measured.push(pair)
@@ -91,7 +106,7 @@ const compareAccepting = async (
   context.say("a node that only accepts")
   const measured = await comparePairs(
     { context, productPort: node.port, barePort, stores, processes: false },
-    1,
+    SINGLE,
     pairs,
     slice,
   )
@@ -99,20 +114,25 @@ const compareAccepting = async (
   return measured
 }
 
-const figuresOf = (what: string, perRequest: number, pairs: ReadonlyArray<Pair>): ReadonlyArray<Figure> => {
-  const perSecond = (side: "product" | "bare") =>
-    perRequest * median(pairs.map((pair) => pair[side].perSecond))
+/** Events a second, of several pairs. */
+const eventsPerSecond = (
+  { perRequest }: Sending,
+  pairs: ReadonlyArray<Pair>,
+  side: "product" | "bare" = "product",
+): number => perRequest * median(pairs.map((pair) => pair[side].perSecond))
+
+const figuresOf = (
+  what: string,
+  sending: Sending,
+  pairs: ReadonlyArray<Pair>,
+  aim: Aim | null,
+): ReadonlyArray<Figure> => {
   const growth = median(pairs.map(({ product, backlog }) => backlog / product.seconds))
   const note = `${pairs[0]?.product.generator}; backlog grew by ${Math.round(growth)} events/s meanwhile`
   return [
-    figure(`${what}: durable`, perSecond("product"), "events/s", null, note),
-    figure(`${what}: bare server`, perSecond("bare"), "events/s"),
-    figure(
-      `${what}: durable, part of the bare server's`,
-      ratioOf(pairs),
-      "%",
-      perRequest === 1 ? aimBesideBare(60) : null,
-    ),
+    figure(`${what}: durable`, eventsPerSecond(sending, pairs), "events/s", null, note),
+    figure(`${what}: bare server`, eventsPerSecond(sending, pairs, "bare"), "events/s"),
+    figure(`${what}: durable, part of the bare server's`, ratioOf(pairs), "%", aim),
   ]
 }
 
@@ -124,21 +144,35 @@ const run = async (context: Context): Promise<Findings> => {
   const pairs = byScale(context, { full: 5, quick: 3, smoke: 1 })
   const slice = seconds(context, { full: 5, quick: 2, smoke: 1 })
 
-  const single = await comparePairs(subject, 1, pairs, slice)
+  const single = await comparePairs(subject, SINGLE, pairs, slice)
+  const few = await comparePairs(subject, SINGLE_OVER_FEW, pairs, slice)
   const batchPairs = Math.min(pairs, 3)
-  const hundred = await comparePairs(subject, 100, batchPairs, slice)
-  const thousand = await comparePairs(subject, 1000, batchPairs, slice)
+  const hundred = await comparePairs(subject, HUNDREDS, batchPairs, slice)
+  const thousand = await comparePairs(subject, THOUSANDS, batchPairs, slice)
   const { rows, figures } = await stores.settled()
   const { events } = figures
   await node.stop()
   const accepting = await compareAccepting(context, bare.port, batchPairs, slice)
-  const all = [...single, ...hundred, ...thousand, ...accepting]
+  const all = [...single, ...few, ...hundred, ...thousand, ...accepting]
   return {
     figures: [
-      ...figuresOf("single POSTs", 1, single),
-      ...figuresOf("single POSTs, only accepting", 1, accepting),
-      ...figuresOf("POSTs of 100", 100, hundred),
-      ...figuresOf("POSTs of 1,000", 1000, thousand),
+      ...figuresOf("single POSTs", SINGLE, single, aimBesideBare(45)),
+      ...figuresOf("single POSTs over 64 connections", SINGLE_OVER_FEW, few, aimBesideBare(30)),
+      figure(
+        "single POSTs over 64 connections: p50",
+        median(few.map(({ product }) => product.p50)),
+        "ms",
+        atMost(1.5),
+      ),
+      ...figuresOf("single POSTs, only accepting", SINGLE, accepting, null),
+      ...figuresOf("POSTs of 100", HUNDREDS, hundred, null),
+      figure(
+        "POSTs of 100: events, of those of single POSTs",
+        eventsPerSecond(HUNDREDS, hundred) / eventsPerSecond(SINGLE, single),
+        "×",
+        atLeast(3),
+      ),
+      ...figuresOf("POSTs of 1,000", THOUSANDS, thousand, null),
     ],
     checks: [
       ...checkAnswered(

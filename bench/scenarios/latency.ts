@@ -123,7 +123,7 @@ const figuresOf = ({ share, rate, posts, gets, frames }: Step): ReadonlyArray<Fi
       `GET, p99, ${load}`,
       all === undefined ? Number.NaN : at(all.latency, 99),
       "ms",
-      aim(10),
+      aim(8),
       `${all === undefined ? "" : tail(all.latency)}; p99 of each: ${slowest}`,
     ),
     figure(

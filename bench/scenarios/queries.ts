@@ -120,7 +120,7 @@ const run = async (context: Context): Promise<Findings> => {
         "slowest endpoint, warm, p99",
         Math.max(...warm.map(({ times }) => at(percentilesOfValues(times), 99))),
         "ms",
-        atMost(10),
+        atMost(20),
         `of ${warm.length}, with ${loaded} events in store`,
       ),
       figure("slowest cold answer", slowest?.[1] ?? Number.NaN, "ms", null, slowest?.[0] ?? ""),

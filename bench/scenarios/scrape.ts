@@ -46,7 +46,7 @@ const run = async (context: Context): Promise<Findings> => {
         "/metrics, p99",
         at(scraped.latency, 99),
         "ms",
-        atMost(20),
+        atMost(10),
         `${scraped.latency.count} scrapes of ${(bytes / 1000).toFixed(0)} kB at ${Math.round(rate)} events/s; p50 ${at(scraped.latency, 50).toFixed(1)}, most ${scraped.latency.max.toFixed(1)} ms`,
       ),
     ],
