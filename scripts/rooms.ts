@@ -102,6 +102,18 @@ export const ROOMS: ReadonlyArray<Room> = [
     reason: "What nodes tell each other: of a batch, within a budget, and of what has changed",
     main: "feed.ts",
   },
+  {
+    path: "query/engine",
+    reason: "Questions answered exactly, in a process of its own, from files made of the chunks",
+    main: "index.ts",
+    door: true,
+  },
+  {
+    path: "query/language",
+    reason: "The language of questions: what may be asked, read and resolved",
+    main: "index.ts",
+    door: true,
+  },
   { path: "events/retention", reason: "Deletes raw events that have expired", main: "index.ts", door: true },
   {
     path: "events/read",
@@ -125,18 +137,6 @@ export const ROOMS: ReadonlyArray<Room> = [
   {
     path: "events/schema",
     reason: "Migrations, the deployment's settings, sites, day tables",
-    main: "index.ts",
-    door: true,
-  },
-  {
-    path: "query/engine",
-    reason: "Questions answered exactly, in a process of its own, from files made of the chunks",
-    main: "index.ts",
-    door: true,
-  },
-  {
-    path: "query/language",
-    reason: "The language of questions: what may be asked, read and resolved",
     main: "index.ts",
     door: true,
   },

@@ -115,12 +115,16 @@ export const pageOf = (pageUrl: string): { readonly page: string; readonly host:
   return { page: spelledPage((kept === "" ? path : `${path}?${kept}`) + route), host }
 }
 
-/** Whether two stored page_urls are of one page of one host, however they spell it, and wherever their visitors came from. */
-export const isSamePage = (one: string, other: string): boolean => {
-  if (one === other) return true
-  const [a, b] = [pageOf(one), pageOf(other)]
-  return a.page === b.page && a.host === b.host
+/** A text that two stored page_urls have in common where they are of one page of one host; see {@link isSamePage}. */
+export const pageKey = (pageUrl: string): string => {
+  const { page, host } = pageOf(pageUrl)
+  // A page begins with a slash, and no host has any.
+  return `${host ?? ""}${page}`
 }
+
+/** Whether two stored page_urls are of one page of one host, however they spell it, and wherever their visitors came from. */
+export const isSamePage = (one: string, other: string): boolean =>
+  one === other || pageKey(one) === pageKey(other)
 
 /** A query's parameters by their names in lower case, decoded as forms are; of several with a name, the first. */
 export const parametersOf = (query: string): ReadonlyMap<string, string> => {

@@ -11,6 +11,7 @@ import { type EventFacts, encodeFact, NO_FACTS } from "../../src/domain/dimensio
 import type { StreamEvent } from "../../src/domain/event.ts"
 import { DAY_MS } from "../../src/domain/time.ts"
 import { compact } from "../../src/events/chunks/compaction.ts"
+import { ClickCache } from "../../src/events/read/clickCache.ts"
 import { heatmap } from "../../src/events/read/heatmap.ts"
 import { history } from "../../src/events/read/history.ts"
 import { timeline } from "../../src/events/read/timeline.ts"
@@ -155,7 +156,9 @@ test("events of bots are in no figure", async () => {
   const page = await run(timeline(postgres, { ...site, limit: 100, offset: 0, after: null }))
   expect(page.rows.map(({ visitor_id }) => visitor_id)).toEqual(visitors.toReversed())
   const clicks = { ...site, pageUrl: null, hours: 24, grid: null, limit: 10 }
-  expect((await run(heatmap(postgres, clicks))).points).toEqual([{ x: 1, y: 2, count: 4 }])
+  expect(
+    (await run(heatmap(postgres, new ClickCache({ maxBytes: 0, maxClicks: 100 }), clicks))).points,
+  ).toEqual([{ x: 1, y: 2, count: 4 }])
   const { minutes } = await run(history(postgres, { ...site, minutes: 120 }))
   expect(minutes.reduce((sum, minute) => sum + minute.events, 0)).toBe(4)
   const bounds = { site: "main", from: NOON, until: LATER }

@@ -10,6 +10,6 @@ export {
   UnstorableEvent,
 } from "./chunk.ts"
 export { scheduleCompaction } from "./compaction.ts"
-export { eventsOf, within } from "./reading.ts"
+export { CHUNK_KEY, eventsOf, within } from "./reading.ts"
 export { type ChunkPlace, LOCK_CHUNKS, rewriteChunks } from "./rewrite.ts"
 export { shrinkDays } from "./shrink.ts"

@@ -21,3 +21,10 @@ export const within = (from: string, until: string): string => `
   AND first_at < ${until}::timestamptz AND last_at >= ${from}::timestamptz
   AND (first_at >= ${from}::timestamptz OR created_at >= ${from}::timestamptz)
   AND (last_at < ${until}::timestamptz OR created_at < ${until}::timestamptz)`
+
+/**
+ * SQL: what a chunk is known by, to later processes, too, as a bigint: its deployment, its file, its place, its transaction, and, where
+ * another server has come to have those, what it has. A chunk never changes, and a table that is rewritten (`CLUSTER`) is another file.
+ */
+export const CHUNK_KEY =
+  "hash_record_extended(((SELECT id FROM deployment), pg_relation_filenode(tableoid), ctid, xmin, events, first_at, last_at), 0)"

@@ -2,13 +2,16 @@
 import * as Effect from "effect/Effect"
 import { CLICK_TYPES } from "../../domain/aggregation.ts"
 import type { HeatmapPoint } from "../../domain/answers.ts"
-import { isSamePage, pageOf } from "../../domain/pageUrl.ts"
+import { isSamePage, pageKey, pageOf } from "../../domain/pageUrl.ts"
 import { slugsOf } from "../../domain/siteChoice.ts"
 import { HOUR_MS } from "../../domain/time.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import { eventsOf, within } from "../chunks/index.ts"
 import { among } from "./among.ts"
+import type { ChunkClicks, ClickCache } from "./clickCache.ts"
+import { clicksSince } from "./clicks.ts"
+import { PlaceCounts } from "./placeCounts.ts"
 
 /** Places of one answer: more than any picture shows, few enough to send. */
 export const MAX_HEATMAP_POINTS = 10_000
@@ -99,30 +102,56 @@ const selectPoints = (sites: ReadonlyArray<string>) => `
   ORDER BY count DESC, x, y
   LIMIT $4`
 
+/** Counts in Postgres what is too much to be counted here. */
+const inPostgres = Effect.fnUntraced(function* (
+  postgres: Postgres,
+  { site, pageUrl, grid, limit }: HeatmapQuery,
+  since: Date,
+): Effect.fn.Return<Heatmap, StoreError> {
+  const sites = slugsOf(site)
+  const pages =
+    pageUrl === null
+      ? null
+      : (yield* postgres.query<{ readonly page: string }>("heatmap_pages", selectPages(sites), [
+          sites,
+          since,
+          patternOf(pageUrl),
+        ])).flatMap(({ page }) => (isSamePage(page, pageUrl) ? [page] : []))
+  const rows = yield* postgres.query<HeatmapPoint & { readonly total: number }>(
+    "heatmap",
+    selectPoints(sites),
+    [...[sites, since, pages, limit, grid]],
+  )
+  return { points: rows.map(({ x, y, count }) => ({ x, y, count })), total: rows[0]?.total ?? 0 }
+})
+
+const countPlaces = (chunks: ReadonlyArray<ChunkClicks>, { pageUrl, grid, limit }: HeatmapQuery): Heatmap => {
+  const places = new PlaceCounts(chunks.reduce((sum, { x }) => sum + x.length, 0))
+  const wanted = pageUrl === null ? null : pageKey(pageUrl)
+  for (const { pages, page, x, y } of chunks) {
+    const ofPage = wanted === null ? null : pages.indexOf(wanted)
+    if (ofPage === -1) continue
+    for (let i = 0; i < x.length; i++) {
+      if (ofPage !== null && page[i] !== ofPage) continue
+      const [clickX = 0, clickY = 0] = [x[i], y[i]]
+      if (grid === null) places.add(clickX, clickY)
+      else places.add(Math.floor(clickX / grid) * grid, Math.floor(clickY / grid) * grid)
+    }
+  }
+  return { points: places.most(limit), total: places.size }
+}
+
 /**
  * Where the `button_click` and `link_click` events of the last hours were, most clicked first, then by x and y. A cell of a grid is
  * named by its least x and y. Events whose `x` and `y` are not both numbers are left out.
  */
-export const heatmap = (
+export const heatmap = Effect.fnUntraced(function* (
   postgres: Postgres,
-  { site, pageUrl, hours, grid, limit, now }: HeatmapQuery,
-): Effect.Effect<Heatmap, StoreError> =>
-  Effect.gen(function* () {
-    const sites = slugsOf(site)
-    // Instants after the window's beginning, to the millisecond.
-    const since = new Date(now - hours * HOUR_MS + 1)
-    const pages =
-      pageUrl === null
-        ? null
-        : (yield* postgres.query<{ readonly page: string }>("heatmap_pages", selectPages(sites), [
-            sites,
-            since,
-            patternOf(pageUrl),
-          ])).flatMap(({ page }) => (isSamePage(page, pageUrl) ? [page] : []))
-    const rows = yield* postgres.query<HeatmapPoint & { readonly total: number }>(
-      "heatmap",
-      selectPoints(sites),
-      [...[sites, since, pages, limit, grid]],
-    )
-    return { points: rows.map(({ x, y, count }) => ({ x, y, count })), total: rows[0]?.total ?? 0 }
-  })
+  cache: ClickCache,
+  query: HeatmapQuery,
+): Effect.fn.Return<Heatmap, StoreError> {
+  // Instants after the window's beginning, to the millisecond.
+  const since = new Date(query.now - query.hours * HOUR_MS + 1)
+  const clicks = yield* clicksSince(postgres, cache, slugsOf(query.site), since)
+  return clicks === null ? yield* inPostgres(postgres, query, since) : countPlaces(clicks, query)
+})

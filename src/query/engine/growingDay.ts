@@ -6,6 +6,7 @@
 import { rmSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import type { Calendar } from "../../domain/period.ts"
+import { CHUNK_KEY } from "../../events/chunks/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres, Session } from "../../stores/postgres.ts"
 import { CHUNK_COLUMNS, type ChunkRow, type LinesFile, writeLines } from "./chunkLines.ts"
@@ -33,14 +34,6 @@ import {
 import { versionIn } from "./siteDays.ts"
 
 /**
- * SQL: what a chunk is known by, to later engines, too: its deployment, its file, its place, its transaction, and as in versions of days
- * what it has, where another server has come to have those. A chunk never changes, and a table that is rewritten (`CLUSTER`) is another
- * file.
- */
-const KEY =
-  "hash_record_extended(((SELECT id FROM deployment), pg_relation_filenode(tableoid), ctid, xmin, events, first_at, last_at), 0)"
-
-/**
  * Events of a part at most: its chunks are read together, and its events sorted in memory. A day that has more is made in steps, and
  * what a question has made that took too long is there for the next one.
  */
@@ -51,13 +44,13 @@ const CHUNKS_AT_A_TIME = 50
 
 const GONE = `
   SELECT known::text AS key FROM unnest($6::bigint[]) AS known
-  WHERE NOT EXISTS (SELECT FROM (SELECT ${KEY} AS key FROM event_chunks WHERE ${CHUNKS_OF_DAY}) AS there WHERE there.key = known)`
+  WHERE NOT EXISTS (SELECT FROM (SELECT ${CHUNK_KEY} AS key FROM event_chunks WHERE ${CHUNKS_OF_DAY}) AS there WHERE there.key = known)`
 
 /** The first of those that are new, as many as a part may have. */
 const NEW = `
   SELECT key::text, events, ${CHUNK_COLUMNS} FROM (
     SELECT *, sum(events) OVER (ORDER BY first_at, key) - events AS before
-    FROM (SELECT *, ${KEY} AS key FROM event_chunks WHERE ${CHUNKS_OF_DAY}) AS there
+    FROM (SELECT *, ${CHUNK_KEY} AS key FROM event_chunks WHERE ${CHUNKS_OF_DAY}) AS there
     WHERE NOT EXISTS (SELECT FROM unnest($6::bigint[]) AS known WHERE known = key)
   ) AS new
   WHERE before < ${PART_EVENTS}`
