@@ -71,63 +71,95 @@ export interface EventRow {
   readonly created_at: Date
 }
 
-/** Chunks that a page is taken from beyond those that hold enough events: this many may overlap where several partitions write. */
+/** Chunks that a page is looked for in at first: these, as many may overlap where several partitions write, … */
 const CHUNKS = 8
+/** … and one for so many events up to the page's end; most chunks hold several times as many. */
+const EVENTS_A_CHUNK = 128
+
+/** SQL: unix milliseconds of a timestamptz. */
+const milliseconds = (at: string): string => `(extract(epoch FROM ${at}) * 1000)::bigint`
+
+/** SQL: a bigint as an array's subscript. */
+const subscript = (place: string): string => `least(${place}, ${2 ** 31 - 1})::integer`
 
 /**
- * A page of the events before ($3, $4), from the chunks that end last: as many as hold $7 events, and {@link CHUNKS} more.
- * `bound` is when the next chunk ends; from there on the page may lack events. $2 is a UTC midnight, before which nothing is
- * looked for.
+ * A page of the events before ($3, $4), from the $7 chunks that end last. `bound` is when the next chunk ends: only what is later
+ * is certain to be in none of the others, and there is no page where that is not enough. $2 is a UTC midnight, before which
+ * nothing is looked for.
  *
- * To take apart no more than needed: chunks that begin before $3 and end after `enough` hold the page, as their number of
- * events says, and of these no event before `cut` is on the page, as their times say, nor one after `start`, where that is
- * not the first page; $6 is 0 after a page's end.
+ * To take apart no more than needed: chunks that begin before $3 and end after `enough` hold the page, as their number of events
+ * says; no event after `latest` is on it, nor any of the `skipped`, which begin after that, since there are no more than $6 such
+ * events. Of the chunks in between, the events' times say that the page is from `start`, where it is not the first one, until
+ * `cut`. $6 is 0 after a page's end.
  */
 const selectPage = (sites: ReadonlyArray<string>) => `
   WITH newest AS MATERIALIZED (
-    SELECT *, coalesce(sum(events) OVER earlier, 0) < $7::bigint AS taken
+    SELECT *, row_number() OVER (ORDER BY last_at DESC) <= $7::bigint AS taken
     FROM (
       SELECT * FROM event_chunks
       WHERE site_id ${among(sites)} AND NOT bots AND first_at >= $2 AND first_at <= $3
       ORDER BY last_at DESC
-      LIMIT ${CHUNKS} + 1 + $7
+      LIMIT $7::bigint + 1
     ) AS chunk
-    WINDOW earlier AS (ORDER BY last_at DESC ROWS BETWEEN UNBOUNDED PRECEDING AND ${CHUNKS + 1} PRECEDING)
+  ), rest AS (
+    SELECT max(last_at) AS bound FROM newest WHERE NOT taken
   ), enough AS (
     SELECT max(first_at) AS since
     FROM (
       SELECT first_at, sum(events) OVER (ORDER BY first_at DESC) AS held FROM newest WHERE taken AND last_at < $3
     ) AS whole
     WHERE held >= $5::bigint + $6::bigint
-  ), times AS MATERIALIZED (
-    SELECT first_at + later * interval '1 millisecond' AS at
-    FROM newest CROSS JOIN unnest(offsets) AS later
-    WHERE taken AND last_at >= coalesce((SELECT since FROM enough), '-infinity')
-      AND first_at + later * interval '1 millisecond' < $3
-  ), cut AS (
-    SELECT at FROM times ORDER BY at DESC LIMIT 1 OFFSET $5::bigint + $6::bigint - 1
-  ), start AS (
-    SELECT at FROM times WHERE $6::bigint > 0 ORDER BY at DESC LIMIT 1 OFFSET $6::bigint
-  ), later_ones AS (
-    SELECT count(*) AS events FROM times WHERE at > (SELECT at FROM start)
+  ), latest AS (
+    SELECT max(last_at) AS at
+    FROM (SELECT last_at, sum(events) OVER (ORDER BY last_at DESC) AS held FROM newest WHERE taken) AS ending
+    WHERE held > $6::bigint
+  ), skipped AS (
+    SELECT coalesce(sum(events), 0)::bigint AS events
+    FROM newest WHERE taken AND last_at < $3 AND first_at > (SELECT at FROM latest)
+  ), times AS (
+    SELECT array_agg(at ORDER BY at DESC) AS at, (SELECT events FROM skipped) AS skipped
+    FROM (
+      SELECT at
+      FROM (
+        SELECT ${milliseconds("first_at")} AS began, offsets
+        FROM newest
+        WHERE taken AND last_at >= coalesce((SELECT since FROM enough), '-infinity')
+          AND (first_at <= (SELECT at FROM latest) OR last_at >= $3)
+        OFFSET 0
+      ) AS chunk CROSS JOIN LATERAL (SELECT began + later AS at FROM unnest(offsets) AS later) AS event
+      WHERE at < ${milliseconds("$3::timestamptz")} AND at > coalesce((SELECT ${milliseconds("bound")} FROM rest), 0)
+      ORDER BY at DESC
+      LIMIT $5::bigint + $6::bigint - (SELECT events FROM skipped)
+    ) AS newest_of_them
+  ), ends AS MATERIALIZED (
+    SELECT timestamptz 'epoch' + start * interval '1 millisecond' AS start,
+      timestamptz 'epoch' + cut * interval '1 millisecond' AS cut,
+      CASE WHEN $6::bigint > 0 THEN skipped + coalesce(array_position(at, start) - 1, 0) ELSE 0 END AS later
+    FROM (
+      SELECT at, skipped, at[${subscript("$5::bigint + $6::bigint - skipped")}] AS cut,
+        CASE WHEN $6::bigint > 0 THEN at[${subscript("$6::bigint + 1 - skipped")}] END AS start
+      FROM times
+    ) AS found
   )
   SELECT page.*, bound
-  FROM (SELECT max(last_at) AS bound FROM newest WHERE NOT taken) AS rest
+  FROM rest
   LEFT JOIN (
     SELECT id, visitor_id, event_type, event_data::jsonb, page_url, referred_by AS referrer, created_at
       ${sites.length === 1 ? "" : ", (SELECT slug FROM sites WHERE sites.id = site_id) AS site"}
     FROM newest CROSS JOIN LATERAL ${eventsOf("newest")}
-    WHERE taken AND last_at >= coalesce((SELECT at FROM cut), '-infinity')
-      AND created_at >= coalesce((SELECT at FROM cut), '-infinity')
-      AND first_at <= coalesce((SELECT at FROM start), $3) AND created_at <= coalesce((SELECT at FROM start), $3)
+    WHERE taken AND ((SELECT cut FROM ends) IS NOT NULL OR (SELECT bound FROM rest) IS NULL)
+      AND last_at >= coalesce((SELECT cut FROM ends), '-infinity')
+      AND created_at >= coalesce((SELECT cut FROM ends), '-infinity')
+      AND first_at <= least((SELECT at FROM latest), coalesce((SELECT start FROM ends), $3))
+      AND created_at <= coalesce((SELECT start FROM ends), $3)
       AND (created_at, id) < ($3, $4)
     ORDER BY created_at DESC, id DESC
-    LIMIT $5 OFFSET $6::bigint - (SELECT events FROM later_ones)
+    LIMIT $5 OFFSET $6::bigint - (SELECT later FROM ends)
   ) AS page ON true
   ORDER BY created_at DESC, id DESC`
 
 /** How many times as many chunks the next try takes. */
-const GROWTH = 8
+const GROWTH = 4
 
 const LAST_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -174,26 +206,26 @@ export const timeline = Effect.fnUntraced(function* (
   const until = after ?? { createdAt: now + DAY_MS, id: LAST_UUID }
   // One more than asked for tells whether there is a next page.
   const wanted = limit + 1
-  const select = Effect.fnUntraced(function* (from: number, events: number) {
+  const select = Effect.fnUntraced(function* (from: number, chunks: number) {
     const rows = yield* postgres.query<EventRow & { readonly bound: Date | null }>(
       "timeline",
       selectPage(sites),
-      [...[sites, new Date(from), new Date(until.createdAt), until.id], ...[wanted, offset, events]],
+      [...[sites, new Date(from), new Date(until.createdAt), until.id], ...[wanted, offset, chunks]],
     )
-    const bound = rows[0]?.bound ?? null
     // Where there is no event, the row is that of the bound alone.
-    const found = rows.filter((row) => row.id !== null)
-    const last = found[wanted - 1]
-    const isWhole =
-      bound === null ? last !== undefined || from === 0 : last !== undefined && last.created_at > bound
-    return { found, isWhole }
+    return { bound: rows[0]?.bound ?? null, found: rows.filter((row) => row.id !== null) }
   })
 
   // Most pages lie within a day, and planning a query over a day's tables takes a tenth of planning it over all.
   const recent = Math.floor((Math.min(until.createdAt, now) - DAY_MS) / DAY_MS) * DAY_MS
-  let { found, isWhole } = yield* select(Math.max(0, recent), offset + wanted)
-  for (let events = offset + wanted; !isWhole; events *= GROWTH)
-    ({ found, isWhole } = yield* select(0, events))
+  let from = Math.max(0, recent)
+  let chunks = CHUNKS + Math.ceil((offset + wanted) / EVENTS_A_CHUNK)
+  let { found, bound } = yield* select(from, chunks)
+  while (found.length < wanted && (bound !== null || from > 0)) {
+    if (bound === null) from = 0
+    else chunks *= GROWTH
+    ;({ found, bound } = yield* select(from, chunks))
+  }
 
   const page = found.slice(0, limit)
   const last = page.at(-1)
