@@ -155,12 +155,15 @@ export const eventsOfParts = (
 }
 
 /**
- * The statement that writes the events of a day to one file, as they are asked for. Those of a visit are next to each other: they have
- * most of their values in common, so the file is smaller, and questions sooner told from it. Joining may take them apart; they are
- * sorted where they are no more than a part, and those of larger days stay as they are after it.
+ * The statement that writes the events of a part of a day, as they are asked for. Those of a visit are next to each other: they have most
+ * of their values in common, so the file is smaller, and questions sooner told from it. Joining may take them apart, so they are sorted.
  */
-export const writeDay = (target: string, day: PartedDay): string =>
-  copyTo(target, `${eventsOfParts([day])} ${day.parts.length === 1 ? "ORDER BY visit, created_at" : ""}`)
+export const writeAsAsked = (target: string, part: PartFiles, visits: string): string =>
+  copyTo(target, `${eventsOfParts([{ parts: [part], visits }])} ORDER BY visit, created_at`)
+
+/** The statement that writes the rows of several files to one. */
+export const writeTogether = (target: string, files: ReadonlyArray<string>): string =>
+  copyTo(target, `SELECT * FROM ${parquet(files)}`)
 
 /** The statement that writes lines of JSON to a file as a table that has these columns, by their types. */
 export const linesToParquet = (

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { StoreError } from "../../stores/errors.ts"
 import type { DatabaseError, NoRoom } from "./database.ts"
-import { writeDay } from "./dayParts.ts"
+import { type PartedDay, type PartFiles, writeAsAsked, writeTogether } from "./dayParts.ts"
 import { GrowingDay } from "./growingDay.ts"
 import { isAsMade, type KeptDay, keptDayName } from "./keptFiles.ts"
 import { type DayFiles, makeFile, type SiteDay, type Workshop } from "./siteDay.ts"
@@ -52,13 +52,26 @@ export class EndedDay implements DayFiles {
       yield* this.#parts.become(of)
       const { version, tables } = this.#parts
       for (const day of tables.growing)
-        this.#file = yield* Effect.map(
-          makeFile(this.#shop, of, "ended", (target) => writeDay(target, day)),
-          (file) => this.#shop.held.rename(file, keptDayName({ ...of, version }, file)),
+        this.#file = yield* Effect.map(this.#write(of, day), (file) =>
+          this.#shop.held.rename(file, keptDayName({ ...of, version }, file)),
         )
       this.#parts.drop()
       this.#version = version
     })
+  }
+
+  /** One part at a time is joined with its visits and sorted: no more is in memory, however many events the day has. */
+  #write(of: SiteDay, { parts, visits }: PartedDay): Effect.Effect<string, DatabaseError | NoRoom> {
+    const shop = this.#shop
+    const ofPart = (part: PartFiles, kind: string) =>
+      makeFile(shop, of, kind, (target) => writeAsAsked(target, part, visits))
+    const [only, ...others] = parts
+    if (only !== undefined && others.length === 0) return ofPart(only, "ended")
+    const made: Array<string> = []
+    return Effect.gen(function* () {
+      for (const part of parts) made.push(yield* ofPart(part, "part"))
+      return yield* makeFile(shop, of, "ended", (target) => writeTogether(target, made))
+    }).pipe(Effect.ensuring(Effect.sync(() => shop.held.drop(made))))
   }
 
   prune(of: SiteDay) {

@@ -209,12 +209,20 @@ test("days that all go on need no more memory than the smallest engine has", asy
 test("in the file of a day that has ended, the events of a visit are next to each other", async () => {
   const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
   const dice = new Dice(3)
-  await store(
-    postgres,
-    randomEvents(dice, 2000, NOW, 0.5).map((each) => ({ ...each, site: "main" })),
-    { calendar },
-  )
-  const { folder, ask } = await filesOf(postgres, HAS_ENDED)
+  const come = (events: number) =>
+    store(
+      postgres,
+      randomEvents(dice, events, NOW, 0.5).map((each) => ({ ...each, site: "main" })),
+      { calendar },
+    )
+  const { folder, ask, goTo } = await filesOf(postgres, NOW)
+  // The second time, they are a part of their own.
+  for (const events of [2000, 500]) {
+    await come(events)
+    await ask(questionOf({ date_range: "day" }))
+    goTo(NOW + FRESH_MS)
+  }
+  goTo(HAS_ENDED)
   await ask(questionOf({ date_range: "day" }))
   const database = await testScope().run(openDatabase(folder, SMALLEST))
   const found = await run(
