@@ -1,6 +1,6 @@
 /** A node as a process of its own, and what it has counted. */
 import { ROOT } from "../support/documents.ts"
-import { freshDatabase, freshKeyPrefix, redisUrl } from "../support/index.ts"
+import { freshKeyPrefix, migratedDatabase, redisUrl } from "../support/index.ts"
 import { startProcess } from "../support/process.ts"
 import { NODE } from "../support/program.ts"
 
@@ -13,7 +13,7 @@ export const startNode = async (settings: { readonly [name: string]: string } = 
     cwd: ROOT,
     env: {
       REDIS_URL: redisUrl(),
-      DATABASE_URL: await freshDatabase(),
+      DATABASE_URL: await migratedDatabase(),
       REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
       RATE_LIMIT_PER_MINUTE: "0",
       ADMIN_TOKEN: TOKEN,

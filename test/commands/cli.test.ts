@@ -8,10 +8,10 @@ import { streamKeys } from "../../src/stores/redisKeys.ts"
 import { commandLine } from "../support/commandLine.ts"
 import { run as runEffect } from "../support/effects.ts"
 import { connect, event, store } from "../support/events.ts"
-import { temporaryFolder } from "../support/index.ts"
+import { freshDatabase, temporaryFolder } from "../support/index.ts"
 
 test("a deployment is migrated, retained and rebuilt by command", async () => {
-  const { run } = await commandLine()
+  const { run } = await commandLine(await freshDatabase())
   expect(await run("migrate")).toBe("The schema is up to date.")
   expect(await run("migrate")).toBe("The schema is up to date.")
   expect(await run("retention", "--dry-run")).toMatch(/^0 events before .* would go\.$/)

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest"
 import { attempt, commandLine, everyCommand, required, runCommand } from "../support/commandLine.ts"
 import { run as runEffect } from "../support/effects.ts"
 import { connect } from "../support/events.ts"
-import { freePort, freshKeyPrefix, temporaryFolder } from "../support/index.ts"
+import { freePort, freshDatabase, freshKeyPrefix, temporaryFolder } from "../support/index.ts"
 
 /** What a command needs in some way or other. */
 const FURTHER: { readonly [name: string]: ReadonlyArray<string> } = { move: ["--data-dir=/nowhere/new"] }
@@ -50,7 +50,7 @@ describe("a command with the stores of no deployment", () => {
   const withStores = commands.filter(({ name }) => !ASKING.includes(name) && name !== "migrate")
 
   test.each(withStores)("creates nothing in them: $name", async ({ args }) => {
-    const { run, redis, prefix, settings } = await commandLine()
+    const { run, redis, prefix, settings } = await commandLine(await freshDatabase())
     await expect(run(...args)).rejects.toThrow(
       "There is no deployment in this database: DATABASE_URL should be",
     )

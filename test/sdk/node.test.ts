@@ -3,7 +3,7 @@ import pg from "pg"
 import { expect, test } from "vitest"
 import { Analytics, type Loss } from "../../src/sdk/index.ts"
 import { ROOT } from "../support/documents.ts"
-import { eventually, freshDatabase, freshKeyPrefix, privateRedis, redisUrl } from "../support/index.ts"
+import { eventually, freshKeyPrefix, migratedDatabase, privateRedis, redisUrl } from "../support/index.ts"
 import { dataOf, startProcess } from "../support/process.ts"
 import { NODE } from "../support/program.ts"
 
@@ -75,7 +75,7 @@ const trackDuring = async (
 }
 
 test("a node that is killed and started again has every event of the SDK once", async () => {
-  const databaseUrl = await freshDatabase()
+  const databaseUrl = await migratedDatabase()
   const env = {
     REDIS_URL: redisUrl(),
     DATABASE_URL: databaseUrl,
@@ -111,7 +111,7 @@ test("a node that is killed and started again has every event of the SDK once", 
 
 test("events wait while Redis hangs and is killed, and count once when it is back", async () => {
   const redis = await privateRedis({ fsync: "always" })
-  const databaseUrl = await freshDatabase()
+  const databaseUrl = await migratedDatabase()
   const node = await startProcess(NODE, {
     cwd: ROOT,
     env: { REDIS_URL: redis.url, DATABASE_URL: databaseUrl, RATE_LIMIT_PER_MINUTE: "0" },
@@ -142,7 +142,7 @@ test("events wait while Redis hangs and is killed, and count once when it is bac
 })
 
 test("what exceeds the rate limit is kept, what is no event is told of, and a write key lifts the limit", async () => {
-  const databaseUrl = await freshDatabase()
+  const databaseUrl = await migratedDatabase()
   const node = await startProcess(NODE, {
     cwd: ROOT,
     env: {

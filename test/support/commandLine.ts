@@ -7,7 +7,7 @@ import * as Logger from "effect/Logger"
 import { Redis } from "ioredis"
 import { onTestFinished, vi } from "vitest"
 import { GLOBAL_FLAGS, root, runCommandLine } from "../../src/commands/cli.ts"
-import { freshDatabase, freshKeyPrefix, redisUrl } from "./isolation.ts"
+import { freshKeyPrefix, migratedDatabase, redisUrl } from "./isolation.ts"
 
 /** Runs a command with these settings. Resolves with what it printed, and what it failed with, if it did. */
 export const attempt = async (
@@ -45,12 +45,15 @@ export const runCommand = async (
   return printed
 }
 
-/** A command line with settings of the test's own, which it may change; `run` is {@link runCommand}. */
-export const commandLine = async () => {
+/**
+ * A command line with settings of the test's own, which it may change; `run` is {@link runCommand}. The database has every migration,
+ * unless another one is given.
+ */
+export const commandLine = async (databaseUrl?: string) => {
   const prefix = freshKeyPrefix().replace(":", "")
   const settings: Record<string, string> = {
     REDIS_URL: redisUrl(),
-    DATABASE_URL: await freshDatabase(),
+    DATABASE_URL: databaseUrl ?? (await migratedDatabase()),
     REDIS_KEY_PREFIX: prefix,
     PARTITIONS: "2",
     LOG_LEVEL: "error",

@@ -4,7 +4,7 @@ import { nodeUrl } from "../../src/domain/paths.ts"
 import { startNode } from "../../src/node/node.ts"
 import { now } from "./clock.ts"
 import { run, testScope } from "./effects.ts"
-import { freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "./index.ts"
+import { freshKeyPrefix, migratedDatabase, redisUrl, temporaryFolder } from "./index.ts"
 
 export const TOKEN = "0123456789abcdef"
 
@@ -20,7 +20,7 @@ export const settings = async (given: Partial<Settings> = {}): Promise<Settings>
   port: 0,
   dataDir: temporaryFolder(),
   redisUrl: redisUrl(),
-  databaseUrl: given.databaseUrl ?? (await freshDatabase()),
+  databaseUrl: given.databaseUrl ?? (await migratedDatabase()),
   redisKeyPrefix: freshKeyPrefix().replace(":", ""),
   sites: ["main", "blog"],
   partitions: 2,

@@ -5,7 +5,13 @@ import { join } from "node:path"
 import { expect, onTestFinished, test } from "vitest"
 import { CLOCK_ENV } from "../../support/clock.ts"
 import { ROOT } from "../../support/documents.ts"
-import { eventually, freshDatabase, freshKeyPrefix, redisUrl, temporaryFolder } from "../../support/index.ts"
+import {
+  eventually,
+  freshKeyPrefix,
+  migratedDatabase,
+  redisUrl,
+  temporaryFolder,
+} from "../../support/index.ts"
 import { TOKEN } from "../../support/node.ts"
 import { api, dataOf, type NodeProcess, send, startProcess } from "../../support/process.ts"
 import { NODE } from "../../support/program.ts"
@@ -20,7 +26,7 @@ const JSON_TYPE = { "content-type": "application/json" }
 const stores = async (): Promise<Record<string, string>> => ({
   REDIS_URL: redisUrl(),
   REDIS_KEY_PREFIX: freshKeyPrefix().replace(":", ""),
-  DATABASE_URL: await freshDatabase(),
+  DATABASE_URL: await migratedDatabase(),
   ...CLOCK_ENV,
 })
 
