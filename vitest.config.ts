@@ -1,11 +1,13 @@
 import { availableParallelism } from "node:os"
 import { configDefaults, defineConfig } from "vitest/config"
+import { enginesFromBundle } from "./test/support/engines.ts"
 import { LongestFirst } from "./test/support/longestFirst.ts"
 
 /** Makes pictures for the documents, when they are asked for. */
 const PICTURES = process.env.SCREENSHOTS === undefined ? ["test/browser/dashboardPictures.test.ts"] : []
 
 export default defineConfig({
+  plugins: [enginesFromBundle],
   test: {
     include: ["test/**/*.test.ts"],
     exclude: [...configDefaults.exclude, ...PICTURES],

@@ -1,5 +1,4 @@
 /** A deployment to which things happen, and what its answers should be: a plain count over the events that Postgres has then. */
-import { execFileSync } from "node:child_process"
 import { expect } from "vitest"
 import { rebuild } from "../../src/commands/rebuild.ts"
 import { retain } from "../../src/commands/retention.ts"
@@ -10,6 +9,7 @@ import { compact } from "../../src/events/chunks/compaction.ts"
 import type { AnswerRow } from "../../src/query/engine/messages.ts"
 import { decodeQuery, type Query, QueryProblem, type Range } from "../../src/query/language/index.ts"
 import { run, testScope } from "../support/effects.ts"
+import { engines } from "../support/engines.ts"
 import { rows } from "../support/events.ts"
 import { eventually } from "../support/index.ts"
 import { runNode, settings } from "../support/node.ts"
@@ -55,13 +55,6 @@ type Question = ReturnType<typeof randomQuestion>
 /** Late events are accepted for seven days. */
 const LATE_DAYS = 6.9
 const KEPT_DAYS = 9
-
-/** Processes of query engines that this one has started. */
-const engines = (): ReadonlyArray<number> =>
-  execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(process.pid)], { encoding: "utf8" })
-    .split("\n")
-    .filter((line) => line.includes("query/engine/entry"))
-    .map((line) => Number.parseInt(line, 10))
 
 /** A row as the API has it. */
 interface Shown {

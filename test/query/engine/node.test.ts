@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { examine } from "../../../src/tools/doctor/index.ts"
 import { run } from "../../support/effects.ts"
+import { engines } from "../../support/engines.ts"
 import { eventually, temporaryFolder } from "../../support/index.ts"
 import { runNode, settings } from "../../support/node.ts"
 
@@ -27,13 +27,6 @@ const startNode = async (given: Parameters<typeof settings>[0] = {}) => {
     })
   return { ...node, dataDir, ask, askOnce }
 }
-
-/** Processes that this one has started and that run the engine. */
-const engines = (): ReadonlyArray<number> =>
-  execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(process.pid)], { encoding: "utf8" })
-    .split("\n")
-    .filter((line) => line.includes("query/engine/entry"))
-    .map((line) => Number.parseInt(line, 10))
 
 /** Paths within the folder of the node's engines. */
 const pathsIn = (dataDir: string) => readdir(join(dataDir, "query"), { recursive: true })
