@@ -1,8 +1,11 @@
 /** Nodes as processes, each on a port that it keeps when it is restarted. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { appendFileSync, existsSync, readFileSync } from "node:fs"
+import { relative } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { ROOT } from "../support/documents.ts"
 import { freePort } from "../support/freePort.ts"
+import { PROGRAM } from "../support/program.ts"
 
 export interface NodeOptions {
   readonly name: string
@@ -16,10 +19,14 @@ export interface NodeOptions {
 }
 
 const READY_MS = 240_000
+
+/** What runs in a folder: the project's own bundle, as users start it; of a copy of its sources, these. */
+export const programOf = (root: string): string => (relative(ROOT, root) === "" ? PROGRAM : "src/main.ts")
+
 export class ChaosNode {
   readonly #options: NodeOptions
   readonly port: number
-  /** The folder whose `src/main.ts` the next start runs. */
+  /** The folder whose program the next start runs ({@link programOf}). */
   root: string
   #child: ChildProcess | null = null
   #exited: Promise<number | null> = Promise.resolve(null)
@@ -71,7 +78,7 @@ export class ChaosNode {
 
   #launch(): void {
     const { host, command, env, logFile } = this.#options
-    const [file = process.execPath, ...args] = [...command, process.execPath, "src/main.ts"]
+    const [file = process.execPath, ...args] = [...command, process.execPath, programOf(this.root)]
     const { PATH, NODE_COMPILE_CACHE } = process.env
     const child = spawn(file, args, {
       cwd: this.root,

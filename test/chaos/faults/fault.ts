@@ -2,6 +2,7 @@
 import { execFile } from "node:child_process"
 import { setTimeout as sleep } from "node:timers/promises"
 import { promisify } from "node:util"
+import { programOf } from "../nodes.ts"
 import type { SingleRedis, Topology } from "../redis.ts"
 import type { SendersOptions } from "../senders.ts"
 import { type Between, PARTITIONS, PREFIX, type Seat, type Strike, seatOf, type World } from "../world.ts"
@@ -86,7 +87,7 @@ const run = promisify(execFile)
 
 /** Runs a command alongside the nodes. Returns its last line; rejects if it fails. */
 export const command = async (world: World, args: ReadonlyArray<string>): Promise<string> => {
-  const { stdout } = await run(process.execPath, ["src/main.ts", ...args], {
+  const { stdout } = await run(process.execPath, [programOf(world.options.root), ...args], {
     cwd: world.options.root,
     timeout: 240_000,
     env: {
