@@ -1,16 +1,17 @@
 /** How a block of each language is put to the test. A language that is not here is a language that nothing runs. */
 import { execFile } from "node:child_process"
-import { writeFileSync } from "node:fs"
+import { cpSync, writeFileSync } from "node:fs"
 import { stripTypeScriptTypes } from "node:module"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { transformWithOxc } from "vite"
+import { afterAll } from "vitest"
 import { parseAllDocuments } from "yaml"
 import { openApiDocument } from "../../../src/server/openapi/document.ts"
 import { Contract } from "../../../src/tools/doctor/contract.ts"
 import { ROOT } from "../../support/documents.ts"
 import { canRun, NODES } from "../../support/programs.ts"
-import { temporaryFolder } from "../../support/temporaryFolder.ts"
+import { newFolder, removeFolder, temporaryFolder } from "../../support/temporaryFolder.ts"
 import { installed } from "../../support/wants.ts"
 import type { Block } from "./blocks.ts"
 import { htmlProblems, inChromium } from "./page.ts"
@@ -120,12 +121,25 @@ const javascript: Language = {
   },
 }
 
-/** The SDK as `npm pack` would build it, in the reader's checkout. */
-export const buildSdk = async (reader: Reader): Promise<void> => {
-  await execute("tsc", ["--project", join(ROOT, "src/sdk"), "--outDir", join(reader.folder, "dist/sdk")], {
+const makeSdk = async (): Promise<string> => {
+  const folder = newFolder()
+  await execute("tsc", ["--project", join(ROOT, "src/sdk"), "--outDir", folder], {
     cwd: ROOT,
     env: { ...process.env, PATH: `${join(ROOT, "node_modules/.bin")}:${process.env.PATH}` },
   })
+  return folder
+}
+
+/** Where the SDK has been built, for all readers of a test file. */
+let sdk: Promise<string> | undefined
+afterAll(async () => {
+  if (sdk !== undefined) removeFolder(await sdk)
+})
+
+/** The SDK as `npm pack` would build it, in the reader's checkout. */
+export const buildSdk = async (reader: Reader): Promise<void> => {
+  sdk ??= makeSdk()
+  cpSync(await sdk, join(reader.folder, "dist/sdk"), { recursive: true })
 }
 
 const TYPE_CHECK = [

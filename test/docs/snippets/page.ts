@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { join } from "node:path"
-import { onTestFinished } from "vitest"
+import type { Browser } from "playwright-core"
+import { afterAll, onTestFinished } from "vitest"
 import { CHROMIUM, launch } from "../../support/chromium.ts"
 import { ROOT } from "../../support/documents.ts"
 import { eventually } from "../../support/index.ts"
@@ -30,6 +31,10 @@ export const htmlProblems = async (reader: Reader, text: string): Promise<Readon
   return problems
 }
 
+/** One for all pages of a test file. */
+let browser: Promise<Browser> | undefined
+afterAll(async () => (await browser)?.close())
+
 /** Shows a page with these parts in Chromium, and waits until the node has heard of it; `null` without Chromium. */
 export const inChromium = async (
   reader: Reader,
@@ -43,9 +48,10 @@ export const inChromium = async (
     response.end(body)
   })
   const url = await listen(server)
-  const browser = await launch()
-  onTestFinished(() => browser.close())
-  const page = await browser.newPage()
+  browser ??= launch()
+  const context = await (await browser).newContext()
+  onTestFinished(() => context.close())
+  const page = await context.newPage()
   page.setDefaultTimeout(0)
   const problems: Array<string> = []
   page.on("pageerror", (error) => problems.push(error.message))
