@@ -3,22 +3,40 @@ import { configDefaults, defineConfig } from "vitest/config"
 import { enginesFromBundle } from "./test/support/engines.ts"
 import { LongestFirst } from "./test/support/longestFirst.ts"
 
+/** Folders whose tests only call functions: they leave nothing behind, and have no need of stores, nor of a process for each file. */
+const PURE = ["config", "dashboard", "domain", "enrichment", "live", "metrics", "query/language"].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+)
+
+/** What both kinds of tests go by. */
+const COMMON = {
+  pool: "forks",
+  // Tests wait for stores and processes a part of their time, so that two more than there are cores keep all busy.
+  maxWorkers: Math.min(availableParallelism() + 2, 8),
+  // Ends what hangs. No test judges how fast a machine is.
+  testTimeout: 600_000,
+  hookTimeout: 600_000,
+} as const
+
 /** Makes pictures for the documents, when they are asked for. */
 const PICTURES = process.env.SCREENSHOTS === undefined ? ["test/browser/dashboardPictures.test.ts"] : []
 
 export default defineConfig({
-  plugins: [enginesFromBundle],
   test: {
-    include: ["test/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, ...PICTURES],
-    globalSetup: ["test/support/stores.ts"],
-    pool: "forks",
+    projects: [
+      {
+        plugins: [enginesFromBundle],
+        test: {
+          ...COMMON,
+          name: "stores",
+          include: ["test/**/*.test.ts"],
+          exclude: [...configDefaults.exclude, ...PICTURES, ...PURE],
+          globalSetup: ["test/support/stores.ts"],
+        },
+      },
+      { test: { ...COMMON, name: "pure", include: PURE, isolate: false } },
+    ],
     sequence: { sequencer: LongestFirst },
-    // Tests wait for stores and processes a part of their time, so that two more than there are cores keep all busy.
-    maxWorkers: Math.min(availableParallelism() + 2, 8),
-    // Ends what hangs. No test judges how fast a machine is.
-    testTimeout: 600_000,
-    hookTimeout: 600_000,
     reporters: ["default", "json", "./test/support/skipped.ts"],
     outputFile: { json: "coverage/report.json" },
     coverage: {
