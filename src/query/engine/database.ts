@@ -116,7 +116,9 @@ export const openDatabase = (
     const first = yield* Semaphore.make(1)
     const run = (opened: DuckDBConnection, text: string, values: Array<DuckDBValue>) =>
       Effect.callback<ReadonlyArray<DatabaseRow>, DatabaseError | NoRoom>((resume) => {
-        const running = opened.runAndReadAll(text, values).then(
+        // With values, even none, it would be planned once before they are known, and again with them.
+        const reading = values.length === 0 ? opened.runAndReadAll(text) : opened.runAndReadAll(text, values)
+        const running = reading.then(
           (reader) => resume(Effect.succeed(reader.getRowObjectsJS())),
           (cause: unknown) => resume(Effect.fail(databaseError(cause))),
         )
