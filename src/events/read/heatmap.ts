@@ -126,14 +126,15 @@ const inPostgres = Effect.fnUntraced(function* (
 })
 
 const countPlaces = (chunks: ReadonlyArray<ChunkClicks>, { pageUrl, grid, limit }: HeatmapQuery): Heatmap => {
-  const places = new PlaceCounts(chunks.reduce((sum, { x }) => sum + x.length, 0))
+  const places = new PlaceCounts()
   const wanted = pageUrl === null ? null : pageKey(pageUrl)
   for (const { pages, page, x, y } of chunks) {
     const ofPage = wanted === null ? null : pages.indexOf(wanted)
     if (ofPage === -1) continue
     for (let i = 0; i < x.length; i++) {
       if (ofPage !== null && page[i] !== ofPage) continue
-      const [clickX = 0, clickY = 0] = [x[i], y[i]]
+      const clickX = x[i] ?? 0
+      const clickY = y[i] ?? 0
       if (grid === null) places.add(clickX, clickY)
       else places.add(Math.floor(clickX / grid) * grid, Math.floor(clickY / grid) * grid)
     }

@@ -10,26 +10,17 @@ const WORDS = new Uint32Array(DOUBLE.buffer)
 const factor = () => 2 * randomInt(2 ** 31) + 1
 const [X0, X1, Y0, Y1] = [factor(), factor(), factor(), factor()]
 
+/** Room for places at first. */
+const FIRST = 1024
+
 /** A table of places by their hashes, in which those that collide follow each other; at most half of it is taken. */
 export class PlaceCounts {
-  readonly #x: Float64Array
-  readonly #y: Float64Array
-  readonly #counts: Uint32Array
+  #x = new Float64Array(FIRST)
+  #y = new Float64Array(FIRST)
+  #counts = new Uint32Array(FIRST)
   /** Where in the lists above a place is, from 1; 0 where there is none. */
-  readonly #slots: Uint32Array
-  /** Bits of a hash that are left out: its highest ones are the best. */
-  readonly #shift: number
+  #slots = new Uint32Array(2 * FIRST)
   #size = 0
-
-  /** For so many clicks at most. */
-  constructor(clicks: number) {
-    this.#x = new Float64Array(clicks)
-    this.#y = new Float64Array(clicks)
-    this.#counts = new Uint32Array(clicks)
-    const bits = Math.ceil(Math.log2(clicks + 1)) + 1
-    this.#slots = new Uint32Array(2 ** bits)
-    this.#shift = 32 - bits
-  }
 
   /** Different places. */
   get size(): number {
@@ -45,11 +36,7 @@ export class PlaceCounts {
     for (let slot = this.#slotOf(x, y); ; slot = (slot + 1) & (slots.length - 1)) {
       const place = (slots[slot] ?? 0) - 1
       if (place < 0) {
-        const added = this.#size++
-        this.#x[added] = x
-        this.#y[added] = y
-        this.#counts[added] = 1
-        slots[slot] = added + 1
+        this.#insert(slot, x, y)
         return
       }
       if (this.#x[place] === x && this.#y[place] === y) {
@@ -59,12 +46,39 @@ export class PlaceCounts {
     }
   }
 
+  #insert(slot: number, x: number, y: number): void {
+    const place = this.#size++
+    this.#x[place] = x
+    this.#y[place] = y
+    this.#counts[place] = 1
+    this.#slots[slot] = place + 1
+    if (this.#size === this.#x.length) this.#grow()
+  }
+
+  #grow(): void {
+    const [x, y, counts] = [this.#x, this.#y, this.#counts]
+    const room = 2 * this.#size
+    this.#x = new Float64Array(room)
+    this.#x.set(x)
+    this.#y = new Float64Array(room)
+    this.#y.set(y)
+    this.#counts = new Uint32Array(room)
+    this.#counts.set(counts)
+    this.#slots = new Uint32Array(2 * room)
+    for (let place = 0; place < this.#size; place++) {
+      let slot = this.#slotOf(x[place] ?? 0, y[place] ?? 0)
+      while (this.#slots[slot] !== 0) slot = (slot + 1) & (this.#slots.length - 1)
+      this.#slots[slot] = place + 1
+    }
+  }
+
+  /** Where a place is looked for first: by the highest bits of its hash, which are the best. */
   #slotOf(x: number, y: number): number {
     DOUBLE[0] = x
     const ofX = Math.imul(X0, WORDS[0] ?? 0) + Math.imul(X1, WORDS[1] ?? 0)
     DOUBLE[0] = y
     const ofY = Math.imul(Y0, WORDS[0] ?? 0) + Math.imul(Y1, WORDS[1] ?? 0)
-    return (ofX + ofY) >>> this.#shift
+    return (ofX + ofY) >>> (Math.clz32(this.#slots.length) + 1)
   }
 
   /** The most clicked places, at most so many: by their clicks, then by x and y. */
