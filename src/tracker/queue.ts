@@ -44,7 +44,7 @@ const post = async (batch: Array<Waiting>) => {
   flying.add(batch)
   try {
     const answer = await ask().catch(ask)
-    wait = +(answer.headers.get("Retry-After") || wait)
+    wait = +(answer.headers.get("retry-after") || wait)
     if (!/429|5(?!0[15])../.test(`${answer.status}`)) again = []
     if (answer.status === 413 && batch[1]) halve(batch)
     else {

@@ -8,13 +8,16 @@ export const script =
 /** The tag's attributes. */
 export const data = script?.dataset || {}
 
-/** The address that the script has, or the page's for one that stands in it. */
-export const source = script?.src || location.href
+/**
+ * The address that the script has, or the page's for one that stands in it. A name and a password in the page's address are in those that
+ * follow from it, too; browsers send nothing to such a one.
+ */
+export const source = (script?.src || location.href).replace(/(\/\/)[^/]*@/, "$1")
 
-const said = new Set<unknown>()
+const said: { [what: string]: true } = {}
 
 /** Tells whoever sets the tracker up what they should know, on the browser's console: each thing once. */
 export const warn = (what: unknown): void => {
-  if (!said.has(`${what}`)) console.warn("maicivy:", what)
-  said.add(`${what}`)
+  if (!said[`${what}`]) console.warn("maicivy:", what)
+  said[`${what}`] = true
 }

@@ -6,8 +6,6 @@ export const followVitals = (
   { track, leaving }: Core,
   { activationStart = 0, responseStart = 0 }: Partial<PerformanceNavigationTiming>,
 ): void => {
-  // What was opened in the background was drawn when it was looked at.
-  if (document.hidden) return
   const interactions: { [id: number]: number } = {}
   let lcp: number | undefined
   // Of windows of at most 5 s, without a pause of one.
@@ -39,7 +37,8 @@ export const followVitals = (
 
   /** From when the page was shown. */
   const since = (at: number | undefined) => at && Math.round(Math.max(0, at - activationStart))
-  let told = false
+  // What was opened in the background was drawn when it was looked at, and is not told.
+  let told = document.hidden
   const tell = () => {
     if (told) return
     told = true
@@ -51,7 +50,7 @@ export const followVitals = (
       lcp: since(lcp),
       fcp: since(performance.getEntriesByName("first-contentful-paint")[0]?.startTime),
       ttfb: since(responseStart),
-      cls: "LayoutShift" in window ? Math.round(1000 * cls) / 1000 : undefined,
+      cls: "LayoutShift" in window ? +cls.toFixed(3) : undefined,
     })
   }
   leaving.push(tell)

@@ -512,6 +512,17 @@ describe("the tracker in a browser", wantsChromium, () => {
     expect(errors).toEqual([])
   })
 
+  test("sends from a page whose address has a name and a password in it, and does not tell them", async () => {
+    const { name, types, views } = someSite()
+    const { url } = await gate(node, `<script src="/hello.js" data-site="${name}" data-vitals></script>`)
+    const { page, errors, warnings } = await open()
+    await page.goto(`${url.replace("//", "//name:password@")}/page`)
+    await page.evaluate('maicivy.track("sent")')
+    await eventually(async () => expect((await types()).sort()).toEqual(["page_view", "sent"]))
+    expect(await views(url)).toEqual(["/page"])
+    expect([...errors, ...warnings]).toEqual([])
+  })
+
   test("tells by attributes of links, files, forms, missing pages, engagement and vitals", async () => {
     const { rows, page, url, errors } = await setUpPages(
       {

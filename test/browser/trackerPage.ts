@@ -12,10 +12,15 @@ export interface Gate {
   readonly release: () => void
 }
 
-export const gate = async (node: string): Promise<Gate> => {
+/** A gate to a node; `/page` is a page of this HTML, on the origin that the node has then. */
+export const gate = async (node: string, page = ""): Promise<Gate> => {
   let batches = 0
   let held: Array<() => void> = []
   const server = createServer((incoming, outgoing) => {
+    if (incoming.url === "/page") {
+      outgoing.writeHead(200, { "Content-Type": "text/html; charset=utf-8" })
+      return outgoing.end(`<!doctype html><link rel="icon" href="data:,">${page}`)
+    }
     const isBatch = incoming.url?.includes("/events") === true && incoming.method === "POST"
     if (isBatch) batches++
     const { mode } = state
