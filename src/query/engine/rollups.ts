@@ -76,6 +76,8 @@ export interface RollupsOptions {
 export class Rollups {
   readonly #options: RollupsOptions
   readonly #held: HeldFiles
+  /** Statements that make tallies, one after the other: beside them there is memory for another that waits for nothing but its answer. */
+  readonly #writing = Semaphore.makeUnsafe(1)
   /** By site and dimension, the one that was asked for last at the end. */
   readonly #chains = new Map<string, Chain>()
   /** All days of all sites when it was last looked which tallies are right. */
@@ -299,13 +301,15 @@ export class Rollups {
 
   /** Writes a file; one that is not finished goes. */
   #write(target: string, statement: string): Effect.Effect<ReadonlyArray<string>, DatabaseError | NoRoom> {
-    return this.#options.database.rows(statement).pipe(
-      Effect.map(() => {
-        this.#held.made(target)
-        return [target]
-      }),
-      Effect.onError(() => Effect.sync(() => this.#held.drop([target]))),
-    )
+    return this.#writing
+      .withPermits(1)(this.#options.database.rows(statement))
+      .pipe(
+        Effect.map(() => {
+          this.#held.made(target)
+          return [target]
+        }),
+        Effect.onError(() => Effect.sync(() => this.#held.drop([target]))),
+      )
   }
 
   /** Removes rollups that were not asked for the longest, until the others have room. */

@@ -32,6 +32,8 @@ const newFolder = () => {
   return folder
 }
 
+const writesTallies = (text: string) => text.startsWith("COPY") && text.includes("-tallies-")
+
 /** An engine whose clock goes on a little with each question, with what another has left in its folder, and what its statements read. */
 const engineOn = async (
   postgres: Postgres,
@@ -41,10 +43,21 @@ const engineOn = async (
   const kept = keepFiles(folder)
   const opened = await testScope().run(openDatabase(folder, 256 * 1024 * 1024))
   const statements: Array<string> = []
+  const writing = { now: 0, atMost: 0 }
+  const counted = <A, E>(write: Effect.Effect<A, E>) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => {
+        writing.now++
+        writing.atMost = Math.max(writing.atMost, writing.now)
+      }),
+      () => write,
+      () => Effect.sync(() => writing.now--),
+    )
   const database: typeof opened = {
     rows: (text, ...more) => {
       statements.push(text)
-      return opened.rows(text, ...more)
+      const run = opened.rows(text, ...more)
+      return writesTallies(text) ? counted(run) : run
     },
   }
   let now = NOW
@@ -62,12 +75,13 @@ const engineOn = async (
   }
   return {
     folder,
+    writing,
     read,
     ask: (body: object) => run(answer(read(body), sources)),
     /** The statements since it was called last: those that write tallies, and those that answer. */
     told: () => {
       const since = statements.splice(0)
-      const writes = since.filter((text) => text.startsWith("COPY") && text.includes("-tallies-")).length
+      const writes = since.filter(writesTallies).length
       const answers = since.filter((text) => text.includes("now_rows"))
       return { writes, fromTallies: answers.filter((text) => text.includes("-tallies-")).length }
     },
@@ -228,6 +242,20 @@ describe("rollups", () => {
     expect((await fourth.ask(last)).rows[0]?.metrics).toEqual([1, 2])
     expect(tallies().filter((each) => !/-tallies-2026-10-31-/.test(each))).toEqual([])
     expect((await (await next()).ask(ended)).rows[0]?.metrics).toEqual([1, 6])
+  })
+
+  test("are made by one statement at a time, so that others find memory beside it", async () => {
+    const { postgres } = await freshEvents()
+    await store(
+      postgres,
+      Array.from({ length: 6 }, (_, day) => one(day)),
+    )
+    const { ask, writing } = await engineOn(postgres, "UTC")
+    const asked = ["page", "source", "os"].map((dimension) =>
+      ask({ metrics: ["visitors"], dimensions: [dimension], date_range: "7d" }),
+    )
+    for (const { rows } of await Promise.all(asked)) expect(rows[0]?.metrics).toEqual([1])
+    expect(writing.atMost).toBe(1)
   })
 
   test("of an erased visitor are gone with the next question, whatever it asks", async () => {
