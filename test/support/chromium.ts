@@ -49,7 +49,11 @@ const ARGUMENTS = [
 /** Options of starting it, without these of the arguments that it is usually driven with. */
 const options = (without: ReadonlyArray<string>) => {
   if (CHROMIUM === undefined) throw new Error("There is no Chromium on this machine.")
-  return { executablePath: CHROMIUM, timeout: 0, ignoreDefaultArgs: [...without], args: ARGUMENTS }
+  return {
+    executablePath: join(import.meta.dirname, "chromium.sh"),
+    env: { ...process.env, CHROMIUM },
+    ...{ timeout: 0, ignoreDefaultArgs: [...without], args: ARGUMENTS },
+  }
 }
 
 /** Starts it, without these of the arguments that it is usually driven with; whoever asked closes it. */
