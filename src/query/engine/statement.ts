@@ -148,7 +148,7 @@ const metricParts = (metric: Metric, i: number, values: Values): MetricParts => 
     case "bounce_rate":
       return { ...whole, shown: "coalesce(100 * bounces / nullif(visits, 0), 0)" }
     case "visit_duration":
-      return { ...whole, shown: "coalesce(visit_ms / 1000 / nullif(visits, 0), 0)" }
+      return { ...whole, shown: "coalesce(visit_ms / (1000 * nullif(visits, 0)), 0)" }
     case "conversion_rate":
       return { ...whole, shown: "coalesce(letters / nullif(visitors, 0), 0)" }
     case "percentage":

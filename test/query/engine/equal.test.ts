@@ -20,7 +20,7 @@ import {
 } from "../../../src/server/services/rangedFigures.ts"
 import type { Postgres } from "../../../src/stores/postgres.ts"
 import { run, testScope } from "../../support/effects.ts"
-import { freshEvents, store } from "../../support/events.ts"
+import { event, freshEvents, store } from "../../support/events.ts"
 import { temporaryFolder } from "../../support/index.ts"
 import { differences, storedEvents } from "./compare.ts"
 import { figureBody, figureEvents, plainClicks, plainHistory, plainLetters, plainThemes } from "./figures.ts"
@@ -130,4 +130,26 @@ describe("answers equal a plain count over the stored events", () => {
       }
     },
   )
+
+  test("in the order of their names where they are equal, whatever they are divided from", async () => {
+    const { postgres } = await freshEvents({ timeZone: "UTC" })
+    const visits = (page: string, count: number, visitor: string) =>
+      Array.from({ length: count }, (_, i) =>
+        [0, 3].map((ms) =>
+          event({
+            ...{ visitorId: `00000000-0000-4000-8000-00000000000${visitor}`, type: "page_view" },
+            ...{ pageUrl: `https://cv.example${page}`, createdAt: NOW - (i + 1) * 60 * 60_000 + ms },
+          }),
+        ),
+      ).flat()
+    // 9 / 1000 / 3 is less than 3 / 1000 in floating point.
+    await store(postgres, [...visits("/first", 3, "1"), ...visits("/second", 1, "2")])
+    const { query } = await engineOn(postgres, "UTC")
+    const asked = { metrics: ["visit_duration"], dimensions: ["page"], date_range: "day" }
+    const { rows } = await query(decodedBy(decodeQuery, asked, "UTC", NOW))
+    expect(rows).toMatchObject([
+      { dimensions: ["/first"], metrics: [0.003] },
+      { dimensions: ["/second"], metrics: [0.003] },
+    ])
+  })
 })
