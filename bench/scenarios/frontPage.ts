@@ -13,8 +13,16 @@ import { family } from "../server/processes.ts"
 /** Figures that come longer than this after the page itself seem to be late, milliseconds. */
 const AIM_MS = 300
 
-/** Tells, in the page, when its cards have figures that have been drawn. Who asked again and again would take the page's processor time. */
-const NOTE_FIGURES = `
+/**
+ * Tells, in the page, when something of it has been drawn, and when its cards have figures that have been. The browser says it by itself:
+ * who asked again and again would take the page's processor time.
+ */
+const NOTE_TIMES = `
+  globalThis.pageAt = new Promise((resolve) => {
+    new PerformanceObserver((list) => {
+      for (const { startTime } of list.getEntriesByName("first-contentful-paint")) resolve(startTime)
+    }).observe({ type: "paint", buffered: true })
+  })
   globalThis.figuresAt = new Promise((resolve) => {
     new MutationObserver((_, observer) => {
       if (document.querySelector(".cards .figure[data-value]") === null) return
@@ -29,21 +37,19 @@ interface Opened {
   readonly figures: number
 }
 
-/** In the page: the times, once there are figures. */
-const timesOf = async (): Promise<Opened | null> => {
-  const figures: unknown = await Reflect.get(globalThis, "figuresAt")
-  const page = performance.getEntriesByName("first-contentful-paint")[0]?.startTime
-  return typeof figures === "number" && page !== undefined ? { page, figures } : null
-}
+/** In the page: the times, once there are both. */
+const timesOf = async (): Promise<Opened> => ({
+  page: await Reflect.get(globalThis, "pageAt"),
+  figures: await Reflect.get(globalThis, "figuresAt"),
+})
 
 const open = async (browser: Browser, { url }: BenchNode): Promise<Opened> => {
   const context = await browser.newContext()
   try {
     const page = await context.newPage()
-    await page.addInitScript(NOTE_FIGURES)
+    await page.addInitScript(NOTE_TIMES)
     await page.goto(`${url}/`, { waitUntil: "commit" })
     const opened = await page.evaluate(timesOf)
-    if (opened === null) throw new Error("it is not known when the page was drawn")
     // The panels' questions would be the next page's competitors.
     await page.waitForLoadState("networkidle", { timeout: 0 })
     return opened
