@@ -253,17 +253,20 @@ const isOpenToAll = (path: string): boolean => {
   return (mode & 0o001) !== 0 && (dirname(path) === path || isOpenToAll(dirname(path)))
 }
 
-/** How long this program waits for the server, milliseconds: to connect, for an answer, and while it copies a database to the disk. */
+/**
+ * How long this program waits for the server, milliseconds: to connect, where it asks again and again whether there is one, for an answer,
+ * and while it copies a database to the disk.
+ */
 const [CONNECT_MS, ANSWER_MS, COPY_MS] = [2_000, 10_000, 120_000] as const
 
-const connectionTo = (port: number, password: string, answerMs: number): pg.Client =>
+const connectionTo = (port: number, password: string, connectMs: number, answerMs: number): pg.Client =>
   new pg.Client({
     host: "127.0.0.1",
     port,
     user: USER,
     password,
     database: "postgres",
-    connectionTimeoutMillis: CONNECT_MS,
+    connectionTimeoutMillis: connectMs,
     query_timeout: answerMs,
   })
 
@@ -279,15 +282,16 @@ const withConnection = async <A>(client: pg.Client, use: (client: pg.Client) => 
 }
 
 const probe = (port: number, password: string, directory: string): Promise<void> =>
-  withConnection(connectionTo(port, password, ANSWER_MS), async (client) => {
+  withConnection(connectionTo(port, password, CONNECT_MS, ANSWER_MS), async (client) => {
     const { rows } = await client.query<{ directory: string }>(
       "SELECT current_setting('data_directory') AS directory",
     )
     if (rows[0]?.directory !== directory) throw new Error(`another PostgreSQL answers on port ${port}`)
   })
 
+/** The server has answered before: on a busy machine it may take a while to answer again, and nobody asks twice. */
 const createDatabase = (port: number, password: string): Promise<void> =>
-  withConnection(connectionTo(port, password, COPY_MS), async (client) => {
+  withConnection(connectionTo(port, password, COPY_MS, COPY_MS), async (client) => {
     const { rowCount } = await client.query("SELECT FROM pg_database WHERE datname = $1", [DATABASE])
     if (rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`)
   })
