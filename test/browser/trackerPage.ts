@@ -37,7 +37,9 @@ export const gate = async (node: string, page = ""): Promise<Gate> => {
     }
     const { method, headers } = incoming
     if (isBatch && mode === "drop") return incoming.resume()
-    const onward = request(`${node}${incoming.url}`, { method: method ?? "GET", headers }, (answer) => {
+    // Not over a connection that was used before: the node may be about to end it.
+    const how = { method: method ?? "GET", headers, agent: false }
+    const onward = request(`${node}${incoming.url}`, how, (answer) => {
       const pass = () => {
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
         answer.pipe(outgoing)

@@ -146,7 +146,8 @@ const BETWEEN_MS = 200
 const postOnce = async (url: string, body: object): Promise<Response> =>
   fetch(`${url}/api/v1/analytics/query`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    // The next one comes so much later that the node may just be ending this connection then.
+    headers: { "content-type": "application/json", connection: "close" },
     body: JSON.stringify(body),
     // The engine may have to start for it.
     signal: AbortSignal.timeout(120_000),
