@@ -313,6 +313,20 @@ describe("the front page", wantsChromium, () => {
     const visitor_id = "00000000-0000-4000-8000-000000009999"
     await node.send([{ event_type: "page_view", visitor_id, page_url: "https://cv.example/p077" }])
     await shows(4, 133)
+    // Its card says so, too, and is plotted by an address that can be sent.
+    const card = page.locator("[data-goal-card='Seen 77']")
+    await card.locator("[data-value='4']").waitFor()
+    await card.click()
+    const isPlotted = () =>
+      eventually(async () => {
+        expect(await card.getAttribute("aria-pressed")).toBe("true")
+        const plotted = (await page.locator("[data-course]").getAttribute("data-values")) ?? ""
+        expect(plotted.split(" ").reduce((sum, each) => sum + Number(each), 0)).toBe(4)
+      })
+    await isPlotted()
+    await page.reload()
+    await isPlotted()
+    expect(await page.locator(".card[aria-pressed=true]").count()).toBe(1)
     expect(await axeFindings(page)).toEqual([])
     await goal.locator(".bar").click()
     await page.locator(".chip[data-filter=goal]").waitFor()

@@ -1,13 +1,14 @@
 /** The cards with the range's figures, and the course of one of them. */
 
 import { useEffect } from "preact/hooks"
-import { courseQuestion, intervalOf, intervalsOf } from "../model/questions.ts"
+import { courseQuestion, goalQuestion, intervalOf, intervalsOf } from "../model/questions.ts"
 import { CARDS, type Card } from "../model/view.ts"
 import { type Answered, useAnswer } from "../panels/answers.ts"
 import { PartView, useWording } from "../panels/parts.tsx"
 import { CourseChart } from "./chart.tsx"
 import { useFront } from "./context.ts"
 import { courseOf } from "./course.ts"
+import { useGoals } from "./goals.tsx"
 
 /** Figures that mean something without any visit. */
 const COUNTS: ReadonlySet<string> = new Set(["visitors", "visits", "page_views"])
@@ -21,9 +22,11 @@ export interface FiguresPanelProps {
   readonly totals: Answered
   /** Hears in which zone the server answers. */
   readonly onZone: (zone: string) => void
+  /** Whether more than the cards is to be asked for. */
+  readonly whole: boolean
 }
 
-export const FiguresPanel = ({ totals, onZone }: FiguresPanelProps) => {
+export const FiguresPanel = ({ totals, onZone, whole }: FiguresPanelProps) => {
   const { site, view, show, now } = useFront()
   const { t } = useWording()
   const interval = intervalOf(view)
@@ -49,12 +52,15 @@ export const FiguresPanel = ({ totals, onZone }: FiguresPanelProps) => {
           <FigureCard
             key={card}
             card={card}
+            label={t.front.metrics[card]}
             value={row?.metrics[at]}
             before={hadVisits || COUNTS.has(card) ? row?.comparison?.metrics[at] : undefined}
-            plotted={card === view.metric}
+            plotted={card === view.metric && view.goal === null}
+            onPlot={() => show({ metric: card, goal: null }, "replace")}
           />
         ))}
       </div>
+      {whole && <GoalCards />}
       <div class={`course ${course.stale ? "old" : ""}`}>
         {intervalsOf(view.range).length > 1 && (
           <label class="intervals">
@@ -77,7 +83,7 @@ export const FiguresPanel = ({ totals, onZone }: FiguresPanelProps) => {
         <PartView part={course.part} onAgain={course.again} size="tall">
           {(answer) => (
             <CourseChart
-              course={courseOf(answer, view.metric, now())}
+              course={courseOf(answer, view.goal === null ? view.metric : "visitors", now())}
               onOpen={interval === "day" ? (day) => show({ range: [day, day], interval: null }) : undefined}
             />
           )}
@@ -87,15 +93,51 @@ export const FiguresPanel = ({ totals, onZone }: FiguresPanelProps) => {
   )
 }
 
+/** Goals that have a card; the others are in their tab. */
+const MAX_GOAL_CARDS = 6
+
+const GoalCards = () => {
+  const [names] = useGoals()
+  const shown = (names.data ?? []).slice(0, MAX_GOAL_CARDS)
+  return shown.length === 0 ? null : (
+    <div class="cards of-goals">
+      {shown.map((name) => (
+        <GoalCard key={name} name={name} />
+      ))}
+    </div>
+  )
+}
+
+const GoalCard = ({ name }: { readonly name: string }) => {
+  const { site, view, show } = useFront()
+  const [row] = useAnswer(goalQuestion(site, view, name)).part.data?.results ?? []
+  return (
+    <FigureCard
+      card="visitors"
+      goal={name}
+      label={name}
+      value={row?.metrics[0]}
+      before={row?.comparison?.metrics[0]}
+      plotted={name === view.goal}
+      onPlot={() => show({ goal: name }, "replace")}
+    />
+  )
+}
+
 interface FigureCardProps {
+  /** What the figure is. */
   readonly card: Card
+  /** The goal that it is of, where it is of one. */
+  readonly goal?: string
+  readonly label: string
   readonly value: number | null | undefined
   readonly before: number | null | undefined
   readonly plotted: boolean
+  readonly onPlot: () => void
 }
 
-const FigureCard = ({ card, value, before, plotted }: FigureCardProps) => {
-  const { view, show } = useFront()
+const FigureCard = ({ card, goal, label, value, before, plotted, onPlot }: FigureCardProps) => {
+  const { view } = useFront()
   const { t, measure } = useWording()
   const text = value === undefined ? "–" : measure(card, value)
   return (
@@ -103,10 +145,12 @@ const FigureCard = ({ card, value, before, plotted }: FigureCardProps) => {
       type="button"
       class="card"
       aria-pressed={plotted}
-      data-card={card}
-      onClick={() => show({ metric: card }, "replace")}
+      {...(goal === undefined ? { "data-card": card } : { "data-goal-card": goal })}
+      onClick={onPlot}
     >
-      <span class="label">{t.front.metrics[card]}</span>
+      <span class="label" title={goal} translate={goal === undefined}>
+        <bdi>{label}</bdi>
+      </span>
       <span class="measure">
         <span class="figure" translate={false} data-value={value}>
           {text}

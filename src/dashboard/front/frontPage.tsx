@@ -162,7 +162,7 @@ const Content = ({
       )}
       <main id="figures" tabIndex={-1} class="front">
         {(empty || begins) && <Beginning empty={empty} onClose={() => setBegins(false)} />}
-        {!empty && <FiguresPanel totals={totals} onZone={setZone} />}
+        {!empty && <FiguresPanel totals={totals} onZone={setZone} whole={whole} />}
         {whole && !empty && PANELS.map((panel) => <BreakdownPanel key={panel.name} {...panel} />)}
       </main>
       <Details />

@@ -14,8 +14,8 @@ import { useFilter, useFront } from "./context.ts"
 
 type Names = ReadonlyArray<string>
 
-/** The names of the site's goals, and what reads them again. */
-const useGoals = (): readonly [names: Loaded<Names>, again: () => void] => {
+/** The names of the site's goals, in the order in which they were made, and what reads them again. */
+export const useGoals = (): readonly [names: Loaded<Names>, again: () => void] => {
   const { site } = useFront()
   return useLoaded(site ?? "", async (signal) =>
     (await read("goals", { site }, isGoalsAnswer, signal)).data.map(({ name }) => name),

@@ -28,7 +28,7 @@ const pressed = (key: string, { view, show }: Front, help: () => void): boolean 
   const range = RANGES_BY_KEY.get(key)
   const card = CARDS[Number(key) - 1]
   if (range !== undefined) show({ range, interval: null })
-  else if (card !== undefined) show({ metric: card }, "replace")
+  else if (card !== undefined) show({ metric: card, goal: null }, "replace")
   else if (key === "x") show({ compare: view.compare === "none" ? "previous_period" : "none" })
   else if (key === "r") open("range")
   else if (key === "/") open("filter")

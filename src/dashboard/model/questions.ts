@@ -76,11 +76,17 @@ export const totalsQuestion = (site: string | null, view: View): Question => ({
   metrics: CARDS,
 })
 
-/** The course of every card's figure, so that another one is plotted at once. */
-export const courseQuestion = (site: string | null, view: View, interval: Interval): Question => ({
-  ...aboutOf(site, view),
+/** How many visitors a goal has converted, and how many before. */
+export const goalQuestion = (site: string | null, view: View, goal: string): Question => ({
+  ...visitorsQuestion(site, view, [{ operator: "is", dimension: "goal", values: [goal] }]),
   ...comparison(view),
-  metrics: CARDS,
+})
+
+/** The course of every card's figure, so that another one is plotted at once; or that of a goal's visitors. */
+export const courseQuestion = (site: string | null, view: View, interval: Interval): Question => ({
+  ...(view.goal === null
+    ? { ...aboutOf(site, view), ...comparison(view), metrics: CARDS }
+    : goalQuestion(site, view, view.goal)),
   dimensions: [`time:${interval}`],
 })
 

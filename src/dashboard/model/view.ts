@@ -45,6 +45,8 @@ export interface View {
   readonly conditions: ReadonlyArray<Condition>
   /** The one that is plotted. */
   readonly metric: Card
+  /** The goal whose visitors are plotted in its place; `null` for none. */
+  readonly goal: string | null
   /** `null`: to suit the range. */
   readonly interval: Interval | null
   /** The open tab of each panel that has another open than its first. */
@@ -61,6 +63,7 @@ export const DEFAULT_VIEW: View = {
   zone: null,
   conditions: [],
   metric: "visitors",
+  goal: null,
   interval: null,
   tabs: new Map(),
   details: null,
@@ -121,7 +124,19 @@ export const decodeCondition = (text: string): Condition | null => {
 }
 
 /** Parameters of a view, and what those of its tabs begin with. */
-const PARAMETERS = ["range", "from", "to", "compare", "zone", "f", "metric", "interval", "details", "clicks"]
+const PARAMETERS = [
+  "range",
+  "from",
+  "to",
+  "compare",
+  "zone",
+  "f",
+  "metric",
+  "goal",
+  "interval",
+  "details",
+  "clicks",
+]
 const TAB = "tab_"
 
 /** The view of an address; what it does not say, or says wrongly, is as by default. */
@@ -140,6 +155,7 @@ export const readView = (parameters: URLSearchParams): View => {
       .map(decodeCondition)
       .filter((condition) => condition !== null),
     metric: among(CARDS, parameters.get("metric")) ?? DEFAULT_VIEW.metric,
+    goal: parameters.get("goal"),
     interval: among(INTERVALS, parameters.get("interval")) ?? null,
     tabs: new Map(tabs.map(([name, tab]) => [name.slice(TAB.length), tab])),
     details: parameters.get("details"),
@@ -159,6 +175,7 @@ export const writeView = (view: View, parameters: URLSearchParams): void => {
     compare: view.compare === DEFAULT_VIEW.compare ? null : view.compare,
     zone: view.zone,
     metric: view.metric === DEFAULT_VIEW.metric ? null : view.metric,
+    goal: view.goal,
     interval: view.interval,
     details: view.details,
     clicks: view.clicks,

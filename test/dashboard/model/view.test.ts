@@ -33,6 +33,7 @@ const view: fc.Arbitrary<View> = fc.record({
   zone: fc.constantFrom(null, "UTC", "Asia/Tokyo"),
   conditions: fc.array(condition, { maxLength: 3 }),
   metric: fc.constantFrom(...CARDS),
+  goal: fc.constantFrom(null, "Signed up, é"),
   interval: fc.constantFrom(null, ...INTERVALS),
   tabs: fc.constantFrom(new Map(), new Map([["pages", "exit_page"]])),
   details: fc.constantFrom(null, "page"),
