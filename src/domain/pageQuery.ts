@@ -3,6 +3,7 @@
  * a deployment has named, and what looks like a secret is never.
  */
 import { keepParameters } from "./pageUrl.ts"
+import { Recent } from "./recent.ts"
 
 /** Parameters that are kept whatever `PAGE_QUERY` says: the theme, and what tells where a visitor came from. */
 const ALWAYS = /^(?:theme|utm_[a-z_]+|ref|source)$/i
@@ -25,45 +26,44 @@ export const isSecret = (name: string): boolean =>
     .split(/[^a-z]+/)
     .some((word) => SECRET_WORDS.has(word))
 
-/** Kept URLs that are remembered; beyond that all are forgotten. */
-const MAX_REMEMBERED = 4096
+/** URLs that are remembered, of a deployment's pages and of what links there; a thousand take about 0.3 MB. */
+const MAX_REMEMBERED = 2000
 /** Code units of a URL that is remembered. */
 const MAX_REMEMBERED_LENGTH = 300
+
+/** A URL's kept part by the URL: events share few, and taking one apart costs as much as all else that is told of it. */
+type Known = Recent<string>
+
+/** The part of a URL that is kept; what has no query, fragment or password comes back as it is. */
+const keptOf = (known: Known, url: string, keeps: (name: string) => boolean): string => {
+  if (!/[?#@]/.test(url)) return url
+  if (url.length > MAX_REMEMBERED_LENGTH) return rewritten(url, keeps)
+  return known.get(url) ?? known.set(url, rewritten(url, keeps))
+}
 
 /** What a deployment keeps of its pages' URLs. */
 export class PageQuery {
   readonly #names: ReadonlySet<string> | "*"
-  readonly #known = new Map<string, string>()
+  readonly #known: Known = new Recent(MAX_REMEMBERED)
+  readonly #keeps = (name: string): boolean =>
+    !isSecret(name) && (this.#names === "*" || ALWAYS.test(name) || this.#names.has(name))
 
   /** @param names parameters to keep beside those that always are; `*` for all that are no secrets */
   constructor(names: ReadonlyArray<string> | "*") {
     this.#names = names === "*" ? "*" : new Set(names)
   }
 
-  #keeps(name: string): boolean {
-    if (isSecret(name)) return false
-    return this.#names === "*" || ALWAYS.test(name) || this.#names.has(name)
-  }
-
   /** The part of a page's URL that is kept; what has no query, fragment or password comes back as it is. */
   kept(url: string): string {
-    if (!/[?#@]/.test(url)) return url
-    const known = this.#known.get(url)
-    if (known !== undefined) return known
-    const kept = this.#keep(url)
-    if (this.#known.size >= MAX_REMEMBERED) this.#known.clear()
-    if (url.length <= MAX_REMEMBERED_LENGTH) this.#known.set(url, kept)
-    return kept
-  }
-
-  #keep(url: string): string {
-    return rewritten(url, (name) => this.#keeps(name))
+    return keptOf(this.#known, url, this.#keeps)
   }
 }
 
+const knownReferrers: Known = new Recent(MAX_REMEMBERED)
+const isNoSecret = (name: string): boolean => !isSecret(name)
+
 /** A referrer without secrets; the rest of its query is what the linking page chose to tell. */
-export const keptReferrer = (url: string): string =>
-  /[?#@]/.test(url) ? rewritten(url, (name) => !isSecret(name)) : url
+export const keptReferrer = (url: string): string => keptOf(knownReferrers, url, isNoSecret)
 
 const rewritten = (url: string, keeps: (name: string) => boolean): string => {
   const [, start = "", query, fragment] = /^([^?#]*)(?:\?([^#]*))?(?:#(.*))?$/s.exec(url) ?? []
@@ -74,6 +74,6 @@ const rewritten = (url: string, keeps: (name: string) => boolean): string => {
   }
   if (fragment === undefined) return kept
   // A fragment is a place in the page, but some put parameters there, behind a path or not.
-  const safe = fragment.includes("=") ? keepParameters(fragment, (name) => !isSecret(name)) : fragment
+  const safe = fragment.includes("=") ? keepParameters(fragment, isNoSecret) : fragment
   return safe === "" ? kept : `${kept}#${safe}`
 }

@@ -15,11 +15,11 @@ import {
 import type { EventInput } from "../domain/event.ts"
 import { acceptedLanguage, languageOf } from "../domain/language.ts"
 import { partsOf } from "../domain/pageUrl.ts"
+import { Recent } from "../domain/recent.ts"
 import { type AgentHeaders, agentOf } from "./agents.ts"
 import { isPrefetch } from "./bots.ts"
 import { type Landing, landingOf, originOf, type Referrer, referrerOf } from "./origin.ts"
 import { NOWHERE, type Place, type PlaceHeaders, type Places, placeOfHeaders } from "./place.ts"
-import { Recent } from "./recent.ts"
 import { plainHost } from "./sources.ts"
 
 /** What becomes of bots' events: marked and left out of the figures, not recorded, or counted like everybody's. */

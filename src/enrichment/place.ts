@@ -3,7 +3,7 @@
 import { isIP } from "node:net"
 import { Reader, type Response } from "mmdb-lib"
 import { cut } from "../domain/cut.ts"
-import { Recent } from "./recent.ts"
+import { Recent } from "../domain/recent.ts"
 
 export interface Place {
   /** ISO 3166-1, two letters. */

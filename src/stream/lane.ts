@@ -53,9 +53,11 @@ const MAX_CALLS = 2
 
 /**
  * Least milliseconds between two calls. What a call costs whatever it carries, a tenth of a millisecond for this thread and as much
- * for Redis, is a quarter of a processor at a thousand a second. An event that comes after a pause leaves at once.
+ * for Redis, is a quarter of a processor at a thousand a second; but who waits for each answer waits for the next call, too. Measured
+ * with 64 connections: 16,000 events a second at 2 ms, 20,000 at 1 ms, not more at none; with 512 as many at each. An event that
+ * comes after a pause leaves at once.
  */
-const SPACING_MS = 2
+const SPACING_MS = 1
 
 /** Part of the bound that may wait before turns last longer: a burst is taken as fast as it comes. */
 const SLOW_FROM = 0.5
