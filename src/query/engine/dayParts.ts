@@ -134,11 +134,13 @@ export const writeVisits = (target: string, parts: ReadonlyArray<PartFiles>): st
 
 /**
  * SQL: the events of days, each with what is told of its visit and some dimensions. Visits are numbered across days, so one join finds
- * those of all of them: each one more would take its memory before the first answers.
+ * those of all of them: each one more would take its memory before the first answers. Of some parts only, where they are told: a visit
+ * of theirs may have begun in another.
  */
 export const eventsOfParts = (
   days: ReadonlyArray<PartedDay>,
   dimensions: ReadonlySet<DimensionName> = new Set(DIMENSION_NAMES),
+  some?: ReadonlyArray<PartFiles>,
 ): string => {
   const parts = days.flatMap((day) => day.parts)
   const visits = days.map((day) => day.visits)
@@ -149,7 +151,7 @@ export const eventsOfParts = (
   SELECT created_at, of_part.visitor, of_visit.visit, type, data, of_part.bots, visit_ms, bounce
     ${own.map((name) => `, of_part."${name}"`).join("")} ${ofVisit.map((name) => `, of_visit."${name}"`).join("")}
     ${ofFirst.map((name) => `, first_part."${name}"`).join("")}
-  FROM ${parquet(parts.map(({ events }) => events))} AS of_part
+  FROM ${parquet((some ?? parts).map(({ events }) => events))} AS of_part
     JOIN ${parquet(visits)} AS of_visit ON of_part.visit = part_visit
     ${ofFirst.length === 0 ? "" : `JOIN ${parquet(parts.map((part) => part.visits))} AS first_part ON first_part.visit = of_visit.visit`}`
 }
@@ -158,8 +160,8 @@ export const eventsOfParts = (
  * The statement that writes the events of a part of a day, as they are asked for. Those of a visit are next to each other: they have most
  * of their values in common, so the file is smaller, and questions sooner told from it. Joining may take them apart, so they are sorted.
  */
-export const writeAsAsked = (target: string, part: PartFiles, visits: string): string =>
-  copyTo(target, `${eventsOfParts([{ parts: [part], visits }])} ORDER BY visit, created_at`)
+export const writeAsAsked = (target: string, part: PartFiles, day: PartedDay): string =>
+  copyTo(target, `${eventsOfParts([day], undefined, [part])} ORDER BY visit, created_at`)
 
 /** The statement that writes the rows of several files to one. */
 export const writeTogether = (target: string, files: ReadonlyArray<string>): string =>

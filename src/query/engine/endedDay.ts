@@ -61,10 +61,11 @@ export class EndedDay implements DayFiles {
   }
 
   /** One part at a time is joined with its visits and sorted: no more is in memory, however many events the day has. */
-  #write(of: SiteDay, { parts, visits }: PartedDay): Effect.Effect<string, DatabaseError | NoRoom> {
+  #write(of: SiteDay, day: PartedDay): Effect.Effect<string, DatabaseError | NoRoom> {
     const shop = this.#shop
     const ofPart = (part: PartFiles, kind: string) =>
-      makeFile(shop, of, kind, (target) => writeAsAsked(target, part, visits))
+      makeFile(shop, of, kind, (target) => writeAsAsked(target, part, day))
+    const { parts } = day
     const [only, ...others] = parts
     if (only !== undefined && others.length === 0) return ofPart(only, "ended")
     const made: Array<string> = []

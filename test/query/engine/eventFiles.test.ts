@@ -1,10 +1,11 @@
+import { randomUUID } from "node:crypto"
 import { mkdirSync, readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { describe, expect, test } from "vitest"
 import { Calendar } from "../../../src/domain/period.ts"
-import { DAY_MS, HOUR_MS } from "../../../src/domain/time.ts"
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../../src/domain/time.ts"
 import { compact } from "../../../src/events/chunks/compaction.ts"
 import { LOCK_CHUNKS, rewriteChunks } from "../../../src/events/chunks/index.ts"
 import { Metrics } from "../../../src/metrics/metrics.ts"
@@ -236,6 +237,28 @@ test("in the file of a day that has ended, the events of a visit are next to eac
   )
   expect(Number(found[0]?.visits)).toBeGreaterThan(100)
   expect(found[0]?.runs).toBe(found[0]?.visits)
+})
+
+test("a visit of several parts has all of its events when its day has ended, too", async () => {
+  const { postgres } = await freshEvents()
+  const visitorId = randomUUID()
+  const page = (minutes: number, pageUrl: string, given = {}) =>
+    event({ createdAt: NOW - HOUR_MS + minutes * MINUTE_MS, pageUrl, ...given })
+  const { folder, ask, goTo } = await filesOf(postgres, NOW)
+  const query = questionOf({ metrics: METRICS, dimensions: ["page", "entry_page"], date_range: "day" })
+  await store(postgres, [page(0, "/", { visitorId }), page(1, "/other")])
+  await ask(query)
+  await store(postgres, [page(10, "/cv", { visitorId })])
+  goTo(NOW + FRESH_MS)
+  const growing = await ask(query)
+  expect(readdirSync(folder).filter((name) => name.includes("-events-"))).toHaveLength(2)
+  expect(growing.rows.map(({ dimensions }) => dimensions).sort()).toEqual([
+    ["/", "/"],
+    ["/cv", "/"],
+    ["/other", "/other"],
+  ])
+  goTo(HAS_ENDED)
+  expect(await ask(query)).toEqual(growing)
 })
 
 test("chunks that are as large as they get are read in what memory the smallest engine has", async () => {
