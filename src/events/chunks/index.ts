@@ -5,6 +5,7 @@ export {
   type ChunkEvent,
   type ChunkValues,
   insertChunk,
+  MAX_CHUNK_EVENTS,
   toChunks,
   toData,
   UnstorableEvent,

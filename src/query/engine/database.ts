@@ -29,6 +29,8 @@ const STATEMENT_BYTES = 64 * 1024 * 1024
 const threadsOf = (memoryBytes: number): number => (memoryBytes < 2 * STATEMENT_BYTES ? 1 : 2)
 
 export interface Database {
+  /** What its statements have of the memory together. */
+  readonly memoryBytes: number
   /**
    * Runs one statement, when there is memory for it; one that is interrupted is ended, and has its memory until then. One that needs more
    * than others leave it (what it sorts or joins can go to the disk, but not all at once) is run again when it has all of it.
@@ -138,6 +140,7 @@ export const openDatabase = (
           ),
       )
     return {
+      memoryBytes,
       rows: (text, values = [], { readsLines } = { readsLines: false }) => {
         const taken = readsLines ? threadsOf(memoryBytes) : 1
         return Effect.catchIf(

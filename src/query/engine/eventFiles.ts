@@ -84,9 +84,9 @@ export class EventFiles {
 
   /** A day that went on when another engine has made its parts. */
   #ofParts(kept: KeptParts): DayFiles {
-    const isWhole = arePartsAsMade(kept)
-    if (!isWhole) removeParts(kept)
-    const day = isWhole ? GrowingDay.kept(this.#shop, kept) : new GrowingDay(this.#shop)
+    const isOfUse = GrowingDay.mayKeep(this.#shop, kept) && arePartsAsMade(kept)
+    if (!isOfUse) removeParts(kept)
+    const day = isOfUse ? GrowingDay.kept(this.#shop, kept) : new GrowingDay(this.#shop)
     return this.#hasEnded(kept) ? new EndedDay(this.#shop, day) : day
   }
 

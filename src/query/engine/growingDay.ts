@@ -6,11 +6,11 @@
 import { rmSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import type { Calendar } from "../../domain/period.ts"
-import { CHUNK_KEY } from "../../events/chunks/index.ts"
+import { CHUNK_KEY, MAX_CHUNK_EVENTS } from "../../events/chunks/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres, Session } from "../../stores/postgres.ts"
 import { CHUNK_COLUMNS, type ChunkRow, type LinesFile, writeLines } from "./chunkLines.ts"
-import type { DatabaseError, NoRoom } from "./database.ts"
+import type { Database, DatabaseError, NoRoom } from "./database.ts"
 import { type PartSource, writeEvents, writePartVisits, writeVisits } from "./dayParts.ts"
 import { whereItMayEnd } from "./deadline.ts"
 import {
@@ -34,10 +34,20 @@ import {
 import { versionIn } from "./siteDays.ts"
 
 /**
+ * What a statement that makes a part takes of the memory, bytes: to read lines at all, and for each event (DuckDB 1.5, one thread: 60 MB
+ * for 10,000 events of 160 bytes of lines each, or of 1000; 200 MB for 100,000 of the former).
+ */
+const [READING_BYTES, EVENT_BYTES] = [44 * 1024 * 1024, 2.5 * 1024]
+
+/** Beyond this a part is worth no more, whatever memory there is. */
+const MAX_PART_EVENTS = 100_000
+
+/**
  * Events of a part at most: its chunks are read together, and its events sorted in memory. A day that has more is made in steps, and
  * what a question has made that took too long is there for the next one.
  */
-const PART_EVENTS = 100_000
+const partEvents = ({ memoryBytes }: Database): number =>
+  Math.min(MAX_PART_EVENTS, Math.floor((memoryBytes - READING_BYTES) / EVENT_BYTES))
 
 /** Chunks that are read at a time. */
 const CHUNKS_AT_A_TIME = 50
@@ -46,14 +56,14 @@ const GONE = `
   SELECT known::text AS key FROM unnest($6::bigint[]) AS known
   WHERE NOT EXISTS (SELECT FROM (SELECT ${CHUNK_KEY} AS key FROM event_chunks WHERE ${CHUNKS_OF_DAY}) AS there WHERE there.key = known)`
 
-/** The first of those that are new, as many as a part may have. */
+/** The first of those that are new, until they have $7 events. */
 const NEW = `
   SELECT key::text, events, ${CHUNK_COLUMNS} FROM (
     SELECT *, sum(events) OVER (ORDER BY first_at, key) - events AS before
     FROM (SELECT *, ${CHUNK_KEY} AS key FROM event_chunks WHERE ${CHUNKS_OF_DAY}) AS there
     WHERE NOT EXISTS (SELECT FROM unnest($6::bigint[]) AS known WHERE known = key)
   ) AS new
-  WHERE before < ${PART_EVENTS}`
+  WHERE before < $7`
 
 type NewRow = ChunkRow & { readonly key: string; readonly events: number; readonly [column: string]: unknown }
 
@@ -101,6 +111,7 @@ const knownValues = (
 
 export class GrowingDay implements DayFiles {
   readonly #shop: Workshop
+  readonly #partEvents: number
   #of: Pick<SiteDay, "siteId" | "day"> | null = null
   #version = ""
   #parts: ReadonlyArray<Part> = []
@@ -112,6 +123,12 @@ export class GrowingDay implements DayFiles {
 
   constructor(shop: Workshop) {
     this.#shop = shop
+    this.#partEvents = partEvents(shop.database)
+  }
+
+  /** Whether parts that another engine has made are no larger than this one makes them: it may have had more memory. */
+  static mayKeep({ database }: Workshop, { parts }: KeptParts): boolean {
+    return parts.every(({ chunks }) => sizeOf(chunks) < partEvents(database) + MAX_CHUNK_EVENTS)
   }
 
   /** One of which another engine has made parts. */
@@ -174,7 +191,7 @@ export class GrowingDay implements DayFiles {
         const path = held.path(`${of.siteId}-${of.day}`, "lines")
         version = yield* this.#news(of, path).pipe(
           Effect.tap((news) => this.#take(of, news)),
-          Effect.map((news) => (sizeOf(news.added) < PART_EVENTS ? news.version : null)),
+          Effect.map((news) => (sizeOf(news.added) < this.#partEvents ? news.version : null)),
           Effect.ensuring(Effect.sync(() => rmSync(path, { force: true }))),
         )
       }
@@ -211,7 +228,7 @@ export class GrowingDay implements DayFiles {
         const version = yield* versionIn(session, this.#shop.calendar, of)
         const gone = yield* session.query<{ key: string }>(GONE, values)
         const added = new Map<string, { number: number; events: number }>()
-        const chunks = session.stream<NewRow>(NEW, values, CHUNKS_AT_A_TIME)
+        const chunks = session.stream<NewRow>(NEW, [...values, this.#partEvents], CHUNKS_AT_A_TIME)
         const lines = yield* writeLines(path, chunks, ({ key, events }) => {
           const number = this.#nextChunk++
           added.set(key, { number, events })
@@ -230,7 +247,7 @@ export class GrowingDay implements DayFiles {
       let size = sizeOf(added)
       let first = this.#parts.length
       for (let before = this.#parts[first - 1]; before !== undefined; before = this.#parts[first - 1]) {
-        if (before.size >= RATIO * size || before.size + size > PART_EVENTS) break
+        if (before.size >= RATIO * size || before.size + size > this.#partEvents) break
         size += before.size
         first--
       }

@@ -261,6 +261,31 @@ test("a visit of several parts has all of its events when its day has ended, too
   expect(await ask(query)).toEqual(growing)
 })
 
+test.each([
+  { which: "goes on", at: GOES_ON },
+  { which: "has ended", at: HAS_ENDED },
+])("a day that $which may have more events than the smallest engine can read at once", async ({ at }) => {
+  const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
+  const [BATCHES, EVENTS] = [25, 1000]
+  const visitors = Array.from({ length: 5000 }, () => randomUUID())
+  const batch = (from: number) =>
+    Array.from({ length: EVENTS }, (_, i) =>
+      event({
+        createdAt: NOW - HOUR_MS + (from + i) * 100,
+        visitorId: visitors[(from + i) % visitors.length] ?? "",
+        pageUrl: `https://site.example/${"a/long/path/".repeat(10)}${(from + i) % 700}`,
+        data: { price: 1, place: from + i },
+      }),
+    )
+  for (let i = 0; i < BATCHES; i++) await store(postgres, batch(i * EVENTS), { calendar })
+  const { ask } = await filesOf(postgres, at, { memory: SMALLEST })
+  const asked = { metrics: ["events", "visitors", "sum(data.price)"], date_range: "day" }
+  const all = BATCHES * EVENTS
+  const { rows } = await ask(questionOf({ ...asked, dimensions: ["source"] }))
+  expect(rows[0]?.metrics).toEqual([all, visitors.length, all])
+  expect((await ask(questionOf({ ...asked, dimensions: ["page", "browser"] }))).total).toBe(700)
+})
+
 test("chunks that are as large as they get are read in what memory the smallest engine has", async () => {
   const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
   const EVENTS = 4000

@@ -54,6 +54,7 @@ const engineOn = async (
       () => Effect.sync(() => writing.now--),
     )
   const database: typeof opened = {
+    ...opened,
     rows: (text, ...more) => {
       statements.push(text)
       const run = opened.rows(text, ...more)
