@@ -6,12 +6,13 @@ import { StoreError } from "../../src/stores/errors.ts"
 import { makePostgres } from "../../src/stores/postgres.ts"
 import { awaitReady, connectRedis } from "../../src/stores/redis.ts"
 import { run, testScope } from "../support/effects.ts"
-import { freshDatabase } from "../support/index.ts"
+import { freshDatabase, privatePostgres } from "../support/index.ts"
 
 test("a Postgres that does not keep its commits is warned of", async () => {
   const scope = testScope()
+  const { url: durable } = await privatePostgres()
   const check = async (options: string) => {
-    const url = new URL(await freshDatabase())
+    const url = new URL(durable)
     url.searchParams.set("options", options)
     return scope.run(
       makePostgres({ url: url.href, max: 1, name: "test", statementTimeoutMs: 0 }, new Metrics("t_")).pipe(

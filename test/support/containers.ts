@@ -4,6 +4,7 @@ import { Redis } from "ioredis"
 import pg from "pg"
 import { GenericContainer, getContainerRuntimeClient, type StartedTestContainer } from "testcontainers"
 import { eventually } from "./eventually.ts"
+import { SHARED_POSTGRES } from "./postgresServer.ts"
 
 /** The images of the run; another version is tested by naming its image. */
 const REDIS_IMAGE = process.env.TEST_REDIS_IMAGE ?? "redis:8"
@@ -43,7 +44,7 @@ export const startContainers = async (): Promise<Containers> => {
       .start(),
     new LoopbackContainer(POSTGRES_IMAGE)
       .withEnvironment({ POSTGRES_PASSWORD: password })
-      .withCommand(["postgres", "-c", "max_connections=200"])
+      .withCommand(["postgres", "-c", "max_connections=200", "-c", `fsync=${SHARED_POSTGRES.fsync}`])
       .withExposedPorts(5432)
       .withStartupTimeout(STARTED_WITHIN_MS)
       .start(),

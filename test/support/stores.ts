@@ -3,13 +3,14 @@ import { execFileSync } from "node:child_process"
 import * as Effect from "effect/Effect"
 import { Redis } from "ioredis"
 import type { TestProject } from "vitest/node"
-import { embeddedPostgres, embeddedRedis, findRedis } from "../../src/embedded/index.ts"
+import { embeddedRedis, findRedis } from "../../src/embedded/index.ts"
 import { installChromium } from "./chromium.ts"
 import { hasDocker, startContainers } from "./containers.ts"
 import { ROOT } from "./documents.ts"
 import { openScope, run } from "./effects.ts"
 import { installFirefox } from "./firefox.ts"
 import { makeMigratedDatabase } from "./isolation.ts"
+import { PostgresServer, SHARED_POSTGRES } from "./postgresServer.ts"
 import { newFolder, removeFoldersOfKilledRuns, removeLeftFolder } from "./temporaryFolder.ts"
 
 declare module "vitest" {
@@ -93,19 +94,20 @@ const contained = async (): Promise<Stores | undefined> => {
 }
 
 const embedded = async (): Promise<Stores> => {
-  const dataDir = newFolder()
+  const folder = newFolder()
   const scope = openScope()
+  let postgres: PostgresServer | undefined
   const stop = async () => {
-    await scope.close()
-    await removeLeftFolder(dataDir)
+    await Promise.all([scope.close(), postgres?.kill("SIGINT")])
+    await removeLeftFolder(folder)
   }
-  const both = Effect.all(
-    [embeddedRedis({ dataDir, fsync: "everysec", maxMemoryBytes: 1024 ** 3 }), embeddedPostgres({ dataDir })],
-    { concurrency: "unbounded" },
-  )
   try {
-    const [redis, postgres] = await scope.run(both)
-    return { redisUrl: redis.url, databaseUrl: postgres.url, from: "embedded Redis and PostgreSQL", stop }
+    postgres = await PostgresServer.start({ folder, settings: SHARED_POSTGRES })
+    const redis = await scope.run(
+      embeddedRedis({ dataDir: folder, fsync: "everysec", maxMemoryBytes: 1024 ** 3 }),
+    )
+    const databaseUrl = postgres.url()
+    return { redisUrl: redis.url, databaseUrl, from: "embedded Redis and PostgreSQL", stop }
   } catch (error) {
     await stop()
     throw error

@@ -10,7 +10,7 @@ import { makePostgres } from "../../src/stores/postgres.ts"
 import { now } from "../support/clock.ts"
 import { run, testScope } from "../support/effects.ts"
 import { connect, event, freshEvents, rows, store } from "../support/events.ts"
-import { freshDatabase } from "../support/index.ts"
+import { freshDatabase, privatePostgres } from "../support/index.ts"
 import { startPgbouncer, wantsPgbouncer } from "../support/pgbouncer.ts"
 import { wholePipeline } from "../support/pipeline.ts"
 
@@ -220,7 +220,7 @@ test("rows that a policy hides are an error, not missing from figures", async ()
 })
 
 test("DATABASE_URL's parameters that mean nothing are told", async () => {
-  const url = new URL(await freshDatabase())
+  const url = new URL((await privatePostgres()).url)
   url.searchParams.set("currentSchema", "x")
   url.searchParams.set("connection_limit", "3")
   const postgres = await connect(url.href)

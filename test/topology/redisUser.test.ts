@@ -25,7 +25,7 @@ import { now } from "../support/clock.ts"
 import { freshDeployment } from "../support/deployment.ts"
 import { codes, read } from "../support/documents.ts"
 import { run, testScope } from "../support/effects.ts"
-import { eventually, freshDatabase } from "../support/index.ts"
+import { eventually, freshDatabase, privatePostgres } from "../support/index.ts"
 import { runNode, settings, TOKEN } from "../support/node.ts"
 import { RedisCluster } from "../support/redisCluster.ts"
 import { RedisServer } from "../support/redisServer.ts"
@@ -79,7 +79,8 @@ const refusals = (server: RedisServer) =>
 test("everything is done with the documented rights, and each of them is used", async () => {
   const { server, url, grant } = await started()
   await grant(...rules)
-  const config = await settings({ redisUrl: url, redisKeyPrefix: "maicivy" })
+  const { url: databaseUrl } = await privatePostgres()
+  const config = await settings({ redisUrl: url, databaseUrl, redisKeyPrefix: "maicivy" })
   const visitor = randomUUID()
   const view = (daysAgo: number) => ({
     ...{ event_type: "page_view", page_url: "/cv", visitor_id: visitor },

@@ -15,7 +15,7 @@ import {
 } from "../../../src/tools/doctor/index.ts"
 import { now } from "../../support/clock.ts"
 import { ROOT } from "../../support/documents.ts"
-import { eventually, freePort, privateRedis, temporaryFolder } from "../../support/index.ts"
+import { eventually, freePort, privatePostgres, privateRedis, temporaryFolder } from "../../support/index.ts"
 import { listen } from "../../support/listen.ts"
 import { runNode, settings, TOKEN } from "../../support/node.ts"
 import { PROGRAM } from "../../support/program.ts"
@@ -44,7 +44,7 @@ const notWell = (all: ReadonlyArray<Finding>) => all.filter(({ state }) => state
 const fake = (listener: RequestListener): Promise<string> => listen(createServer(listener))
 
 test("a deployment that is well is found so, and its event leaves one row less with the administration's token", async () => {
-  const config = await settings()
+  const config = await settings({ databaseUrl: (await privatePostgres()).url })
   const { base, data } = await runNode(config)
   const all = await findings(base, {
     stores: { redisUrl: config.redisUrl, databaseUrl: config.databaseUrl },
