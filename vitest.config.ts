@@ -3,12 +3,30 @@ import { configDefaults, defineConfig } from "vitest/config"
 import { enginesFromBundle } from "./test/support/engines.ts"
 import { LongestFirst } from "./test/support/longestFirst.ts"
 
+const filesIn = (...folders: ReadonlyArray<string>) => folders.map((folder) => `test/${folder}/**/*.test.ts`)
+
 /** Folders whose tests only call functions: they leave nothing behind, and have no need of stores, nor of a process for each file. */
-const PURE = ["config", "dashboard", "domain", "enrichment", "live", "metrics", "query/language"].map(
-  (folder) => `test/${folder}/**/*.test.ts`,
+const PURE = filesIn("config", "dashboard", "domain", "enrichment", "live", "metrics", "query/language")
+
+/** Folders whose tests leave nothing behind in their process either, but need stores. */
+const SHARING = filesIn(
+  "actors",
+  "aggregates",
+  "commands",
+  "events",
+  "export",
+  "privacy",
+  "rebuild",
+  "runtime",
+  "sdk",
+  "server",
+  "sites",
+  "stores",
+  "stream",
+  "tools",
 )
 
-/** What both kinds of tests go by. */
+/** What all kinds of tests go by. */
 const COMMON = {
   pool: "forks",
   // Tests wait for stores and processes a part of their time, so that two more than there are cores keep all busy.
@@ -17,6 +35,9 @@ const COMMON = {
   testTimeout: 600_000,
   hookTimeout: 600_000,
 } as const
+
+/** Starts the stores, once for a run. */
+const STORES = "test/support/stores.ts"
 
 /** Makes pictures for the documents, when they are asked for. */
 const PICTURES = process.env.SCREENSHOTS === undefined ? ["test/browser/dashboardPictures.test.ts"] : []
@@ -28,11 +49,15 @@ export default defineConfig({
         plugins: [enginesFromBundle],
         test: {
           ...COMMON,
+          globalSetup: STORES,
           name: "stores",
           include: ["test/**/*.test.ts"],
-          exclude: [...configDefaults.exclude, ...PICTURES, ...PURE],
-          globalSetup: ["test/support/stores.ts"],
+          exclude: [...configDefaults.exclude, ...PICTURES, ...PURE, ...SHARING],
         },
+      },
+      {
+        plugins: [enginesFromBundle],
+        test: { ...COMMON, globalSetup: STORES, name: "sharing", include: SHARING, isolate: false },
       },
       { test: { ...COMMON, name: "pure", include: PURE, isolate: false } },
     ],

@@ -30,7 +30,10 @@ interface Stores {
   readonly stop: () => Promise<void>
 }
 
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+/** What the first kind of tests with this set-up provides is there for all. */
+export default async function setup({ vitest }: TestProject): Promise<(() => Promise<void>) | undefined> {
+  const all = vitest.getRootProject()
+  if ("redisUrl" in all.getProvidedContext()) return undefined
   removeFoldersOfKilledRuns()
   // Half of what the start of a node takes is to strip and compile the same sources again.
   const compiled = newFolder()
@@ -41,10 +44,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await installChromium()
   await installFirefox()
   const stores = given() ?? (await own())
-  project.provide("redisUrl", stores.redisUrl)
-  project.provide("databaseUrl", stores.databaseUrl)
+  all.provide("redisUrl", stores.redisUrl)
+  all.provide("databaseUrl", stores.databaseUrl)
   const migrated = await makeMigratedDatabase(stores.databaseUrl)
-  project.provide("migratedDatabase", migrated.name)
+  all.provide("migratedDatabase", migrated.name)
   console.log(`Tests run against ${stores.from}.`)
   return async () => {
     await migrated.remove()
