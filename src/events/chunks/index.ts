@@ -5,7 +5,6 @@ export {
   type ChunkEvent,
   type ChunkValues,
   insertChunk,
-  MAX_CHUNK_EVENTS,
   toChunks,
   toData,
   UnstorableEvent,

@@ -112,18 +112,32 @@ export const eventsOfLines = ({ path, longest }: LinesFile, { from, until }: Ran
 
 const onDisk = <A>(run: () => Promise<A>) => Effect.tryPromise({ try: run, catch: databaseError })
 
-/** Writes chunks to a file of lines; each is told its number. */
+/** What becomes of chunks that are written to a file of lines. */
+export interface LineWriter<Row> {
+  /** The number of the next chunk; `null` for one that is not written. */
+  readonly numberOf: () => number | null
+  /** Is told of each line, and how long it is. */
+  readonly onLine: (chunk: Row, number: number, bytes: number) => void
+}
+
+/** Writes chunks to a file of lines. */
 export const writeLines = <Row extends ChunkRow>(
   path: string,
   chunks: Stream.Stream<ReadonlyArray<Row>, StoreError>,
-  numberOf: (chunk: Row) => number,
+  { numberOf, onLine }: LineWriter<Row>,
 ): Effect.Effect<LinesFile, StoreError | DatabaseError | NoRoom> =>
   Effect.acquireUseRelease(
     onDisk(() => open(path, "w", 0o600)),
     (file) => {
       let longest = 0
       const write = (rows: ReadonlyArray<Row>) => {
-        const lines = rows.map((row) => Buffer.from(`${lineOf(row, numberOf(row))}\n`))
+        const lines = rows.flatMap((row) => {
+          const number = numberOf()
+          if (number === null) return []
+          const line = Buffer.from(`${lineOf(row, number)}\n`)
+          onLine(row, number, line.length)
+          return [line]
+        })
         for (const { length } of lines) longest = Math.max(longest, length)
         return onDisk(() => file.writeFile(Buffer.concat(lines)))
       }

@@ -40,12 +40,12 @@ const IS_VIEW = "type = 'page_view'"
 /** An event that makes its visit no bounce. */
 const IS_DEED = `type <> 'page_view' AND type NOT IN (${[...AUTOMATIC_TYPES].map(quoted).join(", ")})`
 
-/** Rows that are written together; they are in memory until then. */
-const ROW_GROUP = 61_440
+/** Rows that are written together, and their bytes; they are in memory until then. */
+const [ROW_GROUP, ROW_GROUP_BYTES] = [61_440, 16 * 1024 * 1024] as const
 
 /** SQL: writes what a statement selects to a file. */
 export const copyTo = (target: string, select: string): string =>
-  `COPY (${select}) TO ${quoted(target)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP})`
+  `COPY (${select}) TO ${quoted(target)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP}, ROW_GROUP_SIZE_BYTES ${ROW_GROUP_BYTES})`
 
 /** SQL: the rows of files. */
 export const parquet = (files: ReadonlyArray<string>): string =>

@@ -5,8 +5,9 @@
  */
 import { rmSync } from "node:fs"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { Calendar } from "../../domain/period.ts"
-import { CHUNK_KEY, MAX_CHUNK_EVENTS } from "../../events/chunks/index.ts"
+import { CHUNK_KEY } from "../../events/chunks/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres, Session } from "../../stores/postgres.ts"
 import { CHUNK_COLUMNS, type ChunkRow, type LinesFile, writeLines } from "./chunkLines.ts"
@@ -35,19 +36,22 @@ import { versionIn } from "./siteDays.ts"
 
 /**
  * What a statement that makes a part takes of the memory, bytes: to read lines at all, and for each event (DuckDB 1.5, one thread: 60 MB
- * for 10,000 events of 160 bytes of lines each, or of 1000; 200 MB for 100,000 of the former).
+ * for 10,000 events of 160 bytes of lines each, 200 MB for 100,000).
  */
 const [READING_BYTES, EVENT_BYTES] = [44 * 1024 * 1024, 2.5 * 1024]
 
+/** Bytes of lines that an event is given; one that has more counts as several. */
+const LINE_BYTES = 512
+
 /** Beyond this a part is worth no more, whatever memory there is. */
-const MAX_PART_EVENTS = 100_000
+const MAX_PART_SIZE = 100_000
 
 /**
- * Events of a part at most: its chunks are read together, and its events sorted in memory. A day that has more is made in steps, and
- * what a question has made that took too long is there for the next one.
+ * Size of a part at most, in events: its chunks are read together, and its events sorted in memory. A day that has more is made in steps,
+ * and what a question has made that took too long is there for the next one.
  */
-const partEvents = ({ memoryBytes }: Database): number =>
-  Math.min(MAX_PART_EVENTS, Math.floor((memoryBytes - READING_BYTES) / EVENT_BYTES))
+const partSize = ({ memoryBytes }: Database): number =>
+  Math.min(MAX_PART_SIZE, Math.floor((memoryBytes - READING_BYTES) / EVENT_BYTES))
 
 /** Chunks that are read at a time. */
 const CHUNKS_AT_A_TIME = 50
@@ -68,7 +72,7 @@ const NEW = `
 type NewRow = ChunkRow & { readonly key: string; readonly events: number; readonly [column: string]: unknown }
 
 interface Part extends ListedPart {
-  /** Events of its chunks. */
+  /** That of its chunks together. */
   readonly size: number
 }
 
@@ -79,7 +83,7 @@ const filesOf = (parts: ReadonlyArray<Part>) => filesOfParts({ parts, visits: nu
 
 const sizeOf = (chunks: Chunks): number => {
   let size = 0
-  for (const { events } of chunks.values()) size += events
+  for (const chunk of chunks.values()) size += chunk.size
   return size
 }
 
@@ -111,7 +115,7 @@ const knownValues = (
 
 export class GrowingDay implements DayFiles {
   readonly #shop: Workshop
-  readonly #partEvents: number
+  readonly #partSize: number
   #of: Pick<SiteDay, "siteId" | "day"> | null = null
   #version = ""
   #parts: ReadonlyArray<Part> = []
@@ -123,12 +127,13 @@ export class GrowingDay implements DayFiles {
 
   constructor(shop: Workshop) {
     this.#shop = shop
-    this.#partEvents = partEvents(shop.database)
+    this.#partSize = partSize(shop.database)
   }
 
   /** Whether parts that another engine has made are no larger than this one makes them: it may have had more memory. */
   static mayKeep({ database }: Workshop, { parts }: KeptParts): boolean {
-    return parts.every(({ chunks }) => sizeOf(chunks) < partEvents(database) + MAX_CHUNK_EVENTS)
+    const largest = (chunks: Chunks) => Math.max(...[...chunks.values()].map(({ size }) => size))
+    return parts.every(({ chunks }) => sizeOf(chunks) - largest(chunks) < partSize(database))
   }
 
   /** One of which another engine has made parts. */
@@ -191,7 +196,7 @@ export class GrowingDay implements DayFiles {
         const path = held.path(`${of.siteId}-${of.day}`, "lines")
         version = yield* this.#news(of, path).pipe(
           Effect.tap((news) => this.#take(of, news)),
-          Effect.map((news) => (sizeOf(news.added) < this.#partEvents ? news.version : null)),
+          Effect.map((news) => (sizeOf(news.added) < this.#partSize ? news.version : null)),
           Effect.ensuring(Effect.sync(() => rmSync(path, { force: true }))),
         )
       }
@@ -227,12 +232,17 @@ export class GrowingDay implements DayFiles {
         yield* session.begin("reading")
         const version = yield* versionIn(session, this.#shop.calendar, of)
         const gone = yield* session.query<{ key: string }>(GONE, values)
-        const added = new Map<string, { number: number; events: number }>()
-        const chunks = session.stream<NewRow>(NEW, [...values, this.#partEvents], CHUNKS_AT_A_TIME)
-        const lines = yield* writeLines(path, chunks, ({ key, events }) => {
-          const number = this.#nextChunk++
-          added.set(key, { number, events })
-          return number
+        const added = new Map<string, { number: number; size: number }>()
+        let size = 0
+        const isFull = () => size >= this.#partSize
+        const chunks = session.stream<NewRow>(NEW, [...values, this.#partSize], CHUNKS_AT_A_TIME)
+        const lines = yield* writeLines(path, Stream.takeUntil(chunks, isFull), {
+          numberOf: () => (isFull() ? null : this.#nextChunk++),
+          onLine: ({ key, events }, number, bytes) => {
+            const ofChunk = Math.max(events, Math.floor(bytes / LINE_BYTES))
+            added.set(key, { number, size: ofChunk })
+            size += ofChunk
+          },
         })
         return { version, gone: new Set(gone.rows.map(({ key }) => key)), added, lines }
       }),
@@ -247,7 +257,7 @@ export class GrowingDay implements DayFiles {
       let size = sizeOf(added)
       let first = this.#parts.length
       for (let before = this.#parts[first - 1]; before !== undefined; before = this.#parts[first - 1]) {
-        if (before.size >= RATIO * size || before.size + size > this.#partEvents) break
+        if (before.size >= RATIO * size || before.size + size > this.#partSize) break
         size += before.size
         first--
       }

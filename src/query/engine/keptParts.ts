@@ -11,8 +11,11 @@ import type { PartFiles } from "./dayParts.ts"
 import { digestOf, HEX, shortHash } from "./digest.ts"
 import { FORMAT } from "./siteDays.ts"
 
-/** Chunks by their keys: the number that their events have in the files, and how many events. */
-export type Chunks = ReadonlyMap<string, { readonly number: number; readonly events: number }>
+/**
+ * Chunks by their keys: the number that their events have in the files, and their size: how many events they have, or more where those
+ * are large.
+ */
+export type Chunks = ReadonlyMap<string, { readonly number: number; readonly size: number }>
 
 /** A part's files, and what is in them. */
 export interface ListedPart extends PartFiles {
@@ -71,7 +74,7 @@ export const keepParts = (folder: string, listed: ListedParts): void => {
     [version === "" ? NONE : version, changedAt, nextChunk, visits === null ? NONE : basename(visits)],
     ...parts.map((part) => [
       ...[basename(part.events), basename(part.visits), part.firstVisit],
-      ...[...part.chunks].map(([key, { number, events }]) => `${key}/${number}/${events}`),
+      ...[...part.chunks].map(([key, { number, size }]) => `${key}/${number}/${size}`),
     ]),
   ]
     .map((line) => (typeof line === "string" ? line : line.join(" ")))
@@ -86,7 +89,7 @@ const partIn = (folder: string, line: string): ListedPart => {
   const [events = "", visits = "", firstVisit, ...chunks] = line.split(" ")
   const chunkOf = (told: string) => {
     const [key = "", number, size] = told.split("/")
-    return [key, { number: Number(number), events: Number(size) }] as const
+    return [key, { number: Number(number), size: Number(size) }] as const
   }
   return {
     ...{ events: join(folder, events), visits: join(folder, visits), firstVisit: Number(firstVisit) },
