@@ -6,6 +6,7 @@ import pg from "pg"
 import { embeddedPostgres } from "../../src/embedded/index.ts"
 import { openScope } from "../support/effects.ts"
 import { PostgresPair } from "../support/postgresPair.ts"
+import { fromTemplate } from "../support/postgresTemplate.ts"
 import { mountSmallDisk } from "../support/smallDisk.ts"
 import { type ChaosRedis, type ChaosRedisOptions, startRedis } from "./redis.ts"
 import { type ChaosStore, signals } from "./store.ts"
@@ -44,7 +45,7 @@ const startPostgres = ({ postgresPair }: StoresOptions, folder: string) =>
         (pair) => Effect.promise(() => pair.stop()),
       ).pipe(Effect.map(ofPair))
     : Effect.map(
-        embeddedPostgres({ dataDir: folder }),
+        embeddedPostgres({ dataDir: fromTemplate(folder) }),
         (running): ChaosPostgres => ({
           ...signals(running),
           url: running.url,

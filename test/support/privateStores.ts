@@ -9,6 +9,7 @@ import {
 } from "../../src/embedded/index.ts"
 import { isAlive } from "../../src/embedded/process.ts"
 import { testScope } from "./effects.ts"
+import { fromTemplate } from "./postgresTemplate.ts"
 import { temporaryFolder } from "./temporaryFolder.ts"
 
 export interface PrivateStore {
@@ -37,7 +38,7 @@ export const privateRedis = (options: Partial<RedisOptions> = {}): Promise<Priva
 
 /** Started now, stopped after the test. */
 export const privatePostgres = (): Promise<PrivateStore> =>
-  started(embeddedPostgres({ dataDir: temporaryFolder() }))
+  started(embeddedPostgres({ dataDir: fromTemplate(temporaryFolder()) }))
 
 const started = async <E>(store: Effect.Effect<RunningStore, E, Scope.Scope>): Promise<PrivateStore> => {
   const scope = testScope()

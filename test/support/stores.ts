@@ -11,6 +11,7 @@ import { openScope, run } from "./effects.ts"
 import { installFirefox } from "./firefox.ts"
 import { makeMigratedDatabase } from "./isolation.ts"
 import { PostgresServer, SHARED_POSTGRES } from "./postgresServer.ts"
+import { makePostgresTemplate } from "./postgresTemplate.ts"
 import { newFolder, removeFoldersOfKilledRuns, removeLeftFolder } from "./temporaryFolder.ts"
 
 declare module "vitest" {
@@ -43,6 +44,8 @@ export default async function setup({ vitest }: TestProject): Promise<(() => Pro
   await run(Effect.ignore(findRedis))
   await installChromium()
   await installFirefox()
+  const template = newFolder()
+  await run(Effect.ignore(makePostgresTemplate(template)))
   const stores = given() ?? (await own())
   all.provide("redisUrl", stores.redisUrl)
   all.provide("databaseUrl", stores.databaseUrl)
@@ -52,7 +55,7 @@ export default async function setup({ vitest }: TestProject): Promise<(() => Pro
   return async () => {
     await migrated.remove()
     await stores.stop()
-    await removeLeftFolder(compiled)
+    await Promise.all([compiled, template].map(removeLeftFolder))
   }
 }
 
