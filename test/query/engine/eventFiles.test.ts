@@ -4,6 +4,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { describe, expect, test } from "vitest"
+import { encodeFact, NO_FACTS } from "../../../src/domain/dimensions.ts"
 import { Calendar } from "../../../src/domain/period.ts"
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "../../../src/domain/time.ts"
 import { compact } from "../../../src/events/chunks/compaction.ts"
@@ -284,6 +285,30 @@ test.each([
   const { rows } = await ask(questionOf({ ...asked, dimensions: ["source"] }))
   expect(rows[0]?.metrics).toEqual([all, visitors.length, all])
   expect((await ask(questionOf({ ...asked, dimensions: ["page", "browser"] }))).total).toBe(700)
+})
+
+test("a day of large events may have more than the smallest engine can read at once", async () => {
+  const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
+  const [BATCHES, EVENTS] = [24, 500]
+  const client = encodeFact("client", { browser: "Chrome", browser_version: "131", country: "FR" })
+  const large = (i: number) =>
+    event({
+      createdAt: NOW - HOUR_MS + i,
+      pageUrl: `https://site.example/${"category-name/".repeat(20)}${randomUUID()}`,
+      data: Object.fromEntries(
+        Array.from({ length: 12 }, (_, key) => [`property_${key}`, randomUUID().repeat(4)]),
+      ),
+      facts: { ...NO_FACTS, client, label: encodeFact("label", { title: `Page ${i}` }) },
+    })
+  for (let batch = 0; batch < BATCHES; batch++)
+    await store(
+      postgres,
+      Array.from({ length: EVENTS }, (_, i) => large(batch * EVENTS + i)),
+      { calendar },
+    )
+  const { ask } = await filesOf(postgres, HAS_ENDED, { memory: SMALLEST })
+  const { rows } = await ask(questionOf({ metrics: ["events"], dimensions: ["browser"], date_range: "day" }))
+  expect(rows[0]).toMatchObject({ dimensions: ["Chrome"], metrics: [BATCHES * EVENTS] })
 })
 
 test("chunks that are as large as they get are read in what memory the smallest engine has", async () => {
