@@ -8,6 +8,7 @@ import type { StoreError } from "../../stores/errors.ts"
 import type { Range } from "../language/index.ts"
 import { quoted } from "./columns.ts"
 import { type DatabaseError, databaseError, type NoRoom } from "./database.ts"
+import { propertiesOf } from "./properties.ts"
 
 /** A chunk as {@link CHUNK_COLUMNS} select it: arrays as JSON, those that are taken apart here as lists. */
 export interface ChunkRow {
@@ -17,6 +18,7 @@ export interface ChunkRow {
   readonly origins: ReadonlyArray<string | null> | null
   readonly clients: ReadonlyArray<string | null> | null
   readonly labels: ReadonlyArray<string | null> | null
+  readonly data: ReadonlyArray<string | null>
   readonly rest: string
 }
 
@@ -28,13 +30,12 @@ const AS_JSON = [
   "page",
   "visitors",
   "visitor",
-  "data",
   "origin",
   "client",
   "label",
 ]
 
-const AS_LISTS = ["pages", "origins", "clients", "labels"]
+const AS_LISTS = ["pages", "origins", "clients", "labels", "data"]
 
 /** SQL: the columns of a {@link ChunkRow}. Lists come as JSON, which is read several times as fast as arrays. */
 export const CHUNK_COLUMNS = [
@@ -53,7 +54,7 @@ const json = JSON.stringify
 
 /** The line of a chunk, which is known by a number. */
 const lineOf = (
-  { first_at, bots, pages, origins, clients, labels, rest }: ChunkRow,
+  { first_at, bots, pages, origins, clients, labels, data, rest }: ChunkRow,
   chunk: number,
 ): string => {
   const told = pages.map((url) => (url === null ? { page: null, host: null } : pageOf(url)))
@@ -64,7 +65,7 @@ const lineOf = (
       { name: "host", values: told.map(({ host }) => host) },
     ],
   ].map(({ name, values }) => `"d_${name}":${json(values)}`)
-  return `{"chunk":${chunk},"first_at":${first_at},"bots":${bots},${lists.join()},${rest}}`
+  return `{"chunk":${chunk},"first_at":${first_at},"bots":${bots},${lists.join()},"data":${json(data.map(propertiesOf))},${rest}}`
 }
 
 const FACT_NAMES = Object.entries(FACTS).flatMap(([fact, names]) => names.map((name) => ({ fact, name })))

@@ -2,6 +2,7 @@
 import { CLICK_TYPES } from "../../domain/aggregation.ts"
 import { DIMENSIONS, type DimensionName } from "../../domain/dimensions.ts"
 import type { FigureDimension, FilterDimension } from "../language/index.ts"
+import { propertyValue } from "./properties.ts"
 
 /**
  * Columns of a day's file beside one for each dimension. A dimension that a visit has one value of is, of each of its events, that of
@@ -14,7 +15,7 @@ export const EVENT_COLUMNS = {
   /** Number of the visit: no other one of any day and site has it. */
   visit: "BIGINT",
   type: "VARCHAR",
-  /** event_data as JSON. */
+  /** Properties (`properties.ts`). */
   data: "VARCHAR",
   bots: "BOOLEAN",
   /** Of the visit: milliseconds from its first event to its last, and whether it is a bounce. */
@@ -48,38 +49,24 @@ export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'
 export const columns = (names: ReadonlyArray<string>, of = ""): string =>
   names.map((name) => `${of}"${name}"`).join(", ")
 
-/** A JSON pointer (RFC 6901) to a top-level key. */
-const pointerTo = (key: string): string => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`
-
-const SCALARS = "('VARCHAR', 'BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE', 'BOOLEAN')"
-const NUMBERS = "('BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE')"
-
-const ofData = (key: string, types: string, values: Values): string => {
-  const pointer = values.add(pointerTo(key))
-  return `CASE WHEN json_type(data, ${pointer}) IN ${types} THEN json_extract_string(data, ${pointer}) END`
-}
-
-/** SQL: an event's value of a dimension, a text or NULL. Numbers from 1e21 on have JavaScript's plus in their exponent. */
+/** SQL: an event's value of a dimension, a text or NULL. */
 export const dimensionValue = (dimension: FilterDimension, values: Values): string => {
-  if (dimension.of === "list") {
-    values.dimensions.add(dimension.name)
-    return `"${dimension.name}"`
-  }
-  const text = ofData(dimension.key, SCALARS, values)
-  const isDouble = `json_type(data, ${values.add(pointerTo(dimension.key))}) = 'DOUBLE'`
-  return `CASE WHEN ${isDouble} THEN regexp_replace(${text}, 'e([0-9])', 'e+\\1') ELSE ${text} END`
+  if (dimension.of !== "list") return propertyValue(dimension.key, ["text", "number", "boolean"], values)
+  values.dimensions.add(dimension.name)
+  return `"${dimension.name}"`
 }
 
 /** SQL: the number under a key of event_data; NULL where there is none. */
-export const numberOf = (key: string, values: Values): string => `(${ofData(key, NUMBERS, values)})::DOUBLE`
+export const numberOf = (key: string, values: Values): string =>
+  `(${propertyValue(key, ["number"], values)})::DOUBLE`
 
 /** SQL: what an event counts for in one of the API's figures, as `domain/aggregation.ts` defines it; NULL where it is in none. */
 export const figureValue = (dimension: FigureDimension, values: Values): string => {
   switch (dimension.name) {
     case "theme":
-      return `CASE WHEN type = 'cv_theme_change' THEN nullif(${ofData("theme", "('VARCHAR')", values)}, '') END`
+      return `CASE WHEN type = 'cv_theme_change' THEN nullif(${propertyValue("theme", ["text"], values)}, '') END`
     case "letter_type": {
-      const letterType = ofData("letter_type", "('VARCHAR')", values)
+      const letterType = propertyValue("letter_type", ["text"], values)
       return `CASE WHEN type = 'letter_generate' AND ${letterType} IN ('motivation', 'anti_motivation') THEN ${letterType} END`
     }
     default: {
