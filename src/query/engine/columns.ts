@@ -3,6 +3,7 @@ import { CLICK_TYPES } from "../../domain/aggregation.ts"
 import { DIMENSIONS, type DimensionName } from "../../domain/dimensions.ts"
 import type { FigureDimension, FilterDimension } from "../language/index.ts"
 import { propertyValue } from "./properties.ts"
+import type { Values } from "./values.ts"
 
 /**
  * Columns of a day's file beside one for each dimension. A dimension that a visit has one value of is, of each of its events, that of
@@ -29,18 +30,6 @@ export const DIMENSION_NAMES = names(DIMENSIONS)
 
 /** Dimensions of which every event of a visit has the value of the first. */
 export const OF_FIRST_EVENT = DIMENSION_NAMES.filter((name) => DIMENSIONS[name].visit === "first")
-
-/** Values that a statement is given beside its text; whoever wrote them, they never become part of it. */
-export class Values {
-  readonly list: Array<string | number> = []
-  /** Dimensions that the statement reads. */
-  readonly dimensions = new Set<DimensionName>()
-
-  /** Adds a value; returns its name in the statement. */
-  add(value: string | number): string {
-    return `$${this.list.push(value)}`
-  }
-}
 
 /** SQL: a text. */
 export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`

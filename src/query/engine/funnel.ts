@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Funnel } from "../language/index.ts"
-import { Values } from "./columns.ts"
 import type { DatabaseError, NoRoom } from "./database.ts"
 import type { Sources } from "./engine.ts"
 import type { EngineAnswer } from "./messages.ts"
@@ -16,6 +15,7 @@ import {
   type Statement,
   truth,
 } from "./statement.ts"
+import { Values } from "./values.ts"
 
 /**
  * The events of a step, and where each stands in time: after every event of the step before that it may follow, and after no other.

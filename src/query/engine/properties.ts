@@ -5,7 +5,7 @@
  *
  * A property is `\n`, its key, `\t`, a letter for its kind, and its value. What is no text, number or boolean is nobody's dimension.
  */
-import type { Values } from "./columns.ts"
+import type { Values } from "./values.ts"
 
 /** Kinds of values, by their letters. */
 const KINDS = { text: "s", number: "n", boolean: "b" } as const

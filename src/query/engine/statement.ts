@@ -10,10 +10,10 @@ import {
   figureValue,
   numberOf,
   quoted,
-  Values,
 } from "./columns.ts"
 import { eventsOfParts } from "./dayParts.ts"
 import { type EventTables, isWhollyIn, type TakenDay, tablesOf, touches } from "./siteDay.ts"
+import { Values } from "./values.ts"
 
 export interface Statement {
   readonly text: string
