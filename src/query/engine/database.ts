@@ -52,7 +52,8 @@ export const databaseError = (cause: unknown): DatabaseError | NoRoom => {
     : new DatabaseError({ message })
 }
 
-const needsMore = (error: DatabaseError | NoRoom): boolean =>
+/** Whether a statement needs more memory than there is. */
+export const needsMore = (error: DatabaseError | NoRoom): boolean =>
   error._tag === "DatabaseError" && error.message.startsWith("Out of Memory")
 
 /** How often a statement is told that it is to end, milliseconds: what has not begun yet when it is told does not hear it. */

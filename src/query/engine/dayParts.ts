@@ -1,7 +1,7 @@
 /**
  * The files of a day: its events in parts, the visits that the events of each part make by themselves, and the visits of the day, which
  * are those of the parts put together. What arrives is a part of its own, so that nothing else is read again but visits; and whatever
- * is sorted is no larger than a part, however many events the day has.
+ * is sorted is no larger than a part, or than the visits of a share of the visitors, however many events the day has.
  *
  * Two visits of parts are one of the day where their times overlap, or less than the gap of a visit lies between them; what is told of
  * a visit can be told from those of its parts.
@@ -107,8 +107,17 @@ export const writeEvents = (target: string, source: PartSource): string =>
 export const writePartVisits = (target: string, events: string): string =>
   copyTo(target, visitsOfPart(events))
 
-/** The statement that writes the visits of a day: of each one of a part, which one of the day it belongs to, and what is told of that. */
-export const writeVisits = (target: string, parts: ReadonlyArray<PartFiles>): string =>
+/** One of some shares of all visitors: its number, from 0, and how many there are. */
+export interface Share {
+  readonly number: number
+  readonly of: number
+}
+
+/**
+ * The statement that writes the visits of a share of the visitors on a day: of each one of a part, which one of the day it belongs to,
+ * and what is told of that.
+ */
+export const writeVisits = (target: string, parts: ReadonlyArray<PartFiles>, { number, of }: Share): string =>
   copyTo(
     target,
     `
@@ -116,7 +125,7 @@ export const writeVisits = (target: string, parts: ReadonlyArray<PartFiles>): st
       SELECT * EXCLUDE (${columns(OF_FIRST_EVENT)}), (first_at - max(last_at) OVER (
         PARTITION BY visitor, bots ORDER BY first_at, first_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
       ) >= ${VISIT_GAP_MS}) IS NOT FALSE AS begins
-      FROM ${parquet(parts.map(({ visits }) => visits))}
+      FROM ${parquet(parts.map(({ visits }) => visits))}${of === 1 ? "" : ` WHERE hash(visitor) % ${of} = ${number}`}
     ), joined AS (
       SELECT *, last_value(CASE WHEN begins THEN visit END IGNORE NULLS) OVER (
         PARTITION BY visitor, bots ORDER BY first_at, first_id ROWS UNBOUNDED PRECEDING

@@ -2,10 +2,10 @@
 import * as Effect from "effect/Effect"
 import type { StoreError } from "../../stores/errors.ts"
 import type { DatabaseError, NoRoom } from "./database.ts"
-import { type PartedDay, type PartFiles, writeAsAsked, writeTogether } from "./dayParts.ts"
+import { type PartedDay, writeAsAsked } from "./dayParts.ts"
 import { GrowingDay } from "./growingDay.ts"
 import { isAsMade, type KeptDay, keptDayName } from "./keptFiles.ts"
-import { type DayFiles, makeFile, type SiteDay, type Workshop } from "./siteDay.ts"
+import { type DayFiles, makeTogether, type SiteDay, type Workshop } from "./siteDay.ts"
 
 export class EndedDay implements DayFiles {
   readonly #shop: Workshop
@@ -60,19 +60,14 @@ export class EndedDay implements DayFiles {
     })
   }
 
-  /** One part at a time is joined with its visits and sorted: no more is in memory, however many events the day has. */
+  /** One part at a time is joined with its visits and sorted. */
   #write(of: SiteDay, day: PartedDay): Effect.Effect<string, DatabaseError | NoRoom> {
-    const shop = this.#shop
-    const ofPart = (part: PartFiles, kind: string) =>
-      makeFile(shop, of, kind, (target) => writeAsAsked(target, part, day))
-    const { parts } = day
-    const [only, ...others] = parts
-    if (only !== undefined && others.length === 0) return ofPart(only, "ended")
-    const made: Array<string> = []
-    return Effect.gen(function* () {
-      for (const part of parts) made.push(yield* ofPart(part, "part"))
-      return yield* makeFile(shop, of, "ended", (target) => writeTogether(target, made))
-    }).pipe(Effect.ensuring(Effect.sync(() => shop.held.drop(made))))
+    return makeTogether(
+      this.#shop,
+      of,
+      "ended",
+      day.parts.map((part) => (target) => writeAsAsked(target, part, day)),
+    )
   }
 
   prune(of: SiteDay) {

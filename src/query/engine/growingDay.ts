@@ -11,7 +11,7 @@ import { CHUNK_KEY } from "../../events/chunks/index.ts"
 import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres, Session } from "../../stores/postgres.ts"
 import { CHUNK_COLUMNS, type ChunkRow, type LinesFile, writeLines } from "./chunkLines.ts"
-import type { Database, DatabaseError, NoRoom } from "./database.ts"
+import { type Database, type DatabaseError, type NoRoom, needsMore } from "./database.ts"
 import { type PartSource, writeEvents, writePartVisits, writeVisits } from "./dayParts.ts"
 import { whereItMayEnd } from "./deadline.ts"
 import {
@@ -28,6 +28,7 @@ import {
   type DayFiles,
   firstVisitOf,
   makeFile,
+  makeTogether,
   rangeOf,
   type SiteDay,
   type Workshop,
@@ -52,6 +53,9 @@ const MAX_PART_SIZE = 100_000
  */
 const partSize = ({ memoryBytes }: Database): number =>
   Math.min(MAX_PART_SIZE, Math.floor((memoryBytes - READING_BYTES) / EVENT_BYTES))
+
+/** Shares of a day's visitors at most: their visits are put together in memory, those of one visitor at once. */
+const MAX_SHARES = 256
 
 /** Chunks that are read at a time. */
 const CHUNKS_AT_A_TIME = 50
@@ -120,6 +124,8 @@ export class GrowingDay implements DayFiles {
   #version = ""
   #parts: ReadonlyArray<Part> = []
   #visits: string | null = null
+  /** Shares of its visitors whose visits can be put together. */
+  #shares = 1
   #nextChunk = 0
   /** The version of which its files have nothing that has gone by then. */
   #pruned = ""
@@ -200,8 +206,7 @@ export class GrowingDay implements DayFiles {
           Effect.ensuring(Effect.sync(() => rmSync(path, { force: true }))),
         )
       }
-      if (this.#visits === null && this.#parts.length > 0)
-        this.#visits = yield* makeFile(this.#shop, of, "day", (target) => writeVisits(target, this.#parts))
+      if (this.#visits === null && this.#parts.length > 0) this.#visits = yield* this.#writeVisits(of)
       if (before !== version) this.#changedAt = this.#shop.now()
       this.#version = version
     })
@@ -312,6 +317,23 @@ export class GrowingDay implements DayFiles {
       this.#forgetVisits()
       held.drop(filesOf(parts))
     })
+  }
+
+  /** Visits are put together in as few shares as there is memory for: how much they take is known when it was tried. */
+  #writeVisits(of: SiteDay): Effect.Effect<string, DatabaseError | NoRoom> {
+    const shares = this.#shares
+    const statements = Array.from(
+      { length: shares },
+      (_, number) => (target: string) => writeVisits(target, this.#parts, { number, of: shares }),
+    )
+    return Effect.catchIf(
+      makeTogether(this.#shop, of, "day", statements),
+      (error) => needsMore(error) && shares < MAX_SHARES,
+      () => {
+        this.#shares = shares * 2
+        return this.#writeVisits(of)
+      },
+    )
   }
 
   #forgetVisits() {

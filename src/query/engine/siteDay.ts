@@ -8,7 +8,7 @@ import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import type { Range } from "../language/index.ts"
 import type { Database, DatabaseError, NoRoom } from "./database.ts"
-import type { PartedDay } from "./dayParts.ts"
+import { type PartedDay, writeTogether } from "./dayParts.ts"
 import type { HeldFiles } from "./heldFiles.ts"
 
 /** Bits of a visit's number: of the visit within its day, and of the site. */
@@ -55,6 +55,22 @@ export const makeFile = (
       Effect.onError(() => Effect.sync(() => held.drop([target]))),
     )
   })
+
+/** Makes a file of a day of the rows of several statements, which run one after the other: no more is in memory than one of them takes. */
+export const makeTogether = (
+  shop: Workshop,
+  of: SiteDay,
+  kind: string,
+  statements: ReadonlyArray<(target: string) => string>,
+): Effect.Effect<string, DatabaseError | NoRoom> => {
+  const [only, ...others] = statements
+  if (only !== undefined && others.length === 0) return makeFile(shop, of, kind, only)
+  const made: Array<string> = []
+  return Effect.gen(function* () {
+    for (const statement of statements) made.push(yield* makeFile(shop, of, "part", statement))
+    return yield* makeFile(shop, of, kind, (target) => writeTogether(target, made))
+  }).pipe(Effect.ensuring(Effect.sync(() => shop.held.drop(made))))
+}
 
 /** The files of events, as statements read them. */
 export interface EventTables {

@@ -266,7 +266,7 @@ test("what is written to files is of this format", async () => {
     writeEvents("", { lines: null, events: [events], without: [1], day, firstVisit: 0n }),
     writeSomeTallies("", ["1"], "2026-11-28", "2026-11-29"),
     writePartVisits("", events),
-    writeVisits("", [part]),
+    writeVisits("", [part], { number: 0, of: 1 }),
     writeAsAsked("", part, { parts: [part, { events: "3", visits: "4" }], visits }),
     writeTogether("", ["1", "2"]),
     ...[null, "page" as const].map((dimension) =>
