@@ -41,11 +41,14 @@ const IS_VIEW = "type = 'page_view'"
 const IS_DEED = `type <> 'page_view' AND type NOT IN (${[...AUTOMATIC_TYPES].map(quoted).join(", ")})`
 
 /** Rows that are written together, and their bytes; they are in memory until then. */
-const [ROW_GROUP, ROW_GROUP_BYTES] = [61_440, 16 * 1024 * 1024] as const
+const [ROW_GROUP, ROW_GROUP_BYTES] = [61_440, 16 * 1024 * 1024]
+
+/** Bytes of a day's visits that are written together: whoever reads a few of them has these in memory, beside a part's events. */
+const VISITS_BYTES = 4 * 1024 * 1024
 
 /** SQL: writes what a statement selects to a file. */
-export const copyTo = (target: string, select: string): string =>
-  `COPY (${select}) TO ${quoted(target)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP}, ROW_GROUP_SIZE_BYTES ${ROW_GROUP_BYTES})`
+export const copyTo = (target: string, select: string, groupBytes = ROW_GROUP_BYTES): string =>
+  `COPY (${select}) TO ${quoted(target)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP}, ROW_GROUP_SIZE_BYTES ${groupBytes})`
 
 /** SQL: the rows of files. */
 export const parquet = (files: ReadonlyArray<string>): string =>
@@ -139,6 +142,7 @@ export const writeVisits = (target: string, parts: ReadonlyArray<PartFiles>, { n
     )
     SELECT joined.visit AS part_visit, whole AS visit, of_day.visit_ms::BIGINT AS visit_ms, of_day.bounce, of_day.entry_page, of_day.exit_page
     FROM joined JOIN of_day USING (whole)`,
+    VISITS_BYTES,
   )
 
 /**
@@ -175,6 +179,10 @@ export const writeAsAsked = (target: string, part: PartFiles, day: PartedDay): s
 /** The statement that writes the rows of several files to one. */
 export const writeTogether = (target: string, files: ReadonlyArray<string>): string =>
   copyTo(target, `SELECT * FROM ${parquet(files)}`)
+
+/** The statement that writes the visits of all shares of a day's visitors to one file. */
+export const writeVisitsTogether = (target: string, files: ReadonlyArray<string>): string =>
+  copyTo(target, `SELECT * FROM ${parquet(files)}`, VISITS_BYTES)
 
 /** The statement that writes lines of JSON to a file as a table that has these columns, by their types. */
 export const linesToParquet = (

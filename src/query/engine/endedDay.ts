@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { StoreError } from "../../stores/errors.ts"
 import type { DatabaseError, NoRoom } from "./database.ts"
-import { type PartedDay, writeAsAsked } from "./dayParts.ts"
+import { type PartedDay, writeAsAsked, writeTogether } from "./dayParts.ts"
 import { GrowingDay } from "./growingDay.ts"
 import { isAsMade, type KeptDay, keptDayName } from "./keptFiles.ts"
 import { type DayFiles, makeTogether, type SiteDay, type Workshop } from "./siteDay.ts"
@@ -67,6 +67,7 @@ export class EndedDay implements DayFiles {
       of,
       "ended",
       day.parts.map((part) => (target) => writeAsAsked(target, part, day)),
+      writeTogether,
     )
   }
 

@@ -12,7 +12,13 @@ import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres, Session } from "../../stores/postgres.ts"
 import { CHUNK_COLUMNS, type ChunkRow, type LinesFile, writeLines } from "./chunkLines.ts"
 import { type Database, type DatabaseError, type NoRoom, needsMore } from "./database.ts"
-import { type PartSource, writeEvents, writePartVisits, writeVisits } from "./dayParts.ts"
+import {
+  type PartSource,
+  writeEvents,
+  writePartVisits,
+  writeVisits,
+  writeVisitsTogether,
+} from "./dayParts.ts"
 import { whereItMayEnd } from "./deadline.ts"
 import {
   type Chunks,
@@ -327,7 +333,7 @@ export class GrowingDay implements DayFiles {
       (_, number) => (target: string) => writeVisits(target, this.#parts, { number, of: shares }),
     )
     return Effect.catchIf(
-      makeTogether(this.#shop, of, "day", statements),
+      makeTogether(this.#shop, of, "day", statements, writeVisitsTogether),
       (error) => needsMore(error) && shares < MAX_SHARES,
       () => {
         this.#shares = shares * 2

@@ -8,7 +8,7 @@ import type { StoreError } from "../../stores/errors.ts"
 import type { Postgres } from "../../stores/postgres.ts"
 import type { Range } from "../language/index.ts"
 import type { Database, DatabaseError, NoRoom } from "./database.ts"
-import { type PartedDay, writeTogether } from "./dayParts.ts"
+import type { PartedDay } from "./dayParts.ts"
 import type { HeldFiles } from "./heldFiles.ts"
 
 /** Bits of a visit's number: of the visit within its day, and of the site. */
@@ -62,13 +62,14 @@ export const makeTogether = (
   of: SiteDay,
   kind: string,
   statements: ReadonlyArray<(target: string) => string>,
+  together: (target: string, files: ReadonlyArray<string>) => string,
 ): Effect.Effect<string, DatabaseError | NoRoom> => {
   const [only, ...others] = statements
   if (only !== undefined && others.length === 0) return makeFile(shop, of, kind, only)
   const made: Array<string> = []
   return Effect.gen(function* () {
     for (const statement of statements) made.push(yield* makeFile(shop, of, "part", statement))
-    return yield* makeFile(shop, of, kind, (target) => writeTogether(target, made))
+    return yield* makeFile(shop, of, kind, (target) => together(target, made))
   }).pipe(Effect.ensuring(Effect.sync(() => shop.held.drop(made))))
 }
 

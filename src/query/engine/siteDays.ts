@@ -35,7 +35,7 @@ interface VersionRow {
 }
 
 /** Changes with what is written to files, or how it is told from chunks: files of another release are made anew. */
-export const FORMAT = `${packageJson.version} 7`
+export const FORMAT = `${packageJson.version} 8`
 
 const utc = (day: Day): number => Date.parse(`${day}T00:00:00Z`)
 

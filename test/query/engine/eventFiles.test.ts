@@ -311,19 +311,26 @@ test("a day of large events may have more than the smallest engine can read at o
   expect(rows[0]).toMatchObject({ dimensions: ["Chrome"], metrics: [BATCHES * EVENTS] })
 })
 
-test("a day may have more visits than the smallest engine can put together at once", async () => {
-  const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
-  const [BATCHES, EVENTS] = [32, 1000]
-  // As long as an address may be.
-  const path = "category-name/".repeat(32)
-  const alone = () =>
-    event({ createdAt: NOW - HOUR_MS, pageUrl: `https://site.example/${path}${randomUUID()}` })
-  for (let batch = 0; batch < BATCHES; batch++)
-    await store(postgres, Array.from({ length: EVENTS }, alone), { calendar })
-  const { ask } = await filesOf(postgres, GOES_ON, { memory: SMALLEST })
-  const { rows } = await ask(questionOf({ metrics: ["events", "visits"], date_range: "day" }))
-  expect(rows[0]?.metrics).toEqual([BATCHES * EVENTS, BATCHES * EVENTS])
-})
+test.each([
+  { which: "goes on", at: GOES_ON },
+  { which: "has ended", at: HAS_ENDED },
+])(
+  "a day that $which may have more visits than the smallest engine can put together at once",
+  async ({ at }) => {
+    const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
+    const [BATCHES, EVENTS] = [32, 1000]
+    // As long as an address may be.
+    const path = "category-name/".repeat(32)
+    const data = { text: "x".repeat(1500) }
+    const alone = () =>
+      event({ createdAt: NOW - HOUR_MS, pageUrl: `https://site.example/${path}${randomUUID()}`, data })
+    for (let batch = 0; batch < BATCHES; batch++)
+      await store(postgres, Array.from({ length: EVENTS }, alone), { calendar })
+    const { ask } = await filesOf(postgres, at, { memory: SMALLEST })
+    const { rows } = await ask(questionOf({ metrics: ["events", "visits"], date_range: "day" }))
+    expect(rows[0]?.metrics).toEqual([BATCHES * EVENTS, BATCHES * EVENTS])
+  },
+)
 
 test("chunks that are as large as they get are read in what memory the smallest engine has", async () => {
   const { postgres } = await freshEvents({ timeZone: "Europe/Paris" })
