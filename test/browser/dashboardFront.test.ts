@@ -332,6 +332,12 @@ describe("the front page", wantsChromium, () => {
     await page.locator(".chip[data-filter=goal]").waitFor()
     await page.locator("[data-card=visitors] [data-value='4']").waitFor()
     await shows(4, 4)
+    // Goals are a site's own.
+    expect(new URL(page.url()).searchParams.get("goal")).toBe("Seen 77")
+    await page.locator(".site select").selectOption("blog")
+    await page.locator("[data-card=visitors] [data-value='0']").waitFor()
+    expect(await page.locator(".chip[data-filter=goal]").count()).toBe(0)
+    expect(new URL(page.url()).searchParams.has("goal")).toBe(false)
     expect(complaints).toEqual([])
   })
 

@@ -10,6 +10,7 @@ import { ServerClock } from "../model/serverClock.ts"
 import type { Settings } from "../model/settings.ts"
 import { slugsChosen } from "../model/sites.ts"
 import type { LiveStatus } from "../model/state.ts"
+import { withoutGoals } from "../model/view.ts"
 import { type Answered, AskingContext, useAnswer } from "../panels/answers.ts"
 import { Header } from "../panels/header.tsx"
 import { useWording } from "../panels/parts.tsx"
@@ -92,11 +93,15 @@ export const FrontPage = ({ settings, choose, sites, sitesChanged }: FrontPagePr
     () => ({ site, slugs, several: slugs.length > 1, view, show, now: () => clock.now(Date.now()) }),
     [site, slugs, view, show, clock],
   )
+  const chooseHere = (change: Partial<Settings>) => {
+    choose(change)
+    if (change.site !== undefined && change.site !== site) show(withoutGoals(view), "replace")
+  }
   const asked = useMemo(() => ({ asking, live }), [asking, live])
   return (
     <FrontContext.Provider value={front}>
       <AskingContext.Provider value={asked}>
-        <Content {...{ settings, choose, sites, status }} />
+        <Content {...{ settings, sites, status }} choose={chooseHere} />
       </AskingContext.Provider>
     </FrontContext.Provider>
   )

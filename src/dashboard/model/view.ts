@@ -199,6 +199,12 @@ export const withCondition = (
   return left.length === 0 ? conditions.toSpliced(at, 1) : conditions.with(at, { ...found, values: left })
 }
 
+/** What a view has of goals, left out: they are a site's own, and another one's cannot be asked for. */
+export const withoutGoals = ({ conditions }: View): Pick<View, "goal" | "conditions"> => ({
+  goal: null,
+  conditions: conditions.filter(({ dimension }) => dimension !== "goal"),
+})
+
 /** The opposite of each comparison. */
 const OPPOSITES: { readonly [operator in Operator]: Operator } = {
   is: "is_not",
