@@ -1,4 +1,4 @@
-/** All scenarios, in the order in which they run. */
+/** All scenarios, in the order in which they run: `queries` lets events arrive in the store of the past that `footprint` weighs. */
 import type { Scenario } from "../scenario.ts"
 import { against } from "./against.ts"
 import { endToEnd } from "./endToEnd.ts"
@@ -18,9 +18,9 @@ export const SCENARIOS: ReadonlyArray<Scenario> = [
   endToEnd,
   latency,
   fanout,
+  footprint,
   queries,
   retention,
-  footprint,
   scrape,
   scale,
   against,
