@@ -43,6 +43,7 @@ import { settings } from "../../support/node.ts"
 
 const NOW = Date.parse("2026-11-30T15:20:10Z")
 const calendar = new Calendar("UTC")
+const MB = 1024 * 1024
 
 const [ADA, BOB, CLEO] = [
   "11111111-1111-4111-8111-111111111111",
@@ -59,14 +60,15 @@ const question = QUERY
 /** One that tallies tell. */
 const withoutFilters = { ...question, filters: [] }
 
-/** An engine in a folder: what it answers, how many files it has made of days that had ended, its look through them, and its end. */
-const engineIn = async (folder: string, postgres: Postgres) => {
+/** An engine in a folder, which may think that it has less memory: what it answers, how many files it has made of days that had ended, its look through them, and its end. */
+const engineIn = async (folder: string, postgres: Postgres, memoryBytes = 256 * MB) => {
   const kept = keepFiles(folder)
-  const opened = await testScope().run(openDatabase(folder, 256 * 1024 * 1024))
+  const opened = await testScope().run(openDatabase(folder, 256 * MB))
   let made = 0
   let isFull = false
   const database: typeof opened = {
     ...opened,
+    memoryBytes,
     rows: (text, ...more) => {
       if (isFull && text.startsWith("COPY")) return Effect.fail(new NoRoom({ message: "the disk is full" }))
       if (text.startsWith("COPY") && /-ended-\d+\.parquet' \(FORMAT/.test(text)) made++
@@ -205,6 +207,28 @@ describe("the parts of a day that goes on", () => {
       const [name = ""] = readdirSync(folder).filter((each) => damaged.test(each))
       truncateSync(join(folder, name), 30)
       expect((await (await engineIn(folder, postgres)).ask()).events).toBe(12)
+    }
+  })
+
+  test("are made again, smaller, by an engine that has less memory", async () => {
+    const { postgres } = await freshEvents()
+    const folder = join(temporaryFolder(), "kept")
+    mkdirSync(folder)
+    for (const since of [1000, 2000])
+      await store(
+        postgres,
+        Array.from({ length: 500 }, (_, i) => event({ createdAt: NOW - since - i, visitorId: ADA })),
+      )
+    // Of each part its events and its visits, and the visits of the day.
+    for (const { memory, files } of [
+      { memory: 256 * MB, files: 3 },
+      { memory: 45 * MB, files: 5 },
+      { memory: 256 * MB, files: 5 },
+    ]) {
+      const engine = await engineIn(folder, postgres, memory)
+      expect((await engine.ask()).events).toBe(1000)
+      engine.end()
+      expect(partsIn(folder)).toHaveLength(files)
     }
   })
 
