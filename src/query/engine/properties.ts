@@ -7,12 +7,10 @@
  */
 import type { Values } from "./values.ts"
 
-/** Kinds of values, by their letters. */
-const KINDS = { text: "s", number: "n", boolean: "b" } as const
+/** The letters of kinds of values, which are those of `typeof`. */
+const LETTERS = { string: "s", number: "n", boolean: "b" } as const
 
-export type PropertyKind = keyof typeof KINDS
-
-const isText = (value: unknown): value is string => typeof value === "string"
+export type PropertyKind = keyof typeof LETTERS
 
 /** On one line. {@link plain} takes that back. */
 const onOneLine = (text: string): string =>
@@ -29,9 +27,9 @@ export const propertiesOf = (data: string | null): string | null => {
   if (typeof object !== "object" || object === null) return null
   let properties = ""
   for (const [key, value] of Object.entries(object)) {
-    if (isText(value)) properties += `\n${keyOf(key)}\t${KINDS.text}${onOneLine(value)}`
-    else if (typeof value === "number") properties += `\n${keyOf(key)}\t${KINDS.number}${value}`
-    else if (typeof value === "boolean") properties += `\n${keyOf(key)}\t${KINDS.boolean}${value}`
+    const kind = typeof value
+    if (kind === "string" || kind === "number" || kind === "boolean")
+      properties += `\n${keyOf(key)}\t${LETTERS[kind]}${onOneLine(String(value))}`
   }
   return properties === "" ? null : properties
 }
@@ -41,9 +39,9 @@ const SPECIAL = /[\\^$.*+?()[\]{}|]/g
 
 /** SQL: the value of an event's property as a text, as JavaScript writes it; NULL where it has none of these kinds. */
 export const propertyValue = (key: string, kinds: ReadonlyArray<PropertyKind>, values: Values): string => {
-  const letters = kinds.map((kind) => KINDS[kind]).join("")
+  const letters = kinds.map((kind) => LETTERS[kind]).join("")
   const line = `\n${keyOf(key).replaceAll(SPECIAL, "\\$&")}\t([${letters}][^\n]*)`
   const found = `nullif(regexp_extract(data, ${values.add(line)}::VARCHAR, 1), '')`
   const value = `${found}[2:]`
-  return kinds.includes("text") ? plain(value) : value
+  return kinds.includes("string") ? plain(value) : value
 }

@@ -12,7 +12,7 @@ import { temporaryFolder } from "../../support/index.ts"
 
 const MB = 1024 * 1024
 
-const ALL: ReadonlyArray<PropertyKind> = ["text", "number", "boolean"]
+const ALL: ReadonlyArray<PropertyKind> = ["string", "number", "boolean"]
 
 const withDatabase = <A, E>(
   memoryBytes: number,
@@ -86,7 +86,7 @@ test("however large events' data are, and however many conditions there are on i
         { length: 60 },
         (_, i) => `${propertyValue("plan", ALL, values)} = ${values.add(`plan ${i}`)}::VARCHAR`,
       )
-      const free = `${propertyValue("plan", ["text"], values)} = 'free'`
+      const free = `${propertyValue("plan", ["string"], values)} = 'free'`
       const [row] = yield* database.rows(
         `SELECT count(*) AS found FROM read_parquet('${target}') WHERE ${[...conditions, free].join(" OR ")}`,
         values.list,
