@@ -80,7 +80,7 @@ const questionsOf = (events: ReadonlyArray<StoredEvent>, timeZone: string): Read
       { metrics: ["bounce_rate", "visit_duration"] },
       one(
         (100 * bounces) / visits.length,
-        visits.reduce((sum, visit) => sum + lengthOf(visit), 0) / 1000 / visits.length,
+        visits.reduce((sum, visit) => sum + lengthOf(visit), 0) / (1000 * visits.length),
       ),
     ),
     ask(

@@ -85,7 +85,7 @@ const ofVisits = (visits: ReadonlyArray<Visit>): ReadonlyArray<number> => {
   const milliseconds = visits.reduce((sum, visit) => sum + (visit.at(-1) ?? visit[0]).at - visit[0].at, 0)
   const views = visits.reduce((sum, visit) => sum + visit.filter(isView).length, 0)
   const whole = Math.max(visits.length, 1)
-  return [visits.length, views / whole, (100 * bounces.length) / whole, milliseconds / 1000 / whole]
+  return [visits.length, views / whole, (100 * bounces.length) / whole, milliseconds / (1000 * whole)]
 }
 
 const questionsOf = (site: SiteCount): ReadonlyArray<Question> => {
